@@ -1,0 +1,1 @@
+"""The upload's function: an artifact in, a proven and registered version out."""

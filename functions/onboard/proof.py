@@ -1,0 +1,92 @@
+"""A version's proof: the endpoint itself must answer for it before anybody else may ask."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from facet import image, preprocess
+from facet.endpoint import Endpoint, Scores
+from facet.errors import BodyTooLarge, ModelFailed, Violation
+from facet.manifest import GoldenSample, Manifest
+
+SUM_TOLERANCE = 0.02
+"""How far softmax scores may add up beside 1: half-precision weights stay within it."""
+
+
+class Proof(NamedTuple):
+    """How a version was tried (`golden` or `smoke`), and what was wrong with the answer."""
+
+    kind: str
+    violations: list[Violation]
+
+
+def prove(endpoint: Endpoint, target: str, manifest: Manifest, golden: bytes | None) -> Proof:
+    """Invokes `target` with its golden sample, or without one with a grey picture.
+
+    Raises EndpointThrottled, EndpointUnavailable, ModelLoading: those say nothing of the model.
+    """
+    picture = image.decode(golden) if golden is not None else Image.new("RGB", (256, 256), "grey")
+    kind = "golden" if golden is not None else "smoke"
+    tensor = preprocess.apply(manifest.input, picture)
+    try:
+        scores = endpoint.classify(target, manifest, [tensor])[0]
+    except ModelFailed as error:
+        return Proof(kind, [_failed(error)])
+    except BodyTooLarge as error:
+        return Proof(kind, [_too_large(error)])
+    violations = [*_probabilities(manifest, scores)]
+    if manifest.golden is not None:
+        violations += _as_recorded(manifest, manifest.golden, scores)
+    return Proof(kind, violations)
+
+
+def _failed(error: ModelFailed) -> Violation:
+    return Violation(
+        "model-failed",
+        "endpoint",
+        f"the endpoint could not answer with this model: {error.reason}",
+        "load the SavedModel with TensorFlow Serving and send it the same picture",
+    )
+
+
+def _too_large(error: BodyTooLarge) -> Violation:
+    return Violation(
+        "input-too-large",
+        "facet.json.input",
+        f"not even one picture can be sent to the endpoint: {error}",
+        "export a signature that takes uint8, or smaller pictures",
+    )
+
+
+def _probabilities(manifest: Manifest, scores: Scores) -> Iterator[Violation]:
+    softmax = manifest.output.activation == "softmax"
+    least, most, total = float(np.min(scores)), float(np.max(scores)), float(np.sum(scores))
+    if least < 0 or most > 1 or (softmax and abs(total - 1) > SUM_TOLERANCE):
+        yield Violation(
+            "not-probabilities",
+            "facet.json.output.activation",
+            f"the scores run from {least:.4g} to {most:.4g} and add up to {total:.4g}",
+            "say 'logits' where the model has no softmax, 'sigmoid' where labels stand alone",
+        )
+
+
+def _as_recorded(manifest: Manifest, golden: GoldenSample, scores: Scores) -> Iterator[Violation]:
+    best = int(np.argmax(scores))
+    if manifest.labels[best] != golden.label:
+        yield Violation(
+            "golden-label",
+            "facet.json.golden.label",
+            f"the endpoint answers '{manifest.labels[best]}' ({scores[best]:.4f}) "
+            f"for the golden sample, the trainer recorded '{golden.label}'",
+            "check that labels and input say what the model was trained with",
+        )
+    elif abs(float(scores[best]) - golden.score) > golden.tolerance:
+        yield Violation(
+            "golden-score",
+            "facet.json.golden.score",
+            f"the endpoint answers {scores[best]:.4f} for the golden sample, "
+            f"the trainer recorded {golden.score:.4f} ± {golden.tolerance}",
+            "check that input says what the model was trained with, down to the resize filter",
+        )

@@ -1,0 +1,1 @@
+"""The API's function: a picture in, labels out."""

@@ -1,0 +1,87 @@
+"""A request's body → the bytes of one or more pictures."""
+
+import base64
+import binascii
+from dataclasses import dataclass
+from email.message import Message
+from io import BytesIO
+
+import multipart
+import orjson
+
+from facet.errors import BadRequest, BodyTooLarge
+
+MAX_BODY = 4_500_000
+"""Bytes of a raw body: Lambda takes 6 MB of JSON, in which base64 makes it a third longer."""
+
+MAX_PICTURES = 32
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """The encoded pictures of one request. `many` tells a batch, even of one, from a single one."""
+
+    encoded: tuple[bytes, ...]
+    many: bool = False
+
+
+def pictures(content_type: str, body: bytes) -> Pictures:
+    """What a body holds: JSON, a multipart form, or (any other content type) the picture itself.
+
+    Raises BadRequest for what cannot be understood, BodyTooLarge over `MAX_BODY`.
+    """
+    if len(body) > MAX_BODY:
+        raise BodyTooLarge(
+            f"The body has {len(body):,} bytes; at most {MAX_BODY:,} are taken. "
+            "Send a smaller copy of the picture."
+        )
+    if not body:
+        raise BadRequest("The body is empty: send a picture, for example with --data-binary @FILE.")
+    header = Message()
+    header["content-type"] = content_type
+    if header.get_content_type() == "application/json":
+        return _from_json(body)
+    if header.get_content_type() == "multipart/form-data":
+        return _from_form(str(header.get_param("boundary", "")), body)
+    return Pictures((body,))
+
+
+def _from_json(body: bytes) -> Pictures:
+    try:
+        document = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise BadRequest(f"The body is not valid JSON: {error}.") from error
+    match document:
+        case {"image": str(image), **rest} if not rest:
+            return Pictures((_decoded(image, "image"),))
+        case {"images": [*images], **rest} if images and not rest:
+            if len(images) > MAX_PICTURES:
+                raise BadRequest(f"images has {len(images)} pictures; send {MAX_PICTURES} at most.")
+            return Pictures(
+                tuple(_decoded(each, f"images[{at}]") for at, each in enumerate(images)), many=True
+            )
+    raise BadRequest('The JSON must be {"image": "<base64>"} or {"images": ["<base64>", …]}.')
+
+
+def _decoded(value: object, place: str) -> bytes:
+    if not isinstance(value, str):
+        raise BadRequest(f"{place} must be a string: the picture's bytes in base64.")
+    try:
+        return base64.b64decode(value, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise BadRequest(f"{place} is not valid base64: {error}.") from error
+
+
+def _from_form(boundary: str, body: bytes) -> Pictures:
+    try:
+        parser = multipart.MultipartParser(
+            BytesIO(body), boundary, len(body), spool_limit=MAX_BODY, memory_limit=MAX_BODY
+        )
+        files = [part.raw for part in parser if part.filename or part.name == "image"]
+    except (multipart.MultipartError, ValueError) as error:
+        raise BadRequest(f"The multipart form cannot be read: {error}.") from error
+    if len(files) != 1:
+        raise BadRequest(
+            f"The form has {len(files)} files; send one, for example with -F image=@FILE."
+        )
+    return Pictures((files[0],))

@@ -1,0 +1,150 @@
+"""A batch of input tensors → the multi-model endpoint → scores."""
+
+import base64
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import botocore.exceptions as botocore_errors
+import numpy as np
+import orjson
+from botocore.config import Config
+from numpy.typing import NDArray
+
+from facet.errors import (
+    BodyTooLarge,
+    EndpointThrottled,
+    EndpointUnavailable,
+    FacetError,
+    ModelFailed,
+    ModelLoading,
+)
+from facet.manifest import InputSpec, Manifest, OutputSpec
+from facet.preprocess import Pixels, Tensor
+
+if TYPE_CHECKING:
+    from mypy_boto3_sagemaker_runtime import SageMakerRuntimeClient
+
+Scores = NDArray[np.float32]
+
+MAX_BODY = 6_291_456
+"""Bytes that InvokeEndpoint takes, by botocore's service model."""
+
+
+def client(timeout: float) -> "SageMakerRuntimeClient":
+    """A runtime client that waits `timeout` seconds for an answer and does not ask twice."""
+    return boto3.client(
+        "sagemaker-runtime",
+        config=Config(connect_timeout=2, read_timeout=timeout, retries={"total_max_attempts": 1}),
+    )
+
+
+class Endpoint:
+    """The multi-model endpoint of that name."""
+
+    def __init__(self, runtime: "SageMakerRuntimeClient", name: str) -> None:
+        self._runtime = runtime
+        self._name = name
+
+    def classify(self, target: str, manifest: Manifest, batch: Sequence[Pixels | Tensor]) -> Scores:
+        """float32 (pictures, labels): for each picture one score per label, each in 0..1.
+
+        `batch` holds what `preprocess.apply` made of each picture; `target` is the TargetModel.
+        Raises BodyTooLarge, EndpointThrottled, EndpointUnavailable, ModelLoading, ModelFailed, and
+        botocore's ClientError where the fault is not the model's: permissions, say.
+        """
+        body = payload(manifest.input, batch)
+        if len(body) > MAX_BODY:
+            raise BodyTooLarge(
+                f"As this model takes them the pictures have {len(body):,} bytes; "
+                f"at most {MAX_BODY:,} go into one request. Send fewer pictures at once."
+            )
+        return scores(manifest, self._invoke(target, body), len(batch))
+
+    def _invoke(self, target: str, body: bytes) -> bytes:
+        try:
+            answer = self._runtime.invoke_endpoint(
+                EndpointName=self._name,
+                TargetModel=target,
+                ContentType="application/json",
+                Accept="application/json",
+                Body=body,
+            )
+            return answer["Body"].read()
+        except botocore_errors.ReadTimeoutError as error:
+            raise ModelLoading(
+                "The model did not answer in time: it is being loaded. Try again shortly."
+            ) from error
+        except (botocore_errors.ConnectionError, botocore_errors.HTTPClientError) as error:
+            raise EndpointUnavailable(
+                "The endpoint cannot be reached at the moment. Try again shortly."
+            ) from error
+        except botocore_errors.ClientError as error:
+            if translated := _translated(error):
+                raise translated from error
+            raise
+
+
+def _translated(error: botocore_errors.ClientError) -> FacetError | None:
+    code = error.response["Error"]["Code"]
+    if code in ("ThrottlingException", "TooManyRequestsException"):
+        return EndpointThrottled("The endpoint has too much to do. Try again shortly.")
+    if code == "ModelNotReadyException":
+        return ModelLoading("The model is being loaded. Try again shortly.")
+    if code in ("ServiceUnavailable", "InternalFailure", "InternalDependencyException"):
+        return EndpointUnavailable(
+            "The endpoint cannot take requests at the moment. Try again shortly."
+        )
+    if error.response.get("OriginalStatusCode") in (503, 507):
+        return EndpointUnavailable("The endpoint has no room for the model now. Try again shortly.")
+    return ModelFailed(str(error.response.get("OriginalMessage") or error))
+
+
+def payload(spec: InputSpec, batch: Sequence[Pixels | Tensor]) -> bytes:
+    """The body for TensorFlow Serving's REST predict call, in its row format."""
+    rows: list[Any]
+    if spec.encoding == "uint8":
+        rows = [{"b64": base64.b64encode(picture.tobytes()).decode()} for picture in batch]
+    else:
+        rows = [np.ascontiguousarray(tensor) for tensor in batch]
+    return orjson.dumps(
+        {
+            "signature_name": spec.signature,
+            "instances": [{spec.tensor: row} for row in rows],
+        },
+        option=orjson.OPT_SERIALIZE_NUMPY,
+    )
+
+
+def scores(manifest: Manifest, body: bytes, count: int) -> Scores:
+    """The scores in an answer of the container: float32 (count, labels).
+
+    Raises ModelFailed for everything else, an HTTP 200 with an `error` body among it.
+    """
+    try:
+        answer = orjson.loads(body)
+        rows = np.asarray([_row(manifest.output, row) for row in answer["predictions"]])
+    except (ValueError, TypeError, KeyError) as error:
+        raise ModelFailed(
+            f"it answered without predictions: {body[:500].decode(errors='replace')}"
+        ) from error
+    if rows.shape != (count, len(manifest.labels)) or rows.dtype.kind not in "iuf":
+        raise ModelFailed(
+            f"it answered {rows.dtype} of shape {rows.shape} "
+            f"for {count} pictures and {len(manifest.labels)} labels"
+        )
+    with np.errstate(over="ignore"):
+        values = rows.astype(np.float32)
+    if not np.isfinite(values).all():
+        raise ModelFailed("it answered scores that are no finite numbers")
+    return _softmax(values) if manifest.output.activation == "logits" else values
+
+
+def _softmax(logits: Scores) -> Scores:
+    with np.errstate(over="ignore"):
+        powers: Scores = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return powers / powers.sum(axis=1, keepdims=True)
+
+
+def _row(output: OutputSpec, row: Any) -> Any:
+    return row[output.tensor] if isinstance(row, dict) else row

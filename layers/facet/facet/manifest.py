@@ -1,0 +1,118 @@
+"""The manifest `facet.json`: what an artifact says about itself. docs/manifest.md explains it."""
+
+import re
+from collections import Counter
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+MODEL_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+"""What a model may be called; the whole name must match."""
+
+VERSION_ID = re.compile(r"[0-9a-f]{12}")
+"""A version: the first 12 hex digits of the SHA-256 of its artifact."""
+
+Label = Annotated[str, Field(min_length=1, max_length=200)]
+Side = Annotated[int, Field(ge=1, le=4096)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+
+
+class Frozen(BaseModel):
+    """Immutable, and closed: an unknown key is an error, not a silent default."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class InputSpec(Frozen):
+    """How a picture becomes the model's input tensor.
+
+    Geometry first: the picture is decoded to RGB (or to grey where `channels` is 1), brought to
+    `height` x `width` by `fit` with the `resize` filter. Then each value becomes
+    `(pixel * scale - mean) / std`, with channels in `order`; `mean` and `std` have one entry per
+    channel in that order.
+
+    `encoding` says where that arithmetic runs. `float`: before the model, which takes float32 as
+    JSON lists. `uint8`: inside the model's graph, which takes the raw RGB bytes of the picture
+    as one base64 string; `scale`, `mean`, `std` and `order` then say what the graph does.
+
+    `layout` `hwc` is a height x width x channels tensor, `flat` the same values in one row.
+    """
+
+    signature: str = Field(default="serving_default", min_length=1, max_length=200)
+    tensor: str = Field(min_length=1, max_length=200)
+    encoding: Literal["float", "uint8"] = "float"
+    height: Side
+    width: Side
+    channels: Literal[1, 3] = 3
+    layout: Literal["hwc", "flat"] = "hwc"
+    resize: Literal["nearest", "box", "bilinear", "hamming", "bicubic", "lanczos"] = "bilinear"
+    fit: Literal["stretch", "crop", "pad"] = "stretch"
+    scale: Finite = 1.0
+    mean: tuple[Finite, ...] = ()
+    std: tuple[Finite, ...] = ()
+    order: Literal["RGB", "BGR"] = "RGB"
+
+    @model_validator(mode="after")
+    def _one_value_per_channel(self) -> Self:
+        for name, values in (("mean", self.mean), ("std", self.std)):
+            if values and len(values) != self.channels:
+                raise ValueError(f"{name} needs {self.channels} values, it has {len(values)}")
+        if any(value <= 0 for value in self.std):
+            raise ValueError("std must be above 0")
+        return self
+
+    @property
+    def size(self) -> int:
+        """How many values the tensor of one picture holds."""
+        return self.height * self.width * self.channels
+
+
+class OutputSpec(Frozen):
+    """What the model answers: one row of scores per picture, one score per label.
+
+    `activation` says what the numbers are: `softmax` probabilities that add up to 1, `logits`
+    (Facet applies the softmax), or `sigmoid` probabilities that stand each for itself.
+    """
+
+    tensor: str = Field(min_length=1, max_length=200)
+    activation: Literal["softmax", "logits", "sigmoid"] = "softmax"
+
+
+class GoldenSample(Frozen):
+    """A picture inside the artifact and the answer that the trainer recorded for it.
+
+    `image` is the picture's member name; the endpoint must answer `label` first, with a score
+    within `tolerance` of `score`.
+    """
+
+    image: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")
+    label: Label
+    score: float = Field(ge=0, le=1)
+    tolerance: float = Field(default=0.02, gt=0, le=1)
+
+
+class Manifest(Frozen):
+    """`facet.json`, schema 1."""
+
+    schema_: Literal[1] = Field(alias="schema")
+    model: str | None = Field(default=None, pattern=rf"^{MODEL_NAME.pattern}$")
+    description: str = Field(default="", max_length=2000)
+    labels: tuple[Label, ...] = Field(min_length=1, max_length=100_000)
+    input: InputSpec
+    output: OutputSpec
+    golden: GoldenSample | None = None
+    metrics: dict[str, Finite] = Field(default_factory=dict)
+    provenance: dict[str, str] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _labels_are_distinct(self) -> Self:
+        twice = [label for label, count in Counter(self.labels).items() if count > 1]
+        if twice:
+            raise ValueError(f"labels must differ; more than once: {', '.join(twice[:5])}")
+        if self.golden and self.golden.label not in self.labels:
+            raise ValueError(f"golden.label {self.golden.label!r} is not one of the labels")
+        return self
+
+    def to_json(self) -> str:
+        """The manifest as it stands in `facet.json`."""
+        return self.model_dump_json(by_alias=True, exclude_none=True, indent=2)

@@ -1,0 +1,63 @@
+"""Pixels → the model's input. Training and serving call the same `apply`, so they cannot differ."""
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from facet.manifest import InputSpec
+
+FILTERS = {
+    "nearest": Image.Resampling.NEAREST,
+    "box": Image.Resampling.BOX,
+    "bilinear": Image.Resampling.BILINEAR,
+    "hamming": Image.Resampling.HAMMING,
+    "bicubic": Image.Resampling.BICUBIC,
+    "lanczos": Image.Resampling.LANCZOS,
+}
+"""The manifest's names for Pillow's filters, which all but `nearest` average when they shrink."""
+
+Pixels = NDArray[np.uint8]
+Tensor = NDArray[np.float32]
+
+
+def apply(spec: InputSpec, picture: Image.Image) -> Pixels | Tensor:
+    """The input tensor of one decoded picture, without a batch axis.
+
+    `encoding: uint8` gives uint8 RGB pixels, `float` gives normalised float32; the shape is
+    (height, width, channels), or (height * width * channels,) where the layout is `flat`.
+    """
+    pixels = geometry(spec, picture)
+    values = pixels if spec.encoding == "uint8" else normalise(spec, pixels)
+    return values.reshape(-1) if spec.layout == "flat" else values
+
+
+def geometry(spec: InputSpec, picture: Image.Image) -> Pixels:
+    """uint8 (height, width, channels): colours in RGB or grey, brought to size."""
+    picture = picture.convert("RGB" if spec.channels == 3 else "L")
+    pixels = np.asarray(_fit(spec, picture), dtype=np.uint8)
+    return pixels.reshape(spec.height, spec.width, spec.channels)
+
+
+def normalise(spec: InputSpec, pixels: Pixels) -> Tensor:
+    """float32 `(pixel * scale - mean) / std` with channels in the spec's order.
+
+    `pixels` is uint8 (…, channels) in RGB order.
+    """
+    ordered = pixels[..., ::-1] if spec.order == "BGR" else pixels
+    values = ordered.astype(np.float32) * np.float32(spec.scale)
+    if spec.mean:
+        values -= np.asarray(spec.mean, dtype=np.float32)
+    if spec.std:
+        values /= np.asarray(spec.std, dtype=np.float32)
+    return values
+
+
+def _fit(spec: InputSpec, picture: Image.Image) -> Image.Image:
+    size, method = (spec.width, spec.height), FILTERS[spec.resize]
+    if picture.size == size:
+        return picture
+    if spec.fit == "crop":
+        return ImageOps.fit(picture, size, method)
+    if spec.fit == "pad":
+        return ImageOps.pad(picture, size, method)
+    return picture.resize(size, method)

@@ -1,0 +1,114 @@
+"""Small valid artifacts, made without TensorFlow, to be bent out of shape by tests."""
+
+import gzip
+import io
+import json
+import tarfile
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from PIL import Image
+
+from onboard import saved_model_pb2 as pb
+
+LABELS = ("cat", "dog", "ship")
+FLOAT, STRING = 1, 7
+
+Members = Mapping[str, bytes]
+
+
+def picture(size: tuple[int, int] = (40, 30), mode: str = "RGB") -> Image.Image:
+    """A generated picture with a gradient in each channel, no two corners alike."""
+    width, height = size
+    across = Image.linear_gradient("L").rotate(90).resize(size)
+    down = Image.linear_gradient("L").resize(size)
+    middle = Image.radial_gradient("L").resize((width, height))
+    return Image.merge("RGB", (across, down, middle)).convert(mode)
+
+
+def encoded(image: Image.Image | None = None, kind: str = "PNG", **options: Any) -> bytes:
+    """That picture, or the gradient one, as a file of that kind."""
+    buffer = io.BytesIO()
+    (image or picture()).save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def manifest(**changes: Any) -> dict[str, Any]:
+    """The document of a manifest; a change to None takes the field away."""
+    document: dict[str, Any] = {
+        "schema": 1,
+        "labels": list(LABELS),
+        "input": {"tensor": "image", "encoding": "uint8", "height": 8, "width": 8},
+        "output": {"tensor": "scores"},
+    }
+    document |= changes
+    return {name: value for name, value in document.items() if value is not None}
+
+
+def golden(label: str = "cat", score: float = 0.7) -> dict[str, Any]:
+    """The manifest's golden sample for the picture `golden.png`."""
+    return {"image": "golden.png", "label": label, "score": score}
+
+
+def saved_model(
+    *,
+    signature: str = "serving_default",
+    inputs: Mapping[str, tuple[int, Sequence[int] | None]] | None = None,
+    outputs: Mapping[str, tuple[int, Sequence[int] | None]] | None = None,
+    tags: Iterable[str] = ("serve",),
+) -> bytes:
+    """A `saved_model.pb` with one signature: tensor name → TensorFlow dtype and shape."""
+    model = pb.SavedModel()
+    graph = model.meta_graphs.add()
+    graph.meta_info_def.tags.extend(tags)
+    described = graph.signature_def[signature]
+    for name, spec in (inputs or {"image": (STRING, [-1])}).items():
+        _describe(described.inputs[name], *spec)
+    for name, spec in (outputs or {"scores": (FLOAT, [-1, len(LABELS)])}).items():
+        _describe(described.outputs[name], *spec)
+    return model.SerializeToString()
+
+
+def _describe(info: pb.TensorInfo, dtype: int, shape: Sequence[int] | None) -> None:
+    info.dtype = dtype
+    info.tensor_shape.unknown_rank = shape is None
+    for size in shape or ():
+        info.tensor_shape.dim.add().size = size
+
+
+def members(**changes: Any) -> dict[str, bytes]:
+    """The files of a valid artifact; `changes` are the manifest's."""
+    document = manifest(**changes)
+    files = {
+        "facet.json": json.dumps(document).encode(),
+        "1/saved_model.pb": saved_model(),
+        "1/variables/variables.index": b"index",
+        "1/variables/variables.data-00000-of-00001": bytes(range(256)) * 8,
+    }
+    if "golden" in document:
+        files["golden.png"] = encoded()
+    return files
+
+
+def tar(files: Members | Iterable[tarfile.TarInfo | tuple[str, bytes]]) -> bytes:
+    """An uncompressed archive of files, or of members as they are given."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as archive:
+        for each in files.items() if isinstance(files, Mapping) else files:
+            if isinstance(each, tarfile.TarInfo):
+                archive.addfile(each, io.BytesIO(bytes(each.size)))
+                continue
+            info = tarfile.TarInfo(each[0])
+            info.size = len(each[1])
+            archive.addfile(info, io.BytesIO(each[1]))
+    return buffer.getvalue()
+
+
+def packed(files: Members | Iterable[tarfile.TarInfo | tuple[str, bytes]]) -> bytes:
+    """A `model.tar.gz` of those members, the same bytes each time."""
+    return gzip.compress(tar(files), mtime=0)
+
+
+def artifact(**changes: Any) -> bytes:
+    """A valid `model.tar.gz`; `changes` are the manifest's."""
+    return packed(members(**changes))

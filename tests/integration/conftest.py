@@ -1,0 +1,121 @@
+"""An account in this process: the template's bucket and registry on moto."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import boto3
+import pytest
+from moto import mock_aws
+from samcli.yamlhelper import yaml_parse
+
+from facet.registry import Registry
+from facet.settings import settings
+from onboard.app import onboarding
+from predict import app
+from tests import fakes
+from tests.fakes import BUCKET
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.service_resource import DynamoDBServiceResource, Table
+    from mypy_boto3_s3 import S3Client
+
+TEMPLATE = Path(__file__).parents[2] / "template.yaml"
+REGION: Final = "eu-central-1"
+NOT_FOR_MOTO = ("PointInTimeRecoverySpecification", "SSESpecification")
+
+
+@pytest.fixture
+def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL", "AWS_SESSION_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
+    with mock_aws():
+        yield
+
+
+@pytest.fixture(scope="session")
+def session() -> boto3.Session:
+    """Clients are made of it once, as that takes longer than most tests."""
+    return boto3.Session("testing", "testing", region_name=REGION)
+
+
+@pytest.fixture(scope="session")
+def s3_client(session: boto3.Session) -> "S3Client":
+    return session.client("s3")
+
+
+@pytest.fixture(scope="session")
+def dynamodb(session: boto3.Session) -> "DynamoDBServiceResource":
+    return session.resource("dynamodb")
+
+
+@pytest.fixture(scope="session")
+def table_properties() -> dict[str, Any]:
+    properties = yaml_parse(TEMPLATE.read_text())["Resources"]["Registry"]["Properties"]
+    return {name: value for name, value in properties.items() if name not in NOT_FOR_MOTO}
+
+
+@pytest.fixture
+def s3(aws: None, s3_client: "S3Client") -> "S3Client":  # noqa: ARG001
+    """The client, of an account with the template's versioned bucket."""
+    s3_client.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
+    s3_client.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
+    return s3_client
+
+
+@pytest.fixture
+def table(
+    aws: None,  # noqa: ARG001
+    dynamodb: "DynamoDBServiceResource",
+    table_properties: dict[str, Any],
+) -> "Table":
+    return dynamodb.create_table(TableName="registry", **table_properties)
+
+
+@pytest.fixture
+def registry(table: "Table") -> Registry:
+    return Registry(table)
+
+
+@pytest.fixture(scope="session")
+def sagemaker_server() -> Iterator[fakes.SageMaker]:
+    with fakes.sagemaker() as server:
+        yield server
+
+
+@pytest.fixture
+def sagemaker(sagemaker_server: fakes.SageMaker) -> fakes.SageMaker:
+    """The endpoint, answering fakes.SCORES until a test wants something else."""
+    sagemaker_server.answer = fakes.Answer()
+    sagemaker_server.asked.clear()
+    return sagemaker_server
+
+
+@pytest.fixture
+def functions(
+    s3: "S3Client",  # noqa: ARG001
+    table: "Table",
+    sagemaker: fakes.SageMaker,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The environment that the template gives the functions, the same for every test."""
+    monkeypatch.setenv("FACET_BUCKET", BUCKET)
+    monkeypatch.setenv("FACET_TABLE", table.name)
+    monkeypatch.setenv("FACET_ENDPOINT", "endpoint")
+    monkeypatch.setenv("FACET_INVOKE_TIMEOUT", "0.5")
+    monkeypatch.setenv("FACET_REGISTRY_TTL", "0")
+    monkeypatch.setenv("AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME", sagemaker.url)
+
+
+@pytest.fixture
+def cold_start(functions: None) -> Iterator[None]:  # noqa: ARG001
+    """Processes that read an environment of the test's own, and make their clients anew."""
+    made_once = (settings, app.registry, app.classifier, onboarding)
+    for each in made_once:
+        each.cache_clear()
+    yield
+    for each in made_once:
+        each.cache_clear()

@@ -1,0 +1,101 @@
+"""Every event of events/ through the handler that it is for, as `sam local invoke` would."""
+
+import base64
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from PIL import Image
+from samcli.yamlhelper import yaml_parse
+
+from facet.registry import Registry
+from onboard import app as onboard
+from predict import app as predict
+from tests import artifacts, fakes
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+ROOT = Path(__file__).parents[2]
+EVENTS = {path.stem: json.loads(path.read_text()) for path in (ROOT / "events").glob("*.json")}
+API_EVENTS = sorted(name for name in EVENTS if not name.startswith("onboard-"))
+PREDICT_EVENTS = [name for name in API_EVENTS if name.startswith("predict-")]
+LAMBDA_LIMIT = 6 << 20
+
+
+@pytest.fixture
+def onboarded(functions: None, s3: "S3Client") -> dict[str, Any]:  # noqa: ARG001
+    """What the upload's handler answers, after an upload."""
+    s3.put_object(Bucket=fakes.BUCKET, Key="mme/cifar.tar.gz", Body=artifacts.artifact())
+    return sent_to(onboard.handler, "onboard-put")
+
+
+def sent_to(handler: Callable[[dict[str, Any], Any], dict[str, Any]], name: str) -> dict[str, Any]:
+    answer: dict[str, Any] = json.loads(json.dumps(handler(EVENTS[name], fakes.Context())))
+    return answer
+
+
+def test_there_is_an_event_for_each_route_and_each_kind_of_body() -> None:
+    template = yaml_parse((ROOT / "template.yaml").read_text())
+    events = template["Resources"]["PredictFunction"]["Properties"]["Events"].values()
+    routes = {(each["Properties"]["Method"], each["Properties"]["Path"]) for each in events}
+    assert {(EVENTS[name]["httpMethod"], EVENTS[name]["resource"]) for name in API_EVENTS} == routes
+    kinds = [EVENTS[name]["headers"]["Content-Type"].split(";")[0] for name in PREDICT_EVENTS]
+    assert sorted(kinds) == ["application/json", "image/jpeg", "multipart/form-data"]
+    assert "onboard-put" in EVENTS
+
+
+@pytest.mark.parametrize("name", API_EVENTS)
+def test_api_events_are_consistent_as_api_gateways_are(name: str) -> None:
+    event = EVENTS[name]
+    context = event["requestContext"]
+    assert (event["resource"], event["httpMethod"]) == (
+        context["resourcePath"],
+        context["httpMethod"],
+    )
+    assert context["path"] == f"/{context['stage']}{event['path']}"
+    assert event["path"] == event["resource"].format(**event["pathParameters"] or {})
+    assert event["multiValueHeaders"] == {key: [each] for key, each in event["headers"].items()}
+    query = event["queryStringParameters"]
+    many = {key: [value] for key, value in query.items()} if query else None
+    assert event["multiValueQueryStringParameters"] == many
+    assert event["isBase64Encoded"] == (event["body"] is not None)
+    assert len(json.dumps(event)) < LAMBDA_LIMIT
+
+
+@pytest.mark.usefixtures("onboarded")
+@pytest.mark.parametrize("name", API_EVENTS)
+def test_the_api_answers_every_event(name: str) -> None:
+    answer = sent_to(predict.handler, name)
+    assert answer["statusCode"] == 200, answer["body"]
+    assert "cifar" in answer["body"] or name == "health"
+
+
+@pytest.mark.usefixtures("onboarded")
+@pytest.mark.parametrize("name", PREDICT_EVENTS)
+def test_each_kind_of_body_brings_the_same_picture(name: str, sagemaker: fakes.SageMaker) -> None:
+    sent_to(predict.handler, "predict-raw")
+    sent_to(predict.handler, name)
+    assert sagemaker.asked[-1] == sagemaker.asked[-2]
+
+
+def test_the_picture_is_a_jpeg() -> None:
+    picture = Image.open(io.BytesIO(base64.b64decode(EVENTS["predict-raw"]["body"])))
+    assert (picture.format, picture.size) == ("JPEG", (32, 32))
+
+
+def test_the_upload_event_makes_the_model_live(
+    onboarded: dict[str, Any], registry: Registry
+) -> None:
+    (outcome,) = onboarded["outcomes"]
+    assert (outcome["model"], outcome["outcome"]) == ("cifar", "READY")
+    assert registry.live("cifar").id == outcome["version"]
+
+
+@pytest.mark.usefixtures("functions")
+def test_the_upload_event_without_an_upload_finds_it_gone() -> None:
+    (outcome,) = sent_to(onboard.handler, "onboard-put")["outcomes"]
+    assert outcome["outcome"] == "GONE"

@@ -1,0 +1,160 @@
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError
+
+from facet.errors import NoLiveVersion, UnknownModel, UnknownVersion
+from facet.registry import Status, Version
+from predict import live
+from predict.live import LiveVersions
+
+OUTAGES = [
+    ClientError({"Error": {"Code": "InternalServerError"}}, "GetItem"),
+    EndpointConnectionError(endpoint_url="https://nowhere"),
+]
+
+
+def version(identity: str, model: str = "cifar") -> Version:
+    return Version(model, identity, Status.READY, sha256=identity, size=1, dropped_at="")
+
+
+@dataclass
+class Registry:
+    """Answers `found`, or raises it; remembers what it was asked."""
+
+    found: Any
+    asked: list[tuple[str, str | None]] = field(default_factory=list)
+
+    def live(self, model: str) -> Version:
+        return self._answer(model, None)
+
+    def ready(self, model: str, identity: str) -> Version:
+        return self._answer(model, identity)
+
+    def _answer(self, model: str, identity: str | None) -> Version:
+        self.asked.append((model, identity))
+        if isinstance(self.found, Exception):
+            raise self.found
+        assert isinstance(self.found, Version)
+        return self.found
+
+
+@dataclass
+class Clock:
+    now: float = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def registry() -> Registry:
+    return Registry(version("one"))
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def versions(registry: Registry, clock: Clock) -> LiveVersions:
+    return LiveVersions(registry, 10, clock)  # type: ignore[arg-type]
+
+
+def test_within_the_ttl_the_registry_is_asked_once(
+    versions: LiveVersions, registry: Registry, clock: Clock
+) -> None:
+    for now in (100, 105, 109.9):
+        clock.now = now
+        assert versions.get("cifar").id == "one"
+    assert registry.asked == [("cifar", None)]
+
+
+def test_after_the_ttl_a_new_live_version_is_seen(
+    versions: LiveVersions, registry: Registry, clock: Clock
+) -> None:
+    versions.get("cifar")
+    registry.found = version("two")
+    clock.now += 10
+    assert versions.get("cifar").id == "two"
+
+
+def test_a_version_asked_for_is_remembered_apart_from_the_live_one(
+    versions: LiveVersions, registry: Registry
+) -> None:
+    versions.get("cifar")
+    registry.found = version("old")
+    assert versions.get("cifar", "old").id == "old"
+    assert versions.get("cifar").id == "one"
+    assert registry.asked == [("cifar", None), ("cifar", "old")]
+
+
+@pytest.mark.parametrize("outage", OUTAGES)
+def test_an_outage_is_answered_from_memory_however_long(
+    versions: LiveVersions, registry: Registry, clock: Clock, outage: Exception
+) -> None:
+    versions.get("cifar")
+    registry.found = outage
+    for _ in range(3):
+        clock.now += 1000
+        assert versions.get("cifar").id == "one"
+
+
+def test_in_an_outage_the_registry_is_not_asked_each_time(
+    versions: LiveVersions, registry: Registry, clock: Clock
+) -> None:
+    versions.get("cifar")
+    registry.found = OUTAGES[0]
+    clock.now += 1000
+    for _ in range(5):
+        versions.get("cifar")
+    assert len(registry.asked) == 2
+
+
+def test_after_an_outage_the_registry_is_believed_again(
+    versions: LiveVersions, registry: Registry, clock: Clock
+) -> None:
+    versions.get("cifar")
+    registry.found = OUTAGES[0]
+    clock.now += 10
+    versions.get("cifar")
+    registry.found = version("two")
+    clock.now += 10
+    assert versions.get("cifar").id == "two"
+
+
+@pytest.mark.parametrize("outage", OUTAGES)
+def test_an_outage_before_the_first_answer_is_raised(
+    versions: LiveVersions, registry: Registry, outage: Exception
+) -> None:
+    registry.found = outage
+    with pytest.raises(type(outage)):
+        versions.get("cifar")
+
+
+@pytest.mark.parametrize(
+    "refusal", [UnknownModel("cifar"), NoLiveVersion("cifar"), UnknownVersion("cifar", "x")]
+)
+def test_what_the_registry_says_is_no_outage(
+    versions: LiveVersions, registry: Registry, clock: Clock, refusal: Exception
+) -> None:
+    versions.get("cifar")
+    registry.found = refusal
+    clock.now += 10
+    with pytest.raises(type(refusal)):
+        versions.get("cifar")
+
+
+def test_memory_is_bounded_and_the_oldest_entry_goes_first(
+    versions: LiveVersions, registry: Registry
+) -> None:
+    for number in range(live.CAPACITY + 1):
+        versions.get(f"model-{number}")
+    registry.asked.clear()
+    versions.get(f"model-{live.CAPACITY}")
+    versions.get("model-1")
+    assert registry.asked == []
+    versions.get("model-0")
+    assert registry.asked == [("model-0", None)]

@@ -1,0 +1,153 @@
+"""The template, the functions and the layer have to agree with each other."""
+
+import ast
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib.metadata import packages_distributions
+from pathlib import Path
+from typing import Any
+
+import pytest
+from samcli.yamlhelper import yaml_parse
+
+from facet.settings import PREFIX, Settings
+from predict.app import app
+
+ROOT = Path(__file__).parents[2]
+TEMPLATE: dict[str, Any] = yaml_parse((ROOT / "template.yaml").read_text())
+GLOBALS = TEMPLATE["Globals"]["Function"]
+FUNCTIONS = {
+    name: resource["Properties"]
+    for name, resource in TEMPLATE["Resources"].items()
+    if resource["Type"] == "AWS::Serverless::Function"
+}
+IN_LAMBDA = {"boto3", "botocore"}
+"""What the runtime brings along."""
+
+function = pytest.mark.parametrize("name", FUNCTIONS)
+
+
+def environment(name: str) -> dict[str, Any]:
+    own: dict[str, Any] = FUNCTIONS[name].get("Environment", {}).get("Variables", {})
+    shared: dict[str, Any] = GLOBALS["Environment"]["Variables"]
+    return shared | own
+
+
+def imports(folder: Path) -> Iterator[tuple[Path, str]]:
+    """Each module below a folder, and each top-level name that it imports when it runs."""
+    for path in folder.rglob("*.py"):
+        tree = ast.parse(path.read_text())
+        typing_only = {
+            child
+            for node in ast.walk(tree)
+            if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+            for child in ast.walk(node)
+        }
+        for node in ast.walk(tree):
+            if node in typing_only:
+                continue
+            if isinstance(node, ast.Import):
+                yield from ((path, each.name.split(".")[0]) for each in node.names)
+            elif isinstance(node, ast.ImportFrom):
+                assert node.level == 0, f"{path} imports relatively"
+                yield path, str(node.module).split(".")[0]
+
+
+def canonical(distribution: str) -> str:
+    return re.sub(r"[-_.]+", "-", distribution).lower()
+
+
+def pins(path: Path) -> dict[str, str]:
+    lines = (line.partition(";")[0].strip() for line in path.read_text().splitlines())
+    return dict(line.split("==") for line in lines if line and not line.startswith("#"))
+
+
+def without_names(path: str) -> str:
+    return re.sub(r"{\w+}", "{}", path)
+
+
+def test_there_are_functions() -> None:
+    assert {"PredictFunction", "OnboardFunction"} <= set(FUNCTIONS)
+
+
+@function
+def test_environment_is_the_settings(name: str) -> None:
+    variables = {each for each in environment(name) if each.startswith(PREFIX)}
+    assert variables == {PREFIX + field.upper() for field in Settings.model_fields}
+
+
+@function
+def test_literal_settings_are_valid(name: str) -> None:
+    literal = {
+        variable.removeprefix(PREFIX).lower(): value
+        for variable, value in environment(name).items()
+        if variable.startswith(PREFIX) and isinstance(value, str)
+    }
+    rest = dict.fromkeys(Settings.model_fields.keys() - literal.keys(), "name")
+    assert Settings.model_validate(rest | literal)
+
+
+@function
+def test_an_invocation_of_the_endpoint_ends_before_the_function_does(name: str) -> None:
+    assert float(environment(name)["FACET_INVOKE_TIMEOUT"]) < FUNCTIONS[name]["Timeout"]
+
+
+@function
+def test_handlers_import_without_any_environment(name: str) -> None:
+    module, _, handler = FUNCTIONS[name]["Handler"].rpartition(".")
+    code = f"import {module} as module; assert callable(module.{handler})"
+    environ = {"PATH": os.environ["PATH"]}
+    command = [sys.executable, "-W", "error", "-c", code]
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout + done.stderr == ""
+
+
+def test_routes_are_the_resolvers() -> None:
+    routed = {
+        (event["Properties"]["Method"], without_names(event["Properties"]["Path"]))
+        for event in FUNCTIONS["PredictFunction"]["Events"].values()
+    }
+    resolved = {
+        (method.upper(), without_names(path))
+        for path, item in (app.get_openapi_schema().paths or {}).items()
+        for method in item.model_dump(exclude_none=True)
+    }
+    assert routed == resolved
+
+
+def test_the_layer_imports_no_function() -> None:
+    code = {each.name for each in (ROOT / "functions").iterdir() if each.is_dir()}
+    above = code | {"local", "serving", "training", "cli", "tests"}
+    for path, name in imports(ROOT / "layers/facet/facet"):
+        assert name not in above, path
+
+
+def test_functions_import_each_other_not() -> None:
+    code = {each.name for each in (ROOT / "functions").iterdir() if each.is_dir()}
+    for path, name in imports(ROOT / "functions"):
+        assert name not in code - {path.relative_to(ROOT / "functions").parts[0]}, path
+
+
+def test_the_layer_brings_what_is_imported() -> None:
+    brought = set(pins(ROOT / "layers/facet/requirements.txt")) | IN_LAMBDA
+    ours = {"facet", "predict", "onboard", "page"}
+    dists = packages_distributions()
+    for folder in ("layers/facet/facet", "functions"):
+        for path, name in imports(ROOT / folder):
+            if name not in sys.stdlib_module_names | ours:
+                assert brought & {canonical(each) for each in dists[name]}, f"{path} imports {name}"
+
+
+@pytest.mark.parametrize(
+    "path",
+    sorted(ROOT.glob("layers/*/requirements.txt"))
+    + sorted(ROOT.glob("functions/**/requirements.txt")),
+)
+def test_requirements_pin_what_the_constraints_pin(path: Path) -> None:
+    constraints = pins(ROOT / "constraints.txt")
+    for name, version in pins(path).items():
+        assert constraints[name] == version, name
