@@ -1,0 +1,1 @@
+"""SageMaker's platform around the multi-model container."""

@@ -1,0 +1,49 @@
+"""The endpoint's metrics, as CloudWatch's statistic sets."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass
+class Statistics:
+    """What CloudWatch keeps of a metric's values."""
+
+    count: int = 0
+    total: float = 0.0
+    least: float = float("inf")
+    most: float = float("-inf")
+
+    def add(self, value: float) -> None:
+        """One more value."""
+        self.count += 1
+        self.total += value
+        self.least = min(self.least, value)
+        self.most = max(self.most, value)
+
+
+class Metrics:
+    """The metrics of one endpoint, by SageMaker's names; times in microseconds."""
+
+    def __init__(self) -> None:
+        self._values: dict[str, Statistics] = {}
+
+    def add(self, name: str, value: float) -> None:
+        """One value of a metric."""
+        self._values.setdefault(name, Statistics()).add(value)
+
+    def add_time(self, name: str, started: float) -> None:
+        """The time since `started` (of `time.perf_counter`)."""
+        self.add(name, (time.perf_counter() - started) * 1e6)
+
+    def snapshot(self) -> Mapping[str, Mapping[str, float]]:
+        """The statistics so far, since the endpoint was started."""
+        return {
+            name: {
+                "SampleCount": each.count,
+                "Sum": each.total,
+                "Minimum": each.least,
+                "Maximum": each.most,
+            }
+            for name, each in self._values.items()
+        }

@@ -1,0 +1,77 @@
+"""`python -m serving`: the container's `serve` entry point."""
+
+import argparse
+import ctypes
+import logging
+import os
+import signal
+import sys
+
+import uvicorn
+
+from serving import artifact, litert, memory, savedmodel
+from serving.app import create_app
+from serving.memory import Ledger
+from serving.models import Loader, Models
+from serving.runtime import Runtime
+from serving.settings import Settings, from_environment
+
+PR_SET_PDEATHSIG = 1  # prctl(2)
+GRACE = 25  # seconds for requests in flight; SageMaker kills 30 s after SIGTERM
+KEEP_ALIVE = 75  # seconds; longer than any client of ours keeps an idle connection
+
+
+def loader(settings: Settings) -> Loader:
+    """LiteRT where the artifact has a model for it, otherwise TensorFlow."""
+
+    def open_version(version: artifact.Version) -> Runtime:
+        if version.lite:
+            return litert.LiteRT(version.tflite, settings.litert_threads)
+        return savedmodel.SavedModel(version.folder, settings.workers)
+
+    return Loader(_estimate, open_version)
+
+
+def _estimate(version: artifact.Version) -> int:
+    if version.lite:
+        return litert.estimate(version.size)
+    return savedmodel.estimate(version.size)
+
+
+def end_with(parent: int) -> None:
+    """Have this process end when `parent` does, also when that was killed (Linux only)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != parent:
+        sys.exit(0)
+
+
+def main() -> None:
+    """Serve until SIGTERM or SIGINT; requests in flight are answered."""
+    arguments = argparse.ArgumentParser(prog="serving", description=__doc__)
+    arguments.add_argument("serve", nargs="?", choices=["serve"], help="as SageMaker calls it")
+    arguments.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    try:
+        settings = from_environment(os.environ)
+    except ValueError as error:
+        sys.exit(f"serving: {error}")
+    if settings.parent is not None:
+        end_with(settings.parent)
+    ledger = Ledger(settings.memory or memory.spare_bytes())
+    models = Models(
+        loader(settings), ledger, workers=settings.workers, load_timeout=settings.load_timeout
+    )
+    uvicorn.run(
+        create_app(models),
+        host=settings.host,
+        port=settings.port,
+        log_config=None,
+        access_log=False,
+        timeout_keep_alive=KEEP_ALIVE,
+        timeout_graceful_shutdown=GRACE,
+    )
+
+
+if __name__ == "__main__":
+    main()

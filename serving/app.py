@@ -1,0 +1,173 @@
+"""The container's HTTP routes and their answers."""
+
+import logging
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+import orjson
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from serving import errors
+from serving.models import Model, Models
+
+log = logging.getLogger(__name__)
+
+STATUS: dict[type[errors.ServingError], HTTPStatus] = {
+    errors.BadRequest: HTTPStatus.BAD_REQUEST,
+    errors.BadInput: HTTPStatus.BAD_REQUEST,
+    errors.NotLoaded: HTTPStatus.NOT_FOUND,
+    errors.NoSuchVersion: HTTPStatus.NOT_FOUND,
+    errors.NoBasePath: HTTPStatus.NOT_FOUND,
+    errors.LoadTimedOut: HTTPStatus.REQUEST_TIMEOUT,
+    errors.AlreadyLoaded: HTTPStatus.CONFLICT,
+    errors.UnsupportedContent: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    errors.MalformedLoad: HTTPStatus.INTERNAL_SERVER_ERROR,
+    errors.LoadFailed: HTTPStatus.INTERNAL_SERVER_ERROR,
+    errors.InferenceFailed: HTTPStatus.INTERNAL_SERVER_ERROR,
+    errors.NoRoom: HTTPStatus.INSUFFICIENT_STORAGE,
+}
+
+MODEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}")
+# JSON lines and CSV pass, as with AWS's image, but are read as JSON.
+CONTENT_TYPES = {"application/json", "application/jsonlines", "application/jsons", "text/csv"}
+ATTRIBUTE = re.compile(r"(tfs-[a-z-]+)=([^,]+)")
+METHODS = {"predict", "classify", "regress"}
+
+
+def create_app(models: Models) -> Starlette:
+    """The container over those models, which it closes when it stops."""
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        yield
+        await models.close()
+
+    app = Starlette(
+        routes=[
+            Route("/ping", _ping),
+            Route("/models", _list),
+            Route("/models", _load, methods=["POST"]),
+            Route("/models/{name}", _describe),
+            Route("/models/{name}", _unload, methods=["DELETE"]),
+            Route("/models/{name}/invoke", _invoke, methods=["POST"]),
+            Route("/invocations", _invoke_nothing, methods=["POST"]),
+        ],
+        exception_handlers={errors.ServingError: _refuse, Exception: _fail},
+        lifespan=lifespan,
+    )
+    app.state.models = models
+    return app
+
+
+def _models(request: Request) -> Models:
+    models: Models = request.app.state.models
+    return models
+
+
+def _json(content: Any, status: int = HTTPStatus.OK) -> Response:
+    return Response(orjson.dumps(content), status, media_type="application/json")
+
+
+async def _refuse(_: Request, error: Exception) -> Response:
+    status = next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
+    return _json({"error": str(error)}, status)
+
+
+async def _fail(_: Request, error: Exception) -> Response:
+    return _json({"error": f"{type(error).__name__}: {error}"}, HTTPStatus.INTERNAL_SERVER_ERROR)
+
+
+async def _ping(_: Request) -> Response:
+    return Response(status_code=HTTPStatus.OK)
+
+
+async def _list(request: Request) -> Response:
+    return _json({model.name: _status(model) for model in _models(request).loaded()})
+
+
+async def _describe(request: Request) -> Response:
+    model = _models(request).model(_model_name(request.path_params["name"]))
+    ours = {
+        "target_model": model.target,
+        "runtimes": {str(number): each.kind for number, each in model.runtimes.items()},
+        "resident_bytes": model.charge.size,
+    }
+    return _json({"model": _status(model) | ours})
+
+
+def _status(model: Model) -> dict[str, Any]:
+    """As TensorFlow Serving's GET /v1/models/{name}."""
+    return {
+        "model_version_status": [
+            {
+                "version": str(number),
+                "state": "AVAILABLE",
+                "status": {"error_code": "OK", "error_message": ""},
+            }
+            for number in sorted(model.runtimes, reverse=True)
+        ]
+    }
+
+
+async def _load(request: Request) -> Response:
+    try:
+        document = orjson.loads(await request.body())
+        name, url = document["model_name"], document["url"]
+    except (orjson.JSONDecodeError, KeyError, TypeError) as error:
+        raise errors.MalformedLoad(f"expected model_name and url: {error}") from error
+    target = request.headers.get("x-amzn-sagemaker-target-model", "")
+    model = await _models(request).load(_model_name(name), Path(str(url)), target)
+    kinds = " and ".join(f"version {n} on {each.kind}" for n, each in model.runtimes.items())
+    return _json({"success": f"Successfully loaded model {name}, {kinds}."})
+
+
+async def _unload(request: Request) -> Response:
+    name = _model_name(request.path_params["name"])
+    await _models(request).unload(name)
+    return _json({"success": f"Successfully unloaded model {name}."})
+
+
+async def _invoke(request: Request) -> Response:
+    name: str = request.path_params["name"]
+    models = _models(request)
+    models.model(name)
+    version = _version(request.headers.get("x-amzn-sagemaker-custom-attributes", ""))
+    content_type = request.headers.get("content-type", "").split(";")[0].strip().lower()
+    if content_type and content_type not in CONTENT_TYPES:
+        raise errors.UnsupportedContent(f"Unsupported Media Type: {content_type}")
+    answer = await models.predict(name, version, await request.body())
+    return Response(answer, media_type="application/json")
+
+
+async def _invoke_nothing(_: Request) -> Response:
+    raise errors.BadRequest("Invocation request does not contain model name.")
+
+
+def _model_name(name: object) -> str:
+    if not isinstance(name, str) or not MODEL_NAME.fullmatch(name):
+        raise errors.BadRequest(f"invalid model_name: {name!r}")
+    return name
+
+
+def _version(header: str) -> int | None:
+    """The version that the custom attributes ask for. Raises BadRequest, BadInput."""
+    attributes = dict(ATTRIBUTE.findall(header))
+    version = attributes.get("tfs-model-version")
+    method = attributes.get("tfs-method", "predict")
+    if version is not None and not (version.isascii() and version.isdigit()):
+        raise errors.BadRequest("invalid tfs-model-version: must be a positive integer")
+    if method not in METHODS:
+        raise errors.BadRequest("invalid tfs-method: must be one of predict|classify|regress")
+    if method != "predict":
+        raise errors.BadInput(
+            f"Expected {method} signature method_name to be tensorflow/serving/{method}. "
+            "Was: tensorflow/serving/predict"
+        )
+    return None if version is None else int(version)

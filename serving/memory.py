@@ -1,0 +1,129 @@
+"""Who takes how much memory: measured, and held to a budget."""
+
+import os
+import resource
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from serving.errors import NoRoom
+
+PAGE = os.sysconf("SC_PAGE_SIZE")
+# The limit of the container's control group, version 2 and version 1.
+LIMIT_FILES = (
+    Path("/sys/fs/cgroup/memory.max"),
+    Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
+)
+SHARE_FOR_MODELS = 0.8  # of the limit; the rest is for requests in flight and for the system
+
+
+def resident_bytes() -> int:
+    """Memory of this process now; where there is no /proc (macOS), the most it ever took."""
+    if sys.platform == "linux":
+        return int(Path("/proc/self/statm").read_bytes().split()[1]) * PAGE
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+def machine_bytes() -> int:
+    """Memory that this process may take: the machine's, or its control group's where less."""
+    limits = [os.sysconf("SC_PHYS_PAGES") * PAGE]
+    for file in LIMIT_FILES:
+        if file.is_file() and (text := file.read_text().strip()).isdigit():
+            limits.append(int(text))
+    return min(limits)
+
+
+def spare_bytes() -> int:
+    """The default budget: a share of the machine, less what the process takes already."""
+    return max(0, int(machine_bytes() * SHARE_FOR_MODELS) - resident_bytes())
+
+
+@dataclass(eq=False)
+class Charge:
+    """What one owner takes: the larger of its estimate and the growth seen while it loaded."""
+
+    owner: str
+    estimate: int
+    grown: float = field(default=0.0)
+
+    @property
+    def size(self) -> int:
+        """In bytes."""
+        return max(self.estimate, int(self.grown))
+
+
+class Ledger:
+    """The charges of all owners, together within `budget` bytes. Not for use by two threads.
+
+    Growth of the process is shared out evenly among the owners that are loading at that time.
+    Estimates are the floor: memory that a runtime had freed but kept, and now uses again, does
+    not show as growth.
+    """
+
+    def __init__(self, budget: int, resident: Callable[[], int] = resident_bytes) -> None:
+        self.budget = budget
+        self._resident = resident
+        self._seen = 0
+        self._charges: set[Charge] = set()
+        self._loading: set[Charge] = set()
+        self._refused: dict[str, int] = {}
+
+    @property
+    def used(self) -> int:
+        """Bytes charged to all owners."""
+        return sum(charge.size for charge in self._charges)
+
+    def open(self, owner: str, estimate: int) -> Charge:
+        """A charge for an owner that starts to load now. Raises NoRoom."""
+        charge = Charge(owner, max(estimate, self._refused.get(owner, 0)))
+        self._refuse_beyond_budget(charge, self.used + charge.size)
+        self._sample()
+        self._charges.add(charge)
+        self._loading.add(charge)
+        return charge
+
+    def settle(self, charge: Charge) -> None:
+        """End of loading. Raises NoRoom, and drops the charge, where it outgrew the budget.
+
+        The next `open` for that owner then asks for what was measured.
+        """
+        self._sample()
+        self._loading.discard(charge)
+        try:
+            self._refuse_beyond_budget(charge, self.used)
+        except NoRoom:
+            self._refused[charge.owner] = min(charge.size, self.budget)
+            self.release(charge)
+            raise
+        self._refused.pop(charge.owner, None)
+
+    def keep(self, charge: Charge) -> None:
+        """End of loading of what cannot be unloaded again."""
+        self._sample()
+        self._loading.discard(charge)
+
+    def release(self, charge: Charge) -> None:
+        """The owner is gone."""
+        self._sample()
+        self._loading.discard(charge)
+        self._charges.discard(charge)
+
+    def _refuse_beyond_budget(self, charge: Charge, used: int) -> None:
+        if used > self.budget:
+            raise NoRoom(
+                f"Memory exhausted: not enough memory to load model {charge.owner}: it takes "
+                f"{_megabytes(charge.size)}, others {_megabytes(used - charge.size)} of "
+                f"{_megabytes(self.budget)}."
+            )
+
+    def _sample(self) -> None:
+        now = self._resident()
+        grown = max(0, now - self._seen)
+        self._seen = now
+        for charge in self._loading:
+            charge.grown += grown / len(self._loading)
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:.1f} MB"

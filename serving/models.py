@@ -1,0 +1,215 @@
+"""The table of loaded models: each loaded once, none unloaded under a request."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+from serving import rest, savedmodel
+from serving.artifact import Version, versions
+from serving.errors import (
+    AlreadyLoaded,
+    LoadTimedOut,
+    NoRoom,
+    NoSuchVersion,
+    NotLoaded,
+    ServingError,
+)
+from serving.memory import Charge, Ledger
+from serving.runtime import Runtime
+
+log = logging.getLogger(__name__)
+
+LOADS_AT_ONCE = 32
+MEMORY_SHARE_OF_A_TIMEOUT = 0.7  # above it a load that times out counts as out of memory
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Loader:
+    """How a version becomes a runtime.
+
+    estimate: its bytes in memory, before it is loaded.  open: blocking; raises LoadFailed.
+    """
+
+    estimate: Callable[[Version], int]
+    open: Callable[[Version], Runtime]
+
+
+@dataclass(eq=False)
+class Model:
+    """A loaded model: its versions' runtimes, what it holds, and how many requests use it."""
+
+    name: str
+    target: str
+    runtimes: Mapping[int, Runtime]
+    charge: Charge
+    resources: AsyncExitStack
+    turns: Mapping[int, asyncio.Semaphore]
+    in_use: int = 0
+    unused: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class Models:
+    """All models of one container. To be used on one event loop; `close` ends it."""
+
+    def __init__(
+        self, loader: Loader, ledger: Ledger, *, workers: int, load_timeout: float
+    ) -> None:
+        self._loader = loader
+        self._ledger = ledger
+        self._load_timeout = load_timeout
+        self._models: dict[str, Model] = {}
+        self._loads: dict[str, asyncio.Task[Model | None]] = {}
+        self._abandoned: set[str] = set()
+        self._tensorflow = asyncio.Lock()
+        self._loading = ThreadPoolExecutor(LOADS_AT_ONCE, "load")
+        self._computing = ThreadPoolExecutor(workers, "infer")
+
+    def loaded(self) -> list[Model]:
+        """The models that take requests."""
+        return list(self._models.values())
+
+    def model(self, name: str) -> Model:
+        """Raises NotLoaded."""
+        if name not in self._models:
+            raise NotLoaded(f"Model {name} is not loaded yet.")
+        return self._models[name]
+
+    async def load(self, name: str, path: Path, target: str) -> Model:
+        """Load the artifact unpacked at `path`; `target` is what people call it.
+
+        Raises AlreadyLoaded, NoBasePath, NoRoom, LoadFailed, LoadTimedOut. After an error nothing
+        of the model stays.
+        """
+        deadline = time.monotonic() + self._load_timeout
+        while name in self._loads:
+            await self._until(deadline, name)
+        if name in self._models:
+            raise AlreadyLoaded(f"Model {name} is already loaded.")
+        task = self._loads[name] = asyncio.create_task(self._load(name, path, target))
+        try:
+            await self._until(deadline, name)
+        except (LoadTimedOut, NoRoom):
+            self._abandoned.add(name)
+            raise
+        model = task.result()
+        assert model is not None, "only an abandoned load has no model"
+        return model
+
+    async def _until(self, deadline: float, name: str) -> None:
+        """Wait for a load to end, well or not. Raises LoadTimedOut, or NoRoom, as AWS's does."""
+        task = self._loads[name]
+        done, _ = await asyncio.wait({task}, timeout=max(0, deadline - time.monotonic()))
+        if done:
+            return
+        if self._ledger.used > MEMORY_SHARE_OF_A_TIMEOUT * self._ledger.budget:
+            raise NoRoom(f"Memory exhausted: loading model {name} ran out of time")
+        raise LoadTimedOut(f"Model {name}: timed out after {self._load_timeout:g} seconds")
+
+    async def _load(self, name: str, path: Path, target: str) -> Model | None:
+        started = time.monotonic()
+        try:
+            model = await self._open(name, path, target)
+        except ServingError as error:
+            log.warning("cannot load model %s (%s): %s", name, target, error)
+            if name in self._abandoned:
+                return None
+            raise
+        finally:
+            del self._loads[name]
+            self._abandoned.discard(name)
+        if model is not None:
+            kinds = ", ".join(f"version {n} on {each.kind}" for n, each in model.runtimes.items())
+            log.info(
+                "loaded model %s (%s): %s, %.1f MB in %.0f ms",
+                *(name, target, kinds, model.charge.size / 1e6),
+                (time.monotonic() - started) * 1e3,
+            )
+        return model
+
+    async def _open(self, name: str, path: Path, target: str) -> Model | None:
+        """The model, in the table; None where nobody waits for it any more."""
+        found = versions(path, name)
+        if not all(version.lite for version in found):
+            await self._prepare_tensorflow(name)
+        async with AsyncExitStack() as resources:
+            charge = self._ledger.open(name, sum(map(self._loader.estimate, found)))
+            resources.callback(self._ledger.release, charge)
+            runtimes: dict[int, Runtime] = {}
+            for version in found:
+                runtime = await self._in(self._loading, self._loader.open, version)
+                resources.push_async_callback(self._in, self._loading, runtime.close)
+                runtimes[version.number] = runtime
+            self._ledger.settle(charge)
+            if name in self._abandoned:
+                return None
+            turns = {n: asyncio.Semaphore(each.parallel) for n, each in runtimes.items()}
+            model = Model(name, target, runtimes, charge, resources.pop_all(), turns)
+            self._models[name] = model
+            return model
+
+    async def _prepare_tensorflow(self, name: str) -> None:
+        """Import TensorFlow once; what it takes outlives the model that needed it first."""
+        async with self._tensorflow:
+            if savedmodel.imported():
+                return
+            charge = self._ledger.open(f"{name} (TensorFlow itself)", savedmodel.TENSORFLOW_MEMORY)
+            try:
+                await self._in(self._loading, savedmodel.import_tensorflow)
+            except ServingError:
+                self._ledger.release(charge)
+                raise
+            self._ledger.keep(charge)
+
+    async def unload(self, name: str) -> None:
+        """Raises NotLoaded. Requests that the model has are answered first."""
+        model = self._models.pop(name, None)
+        if model is None:
+            raise NotLoaded(f"Model {name} is not loaded yet")
+        if model.in_use:
+            await model.unused.wait()
+        await model.resources.aclose()
+        log.info("unloaded model %s (%s)", name, model.target)
+
+    async def predict(self, name: str, version: int | None, body: bytes) -> bytes:
+        """The answer to one request; the newest version's where none is named.
+
+        Raises NotLoaded, NoSuchVersion, BadInput, InferenceFailed.
+        """
+        with self._lease(name) as model:
+            number = max(model.runtimes) if version is None else version
+            if number not in model.runtimes:
+                raise NoSuchVersion(f"Servable not found for request: Specific({name}, {number})")
+            async with model.turns[number]:
+                runtime = model.runtimes[number]
+                return await self._in(self._computing, rest.answer, runtime, body)
+
+    @contextmanager
+    def _lease(self, name: str) -> Iterator[Model]:
+        model = self.model(name)
+        model.in_use += 1
+        model.unused.clear()
+        try:
+            yield model
+        finally:
+            model.in_use -= 1
+            if not model.in_use:
+                model.unused.set()
+
+    async def close(self) -> None:
+        """Unload everything."""
+        for name in list(self._models):
+            await self.unload(name)
+        self._computing.shutdown()
+        self._loading.shutdown(wait=False)
+
+    @staticmethod
+    async def _in(pool: ThreadPoolExecutor, work: Callable[..., T], *arguments: object) -> T:
+        return await asyncio.get_running_loop().run_in_executor(pool, work, *arguments)

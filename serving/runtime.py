@@ -1,0 +1,55 @@
+"""What every runtime offers, and the choice among them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class TensorSpec:
+    """An input of a signature.
+
+    dtype: `object` for strings (their bytes).  shape: None for a dimension of any size, and None
+    as a whole for any rank.  raw_bytes: whether a bytes value stands for the tensor's memory.
+    """
+
+    dtype: np.dtype[Any]
+    shape: tuple[int | None, ...] | None
+    raw_bytes: bool = False
+
+
+@dataclass(frozen=True)
+class Signature:
+    """The inputs of one function of a model, by name."""
+
+    inputs: Mapping[str, TensorSpec]
+
+
+class Runtime(Protocol):
+    """A loaded model."""
+
+    @property
+    def kind(self) -> str:
+        """Which runtime it is: `litert` or `tensorflow`."""
+
+    @property
+    def parallel(self) -> int:
+        """How many threads may call `predict` at once."""
+
+    @property
+    def signatures(self) -> Mapping[str, Signature]:
+        """The model's functions by name."""
+
+    def predict(self, signature: str, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """The function's outputs by name. Inputs have the signature's names, dtypes and shapes.
+
+        Raises BadInput, InferenceFailed.
+        """
+
+    def close(self) -> None:
+        """Give the memory back. No call may follow."""

@@ -1,0 +1,139 @@
+"""Small artifacts, a container of one's own, and an S3 to put artifacts into."""
+
+import fcntl
+import importlib.util
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import boto3
+import httpx
+import pytest
+from moto.server import ThreadedMotoServer
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+BUCKET = "facet-test"
+BUILDER = Path(__file__).with_name("build_artifacts.py")
+
+
+@pytest.fixture(scope="session")
+def artifacts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with what build_artifacts.py makes, once for all workers of pytest-xdist."""
+    if importlib.util.find_spec("tensorflow") is None:
+        pytest.skip("TensorFlow is not installed (make tensorflow): no artifacts to serve")
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    folder = shared / "serving-artifacts"
+    with (shared / "serving-artifacts.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / "several" / "1" / "saved_model.pb").is_file():
+            folder.mkdir(exist_ok=True)
+            subprocess.run(
+                [sys.executable, str(BUILDER), str(folder)],
+                env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+                check=True,
+                capture_output=True,
+                timeout=300,
+            )
+    return folder
+
+
+@dataclass
+class ContainerProcess:
+    """A running `python -m serving`."""
+
+    process: subprocess.Popen[bytes]
+    url: str
+    log: Path
+    http: httpx.Client = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.http = httpx.Client(base_url=self.url, trust_env=False, timeout=300)
+
+    def load(self, name: str, folder: Path) -> httpx.Response:
+        return self.http.post("/models", json={"model_name": name, "url": str(folder)})
+
+    def invoke(self, name: str, body: object) -> httpx.Response:
+        return self.http.post(f"/models/{name}/invoke", json=body)
+
+
+StartContainer = Callable[..., ContainerProcess]
+
+
+@pytest.fixture(scope="module")
+def start_container(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartContainer]:
+    """Starts containers (settings as keywords) and stops them at the end of the module."""
+    started: list[ContainerProcess] = []
+
+    def start(**environment: str) -> ContainerProcess:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        log = tmp_path_factory.mktemp("container") / "log"
+        settings = {"FACET_SERVING_HOST": "127.0.0.1", "SAGEMAKER_BIND_TO_PORT": str(port)}
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "serving", "serve"],
+                env={**os.environ, **settings, **environment},
+                stdout=output,
+                stderr=output,
+            )
+        container = ContainerProcess(process, f"http://127.0.0.1:{port}", log)
+        started.append(container)
+        _wait_for_ping(container)
+        return container
+
+    yield start
+    for container in started:
+        container.http.close()
+        container.process.send_signal(signal.SIGTERM)
+        container.process.wait(30)
+
+
+def _wait_for_ping(container: ContainerProcess) -> None:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and container.process.poll() is None:
+        try:
+            assert container.http.get("/ping").status_code == 200
+        except httpx.TransportError:
+            time.sleep(0.02)
+        else:
+            return
+    raise AssertionError(container.log.read_text())
+
+
+@pytest.fixture(scope="session")
+def s3_url() -> Iterator[str]:
+    """Where moto's S3 listens."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def s3(s3_url: str) -> Iterator["S3Client"]:
+    """A client, with an empty bucket BUCKET."""
+    client = boto3.client(
+        "s3",
+        endpoint_url=s3_url,
+        region_name="us-east-1",
+        aws_access_key_id="test",
+        aws_secret_access_key="test",
+    )
+    client.create_bucket(Bucket=BUCKET)
+    yield client
+    for each in client.list_objects_v2(Bucket=BUCKET).get("Contents", []):
+        client.delete_object(Bucket=BUCKET, Key=each["Key"])
+    client.delete_bucket(Bucket=BUCKET)
+    client.close()

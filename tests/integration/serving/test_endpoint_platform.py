@@ -1,0 +1,310 @@
+"""SageMaker's stand-in, asked through boto3, over real containers and moto's S3."""
+
+import base64
+import io
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import tarfile
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import httpx
+import pytest
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from local.endpoint.platform import EndpointConfig, Platform
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+BUCKET = "facet-test"
+ENDPOINT = "facet-endpoint"
+BODY = json.dumps({"instances": [{"image": {"b64": base64.b64encode(bytes(192)).decode()}}]})
+LARGE = json.dumps({"instances": [{"image": {"b64": base64.b64encode(bytes(12288)).decode()}}]})
+
+
+class Stack:
+    """A platform with one endpoint, and a client of it."""
+
+    def __init__(self, folder: Path, s3: "S3Client", **settings: Any) -> None:
+        budgets = {"disk_budget": 10**9, "memory_budget": 10**9}
+        config = EndpointConfig(ENDPOINT, f"s3://{BUCKET}/mme/", {"FACET_SERVING_WORKERS": "2"})
+        self.log = folder / "log" / f"{ENDPOINT}.log"
+        self.platform = Platform(
+            [config], s3, folder / "cache", log_dir=folder / "log", **{**budgets, **settings}
+        )
+        self.platform.start()
+        self.runtime = boto3.client(
+            "sagemaker-runtime",
+            endpoint_url=self.platform.url,
+            region_name="us-east-1",
+            aws_access_key_id="test",
+            aws_secret_access_key="test",
+            config=Config(retries={"total_max_attempts": 1}, max_pool_connections=50),
+        )
+
+    def invoke(self, target: str | None, body: str | bytes = BODY, **parameters: Any) -> Any:
+        if target is not None:
+            parameters["TargetModel"] = target
+        answer = self.runtime.invoke_endpoint(
+            **{
+                "EndpointName": ENDPOINT,
+                "ContentType": "application/json",
+                "Body": body,
+                **parameters,
+            }
+        )
+        return {**answer, "Body": json.loads(answer["Body"].read())}
+
+    def refused(self, target: str | None, body: str | bytes = BODY, **parameters: Any) -> Any:
+        with pytest.raises(ClientError) as caught:
+            self.invoke(target, body, **parameters)
+        return caught.value.response
+
+    def metrics(self) -> Any:
+        answer = httpx.get(f"{self.platform.url}/metrics", trust_env=False)
+        return answer.json()[ENDPOINT]
+
+    def loads(self) -> list[str]:
+        """The targets that containers loaded, in order."""
+        return re.findall(r"loaded model \w+ \((\S+)\): ", self.log.read_text())
+
+    def close(self) -> None:
+        pid = self.platform.container_pid(ENDPOINT)
+        self.runtime.close()
+        self.platform.close()
+        assert pid is None or not alive(pid)
+
+
+def alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+StartStack = Callable[..., Stack]
+
+
+@pytest.fixture
+def start(tmp_path: Path, s3: "S3Client") -> Iterator[StartStack]:
+    started: list[Stack] = []
+
+    def start_one(**settings: Any) -> Stack:
+        started.append(Stack(tmp_path, s3, **settings))
+        return started[-1]
+
+    yield start_one
+    for stack in started:
+        stack.close()
+
+
+def packed(folder: Path) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz", compresslevel=1) as archive:
+        for each in sorted(folder.iterdir()):
+            archive.add(each, each.name)
+    return buffer.getvalue()
+
+
+@pytest.fixture
+def put(s3: "S3Client", artifacts: Path) -> Callable[..., str]:
+    """Puts an artifact under mme/ and answers its TargetModel."""
+
+    def put_one(name: str, artifact: str = "classifier", content: bytes | None = None) -> str:
+        target = f"{name}/0123456789ab.tar.gz"
+        data = packed(artifacts / artifact) if content is None else content
+        s3.put_object(Bucket=BUCKET, Key=f"mme/{target}", Body=data)
+        return target
+
+    return put_one
+
+
+Put = Callable[..., str]
+
+
+def test_a_prediction(start: StartStack, put: Put) -> None:
+    stack, target = start(), put("cifar")
+    answers = [stack.invoke(target, Accept="application/json") for _ in range(2)]
+    for answer in answers:
+        assert len(answer["Body"]["predictions"][0]) == 4
+        assert answer["InvokedProductionVariant"] == "AllTraffic"
+        assert answer["ContentType"] == "application/json"
+    metrics = stack.metrics()
+    assert metrics["ModelCacheHit"] == {"SampleCount": 2, "Sum": 1, "Minimum": 0, "Maximum": 1}
+    assert metrics["LoadedModelCount"] == 1
+    for name in ("ModelLoadingWaitTime", "ModelDownloadingTime", "ModelLoadingTime"):
+        assert metrics[name]["SampleCount"] == 1
+        assert metrics[name]["Sum"] > 0
+
+
+def test_fifty_requests_on_a_cold_model_are_one_load(start: StartStack, put: Put) -> None:
+    stack, target = start(), put("cifar")
+    with ThreadPoolExecutor(50) as clients:
+        answers = list(clients.map(stack.invoke, [target] * 50))
+    assert len({json.dumps(answer["Body"]) for answer in answers}) == 1
+    assert stack.loads() == [target]
+    metrics = stack.metrics()
+    assert metrics["ModelDownloadingTime"]["SampleCount"] == 1
+    assert metrics["ModelLoadingTime"]["SampleCount"] == 1
+    assert metrics["ModelCacheHit"]["SampleCount"] == 50
+
+
+def test_custom_attributes_reach_the_container(start: StartStack, put: Put) -> None:
+    stack, target = start(), put("cifar")
+    refused = stack.refused(target, CustomAttributes="tfs-model-version=7")
+    assert refused["OriginalStatusCode"] == 404
+    assert "Servable not found" in refused["OriginalMessage"]
+    assert stack.invoke(target, CustomAttributes="tfs-model-version=1")["Body"]["predictions"]
+
+
+def test_requests_that_are_wrong(start: StartStack, s3: "S3Client", put: Put) -> None:
+    stack = start()
+    unknown = stack.refused("x.tar.gz", EndpointName="other")["Error"]
+    assert unknown["Code"] == "ValidationError"
+    assert unknown["Message"] == "Endpoint other of account 123456789012 not found."
+    nameless = stack.refused(None)["Error"]
+    assert nameless["Code"] == "ValidationError"
+    assert "requires target model header" in nameless["Message"]
+    large = stack.refused("x.tar.gz", b" " * 6_291_457)
+    assert large["ResponseMetadata"]["HTTPStatusCode"] == 413
+    absent = stack.refused("cifar/0123456789ab.tar.gz")["Error"]
+    assert absent["Code"] == "ValidationError"
+    assert absent["Message"].startswith(
+        f"Failed to download model data(bucket: {BUCKET}, key: mme/cifar/0123456789ab.tar.gz)."
+    )
+    assert stack.invoke(put("cifar"))["Body"]["predictions"], "the failure was not remembered"
+    whole = s3.get_object(Bucket=BUCKET, Key="mme/cifar/0123456789ab.tar.gz")["Body"].read()
+    for name, content in {"text": b"no archive", "cut": whole[:-20]}.items():
+        broken = stack.refused(put(name, content=content))["Error"]
+        assert broken["Code"] == "ValidationError"
+        assert "Failed to extract model data archive" in broken["Message"]
+
+
+def test_errors_of_the_container_are_model_errors(start: StartStack, put: Put) -> None:
+    stack, target = start(), put("cifar")
+    refused = stack.refused(target, '{"instances": []}')
+    assert refused["Error"]["Code"] == "ModelError"
+    assert refused["ResponseMetadata"]["HTTPStatusCode"] == 424
+    assert refused["OriginalStatusCode"] == 400
+    assert json.loads(refused["OriginalMessage"]) == {"error": "No values in 'instances' array"}
+    assert refused["LogStreamArn"].endswith(f":log-group:/aws/sagemaker/Endpoints/{ENDPOINT}")
+    assert "Received client error (400) from primary" in refused["Error"]["Message"]
+    assert stack.refused(target, ContentType="image/jpeg")["OriginalStatusCode"] == 415
+
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
+        archive.addfile(tarfile.TarInfo("facet.json"))
+    for _ in range(2):
+        empty = stack.refused(put("empty", content=buffer.getvalue()))
+        assert empty["OriginalStatusCode"] == 404
+        assert "Could not find valid base path" in empty["OriginalMessage"]
+
+
+def test_the_longest_unused_model_makes_room(start: StartStack, put: Put) -> None:
+    stack = start(memory_budget=45_000_000)  # a large model takes 13 to 18 MB
+    targets = [put(f"model-{number}", "large") for number in range(6)]
+    for target in [*targets, targets[0]]:
+        assert len(stack.invoke(target, LARGE)["Body"]["predictions"][0]) == 102
+    assert stack.loads() == [*targets, targets[0]]
+    metrics = stack.metrics()
+    assert 1 <= metrics["LoadedModelCount"] <= 3
+    assert metrics["ModelUnloadingTime"]["SampleCount"] == 7 - metrics["LoadedModelCount"]
+    assert stack.invoke(targets[0], LARGE)
+    assert stack.metrics()["ModelCacheHit"]["Sum"] == 1
+
+
+def test_many_clients_with_more_models_than_fit(start: StartStack, put: Put) -> None:
+    stack = start(memory_budget=45_000_000)
+    targets = [put(f"model-{number}", "large") for number in range(6)]
+    with ThreadPoolExecutor(12) as clients:
+        answers = list(clients.map(lambda target: stack.invoke(target, LARGE), targets * 6))
+    assert len({json.dumps(answer["Body"]) for answer in answers}) == 1
+    assert stack.metrics()["LoadedModelCount"] <= 3
+
+
+def test_a_model_that_never_fits_says_so(start: StartStack, put: Put) -> None:
+    stack = start(memory_budget=8_000_000)
+    small, large = put("small"), put("large", "large")
+    assert stack.invoke(small)
+    refused = stack.refused(large, LARGE)
+    assert refused["Error"]["Code"] == "ModelError"
+    assert refused["OriginalStatusCode"] == 507
+    assert "not enough memory to load model" in refused["OriginalMessage"]
+    assert stack.invoke(small)
+
+
+def test_a_killed_container_is_started_again(start: StartStack, put: Put) -> None:
+    stack, target = start(), put("cifar")
+    before = stack.invoke(target)["Body"]
+    killed = stack.platform.container_pid(ENDPOINT)
+    assert killed is not None
+    os.kill(killed, signal.SIGKILL)
+    assert stack.invoke(target)["Body"] == before
+    assert stack.platform.container_pid(ENDPOINT) != killed
+    assert stack.loads() == [target, target]
+    assert stack.metrics()["ModelDownloadingTime"]["SampleCount"] == 1
+
+
+def test_a_cold_model_that_takes_too_long(start: StartStack, put: Put) -> None:
+    stack, target = start(cold_wait=0.0), put("cifar")
+    refused = stack.refused(target)
+    assert refused["Error"]["Code"] == "ModelNotReadyException"
+    assert refused["ResponseMetadata"]["HTTPStatusCode"] == 429
+    deadline = time.monotonic() + 30
+    while stack.metrics()["LoadedModelCount"] == 0 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert stack.invoke(target)["Body"]["predictions"]
+    assert stack.loads() == [target]
+
+
+def test_artifacts_survive_a_restart(start: StartStack, put: Put, s3: "S3Client") -> None:
+    first, target = start(), put("cifar")
+    before = first.invoke(target)["Body"]
+    first.close()
+    s3.delete_object(Bucket=BUCKET, Key=f"mme/{target}")
+    second = start()
+    assert second.invoke(target)["Body"] == before
+    assert "ModelDownloadingTime" not in second.metrics()
+
+
+def test_a_taken_port_is_refused_at_once(start: StartStack) -> None:
+    taken = int(start().platform.url.rsplit(":", 1)[1])
+    with pytest.raises(OSError, match="in use"):
+        start(port=taken)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs prctl(2) of Linux")
+def test_a_killed_stack_leaves_no_container(tmp_path: Path) -> None:
+    program = f"""
+import time, boto3, pathlib
+from local.endpoint.platform import EndpointConfig, Platform
+s3 = boto3.client("s3", region_name="us-east-1")
+folder = pathlib.Path({str(tmp_path)!r})
+platform = Platform([EndpointConfig("e", "s3://b/mme/", {{}})], s3, folder / "cache",
+                    disk_budget=1, memory_budget=1, log_dir=folder)
+platform.start()
+while platform.container_pid("e") is None:
+    time.sleep(0.02)
+print(platform.container_pid("e"), flush=True)
+time.sleep(60)
+"""
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE) as stack:
+        assert stack.stdout is not None
+        container = int(stack.stdout.readline())
+        assert alive(container)
+        stack.kill()
+    deadline = time.monotonic() + 10
+    while alive(container) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert not alive(container)

@@ -1,0 +1,435 @@
+"""Every row of the container's contract, over ASGI, with a runtime that only adds up pixels."""
+
+import asyncio
+import sys
+import threading
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+
+from serving import errors
+from serving.app import STATUS, create_app
+from serving.artifact import Version
+from serving.memory import Ledger
+from serving.models import Loader, Models
+from serving.runtime import Array, Signature, TensorSpec
+
+SIZE = 100  # bytes that each model is charged
+TARGET = {"X-Amzn-SageMaker-Target-Model": "cifar/1.tar.gz"}
+
+
+class Sums:
+    """A model that answers the sum of its two pixels; `gate` holds its answers back."""
+
+    kind = "litert"
+    parallel = 1
+    signatures: Mapping[str, Signature] = {
+        "serving_default": Signature({"image": TensorSpec(np.dtype("uint8"), (None, 2), True)})
+    }
+
+    def __init__(self, gate: threading.Event) -> None:
+        self.gate = gate
+        self.running = 0
+        self.closed = False
+
+    def predict(self, signature: str, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        assert signature == "serving_default"
+        assert not self.closed
+        self.running += 1
+        assert self.running == 1, "two threads in one interpreter"
+        assert self.gate.wait(5)
+        self.running -= 1
+        if inputs["image"].max() == 255:
+            raise errors.InferenceFailed("LiteRT: broken")
+        return {"sum": inputs["image"].astype(int).sum(axis=1)}
+
+    def close(self) -> None:
+        assert not self.running, "closed under a request"
+        self.closed = True
+
+
+class Bench:
+    """A container under test: its app, and what its loader did and shall do."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.gate = threading.Event()
+        self.gate.set()
+        self.load_gates: dict[str, threading.Event] = {}
+        self.opened: list[Sums] = []
+        loader = Loader(estimate=lambda _: SIZE, open=self.open)
+        self.models = Models(loader, Ledger(3 * SIZE, lambda: 0), workers=4, load_timeout=0.5)
+        transport = httpx.ASGITransport(create_app(self.models), raise_app_exceptions=False)
+        self.http = httpx.AsyncClient(transport=transport, base_url="http://container")
+
+    def artifact(self, name: str, *versions: str) -> str:
+        for version in versions or ("1",):
+            tflite = self.folder / name / version / "assets.extra" / "model.tflite"
+            tflite.parent.mkdir(parents=True)
+            tflite.write_bytes(b"")
+        return str(self.folder / name)
+
+    def open(self, version: Version) -> Sums:
+        name = version.folder.parent.name
+        if name in self.load_gates:
+            assert self.load_gates[name].wait(5)
+        if name == "broken":
+            raise errors.LoadFailed("LiteRT cannot load model.tflite: broken")
+        self.opened.append(Sums(self.gate))
+        return self.opened[-1]
+
+    async def load(self, name: str, path: str | None = None) -> httpx.Response:
+        body = {"model_name": name, "url": path or self.artifact(name)}
+        return await self.http.post("/models", json=body, headers=TARGET)
+
+    async def invoke(
+        self, name: str, first: int = 1, headers: Mapping[str, str] | None = None
+    ) -> httpx.Response:
+        body = {"instances": [[first, 2]]}
+        return await self.http.post(f"/models/{name}/invoke", json=body, headers=headers)
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    made = Bench(tmp_path)
+    yield made
+    made.gate.set()
+    for gate in made.load_gates.values():
+        gate.set()
+
+
+def run(scenario: Awaitable[Any]) -> None:
+    async def bounded() -> None:
+        await asyncio.wait_for(scenario, 10)
+
+    asyncio.run(bounded())
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    while not condition():
+        await asyncio.sleep(0.005)
+
+
+def told(answer: httpx.Response) -> tuple[int, Any]:
+    return answer.status_code, answer.json()
+
+
+def test_every_error_has_a_status() -> None:
+    kinds = set(errors.ServingError.__subclasses__())
+    assert kinds == set(STATUS)
+
+
+def test_an_empty_container(bench: Bench) -> None:
+    async def scenario() -> None:
+        assert (await bench.http.get("/ping")).status_code == 200
+        assert told(await bench.http.get("/models")) == (200, {})
+        missing = (404, {"error": "Model cifar is not loaded yet."})
+        assert told(await bench.http.get("/models/cifar")) == missing
+        assert told(await bench.invoke("cifar")) == missing
+        gone = (404, {"error": "Model cifar is not loaded yet"})
+        assert told(await bench.http.delete("/models/cifar")) == gone
+
+    run(scenario())
+
+
+def test_a_models_life(bench: Bench) -> None:
+    status = {
+        "version": "1",
+        "state": "AVAILABLE",
+        "status": {"error_code": "OK", "error_message": ""},
+    }
+
+    async def scenario() -> None:
+        code, body = told(await bench.load("cifar"))
+        assert code == 200
+        assert body["success"].startswith("Successfully loaded model cifar, ")
+        again = await bench.load("cifar", str(bench.folder / "cifar"))
+        assert told(again) == (409, {"error": "Model cifar is already loaded."})
+        assert told(await bench.http.get("/models")) == (
+            200,
+            {"cifar": {"model_version_status": [status]}},
+        )
+        assert told(await bench.http.get("/models/cifar")) == (
+            200,
+            {
+                "model": {
+                    "model_version_status": [status],
+                    "target_model": "cifar/1.tar.gz",
+                    "runtimes": {"1": "litert"},
+                    "resident_bytes": SIZE,
+                }
+            },
+        )
+        assert told(await bench.invoke("cifar")) == (200, {"predictions": [3]})
+        unloaded = await bench.http.delete("/models/cifar")
+        assert told(unloaded) == (200, {"success": "Successfully unloaded model cifar."})
+        assert bench.opened[0].closed
+        assert (await bench.invoke("cifar")).status_code == 404
+
+    run(scenario())
+
+
+def test_nothing_to_load(bench: Bench) -> None:
+    async def scenario() -> None:
+        bench.artifact("wrapped/model")
+        for path in ("/no/such/folder", str(bench.folder / "wrapped")):
+            message = f"Could not find valid base path {path} for servable cifar"
+            assert told(await bench.load("cifar", path)) == (404, {"error": message})
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("body", [b"{", b"[]", b"{}", b'{"model_name": "cifar"}', b""])
+def test_a_load_without_url(bench: Bench, body: bytes) -> None:
+    async def scenario() -> None:
+        answer = await bench.http.post("/models", content=body)
+        assert answer.status_code == 500
+        assert "url" in answer.json()["error"]
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("name", ["../x", "", ".x", "a" * 256, "a b", 7])
+def test_a_bad_name(bench: Bench, name: object) -> None:
+    async def scenario() -> None:
+        answer = await bench.http.post("/models", json={"model_name": name, "url": "/x"})
+        assert told(answer) == (400, {"error": f"invalid model_name: {name!r}"})
+
+    run(scenario())
+
+
+def test_no_room_then_room_again(bench: Bench) -> None:
+    async def scenario() -> None:
+        for name in ("a", "b", "c"):
+            assert (await bench.load(name)).status_code == 200
+        code, body = told(await bench.load("d"))
+        assert code == 507
+        assert body["error"].startswith("Memory exhausted: not enough memory to load model d")
+        await bench.http.delete("/models/b")
+        assert (await bench.load("d", str(bench.folder / "d"))).status_code == 200
+
+    run(scenario())
+
+
+def test_a_load_that_fails_leaves_nothing(bench: Bench) -> None:
+    async def scenario() -> None:
+        path = bench.artifact("broken")
+        for _ in range(5):  # more often than there is room for
+            answer = await bench.load("broken", path)
+            assert told(answer) == (500, {"error": "LiteRT cannot load model.tflite: broken"})
+        assert told(await bench.http.get("/models")) == (200, {})
+
+    run(scenario())
+
+
+def test_many_loads_of_one_model_are_one(bench: Bench) -> None:
+    bench.load_gates["cifar"] = threading.Event()
+    path = bench.artifact("cifar")
+
+    async def scenario() -> None:
+        loads = [asyncio.create_task(bench.load("cifar", path)) for _ in range(20)]
+        await asyncio.sleep(0.05)
+        bench.load_gates["cifar"].set()
+        codes = sorted([(await each).status_code for each in loads])
+        assert codes == [200] + [409] * 19
+        assert len(bench.opened) == 1
+
+    run(scenario())
+
+
+def test_a_slow_load_times_out_and_delays_no_other_model(bench: Bench) -> None:
+    bench.load_gates["slow"] = threading.Event()
+    path = bench.artifact("slow")
+
+    async def scenario() -> None:
+        slow = asyncio.create_task(bench.load("slow", path))
+        await asyncio.sleep(0.05)
+        assert (await bench.load("quick")).status_code == 200
+        assert told(await bench.invoke("quick")) == (200, {"predictions": [3]})
+        assert not slow.done()
+        assert told(await slow) == (408, {"error": "Model slow: timed out after 0.5 seconds"})
+        bench.load_gates["slow"].set()
+        await until(lambda: len(bench.opened) == 2 and bench.opened[1].closed)
+        assert list((await bench.http.get("/models")).json()) == ["quick"]
+        assert (await bench.load("slow", path)).status_code == 200
+
+    run(scenario())
+
+
+def test_a_timeout_with_memory_over_70_percent_is_507(bench: Bench) -> None:
+    bench.load_gates["slow"] = threading.Event()
+
+    async def scenario() -> None:
+        for name in ("a", "b"):
+            await bench.load(name)
+        code, body = told(await bench.load("slow"))
+        assert code == 507
+        assert "model slow ran out of time" in body["error"]
+
+    run(scenario())
+
+
+def test_unload_waits_for_the_requests_in_flight(bench: Bench) -> None:
+    async def scenario() -> None:
+        await bench.load("cifar")
+        await bench.invoke("cifar")
+        bench.gate.clear()
+        asked = [asyncio.create_task(bench.invoke("cifar")) for _ in range(5)]
+        await until(lambda: bench.opened[0].running == 1)
+        unload = asyncio.create_task(bench.http.delete("/models/cifar"))
+        await asyncio.sleep(0.05)
+        assert not unload.done()
+        assert (await bench.invoke("cifar")).status_code == 404
+        bench.gate.set()
+        assert [(await each).status_code for each in asked] == [200] * 5
+        assert (await unload).status_code == 200
+        assert bench.opened[0].closed
+
+    run(scenario())
+
+
+def test_models_run_in_parallel_and_one_model_in_turn(bench: Bench) -> None:
+    async def scenario() -> None:
+        await bench.load("a")
+        await bench.load("b")
+        bench.gate.clear()
+        asked = [asyncio.create_task(bench.invoke(name)) for name in "aaaaaaaabb"]
+        await until(lambda: [each.running for each in bench.opened] == [1, 1])
+        bench.gate.set()
+        assert [(await each).status_code for each in asked] == [200] * 10
+
+    run(scenario())
+
+
+def test_stopping_answers_first(bench: Bench) -> None:
+    async def scenario() -> None:
+        await bench.load("cifar")
+        bench.gate.clear()
+        asked = asyncio.create_task(bench.invoke("cifar"))
+        await until(lambda: bench.opened[0].running == 1)
+        closing = asyncio.create_task(bench.models.close())
+        await asyncio.sleep(0.02)
+        bench.gate.set()
+        assert (await asked).status_code == 200
+        await closing
+        assert bench.opened[0].closed
+
+    run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("attributes", "code", "wanted"),
+    [
+        ("tfs-method=predict,tfs-model-version=3", 200, {"predictions": [3]}),
+        ("tfs-model-version=12", 200, {"predictions": [3]}),
+        (
+            "trace=1,tfs-model-version=4",
+            404,
+            {"error": "Servable not found for request: Specific(m, 4)"},
+        ),
+        (
+            "tfs-model-version=x",
+            400,
+            {"error": "invalid tfs-model-version: must be a positive integer"},
+        ),
+        (
+            "tfs-method=eat",
+            400,
+            {"error": "invalid tfs-method: must be one of predict|classify|regress"},
+        ),
+    ],
+)
+def test_version_and_method(bench: Bench, attributes: str, code: int, wanted: Any) -> None:
+    async def scenario() -> None:
+        await bench.load("m", bench.artifact("m", "3", "12"))
+        header = {"X-Amzn-SageMaker-Custom-Attributes": attributes}
+        assert told(await bench.invoke("m", headers=header)) == (code, wanted)
+
+    run(scenario())
+
+
+def test_classify_needs_another_kind_of_signature(bench: Bench) -> None:
+    async def scenario() -> None:
+        await bench.load("m")
+        header = {"X-Amzn-SageMaker-Custom-Attributes": "tfs-method=classify"}
+        code, body = told(await bench.invoke("m", headers=header))
+        assert code == 400
+        assert "tensorflow/serving/classify" in body["error"]
+
+    run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("content_type", "code"),
+    [
+        ("application/json", 200),
+        ("application/json; charset=utf-8", 200),
+        ("application/jsonlines", 200),
+        ("text/csv", 200),
+        ("", 200),
+        ("application/x-image", 415),
+        ("text/plain", 415),
+    ],
+)
+def test_content_types(bench: Bench, content_type: str, code: int) -> None:
+    async def scenario() -> None:
+        await bench.load("m")
+        answer = await bench.invoke("m", headers={"Content-Type": content_type})
+        assert answer.status_code == code
+        if code == 415:
+            assert answer.json() == {"error": f"Unsupported Media Type: {content_type}"}
+
+    run(scenario())
+
+
+def test_csv_is_not_converted(bench: Bench) -> None:
+    async def scenario() -> None:
+        await bench.load("m")
+        answer = await bench.http.post(
+            "/models/m/invoke", content=b"1,2\n", headers={"Content-Type": "text/csv"}
+        )
+        assert answer.status_code == 400
+        assert answer.json()["error"].startswith("JSON Parse error")
+
+    run(scenario())
+
+
+def test_what_the_model_rejects_and_what_breaks_it(bench: Bench) -> None:
+    async def scenario() -> None:
+        await bench.load("m")
+        assert (await bench.invoke("m", first=256)).status_code == 400
+        assert told(await bench.invoke("m", first=255)) == (500, {"error": "LiteRT: broken"})
+        assert told(await bench.invoke("m")) == (200, {"predictions": [3]})
+
+    run(scenario())
+
+
+def test_no_model_named(bench: Bench) -> None:
+    async def scenario() -> None:
+        answer = await bench.http.post("/invocations", json={"instances": [[1, 2]]})
+        assert told(answer) == (400, {"error": "Invocation request does not contain model name."})
+
+    run(scenario())
+
+
+def test_without_tensorflow_a_saved_model_says_what_to_do(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setitem(sys.modules, "tensorflow", None)
+    monkeypatch.setattr("serving.savedmodel.TENSORFLOW_MEMORY", SIZE)
+    (bench.folder / "plain" / "1").mkdir(parents=True)
+
+    async def scenario() -> None:
+        for _ in range(5):
+            code, body = told(await bench.load("plain", str(bench.folder / "plain")))
+            assert code == 500
+            assert "run `make tensorflow`" in body["error"]
+            assert "\n" not in body["error"]
+
+    run(scenario())
+    warnings = [each for each in caplog.records if each.levelname == "WARNING"]
+    assert any("cifar/1.tar.gz" in each.getMessage() for each in warnings)

@@ -1,0 +1,97 @@
+"""The memory ledger, on a process whose size the test sets."""
+
+from pathlib import Path
+
+import pytest
+
+from serving.errors import NoRoom
+from serving.memory import Ledger, machine_bytes, resident_bytes
+
+
+class Process:
+    size = 1000
+
+    def __call__(self) -> int:
+        return self.size
+
+
+def test_growth_beyond_the_estimate_is_charged() -> None:
+    process = Process()
+    ledger = Ledger(1000, process)
+    charge = ledger.open("a", 100)
+    process.size += 300
+    ledger.settle(charge)
+    assert charge.size == ledger.used == 300
+    ledger.release(charge)
+    assert ledger.used == 0
+
+
+def test_memory_used_again_shows_as_the_estimate() -> None:
+    ledger = Ledger(1000, Process())
+    charge = ledger.open("a", 100)
+    ledger.settle(charge)
+    assert charge.size == 100
+
+
+def test_growth_is_shared_by_those_that_load_at_that_time() -> None:
+    process = Process()
+    ledger = Ledger(10_000, process)
+    first = ledger.open("a", 0)
+    process.size += 100
+    second = ledger.open("b", 0)
+    process.size += 400
+    ledger.settle(first)
+    process.size += 50
+    ledger.settle(second)
+    process.size += 5000
+    assert (first.size, second.size) == (300, 250)
+
+
+def test_no_room_names_the_model_and_both_sizes() -> None:
+    ledger = Ledger(10_000_000, Process())
+    ledger.settle(ledger.open("a", 7_000_000))
+    with pytest.raises(NoRoom, match=r"model b: it takes 4\.0 MB, others 7\.0 MB of 10\.0 MB"):
+        ledger.open("b", 4_000_000)
+    assert ledger.used == 7_000_000
+
+
+def test_a_model_that_outgrew_the_budget_asks_for_what_it_takes_next_time() -> None:
+    process = Process()
+    ledger = Ledger(1000, process)
+    other = ledger.open("a", 600)
+    ledger.settle(other)
+    charge = ledger.open("b", 100)
+    process.size += 500
+    with pytest.raises(NoRoom, match="model b"):
+        ledger.settle(charge)
+    assert ledger.used == 600
+    with pytest.raises(NoRoom):
+        ledger.open("b", 100)
+    ledger.release(other)
+    ledger.settle(ledger.open("b", 100))
+
+
+def test_growth_that_stays_is_kept_whatever_the_budget() -> None:
+    process = Process()
+    ledger = Ledger(100, process)
+    charge = ledger.open("TensorFlow", 50)
+    process.size += 500
+    ledger.keep(charge)
+    assert ledger.used == 500
+
+
+def test_the_process_is_measured() -> None:
+    before = resident_bytes()
+    block = bytearray(b"x") * 50_000_000
+    assert 40_000_000 < resident_bytes() - before < 80_000_000
+    assert len(block) < machine_bytes()
+
+
+@pytest.mark.parametrize(("text", "limited"), [("1000000\n", True), ("max\n", False)])
+def test_a_control_groups_limit_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, limited: bool
+) -> None:
+    file = tmp_path / "memory.max"
+    file.write_text(text)
+    monkeypatch.setattr("serving.memory.LIMIT_FILES", (file,))
+    assert (machine_bytes() == 1_000_000) is limited
