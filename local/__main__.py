@@ -1,0 +1,81 @@
+"""Facet on this machine: starts the stack, onboards the samples, predicts, serves until Ctrl-C."""
+
+import argparse
+import logging
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+from types import FrameType
+
+DEFAULT_PORT = 8000
+HOME = Path(__file__).resolve().parent.parent / ".facet"
+
+
+def main() -> int:
+    """Runs the stack; the exit code."""
+    options = _options()
+    port = os.environ.get("FACET_PORT") or str(DEFAULT_PORT)
+    if not (port.isascii() and port.isdigit() and int(port) < 1 << 16):
+        return _fail(f"FACET_PORT must be a port number, not '{port}'.")
+    stop = _stop_signal()
+    _log_to(options.home / "logs")
+    _say("starting the stack ...")
+    from local import console  # after the line above: these imports take seconds
+
+    try:
+        console.run(options.home, int(port), stop, once=options.once, say=_say)
+    except console.Failed as error:
+        return _fail(str(error))
+    return 0
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="make run ARGS=...",
+        description=__doc__,
+        epilog="The environment variable FACET_PORT chooses the API's port "
+        f"(default: {DEFAULT_PORT}); FACET_DATA names a folder of data sets to show pictures from.",
+    )
+    parser.add_argument("--once", action="store_true", help="stop after the predictions")
+    parser.add_argument(
+        "--home", type=Path, default=HOME, help="where the stack keeps its state (default: .facet)"
+    )
+    return parser.parse_args()
+
+
+def _stop_signal() -> threading.Event:
+    """Set by Ctrl-C or SIGTERM; a second one ends the program at once."""
+    stop = threading.Event()
+
+    def handle(number: int, _: FrameType | None) -> None:
+        stop.set()
+        signal.signal(number, signal.SIG_DFL)
+
+    signal.signal(signal.SIGINT, handle)
+    signal.signal(signal.SIGTERM, handle)
+    return stop
+
+
+def _log_to(folder: Path) -> None:
+    """Everything into a file, and what went wrong in the stack itself onto the screen, too."""
+    folder.mkdir(parents=True, exist_ok=True)
+    logging.basicConfig(filename=folder / "stack.log", level=logging.INFO)
+    screen = logging.StreamHandler()
+    screen.setLevel(logging.WARNING)
+    screen.setFormatter(logging.Formatter("facet: %(message)s"))
+    logging.getLogger("local").addHandler(screen)
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
+
+
+def _fail(reason: str) -> int:
+    print(f"facet: {reason}", file=sys.stderr, flush=True)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

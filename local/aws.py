@@ -1,0 +1,170 @@
+"""AWS on a laptop: moto in server mode, which forgets nothing."""
+
+import json
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from io import BytesIO
+from typing import Any, BinaryIO
+
+import boto3
+from werkzeug.serving import make_server
+
+from local import moto_hooks
+from local.moto_hooks import REGION, Call, Submit
+from local.state import State
+
+CREDENTIALS = {"aws_access_key_id": "local", "aws_secret_access_key": "local"}
+"""Any will do: nothing is authorised here."""
+
+
+def client(service: str, url: str) -> Any:
+    """A boto3 client of the account at `url`, whatever the environment says of other accounts."""
+    session: Any = boto3.Session(region_name=REGION)
+    return session.client(service, endpoint_url=url, **CREDENTIALS)
+
+
+class Aws:
+    """One account in one region on 127.0.0.1.
+
+    What a client has been answered is in `state` by then: the objects, items and messages of the
+    bucket, tables and queues that `restore` names.
+    """
+
+    def __init__(self, state: State, port: int = 0) -> None:
+        self._state = state
+        self._bucket = ""
+        self._touched: set[str] = set()
+        self._tables: Mapping[str, str] = {}
+        self._queues: Mapping[str, str] = {}
+        self._alone = threading.RLock()
+        self._moto = moto_hooks.application()
+        self._server = make_server(
+            "127.0.0.1", port, self._answer, threaded=True, request_handler=moto_hooks.QuietHandler
+        )
+        self._thread = threading.Thread(target=self._server.serve_forever, name="aws", daemon=True)
+
+    def start(self) -> None:
+        """Answers from now on."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Answers no more."""
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+    @property
+    def url(self) -> str:
+        """AWS_ENDPOINT_URL for its clients."""
+        return f"http://127.0.0.1:{self._server.server_port}"
+
+    def client(self, service: str) -> Any:
+        """A boto3 client of this account."""
+        return client(service, self.url)
+
+    def create_stack(self, name: str, template: Mapping[str, Any]) -> Callable[[Any], Any]:
+        """Creates a CloudFormation stack; answers what resolves its intrinsic functions."""
+        stack = self.client("cloudformation").create_stack(
+            StackName=name, TemplateBody=json.dumps(template), Capabilities=["CAPABILITY_IAM"]
+        )
+        return moto_hooks.resolver(stack["StackId"])
+
+    def configure_bucket(self, name: str, properties: Callable[[str], Any]) -> None:
+        """What CloudFormation in moto leaves out of a bucket, but for its notifications."""
+        s3 = self.client("s3")
+        if versioning := properties("VersioningConfiguration"):
+            s3.put_bucket_versioning(Bucket=name, VersioningConfiguration=versioning)
+        if access := properties("PublicAccessBlockConfiguration"):
+            s3.put_public_access_block(Bucket=name, PublicAccessBlockConfiguration=access)
+
+    def notify(self, bucket: str, configuration: Mapping[str, Any]) -> None:
+        """Sends the bucket's events to functions from now on.
+
+        `configuration` is CloudFormation's NotificationConfiguration.
+        """
+        rules = [
+            {
+                "LambdaFunctionArn": each["Function"],
+                "Events": [each["Event"]],
+                "Filter": {"Key": {"FilterRules": each["Filter"]["S3Key"]["Rules"]}},
+            }
+            for each in configuration["LambdaConfigurations"]
+        ]
+        self.client("s3").put_bucket_notification_configuration(
+            Bucket=bucket, NotificationConfiguration={"LambdaFunctionConfigurations": rules}
+        )
+
+    def restore(self, bucket: str, tables: Mapping[str, str], queues: Mapping[str, str]) -> None:
+        """Brings back what `state` has of a bucket, tables and queues, and keeps it from now on.
+
+        `tables` and `queues` map names to those under which the state knows them, which stay the
+        same from one start to the next.
+        """
+        for table, owner in tables.items():
+            for item in self._state.items(owner):
+                self.client("dynamodb").put_item(TableName=table, Item=item)
+        for queue, owner in queues.items():
+            url = self.queue_url(queue)
+            for message in self._state.items(owner):
+                self.client("sqs").send_message(QueueUrl=url, **message)
+        self._touched = moto_hooks.refill(
+            bucket, self._state.objects(bucket), lambda each: self._state.content(each).read_bytes()
+        )
+        self._bucket, self._tables, self._queues = bucket, tables, queues
+
+    def queue_url(self, name: str) -> str:
+        """A queue's URL, for clients on this machine."""
+        return str(self.client("sqs").get_queue_url(QueueName=name)["QueueUrl"])
+
+    def functions_handed_to(self, call: Call, submit: Submit) -> AbstractContextManager[None]:
+        """While it is entered, functions are invoked for real: by API calls and S3 events."""
+        return moto_hooks.functions_handed_to(call, submit)
+
+    def _answer(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        """moto, behind one lock for what changes state: it checks and writes in separate steps."""
+        target = environ.get("HTTP_X_AMZ_TARGET", "")
+        body = b""
+        if target.startswith("DynamoDB_"):
+            body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+            environ["wsgi.input"] = BytesIO(body)
+        writes = body or (environ["REQUEST_METHOD"] not in ("GET", "HEAD") and not target)
+        with self._alone if writes else nullcontext():
+            answer: Iterable[bytes] = self._moto(environ, start_response)
+            self._keep(target, body)
+        return answer
+
+    def _keep(self, target: str, body: bytes) -> None:
+        for table, attributes in _written(target, body):
+            if owner := self._tables.get(table):
+                self._state.keep_item(owner, *moto_hooks.item(table, attributes))
+        if target.startswith("AmazonSQS."):
+            for queue, owner in self._queues.items():
+                self._state.keep_items(owner, moto_hooks.messages(queue))
+        while self._touched:
+            key = self._touched.pop()
+            versions = moto_hooks.object_versions(self._bucket, key, self._keep_content)
+            self._state.keep_versions(self._bucket, key, list(versions))
+
+    def _keep_content(self, version: str, content: BinaryIO) -> None:
+        if not self._state.content(version).exists():
+            self._state.keep_content(version, content)
+
+
+def _written(target: str, body: bytes) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Table and attributes, the key's among them, of each item that a request may have changed."""
+    service, _, operation = target.rpartition(".")
+    if not service.startswith("DynamoDB_"):
+        return
+    request = json.loads(body or b"{}")
+    if operation in ("PutItem", "UpdateItem", "DeleteItem"):
+        yield request["TableName"], request.get("Key") or request["Item"]
+    elif operation == "TransactWriteItems":
+        for write in request["TransactItems"]:
+            (each,) = write.values()
+            yield each["TableName"], each.get("Key") or each["Item"]
+    elif operation == "BatchWriteItem":
+        for table, writes in request["RequestItems"].items():
+            for write in writes:
+                (each,) = write.values()
+                yield table, each.get("Key") or each["Item"]

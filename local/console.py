@@ -1,0 +1,105 @@
+"""What `make run` prints, in its order: the address, the samples, their pictures, a curl line."""
+
+import json
+import os
+import shlex
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from local.gateway.server import PortTaken
+from local.runtime.worker import Invocation
+from local.stack import AlreadyRunning, Stack
+from local.template import UnsupportedTemplate
+from local.tour import Picture, Tour, TourFailed, artifacts, model_of, pictures, version_of
+
+ROOT = Path(__file__).resolve().parent.parent
+TEMPLATE = ROOT / "template.yaml"
+SAMPLES = ROOT / "samples"
+
+Say = Callable[[str], None]
+
+
+class Failed(Exception):
+    """The stack cannot run; the message says what to do."""
+
+
+def run(home: Path, port: int, stop: threading.Event, *, once: bool, say: Say) -> None:
+    """Runs the stack with its state in `home`, until `stop` is set or, `once`, the end of the tour.
+
+    Raises Failed.
+    """
+    start = time.monotonic()
+    outcomes = _Outcomes(say)
+    where = os.path.relpath(home)
+    try:
+        with Stack(TEMPLATE, home, port, told=outcomes.tell) as stack:
+            say(f"started in {time.monotonic() - start:.1f} s; its logs are in {where}/logs")
+            say(f"\nAPI      {stack.address.url}\nAPI key  {stack.address.api_key}\n")
+            shown = _tour(Tour(stack.address), stop, say)
+            if shown:
+                say(f"\n{_curl(stack, shown)}")
+            if not once and not stop.is_set():
+                outcomes.show = True
+                say("\nserving until Ctrl-C ...")
+                stop.wait()
+            say("stopping ...")
+    except PortTaken as error:
+        raise Failed(
+            f"port {port} is taken: stop what listens there, or choose: FACET_PORT=8001 make run"
+        ) from error
+    except AlreadyRunning as error:
+        raise Failed(
+            f"a stack runs already; {where}/stack.json says where. Stop it first."
+        ) from error
+    except (UnsupportedTemplate, TourFailed) as error:
+        raise Failed(str(error)) from error
+
+
+class _Outcomes:
+    """One line for each upload that came to its end, once `show` is set."""
+
+    def __init__(self, say: Say) -> None:
+        self.show = False
+        self._say = say
+
+    def tell(self, _: str, invocation: Invocation) -> None:
+        """Hears of every asynchronous invocation."""
+        if invocation.error or not self.show:
+            return
+        for each in json.loads(invocation.payload).get("outcomes", []):
+            line = f"{each['model']:14} {each['version'] or '':12}  {each['outcome']}"
+            for reason in each["violations"]:
+                line += f"\n    {reason['code']}: {reason['problem']}; {reason['remedy']}"
+            self._say(line)
+
+
+def _tour(tour: Tour, stop: threading.Event, say: Say) -> Picture | None:
+    """Onboards the samples and shows pictures; the first of them."""
+    for artifact in artifacts(SAMPLES):
+        if not tour.has(artifact):
+            tour.onboard(artifact)
+        say(f"{model_of(artifact):14} {version_of(artifact)}  READY")
+    say("")
+    first: Picture | None = None
+    for picture in pictures(SAMPLES):
+        if stop.is_set():
+            break
+        first = first or picture
+        answer = tour.predict(picture)
+        say(
+            f"{picture.name:44} → {answer.label:12} {answer.score:.3f} "
+            f"{answer.milliseconds:7.1f} ms"
+        )
+    return first
+
+
+def _curl(stack: Stack, picture: Picture) -> str:
+    """A command line that asks about a sample picture, from the working directory."""
+    address = stack.address
+    path = shlex.quote(os.path.relpath(ROOT / picture.name))
+    return (
+        f"curl -H 'x-api-key: {address.api_key}' --data-binary @{path} "
+        f"{address.url}/models/{picture.model}/predict"
+    )

@@ -1,0 +1,1 @@
+"""Lambda functions from their sources: worker processes, and asynchronous invocations."""

@@ -1,0 +1,189 @@
+"""Asynchronous invocations, with Lambda's retries.
+
+Source: https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html
+"""
+
+import heapq
+import itertools
+import json
+import logging
+import math
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from local.runtime.pool import (
+    Invocation,
+    InvokeError,
+    RequestTooLarge,
+    RuntimeClosed,
+    UnknownFunction,
+)
+
+LOG = logging.getLogger(__name__)
+
+_NEVER = math.inf
+
+
+class Invoke(Protocol):
+    """How functions are invoked; `Runtime.invoke` is one, with its exceptions."""
+
+    def __call__(
+        self, name: str, payload: bytes, *, request_id: str | None = None
+    ) -> Invocation: ...
+
+
+@dataclass(frozen=True)
+class Pending:
+    """An event that has not been dealt with after `attempts` attempts."""
+
+    function: str
+    payload: bytes
+    request_id: str
+    attempts: int = 0
+
+
+class AsyncInvoker:
+    """Invokes in threads of its own; tries a failed event again after each of `delays` (seconds).
+
+    AWS waits one minute and then two, and keeps the request id. When the last attempt has failed,
+    `on_failure(function, payload, invocation)` gets the event.
+
+    `keep` is told of an event before it is tried, `forget` when it has come to its end: what they
+    write down can be given to `resubmit` by the next process.
+    """
+
+    def __init__(
+        self,
+        invoke: Invoke,
+        on_failure: Callable[[str, bytes, Invocation], None],
+        *,
+        delays: tuple[float, ...] = (1.0, 2.0),
+        workers: int = 4,
+        keep: Callable[[Pending], None] = lambda _: None,
+        forget: Callable[[Pending], None] = lambda _: None,
+    ) -> None:
+        self._invoke = invoke
+        self._on_failure = on_failure
+        self._delays = delays
+        self._keep = keep
+        self._forget = forget
+        self._order = itertools.count()
+        self._waiting: list[tuple[float, int, Pending]] = []
+        self._running: set[Pending] = set()
+        self._kept: list[Pending] = []
+        self._changed = threading.Condition()
+        self._closed = False
+        self._threads = [
+            threading.Thread(target=self._work, name=f"async-invoker-{n}", daemon=True)
+            for n in range(workers)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def submit(self, function: str, payload: bytes) -> str:
+        """Takes an event and returns its request id at once. Raises RuntimeClosed after `close`."""
+        event = Pending(function, payload, str(uuid.uuid4()))
+        self._keep(event)
+        self.resubmit(event)
+        return event.request_id
+
+    def resubmit(self, event: Pending) -> None:
+        """Takes an event that is kept already, with the attempts that it has behind it."""
+        with self._changed:
+            if self._closed:
+                raise RuntimeClosed
+            self._schedule(event, delay=0)
+
+    def drain(self, timeout: float) -> bool:
+        """Waits until nothing more is to be tried.
+
+        False if that takes over `timeout` seconds, or if an event could not be dealt with at all.
+        """
+        with self._changed:
+            settled = self._changed.wait_for(
+                lambda: not self._waiting and not self._running, timeout=timeout
+            )
+            return settled and not self._kept
+
+    def close(self, timeout: float = 5.0) -> list[Pending]:
+        """Starts nothing more, waits for what is running, and returns every event not dealt with.
+
+        What still runs after `timeout` seconds is among them, so it may come to be invoked again:
+        events are delivered at least once, as on AWS.
+        """
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: not self._running, timeout=timeout)
+            return [event for *_, event in sorted(self._waiting)] + self._kept + list(self._running)
+
+    def _schedule(self, event: Pending, delay: float) -> None:
+        heapq.heappush(self._waiting, (time.monotonic() + delay, next(self._order), event))
+        self._changed.notify_all()
+
+    def _work(self) -> None:
+        while (event := self._next()) is not None:
+            try:
+                delay = self._attempt(event)
+            except RuntimeClosed:
+                delay = _NEVER
+            except Exception:
+                # A thread's outermost frame: a faulty callback may cost neither thread nor event.
+                LOG.exception("%s %s: not dealt with", event.function, event.request_id)
+                delay = _NEVER
+            self._settle(event, delay)
+
+    def _next(self) -> Pending | None:
+        with self._changed:
+            while not self._closed:
+                now = time.monotonic()
+                if self._waiting and self._waiting[0][0] <= now:
+                    event = heapq.heappop(self._waiting)[-1]
+                    self._running.add(event)
+                    return event
+                self._changed.wait(self._waiting[0][0] - now if self._waiting else None)
+            return None
+
+    def _attempt(self, event: Pending) -> float | None:
+        """Seconds until the next attempt; None when the event is dealt with."""
+        attempts_left = len(self._delays) - event.attempts
+        try:
+            outcome = self._invoke(event.function, event.payload, request_id=event.request_id)
+        except (UnknownFunction, RequestTooLarge) as error:
+            outcome = _refusal(event, error)
+            attempts_left = 0
+        if outcome.error is None:
+            return None
+        LOG.error(
+            "%s %s: %s: %s (attempts left: %d)",
+            event.function,
+            event.request_id,
+            outcome.error,
+            outcome.payload.decode(errors="replace"),
+            attempts_left,
+        )
+        if attempts_left:
+            return self._delays[event.attempts]
+        self._on_failure(event.function, event.payload, outcome)
+        return None
+
+    def _settle(self, event: Pending, delay: float | None) -> None:
+        if delay is None:
+            self._forget(event)
+        with self._changed:
+            self._running.remove(event)
+            if delay == _NEVER:
+                self._kept.append(event)
+            elif delay is not None:
+                self._schedule(replace(event, attempts=event.attempts + 1), delay)
+            self._changed.notify_all()
+
+
+def _refusal(event: Pending, error: InvokeError) -> Invocation:
+    """What the failure destination is told of an event that no attempt can deliver."""
+    document = {"errorType": type(error).__name__, "errorMessage": str(error)}
+    return Invocation(json.dumps(document).encode(), "Unhandled", event.request_id, b"")

@@ -1,0 +1,150 @@
+"""Runs Lambda functions from their sources in worker processes, under AWS's own runtime client.
+
+    with Runtime([function], environment={"AWS_REGION": "us-east-1", ...}, log_dir=logs) as runtime:
+        answer = runtime.invoke(function.name, b"{}")
+
+Where AWS would throttle, an invocation here waits for a free worker.
+"""
+
+import os
+import threading
+import uuid
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Self
+
+from local.runtime.log import FunctionLog
+from local.runtime.sources import Sources
+from local.runtime.worker import Function, Invocation, Worker
+
+__all__ = [
+    "REQUEST_LIMIT",
+    "Function",
+    "Invocation",
+    "InvokeError",
+    "RequestTooLarge",
+    "Runtime",
+    "RuntimeClosed",
+    "UnknownFunction",
+]
+
+REQUEST_LIMIT = 6 * 1024 * 1024
+"""Bytes of a synchronous invocation's payload."""
+
+_WORKERS = max(4, os.cpu_count() or 1)
+
+
+class InvokeError(Exception):
+    """An invocation that no worker has seen."""
+
+
+class UnknownFunction(InvokeError):
+    def __init__(self, name: str, known: Iterable[str]) -> None:
+        super().__init__(f"no function {name!r}; there are {', '.join(sorted(known)) or 'none'}")
+
+
+class RequestTooLarge(InvokeError):
+    """Lambda's RequestTooLargeException."""
+
+    def __init__(self, name: str, size: int) -> None:
+        super().__init__(
+            f"{name}: request must be smaller than {REQUEST_LIMIT} bytes for the InvokeFunction"
+            f" operation, it has {size}"
+        )
+
+
+class RuntimeClosed(InvokeError):
+    def __init__(self) -> None:
+        super().__init__("the runtime has been closed")
+
+
+class Runtime:
+    """All functions of a stack. `environment` holds the AWS_* variables that each of them sees."""
+
+    def __init__(
+        self, functions: Iterable[Function], *, environment: Mapping[str, str], log_dir: Path
+    ) -> None:
+        log_dir.mkdir(parents=True, exist_ok=True)
+        self._pools = {
+            function.name: _Pool(
+                function, environment, FunctionLog(log_dir / f"{function.name}.log")
+            )
+            for function in functions
+        }
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def invoke(self, name: str, payload: bytes, *, request_id: str | None = None) -> Invocation:
+        """Invokes and waits. A function's own failure is an `Invocation` with an `error`.
+
+        Raises UnknownFunction, RequestTooLarge, RuntimeClosed.
+        """
+        if name not in self._pools:
+            raise UnknownFunction(name, self._pools)
+        if len(payload) > REQUEST_LIMIT:
+            raise RequestTooLarge(name, len(payload))
+        with self._pools[name].worker() as worker:
+            return worker.invoke(request_id or str(uuid.uuid4()), payload)
+
+    def close(self) -> None:
+        """Ends every worker; invocations under way come back with Runtime.ExitError."""
+        for pool in self._pools.values():
+            pool.close()
+
+
+class _Pool:
+    """The workers of one function; the one used last is used next."""
+
+    def __init__(
+        self, function: Function, environment: Mapping[str, str], log: FunctionLog
+    ) -> None:
+        self._function = function
+        self._environment = environment
+        self._log = log
+        self._limit = function.concurrency or _WORKERS
+        self._sources = Sources((function.code, *function.layers))
+        self._changed = threading.Condition()
+        self._workers: set[Worker] = set()
+        self._idle: list[Worker] = []
+        self._closed = False
+
+    @contextmanager
+    def worker(self) -> Iterator[Worker]:
+        worker = self._take()
+        try:
+            yield worker
+        finally:
+            with self._changed:
+                self._idle.append(worker)
+                self._changed.notify()
+
+    def close(self) -> None:
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+            workers = list(self._workers)
+        for worker in workers:
+            worker.stop()
+
+    def _take(self) -> Worker:
+        with self._changed:
+            self._changed.wait_for(
+                lambda: self._closed or self._idle or len(self._workers) < self._limit
+            )
+            if self._closed:
+                raise RuntimeClosed
+            fingerprint = self._sources.fingerprint()
+            while self._idle:
+                worker = self._idle.pop()
+                if worker.usable(fingerprint):
+                    return worker
+                self._workers.remove(worker)
+                worker.stop()
+            worker = Worker(self._function, self._environment, self._log, fingerprint)
+            self._workers.add(worker)
+            return worker

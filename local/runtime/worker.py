@@ -1,0 +1,230 @@
+"""One worker: a process that runs a Lambda function, one invocation at a time."""
+
+import json
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from local.runtime.api import (
+    RESPONSE_LIMIT,
+    Answered,
+    Event,
+    Exited,
+    InitFailed,
+    Ready,
+    RuntimeApi,
+)
+from local.runtime.log import FunctionLog, Output
+
+INIT_SECONDS = 60.0
+"""Lambda allows 10 s; a laptop's first import may have to read a cold disk."""
+
+_ACCOUNT = "123456789012"
+_INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TMPDIR")
+
+
+@dataclass(frozen=True)
+class Function:
+    """A Lambda function to run from its sources.
+
+    `code` is the worker's directory and first on its import path; the `layers`, directories that
+    hold packages, follow. `timeout` is in seconds. `memory` (MB) is reported, not enforced.
+    `concurrency` is the most workers at a time.
+    """
+
+    name: str
+    handler: str
+    code: Path
+    layers: tuple[Path, ...]
+    environment: Mapping[str, str]
+    timeout: float
+    memory: int
+    concurrency: int | None
+
+
+@dataclass(frozen=True)
+class Invocation:
+    """What an invocation came to: an answer, or, with `error` ("Unhandled"), an error document.
+
+    `log_tail` is the last 4 kB of its log.
+    """
+
+    payload: bytes
+    error: str | None
+    request_id: str
+    log_tail: bytes
+
+
+class Worker:
+    """Starts at once; the first `invoke` waits for the handler's import. One invoke at a time."""
+
+    def __init__(
+        self, function: Function, shared: Mapping[str, str], log: FunctionLog, fingerprint: int
+    ) -> None:
+        self._function = function
+        self._fingerprint = fingerprint
+        self._region = shared.get("AWS_REGION", shared.get("AWS_DEFAULT_REGION", "us-east-1"))
+        self._api = RuntimeApi()
+        self._started = time.monotonic()
+        self._ready = False
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", str(Path(__file__).with_name("bootstrap.py")), function.handler],
+            cwd=function.code,
+            env=_environment(function, shared, self._region, self._api.address),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            bufsize=0,
+            start_new_session=True,
+        )
+        assert self._process.stdout is not None
+        self._output = Output(self._process.stdout, log)
+        self._watch = threading.Thread(target=self._report_exit, name="worker-exit", daemon=True)
+        self._watch.start()
+
+    def usable(self, fingerprint: int) -> bool:
+        """Whether it may take another invocation of sources with this fingerprint."""
+        return self._process.poll() is None and self._fingerprint == fingerprint
+
+    def invoke(self, request_id: str, payload: bytes) -> Invocation:
+        self._output.begin(f"START RequestId: {request_id} Version: $LATEST")
+        init = None if self._ready else self._started
+        failure = None if self._ready else self._initialise(request_id)
+        begun = time.monotonic()
+        answer = failure or self._run(request_id, payload)
+        ended = time.monotonic()
+        tail = self._output.end(
+            f"END RequestId: {request_id}",
+            self._report(request_id, ended - begun, None if init is None else begun - init),
+        )
+        return Invocation(answer.payload, "Unhandled" if answer.failed else None, request_id, tail)
+
+    def stop(self) -> None:
+        """Ends the process and all that it started; safe to call again and from another thread."""
+        if self._process.poll() is None:
+            self._kill_group()
+        self._watch.join()
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._output.close()
+        self._api.stop()
+
+    def _initialise(self, request_id: str) -> Answered | None:
+        match self._api.wait(INIT_SECONDS):
+            case Ready():
+                self._ready = True
+                return None
+            case InitFailed(payload):
+                self.stop()
+                return Answered(payload, failed=True)
+            case Exited(code):
+                return _exit_error(request_id, code)
+            case _:
+                return self._time_out(request_id, INIT_SECONDS)
+
+    def _run(self, request_id: str, payload: bytes) -> Answered:
+        timeout = self._function.timeout
+        arn = f"arn:aws:lambda:{self._region}:{_ACCOUNT}:function:{self._function.name}"
+        self._api.send(Event(request_id, payload, time.time() + timeout, arn, _trace_id()))
+        match self._api.wait(timeout):
+            case Answered(answer) if len(answer) > RESPONSE_LIMIT:
+                self.stop()
+                return _oversized(len(answer))
+            case Answered() as answered:
+                return answered
+            case Exited(code):
+                return _exit_error(request_id, code)
+            case _:
+                return self._time_out(request_id, timeout)
+
+    def _time_out(self, request_id: str, seconds: float) -> Answered:
+        self.stop()
+        message = f"Task timed out after {seconds:.2f} seconds"
+        self._output.write(f"{request_id} {message}")
+        return _error("Sandbox.Timedout", f"RequestId: {request_id} Error: {message}")
+
+    def _report(self, request_id: str, seconds: float, init: float | None) -> str:
+        fields = [
+            f"REPORT RequestId: {request_id}",
+            f"Duration: {seconds * 1000:.2f} ms",
+            f"Memory Size: {self._function.memory} MB",
+        ]
+        if init is not None:
+            fields.append(f"Init Duration: {init * 1000:.2f} ms")
+        return "\t".join(fields)
+
+    def _report_exit(self) -> None:
+        code = self._process.wait()
+        self._kill_group()
+        self._api.reports.put(Exited(code))
+
+    def _kill_group(self) -> None:
+        # Nothing may be left of a group whose leader has gone; macOS calls that "not permitted".
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+
+
+def _environment(
+    function: Function, shared: Mapping[str, str], region: str, runtime_api: str
+) -> dict[str, str]:
+    """Lambda's own variables win over the template's, as they are reserved there.
+
+    Source: https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html
+    """
+    return {
+        **{name: os.environ[name] for name in _INHERITED if name in os.environ},
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        **shared,
+        **function.environment,
+        "AWS_REGION": region,
+        "AWS_DEFAULT_REGION": region,
+        "AWS_EXECUTION_ENV": f"AWS_Lambda_python{sys.version_info.major}.{sys.version_info.minor}",
+        "AWS_LAMBDA_FUNCTION_NAME": function.name,
+        "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(function.memory),
+        "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
+        "AWS_LAMBDA_LOG_GROUP_NAME": f"/aws/lambda/{function.name}",
+        "AWS_LAMBDA_LOG_STREAM_NAME": time.strftime("%Y/%m/%d/[$LATEST]") + secrets.token_hex(16),
+        "AWS_LAMBDA_RUNTIME_API": runtime_api,
+        "LAMBDA_TASK_ROOT": str(function.code),
+        "PYTHONPATH": os.pathsep.join(map(str, (function.code, *function.layers))),
+        "TZ": ":UTC",
+        "_HANDLER": function.handler,
+    }
+
+
+def _trace_id() -> str:
+    root = f"1-{int(time.time()):08x}-{secrets.token_hex(12)}"
+    return f"Root={root};Parent={secrets.token_hex(8)};Sampled=0"
+
+
+def _error(kind: str, message: str) -> Answered:
+    document = {"errorType": kind, "errorMessage": message}
+    return Answered(json.dumps(document).encode(), failed=True)
+
+
+def _exit_error(request_id: str, code: int) -> Answered:
+    if code == 0:
+        reason = "without providing a reason"
+    elif code > 0:
+        reason = f"with error: exit status {code}"
+    else:
+        reason = f"with error: signal: {(signal.strsignal(-code) or str(-code)).lower()}"
+    return _error("Runtime.ExitError", f"RequestId: {request_id} Error: Runtime exited {reason}")
+
+
+def _oversized(size: int) -> Answered:
+    return _error(
+        "Function.ResponseSizeTooLarge",
+        f"Response payload size ({size} bytes) exceeded maximum allowed payload size"
+        f" ({RESPONSE_LIMIT} bytes).",
+    )

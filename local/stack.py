@@ -1,0 +1,274 @@
+"""The whole stack on one machine: template.yaml → AWS, endpoint, functions, API."""
+
+import fcntl
+import json
+import os
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Self, TypeVar
+
+from local import template
+from local.aws import CREDENTIALS, Aws
+from local.endpoint.platform import EndpointConfig, Platform
+from local.gateway.server import Gateway
+from local.gateway.usage_plan import UsagePlan
+from local.moto_hooks import REGION
+from local.runtime.invocations import AsyncInvoker, Pending
+from local.runtime.pool import Function, Invocation, Runtime
+from local.state import Event, State
+
+Opened = TypeVar("Opened")
+Told = Callable[[str, Invocation], object]
+
+NAME = "facet"
+DISK_BUDGET = 10 << 30
+"""Bytes of unpacked models on disk; an ml.m5 instance of SageMaker's has 30 GB or more."""
+
+MEMORY_BUDGET = 2 << 30
+"""Bytes of loaded models in the container."""
+
+
+class AlreadyRunning(Exception):
+    """Another stack works with the same folder."""
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where a running stack is; `.facet/stack.json` while it runs."""
+
+    url: str
+    api_key: str
+    region: str
+    bucket: str
+    table: str
+    endpoint: str
+    endpoint_url: str
+    sagemaker_runtime_url: str
+    dead_letter_queue_url: str
+    pid: int
+
+
+class Stack:
+    """Carries out a template until it is closed. Its state outlives it in `home`.
+
+    `told` hears of every asynchronous invocation that came to an end: function and outcome.
+    Raises AlreadyRunning, gateway.PortTaken, template.UnsupportedTemplate.
+    """
+
+    def __init__(
+        self, source: Path, home: Path, port: int = 0, *, told: Told = lambda *_: None
+    ) -> None:
+        self._source = source
+        self._home = home
+        self._port = port
+        self._told = told
+        self._opened = ExitStack()
+        self.address: Address
+
+    def __enter__(self) -> Self:
+        with ExitStack() as opening:
+            opening.enter_context(self._opened)
+            self._open()
+            opening.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._opened.close()
+
+    def _open(self) -> None:
+        self._lock()
+        read = template.load(self._source)
+        state = self._closing(State(self._home / "state"), State.close)
+        aws = self._closing(Aws(state), Aws.close)
+        aws.start()
+        resolve = aws.create_stack(NAME, read.for_moto())
+        made = _Made(read, resolve)
+        bucket = made.the("AWS::S3::Bucket")
+        aws.configure_bucket(made.name(bucket), partial(made.property, bucket))
+        queues = {made.queue_name(each): each for each in read.of_type("AWS::SQS::Queue")}
+        tables = {made.name(each): each for each in read.of_type("AWS::DynamoDB::Table")}
+        aws.restore(made.name(bucket), tables, queues)
+
+        platform = self._platform(made, aws)
+        runtime = self._runtime(made, aws, platform)
+        invoker = self._invoker(made, aws, state, runtime)
+        self._opened.enter_context(
+            aws.functions_handed_to(
+                lambda name, payload: _answered(runtime.invoke(made.logical(name), payload)),
+                lambda name, payload: invoker.submit(made.logical(name), payload),
+            )
+        )
+        aws.notify(made.name(bucket), made.property(bucket, "NotificationConfiguration"))
+        for event in state.events():
+            invoker.resubmit(Pending(event.function, event.payload, event.id))
+        api_key = state.secret("api-key")
+        gateway = self._gateway(made, runtime, api_key)
+        self.address = Address(
+            url=gateway.url,
+            api_key=api_key,
+            region=REGION,
+            bucket=made.name(bucket),
+            table=next(iter(tables)),
+            endpoint=made.endpoint(),
+            endpoint_url=aws.url,
+            sagemaker_runtime_url=platform.url,
+            dead_letter_queue_url=aws.queue_url(next(iter(queues))),
+            pid=os.getpid(),
+        )
+        self._tell()
+
+    def _lock(self) -> None:
+        self._home.mkdir(parents=True, exist_ok=True)
+        file = self._opened.enter_context((self._home / "lock").open("w"))
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise AlreadyRunning from error
+
+    def _tell(self) -> None:
+        path = self._home / "stack.json"
+        path.write_text(json.dumps(asdict(self.address), indent=2) + "\n")
+        path.chmod(0o600)
+        self._opened.callback(path.unlink, missing_ok=True)
+
+    def _closing(self, opened: Opened, close: Callable[[Opened], object]) -> Opened:
+        self._opened.callback(close, opened)
+        return opened
+
+    def _platform(self, made: "_Made", aws: Aws) -> Platform:
+        model = made.property(made.the("AWS::SageMaker::Model"), "PrimaryContainer")
+        config = EndpointConfig(
+            made.endpoint(), model["ModelDataUrl"], model.get("Environment", {})
+        )
+        platform = Platform(
+            [config],
+            aws.client("s3"),
+            self._home / "endpoint",
+            disk_budget=DISK_BUDGET,
+            memory_budget=MEMORY_BUDGET,
+            log_dir=self._home / "logs",
+        )
+        platform.start()
+        return self._closing(platform, Platform.close)
+
+    def _runtime(self, made: "_Made", aws: Aws, platform: Platform) -> Runtime:
+        environment = {
+            "AWS_REGION": REGION,
+            "AWS_DEFAULT_REGION": REGION,
+            "AWS_ACCESS_KEY_ID": CREDENTIALS["aws_access_key_id"],
+            "AWS_SECRET_ACCESS_KEY": CREDENTIALS["aws_secret_access_key"],
+            "AWS_ENDPOINT_URL": aws.url,
+            "AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME": platform.url,
+        }
+        runtime = Runtime(made.functions(), environment=environment, log_dir=self._home / "logs")
+        return self._closing(runtime, Runtime.close)
+
+    def _invoker(self, made: "_Made", aws: Aws, state: State, runtime: Runtime) -> AsyncInvoker:
+        def give_up(function: str, payload: bytes, outcome: Invocation) -> None:
+            """What Lambda does with an event after its last attempt."""
+            dead_letters = made.property(function, "DeadLetterConfig")
+            if dead_letters is None:
+                return
+            queue = dead_letters["TargetArn"].rpartition(":")[2]
+            message = json.loads(outcome.payload).get("errorMessage", "")
+            aws.client("sqs").send_message(
+                QueueUrl=aws.queue_url(queue),
+                MessageBody=payload.decode(),
+                MessageAttributes={
+                    "RequestID": {"DataType": "String", "StringValue": outcome.request_id},
+                    "ErrorCode": {"DataType": "Number", "StringValue": "200"},
+                    "ErrorMessage": {"DataType": "String", "StringValue": message[:1024] or "?"},
+                },
+            )
+
+        def invoke(name: str, payload: bytes, *, request_id: str | None = None) -> Invocation:
+            outcome = runtime.invoke(name, payload, request_id=request_id)
+            self._told(name, outcome)
+            return outcome
+
+        invoker = AsyncInvoker(
+            invoke,
+            give_up,
+            keep=lambda each: state.keep_event(Event(each.request_id, each.function, each.payload)),
+            forget=lambda each: state.forget_event(each.request_id),
+        )
+        return self._closing(invoker, AsyncInvoker.close)
+
+    def _gateway(self, made: "_Made", runtime: Runtime, api_key: str) -> Gateway:
+        plan = made.the("AWS::ApiGateway::UsagePlan")
+        throttle, quota = made.property(plan, "Throttle"), made.property(plan, "Quota")
+        gateway = Gateway(
+            self._source,
+            {},
+            runtime.invoke,
+            [api_key],
+            self._port,
+            plan=UsagePlan(
+                rate=float(throttle["RateLimit"]),
+                burst=int(throttle["BurstLimit"]),
+                quota=int(quota["Limit"]),
+                period=quota["Period"],
+            ),
+        )
+        gateway.start()
+        return self._closing(gateway, Gateway.close)
+
+
+class _Made:
+    """The template's resources with their intrinsic functions resolved."""
+
+    def __init__(self, read: template.StackTemplate, resolve: Callable[[Any], Any]) -> None:
+        self._read = read
+        self._resolve = resolve
+        self._logical = {self.name(each): each for each in read.of_type("AWS::Lambda::Function")}
+
+    def the(self, kind: str) -> str:
+        """The logical id of the only resource of a type."""
+        (name,) = self._read.of_type(kind)
+        return name
+
+    def name(self, logical: str) -> str:
+        """A resource's physical id."""
+        return str(self._resolve({"Ref": logical}))
+
+    def logical(self, function_name: str) -> str:
+        """The logical id of a function."""
+        return self._logical[function_name]
+
+    def queue_name(self, logical: str) -> str:
+        """A queue's name, which is not its physical id."""
+        return self.name(logical).rpartition("/")[2]
+
+    def endpoint(self) -> str:
+        """The endpoint's name."""
+        endpoint = self.the("AWS::SageMaker::Endpoint")
+        return str(self._resolve({"Fn::GetAtt": [endpoint, "EndpointName"]}))
+
+    def property(self, logical: str, name: str) -> Any:
+        """A resource's property, None where the template does not set it."""
+        return self._resolve(self._read.resources[logical]["Properties"].get(name))
+
+    def functions(self) -> list[Function]:
+        """The functions, under their logical ids, to run from their sources."""
+        return [self._function(each) for each in self._read.of_type("AWS::Lambda::Function")]
+
+    def _function(self, logical: str) -> Function:
+        sources = self._read.sources[logical]
+        environment = self.property(logical, "Environment") or {}
+        return Function(
+            name=logical,
+            handler=self.property(logical, "Handler"),
+            code=sources.code,
+            layers=sources.layers,
+            environment=environment.get("Variables", {}),
+            timeout=float(self.property(logical, "Timeout")),
+            memory=int(self.property(logical, "MemorySize")),
+            concurrency=self.property(logical, "ReservedConcurrentExecutions"),
+        )
+
+
+def _answered(outcome: Invocation) -> tuple[bytes, str | None]:
+    return outcome.payload, outcome.error

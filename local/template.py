@@ -1,0 +1,173 @@
+"""template.yaml → CloudFormation resources and the sources of its functions.
+
+The stack carries out the resource types and properties named here, and refuses a template with
+others: better a clear no than a local mode that quietly behaves unlike the cloud.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+from samcli.yamlhelper import yaml_parse
+from samtranslator.parser.parser import Parser
+from samtranslator.translator.translator import Translator
+
+SAM_FUNCTION = "AWS::Serverless::Function"
+SAM_LAYER = "AWS::Serverless::LayerVersion"
+PLACEHOLDER = "s3://sources/code.zip"
+"""The translator wants packaged code; here the sources run where they lie."""
+
+CARRIED_OUT: dict[str, set[str]] = {
+    "AWS::S3::Bucket": {
+        "BucketName",
+        "VersioningConfiguration",
+        "NotificationConfiguration",
+        "BucketEncryption",
+        "PublicAccessBlockConfiguration",
+    },
+    "AWS::DynamoDB::Table": {
+        "BillingMode",
+        "AttributeDefinitions",
+        "KeySchema",
+        "GlobalSecondaryIndexes",
+    },
+    "AWS::SQS::Queue": {"MessageRetentionPeriod"},
+    "AWS::Lambda::Function": {
+        "Code",
+        "DeadLetterConfig",
+        "Environment",
+        "Handler",
+        "Layers",
+        "MemorySize",
+        "Timeout",
+        "Description",
+        "Role",
+        "Runtime",
+        "Tags",
+    },
+    "AWS::SageMaker::Model": {"ExecutionRoleArn", "PrimaryContainer"},
+    "AWS::SageMaker::EndpointConfig": {"ProductionVariants"},
+    "AWS::SageMaker::Endpoint": {"EndpointConfigName"},
+    "AWS::ApiGateway::RestApi": {"Body", "BinaryMediaTypes"},
+    "AWS::ApiGateway::ApiKey": {"Enabled", "StageKeys"},
+    "AWS::ApiGateway::UsagePlan": {"ApiStages", "Throttle", "Quota"},
+    "AWS::ApiGateway::UsagePlanKey": {"KeyId", "KeyType", "UsagePlanId"},
+}
+"""The resources that the local stack makes, by type, with the properties that take effect."""
+
+WITHOUT_EFFECT: dict[str, str] = {
+    "AWS::IAM::Role": "nothing is authorised on a laptop; the roles exist as names",
+    "AWS::Lambda::LayerVersion": "the layer's sources are imported from where they lie",
+    "AWS::Lambda::Permission": "nothing is authorised on a laptop",
+    "AWS::ApiGateway::Deployment": "the local API has no stages: it answers at the root",
+    "AWS::ApiGateway::Stage": "the local API has no stages: it answers at the root",
+    "AWS::ApiGateway::RestApi.EndpointConfiguration": "the API is on 127.0.0.1",
+    "AWS::ApiGateway::RestApi.Parameters": "the API is on 127.0.0.1",
+    "AWS::DynamoDB::Table.PointInTimeRecoverySpecification": "there are no backups",
+    "AWS::DynamoDB::Table.SSESpecification": "files are encrypted by the laptop's disk, or not",
+    "AWS::Lambda::Function.Architectures": "functions run on the laptop's own processor",
+    "AWS::SQS::Queue.SqsManagedSseEnabled": "files are encrypted by the laptop's disk, or not",
+    "AWS::SageMaker::Endpoint.RetainAllVariantProperties": "nothing scales the local endpoint",
+}
+"""Types, or properties of types, that a laptop has no use for, and why."""
+
+MADE_BY_MOTO = {"AWS::IAM::Role"} | {
+    kind for kind in CARRIED_OUT if not kind.startswith("AWS::ApiGateway::")
+}
+"""What goes into the CloudFormation stack; the gateway makes the API from the template itself."""
+
+
+class UnsupportedTemplate(Exception):
+    """The template asks for something that the local stack would not carry out."""
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Where a function's code and its layers lie."""
+
+    code: Path
+    layers: tuple[Path, ...]
+
+
+@dataclass(frozen=True)
+class StackTemplate:
+    """The translated template. `resources` are CloudFormation's, by logical id."""
+
+    resources: Mapping[str, Mapping[str, Any]]
+    document: Mapping[str, Any]
+    sources: Mapping[str, Sources]
+
+    def of_type(self, kind: str) -> list[str]:
+        """Logical ids of the resources of a type."""
+        return [name for name, each in self.resources.items() if each["Type"] == kind]
+
+    def for_moto(self) -> dict[str, Any]:
+        """The part of the template from which moto makes a stack."""
+        made = {
+            name: {"Type": each["Type"], "Properties": _for_moto(each)}
+            for name, each in self.resources.items()
+            if each["Type"] in MADE_BY_MOTO
+        }
+        kept = ("Parameters", "Mappings", "Conditions")
+        return {"Resources": made} | {
+            part: self.document[part] for part in kept if part in self.document
+        }
+
+
+def load(path: Path) -> StackTemplate:
+    """Reads and translates a SAM template. Raises UnsupportedTemplate."""
+    document = yaml_parse(path.read_text())
+    sources = _take_sources(document, path.parent)
+    region = boto3.Session(region_name="us-east-1")
+    translated = Translator({}, Parser(), boto_session=region).translate(document, {})
+    unsupported = sorted(_unsupported(translated["Resources"]))
+    if unsupported:
+        raise UnsupportedTemplate(
+            "the local stack does not carry out " + ", ".join(unsupported) + " (local/template.py)"
+        )
+    return StackTemplate(translated["Resources"], translated, sources)
+
+
+def _take_sources(document: dict[str, Any], root: Path) -> dict[str, Sources]:
+    """Each function's sources, which placeholders replace in the document."""
+    globals_ = document.get("Globals", {}).get("Function", {})
+    resources = document["Resources"]
+    layers: dict[str, Path] = {}
+    for name, each in resources.items():
+        if each["Type"] == SAM_LAYER:
+            layers[name] = root / each["Properties"]["ContentUri"]
+            each["Properties"]["ContentUri"] = PLACEHOLDER
+    found: dict[str, Sources] = {}
+    for name, each in resources.items():
+        if each["Type"] != SAM_FUNCTION:
+            continue
+        properties = each["Properties"]
+        used = [*globals_.get("Layers", []), *properties.get("Layers", [])]
+        code = properties.pop("CodeUri", globals_.get("CodeUri"))
+        properties["CodeUri"] = PLACEHOLDER
+        found[name] = Sources(root / code, tuple(layers[layer["Ref"]] for layer in used))
+    return found
+
+
+def _unsupported(resources: Mapping[str, Any]) -> set[str]:
+    return {
+        f"{kind}.{name}" if kind in CARRIED_OUT else kind
+        for each in resources.values()
+        for kind in [each["Type"]]
+        if kind not in WITHOUT_EFFECT
+        for name in each.get("Properties", {"": None})
+        if name not in CARRIED_OUT.get(kind, set()) and f"{kind}.{name}" not in WITHOUT_EFFECT
+    }
+
+
+def _for_moto(resource: Mapping[str, Any]) -> dict[str, Any]:
+    """The properties that moto takes; those that it ignores are applied after by local/aws.py."""
+    properties = dict(resource.get("Properties", {}))
+    if resource["Type"] == "AWS::S3::Bucket":
+        properties.pop("NotificationConfiguration", None)
+    if resource["Type"] == "AWS::Lambda::Function":
+        properties["Code"] = {"ZipFile": "# the sources run where they lie"}
+        properties.pop("Layers", None)
+    return properties

@@ -1,0 +1,147 @@
+import json
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import pytest
+
+from local.runtime.invocations import AsyncInvoker, Pending
+from local.runtime.pool import Invocation, RuntimeClosed, UnknownFunction
+
+DELAYS = (0.01, 0.02)
+
+
+@dataclass
+class Lambda:
+    """Fails the first `failures` attempts of every event."""
+
+    failures: int = 0
+    raises: Exception | None = None
+    gate: threading.Event = field(default_factory=threading.Event)
+    attempts: list[tuple[str, bytes, str]] = field(default_factory=list)
+    refused: list[tuple[str, bytes, Invocation]] = field(default_factory=list)
+
+    def __call__(self, name: str, payload: bytes, *, request_id: str | None = None) -> Invocation:
+        assert request_id is not None
+        assert self.gate.wait(5)
+        self.attempts.append((name, payload, request_id))
+        if self.raises:
+            raise self.raises
+        failed = sum(attempt[2] == request_id for attempt in self.attempts) <= self.failures
+        return Invocation(b"{}", "Unhandled" if failed else None, request_id, b"")
+
+    def on_failure(self, function: str, payload: bytes, invocation: Invocation) -> None:
+        self.refused.append((function, payload, invocation))
+
+
+@pytest.fixture
+def function() -> Lambda:
+    function = Lambda()
+    function.gate.set()
+    return function
+
+
+@pytest.fixture
+def invoker(function: Lambda) -> Iterator[AsyncInvoker]:
+    invoker = AsyncInvoker(function, function.on_failure, delays=DELAYS)
+    yield invoker
+    function.gate.set()
+    invoker.close()
+
+
+def test_submits_and_returns_at_once(invoker: AsyncInvoker, function: Lambda) -> None:
+    function.gate.clear()
+    request_id = invoker.submit("onboard", b"1")
+    assert not invoker.drain(0.05)
+
+    function.gate.set()
+
+    assert invoker.drain(5)
+    assert function.attempts == [("onboard", b"1", request_id)]
+
+
+@pytest.mark.parametrize("failures", [1, 2])
+def test_retries_with_the_same_request_id(
+    invoker: AsyncInvoker, function: Lambda, failures: int
+) -> None:
+    function.failures = failures
+    request_id = invoker.submit("onboard", b"1")
+    assert invoker.drain(5)
+    assert function.attempts == [("onboard", b"1", request_id)] * (failures + 1)
+    assert function.refused == []
+
+
+def test_gives_up_after_the_last_retry(
+    invoker: AsyncInvoker, function: Lambda, caplog: pytest.LogCaptureFixture
+) -> None:
+    function.failures = 3
+    request_id = invoker.submit("onboard", b"1")
+    assert invoker.drain(5)
+    assert len(function.attempts) == 3
+    assert function.refused == [
+        ("onboard", b"1", Invocation(b"{}", "Unhandled", request_id, b"")),
+    ]
+    assert [record.getMessage().split(":")[0] for record in caplog.records] == [
+        f"onboard {request_id}"
+    ] * 3
+
+
+def test_does_not_retry_what_can_never_be_invoked(invoker: AsyncInvoker, function: Lambda) -> None:
+    function.raises = UnknownFunction("onbaord", ["onboard"])
+    invoker.submit("onbaord", b"1")
+    assert invoker.drain(5)
+    assert len(function.attempts) == 1
+    ((name, payload, invocation),) = function.refused
+    assert (name, payload) == ("onbaord", b"1")
+    assert json.loads(invocation.payload)["errorType"] == "UnknownFunction"
+
+
+def test_a_failed_event_does_not_hold_up_others(function: Lambda) -> None:
+    function.failures = 1
+    invoker = AsyncInvoker(function, function.on_failure, delays=(60.0,), workers=1)
+    for n in range(5):
+        invoker.submit("onboard", str(n).encode())
+    assert not invoker.drain(0.5)
+    assert [payload for _, payload, _ in function.attempts] == [b"0", b"1", b"2", b"3", b"4"]
+    waiting = invoker.close()
+    assert [(event.payload, event.attempts) for event in waiting] == [
+        (str(n).encode(), 1) for n in range(5)
+    ]
+
+
+def test_close_reports_what_is_under_way(invoker: AsyncInvoker, function: Lambda) -> None:
+    function.gate.clear()
+    ids = [invoker.submit("onboard", str(n).encode()) for n in range(6)]
+    pending = invoker.close(timeout=0.05)
+    assert sorted(pending, key=lambda event: event.payload) == [
+        Pending("onboard", str(n).encode(), ids[n]) for n in range(6)
+    ]
+    with pytest.raises(RuntimeClosed):
+        invoker.submit("onboard", b"6")
+
+
+def test_keeps_events_when_the_runtime_has_closed(invoker: AsyncInvoker, function: Lambda) -> None:
+    function.raises = RuntimeClosed()
+    request_id = invoker.submit("onboard", b"1")
+    assert not invoker.drain(5)
+    assert invoker.close() == [Pending("onboard", b"1", request_id)]
+    assert function.refused == []
+
+
+def test_a_faulty_destination_costs_no_event(
+    function: Lambda, caplog: pytest.LogCaptureFixture
+) -> None:
+    def unreachable(_function: str, _payload: bytes, _invocation: Invocation) -> None:
+        raise ConnectionError("no queue")
+
+    function.failures = 1
+    invoker = AsyncInvoker(function, unreachable, delays=(), workers=1)
+    lost = invoker.submit("onboard", b"1")
+    assert not invoker.drain(5)
+    function.failures = 0
+    invoker.submit("onboard", b"2")
+    assert not invoker.drain(5)
+
+    assert [payload for _, payload, _ in function.attempts] == [b"1", b"2"]
+    assert invoker.close() == [Pending("onboard", b"1", lost)]
+    assert "no queue" in caplog.text
