@@ -1,0 +1,95 @@
+"""Rebuilds the sample artifacts from the real data sets, by the training code and nothing else.
+
+    FACET_DATA=DIR python -m samples.build [cifar] [sign-language]
+
+`DIR` holds `cifar10_jpeg.zip` and `sign_language/{train,validation,test}/<label>/`.
+"""
+
+import os
+import shutil
+import sys
+import tempfile
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from local.training import REPOSITORY, TrainingFailed, TrainingJob, pack_code, run
+
+BUILD = REPOSITORY / "build"
+"""Outside git: CIFAR-10's licence lets us use its pictures, not pass them on."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A model that `make run` starts with; `folder` is its data set under FACET_DATA or build/."""
+
+    model: str
+    recipe: str
+    dataset: str
+    folder: str
+    channels: tuple[str, ...]
+
+
+SAMPLES = (
+    Sample("cifar", "cifar10", "CIFAR-10, JPEG copies", "cifar10", ("train", "test")),
+    Sample(
+        "sign-language",
+        "sign-language",
+        "Sign Language Digits (Mavi 2020)",
+        "sign_language",
+        ("train", "validation", "test"),
+    ),
+)
+
+
+def main() -> None:
+    """Builds the samples that the command line names, or both."""
+    if not (data := os.environ.get("FACET_DATA")):
+        sys.exit("error: set FACET_DATA to the folder with the data sets.")
+    known = {sample.model: sample for sample in SAMPLES}
+    if unknown := sorted(set(sys.argv[1:]) - set(known)):
+        sys.exit(f"error: no sample '{unknown[0]}'; there are {', '.join(known)}.")
+    try:
+        for model in sys.argv[1:] or known:
+            build(known[model], Path(data))
+    except TrainingFailed as error:
+        sys.exit(f"error: {error}")
+
+
+def build(sample: Sample, data: Path) -> Path:
+    """Trains one sample as script mode does and returns its artifact, `samples/<model>.tar.gz`."""
+    folder = unzipped(data, BUILD) if sample.folder == "cifar10" else data / sample.folder
+    job = TrainingJob(
+        name=f"sample-{sample.model}",
+        code=pack_code(),
+        hyperparameters=hyperparameters(sample),
+        channels={channel: folder / channel for channel in sample.channels},
+    )
+    artifact = REPOSITORY / "samples" / f"{sample.model}.tar.gz"
+    with tempfile.TemporaryDirectory() as root:
+        shutil.move(run(job, Path(root)), artifact)
+    print(f"{artifact.relative_to(REPOSITORY)}: {artifact.stat().st_size / 1e6:.1f} MB")
+    return artifact
+
+
+def hyperparameters(sample: Sample) -> Mapping[str, str]:
+    """The recipe's defaults, and names for the manifest."""
+    return {"recipe": sample.recipe, "model": sample.model, "dataset": sample.dataset}
+
+
+def unzipped(data: Path, target: Path) -> Path:
+    """`target/cifar10`, from the zip the first time."""
+    folder = target / "cifar10"
+    if not folder.is_dir():
+        target.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=target) as half_done:
+            print("unzipping cifar10_jpeg.zip", flush=True)
+            with zipfile.ZipFile(data / "cifar10_jpeg.zip") as archive:
+                archive.extractall(half_done)
+            (Path(half_done) / "cifar10").rename(folder)
+    return folder
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,68 @@
+"""The command line and the environment of a training job."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from training.train import BadJob, parse
+
+FOLDERS = {"SM_MODEL_DIR": "/opt/ml/model", "SM_OUTPUT_DATA_DIR": "/opt/ml/output/data"}
+
+
+def test_the_recipe_s_defaults_hold_where_nothing_is_said() -> None:
+    job = parse(["--recipe", "cifar10"], FOLDERS)
+    assert job.settings == job.recipe.defaults
+    assert job.recipe.name == "cifar10"
+
+
+def test_hyperparameters_are_taken_from_their_words() -> None:
+    words = "--recipe cifar10 --epochs 3 --batch-size 7 --learning-rate 1e-3 --seed 9 --model pets"
+    job = parse(words.split(), FOLDERS)
+    assert (job.settings.epochs, job.settings.batch_size, job.settings.seed) == (3, 7, 9)
+    assert job.settings.learning_rate == 0.001
+    assert job.settings.weight_decay == job.recipe.defaults.weight_decay
+    assert job.model == "pets"
+
+
+def test_the_sdk_s_model_dir_is_no_surprise() -> None:
+    job = parse(["--recipe", "cifar10", "--model_dir", "s3://bucket/job/model"], FOLDERS)
+    assert job.model_folder == Path("/opt/ml/model")
+
+
+def test_channels_come_from_the_environment() -> None:
+    channels = {"SM_CHANNEL_TRAIN": "/data/train", "SM_CHANNEL_TEST": "/data/test"}
+    job = parse(["--recipe", "sign-language"], FOLDERS | channels)
+    assert job.channels == {"train": Path("/data/train"), "test": Path("/data/test")}
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("--epochs 0", "--epochs 0: Input should be greater than or equal to 1."),
+        ("--epochs many", "--epochs many: Input should be a valid integer"),
+        ("--batch-size 1.5", "--batch-size 1.5: Input should be a valid integer"),
+        ("--learning-rate -1", "--learning-rate -1: Input should be greater than 0."),
+        ("--label-smoothing 1", "--label-smoothing 1: Input should be less than 1."),
+    ],
+)
+def test_a_wrong_value_is_named(words: str, message: str) -> None:
+    with pytest.raises(BadJob, match=re.escape(message)):
+        parse(["--recipe", "cifar10", *words.split()], FOLDERS)
+
+
+def test_a_model_name_that_no_model_can_have() -> None:
+    with pytest.raises(BadJob, match="--model My_Model"):
+        parse(["--recipe", "cifar10", "--model", "My_Model"], FOLDERS)
+
+
+def test_a_missing_folder_is_named() -> None:
+    with pytest.raises(BadJob, match="lacks SM_MODEL_DIR"):
+        parse(["--recipe", "cifar10"], {})
+
+
+@pytest.mark.parametrize("words", ["--recipe pastry", "--recipe cifar10 --epoch 3", ""])
+def test_unknown_words_end_the_job(words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        parse(words.split(), FOLDERS)
+    assert "error:" in capsys.readouterr().err

@@ -1,0 +1,122 @@
+"""Image folders: labels, splits, and errors that name what to mend."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from facet.manifest import InputSpec
+from training.dataset import DataError, Dataset, load
+
+SPEC = InputSpec(tensor="image", encoding="uint8", height=8, width=8)
+COLOURS = {"blue": (0, 0, 255), "green": (0, 255, 0), "red": (255, 0, 0)}
+
+
+def folder(root: Path, counts: dict[str, int]) -> Path:
+    """An image folder with plain pictures, each of another size."""
+    for label, count in counts.items():
+        (root / label).mkdir(parents=True)
+        for number in range(count):
+            picture = Image.new("RGB", (9 + number, 12), COLOURS.get(label, (9, 9, 9)))
+            picture.save(root / label / f"{number:03}.png")
+    return root
+
+
+def read(**channels: Path) -> Dataset:
+    return load(channels, SPEC, share=0.25, seed=3)
+
+
+def test_labels_are_the_sorted_folder_names_and_pictures_have_the_spec_s_size(
+    tmp_path: Path,
+) -> None:
+    train = folder(tmp_path / "train", {"red": 3, "blue": 2, "green": 4})
+    data = read(train=train, validation=train)
+    assert data.labels == ("blue", "green", "red")
+    assert data.train.pixels.shape == (9, 8, 8, 3)
+    assert data.train.pixels.dtype == np.uint8
+    for pixels, index in zip(data.train.pixels, data.train.classes, strict=True):
+        assert (pixels == COLOURS[data.labels[index]]).all()
+    assert data.test is None
+
+
+def test_a_validation_split_takes_its_share_of_each_class(tmp_path: Path) -> None:
+    train = folder(tmp_path / "train", {"red": 8, "blue": 40, "green": 2})
+    data = read(train=train)
+    assert np.bincount(data.validation.classes).tolist() == [10, 1, 2]
+    assert np.bincount(data.train.classes).tolist() == [30, 1, 6]
+
+
+def test_the_split_follows_the_seed(tmp_path: Path) -> None:
+    train = tmp_path / "train"
+    for label in ("a", "b"):
+        (train / label).mkdir(parents=True)
+        for value in range(20):
+            Image.new("L", (8, 8), value * 10).save(train / label / f"{value:02}.png")
+    one, same = (load({"train": train}, SPEC, share=0.5, seed=3) for _ in range(2))
+    other = load({"train": train}, SPEC, share=0.5, seed=4)
+    assert (one.validation.pixels == same.validation.pixels).all()
+    assert (one.validation.pixels != other.validation.pixels).any()
+
+
+def test_an_unreadable_picture_is_named_skipped_and_counted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    train = folder(tmp_path / "train", {"red": 3, "blue": 3})
+    (train / "red" / "notes.txt").write_text("no picture")
+    (train / "red" / ".DS_Store").write_bytes(b"hidden files are not even looked at")
+    whole = (train / "blue" / "000.png").read_bytes()
+    (train / "blue" / "cut.png").write_bytes(whole[: len(whole) // 2])
+    data = read(train=train)
+    lines = capsys.readouterr().out.splitlines()
+    assert data.skipped == 2
+    assert len(data.train) + len(data.validation) == 6
+    assert [line.split()[0] for line in sorted(lines) if line.startswith("skipped=")] == [
+        "skipped=blue/cut.png",
+        "skipped=red/notes.txt",
+    ]
+    assert "channel=train pictures=6 skipped=2" in lines
+
+
+def test_no_train_channel() -> None:
+    with pytest.raises(DataError, match="no channel 'train'"):
+        read()
+
+
+@pytest.mark.parametrize("made", [True, False])
+def test_an_empty_channel(tmp_path: Path, made: bool) -> None:
+    if made:
+        (tmp_path / "train").mkdir()
+    with pytest.raises(DataError, match="Channel 'train' is empty"):
+        read(train=tmp_path / "train")
+
+
+def test_an_empty_test_channel(tmp_path: Path) -> None:
+    train = folder(tmp_path / "train", {"red": 3, "blue": 3})
+    (tmp_path / "test" / "red").mkdir(parents=True)
+    with pytest.raises(DataError, match="Channel 'test' has no picture"):
+        read(train=train, test=tmp_path / "test")
+
+
+def test_one_class_is_nothing_to_choose_from(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="one class, 'red'"):
+        read(train=folder(tmp_path / "train", {"red": 3}))
+
+
+def test_a_class_without_a_picture(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no readable picture of 'green'"):
+        read(train=folder(tmp_path / "train", {"red": 3, "green": 0}))
+
+
+def test_a_class_with_one_picture_cannot_be_split(tmp_path: Path) -> None:
+    train = folder(tmp_path / "train", {"red": 3, "green": 1})
+    with pytest.raises(DataError, match="'green' has one picture"):
+        read(train=train)
+    assert len(read(train=train, validation=train).train) == 4
+
+
+def test_a_validation_label_that_training_lacks(tmp_path: Path) -> None:
+    train = folder(tmp_path / "train", {"red": 2, "blue": 2})
+    validation = folder(tmp_path / "validation", {"red": 1, "purple": 1})
+    with pytest.raises(DataError, match="'validation' has the label 'purple'"):
+        read(train=train, validation=validation)

@@ -1,0 +1,134 @@
+"""The exported models answer alike, whoever runs them, and the manifest says how to ask."""
+
+import json
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from facet import preprocess
+from facet.image import decode
+from facet.manifest import InputSpec, Manifest
+from training import golden
+from training.export import About, ExportError, export, lite_scorer, prove
+from training.recipes import RECIPES
+
+LABELS = ("cat", "dog", "frog")
+SPEC = InputSpec(
+    tensor="image",
+    encoding="uint8",
+    height=6,
+    width=5,
+    scale=1 / 255,
+    mean=(0.1, 0.2, 0.3),
+    std=(0.5, 0.6, 0.7),
+    order="BGR",
+)
+PIXELS = np.random.default_rng(0).integers(0, 256, (9, 6, 5, 3), dtype=np.uint8)
+ABOUT = About("pets", "Three pets", LABELS, {"test_accuracy": 0.5}, {"recipe": "none"})
+
+
+def network() -> keras.Model:
+    """A small network whose batch norm has statistics of its own and whose dropout must be off."""
+    keras.utils.set_random_seed(5)
+    picture = values = keras.Input((6, 5, 3))
+    values = keras.layers.Conv2D(4, 3, padding="same")(values)
+    values = keras.layers.BatchNormalization(
+        moving_mean_initializer=keras.initializers.RandomNormal(),
+        moving_variance_initializer=keras.initializers.RandomUniform(0.5, 2),
+    )(values)
+    values = keras.layers.Dropout(0.5)(keras.layers.Flatten()(values))
+    return keras.Model(picture, keras.layers.Dense(3)(values))
+
+
+@pytest.fixture(scope="module")
+def artifact(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("model")
+    assert export(network(), SPEC, ABOUT, proof=PIXELS, folder=folder) < 1e-5
+    return folder
+
+
+@pytest.fixture(scope="module")
+def manifest(artifact: Path) -> Manifest:
+    return Manifest.model_validate_json((artifact / "facet.json").read_bytes())
+
+
+def expected(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Keras' own answer to what `facet.preprocess` makes of the pixels."""
+    logits = np.asarray(network()(preprocess.normalise(SPEC, pixels), training=False))
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return np.asarray(powers / powers.sum(axis=1, keepdims=True), dtype=np.float32)
+
+
+def test_the_saved_model_takes_raw_bytes_under_the_manifest_s_names(
+    artifact: Path, manifest: Manifest
+) -> None:
+    signatures = tf.saved_model.load(str(artifact / "1")).signatures
+    assert list(signatures) == [manifest.input.signature]
+    rows = tf.constant([picture.tobytes() for picture in PIXELS])
+    answer = signatures[manifest.input.signature](**{manifest.input.tensor: rows})
+    assert list(answer) == [manifest.output.tensor]
+    scores = answer[manifest.output.tensor]
+    assert scores.dtype == tf.float32
+    np.testing.assert_allclose(scores, expected(PIXELS), atol=1e-5)
+
+
+@pytest.mark.parametrize("count", [1, 4, 9])
+def test_the_lite_model_takes_batches_of_any_size(artifact: Path, count: int) -> None:
+    model = (artifact / "1/assets.extra/model.tflite").read_bytes()
+    np.testing.assert_allclose(
+        lite_scorer(model, SPEC)(PIXELS[:count]), expected(PIXELS[:count]), atol=1e-5
+    )
+
+
+def test_each_weight_is_stored_once(artifact: Path) -> None:
+    stored = sum(path.stat().st_size for path in artifact.glob("1/variables/*.data*"))
+    assert 4 * network().count_params() <= stored < 4 * network().count_params() + 2000
+
+
+def test_the_manifest_describes_the_model(manifest: Manifest) -> None:
+    assert (manifest.model, manifest.labels, manifest.input) == ("pets", LABELS, SPEC)
+    assert manifest.metrics == {"test_accuracy": 0.5}
+    assert manifest.output.activation == "softmax"
+
+
+def test_the_golden_sample_is_what_the_model_answers(artifact: Path, manifest: Manifest) -> None:
+    assert manifest.golden
+    picture = decode((artifact / manifest.golden.image).read_bytes())
+    scores = expected(preprocess.geometry(manifest.input, picture)[None])[0]
+    assert LABELS[scores.argmax()] == manifest.golden.label
+    assert scores.max() == pytest.approx(manifest.golden.score, abs=1e-4)
+
+
+def test_models_that_answer_alike_are_proven() -> None:
+    assert prove(expected, lambda pixels: expected(pixels) + 5e-5, PIXELS) == pytest.approx(
+        5e-5, abs=1e-6
+    )
+
+
+@pytest.mark.parametrize("apart", [2e-4, float("nan")])
+def test_models_that_answer_differently_for_one_picture_are_refused(apart: float) -> None:
+    def other(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        scores = expected(pixels)
+        scores[-1, 0] += apart
+        return scores
+
+    with pytest.raises(ExportError, match="answer differently"):
+        prove(expected, other, PIXELS)
+
+
+def test_golden_drawings_depend_on_their_seed_alone() -> None:
+    assert golden.draw(1) == golden.draw(1)
+    assert golden.draw(1) != golden.draw(2)
+    assert decode(golden.draw(1)).size == (golden.WIDTH, golden.HEIGHT)
+
+
+@pytest.mark.parametrize("name", sorted(RECIPES))
+def test_a_recipe_s_defaults_and_spec_survive_json(name: str) -> None:
+    recipe = RECIPES[name]
+    assert recipe.name == name
+    assert recipe.spec.encoding == "uint8"
+    assert InputSpec.model_validate(json.loads(recipe.spec.model_dump_json())) == recipe.spec

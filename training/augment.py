@@ -1,0 +1,76 @@
+"""Random changes to training pictures, one vectorised operation for the whole batch."""
+
+import math
+from dataclasses import dataclass
+
+import tensorflow as tf
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """How far a picture may be changed; every amount is drawn evenly from -amount to +amount.
+
+    `shift` is a share of the side, in whole pixels so that it does not blur; `rotation` is in
+    degrees, `zoom` a factor (0.2: 1/1.2 to 1.2), and both blur a little; `flip` mirrors every
+    second picture. `brightness` is added (255 is white), `contrast` is a factor about the
+    picture's mean, `tint` is added to each channel by itself.
+    """
+
+    shift: float = 0.0
+    rotation: float = 0.0
+    zoom: float = 0.0
+    flip: bool = False
+    brightness: float = 0.0
+    contrast: float = 0.0
+    tint: float = 0.0
+
+
+def augment(plan: Augmentation, pixels: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """float32 (batch, height, width, channels) in 0..255 from uint8 pixels of that shape.
+
+    `seed` is an int tensor of two values; the same seed gives the same pictures.
+    """
+    seeds = tf.unstack(tf.random.split(seed, 7))
+    moved = _move(plan, tf.cast(pixels, tf.float32), seeds[:4])
+    return _colour(plan, moved, seeds[4:])
+
+
+def _even(batch: tf.Tensor, seed: tf.Tensor, amount: float, *, width: int = 1) -> tf.Tensor:
+    return tf.random.stateless_uniform([batch, width], seed, -amount, amount)
+
+
+def _move(plan: Augmentation, pixels: tf.Tensor, seeds: list[tf.Tensor]) -> tf.Tensor:
+    """One affine map per picture about its centre; edges are mirrored, not blackened."""
+    batch, height, width = tf.unstack(tf.shape(pixels)[:3])
+    size = tf.cast(tf.stack([width, height]), tf.float32)
+    angle = _even(batch, seeds[0], math.radians(plan.rotation))
+    zoom = (1 + plan.zoom) ** _even(batch, seeds[1], 1.0)
+    mirror = tf.where(_even(batch, seeds[2], 1.0) < 0, -1.0, 1.0) if plan.flip else 1.0
+    shift = tf.round(_even(batch, seeds[3], plan.shift, width=2) * size)
+    across, along = zoom * tf.cos(angle), zoom * tf.sin(angle)
+    matrix = [across * mirror, -along, along * mirror, across]
+    centre = (size - 1) / 2
+    x = centre[0] + shift[:, :1] - matrix[0] * centre[0] - matrix[1] * centre[1]
+    y = centre[1] + shift[:, 1:] - matrix[2] * centre[0] - matrix[3] * centre[1]
+    none = tf.zeros_like(x)
+    return tf.raw_ops.ImageProjectiveTransformV3(
+        images=pixels,
+        transforms=tf.concat([matrix[0], matrix[1], x, matrix[2], matrix[3], y, none, none], 1),
+        output_shape=[height, width],
+        fill_value=0.0,
+        interpolation="BILINEAR",
+        fill_mode="REFLECT",
+    )
+
+
+def _colour(plan: Augmentation, pixels: tf.Tensor, seeds: list[tf.Tensor]) -> tf.Tensor:
+    if not (plan.brightness or plan.contrast or plan.tint):
+        return pixels
+    batch, channels = tf.shape(pixels)[0], pixels.shape[-1]
+    mean = tf.reduce_mean(pixels, axis=[1, 2, 3], keepdims=True)
+    factor = (1 + plan.contrast) ** _even(batch, seeds[0], 1.0)
+    light = _even(batch, seeds[1], plan.brightness) + _even(
+        batch, seeds[2], plan.tint, width=channels
+    )
+    changed = (pixels - mean) * factor[:, None, None] + mean + light[:, None, None]
+    return tf.clip_by_value(changed, 0.0, 255.0)

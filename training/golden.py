@@ -1,0 +1,30 @@
+"""The golden sample: a picture drawn by code, so that an artifact carries nobody's data."""
+
+import io
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+WIDTH, HEIGHT = 96, 72
+"""Neither square nor a network's size, so that the sample proves the resizing as well."""
+
+
+def draw(seed: int) -> bytes:
+    """A PNG of shapes on a smooth gradient; the same bytes' pixels for the same seed."""
+    random = np.random.default_rng(seed)
+    picture = _gradient(random)
+    pen = ImageDraw.Draw(picture)
+    for _ in range(3):
+        x, y = random.uniform(0.15, 0.85, 2) * (WIDTH, HEIGHT)
+        reach = random.uniform(8, 28, 2)
+        box = [x - reach[0], y - reach[1], x + reach[0], y + reach[1]]
+        shape = pen.ellipse if random.random() < 0.5 else pen.rectangle
+        shape(box, fill=tuple(random.integers(0, 256, 3).tolist()))
+    png = io.BytesIO()
+    picture.save(png, "PNG", optimize=True)
+    return png.getvalue()
+
+
+def _gradient(random: np.random.Generator) -> Image.Image:
+    corners = random.integers(0, 256, (2, 2, 3), dtype=np.uint8)
+    return Image.fromarray(corners).resize((WIDTH, HEIGHT), Image.Resampling.BICUBIC)
