@@ -1,0 +1,120 @@
+"""`make run`: what it prints, that it stops clean, and that a second start has lost nothing."""
+
+import re
+import signal
+import socket
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.journeys.conftest import ROOT, Running, command, environment
+
+VERSION = r"[0-9a-f]{12}"
+
+
+@pytest.fixture(scope="module")
+def once(tmp_path_factory: pytest.TempPathFactory) -> subprocess.CompletedProcess[str]:
+    home = tmp_path_factory.mktemp("once")
+    return subprocess.run(
+        command(home, "--once"),
+        cwd=ROOT,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=150,
+    )
+
+
+def test_once_shows_everything_in_order_and_exits(once: subprocess.CompletedProcess[str]) -> None:
+    order = [
+        r"^starting the stack",
+        r"^API +http://127\.0\.0\.1:\d+$",
+        r"^API key +\S{20,}$",
+        rf"^cifar +{VERSION} +READY$",
+        rf"^sign-language +{VERSION} +READY$",
+        r"^samples/pictures/\S+ +→ \S+ +[01]\.\d+ +\d+\.\d ms$",
+        r"^curl ",
+    ]
+    position = 0
+    for pattern in order:
+        match = re.compile(pattern, re.MULTILINE).search(once.stdout, position)
+        assert match, f"{pattern} is not there, or not in its place:\n{once.stdout}{once.stderr}"
+        position = match.end()
+    assert once.returncode == 0
+    assert "serving" not in once.stdout
+
+
+def test_the_samples_get_the_labels_that_their_names_say(
+    once: subprocess.CompletedProcess[str],
+) -> None:
+    shown = re.findall(r"samples/pictures/\S+/(\S+?)-\S+ +→ (\S+)", once.stdout)
+    assert len(shown) >= 2
+    assert [label for _, label in shown] == [name for name, _ in shown]
+
+
+def test_the_printed_curl_line_works_when_pasted(stack: Running) -> None:
+    line = next(line for line in stack.printed if line.startswith("curl "))
+    answer = subprocess.run(
+        ["bash", "-c", f"{line} -s --fail"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert '"predictions":[{"label":' in answer.stdout
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_a_second_start_has_its_models_and_its_key(
+    how: signal.Signals, start: Callable[..., Running], tmp_path: Path
+) -> None:
+    first = start(tmp_path)
+    before = _models(first)
+    key = first.address.api_key
+    assert first.stop(how) == (0 if how is signal.SIGINT else -how)
+
+    second = start(tmp_path)
+    try:
+        assert second.address.api_key == key
+        assert _models(second) == before
+    finally:
+        assert second.stop() == 0
+    assert not (tmp_path / "stack.json").exists()
+
+
+def test_a_taken_port_is_one_clear_line(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        failed = _run_once(tmp_path, FACET_PORT=str(port))
+    assert failed.returncode == 1
+    assert failed.stderr.count("\n") == 1
+    assert f"port {port} is taken" in failed.stderr
+
+
+def test_a_second_stack_in_the_same_folder_is_one_clear_line(stack: Running) -> None:
+    failed = _run_once(stack.home)
+    assert failed.returncode == 1
+    assert failed.stderr.count("\n") == 1
+    assert "a stack runs already" in failed.stderr
+
+
+def test_a_port_that_is_no_number_is_one_clear_line(tmp_path: Path) -> None:
+    failed = _run_once(tmp_path, FACET_PORT="eighty")
+    assert (failed.returncode, failed.stderr.count("\n")) == (1, 1)
+    assert "FACET_PORT" in failed.stderr
+
+
+def _run_once(home: Path, **more: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command(home, "--once"),
+        cwd=ROOT,
+        env=environment(**more),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+def _models(running: Running) -> object:
+    address = running.address
+    answer = httpx.get(f"{address.url}/models", headers={"x-api-key": address.api_key}, timeout=30)
+    return answer.json()["models"]
