@@ -89,7 +89,7 @@ def _tour(tour: Tour, stop: threading.Event, say: Say) -> Picture | None:
         first = first or picture
         answer = tour.predict(picture)
         say(
-            f"{picture.name:44} → {answer.label:12} {answer.score:.3f} "
+            f"{picture.name:50} → {answer.label:12} {answer.score:.3f} "
             f"{answer.milliseconds:7.1f} ms"
         )
     return first

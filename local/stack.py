@@ -13,7 +13,7 @@ from typing import Any, Self, TypeVar
 from local import template
 from local.aws import CREDENTIALS, Aws
 from local.endpoint.platform import EndpointConfig, Platform
-from local.gateway.server import Gateway
+from local.gateway.server import Gateway, ensure_free
 from local.gateway.usage_plan import UsagePlan
 from local.moto_hooks import REGION
 from local.runtime.invocations import AsyncInvoker, Pending
@@ -80,6 +80,7 @@ class Stack:
 
     def _open(self) -> None:
         self._lock()
+        ensure_free(self._port)
         read = template.load(self._source)
         state = self._closing(State(self._home / "state"), State.close)
         aws = self._closing(Aws(state), Aws.close)

@@ -144,6 +144,8 @@ def _read_members(unpacked: _Bounded, archive: Archive) -> None:
         while member := tar.next():
             tar.members.clear()  # type: ignore[attr-defined]  # or it keeps every header
             unpacked.header_end = tar.offset + MAX_HEADER
+            if tar.offset > MAX_UNPACKED:  # tarfile would look for its end for ever
+                raise _Enough(_TOO_LARGE)
             count += 1
             if count > MAX_MEMBERS or len(member.name) > MAX_NAME:
                 raise _Enough(_TOO_MANY if count > MAX_MEMBERS else _TOO_LARGE_HEADER)

@@ -35,18 +35,14 @@ MAX_TEXT = 500
 """Of a violation's texts, which quote names and messages of any length, in characters."""
 
 
-def run(archive: Archive, model: str) -> tuple[Manifest | None, list[Violation]]:
-    """The artifact's manifest where it can be read, and everything that is wrong with it.
-
-    `model` is the name it was dropped under.
-    """
+def run(archive: Archive) -> tuple[Manifest | None, list[Violation]]:
+    """The artifact's manifest where it can be read, and everything that is wrong with it."""
     if INCOMPLETE & {each.code for each in archive.violations}:
         return None, archive.violations
     manifest, wrong = _manifest(archive)
     violations = [*archive.violations, *_layout(archive), *wrong]
     if manifest:
-        violations += [*_name(manifest, model), *_golden(manifest, archive)]
-        violations += _signature(manifest, archive)
+        violations += [*_golden(manifest, archive), *_signature(manifest, archive)]
     return manifest, violations
 
 
@@ -122,16 +118,6 @@ def _manifest(archive: Archive) -> tuple[Manifest | None, list[Violation]]:
             )
             for each in error.errors()
         ]
-
-
-def _name(manifest: Manifest, model: str) -> Iterator[Violation]:
-    if manifest.model not in (None, model):
-        yield Violation(
-            "model-name",
-            f"{MANIFEST}.model",
-            f"the manifest is for '{manifest.model}', the upload was named '{model}'",
-            f"upload it as mme/{manifest.model}.tar.gz, or take 'model' out of the manifest",
-        )
 
 
 def _golden(manifest: Manifest, archive: Archive) -> Iterator[Violation]:

@@ -89,7 +89,7 @@ class Onboarding:
         if known and known.status is Status.READY:
             self._take_away(drop)
             return Outcome(drop.model, "UNCHANGED", version.id)
-        manifest, violations = checks.run(found, drop.model)
+        manifest, violations = checks.run(found)
         if manifest is None or violations:
             return self._refuse(drop, version, violations)
         version = replace(version, manifest=manifest)

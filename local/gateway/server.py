@@ -103,6 +103,11 @@ class _Handler(WSGIRequestHandler):
         LOG.log(logging.ERROR if kind == "error" else logging.DEBUG, message, *args)
 
 
+def ensure_free(port: int) -> None:
+    """Raises PortTaken at once, for a caller that has much to do before it starts a gateway."""
+    _listen(port).close()
+
+
 def _listen(port: int) -> socket.socket:
     """A listening socket; werkzeug would end the program when the port is taken."""
     try:

@@ -267,9 +267,16 @@ def test_a_bomb_is_given_up_at_its_ratio() -> None:
     assert peak < 16 * MIB
 
 
+@pytest.mark.parametrize("size", [archive.MAX_UNPACKED, 1 << 80])
+def test_a_size_that_is_only_claimed(size: int) -> None:
+    assert codes(gzip.compress(header("1/x", tarfile.REGTYPE, size))) == ["too-large"]
+
+
+@pytest.mark.parametrize("before", [b"", header("1/x", tarfile.REGTYPE, 0)], ids=["first", "later"])
 @pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME])
-def test_a_huge_header_is_not_read_into_memory(kind: bytes) -> None:
-    found, peak = peak_of(chain([gzip.compress(header("x", kind, 96 * MIB))], zeros(96)))
+def test_a_huge_header_is_not_read_into_memory(kind: bytes, before: bytes) -> None:
+    head = gzip.compress(before + header("x", kind, 96 * MIB))
+    found, peak = peak_of(chain([head], zeros(96)))
     assert [each.code for each in found.violations] == ["too-large-header"]
     assert peak < 12 * MIB
 

@@ -95,6 +95,8 @@ def _translated(error: botocore_errors.ClientError) -> FacetError | None:
         return EndpointUnavailable(
             "The endpoint cannot take requests at the moment. Try again shortly."
         )
+    if code != "ModelError":
+        return None
     if error.response.get("OriginalStatusCode") in (503, 507):
         return EndpointUnavailable("The endpoint has no room for the model now. Try again shortly.")
     return ModelFailed(str(error.response.get("OriginalMessage") or error))
