@@ -174,14 +174,13 @@ class Stack:
             if dead_letters is None:
                 return
             queue = dead_letters["TargetArn"].rpartition(":")[2]
-            message = json.loads(outcome.payload).get("errorMessage", "")
             aws.client("sqs").send_message(
                 QueueUrl=aws.queue_url(queue),
                 MessageBody=payload.decode(),
                 MessageAttributes={
                     "RequestID": {"DataType": "String", "StringValue": outcome.request_id},
                     "ErrorCode": {"DataType": "Number", "StringValue": "200"},
-                    "ErrorMessage": {"DataType": "String", "StringValue": message[:1024] or "?"},
+                    "ErrorMessage": {"DataType": "String", "StringValue": outcome.reason[:1024]},
                 },
             )
 

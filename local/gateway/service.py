@@ -127,7 +127,7 @@ class Service(LocalApigwService):  # type: ignore[misc]
             LOG.error("%s %s: %s", function, g.request_id, error)
             Refusal.FAULT.abort()
         if outcome.error is not None:
-            LOG.error("%s %s: %s", function, g.request_id, outcome.payload.decode(errors="replace"))
+            LOG.error("%s %s: %s", function, g.request_id, outcome.reason)
             Refusal.BAD_GATEWAY.abort()
         return outcome.payload
 

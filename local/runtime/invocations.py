@@ -159,11 +159,10 @@ class AsyncInvoker:
         if outcome.error is None:
             return None
         LOG.error(
-            "%s %s: %s: %s (attempts left: %d)",
+            "%s %s: %s (attempts left: %d)",
             event.function,
             event.request_id,
-            outcome.error,
-            outcome.payload.decode(errors="replace"),
+            outcome.reason,
             attempts_left,
         )
         if attempts_left:

@@ -62,6 +62,12 @@ class Invocation:
     request_id: str
     log_tail: bytes
 
+    @property
+    def reason(self) -> str:
+        """What the error document says, in one line."""
+        document = json.loads(self.payload)
+        return f"{document.get('errorType', self.error)}: {document.get('errorMessage', '')}"
+
 
 class Worker:
     """Starts at once; the first `invoke` waits for the handler's import. One invoke at a time."""

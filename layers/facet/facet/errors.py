@@ -87,7 +87,7 @@ class ModelFailed(FacetError):
     """The model answered with an error, or with something that is no prediction.
 
     `reason` has the container's own words. They are for the log and for the uploader's report,
-    never for an answer of the API.
+    never for the answer of a prediction.
     """
 
     def __init__(self, reason: str) -> None:
