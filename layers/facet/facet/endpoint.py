@@ -145,7 +145,8 @@ def scores(manifest: Manifest, body: bytes, count: int) -> Scores:
 def _softmax(logits: Scores) -> Scores:
     with np.errstate(over="ignore"):
         powers: Scores = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return powers / powers.sum(axis=1, keepdims=True)
+    powers /= powers.sum(axis=1, keepdims=True)
+    return powers
 
 
 def _row(output: OutputSpec, row: Any) -> Any:
