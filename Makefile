@@ -1,7 +1,8 @@
 # Facet. `make` alone lists the targets; each sets up what it needs.
 .DEFAULT_GOAL := help
-.PHONY: help run test check format samples tensorflow build deploy proto clean
+.PHONY: help run train test check format bench samples training tensorflow build deploy proto clean
 VENV := .venv/bin
+STACK ?= facet
 export SAM_CLI_TELEMETRY := 0
 # Compiled modules are kept: TensorFlow and botocore start many times slower without.
 export PYTHONDONTWRITEBYTECODE :=
@@ -15,6 +16,11 @@ help:  ## list the targets
 run:  ## start Facet on this machine (ARGS="--once" stops after the predictions)
 	@.ci/setup local
 	@exec $(VENV)/python -m local $(ARGS)
+
+train:  ## data → training job → live model (RECIPE=cifar10 DATA=DIR ARGS="--set epochs=3")
+	@.ci/setup local
+	@.ci/setup training
+	@$(VENV)/python -m local.train $(RECIPE) $(DATA) $(ARGS)
 
 test:  ## run all tests (ARGS="-k name" runs some)
 	@.ci/setup dev
@@ -32,6 +38,10 @@ format:  ## put the code into its format
 	$(VENV)/ruff check --fix
 	$(VENV)/ruff format
 
+bench:  ## measure training against the article's, into docs/benchmarks.md (needs FACET_DATA; up to an hour)
+	@.ci/setup dev
+	$(VENV)/python -m benchmarks.training $(ARGS)
+
 samples:  ## train the sample models again, from the data sets in FACET_DATA
 	@.ci/setup dev
 	$(VENV)/python -m samples.build
@@ -39,13 +49,19 @@ samples:  ## train the sample models again, from the data sets in FACET_DATA
 tensorflow:  ## install TensorFlow for the local endpoint: artifacts without a LiteRT model need it
 	@.ci/setup tensorflow
 
+training:  ## install what training jobs need on this machine (`make train` does it itself)
+	@.ci/setup training
+
 build:  ## sam build (needs Python 3.12, the functions' runtime)
 	@.ci/setup dev
 	@.ci/python 3.12 > /dev/null
 	$(SAM) build
 
-deploy: build  ## sam deploy to the account of your AWS credentials (ARGS="--config-env prod")
-	$(SAM) deploy $(ARGS)
+# A first deploy makes the bucket, so the training code follows it; later ones find it there.
+deploy: build  ## sam deploy to the account of your AWS credentials (STACK=facet PARAMETERS="LogLevel=DEBUG" ARGS=...)
+	@code=$$($(VENV)/python -m training.package --stack $(STACK)) && \
+	$(SAM) deploy --stack-name $(STACK) --parameter-overrides "TrainingCode=$$code" $(PARAMETERS) $(ARGS) && \
+	$(VENV)/python -m training.package --stack $(STACK)
 
 proto:  ## compile the protocol buffers (after a change of a .proto file)
 	@.ci/setup dev

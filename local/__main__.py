@@ -1,13 +1,14 @@
 """Facet on this machine: starts the stack, onboards the samples, predicts, serves until Ctrl-C."""
 
 import argparse
-import logging
 import os
 import signal
 import sys
 import threading
 from pathlib import Path
 from types import FrameType
+
+from local.logs import log_to
 
 DEFAULT_PORT = 8000
 HOME = Path(__file__).resolve().parent.parent / ".facet"
@@ -20,7 +21,7 @@ def main() -> int:
     if not (port.isascii() and port.isdigit() and int(port) < 1 << 16):
         return _fail(f"FACET_PORT must be a port number, not '{port}'.")
     stop = _stop_signal()
-    _log_to(options.home / "logs")
+    log_to(options.home / "logs")
     _say("starting the stack ...")
     from local import console  # after the line above: these imports take seconds
 
@@ -56,16 +57,6 @@ def _stop_signal() -> threading.Event:
     signal.signal(signal.SIGINT, handle)
     signal.signal(signal.SIGTERM, handle)
     return stop
-
-
-def _log_to(folder: Path) -> None:
-    """Everything into a file, and what went wrong in the stack itself onto the screen, too."""
-    folder.mkdir(parents=True, exist_ok=True)
-    logging.basicConfig(filename=folder / "stack.log", level=logging.INFO)
-    screen = logging.StreamHandler()
-    screen.setLevel(logging.WARNING)
-    screen.setFormatter(logging.Formatter("facet: %(message)s"))
-    logging.getLogger("local").addHandler(screen)
 
 
 def _say(line: str) -> None:

@@ -3,19 +3,24 @@
 import json
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from io import BytesIO
+from types import MappingProxyType
 from typing import Any, BinaryIO
 
 import boto3
 from werkzeug.serving import make_server
 
-from local import moto_hooks
+from local import moto_executions, moto_hooks, moto_training
+from local.moto_executions import Ended
 from local.moto_hooks import REGION, Call, Submit
 from local.state import State
+from local.training.jobs import Service
 
 CREDENTIALS = {"aws_access_key_id": "local", "aws_secret_access_key": "local"}
 """Any will do: nothing is authorised here."""
+
+NONE: Mapping[str, str] = MappingProxyType({})
 
 
 def client(service: str, url: str) -> Any:
@@ -46,6 +51,7 @@ class Aws:
 
     def start(self) -> None:
         """Answers from now on."""
+        moto_hooks.executions_call(self._server.server_port)
         self._thread.start()
 
     def close(self) -> None:
@@ -63,11 +69,18 @@ class Aws:
         """A boto3 client of this account."""
         return client(service, self.url)
 
-    def create_stack(self, name: str, template: Mapping[str, Any]) -> Callable[[Any], Any]:
+    def create_stack(
+        self, name: str, template: Mapping[str, Any], parameters: Mapping[str, str] = NONE
+    ) -> Callable[[Any], Any]:
         """Creates a CloudFormation stack; answers what resolves its intrinsic functions."""
-        stack = self.client("cloudformation").create_stack(
-            StackName=name, TemplateBody=json.dumps(template), Capabilities=["CAPABILITY_IAM"]
-        )
+        given = [{"ParameterKey": key, "ParameterValue": each} for key, each in parameters.items()]
+        with moto_executions.machines_that_run():
+            stack = self.client("cloudformation").create_stack(
+                StackName=name,
+                TemplateBody=json.dumps(template),
+                Capabilities=["CAPABILITY_IAM"],
+                Parameters=given,
+            )
         return moto_hooks.resolver(stack["StackId"])
 
     def configure_bucket(self, name: str, properties: Callable[[str], Any]) -> None:
@@ -121,6 +134,15 @@ class Aws:
         """While it is entered, functions are invoked for real: by API calls and S3 events."""
         return moto_hooks.functions_handed_to(call, submit)
 
+    @contextmanager
+    def training_handed_to(self, service: Service, ended: Ended) -> Iterator[None]:
+        """While it is entered, training jobs really run and executions wait for them."""
+        with (
+            moto_training.training_handed_to(service),
+            moto_executions.executions_followed(service, ended),
+        ):
+            yield
+
     def _answer(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         """moto, behind one lock for what changes state: it checks and writes in separate steps."""
         target = environ.get("HTTP_X_AMZ_TARGET", "")
@@ -128,7 +150,10 @@ class Aws:
         if target.startswith("DynamoDB_"):
             body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
             environ["wsgi.input"] = BytesIO(body)
-        writes = body or (environ["REQUEST_METHOD"] not in ("GET", "HEAD") and not target)
+        # An invocation takes as long as its function, which makes requests of its own.
+        invokes = environ["PATH_INFO"].endswith("/invocations")
+        reads = environ["REQUEST_METHOD"] in ("GET", "HEAD") or invokes
+        writes = body or not (target or reads)
         with self._alone if writes else nullcontext():
             answer: Iterable[bytes] = self._moto(environ, start_response)
             self._keep(target, body)

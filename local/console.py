@@ -1,6 +1,5 @@
 """What `make run` prints, in its order: the address, the samples, their pictures, a curl line."""
 
-import json
 import os
 import shlex
 import threading
@@ -9,7 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from local.gateway.server import PortTaken
-from local.runtime.worker import Invocation
+from local.listeners import Listeners
+from local.news import News
 from local.stack import AlreadyRunning, Stack
 from local.template import UnsupportedTemplate
 from local.tour import Picture, Tour, TourFailed, artifacts, model_of, pictures, version_of
@@ -31,17 +31,18 @@ def run(home: Path, port: int, stop: threading.Event, *, once: bool, say: Say) -
     Raises Failed.
     """
     start = time.monotonic()
-    outcomes = _Outcomes(say)
+    news = News(say)
+    listeners = Listeners(news.invoked, news.trained, news.executed)
     where = os.path.relpath(home)
     try:
-        with Stack(TEMPLATE, home, port, told=outcomes.tell) as stack:
+        with Stack(TEMPLATE, home, port, listeners=listeners) as stack:
             say(f"started in {time.monotonic() - start:.1f} s; its logs are in {where}/logs")
             say(f"\nAPI      {stack.address.url}\nAPI key  {stack.address.api_key}\n")
             shown = _tour(Tour(stack.address), stop, say)
             if shown:
                 say(f"\n{_curl(stack, shown)}")
             if not once and not stop.is_set():
-                outcomes.show = True
+                news.show = True
                 say("\nserving until Ctrl-C ...")
                 stop.wait()
             say("stopping ...")
@@ -55,24 +56,6 @@ def run(home: Path, port: int, stop: threading.Event, *, once: bool, say: Say) -
         ) from error
     except (UnsupportedTemplate, TourFailed) as error:
         raise Failed(str(error)) from error
-
-
-class _Outcomes:
-    """One line for each upload that came to its end, once `show` is set."""
-
-    def __init__(self, say: Say) -> None:
-        self.show = False
-        self._say = say
-
-    def tell(self, _: str, invocation: Invocation) -> None:
-        """Hears of every asynchronous invocation."""
-        if invocation.error or not self.show:
-            return
-        for each in json.loads(invocation.payload).get("outcomes", []):
-            line = f"{each['model']:14} {each['version'] or '':12}  {each['outcome']}"
-            for reason in each["violations"]:
-                line += f"\n    {reason['code']}: {reason['problem']}; {reason['remedy']}"
-            self._say(line)
 
 
 def _tour(tour: Tour, stop: threading.Event, say: Say) -> Picture | None:

@@ -1,18 +1,23 @@
 """moto's private parts: reading and restoring what it holds, and handing functions over.
 
-This is the only module that touches them. moto's exact version is pinned, and
-tests/integration/test_moto_contract.py says what broke when the pin moves.
+Training has its own in local/moto_training.py and local/moto_executions.py; no other module
+touches them. moto's exact version is pinned, and tests/integration/test_aws.py says what broke when
+the pin moves.
 """
 
 import json
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
+from functools import cache
 from itertools import count
 from typing import Any, BinaryIO
 from unittest import mock
 
+from moto import backends
 from moto.awslambda.models import LambdaFunction
+from moto.backends import list_of_moto_modules as _list_of_moto_modules
 from moto.cloudformation.models import cloudformation_backends
 from moto.cloudformation.parsing import clean_json
 from moto.core.config import default_user_config
@@ -45,7 +50,14 @@ KeepContent = Callable[[str, BinaryIO], None]
 def application() -> DomainDispatcherApplication:
     """moto as a WSGI application, with state machines that really run."""
     default_user_config["stepfunctions"] = {"execute_state_machine": True}
+    # moto reads its own folders for this list at each request.
+    backends.list_of_moto_modules = cache(lambda: tuple(_list_of_moto_modules()))
     return DomainDispatcherApplication(create_backend_app)
+
+
+def executions_call(port: int) -> None:
+    """State machines find the account's services at this port of the machine."""
+    os.environ["MOTO_PORT"] = str(port)
 
 
 class QuietHandler(MotoRequestHandler):

@@ -8,22 +8,31 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Self, TypeVar
 
 from local import template
 from local.aws import CREDENTIALS, Aws
+from local.dead_letters import bury
 from local.endpoint.platform import EndpointConfig, Platform
 from local.gateway.server import Gateway, ensure_free
 from local.gateway.usage_plan import UsagePlan
+from local.listeners import NOBODY, Listeners
 from local.moto_hooks import REGION
+from local.resources import Resources
 from local.runtime.invocations import AsyncInvoker, Pending
-from local.runtime.pool import Function, Invocation, Runtime
+from local.runtime.pool import Invocation, Runtime
 from local.state import Event, State
+from local.training.description import from_item, to_item
+from local.training.jobs import TrainingJobs
+from local.training.store import Store
+from training.package import code_key, pack_code, upload
 
 Opened = TypeVar("Opened")
-Told = Callable[[str, Invocation], object]
 
 NAME = "facet"
+TRAINING_JOBS = "TrainingJobs"
+"""Under which the state knows training jobs; nothing of the template has that name."""
+
 DISK_BUDGET = 10 << 30
 """Bytes of unpacked models on disk; an ml.m5 instance of SageMaker's has 30 GB or more."""
 
@@ -48,23 +57,33 @@ class Address:
     endpoint_url: str
     sagemaker_runtime_url: str
     dead_letter_queue_url: str
+    state_machine_arn: str
+    topic_arn: str
     pid: int
 
 
 class Stack:
     """Carries out a template until it is closed. Its state outlives it in `home`.
 
-    `told` hears of every asynchronous invocation that came to an end: function and outcome.
+    `code` is the training code, as `training.package` packs it. An execution of a state machine
+    does not outlive the stack; the training jobs that it has running end with it.
     Raises AlreadyRunning, gateway.PortTaken, template.UnsupportedTemplate.
     """
 
     def __init__(
-        self, source: Path, home: Path, port: int = 0, *, told: Told = lambda *_: None
+        self,
+        source: Path,
+        home: Path,
+        port: int = 0,
+        *,
+        code: bytes | None = None,
+        listeners: Listeners = NOBODY,
     ) -> None:
         self._source = source
         self._home = home
         self._port = port
-        self._told = told
+        self._code = pack_code() if code is None else code
+        self._listeners = listeners
         self._opened = ExitStack()
         self.address: Address
 
@@ -85,8 +104,9 @@ class Stack:
         state = self._closing(State(self._home / "state"), State.close)
         aws = self._closing(Aws(state), Aws.close)
         aws.start()
-        resolve = aws.create_stack(NAME, read.for_moto())
-        made = _Made(read, resolve)
+        parameters = {"TrainingCode": code_key(self._code)}
+        resolve = aws.create_stack(NAME, read.for_moto(), parameters)
+        made = Resources(read, resolve)
         bucket = made.the("AWS::S3::Bucket")
         aws.configure_bucket(made.name(bucket), partial(made.property, bucket))
         queues = {made.queue_name(each): each for each in read.of_type("AWS::SQS::Queue")}
@@ -102,6 +122,7 @@ class Stack:
                 lambda name, payload: invoker.submit(made.logical(name), payload),
             )
         )
+        self._train(made, aws, state)
         aws.notify(made.name(bucket), made.property(bucket, "NotificationConfiguration"))
         for event in state.events():
             invoker.resubmit(Pending(event.function, event.payload, event.id))
@@ -117,6 +138,8 @@ class Stack:
             endpoint_url=aws.url,
             sagemaker_runtime_url=platform.url,
             dead_letter_queue_url=aws.queue_url(next(iter(queues))),
+            state_machine_arn=made.name(made.the("AWS::StepFunctions::StateMachine")),
+            topic_arn=made.name(made.the("AWS::SNS::Topic")),
             pid=os.getpid(),
         )
         self._tell()
@@ -139,7 +162,7 @@ class Stack:
         self._opened.callback(close, opened)
         return opened
 
-    def _platform(self, made: "_Made", aws: Aws) -> Platform:
+    def _platform(self, made: Resources, aws: Aws) -> Platform:
         model = made.property(made.the("AWS::SageMaker::Model"), "PrimaryContainer")
         config = EndpointConfig(
             made.endpoint(), model["ModelDataUrl"], model.get("Environment", {})
@@ -155,7 +178,7 @@ class Stack:
         platform.start()
         return self._closing(platform, Platform.close)
 
-    def _runtime(self, made: "_Made", aws: Aws, platform: Platform) -> Runtime:
+    def _runtime(self, made: Resources, aws: Aws, platform: Platform) -> Runtime:
         environment = {
             "AWS_REGION": REGION,
             "AWS_DEFAULT_REGION": REGION,
@@ -167,26 +190,13 @@ class Stack:
         runtime = Runtime(made.functions(), environment=environment, log_dir=self._home / "logs")
         return self._closing(runtime, Runtime.close)
 
-    def _invoker(self, made: "_Made", aws: Aws, state: State, runtime: Runtime) -> AsyncInvoker:
+    def _invoker(self, made: Resources, aws: Aws, state: State, runtime: Runtime) -> AsyncInvoker:
         def give_up(function: str, payload: bytes, outcome: Invocation) -> None:
-            """What Lambda does with an event after its last attempt."""
-            dead_letters = made.property(function, "DeadLetterConfig")
-            if dead_letters is None:
-                return
-            queue = dead_letters["TargetArn"].rpartition(":")[2]
-            aws.client("sqs").send_message(
-                QueueUrl=aws.queue_url(queue),
-                MessageBody=payload.decode(),
-                MessageAttributes={
-                    "RequestID": {"DataType": "String", "StringValue": outcome.request_id},
-                    "ErrorCode": {"DataType": "Number", "StringValue": "200"},
-                    "ErrorMessage": {"DataType": "String", "StringValue": outcome.reason[:1024]},
-                },
-            )
+            bury(aws, made.property(function, "DeadLetterConfig"), payload, outcome)
 
         def invoke(name: str, payload: bytes, *, request_id: str | None = None) -> Invocation:
             outcome = runtime.invoke(name, payload, request_id=request_id)
-            self._told(name, outcome)
+            self._listeners.invoked(name, outcome)
             return outcome
 
         invoker = AsyncInvoker(
@@ -197,7 +207,21 @@ class Stack:
         )
         return self._closing(invoker, AsyncInvoker.close)
 
-    def _gateway(self, made: "_Made", runtime: Runtime, api_key: str) -> Gateway:
+    def _train(self, made: Resources, aws: Aws, state: State) -> None:
+        """From now on training jobs run, and executions may be started."""
+        bucket, s3 = made.name(made.the("AWS::S3::Bucket")), aws.client("s3")
+        upload(self._code, s3, bucket)
+        jobs = TrainingJobs(
+            Store(state, bucket, s3),
+            self._home,
+            known=map(from_item, state.items(TRAINING_JOBS)),
+            keep=lambda job: state.keep_item(TRAINING_JOBS, job["TrainingJobName"], to_item(job)),
+            told=self._listeners.trained,
+        )
+        self._closing(jobs, TrainingJobs.close)
+        self._opened.enter_context(aws.training_handed_to(jobs, self._listeners.executed))
+
+    def _gateway(self, made: Resources, runtime: Runtime, api_key: str) -> Gateway:
         plan = made.the("AWS::ApiGateway::UsagePlan")
         throttle, quota = made.property(plan, "Throttle"), made.property(plan, "Quota")
         gateway = Gateway(
@@ -215,59 +239,6 @@ class Stack:
         )
         gateway.start()
         return self._closing(gateway, Gateway.close)
-
-
-class _Made:
-    """The template's resources with their intrinsic functions resolved."""
-
-    def __init__(self, read: template.StackTemplate, resolve: Callable[[Any], Any]) -> None:
-        self._read = read
-        self._resolve = resolve
-        self._logical = {self.name(each): each for each in read.of_type("AWS::Lambda::Function")}
-
-    def the(self, kind: str) -> str:
-        """The logical id of the only resource of a type."""
-        (name,) = self._read.of_type(kind)
-        return name
-
-    def name(self, logical: str) -> str:
-        """A resource's physical id."""
-        return str(self._resolve({"Ref": logical}))
-
-    def logical(self, function_name: str) -> str:
-        """The logical id of a function."""
-        return self._logical[function_name]
-
-    def queue_name(self, logical: str) -> str:
-        """A queue's name, which is not its physical id."""
-        return self.name(logical).rpartition("/")[2]
-
-    def endpoint(self) -> str:
-        """The endpoint's name."""
-        endpoint = self.the("AWS::SageMaker::Endpoint")
-        return str(self._resolve({"Fn::GetAtt": [endpoint, "EndpointName"]}))
-
-    def property(self, logical: str, name: str) -> Any:
-        """A resource's property, None where the template does not set it."""
-        return self._resolve(self._read.resources[logical]["Properties"].get(name))
-
-    def functions(self) -> list[Function]:
-        """The functions, under their logical ids, to run from their sources."""
-        return [self._function(each) for each in self._read.of_type("AWS::Lambda::Function")]
-
-    def _function(self, logical: str) -> Function:
-        sources = self._read.sources[logical]
-        environment = self.property(logical, "Environment") or {}
-        return Function(
-            name=logical,
-            handler=self.property(logical, "Handler"),
-            code=sources.code,
-            layers=sources.layers,
-            environment=environment.get("Variables", {}),
-            timeout=float(self.property(logical, "Timeout")),
-            memory=int(self.property(logical, "MemorySize")),
-            concurrency=self.property(logical, "ReservedConcurrentExecutions"),
-        )
 
 
 def _answered(outcome: Invocation) -> tuple[bytes, str | None]:

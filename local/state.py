@@ -10,7 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
+# A log that is written ahead and not synced for each commit takes a third of the time, and survives
+# the death of the process, though not of the machine.
 SCHEMA = """
+PRAGMA journal_mode = WAL;
+PRAGMA synchronous = NORMAL;
 CREATE TABLE IF NOT EXISTS objects (
     bucket TEXT, key TEXT, version TEXT, position INTEGER, marker INTEGER, modified TEXT,
     etag TEXT, metadata TEXT, PRIMARY KEY (bucket, key, version));
@@ -101,6 +105,15 @@ class State:
             yield ObjectVersion(
                 name, key, version, modified, bool(marker), etag, json.loads(metadata)
             )
+
+    def newest(self, bucket: str, prefix: str) -> dict[str, Path]:
+        """The objects that are there now: keys that begin with `prefix`, and their bytes' files."""
+        rows = self._rows(
+            "SELECT key, version, marker, MAX(position) FROM objects"
+            " WHERE bucket = ? AND substr(key, 1, length(?)) = ? GROUP BY key",
+            *(bucket, prefix, prefix),
+        )
+        return {key: self.content(version) for key, version, marker, _ in rows if not marker}
 
     def keep_item(self, owner: str, key: str, item: dict[str, Any] | None) -> None:
         """Writes one item of a table or queue; None deletes it."""

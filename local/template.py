@@ -4,6 +4,7 @@ The stack carries out the resource types and properties named here, and refuses 
 others: better a clear no than a local mode that quietly behaves unlike the cloud.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +17,12 @@ from samtranslator.translator.translator import Translator
 
 SAM_FUNCTION = "AWS::Serverless::Function"
 SAM_LAYER = "AWS::Serverless::LayerVersion"
+SAM_MACHINE = "AWS::Serverless::StateMachine"
 PLACEHOLDER = "s3://sources/code.zip"
 """The translator wants packaged code; here the sources run where they lie."""
+
+SUBSTITUTION = re.compile(r"\$\{(\w+)\}")
+"""A place in a state machine's definition that the template fills."""
 
 CARRIED_OUT: dict[str, set[str]] = {
     "AWS::S3::Bucket": {
@@ -50,6 +55,13 @@ CARRIED_OUT: dict[str, set[str]] = {
     "AWS::SageMaker::Model": {"ExecutionRoleArn", "PrimaryContainer"},
     "AWS::SageMaker::EndpointConfig": {"ProductionVariants"},
     "AWS::SageMaker::Endpoint": {"EndpointConfigName"},
+    "AWS::SNS::Topic": set(),
+    "AWS::StepFunctions::StateMachine": {
+        "DefinitionS3Location",
+        "DefinitionSubstitutions",
+        "RoleArn",
+        "Tags",
+    },
     "AWS::ApiGateway::RestApi": {"Body", "BinaryMediaTypes"},
     "AWS::ApiGateway::ApiKey": {"Enabled", "StageKeys"},
     "AWS::ApiGateway::UsagePlan": {"ApiStages", "Throttle", "Quota"},
@@ -93,11 +105,15 @@ class Sources:
 
 @dataclass(frozen=True)
 class StackTemplate:
-    """The translated template. `resources` are CloudFormation's, by logical id."""
+    """The translated template. `resources` are CloudFormation's, by logical id.
+
+    `sources` has where each function's code lies, `definitions` each state machine's.
+    """
 
     resources: Mapping[str, Mapping[str, Any]]
     document: Mapping[str, Any]
     sources: Mapping[str, Sources]
+    definitions: Mapping[str, Path]
 
     def of_type(self, kind: str) -> list[str]:
         """Logical ids of the resources of a type."""
@@ -106,7 +122,10 @@ class StackTemplate:
     def for_moto(self) -> dict[str, Any]:
         """The part of the template from which moto makes a stack."""
         made = {
-            name: {"Type": each["Type"], "Properties": _for_moto(each)}
+            name: {
+                "Type": each["Type"],
+                "Properties": _for_moto(each, self.definitions.get(name)),
+            }
             for name, each in self.resources.items()
             if each["Type"] in MADE_BY_MOTO
         }
@@ -118,8 +137,10 @@ class StackTemplate:
 
 def load(path: Path) -> StackTemplate:
     """Reads and translates a SAM template. Raises UnsupportedTemplate."""
+    path = path.resolve()  # functions run in folders of their own
     document = yaml_parse(path.read_text())
     sources = _take_sources(document, path.parent)
+    definitions = _take_definitions(document, path.parent)
     region = boto3.Session(region_name="us-east-1")
     translated = Translator({}, Parser(), boto_session=region).translate(document, {})
     unsupported = sorted(_unsupported(translated["Resources"]))
@@ -127,7 +148,7 @@ def load(path: Path) -> StackTemplate:
         raise UnsupportedTemplate(
             "the local stack does not carry out " + ", ".join(unsupported) + " (local/template.py)"
         )
-    return StackTemplate(translated["Resources"], translated, sources)
+    return StackTemplate(translated["Resources"], translated, sources, definitions)
 
 
 def _take_sources(document: dict[str, Any], root: Path) -> dict[str, Sources]:
@@ -151,18 +172,28 @@ def _take_sources(document: dict[str, Any], root: Path) -> dict[str, Sources]:
     return found
 
 
+def _take_definitions(document: dict[str, Any], root: Path) -> dict[str, Path]:
+    """Each state machine's definition, which a placeholder replaces in the document."""
+    found: dict[str, Path] = {}
+    for name, each in document["Resources"].items():
+        if each["Type"] == SAM_MACHINE:
+            found[name] = root / each["Properties"]["DefinitionUri"]
+            each["Properties"]["DefinitionUri"] = PLACEHOLDER
+    return found
+
+
 def _unsupported(resources: Mapping[str, Any]) -> set[str]:
-    return {
-        f"{kind}.{name}" if kind in CARRIED_OUT else kind
+    kinds = {each["Type"] for each in resources.values()}
+    properties = {
+        f"{each['Type']}.{name}"
         for each in resources.values()
-        for kind in [each["Type"]]
-        if kind not in WITHOUT_EFFECT
-        for name in each.get("Properties", {"": None})
-        if name not in CARRIED_OUT.get(kind, set()) and f"{kind}.{name}" not in WITHOUT_EFFECT
+        for name in each.get("Properties", {})
+        if name not in CARRIED_OUT.get(each["Type"], {name})
     }
+    return (kinds - CARRIED_OUT.keys() | properties) - WITHOUT_EFFECT.keys()
 
 
-def _for_moto(resource: Mapping[str, Any]) -> dict[str, Any]:
+def _for_moto(resource: Mapping[str, Any], definition: Path | None) -> dict[str, Any]:
     """The properties that moto takes; those that it ignores are applied after by local/aws.py."""
     properties = dict(resource.get("Properties", {}))
     if resource["Type"] == "AWS::S3::Bucket":
@@ -170,4 +201,15 @@ def _for_moto(resource: Mapping[str, Any]) -> dict[str, Any]:
     if resource["Type"] == "AWS::Lambda::Function":
         properties["Code"] = {"ZipFile": "# the sources run where they lie"}
         properties.pop("Layers", None)
+    if definition:
+        properties.pop("DefinitionS3Location")
+        values = properties.pop("DefinitionSubstitutions", {})
+        properties["DefinitionString"] = substituted(definition.read_text(), values)
     return properties
+
+
+def substituted(text: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """A text with `${Name}` replaced, as a join: moto ignores DefinitionSubstitutions, and its
+    Fn::Sub makes one dollar sign of two."""
+    words = SUBSTITUTION.split(text)
+    return {"Fn::Join": ["", [values[word] if at % 2 else word for at, word in enumerate(words)]]}

@@ -1,9 +1,12 @@
 """Random changes to training pictures, one vectorised operation for the whole batch."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Self
 
 import tensorflow as tf
+
+from facet.recipes import Hyperparameters
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,11 @@ class Augmentation:
     brightness: float = 0.0
     contrast: float = 0.0
     tint: float = 0.0
+
+    @classmethod
+    def of(cls, settings: Hyperparameters) -> Self:
+        """What a training job's settings ask for."""
+        return cls(**{field.name: getattr(settings, field.name) for field in fields(cls)})
 
 
 def augment(plan: Augmentation, pixels: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
@@ -53,7 +61,7 @@ def _move(plan: Augmentation, pixels: tf.Tensor, seeds: list[tf.Tensor]) -> tf.T
     x = centre[0] + shift[:, :1] - matrix[0] * centre[0] - matrix[1] * centre[1]
     y = centre[1] + shift[:, 1:] - matrix[2] * centre[0] - matrix[3] * centre[1]
     none = tf.zeros_like(x)
-    return tf.raw_ops.ImageProjectiveTransformV3(
+    changed = tf.raw_ops.ImageProjectiveTransformV3(
         images=pixels,
         transforms=tf.concat([matrix[0], matrix[1], x, matrix[2], matrix[3], y, none, none], 1),
         output_shape=[height, width],
@@ -61,6 +69,7 @@ def _move(plan: Augmentation, pixels: tf.Tensor, seeds: list[tf.Tensor]) -> tf.T
         interpolation="BILINEAR",
         fill_mode="REFLECT",
     )
+    return tf.ensure_shape(changed, pixels.shape)
 
 
 def _colour(plan: Augmentation, pixels: tf.Tensor, seeds: list[tf.Tensor]) -> tf.Tensor:

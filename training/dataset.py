@@ -1,11 +1,12 @@
 """Image folders → arrays: one folder per class, brought to size exactly as serving does."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 
 from facet import preprocess
@@ -13,6 +14,14 @@ from facet.errors import FacetError
 from facet.image import decode
 from facet.manifest import InputSpec
 from facet.preprocess import Pixels
+from facet.recipes import Hyperparameters
+
+CHANNELS = ("train", "validation", "test")
+AT_ONCE = 1024
+"""How many pictures are decoded before they are written down."""
+
+File = tuple[int, Path]
+"""A picture's class and where it lies."""
 
 
 class DataError(FacetError):
@@ -44,33 +53,50 @@ class Dataset:
     test: Pictures | None
 
     @property
+    def sets(self) -> dict[str, Pictures]:
+        """The sets there are, by channel."""
+        sets = {"train": self.train, "validation": self.validation, "test": self.test}
+        return {name: pictures for name, pictures in sets.items() if pictures}
+
+    @property
     def skipped(self) -> int:
         """How many files of all channels could not be read."""
-        sets = (self.train, self.validation, self.test)
-        return sum(pictures.skipped for pictures in sets if pictures)
+        return sum(pictures.skipped for pictures in self.sets.values())
 
 
-def load(channels: dict[str, Path], spec: InputSpec, *, share: float, seed: int) -> Dataset:
+def load(
+    channels: Mapping[str, Path], spec: InputSpec, settings: Hyperparameters, folder: Path
+) -> Dataset:
     """Reads the channels `train` and, where given, `validation` and `test`.
 
-    Labels are the folder names of `train`, sorted. Without a `validation` channel, `share` of
-    each class is set aside for it, drawn by `seed`. Raises `DataError`.
+    Labels are the folder names of `train`, sorted. What has no channel of its own is set aside
+    from `train`: the settings' shares of each class, drawn by their seed. Pixels lie in files in
+    `folder`, so that a data set may be larger than memory. Raises `DataError`.
     """
     if "train" not in channels:
         raise DataError("There is no channel 'train': name a folder with one folder per class.")
     labels = _labels("train", channels["train"])
     if len(labels) < 2:
         raise DataError(f"Channel 'train' has one class, '{labels[0]}'; two are needed to choose.")
-    train = _read("train", channels["train"], labels, spec)
-    missing = sorted(set(range(len(labels))) - set(train.classes.tolist()))
-    if missing:
-        raise DataError(f"Channel 'train' has no readable picture of '{labels[missing[0]]}'.")
-    test = _read("test", channels["test"], labels, spec) if "test" in channels else None
-    if "validation" in channels:
-        validation = _read("validation", channels["validation"], labels, spec)
-    else:
-        train, validation = _split(train, labels, share, seed)
-    return Dataset(labels, train, validation, test)
+    files = {name: _files(name, channels[name], labels) for name in CHANNELS if name in channels}
+    origin = {name: name if name in channels else "train" for name in CHANNELS}
+    files |= _split(files["train"], labels, _missing_shares(files, settings), settings.seed)
+    sets = {name: _read(name, those, spec, folder) for name, those in files.items()}
+    for channel in channels:
+        own = [pictures for name, pictures in sets.items() if origin[name] == channel]
+        _check_readable(channel, own, settings.max_unreadable)
+    unread = sorted(set(range(len(labels))) - set(sets["train"].classes.tolist()))
+    if unread:
+        raise DataError(f"Channel 'train' has no readable picture of '{labels[unread[0]]}'.")
+    return Dataset(labels, sets["train"], sets["validation"], sets.get("test"))
+
+
+def _missing_shares(files: Mapping[str, list[File]], settings: Hyperparameters) -> dict[str, float]:
+    """What is to be set aside. Whoever made a validation set knows whether a test set is wanted."""
+    if "validation" in files:
+        return {}
+    shares = {"validation": settings.validation_share, "test": settings.test_share}
+    return {name: share for name, share in shares.items() if name not in files}
 
 
 def _labels(channel: str, folder: Path) -> tuple[str, ...]:
@@ -85,8 +111,7 @@ def _visible(folder: Path) -> Iterator[Path]:
         yield from (path for path in folder.iterdir() if not path.name.startswith("."))
 
 
-def _read(channel: str, folder: Path, labels: tuple[str, ...], spec: InputSpec) -> Pictures:
-    """Every readable picture in name order; the others are named on standard output."""
+def _files(channel: str, folder: Path, labels: tuple[str, ...]) -> list[File]:
     unknown = sorted(set(_labels(channel, folder)) - set(labels))
     if unknown:
         raise DataError(
@@ -98,42 +123,72 @@ def _read(channel: str, folder: Path, labels: tuple[str, ...], spec: InputSpec) 
         for path in sorted(_visible(folder / label))
         if path.is_file()
     ]
-    with ThreadPoolExecutor() as pool:
-        read = list(pool.map(lambda file: _pixels(file[1], spec), files))
-    pairs = [
-        (index, pixels)
-        for (index, _), pixels in zip(files, read, strict=True)
-        if pixels is not None
-    ]
-    if not pairs:
-        raise DataError(f"Channel '{channel}' has no picture that can be read.")
-    classes = np.array([index for index, _ in pairs], dtype=np.int64)
-    skipped = len(files) - len(pairs)
-    print(f"channel={channel} pictures={len(pairs)} skipped={skipped}", flush=True)
-    return Pictures(np.stack([pixels for _, pixels in pairs]), classes, skipped)
-
-
-def _pixels(path: Path, spec: InputSpec) -> Pixels | None:
-    try:
-        return preprocess.geometry(spec, decode(path.read_bytes()))
-    except (FacetError, OSError) as error:
-        print(f"skipped={path.parent.name}/{path.name} reason={error}", flush=True)
-        return None
+    if not files:
+        raise DataError(f"Channel '{channel}' has no picture.")
+    return files
 
 
 def _split(
-    pictures: Pictures, labels: tuple[str, ...], share: float, seed: int
-) -> tuple[Pictures, Pictures]:
-    """(the rest, `share` of each class); each has at least one picture of every class."""
+    files: list[File], labels: tuple[str, ...], shares: Mapping[str, float], seed: int
+) -> dict[str, list[File]]:
+    """The share of every class for each name, and what is left as `train`.
+
+    At least one picture of a class stays in `train` and, where that is drawn, in `validation`.
+    """
     random = np.random.default_rng(seed)
-    chosen = np.zeros(len(pictures), dtype=bool)
+    parts: dict[str, list[File]] = {name: [] for name in ("train", *shares)}
     for index, label in enumerate(labels):
-        members = np.flatnonzero(pictures.classes == index)
-        if len(members) < 2:
+        members = [file for file in files if file[0] == index]
+        if shares and len(members) < 2:
             raise DataError(
-                f"Class '{label}' has one picture; two are needed to set one aside for validation."
+                f"Class '{label}' has {'one picture' if members else 'no picture'}; "
+                "two are needed to set one aside for validation."
             )
-        count = min(max(1, round(share * len(members))), len(members) - 1)
-        chosen[random.permutation(members)[:count]] = True
-    rest = Pictures(pictures.pixels[~chosen], pictures.classes[~chosen], pictures.skipped)
-    return rest, Pictures(pictures.pixels[chosen], pictures.classes[chosen])
+        order = random.permutation(len(members)).tolist()
+        spare = len(members) - 1
+        for name, share in shares.items():
+            count = min(max(round(share * len(members)), name == "validation"), spare)
+            spare -= count
+            parts[name] += [members[order.pop()] for _ in range(count)]
+        parts["train"] += [members[place] for place in sorted(order)]
+    return {name: sorted(those) for name, those in parts.items() if those}
+
+
+def _check_readable(channel: str, sets: list[Pictures], max_unreadable: float) -> None:
+    skipped, readable = sum(each.skipped for each in sets), sum(map(len, sets))
+    if not readable or skipped > max_unreadable * (readable + skipped):
+        raise DataError(
+            f"Channel '{channel}': {skipped} of {readable + skipped} files cannot be read as "
+            f"pictures, more than max-unreadable {max_unreadable:g} allows; each is named above."
+        )
+
+
+def _read(channel: str, files: list[File], spec: InputSpec, folder: Path) -> Pictures:
+    """Every readable picture in name order; the others are named on standard output."""
+    shape = (len(files), spec.height, spec.width, spec.channels)
+    pixels = open_memmap(folder / f"{channel}.npy", "w+", np.uint8, shape)
+    classes: list[int] = []
+    for (index, path), picture in _decoded(files, spec):
+        if isinstance(picture, Exception):
+            print(f"skipped={channel}/{path.parent.name}/{path.name} reason={picture}", flush=True)
+        else:
+            pixels[len(classes)] = picture
+            classes.append(index)
+    skipped = len(files) - len(classes)
+    print(f"channel={channel} pictures={len(classes)} skipped={skipped}", flush=True)
+    return Pictures(pixels[: len(classes)], np.array(classes, dtype=np.int64), skipped)
+
+
+def _decoded(
+    files: list[File], spec: InputSpec
+) -> Iterator[tuple[File, Pixels | FacetError | OSError]]:
+    def pixels(file: File) -> Pixels | FacetError | OSError:
+        try:
+            return preprocess.geometry(spec, decode(file[1].read_bytes()))
+        except (FacetError, OSError) as error:
+            return error
+
+    with ThreadPoolExecutor() as pool:
+        for begin in range(0, len(files), AT_ONCE):
+            some = files[begin : begin + AT_ONCE]
+            yield from zip(some, pool.map(pixels, some), strict=True)

@@ -220,3 +220,17 @@ def test_the_invoke_api_reaches_functions(account: Account) -> None:
     assert bad["FunctionError"] == "Unhandled"
     assert later["StatusCode"] == 202
     assert submitted == [(account.function, b'"later"')]
+
+
+def test_a_function_may_write_while_it_is_waited_for(account: Account) -> None:
+    """An invocation lasts as long as its function, so it may not hold up what changes state."""
+
+    def call(_: str, payload: bytes) -> tuple[bytes, str | None]:
+        item = {"id": {"S": payload.decode().strip('"')}}
+        account.aws.client("dynamodb").put_item(TableName=account.table, Item=item)
+        account.aws.client("s3").put_object(Bucket="models", Key="by-function", Body=b"1")
+        return b"null", None
+
+    with account.aws.functions_handed_to(call, lambda *_: None):
+        account.aws.client("lambda").invoke(FunctionName=account.function, Payload=b'"x"')
+    assert account.aws.client("dynamodb").scan(TableName=account.table)["Count"] == 1

@@ -15,13 +15,14 @@ from facet.registry import Registry
 from onboard import app as onboard
 from predict import app as predict
 from tests import artifacts, fakes
+from train import app as train
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 ROOT = Path(__file__).parents[2]
 EVENTS = {path.stem: json.loads(path.read_text()) for path in (ROOT / "events").glob("*.json")}
-API_EVENTS = sorted(name for name in EVENTS if not name.startswith("onboard-"))
+API_EVENTS = sorted(name for name in EVENTS if not name.startswith(("onboard-", "train-")))
 PREDICT_EVENTS = [name for name in API_EVENTS if name.startswith("predict-")]
 LAMBDA_LIMIT = 6 << 20
 
@@ -46,6 +47,8 @@ def test_there_is_an_event_for_each_route_and_each_kind_of_body() -> None:
     kinds = [EVENTS[name]["headers"]["Content-Type"].split(";")[0] for name in PREDICT_EVENTS]
     assert sorted(kinds) == ["application/json", "image/jpeg", "multipart/form-data"]
     assert "onboard-put" in EVENTS
+    steps = {event["step"] for name, event in EVENTS.items() if name.startswith("train-")}
+    assert steps == set(train.STEP.json_schema()["discriminator"]["mapping"])
 
 
 @pytest.mark.parametrize("name", API_EVENTS)
@@ -99,3 +102,34 @@ def test_the_upload_event_makes_the_model_live(
 def test_the_upload_event_without_an_upload_finds_it_gone() -> None:
     (outcome,) = sent_to(onboard.handler, "onboard-put")["outcomes"]
     assert outcome["outcome"] == "GONE"
+
+
+@pytest.mark.usefixtures("functions")
+def test_the_plan_event_is_carried_out_with_its_data(s3: "S3Client") -> None:
+    for key in (
+        EVENTS["train-plan"]["code"],
+        "datasets/cifar10/train/cat/1.jpg",
+        "datasets/sign-language/train/0/1.jpg",
+        "weights/vgg16/weights.h5",
+    ):
+        s3.put_object(Bucket=fakes.BUCKET, Key=key, Body=b"x")
+    jobs = sent_to(train.handler, "train-plan")["jobs"]
+    assert [job["model"] for job in jobs] == ["cifar", "hands"]
+
+
+@pytest.mark.usefixtures("functions")
+def test_the_judge_event_finds_the_artifact(s3: "S3Client") -> None:
+    key = EVENTS["train-judge"]["artifact"].removeprefix(f"s3://{fakes.BUCKET}/")
+    good = artifacts.artifact(metrics={"validation_accuracy": 0.9})
+    s3.put_object(Bucket=fakes.BUCKET, Key=key, Body=good)
+    assert sent_to(train.handler, "train-judge")["verdict"] == "PUBLISH"
+
+
+@pytest.mark.usefixtures("functions")
+def test_the_outcome_event_is_answered() -> None:
+    assert sent_to(train.handler, "train-outcome")["status"] == "UNKNOWN"
+
+
+@pytest.mark.usefixtures("functions")
+def test_the_summary_event_is_counted() -> None:
+    assert sent_to(train.handler, "train-summary")["counts"] == {"READY": 1, "FAILED": 1}

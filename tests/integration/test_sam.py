@@ -44,6 +44,7 @@ def test_sam_build_makes_functions_that_import_what_they_need(tmp_path: Path) ->
     for function, handler in (
         ("PredictFunction", "predict.app"),
         ("OnboardFunction", "onboard.app"),
+        ("TrainFunction", "train.app"),
     ):
         imported = subprocess.run(
             [PYTHON_3_12, "-S", "-c", f"import {handler}, sys, json; print(json.dumps(sys.path))"],

@@ -1,9 +1,16 @@
 """`training/train.py` as script mode runs it: a process of its own, from the packed sources."""
 
+import contextlib
 import json
+import os
+import shutil
+import signal
 import tarfile
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter
@@ -13,6 +20,7 @@ from facet import preprocess
 from facet.image import decode
 from facet.manifest import Manifest
 from local.training import TrainingFailed, TrainingJob, pack_code, run
+from local.training.layout import PROGRAM
 
 HUES = {"green": (60, 200, 60), "red": (200, 60, 60)}
 
@@ -32,15 +40,22 @@ def folders(root: Path, counts: dict[str, int]) -> dict[str, Path]:
 
 
 def job(channels: dict[str, Path], **hyperparameters: str) -> TrainingJob:
-    given = {"recipe": "cifar10", "epochs": "1", "batch-size": "4"} | hyperparameters
-    return TrainingJob("test", pack_code(), given, channels)
+    small = {"recipe": "cifar10", "epochs": "1", "batch-size": "4", "width": "4", "dense": "8"}
+    return TrainingJob("test", pack_code(), small | hyperparameters, channels)
+
+
+def history(root: Path) -> dict[str, list[float]]:
+    """The measures of each epoch, without how long they took."""
+    document = json.loads((root / "output/data/metrics.json").read_text())
+    return {name: values for name, values in document["history"].items() if name != "seconds"}
 
 
 def test_a_job_makes_an_artifact_that_answers(tmp_path: Path) -> None:
     channels = folders(tmp_path / "data", {"train": 8, "test": 3})
     (channels["train"] / "red" / "broken.jpg").write_bytes(b"\xff\xd8 no picture")
     lines: list[str] = []
-    tarball = run(job(channels, model="lights"), tmp_path / "ml", lines.append)
+    forgiving = {"max-unreadable": "0.1", "validation-share": "0.2"}
+    tarball = run(job(channels, model="lights", **forgiving), tmp_path / "ml", lines.append)
 
     with tarfile.open(tarball) as tar:
         assert tar.getnames()[0] == "facet.json"
@@ -49,14 +64,16 @@ def test_a_job_makes_an_artifact_that_answers(tmp_path: Path) -> None:
     artifact = tmp_path / "artifact"
     manifest = Manifest.model_validate_json((artifact / "facet.json").read_bytes())
     assert (manifest.model, manifest.labels) == ("lights", ("green", "red"))
-    assert manifest.provenance["pictures"] == "train=14 validation=2 test=6"
+    assert manifest.provenance["pictures"] == "train=13 validation=3 test=6"
     assert str(tmp_path) not in manifest.to_json()
 
     report = json.loads((tmp_path / "ml/output/data/metrics.json").read_text())
     assert report["metrics"] == manifest.metrics
     assert report["skipped"] == 1
+    for drawn in ("learning_curves", "confusion_validation", "confusion_test"):
+        assert (tmp_path / f"ml/output/data/{drawn}.png").stat().st_size > 5000
     assert set(manifest.metrics) >= {"validation_accuracy", "test_accuracy"}
-    assert any(line.startswith("skipped=red/broken.jpg") for line in lines)
+    assert any(line.startswith("skipped=train/red/broken.jpg") for line in lines)
     assert sum(line.startswith("epoch=1 loss=") for line in lines) == 1
 
     assert manifest.golden
@@ -75,3 +92,81 @@ def test_a_job_that_fails_says_why_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(TrainingFailed, match=r"error: .*'purple', which channel 'train' lacks"):
         run(job(channels), tmp_path / "ml", lambda _: None)
     assert not (tmp_path / "ml/model.tar.gz").exists()
+
+
+class Killed(Exception):
+    """The instance was taken away."""
+
+
+def test_a_job_that_was_killed_goes_on_and_ends_the_same(tmp_path: Path) -> None:
+    """SIGKILL in the middle of an epoch; what a new instance gets is the checkpoint folder."""
+    channels = folders(tmp_path / "data", {"train": 12})
+    given = job(channels, epochs="4", patience="0", dropout="0.5")
+    run(given, tmp_path / "whole", lambda _: None)
+
+    def kill(line: str) -> None:
+        if line.startswith("epoch=2 "):
+            raise Killed
+
+    with pytest.raises(Killed):
+        run(given, tmp_path / "killed", kill)
+    shutil.copytree(tmp_path / "killed/checkpoints", tmp_path / "again/checkpoints")
+    lines: list[str] = []
+    run(given, tmp_path / "again", lines.append)
+    resumed = next(line for line in lines if line.startswith("resumed=1"))
+    assert resumed in [f"resumed=1 epochs_done={done}" for done in (1, 2, 3)]
+    assert not any(line.startswith("epoch=1 ") for line in lines)
+    assert history(tmp_path / "again") == history(tmp_path / "whole")
+    weights = "model/1/variables/variables.data-00000-of-00001"
+    assert (tmp_path / "again" / weights).read_bytes() == (
+        tmp_path / "whole" / weights
+    ).read_bytes()
+
+
+def test_two_hosts_share_the_work_and_learn_what_one_learns(tmp_path: Path) -> None:
+    """Without chance and batch statistics, two halves of each batch are the batch."""
+    channels = folders(tmp_path / "data", {"train": 12, "validation": 4})
+    channels["weights"] = tmp_path / "weights"
+    channels["weights"].mkdir()
+    base = keras.applications.MobileNet(
+        include_top=False, weights=None, input_shape=(32, 32, 3), alpha=0.25
+    )
+    base.save_weights(channels["weights"] / "mobilenet.weights.h5")
+    given = job(
+        channels,
+        backbone="mobilenet",
+        alpha="0.25",
+        dropout="0",
+        epochs="3",
+        patience="0",
+    )
+    run(given, tmp_path / "one", lambda _: None)
+    lines: list[str] = []
+    tarball = run(replace(given, hosts=2), tmp_path / "two", lines.append)
+
+    assert sum("hosts=2" in line for line in lines) == 2
+    alone, chief = history(tmp_path / "one"), history(tmp_path / "two/algo-1")
+    np.testing.assert_allclose(chief["val_loss"], alone["val_loss"], rtol=1e-4)
+    assert not (tmp_path / "two/algo-2/model/facet.json").exists()
+    with tarfile.open(tarball) as tar:
+        assert tar.getnames()[0] == "facet.json"
+
+
+def test_a_host_that_dies_fails_the_job(tmp_path: Path) -> None:
+    """The chief notices that the other one, which has another program, has gone."""
+    given = replace(job(folders(tmp_path / "data", {"train": 8}), epochs="50"), hosts=2)
+    with pytest.raises(TrainingFailed):
+        run(given, tmp_path / "ml", _kills_the_second(tmp_path / "ml"))
+
+
+def _kills_the_second(root: Path) -> Callable[[str], None]:
+    def hear(line: str) -> None:
+        if line.startswith("epoch=1 "):
+            for process in Path("/proc").glob("[0-9]*"):
+                with contextlib.suppress(OSError):
+                    words = (process / "cmdline").read_bytes().split(b"\0")
+                    here = (process / "cwd").readlink() == root / "algo-2/code"
+                    if here and PROGRAM.encode() in words:
+                        os.kill(int(process.name), signal.SIGKILL)
+
+    return hear

@@ -22,6 +22,7 @@ def write(folder: Path, resources: str) -> Path:
 def test_facets_template_is_carried_out_whole() -> None:
     read = template.load(ROOT / "template.yaml")
     assert set(read.sources) == set(read.of_type("AWS::Lambda::Function"))
+    assert set(read.definitions) == set(read.of_type("AWS::StepFunctions::StateMachine"))
     for sources in read.sources.values():
         assert sources.code == ROOT / "functions"
         assert [layer.resolve() for layer in sources.layers] == [ROOT / "layers/facet"]
@@ -30,8 +31,8 @@ def test_facets_template_is_carried_out_whole() -> None:
 
 
 def test_an_unknown_type_is_refused_by_name(tmp_path: Path) -> None:
-    path = write(tmp_path, "  Topic:\n    Type: AWS::SNS::Topic\n")
-    with pytest.raises(template.UnsupportedTemplate, match="AWS::SNS::Topic"):
+    path = write(tmp_path, "  Topic:\n    Type: AWS::SNS::Subscription\n")
+    with pytest.raises(template.UnsupportedTemplate, match="AWS::SNS::Subscription"):
         template.load(path)
 
 

@@ -87,3 +87,20 @@ def test_a_secret_is_random_once_and_then_stays(state: State, tmp_path: Path) ->
     state = reopened(state, tmp_path)
     assert state.secret("key") == key
     state.close()
+
+
+def test_the_newest_objects_below_a_prefix_are_found_as_files(state: State) -> None:
+    def put(key: str, *versions: ObjectVersion) -> None:
+        for each in versions:
+            state.keep_content(each.version, io.BytesIO(each.version.encode()))
+        state.keep_versions("bucket", key, list(versions))
+
+    put("a/1", version("old"), version("new"))
+    put("a/gone", version("was"), version("mark", marker=True))
+    put("a/back", version("lost", marker=True), version("again"))
+    put("ab/2", version("beside"))
+    put("a%/3", version("literal"))
+    found = {key: path.read_text() for key, path in state.newest("bucket", "a/").items()}
+    assert found == {"a/1": "new", "a/back": "again"}
+    assert set(state.newest("bucket", "a%")) == {"a%/3"}
+    assert state.newest("other", "a/") == {}

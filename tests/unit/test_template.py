@@ -70,7 +70,7 @@ def without_names(path: str) -> str:
 
 
 def test_there_are_functions() -> None:
-    assert {"PredictFunction", "OnboardFunction"} <= set(FUNCTIONS)
+    assert {"PredictFunction", "OnboardFunction", "TrainFunction"} <= set(FUNCTIONS)
 
 
 @function
@@ -134,7 +134,7 @@ def test_functions_import_each_other_not() -> None:
 
 def test_the_layer_brings_what_is_imported() -> None:
     brought = set(pins(ROOT / "layers/facet/requirements.txt")) | IN_LAMBDA
-    ours = {"facet", "predict", "onboard", "page"}
+    ours = {"facet", "predict", "onboard", "train", "page"}
     dists = packages_distributions()
     for folder in ("layers/facet/facet", "functions"):
         for path, name in imports(ROOT / folder):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from training.train import BadJob, parse
+from training.job import BadJob, parse
 
 FOLDERS = {"SM_MODEL_DIR": "/opt/ml/model", "SM_OUTPUT_DATA_DIR": "/opt/ml/output/data"}
 
@@ -44,6 +44,8 @@ def test_channels_come_from_the_environment() -> None:
         ("--batch-size 1.5", "--batch-size 1.5: Input should be a valid integer"),
         ("--learning-rate -1", "--learning-rate -1: Input should be greater than 0."),
         ("--label-smoothing 1", "--label-smoothing 1: Input should be less than 1."),
+        ("--backbone resnet", "--backbone resnet: Input should be 'cnn'"),
+        ("--flip perhaps", "--flip perhaps: Input should be a valid boolean"),
     ],
 )
 def test_a_wrong_value_is_named(words: str, message: str) -> None:
@@ -54,6 +56,33 @@ def test_a_wrong_value_is_named(words: str, message: str) -> None:
 def test_a_model_name_that_no_model_can_have() -> None:
     with pytest.raises(BadJob, match="--model My_Model"):
         parse(["--recipe", "cifar10", "--model", "My_Model"], FOLDERS)
+
+
+def test_names_may_have_underscores_as_in_sagemaker_s_own_hyperparameters() -> None:
+    words = "--recipe cifar10 --batch_size 7 --learning-rate 1e-3 --cache_features false"
+    settings = parse(words.split(), FOLDERS).settings
+    assert (settings.batch_size, settings.learning_rate) == (7, 0.001)
+    assert settings.cache_features is False
+
+
+def test_weights_are_a_channel_with_one_file(tmp_path: Path) -> None:
+    environment = FOLDERS | {"SM_CHANNEL_WEIGHTS": str(tmp_path)}
+    with pytest.raises(BadJob, match=r"'weights' has 0 \.h5 files"):
+        parse(["--recipe", "sign-language"], environment)
+    (tmp_path / "one.h5").touch()
+    job = parse(["--recipe", "sign-language"], environment)
+    assert job.weights == tmp_path / "one.h5"
+    assert job.channels == {}
+    (tmp_path / "two.weights.h5").touch()
+    with pytest.raises(BadJob, match=r"'weights' has 2 \.h5 files"):
+        parse(["--recipe", "sign-language"], environment)
+
+
+def test_checkpoints_are_kept_where_sagemaker_made_their_folder(tmp_path: Path) -> None:
+    environment = FOLDERS | {"SM_MODEL_DIR": str(tmp_path / "model")}
+    assert parse(["--recipe", "cifar10"], environment).checkpoints is None
+    (tmp_path / "checkpoints").mkdir()
+    assert parse(["--recipe", "cifar10"], environment).checkpoints == tmp_path / "checkpoints"
 
 
 def test_a_missing_folder_is_named() -> None:

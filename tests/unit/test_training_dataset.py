@@ -1,5 +1,6 @@
 """Image folders: labels, splits, and errors that name what to mend."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -7,9 +8,11 @@ import pytest
 from PIL import Image
 
 from facet.manifest import InputSpec
+from facet.recipes import Hyperparameters
 from training.dataset import DataError, Dataset, load
 
 SPEC = InputSpec(tensor="image", encoding="uint8", height=8, width=8)
+Read = Callable[..., Dataset]
 COLOURS = {"blue": (0, 0, 255), "green": (0, 255, 0), "red": (255, 0, 0)}
 
 
@@ -23,12 +26,21 @@ def folder(root: Path, counts: dict[str, int]) -> Path:
     return root
 
 
-def read(**channels: Path) -> Dataset:
-    return load(channels, SPEC, share=0.25, seed=3)
+SETTINGS = Hyperparameters(validation_share=0.25, max_unreadable=0.4, seed=3)
+
+
+@pytest.fixture
+def read(tmp_path_factory: pytest.TempPathFactory) -> Read:
+    """Loads channels with `SETTINGS`, some of them changed by `settings`."""
+
+    def read(settings: Hyperparameters = SETTINGS, **channels: Path) -> Dataset:
+        return load(channels, SPEC, settings, tmp_path_factory.mktemp("pixels"))
+
+    return read
 
 
 def test_labels_are_the_sorted_folder_names_and_pictures_have_the_spec_s_size(
-    tmp_path: Path,
+    tmp_path: Path, read: Read
 ) -> None:
     train = folder(tmp_path / "train", {"red": 3, "blue": 2, "green": 4})
     data = read(train=train, validation=train)
@@ -40,27 +52,28 @@ def test_labels_are_the_sorted_folder_names_and_pictures_have_the_spec_s_size(
     assert data.test is None
 
 
-def test_a_validation_split_takes_its_share_of_each_class(tmp_path: Path) -> None:
+def test_a_validation_split_takes_its_share_of_each_class(tmp_path: Path, read: Read) -> None:
     train = folder(tmp_path / "train", {"red": 8, "blue": 40, "green": 2})
     data = read(train=train)
     assert np.bincount(data.validation.classes).tolist() == [10, 1, 2]
     assert np.bincount(data.train.classes).tolist() == [30, 1, 6]
 
 
-def test_the_split_follows_the_seed(tmp_path: Path) -> None:
+def test_the_split_follows_the_seed(tmp_path: Path, read: Read) -> None:
     train = tmp_path / "train"
     for label in ("a", "b"):
         (train / label).mkdir(parents=True)
         for value in range(20):
             Image.new("L", (8, 8), value * 10).save(train / label / f"{value:02}.png")
-    one, same = (load({"train": train}, SPEC, share=0.5, seed=3) for _ in range(2))
-    other = load({"train": train}, SPEC, share=0.5, seed=4)
+    half = SETTINGS.model_copy(update={"validation_share": 0.5})
+    one, same = (read(half, train=train) for _ in range(2))
+    other = read(half.model_copy(update={"seed": 4}), train=train)
     assert (one.validation.pixels == same.validation.pixels).all()
     assert (one.validation.pixels != other.validation.pixels).any()
 
 
 def test_an_unreadable_picture_is_named_skipped_and_counted(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, read: Read, capsys: pytest.CaptureFixture[str]
 ) -> None:
     train = folder(tmp_path / "train", {"red": 3, "blue": 3})
     (train / "red" / "notes.txt").write_text("no picture")
@@ -72,50 +85,92 @@ def test_an_unreadable_picture_is_named_skipped_and_counted(
     assert data.skipped == 2
     assert len(data.train) + len(data.validation) == 6
     assert [line.split()[0] for line in sorted(lines) if line.startswith("skipped=")] == [
-        "skipped=blue/cut.png",
-        "skipped=red/notes.txt",
+        "skipped=train/blue/cut.png",
+        "skipped=train/red/notes.txt",
     ]
-    assert "channel=train pictures=6 skipped=2" in lines
+    assert "channel=train pictures=4 skipped=2" in lines
 
 
-def test_no_train_channel() -> None:
+def test_too_many_unreadable_pictures_are_refused(tmp_path: Path, read: Read) -> None:
+    train = folder(tmp_path / "train", {"red": 5, "blue": 4})
+    (train / "red" / "notes.txt").write_text("no picture")
+    strict = SETTINGS.model_copy(update={"max_unreadable": 0.09})
+    with pytest.raises(DataError, match=r"'train': 1 of 10 files .* 0\.09 allows"):
+        read(strict, train=train, validation=train)
+    assert read(strict.model_copy(update={"max_unreadable": 0.1}), train=train, validation=train)
+
+
+def test_no_train_channel(read: Read) -> None:
     with pytest.raises(DataError, match="no channel 'train'"):
         read()
 
 
 @pytest.mark.parametrize("made", [True, False])
-def test_an_empty_channel(tmp_path: Path, made: bool) -> None:
+def test_an_empty_channel(tmp_path: Path, read: Read, made: bool) -> None:
     if made:
         (tmp_path / "train").mkdir()
     with pytest.raises(DataError, match="Channel 'train' is empty"):
         read(train=tmp_path / "train")
 
 
-def test_an_empty_test_channel(tmp_path: Path) -> None:
+def test_an_empty_test_channel(tmp_path: Path, read: Read) -> None:
     train = folder(tmp_path / "train", {"red": 3, "blue": 3})
     (tmp_path / "test" / "red").mkdir(parents=True)
     with pytest.raises(DataError, match="Channel 'test' has no picture"):
         read(train=train, test=tmp_path / "test")
 
 
-def test_one_class_is_nothing_to_choose_from(tmp_path: Path) -> None:
+def test_one_class_is_nothing_to_choose_from(tmp_path: Path, read: Read) -> None:
     with pytest.raises(DataError, match="one class, 'red'"):
         read(train=folder(tmp_path / "train", {"red": 3}))
 
 
-def test_a_class_without_a_picture(tmp_path: Path) -> None:
+def test_a_class_without_a_picture(tmp_path: Path, read: Read) -> None:
+    train = folder(tmp_path / "train", {"red": 3, "green": 0})
+    with pytest.raises(DataError, match="Class 'green' has no picture"):
+        read(train=train)
     with pytest.raises(DataError, match="no readable picture of 'green'"):
-        read(train=folder(tmp_path / "train", {"red": 3, "green": 0}))
+        read(train=train, validation=train)
 
 
-def test_a_class_with_one_picture_cannot_be_split(tmp_path: Path) -> None:
+def test_a_class_with_one_picture_cannot_be_split(tmp_path: Path, read: Read) -> None:
     train = folder(tmp_path / "train", {"red": 3, "green": 1})
     with pytest.raises(DataError, match="'green' has one picture"):
         read(train=train)
     assert len(read(train=train, validation=train).train) == 4
 
 
-def test_a_validation_label_that_training_lacks(tmp_path: Path) -> None:
+def test_a_test_set_is_set_aside_where_it_is_asked_for(tmp_path: Path, read: Read) -> None:
+    train = folder(tmp_path / "train", {"red": 20, "blue": 8, "green": 2})
+    both = SETTINGS.model_copy(update={"test_share": 0.1})
+    data = read(both, train=train)
+    assert data.test
+    assert [len(data.train), len(data.validation), len(data.test)] == [19, 8, 3]
+    sums = [
+        pictures.pixels.reshape(len(pictures), -1).sum(axis=1).tolist()
+        for pictures in data.sets.values()
+    ]
+    assert sum(map(len, sums)) == 30
+
+
+def test_no_picture_is_in_two_sets(tmp_path: Path, read: Read) -> None:
+    for label, base in (("a", 0), ("b", 100)):
+        (tmp_path / "train" / label).mkdir(parents=True)
+        for value in range(20):
+            Image.new("L", (8, 8), base + value).save(tmp_path / "train" / label / f"{value}.png")
+    data = read(SETTINGS.model_copy(update={"test_share": 0.2}), train=tmp_path / "train")
+    values = [set(pictures.pixels[:, 0, 0, 0].tolist()) for pictures in data.sets.values()]
+    assert len(values) == 3
+    assert sorted(value for those in values for value in those) == [*range(20), *range(100, 120)]
+
+
+def test_a_test_share_is_not_taken_where_validation_is_given(tmp_path: Path, read: Read) -> None:
+    train = folder(tmp_path / "train", {"red": 10, "blue": 10})
+    data = read(SETTINGS.model_copy(update={"test_share": 0.3}), train=train, validation=train)
+    assert (len(data.train), data.test) == (20, None)
+
+
+def test_a_validation_label_that_training_lacks(tmp_path: Path, read: Read) -> None:
     train = folder(tmp_path / "train", {"red": 2, "blue": 2})
     validation = folder(tmp_path / "validation", {"red": 1, "purple": 1})
     with pytest.raises(DataError, match="'validation' has the label 'purple'"):

@@ -1,6 +1,5 @@
 """The exported models answer alike, whoever runs them, and the manifest says how to ask."""
 
-import json
 from pathlib import Path
 
 import keras
@@ -14,7 +13,6 @@ from facet.image import decode
 from facet.manifest import InputSpec, Manifest
 from training import golden
 from training.export import About, ExportError, export, lite_scorer, prove
-from training.recipes import RECIPES
 
 LABELS = ("cat", "dog", "frog")
 SPEC = InputSpec(
@@ -124,11 +122,3 @@ def test_golden_drawings_depend_on_their_seed_alone() -> None:
     assert golden.draw(1) == golden.draw(1)
     assert golden.draw(1) != golden.draw(2)
     assert decode(golden.draw(1)).size == (golden.WIDTH, golden.HEIGHT)
-
-
-@pytest.mark.parametrize("name", sorted(RECIPES))
-def test_a_recipe_s_defaults_and_spec_survive_json(name: str) -> None:
-    recipe = RECIPES[name]
-    assert recipe.name == name
-    assert recipe.spec.encoding == "uint8"
-    assert InputSpec.model_validate(json.loads(recipe.spec.model_dump_json())) == recipe.spec

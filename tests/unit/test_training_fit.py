@@ -1,7 +1,8 @@
-"""Fitting: repeatable, one line per epoch, and every recipe learns from one step to the next."""
+"""Fitting: repeatable, resumed to the same end, stopped in time, the same from cached features."""
 
 import re
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -10,91 +11,349 @@ import tensorflow as tf
 
 from facet import preprocess
 from facet.manifest import InputSpec
-from training.augment import Augmentation
+from facet.recipes import RECIPES, Hyperparameters
+from training.checkpoint import Checkpoint, History, best_epoch
 from training.dataset import Dataset, Pictures
-from training.fit import evaluate, fit, training_batches
+from training.evaluate import evaluate
+from training.fit import MEASURES
 from training.graph import normalised
-from training.recipes import RECIPES, Hyperparameters, Recipe
+from training.learn import learn, policy
+from training.networks import Network, build
+from training.stream import BadBatch, Examples, plan, stream
+from training.workers import Alone, Workers
 
 LINE = re.compile(
     r"epoch=(\d+) loss=\d+\.\d{4} accuracy=\d\.\d{4} "
     r"val_loss=\d+\.\d{4} val_accuracy=\d\.\d{4} seconds=\d+\.\d"
 )
+TINY = Hyperparameters(
+    image_size=16, width=4, dense=8, epochs=4, batch_size=8, learning_rate=0.01, patience=0
+)
 
 
-def pictures(spec: InputSpec, count: int, seed: int) -> Pictures:
+def pictures(count: int, seed: int, side: int = 16) -> Pictures:
     """Noise that is bright in the upper half (class 0) or in the lower half (class 1)."""
     random = np.random.default_rng(seed)
-    pixels = random.integers(0, 100, (count, spec.height, spec.width, 3), dtype=np.uint8)
+    pixels = random.integers(0, 100, (count, side, side, 3), dtype=np.uint8)
     classes = np.arange(count) % 2
-    pixels[classes == 0, : spec.height // 2] += 120
-    pixels[classes == 1, spec.height // 2 :] += 120
+    pixels[classes == 0, : side // 2] += 120
+    pixels[classes == 1, side // 2 :] += 120
     return Pictures(pixels, classes)
 
 
-def dataset(spec: InputSpec, count: int = 24) -> Dataset:
-    return Dataset(("up", "down"), pictures(spec, count, 1), pictures(spec, 6, 2), None)
+def dataset(count: int = 24, side: int = 16) -> Dataset:
+    return Dataset(("up", "down"), pictures(count, 1, side), pictures(6, 2, side), None)
 
 
-def settings(recipe: Recipe, **changes: int) -> Hyperparameters:
-    return recipe.defaults.model_copy(update={"batch_size": 8} | changes)
+@dataclass
+class Training:
+    """One training from scratch, in a folder of its own."""
+
+    folder: Path
+    settings: Hyperparameters = TINY
+    data: Dataset = field(default_factory=dataset)
+    weights: Path | None = None
+    fingerprint: str = "same"
+    workers: Workers = field(default_factory=Alone)
+
+    def run(self, checkpoints: Path | None = None) -> tuple[Network, History]:
+        tf.config.experimental.enable_op_determinism()
+        keras.utils.set_random_seed(self.settings.seed)
+        network = build(self.settings, 2, self.weights)
+        checkpoint = Checkpoint(checkpoints, self.fingerprint)
+        history = learn(network, self.data, self.settings, self.folder, checkpoint, self.workers)
+        return network, history
+
+    def changed(self, **changes: object) -> "Training":
+        return replace(self, settings=self.settings.model_copy(update=changes))
 
 
-def small(recipe: Recipe) -> Recipe:
-    """The recipe on pictures of 16 x 16."""
-    return replace(recipe, spec=recipe.spec.model_copy(update={"height": 16, "width": 16}))
+def same(one: Network, other: Network) -> bool:
+    pairs = zip(one.tail.get_weights(), other.tail.get_weights(), strict=True)
+    return all(bool((a == b).all()) for a, b in pairs)
 
 
-def tiny(spec: InputSpec, labels: int) -> keras.Model:
-    """A network that is quick to compile and has a random part."""
-    picture = values = keras.Input((spec.height, spec.width, spec.channels))
-    values = keras.layers.Dropout(0.5)(keras.layers.AveragePooling2D(4)(values))
-    return keras.Model(picture, keras.layers.Dense(labels)(keras.layers.Flatten()(values)))
+@pytest.fixture
+def training(tmp_path: Path) -> Training:
+    return Training(tmp_path)
 
 
-@pytest.mark.parametrize("name", sorted(RECIPES))
-def test_a_recipe_learns_and_reports_each_epoch(
-    name: str, capsys: pytest.CaptureFixture[str]
+@pytest.fixture(scope="module")
+def backbone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Made-up ImageNet weights of a small MobileNet."""
+    keras.utils.set_random_seed(3)
+    base = keras.applications.MobileNet(
+        include_top=False, weights=None, input_shape=(32, 32, 3), alpha=0.25
+    )
+    file = tmp_path_factory.mktemp("weights") / "mobilenet.weights.h5"
+    base.save_weights(file)
+    return file
+
+
+def tuned(tmp_path: Path, backbone: Path, **changes: object) -> Training:
+    """A training of that MobileNet's last block."""
+    settings = {"backbone": "mobilenet", "alpha": 0.25, "image_size": 32, "dense": 0, "epochs": 3}
+    changed = TINY.model_copy(update=settings | {"learning_rate": 1e-3} | changes)
+    return Training(tmp_path, changed, dataset(side=32), backbone)
+
+
+def test_a_network_learns_and_reports_each_epoch(
+    training: Training, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    recipe = small(RECIPES[name])
-    data = dataset(recipe.spec)
-    fitted = fit(recipe, data, settings(recipe, epochs=4))
+    network, history = training.run()
     lines = capsys.readouterr().out.splitlines()
     assert [match[1] for match in map(LINE.fullmatch, lines) if match] == ["1", "2", "3", "4"]
-    assert fitted.network.output_shape == (None, 2)
-    assert fitted.history["loss"][-1] < fitted.history["loss"][0]
-    measured = evaluate(fitted.network, data.validation, recipe.spec)
-    assert measured["loss"] == pytest.approx(fitted.history["val_loss"][-1], rel=1e-4)
-    assert measured["accuracy"] == pytest.approx(fitted.history["val_accuracy"][-1])
+    assert history["loss"][-1] < history["loss"][0]
+    assert len(history["seconds"]) == 4
+    measured = evaluate(network.whole, network.spec, training.data.validation)
+    assert measured.accuracy == pytest.approx(max(history["val_accuracy"]))
 
 
-def test_the_same_seed_gives_the_same_weights_and_another_seed_others() -> None:
-    recipe = replace(small(RECIPES["cifar10"]), network=tiny)
-    data = dataset(recipe.spec, 16)
-    one, same, other = (
-        fit(recipe, data, settings(recipe, epochs=2, seed=seed)).network.get_weights()
-        for seed in (4, 4, 5)
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others(training: Training) -> None:
+    one, again, other = (training.changed(seed=seed).run()[0] for seed in (4, 4, 5))
+    assert same(one, again)
+    assert not same(one, other)
+
+
+def test_the_best_epoch_is_restored(training: Training) -> None:
+    """With the validation labels swapped, whatever is learned makes it worse."""
+    swapped = replace(training.data.validation, classes=1 - training.data.validation.classes)
+    training.data = replace(training.data, validation=swapped)
+    network, history = training.changed(learning_rate=0.02, epochs=8).run()
+    accuracies = history["val_accuracy"]
+    assert accuracies[-1] < max(accuracies)
+    measured = evaluate(network.whole, network.spec, swapped)
+    assert measured.accuracy == pytest.approx(max(accuracies))
+
+
+def test_of_equal_epochs_the_one_with_the_lowest_loss_is_best() -> None:
+    history = {"val_accuracy": [0.5, 0.9, 0.9, 0.8], "val_loss": [1.0, 0.5, 0.4, 0.1]}
+    assert best_epoch(history) == 2
+
+
+def test_training_stops_when_patience_ends(
+    training: Training, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, history = training.changed(learning_rate=1e-9, epochs=30, patience=2).run()
+    epochs = len(history["loss"])
+    assert epochs < 30
+    assert epochs - 1 - best_epoch(history) == 2
+    assert f"stopped_early=1 best_epoch={epochs - 2}" in capsys.readouterr().out
+
+
+class Killed(Exception):
+    """The instance is gone."""
+
+
+class Mortal(Checkpoint):
+    """Dies in the middle of an epoch: after the checkpoint of the one before it."""
+
+    def __init__(self, folder: Path, after: int) -> None:
+        super().__init__(folder, "same")
+        self._left = after
+
+    def save(self, progress: object) -> None:
+        super().save(progress)  # type: ignore[arg-type]
+        self._left -= 1
+        if not self._left:
+            raise Killed
+
+
+@pytest.mark.parametrize("after", [1, 3])
+@pytest.mark.parametrize("kind", ["cnn", "tuned"])
+def test_an_interrupted_training_goes_on_and_ends_the_same(
+    after: int, kind: str, tmp_path: Path, backbone: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole = Training(tmp_path) if kind == "cnn" else tuned(tmp_path, backbone, epochs=4)
+    whole = whole.changed(dropout=0.5, flip=True, shift=0.1)
+    expected, history = whole.run()
+
+    checkpoints = tmp_path / "checkpoints"
+    checkpoints.mkdir()
+    keras.utils.set_random_seed(1)
+    network = build(whole.settings, 2, whole.weights)
+    with pytest.raises(Killed):
+        learn(network, whole.data, whole.settings, tmp_path, Mortal(checkpoints, after), Alone())
+    capsys.readouterr()
+    resumed, after_all = whole.run(checkpoints)
+    lines = capsys.readouterr().out.splitlines()
+    assert f"resumed=1 epochs_done={after}" in lines
+    assert sum(line.startswith("epoch=") for line in lines) == 4 - after
+    assert same(resumed, expected)
+    assert all(after_all[name] == history[name] for name in MEASURES)
+
+    capsys.readouterr()
+    assert same(whole.run(checkpoints)[0], expected)
+    assert "epoch=" not in capsys.readouterr().out.replace("epochs_done", "")
+
+
+@pytest.mark.parametrize("damage", ["other", "cut"])
+def test_a_checkpoint_that_is_of_no_use_is_passed_over(
+    damage: str, training: Training, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    checkpoints = tmp_path / "checkpoints"
+    checkpoints.mkdir()
+    expected = training.run(checkpoints)[0]
+    file = checkpoints / "progress.npz"
+    if damage == "cut":
+        file.write_bytes(file.read_bytes()[:1000])
+    else:
+        training.fingerprint = "another"
+    assert same(training.run(checkpoints)[0], expected)
+    printed = capsys.readouterr().out
+    assert "starting anew" in printed
+    assert "resumed" not in printed
+
+
+def test_cached_features_and_the_whole_network_give_the_same_losses(
+    tmp_path: Path, backbone: Path
+) -> None:
+    cached = tuned(tmp_path, backbone, dropout=0.0)
+    one, from_features = cached.run()
+    other, from_pixels = cached.changed(cache_features=False).run()
+    assert (tmp_path / "train-features.npy").exists()
+    for measure in MEASURES:
+        values = from_features[measure]
+        np.testing.assert_allclose(values, from_pixels[measure], rtol=2e-4)
+    for a, b in zip(one.tail.get_weights(), other.tail.get_weights(), strict=True):
+        np.testing.assert_allclose(a, b, atol=2e-4)
+
+
+def test_the_frozen_trunk_stays_as_it_was(tmp_path: Path, backbone: Path) -> None:
+    for cache in (True, False):
+        training = tuned(tmp_path, backbone, cache_features=cache)
+        fresh = build(training.settings, 2, backbone)
+        trained, _ = training.run()
+        assert fresh.trunk is not None
+        assert trained.trunk is not None
+        pairs = zip(fresh.trunk.get_weights(), trained.trunk.get_weights(), strict=True)
+        assert all((a == b).all() for a, b in pairs)
+        before, after = (
+            [weight.numpy() for weight in network.tail.non_trainable_weights]
+            for network in (fresh, trained)
+        )
+        assert all((a == b).all() for a, b in zip(before, after, strict=True))
+
+
+def test_views_are_other_pictures_of_the_same(tmp_path: Path, backbone: Path) -> None:
+    tuned(tmp_path, backbone, views=3, shift=0.2, epochs=1).run()
+    features = np.load(tmp_path / "train-features.npy")
+    assert features.shape[:2] == (3, 24)
+    assert np.load(tmp_path / "validation-features.npy").shape[0] == 1
+    assert (features[0] != features[1]).any()
+    assert (features[1] != features[2]).any()
+
+
+def test_bfloat16_features_are_kept_as_they_are(tmp_path: Path, backbone: Path) -> None:
+    training = tuned(tmp_path, backbone, dropout=0.0)
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        _, cached = training.run()
+        assert np.load(tmp_path / "train-features.npy").dtype == np.uint16
+        _, whole = training.changed(cache_features=False).run()
+    finally:
+        keras.config.set_dtype_policy("float32")
+    np.testing.assert_allclose(cached["loss"], whole["loss"], rtol=0.02)
+
+
+def test_the_precision_asked_for_is_the_precision() -> None:
+    precise = TINY.model_copy(update={"precision": "float32"})
+    assert policy(precise) == "float32"
+    assert policy(TINY.model_copy(update={"precision": "bfloat16"})) == "mixed_bfloat16"
+    assert policy(TINY) in ("float32", "mixed_bfloat16")
+
+
+def test_rare_classes_count_as_much_as_frequent_ones(tmp_path: Path) -> None:
+    """30 of one class, 2 of the other, and nothing to tell them apart: the priors decide."""
+    random = np.random.default_rng(1)
+    pixels = random.integers(0, 255, (32, 16, 16, 3), dtype=np.uint8)
+    data = Dataset(
+        ("many", "few"), Pictures(pixels, np.array([0] * 30 + [1] * 2)), pictures(6, 2), None
     )
-    assert all((a == b).all() for a, b in zip(one, same, strict=True))
-    assert any((a != b).any() for a, b in zip(one, other, strict=True))
+    training = Training(tmp_path, data=data).changed(
+        dense=0, learning_rate=0.02, epochs=12, batch_size=32, label_smoothing=0.0
+    )
+    bias = {}
+    for weighted in (True, False):
+        network, _ = training.changed(class_weights=weighted).run()
+        logits = np.asarray(network.whole(np.zeros((1, 16, 16, 3), np.float32), training=False))
+        bias[weighted] = float(logits[0, 0] - logits[0, 1])
+    assert bias[True] < bias[False]
+
+
+# --- the stream -------------------------------------------------------------------------------
+
+
+@dataclass
+class Host:
+    """A host that needs no others as long as it only reads."""
+
+    rank: int
+    count: int
+
+    mean = Alone.mean
+    exchange = Alone.exchange
+
+
+def epochs_of(workers: Workers, settings: Hyperparameters, count: int = 20) -> list[list[int]]:
+    """The numbers of the pictures that a host sees, one list for each epoch."""
+    rows = np.arange(count, dtype=np.float32)[None, :, None]
+    targets = np.zeros((count, 2), np.float32)
+    steps = plan(count, settings, workers).steps
+    found = stream(Examples(rows, targets), _as_it_is, settings, workers, 0)
+    seen = [inputs.numpy().ravel().astype(int).tolist() for inputs, _ in found]
+    return [
+        [number for batch in seen[at : at + steps] for number in batch]
+        for at in range(0, len(seen), steps)
+    ]
+
+
+def _as_it_is(rows: tf.Tensor, _: tf.Tensor) -> tf.Tensor:
+    return rows
 
 
 def test_every_epoch_has_each_picture_once_in_another_order() -> None:
-    recipe = replace(
-        small(RECIPES["cifar10"]),
-        augmentation=Augmentation(),
-        spec=InputSpec(tensor="image", encoding="uint8", height=1, width=1),
+    epochs = epochs_of(Alone(), TINY)
+    assert len(epochs) == 4
+    assert all(sorted(epoch) == list(range(20)) for epoch in epochs)
+    assert len({tuple(epoch) for epoch in epochs}) == 4
+
+
+def test_epochs_go_through_the_views() -> None:
+    rows = np.repeat(np.arange(3, dtype=np.float32), 8).reshape(3, 8, 1)
+    found = stream(
+        Examples(rows, np.zeros((8, 2), np.float32)), _as_it_is, TINY, Alone(), first_epoch=0
     )
-    pixels = np.arange(20, dtype=np.uint8)[:, None, None, None].repeat(3, axis=3)
-    train = Pictures(pixels, np.arange(20) % 2)
-    batches = training_batches(Dataset(("a", "b"), train, train, None), recipe, settings(recipe))
-    epochs = [[(x.numpy(), y.numpy()) for x, y in batches] for _ in range(2)]
-    order = [np.concatenate([x[:, 0, 0, 0] for x, _ in epoch]) for epoch in epochs]
-    targets = np.concatenate([y for _, y in epochs[0]])
-    assert [len(x) for x, _ in epochs[0]] == [8, 8, 4]
-    assert sorted(order[0]) == sorted(order[1]) == list(range(20))
-    assert order[0].tolist() != order[1].tolist()
-    assert (targets.argmax(axis=1) == order[0] % 2).all()
+    assert [set(inputs.numpy().ravel().tolist()) for inputs, _ in found] == [{0}, {1}, {2}, {0}]
+
+
+def test_hosts_share_each_batch() -> None:
+    """Two hosts see the same batches as one, half of each."""
+    alone = epochs_of(Alone(), TINY)
+    shares = [epochs_of(Host(rank, 2), TINY) for rank in (0, 1)]
+    for epoch in range(4):
+        batches = [set(alone[epoch][at : at + 8]) for at in (0, 8)]
+        halves = [[share[epoch][at : at + 4] for at in (0, 4)] for share in shares]
+        assert [set(one + other) for one, other in zip(*halves, strict=True)] == batches
+
+
+def test_a_batch_that_hosts_cannot_share_is_refused() -> None:
+    with pytest.raises(BadBatch, match=r"batch-size 9 .* 2 hosts"):
+        plan(100, TINY.model_copy(update={"batch_size": 9}), Host(0, 2))
+    assert plan(5, TINY, Host(0, 2)).batch == 4
+    assert plan(5, TINY, Alone()).batch == 5
+
+
+def test_augmentation_differs_between_steps_epochs_and_hosts() -> None:
+    rows = np.zeros((1, 16, 1), np.float32)
+    targets = np.zeros((16, 2), np.float32)
+
+    def seeds(workers: Workers) -> list[tuple[int, ...]]:
+        found = stream(Examples(rows, targets), lambda _, seed: seed[None], TINY, workers, 0)
+        return [tuple(seed.numpy().ravel().tolist()) for seed, _ in found]
+
+    both = seeds(Host(0, 2)) + seeds(Host(1, 2))
+    assert len(both) == len(set(both)) == 16
 
 
 @pytest.mark.parametrize("order", ["RGB", "BGR"])
@@ -110,7 +369,13 @@ def test_the_graph_normalises_as_serving_does(order: str) -> None:
             "order": order,
         }
     )
-    pixels = pictures(spec, 3, 9).pixels
+    pixels = pictures(3, 9, 4).pixels
     np.testing.assert_allclose(
         normalised(spec, tf.constant(pixels)), preprocess.normalise(spec, pixels), atol=1e-6
     )
+
+
+def test_every_recipe_s_defaults_are_valid() -> None:
+    for name, recipe in RECIPES.items():
+        assert recipe.name == name
+        assert recipe.settings({}) == recipe.defaults

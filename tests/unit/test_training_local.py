@@ -1,72 +1,34 @@
-"""A training job on this machine: the code it is handed, its layout, how it ends."""
+"""A training job on this machine: its layout, its hosts, how it ends."""
 
-import io
+import json
 import os
+import signal
+import subprocess
+import sys
 import tarfile
+import time
 from pathlib import Path
 
 import pytest
 
-from local.training import REPOSITORY, TrainingFailed, TrainingJob, pack_code, run
+from local.training import TrainingFailed, TrainingJob, pack_code, run
 
 FILES = {
-    "training/train.py": "print('train')",
-    "training/recipes/one.py": "",
     "training/requirements.txt": "pillow",
     "layers/facet/facet/manifest.py": "",
 }
 
 
-def sources(root: Path, order: list[str]) -> Path:
-    """A small repository whose files were written in `order`."""
-    for name in order:
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_text(FILES[name])
-    return root
-
-
-def names(packed: bytes) -> list[str]:
-    with tarfile.open(fileobj=io.BytesIO(packed)) as tar:
-        return tar.getnames()
-
-
-def test_the_same_sources_give_the_same_bytes(tmp_path: Path) -> None:
-    """Whatever the order, the times and the compiled leftovers."""
-    one = sources(tmp_path / "one", sorted(FILES))
-    other = sources(tmp_path / "other", sorted(FILES, reverse=True))
-    os.utime(other / "training/train.py", (1, 1))
-    (other / "training/train.py").chmod(0o755)
-    (other / "training/__pycache__").mkdir()
-    (other / "training/__pycache__/train.cpython-312.pyc").write_bytes(b"x")
-    assert pack_code(one) == pack_code(other)
-    (other / "training/train.py").write_text("print('other')")
-    assert pack_code(one) != pack_code(other)
-
-
-def test_packages_and_requirements_lie_at_the_root(tmp_path: Path) -> None:
-    assert names(pack_code(sources(tmp_path, list(FILES)))) == [
-        "facet/manifest.py",
-        "requirements.txt",
-        "training/recipes/one.py",
-        "training/train.py",
-    ]
-
-
-def test_this_repository_s_code_has_what_the_entry_point_imports() -> None:
-    packed = names(pack_code(REPOSITORY))
-    assert {"training/train.py", "training/recipes/cifar10.py", "facet/preprocess.py"} <= set(
-        packed
-    )
-    assert all(name.endswith(".py") or name == "requirements.txt" for name in packed)
-
-
-def job(tmp_path: Path, program: str, **hyperparameters: str) -> TrainingJob:
+def job(tmp_path: Path, program: str, hosts: int = 1, **hyperparameters: str) -> TrainingJob:
     """A job whose `train.py` is `program`, with one channel."""
-    root = sources(tmp_path / "repository", list(FILES))
-    (root / "training/train.py").write_text(program)
+    root = tmp_path / "repository"
+    for name, text in (FILES | {"training/train.py": program}).items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
     (tmp_path / "pictures").mkdir()
     (tmp_path / "pictures/cat.jpg").touch()
-    return TrainingJob("job", pack_code(root), hyperparameters, {"train": tmp_path / "pictures"})
+    channels = {"train": tmp_path / "pictures"}
+    return TrainingJob("job", pack_code(root), hyperparameters, channels, hosts)
 
 
 def test_a_job_finds_what_sagemaker_gives_it(tmp_path: Path) -> None:
@@ -76,19 +38,68 @@ from pathlib import Path
 import facet.manifest
 print(sys.argv[1:], os.listdir(os.environ["SM_CHANNEL_TRAIN"]))
 model = Path(os.environ["SM_MODEL_DIR"])
+assert (model.parent / "checkpoints").is_dir()
 (model / "1").mkdir()
 for name in ("zebra", "1/saved_model.pb", "facet.json"):
     (model / name).write_text(name)
 (Path(os.environ["SM_OUTPUT_DATA_DIR"]) / "where").write_text(facet.manifest.__file__)
 """
     lines: list[str] = []
-    given = job(tmp_path, program, epochs="3", recipe="none")
+    given = job(tmp_path, program, epochs="3", recipe='"none"', sagemaker_program='"x"')
     tarball = run(given, tmp_path / "ml", lines.append)
     assert lines == ["['--epochs', '3', '--recipe', 'none'] ['cat.jpg']"]
     with tarfile.open(tarball) as tar:
         assert tar.getnames() == ["facet.json", "1/saved_model.pb", "zebra"]
     imported = (tmp_path / "ml/output/data/where").read_text()
     assert imported == str(tmp_path / "ml/code/facet/manifest.py")
+
+
+def test_the_configuration_is_sagemaker_s(tmp_path: Path) -> None:
+    run(job(tmp_path, "", epochs="3"), tmp_path / "ml")
+    config = {
+        path.stem: json.loads(path.read_text()) for path in (tmp_path / "ml/input/config").iterdir()
+    }
+    assert config == {
+        "hyperparameters": {"epochs": "3"},
+        "inputdataconfig": {
+            "train": {"TrainingInputMode": "File", "S3DistributionType": "FullyReplicated"}
+        },
+        "resourceconfig": {"current_host": "algo-1", "hosts": ["algo-1"]},
+    }
+
+
+def test_several_hosts_have_their_roots_and_find_each_other(tmp_path: Path) -> None:
+    program = """
+import json, os
+from pathlib import Path
+host = os.environ["SM_CURRENT_HOST"]
+assert json.loads(os.environ["SM_HOSTS"]) == ["algo-1", "algo-2"]
+print(host, json.loads(os.environ["FACET_WORKER_ADDRESSES"])[host])
+(Path(os.environ["SM_MODEL_DIR"]) / host).touch()
+(Path(os.environ["SM_MODEL_DIR"]) / "both").write_text(host)
+"""
+    lines: list[str] = []
+    tarball = run(job(tmp_path, program, hosts=2), tmp_path / "ml", lines.append)
+    said = dict(line.split(" ") for line in lines)
+    assert set(said) == {"algo-1", "algo-2"}
+    assert all(address.startswith("127.0.0.1:") for address in said.values())
+    assert len(set(said.values())) == 2
+    with tarfile.open(tarball) as tar:
+        assert tar.getnames() == ["algo-1", "algo-2", "both"]
+        both = tar.extractfile("both")
+        assert both is not None
+        assert both.read() == b"algo-1"
+
+
+def test_a_host_that_fails_ends_the_others(tmp_path: Path) -> None:
+    program = """
+import os, time
+if os.environ["SM_CURRENT_HOST"] == "algo-2":
+    raise SystemExit("error: the second")
+time.sleep(600)
+"""
+    with pytest.raises(TrainingFailed, match="status 1: error: the second"):
+        run(job(tmp_path, program, hosts=2), tmp_path / "ml")
 
 
 def test_a_job_that_fails_gives_its_last_line(tmp_path: Path) -> None:
@@ -107,3 +118,28 @@ def test_an_interrupted_job_is_stopped(tmp_path: Path) -> None:
         run(job(tmp_path, program), tmp_path / "ml", interrupt)
     with pytest.raises(ProcessLookupError):
         os.kill(started[0], 0)
+
+
+def test_a_job_ends_with_the_program_that_runs_it(tmp_path: Path) -> None:
+    """Even if that is killed and can do nothing about it."""
+    code = job(tmp_path, "import os, time; print(os.getpid()); time.sleep(600)").code
+    (tmp_path / "code.tar.gz").write_bytes(code)
+    program = (
+        "import sys; from pathlib import Path; from local.training import TrainingJob, run\n"
+        "root = Path(sys.argv[1]); code = (root / 'code.tar.gz').read_bytes()\n"
+        "run(TrainingJob('job', code, {}, {}), root / 'ml', lambda line: print(line, flush=True))"
+    )
+    command = [sys.executable, "-c", program, str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        child = int(parent.stdout.readline())
+        parent.send_signal(signal.SIGKILL)
+    deadline = time.monotonic() + 10
+    while _alive(child):
+        assert time.monotonic() < deadline, "it is an orphan"
+        time.sleep(0.05)
+
+
+def _alive(pid: int) -> bool:
+    state = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True)
+    return state.stdout.strip()[:1] not in ("", "Z")

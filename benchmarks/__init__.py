@@ -1,0 +1,1 @@
+"""Measurements, each a script; their results are in docs/benchmarks.md."""

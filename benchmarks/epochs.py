@@ -1,0 +1,34 @@
+"""How long the epochs of a training take."""
+
+import time
+from statistics import median
+
+import keras
+
+
+class EpochClock(keras.callbacks.Callback):  # type: ignore[misc]  # keras is untyped
+    """`seconds` has one value per epoch, for its training steps alone, without the validation."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seconds: list[float] = []
+        self._began: float | None = None
+
+    def on_epoch_begin(self, *_: object) -> None:
+        self._began = time.perf_counter()
+
+    def on_test_begin(self, *_: object) -> None:
+        """The validation begins, where there is one."""
+        self._stop()
+
+    def on_epoch_end(self, *_: object) -> None:
+        self._stop()
+
+    def _stop(self) -> None:
+        if self._began is not None:
+            self.seconds.append(time.perf_counter() - self._began)
+            self._began = None
+
+    def images_per_second(self, pictures: int) -> float:
+        """Of `pictures` in an epoch, by the median; of the first, which traces, only if alone."""
+        return pictures / median(self.seconds[1:] or self.seconds)

@@ -1,0 +1,62 @@
+"""The machine in one line, so that a figure can be compared with another machine's.
+
+python -m benchmarks.machine
+"""
+
+import os
+import platform
+import subprocess
+from importlib import metadata
+from pathlib import Path
+
+MATRIX_UNITS = {"amx_bf16": "AMX", "avx512_bf16": "AVX-512 BF16", "avx512f": "AVX-512"}
+"""Flags of /proc/cpuinfo that decide whether bfloat16 is fast, the best first."""
+
+
+def describe() -> str:
+    """CPU, cores, memory, system, Python, TensorFlow. No host name and no path."""
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / (1 << 30)
+    cores = os.cpu_count()
+    return (
+        f"{processor()}, {cores} cores, {memory:.0f} GB of memory, {_system()}, "
+        f"Python {platform.python_version()}, {_tensorflow()}"
+    )
+
+
+def processor(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
+    """Its name, and the best of `MATRIX_UNITS` that it has."""
+    if platform.system() == "Darwin":
+        asked = ["sysctl", "-n", "machdep.cpu.brand_string"]
+        return subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()
+    facts = dict(_pairs(cpuinfo.read_text())) if cpuinfo.exists() else {}
+    name = facts.get("model name", platform.machine())
+    flags = facts.get("flags", "").split()
+    best = next((unit for flag, unit in MATRIX_UNITS.items() if flag in flags), "")
+    return f"{name} ({best})" if best else name
+
+
+def _pairs(text: str) -> list[tuple[str, str]]:
+    split = (line.partition(":") for line in text.splitlines())
+    return [(name.strip(), value.strip()) for name, _, value in split]
+
+
+def _system() -> str:
+    if platform.system() == "Darwin":
+        return f"macOS {platform.mac_ver()[0]}"
+    try:
+        return platform.freedesktop_os_release()["PRETTY_NAME"]
+    except OSError:  # no such file: not every Linux has one
+        return platform.system()
+
+
+def _tensorflow() -> str:
+    for name in ("tensorflow-cpu", "tensorflow"):
+        try:
+            return f"TensorFlow {metadata.version(name)}"
+        except metadata.PackageNotFoundError:
+            continue
+    return "no TensorFlow"
+
+
+if __name__ == "__main__":
+    print(describe())

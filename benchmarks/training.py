@@ -1,0 +1,208 @@
+"""Training: ours against the article's, side by side in one run. Writes docs/benchmarks.md's part.
+
+    FACET_DATA=DIR python -m benchmarks.training [--epochs N]
+
+Three questions. With the article's own network, how many images a second? In the time of ten of
+its epochs, which accuracy? And what does an epoch of fine-tuning VGG16 cost?
+"""
+
+import argparse
+import os
+import tempfile
+from collections.abc import Sequence
+from contextlib import redirect_stdout
+from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+
+import keras
+import numpy as np
+
+from benchmarks import article, machine, plots
+from benchmarks.document import write
+from facet.recipes import RECIPES, Hyperparameters
+from samples.build import BUILD, unzipped
+from training.checkpoint import Checkpoint
+from training.dataset import Dataset, Pictures, load
+from training.evaluate import evaluate
+from training.features import extract
+from training.fit import fit
+from training.learn import learn, policy
+from training.networks import Network, build, spec
+from training.stream import Examples
+from training.workers import Alone
+
+ROUNDS = 3
+"""Interleaved, so that whatever else the machine does meets both."""
+
+SPEED_PICTURES = 6400
+ARTICLE_EPOCHS = 10
+SIGN_STEPS = 4
+SIGN_PICTURES = 96
+"""VGG16's steps are measured on so many pictures, and an epoch of 1,712 is extrapolated."""
+
+
+@dataclass(frozen=True)
+class Signs:
+    """Seconds that an epoch of VGG16 costs, and the features before the first, once."""
+
+    side: int
+    epoch: float
+    features: float
+
+
+def main() -> None:
+    """Runs all three and writes them down."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
+    parser.add_argument(
+        "--epochs", type=int, default=ARTICLE_EPOCHS, help="of the article's CIFAR-10 training"
+    )
+    options = parser.parse_args()
+    if not (data := os.environ.get("FACET_DATA")):
+        raise SystemExit("error: set FACET_DATA to the folder with the data sets.")
+    print(machine.describe(), flush=True)
+    signs = Path(data) / "sign_language" / "train"
+    with tempfile.TemporaryDirectory() as scratch:
+        cifar = _cifar(unzipped(Path(data), BUILD), Path(scratch))
+        write("training-speed", _speed(cifar))
+        write("training-vgg16", _vgg16(signs, Path(scratch)))
+        write("training-accuracy", _accuracy(cifar, options.epochs, Path(scratch)))
+
+
+def _cifar(folder: Path, scratch: Path) -> Dataset:
+    settings = RECIPES["cifar10"].defaults
+    channels = {name: folder / name for name in ("train", "test")}
+    return load(channels, spec(settings), settings, scratch)
+
+
+def _train(data: Dataset, settings: Hyperparameters, scratch: Path) -> tuple[Network, list[float]]:
+    """The trained network, and the seconds of each epoch."""
+    keras.utils.set_random_seed(settings.seed)
+    keras.config.set_dtype_policy(policy(settings))
+    network = build(settings, len(data.labels), None)
+    with redirect_stdout(StringIO()):
+        history = learn(network, data, settings, scratch, Checkpoint(None, ""), Alone())
+    keras.config.set_dtype_policy("float32")
+    return network, history["seconds"]
+
+
+def _speed(data: Dataset) -> Sequence[str]:
+    """The article's network on a part of CIFAR-10, both ways in turn."""
+    part = Pictures(data.train.pixels[:SPEED_PICTURES], data.train.classes[:SPEED_PICTURES])
+    few = Pictures(data.test.pixels[:100], data.test.classes[:100]) if data.test else part
+    examples = article.Examples(part.pixels, part.classes)
+    settings = RECIPES["cifar10"].settings({"backbone": "article-cnn", "epochs": 3})
+    theirs, ours = [], []
+    for _ in range(ROUNDS):
+        trained = article.train_cifar(examples, article.Examples(few.pixels, few.classes), epochs=3)
+        theirs.append(trained.images_per_second)
+        _, seconds = _train(Dataset(data.labels, part, few, None), settings, Path())
+        ours.append(SPEED_PICTURES / median(seconds[1:]))
+    rates = {
+        "the article's pipeline, batch 32": median(theirs),
+        f"ours, batch {settings.batch_size}": median(ours),
+    }
+    plots.bars(
+        plots.FOLDER / "training-speed.png", "CIFAR-10, the article's network", "images/s", rates
+    )
+    rows = [f"| {name} | {rate:,.0f} |" for name, rate in rates.items()]
+    spread = " / ".join(f"{our / their:.2f}" for our, their in zip(ours, theirs, strict=True))
+    return [
+        "| pipeline | images/s |",
+        "|---|---|",
+        *rows,
+        "",
+        f"Ratio **{median(ours) / median(theirs):.2f}** (by round: {spread}); target ≥ 2.",
+        "",
+        "![images a second](benchmarks/training-speed.png)",
+    ]
+
+
+def _accuracy(data: Dataset, epochs: int, scratch: Path) -> Sequence[str]:
+    """The article's training in full, then our recipe's."""
+    assert data.test is not None
+    every = article.Examples(
+        np.concatenate([data.train.pixels, data.validation.pixels]),
+        np.concatenate([data.train.classes, data.validation.classes]),
+    )
+    theirs = article.train_cifar(
+        every, article.Examples(data.test.pixels, data.test.classes), epochs=epochs
+    )
+    print(f"article: {theirs.seconds:.0f} s, test accuracy {theirs.test_accuracy:.4f}", flush=True)
+    settings = RECIPES["cifar10"].defaults
+    network, seconds = _train(data, settings, scratch)
+    accuracy = evaluate(network.whole, network.spec, data.test).accuracy
+    budget = theirs.seconds / epochs * ARTICLE_EPOCHS
+    extrapolated = "" if epochs == ARTICLE_EPOCHS else f", extrapolated from {epochs}"
+    return [
+        "| training | epochs | seconds | test accuracy |",
+        "|---|---|---|---|",
+        f"| the article's recipe | {epochs} | {theirs.seconds:,.0f} | {theirs.test_accuracy:.4f} |",
+        f"| `cifar10` | {len(seconds)} | {sum(seconds):,.0f} | {accuracy:.4f} |",
+        "",
+        f"Ours takes **{sum(seconds) / budget:.2f}** of the time of ten epochs of the article's "
+        f"({budget:,.0f} s{extrapolated}); targets ≤ 1 and an accuracy ≥ 0.82.",
+    ]
+
+
+def _vgg16(folder: Path, scratch: Path) -> Sequence[str]:
+    """A step of the whole network against one from cached features. Random weights take as long."""
+    theirs = article.train_signs(article.sign_network(), folder, steps=SIGN_STEPS)
+    whole = theirs.extrapolated_epoch_seconds
+    ours = [_signs(folder, side, scratch) for side in (224, 128)]
+    rows = [
+        f"| cached features, {each.side} pixels, batch 32, {policy(_settings(each.side))} "
+        f"| {each.features:,.0f} | {each.epoch:,.0f} | {whole / each.epoch:.1f} |"
+        for each in ours
+    ]
+    bars = {"the article's": whole} | {f"cached, {each.side} pixels": each.epoch for each in ours}
+    plots.bars(plots.FOLDER / "training-vgg16.png", "VGG16, 1,712 pictures", "s per epoch", bars)
+    return [
+        "| way | features, once, s | s per epoch | ratio |",
+        "|---|---|---|---|",
+        f"| the article's: whole network, 224 pixels, batch 10, float32 | | {whole:,.0f} | 1 |",
+        *rows,
+        "",
+        f"Extrapolated from {SIGN_STEPS} steps and {SIGN_PICTURES} pictures to 1,712. Target ≥ 10. "
+        f"The recipe's default is {RECIPES['sign-language'].defaults.image_size} pixels: the "
+        "pictures have 100.",
+        "",
+        "![seconds per epoch](benchmarks/training-vgg16.png)",
+    ]
+
+
+def _settings(side: int) -> Hyperparameters:
+    return RECIPES["sign-language"].settings({"image_size": side, "epochs": 2, "patience": 0})
+
+
+def _signs(folder: Path, side: int, scratch: Path) -> Signs:
+    settings = _settings(side)
+    keras.config.set_dtype_policy(policy(settings))
+    with tempfile.TemporaryDirectory() as weights:
+        base = keras.applications.VGG16(include_top=False, weights=None)
+        base.save_weights(file := Path(weights) / "vgg16.weights.h5")
+        network = build(settings, article.SIGN_LABELS, file)
+    with redirect_stdout(StringIO()):
+        data = load({"train": folder, "validation": folder}, network.spec, settings, scratch)
+    every = len(data.train) // SIGN_PICTURES
+    part = Pictures(data.train.pixels[::every], data.train.classes[::every])
+    began = perf_counter()
+    features = extract(network, part, settings, scratch / "features.npy", Alone())
+    took = perf_counter() - began
+    targets = np.eye(article.SIGN_LABELS, dtype=np.float32)[part.classes]
+    examples = Examples(features, targets)
+    nothing = Examples(features[:, :1], targets[:1])
+    same = (lambda rows, _: rows,) * 2
+    with redirect_stdout(StringIO()):
+        history = fit(
+            network.tail, examples, nothing, same, settings, Checkpoint(None, ""), Alone()
+        )
+    keras.config.set_dtype_policy("float32")
+    share = article.SIGN_PICTURES / len(part)
+    return Signs(side, history["seconds"][1] * share, took * share)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The steps of the training state machine that take a decision."""

@@ -1,0 +1,204 @@
+"""An execution's input → everything that its training jobs need, or a refusal that names fields."""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from facet.errors import FacetError
+from facet.manifest import Frozen
+from facet.recipes import BadHyperparameter, Recipe, recipe
+from train.input import BadInput, Hyperparameter, Input, JobInput, parse
+
+SPOT_PATIENCE = 4 * 3600
+"""Seconds beyond its own run time that a job waits for spot instances."""
+
+PROGRAM = "training/train.py"
+CHANNELS = ("train", "validation", "test")
+
+
+class NoTrainingCode(FacetError):
+    """The stack does not have the training code that it was deployed with."""
+
+
+class Execution(Frozen):
+    """The execution: its ARN, its name, and when it started, as Step Functions writes it."""
+
+    id: str
+    name: str
+    started: str
+
+
+class Shelf(Protocol):
+    """What planning asks of the bucket; `bucket.Bucket` is one."""
+
+    @property
+    def region(self) -> str: ...
+
+    def uri(self, key: str) -> str: ...
+
+    def has(self, prefix: str) -> bool: ...
+
+
+@dataclass(frozen=True)
+class PlannedJob:
+    """One training job. `name` is the beginning of its training jobs' names, of 53 characters at
+    most; `channels` and `stopping` are CreateTrainingJob's InputDataConfig and StoppingCondition,
+    `output` and `checkpoints` S3 prefixes."""
+
+    model: str
+    name: str
+    hyperparameters: Mapping[str, str]
+    channels: tuple[Mapping[str, object], ...]
+    instance_type: str
+    instance_count: int
+    spot: bool
+    stopping: Mapping[str, int]
+    output: str
+    checkpoints: str
+    metric: str
+    minimum: float
+    allow_worse: bool
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the state machine carries out."""
+
+    jobs: tuple[PlannedJob, ...]
+    concurrency: int
+
+
+def plan(document: object, execution: Execution, code: str, shelf: Shelf) -> Plan:
+    """Checks all of an execution's input, `document`, before anything starts.
+
+    `code` is the key of the training code. Raises BadInput, NoTrainingCode.
+    """
+    given = parse(document)
+    if problems := [line for at, job in enumerate(given.jobs) for line in _wrong(at, job, given)]:
+        raise BadInput("\n".join(problems))
+    _check_code(code, shelf)
+    if problems := [line for at, job in enumerate(given.jobs) for line in _missing(at, job, shelf)]:
+        raise BadInput("\n".join(problems))
+    jobs = tuple(_planned(job, execution, code, shelf) for job in given.jobs)
+    return Plan(jobs, given.concurrency)
+
+
+def _wrong(at: int, job: JobInput, given: Input) -> Iterator[str]:
+    first = next(i for i, each in enumerate(given.jobs) if each.model == job.model)
+    if first != at:
+        yield f"jobs[{at}].model {job.model}: jobs[{first}] trains it already; leave one out."
+    try:
+        known = recipe(job.recipe)
+    except BadHyperparameter as error:
+        yield f"jobs[{at}].{error}"
+        return
+    try:
+        known.settings(job.hyperparameters)
+    except BadHyperparameter as error:
+        yield f"jobs[{at}].hyperparameters.{error}"
+
+
+def _check_code(code: str, shelf: Shelf) -> None:
+    if not code:
+        raise NoTrainingCode(
+            "The stack was deployed without training code: deploy it with `make deploy`, or set "
+            "the parameter TrainingCode to the key that `python -m training.package` prints."
+        )
+    if not shelf.has(code):
+        raise NoTrainingCode(
+            f"There is no training code at {shelf.uri(code)}: upload it with `make deploy`, or "
+            "with `python -m training.package --bucket BUCKET`."
+        )
+
+
+def _missing(at: int, job: JobInput, shelf: Shelf) -> Iterator[str]:
+    train = f"datasets/{job.dataset}/train/"
+    if not shelf.has(train):
+        yield (
+            f"jobs[{at}].dataset {job.dataset}: there is nothing at {shelf.uri(train)}; "
+            "upload a folder of pictures for each label to it."
+        )
+    if job.weights and not shelf.has(job.weights):
+        yield f"jobs[{at}].weights {job.weights}: there is nothing at {shelf.uri(job.weights)}."
+
+
+def _planned(job: JobInput, execution: Execution, code: str, shelf: Shelf) -> PlannedJob:
+    known = recipe(job.recipe)
+    folder = f"training/{_plain(execution.name)}/{job.model}"
+    return PlannedJob(
+        model=job.model,
+        name=_name(job.model, execution),
+        hyperparameters=_hyperparameters(job, code, shelf),
+        channels=tuple(_channels(job, shelf)),
+        instance_type=job.instance_type or known.instance_type,
+        instance_count=job.instance_count,
+        spot=job.spot,
+        stopping=_stopping(job, known),
+        output=shelf.uri(folder),
+        checkpoints=shelf.uri(f"{folder}/checkpoints/{_digest(job.model, execution)}"),
+        metric=job.metric or known.metric,
+        minimum=known.minimum if job.minimum is None else job.minimum,
+        allow_worse=job.allow_worse,
+    )
+
+
+def _hyperparameters(job: JobInput, code: str, shelf: Shelf) -> dict[str, str]:
+    """As the SageMaker SDK sends them: JSON, which script mode turns into arguments again."""
+    given: dict[str, Hyperparameter] = {
+        **job.hyperparameters,
+        "recipe": job.recipe,
+        "model": job.model,
+        "dataset": job.dataset,
+        "sagemaker_program": PROGRAM,
+        "sagemaker_submit_directory": shelf.uri(code),
+        "sagemaker_region": shelf.region,
+    }
+    return {name: json.dumps(value) for name, value in given.items()}
+
+
+def _channels(job: JobInput, shelf: Shelf) -> Iterator[dict[str, object]]:
+    """The data set's channels that are there, and the weights."""
+    for name in CHANNELS:
+        prefix = f"datasets/{job.dataset}/{name}/"
+        if shelf.has(prefix):
+            yield _channel(name, shelf.uri(prefix))
+    if job.weights:
+        yield _channel("weights", shelf.uri(job.weights))
+
+
+def _channel(name: str, uri: str) -> dict[str, object]:
+    return {
+        "ChannelName": name,
+        "DataSource": {
+            "S3DataSource": {
+                "S3DataType": "S3Prefix",
+                "S3Uri": uri,
+                "S3DataDistributionType": "FullyReplicated",
+            }
+        },
+    }
+
+
+def _stopping(job: JobInput, known: Recipe) -> dict[str, int]:
+    seconds = job.max_runtime or known.max_runtime
+    waiting = {"MaxWaitTimeInSeconds": seconds + SPOT_PATIENCE} if job.spot else {}
+    return {"MaxRuntimeInSeconds": seconds} | waiting
+
+
+def _name(model: str, execution: Execution) -> str:
+    """Readable, and unique: an execution's name may come again after 90 days, its start cannot."""
+    readable = f"{model[:24]}-{re.sub('[^A-Za-z0-9]+', '-', execution.name)[:18]}".strip("-")
+    return f"{readable}-{_digest(model, execution)}"
+
+
+def _digest(model: str, execution: Execution) -> str:
+    whole = f"{execution.id} {execution.started} {model}"
+    return hashlib.sha256(whole.encode()).hexdigest()[:8]
+
+
+def _plain(name: str) -> str:
+    """An execution's name as a part of a key; it may hold any letter."""
+    return re.sub(r"[^A-Za-z0-9._-]", "-", name)

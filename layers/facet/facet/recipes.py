@@ -1,0 +1,162 @@
+"""The training recipes: what a job may set, and the defaults that suit each kind of pictures.
+
+No TensorFlow here: `training/` builds networks from these values, and the train function checks
+a job's input against them before an instance is paid for.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from pydantic import Field, ValidationError
+
+from facet.errors import FacetError
+from facet.manifest import Frozen
+
+Share = Annotated[float, Field(ge=0, lt=1)]
+Backbone = Literal["cnn", "article-cnn", "vgg16", "mobilenet", "mobilenet-v2"]
+Metric = Literal["validation_accuracy", "validation_balanced_accuracy", "test_accuracy"]
+
+
+class BadHyperparameter(FacetError):
+    """A recipe or a hyperparameter that does not exist, or has a value that cannot be."""
+
+
+class Hyperparameters(Frozen):
+    """What a training job may set; every recipe has its defaults.
+
+    backbone: the network; `cnn` and `article-cnn` are trained from scratch, the others start from
+    ImageNet weights with all but their last block frozen.  alpha: width factor of a MobileNet.
+    width: filters of a cnn's first layer.  dense: units before the last layer, 0 for none.
+    dropout: before the last layer.  image_size: height and width in pixels.
+
+    learning_rate: peak of the one-cycle schedule.  patience: epochs without a better validation
+    accuracy after which training stops, 0 for never.  precision: `auto` computes in bfloat16 where
+    the processor multiplies it faster.  class_weights: rare classes count as much as frequent ones.
+
+    cache_features: compute frozen features once.  views: so many augmented variants of each
+    picture are cached; the first is the picture as it is.
+
+    validation_share, test_share: parts of the training pictures to set aside where there is no
+    such channel.  max_unreadable: the share of a channel's files that may be unreadable.
+
+    shift: share of the side.  rotation: degrees.  zoom, contrast: factors.  flip: mirror every
+    second picture.  brightness, tint: of 255. Every amount is drawn evenly from -amount to +amount.
+    """
+
+    backbone: Backbone = "cnn"
+    alpha: float = Field(default=1.0, gt=0, le=2)
+    width: int = Field(default=32, ge=1, le=512)
+    dense: int = Field(default=128, ge=0, le=8192)
+    dropout: Share = 0.3
+    image_size: int = Field(default=64, ge=16, le=1024)
+
+    epochs: int = Field(default=30, ge=1)
+    batch_size: int = Field(default=32, ge=1)
+    learning_rate: float = Field(default=2e-3, gt=0)
+    weight_decay: Share = 0.05
+    label_smoothing: Share = 0.1
+    patience: int = Field(default=8, ge=0)
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    class_weights: bool = True
+    cache_features: bool = True
+    views: int = Field(default=1, ge=1, le=64)
+    seed: int = Field(default=1, ge=0, lt=2**31)
+
+    validation_share: Share = 0.15
+    test_share: Share = 0.0
+    max_unreadable: Share = 0.05
+
+    shift: Share = 0.0
+    rotation: float = Field(default=0.0, ge=0, le=180)
+    zoom: float = Field(default=0.0, ge=0, le=4)
+    flip: bool = False
+    brightness: float = Field(default=0.0, ge=0, le=255)
+    contrast: float = Field(default=0.0, ge=0, le=4)
+    tint: float = Field(default=0.0, ge=0, le=255)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """`metric`, `minimum`, `instance_type` and `max_runtime` (seconds) are a job's defaults."""
+
+    name: str
+    description: str
+    defaults: Hyperparameters
+    minimum: float
+    instance_type: str
+    max_runtime: int
+    metric: Metric = "validation_accuracy"
+
+    def settings(self, given: Mapping[str, object]) -> Hyperparameters:
+        """The defaults, with what is given in their place. Names may have `-` or `_`.
+
+        Raises BadHyperparameter, whose message names the first that is wrong.
+        """
+        named = {name.replace("-", "_"): value for name, value in given.items()}
+        try:
+            return Hyperparameters.model_validate(self.defaults.model_dump() | named)
+        except ValidationError as error:
+            first = error.errors()[0]
+            name = str(first["loc"][0]).replace("_", "-")
+            if first["type"] == "extra_forbidden":
+                known = ", ".join(each.replace("_", "-") for each in Hyperparameters.model_fields)
+                raise BadHyperparameter(
+                    f"{name}: there is no such hyperparameter; there are {known}."
+                ) from error
+            raise BadHyperparameter(f"{name} {first['input']}: {first['msg']}.") from error
+
+
+RECIPES = {
+    recipe.name: recipe
+    for recipe in (
+        Recipe(
+            name="cifar10",
+            description="Small photographs: three convolutions and two dense layers",
+            defaults=Hyperparameters(
+                image_size=32,
+                width=32,
+                dense=250,
+                epochs=22,
+                batch_size=128,
+                learning_rate=4e-3,
+                weight_decay=0.01,
+                validation_share=0.04,
+                shift=0.12,
+                flip=True,
+            ),
+            minimum=0.75,
+            instance_type="ml.c6i.2xlarge",
+            max_runtime=2 * 3600,
+        ),
+        Recipe(
+            name="sign-language",
+            description="Hand signs for digits: VGG16 from ImageNet, its last block fine-tuned",
+            defaults=Hyperparameters(
+                backbone="vgg16",
+                image_size=128,
+                dense=0,
+                epochs=20,
+                learning_rate=1e-3,
+            ),
+            minimum=0.9,
+            instance_type="ml.c7i.2xlarge",
+            max_runtime=4 * 3600,
+        ),
+        Recipe(
+            name="image-folder",
+            description="Any folder of pictures, one folder per class",
+            defaults=Hyperparameters(test_share=0.1, shift=0.1, rotation=10, zoom=0.2, epochs=40),
+            minimum=0.0,
+            instance_type="ml.c6i.2xlarge",
+            max_runtime=4 * 3600,
+        ),
+    )
+}
+
+
+def recipe(name: str) -> Recipe:
+    """The recipe of that name. Raises BadHyperparameter."""
+    if name not in RECIPES:
+        raise BadHyperparameter(f"recipe {name}: there are {', '.join(RECIPES)}.")
+    return RECIPES[name]

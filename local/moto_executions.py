@@ -1,0 +1,232 @@
+"""moto's private parts of Step Functions: tasks that wait for training jobs, executions' ends.
+
+Touched here, in local/moto_hooks.py and in local/moto_training.py only;
+tests/integration/test_moto_training.py says what broke when moto's pin moves.
+"""
+
+import json
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+from unittest import mock
+
+from botocore.exceptions import ClientError
+from moto.stepfunctions import models
+from moto.stepfunctions.parser.api import (
+    ExecutionStatus,
+    HistoryEventType,
+    TaskFailedEventDetails,
+)
+from moto.stepfunctions.parser.asl.component.common.error_name.error_name import ErrorName
+from moto.stepfunctions.parser.asl.component.common.error_name.failure_event import (
+    FailureEvent,
+    FailureEventException,
+)
+from moto.stepfunctions.parser.asl.component.state.exec.state_task import state_task_factory
+from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.resource import (
+    ResourceCondition,
+)
+from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state_task_service_callback import (  # noqa: E501
+    StateTaskServiceCallback,
+)
+from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state_task_service_unsupported import (  # noqa: E501
+    StateTaskServiceUnsupported,
+)
+from moto.stepfunctions.parser.backend.execution import BaseExecutionWorkerCommunication
+from moto.stepfunctions.parser.backend.execution import Execution as MotoExecution
+from moto.stepfunctions.parser.backend.execution_worker import ExecutionWorker
+from moto.stepfunctions.parser.models import stepfunctions_parser_backends
+
+from local.moto_hooks import ACCOUNT, REGION
+from local.training.description import RUNNING
+from local.training.jobs import Service
+
+LOG = logging.getLogger(__name__)
+
+SERVICE_FOR: Final = "state_task_service_for"
+
+
+@dataclass(frozen=True)
+class Execution:
+    """A state machine's execution at its end; `output` is None unless it succeeded."""
+
+    name: str
+    status: str
+    output: Any
+    error: str
+    cause: str
+
+
+Ended = Callable[[Execution], object]
+"""Hears of every execution that came to an end."""
+
+
+def machines_that_run() -> AbstractContextManager[object]:
+    """While it is entered, CloudFormation makes state machines that can be executed."""
+    return mock.patch.object(models, "stepfunctions_backends", stepfunctions_parser_backends)
+
+
+@contextmanager
+def executions_followed(service: Service, ended: Ended) -> Iterator[None]:
+    """While it lasts, executions wait for `service`'s jobs; those that run end with it."""
+    stopped: set[str] = set()
+    with ExitStack() as patches:
+        for owner, name, replacement in (
+            (state_task_factory, SERVICE_FOR, _tasks_with(service)),
+            (ExecutionWorker, "_get_evaluation_environment", _counting_redrives()),
+            (BaseExecutionWorkerCommunication, "terminated", _terminated_with(ended, stopped)),
+            (MotoExecution, "stop", _stop_noted(stopped)),
+        ):
+            patches.enter_context(mock.patch.object(owner, name, replacement))
+        try:
+            yield
+        finally:
+            _stop_executions()
+
+
+def _stop_executions() -> None:
+    backend = stepfunctions_parser_backends[ACCOUNT][REGION]
+    executions: list[Any] = [each for one in backend.state_machines for each in one.executions]
+    for execution in executions:
+        if execution.status == "RUNNING" and execution.exec_worker.env:
+            LOG.warning("execution %s ends with the stack: start it again", execution.name)
+            execution.stop(datetime.now(UTC), None, "the local stack ended")
+
+
+def _tasks_with(service: Service) -> Callable[[str], Any]:
+    plain: Callable[[str], Any] = getattr(state_task_factory, SERVICE_FOR)
+
+    def state_task_service_for(service_name: str) -> Any:
+        return _TrainingTask(service) if service_name == "sagemaker" else plain(service_name)
+
+    return state_task_service_for
+
+
+class _TrainingTask(StateTaskServiceUnsupported):
+    """`sagemaker:createTrainingJob.sync`: succeeds with the job's description, or fails with it.
+
+    A job that was stopped is a failure. Ended itself, it stops its job.
+    """
+
+    def __init__(self, service: Service) -> None:
+        patterns: Any = {ResourceCondition.WaitForTaskToken, ResourceCondition.Sync}
+        StateTaskServiceCallback.__init__(self, supported_integration_patterns=patterns)
+        self._service = service
+
+    def _log_unsupported_warning(self) -> None:
+        """Nothing: it is supported here."""
+
+    def _build_sync_resolver(
+        self,
+        env: Any,
+        resource_runtime_part: Any,  # noqa: ARG002
+        normalised_parameters: dict[str, Any],
+        state_credentials: Any,  # noqa: ARG002
+    ) -> Callable[[], Any]:
+        env.stack.pop()
+
+        def resolve(*, abandon: bool = False) -> Any:
+            job = self._service.describe(normalised_parameters["TrainingJobName"])
+            if job["TrainingJobStatus"] in RUNNING:
+                if abandon:
+                    self._service.stop(job["TrainingJobName"])
+                return None
+            document = _plain(job)
+            if job["TrainingJobStatus"] == "Completed":
+                return document
+            raise FailureEventException(
+                self._failure(env, "States.TaskFailed", json.dumps(document))
+            )
+
+        return resolve
+
+    def _eval_sync(self, env: Any, sync_resolver: Any, *given: Any, **named: Any) -> Any:
+        outcome = super()._eval_sync(env, sync_resolver, *given, **named)
+        if outcome is None:  # the execution was stopped
+            sync_resolver(abandon=True)
+        return outcome
+
+    def _from_error(self, env: Any, ex: Exception) -> FailureEvent:
+        if not isinstance(ex, ClientError):
+            return super()._from_error(env=env, ex=ex)
+        code, message = ex.response["Error"]["Code"], ex.response["Error"]["Message"]
+        known = code.startswith("Resource")
+        error = f"SageMaker.{code}Exception" if known else "SageMaker.AmazonSageMakerException"
+        cause = f"{message} (Service: AmazonSageMaker; Error Code: {code})"
+        return self._failure(env, error, cause)
+
+    def _failure(self, env: Any, error: str, cause: str) -> FailureEvent:
+        details: Any = {
+            "taskFailedEventDetails": TaskFailedEventDetails(
+                error=error,
+                cause=cause,
+                resource=self._get_sfn_resource(),
+                resourceType=self._get_sfn_resource_type(),
+            )
+        }
+        return FailureEvent(
+            env=env,
+            error_name=ErrorName(error),
+            event_type=HistoryEventType.TaskFailed,
+            event_details=details,
+        )
+
+
+def _plain(document: Mapping[str, Any]) -> dict[str, Any]:
+    """As Step Functions writes it: times are milliseconds since 1970."""
+
+    def milliseconds(value: datetime) -> int:
+        return round(value.timestamp() * 1000)
+
+    plain: dict[str, Any] = json.loads(json.dumps(document, default=milliseconds))
+    return plain
+
+
+def _counting_redrives() -> Callable[[ExecutionWorker], Any]:
+    plain = ExecutionWorker._get_evaluation_environment
+
+    def environment(worker: ExecutionWorker) -> Any:
+        """moto's context object lacks RedriveCount, which AWS has from the beginning."""
+        made = plain(worker)
+        context: Any = made.states.context_object.context_object_data
+        context["Execution"]["RedriveCount"] = 0
+        return made
+
+    return environment
+
+
+def _stop_noted(stopped: set[str]) -> Callable[..., None]:
+    plain = MotoExecution.stop
+
+    def stop(execution: MotoExecution, *given: Any, **named: Any) -> None:
+        stopped.add(execution.exec_arn)
+        plain(execution, *given, **named)
+
+    return stop
+
+
+def _terminated_with(
+    ended: Ended, stopped: set[str]
+) -> Callable[[BaseExecutionWorkerCommunication], None]:
+    plain = BaseExecutionWorkerCommunication.terminated
+
+    def terminated(communication: BaseExecutionWorkerCommunication) -> None:
+        plain(communication)
+        execution = communication.execution
+        if execution.exec_arn in stopped:  # moto calls it FAILED where a Map was interrupted
+            execution.exec_status = ExecutionStatus.ABORTED
+            execution.error = execution.cause = None
+        ended(
+            Execution(
+                name=execution.name,
+                status=execution.status,
+                output=execution.output,
+                error=execution.error or "",
+                cause=execution.cause or "",
+            )
+        )
+
+    return terminated

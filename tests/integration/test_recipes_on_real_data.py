@@ -1,0 +1,34 @@
+"""The recipes on the data sets they are made for; those are not part of the repository."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from local.training import TrainingJob, pack_code, run
+
+WEIGHTS = "mobilenet_7_5_224_tf_no_top.h5"
+
+
+@pytest.fixture
+def data() -> Path:
+    folder = os.environ.get("FACET_DATA")
+    if not folder:
+        pytest.skip("FACET_DATA names no folder with the real data sets")
+    return Path(folder)
+
+
+def test_sign_language_with_a_mobilenet(data: Path, tmp_path: Path) -> None:
+    """All three channels, weights from a channel, three pictures of 12 megapixels among them."""
+    weights = tmp_path / "weights"
+    weights.mkdir()
+    (weights / WEIGHTS).symlink_to(data / "backbones" / WEIGHTS)
+    pictures = data / "sign_language"
+    channels = {name: pictures / name for name in ("train", "validation", "test")}
+    settings = {"recipe": "sign-language", "backbone": "mobilenet", "alpha": "0.75"}
+    job = TrainingJob("signs", pack_code(), settings, channels | {"weights": weights})
+    run(job, tmp_path / "ml", lambda _: None)
+    metrics = json.loads((tmp_path / "ml/output/data/metrics.json").read_text())["metrics"]
+    assert metrics["validation_accuracy"] >= 0.97
+    assert metrics["test_accuracy"] >= 0.94

@@ -1,0 +1,317 @@
+"""Training through the state machine: what becomes of good jobs, and of every kind of bad one.
+
+The stack is whole; only the training code is a stand-in that hands out an artifact, so that a job
+takes a second.
+"""
+
+import gzip
+import hashlib
+import io
+import json
+import tarfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from local.aws import client
+from local.listeners import Listeners
+from local.moto_executions import Execution
+from local.stack import Stack
+from local.training.description import Document
+from tests.journeys.conftest import ROOT
+from training.package import pack_code
+
+SAMPLE = (ROOT / "samples/cifar.tar.gz").read_bytes()
+CAT = next((ROOT / "samples/pictures/cifar").glob("cat*")).read_bytes()
+
+PROGRAM = """
+import os, sys, tarfile, time
+from pathlib import Path
+
+given = dict(zip(sys.argv[1::2], sys.argv[2::2]))
+print("epoch=1 loss=0.5 accuracy=0.8 val_loss=0.6 val_accuracy=0.7 seconds=0.1")
+if given["--dataset"] == "no-pictures":
+    sys.exit("error: channel train has no pictures")
+if given["--dataset"] == "endless":
+    (Path(os.environ["SM_MODEL_DIR"]).parent / "checkpoints/epoch-1").write_text("weights")
+    print("waiting")
+    time.sleep(600)
+channel = Path(os.environ["SM_CHANNEL_TRAIN"])
+with tarfile.open(channel / "artifact/model.tar.gz") as tar:
+    tar.extractall(os.environ["SM_MODEL_DIR"], filter="data")
+"""
+
+
+def artifact(description: str, accuracy: float, *, golden: str | None = None) -> bytes:
+    """The sample with another description and accuracy, and with a golden label that is wrong."""
+    packed = io.BytesIO()
+    with (
+        tarfile.open(fileobj=io.BytesIO(SAMPLE)) as old,
+        tarfile.open(fileobj=packed, mode="w") as new,
+    ):
+        for member in old:
+            content = old.extractfile(member)
+            assert content is not None
+            data = content.read()
+            if member.name == "facet.json":
+                manifest = json.loads(data)
+                manifest["description"] = description
+                manifest["metrics"] = {"validation_accuracy": accuracy}
+                if golden:
+                    manifest["golden"]["label"] = golden
+                data = json.dumps(manifest).encode()
+            info = tarfile.TarInfo(member.name)
+            info.size = len(data)
+            new.addfile(info, io.BytesIO(data))
+    return gzip.compress(packed.getvalue(), mtime=0)
+
+
+class Trainer:
+    """A running stack, and what a user of its state machine does."""
+
+    def __init__(self, stack: Stack, home: Path) -> None:
+        self.address = stack.address
+        self.home = home
+        self.s3 = client("s3", self.address.endpoint_url)
+        self.sfn = client("stepfunctions", self.address.endpoint_url)
+        self.sagemaker = client("sagemaker", self.address.endpoint_url)
+        self.lines: list[tuple[str, str]] = []
+        self.executed: list[Execution] = []
+
+    def dataset(self, name: str, content: bytes = b"x") -> str:
+        key = f"datasets/{name}/train/artifact/model.tar.gz"
+        self.s3.put_object(Bucket=self.address.bucket, Key=key, Body=content)
+        return name
+
+    def start(self, name: str, *jobs: dict[str, Any], **more: Any) -> str:
+        defaults = {"recipe": "cifar10"}
+        started = self.sfn.start_execution(
+            stateMachineArn=self.address.state_machine_arn,
+            name=name,
+            input=json.dumps({"jobs": [defaults | job for job in jobs]} | more),
+        )
+        return str(started["executionArn"])
+
+    def end(self, execution: str, seconds: float = 90) -> dict[str, Any]:
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            found: dict[str, Any] = self.sfn.describe_execution(executionArn=execution)
+            if found["status"] != "RUNNING":
+                return found
+            time.sleep(0.1)
+        pytest.fail(f"{execution} does not end")
+
+    def reports(self, execution: str) -> dict[str, dict[str, Any]]:
+        ended = self.end(execution)
+        assert ended["status"] == "SUCCEEDED", ended
+        return {job["model"]: job for job in json.loads(ended["output"])["jobs"]}
+
+    def train(self, name: str, *jobs: dict[str, Any], **more: Any) -> dict[str, dict[str, Any]]:
+        return self.reports(self.start(name, *jobs, **more))
+
+    def live(self, model: str) -> str | None:
+        answer = httpx.get(
+            f"{self.address.url}/models/{model}", headers={"x-api-key": self.address.api_key}
+        )
+        live: str | None = answer.json().get("live")
+        return live
+
+    def until(self, seen: Callable[[], object], seconds: float = 30) -> None:
+        deadline = time.monotonic() + seconds
+        while not seen():
+            assert time.monotonic() < deadline, "it does not happen"
+            time.sleep(0.05)
+
+
+@pytest.fixture(scope="module")
+def trainer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trainer]:
+    repository = tmp_path_factory.mktemp("repository")
+    for name, text in {
+        "training/train.py": PROGRAM,
+        "training/requirements.txt": "",
+        "layers/facet/facet/__init__.py": "",
+    }.items():
+        (repository / name).parent.mkdir(parents=True, exist_ok=True)
+        (repository / name).write_text(text)
+    home = tmp_path_factory.mktemp("stack")
+    heard: list[Trainer] = []
+
+    def trained(job: Document, line: str) -> None:
+        heard[0].lines.append((job["TrainingJobName"], line))
+
+    stack = Stack(
+        ROOT / "template.yaml",
+        home,
+        code=pack_code(repository),
+        listeners=Listeners(trained=trained, executed=lambda each: heard[0].executed.append(each)),
+    )
+    with stack:
+        heard.append(Trainer(stack, home))
+        yield heard[0]
+
+
+@pytest.fixture(scope="module")
+def live(trainer: Trainer) -> str:
+    """The version of model `steady` that is live before anything bad happens to it."""
+    good = trainer.dataset("good", artifact("good", 0.9))
+    report = trainer.train("first", {"model": "steady", "dataset": good})["steady"]
+    assert report["outcome"] == "READY"
+    return str(report["version"])
+
+
+def test_a_good_job_is_live_and_the_others_end_as_they_must(trainer: Trainer) -> None:
+    good, low = artifact("one", 0.9), artifact("two", 0.5)
+    wrong = artifact("three", 0.9, golden="truck")
+    message = subscribed(trainer)
+    reports = trainer.train(
+        "mixed",
+        {"model": "fine", "dataset": trainer.dataset("fine", good)},
+        {"model": "broken", "dataset": trainer.dataset("no-pictures")},
+        {"model": "low", "dataset": trainer.dataset("low", low)},
+        {"model": "wrong", "dataset": trainer.dataset("wrong", wrong)},
+        concurrency=4,
+    )
+    outcomes = {model: report["outcome"] for model, report in reports.items()}
+    assert outcomes == {
+        "fine": "READY",
+        "broken": "FAILED",
+        "low": "BELOW_MINIMUM",
+        "wrong": "REJECTED",
+    }
+    assert reports["fine"]["version"] == trainer.live("fine")
+    assert reports["fine"]["metrics"] == {"validation_accuracy": 0.9}
+    assert "error: channel train has no pictures" in reports["broken"]["reason"]
+    assert "0.5000 is below the minimum 0.7500" in reports["low"]["reason"]
+    assert "golden-label" in reports["wrong"]["reason"]
+    assert [trainer.live(model) for model in ("broken", "low", "wrong")] == [None] * 3
+    assert message()["counts"] == {"READY": 1, "FAILED": 1, "BELOW_MINIMUM": 1, "REJECTED": 1}
+    answer = httpx.post(
+        f"{trainer.address.url}/models/fine/predict",
+        headers={"x-api-key": trainer.address.api_key},
+        content=CAT,
+        timeout=60,
+    )
+    assert answer.json()["predictions"][0]["label"] == "cat"
+    assert trainer.executed[-1].name == "mixed"
+
+
+def subscribed(trainer: Trainer) -> Callable[[], dict[str, Any]]:
+    """Hears of the next execution's end; answers its message."""
+    sqs, sns = (client(name, trainer.address.endpoint_url) for name in ("sqs", "sns"))
+    url = sqs.create_queue(QueueName="listener")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]
+    sns.subscribe(TopicArn=trainer.address.topic_arn, Protocol="sqs", Endpoint=arn["QueueArn"])
+
+    def message() -> dict[str, Any]:
+        (received,) = sqs.receive_message(QueueUrl=url, WaitTimeSeconds=5)["Messages"]
+        told: dict[str, Any] = json.loads(json.loads(received["Body"])["Message"])
+        return told
+
+    return message
+
+
+def test_a_training_job_is_described_as_sagemaker_would(trainer: Trainer, live: str) -> None:
+    report = trainer.train("described", {"model": "seen", "dataset": "good"})["seen"]
+    job = trainer.sagemaker.describe_training_job(TrainingJobName=report["training_job"])
+    assert (job["TrainingJobStatus"], job["SecondaryStatus"]) == ("Completed", "Completed")
+    passed = [each["Status"] for each in job["SecondaryStatusTransitions"]]
+    assert passed == ["Starting", "Downloading", "Training", "Uploading", "Completed"]
+    metrics = {each["MetricName"]: each["Value"] for each in job["FinalMetricDataList"]}
+    assert metrics == {
+        "train:loss": pytest.approx(0.5),
+        "train:accuracy": pytest.approx(0.8),
+        "validation:loss": pytest.approx(0.6),
+        "validation:accuracy": pytest.approx(0.7),
+        "epoch:seconds": pytest.approx(0.1),
+    }
+    artifact_key = job["ModelArtifacts"]["S3ModelArtifacts"].split("/", 3)[3]
+    stored = trainer.s3.get_object(Bucket=trainer.address.bucket, Key=artifact_key)["Body"].read()
+    assert hashlib.sha256(stored).hexdigest()[:12] == report["version"]
+    listed = trainer.sagemaker.list_training_jobs(NameContains="seen-described")
+    assert [each["TrainingJobName"] for each in listed["TrainingJobSummaries"]] == [
+        report["training_job"]
+    ]
+    assert live
+
+
+def test_a_worse_model_is_not_published_unless_that_is_wanted(trainer: Trainer, live: str) -> None:
+    worse = {"model": "steady", "dataset": trainer.dataset("worse", artifact("worse", 0.8))}
+    report = trainer.train("worse", worse)["steady"]
+    assert report["outcome"] == "WORSE"
+    assert f"the live version {live} has 0.9000" in report["reason"]
+    assert trainer.live("steady") == live
+    allowed = trainer.train("allowed", worse | {"model": "other", "allow_worse": True})["other"]
+    assert allowed["outcome"] == "READY"
+
+
+def test_a_job_that_is_stopped_half_way(trainer: Trainer, live: str) -> None:
+    execution = trainer.start("stopped", {"model": "steady", "dataset": trainer.dataset("endless")})
+    trainer.until(lambda: running(trainer, "steady-stopped"))
+    name = running(trainer, "steady-stopped")
+    trainer.sagemaker.stop_training_job(TrainingJobName=name)
+    report = trainer.reports(execution)["steady"]
+    assert (report["outcome"], report["training_job"]) == ("STOPPED", name)
+    job = trainer.sagemaker.describe_training_job(TrainingJobName=name)
+    assert job["TrainingJobStatus"] == "Stopped"
+    prefix = job["CheckpointConfig"]["S3Uri"].split("/", 3)[3]
+    listed = trainer.s3.list_objects_v2(Bucket=trainer.address.bucket, Prefix=prefix)
+    assert [each["Key"].rpartition("/")[2] for each in listed["Contents"]] == ["epoch-1"]
+    assert trainer.live("steady") == live
+
+
+def running(trainer: Trainer, prefix: str) -> str | None:
+    """The job that has said `waiting`."""
+    return next(
+        (job for job, line in trainer.lines if job.startswith(prefix) and line == "waiting"), None
+    )
+
+
+def test_a_job_that_takes_too_long(trainer: Trainer, live: str) -> None:
+    endless = trainer.dataset("endless")
+    job = {"model": "steady", "dataset": endless, "max_runtime": 1}
+    report = trainer.train("late", job)["steady"]
+    assert (report["outcome"], report["reason"]) == (
+        "STOPPED",
+        "the training job was stopped: MaxRuntimeExceeded",
+    )
+    assert trainer.live("steady") == live
+
+
+def test_a_stopped_execution_stops_its_training_job(trainer: Trainer) -> None:
+    execution = trainer.start("gone", {"model": "gone", "dataset": trainer.dataset("endless")})
+    trainer.until(lambda: running(trainer, "gone-gone"))
+    trainer.sfn.stop_execution(executionArn=execution)
+    name = running(trainer, "gone-gone")
+
+    def stopped() -> bool:
+        job = trainer.sagemaker.describe_training_job(TrainingJobName=name)
+        return bool(job["TrainingJobStatus"] == "Stopped")
+
+    trainer.until(stopped)
+    assert trainer.end(execution)["status"] == "ABORTED"
+
+
+def test_bad_input_fails_before_anything_starts(trainer: Trainer) -> None:
+    before = trainer.sagemaker.list_training_jobs()["TrainingJobSummaries"]
+    ended = trainer.end(
+        trainer.start(
+            "bad",
+            {"model": "a", "dataset": trainer.dataset("good")},
+            {"model": "b", "dataset": "good", "hyperparameters": {"epochs": 0}},
+        )
+    )
+    assert (ended["status"], ended["error"]) == ("FAILED", "BadInput")
+    assert ended["cause"].startswith("jobs[1].hyperparameters.epochs 0: ")
+    assert trainer.sagemaker.list_training_jobs()["TrainingJobSummaries"] == before
+
+
+def test_a_training_job_s_log_is_kept(trainer: Trainer, live: str) -> None:
+    assert live
+    (log,) = (trainer.home / "logs/training").glob("steady-first-*.log")
+    said = [line for job, line in trainer.lines if job == log.stem]
+    assert log.read_text().splitlines() == said
+    assert said[0].startswith("epoch=1 loss=0.5 ")

@@ -1,0 +1,218 @@
+"""functions/train/plan.py: an execution's input is carried out whole, or refused by field."""
+
+import json
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from facet.recipes import RECIPES
+from train.input import MAX_JOBS, BadInput
+from train.plan import SPOT_PATIENCE, Execution, NoTrainingCode, Plan, PlannedJob, plan
+
+CODE = "code/0123456789ab/sourcedir.tar.gz"
+EXECUTION = Execution(
+    id="arn:aws:states:us-east-1:123456789012:execution:train:monday",
+    name="monday",
+    started="2026-09-11T14:02:11.482Z",
+)
+PETS = {"model": "cats", "recipe": "image-folder", "dataset": "pets"}
+TRAINING_JOB_NAME = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}")
+"""SageMaker's pattern of a training job's name."""
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """A bucket that has these keys."""
+
+    keys: tuple[str, ...] = (
+        CODE,
+        "datasets/pets/train/cat/1.jpg",
+        "datasets/pets/test/cat/2.jpg",
+        "datasets/flowers/train/rose/1.jpg",
+        "weights/vgg16/weights.h5",
+    )
+    region: str = "eu-central-1"
+
+    def uri(self, key: str) -> str:
+        return f"s3://bucket/{key}"
+
+    def has(self, prefix: str) -> bool:
+        return any(key.startswith(prefix) for key in self.keys)
+
+
+def planned(
+    *jobs: dict[str, Any], execution: Execution = EXECUTION, code: str = CODE, **more: Any
+) -> Plan:
+    return plan({"jobs": list(jobs)} | more, execution, code, Shelf())
+
+
+def one(**changes: Any) -> PlannedJob:
+    (job,) = planned(PETS | changes).jobs
+    return job
+
+
+def refusal(*jobs: dict[str, Any], **more: Any) -> str:
+    with pytest.raises(BadInput) as refused:
+        planned(*jobs, **more)
+    return str(refused.value)
+
+
+def test_what_is_not_given_comes_from_the_recipe() -> None:
+    job, known = one(), RECIPES["image-folder"]
+    assert (job.metric, job.minimum) == (known.metric, known.minimum)
+    assert (job.instance_type, job.instance_count) == (known.instance_type, 1)
+    assert job.stopping == {"MaxRuntimeInSeconds": known.max_runtime}
+    assert (job.spot, job.allow_worse) == (False, False)
+    assert planned(PETS).concurrency == 2
+
+
+def test_what_is_given_wins() -> None:
+    job = one(
+        metric="test_accuracy",
+        minimum=0.0,
+        instance_type="ml.g5.xlarge",
+        instance_count=2,
+        max_runtime=60,
+        allow_worse=True,
+    )
+    assert (job.metric, job.minimum) == ("test_accuracy", 0.0)
+    assert (job.instance_type, job.instance_count) == ("ml.g5.xlarge", 2)
+    assert job.stopping == {"MaxRuntimeInSeconds": 60}
+    assert job.allow_worse
+
+
+def test_a_minimum_of_zero_is_not_the_recipe_s() -> None:
+    assert RECIPES["cifar10"].minimum > 0
+    assert one(recipe="cifar10", minimum=0).minimum == 0
+
+
+def test_only_spot_jobs_wait() -> None:
+    job = one(spot=True, max_runtime=100)
+    assert job.stopping == {
+        "MaxRuntimeInSeconds": 100,
+        "MaxWaitTimeInSeconds": 100 + SPOT_PATIENCE,
+    }
+
+
+def test_channels_are_those_that_are_there() -> None:
+    names = [each["ChannelName"] for each in one().channels]
+    assert names == ["train", "test"]
+    train, _, weights = one(weights="weights/vgg16/").channels
+    assert train["DataSource"] == {
+        "S3DataSource": {
+            "S3DataType": "S3Prefix",
+            "S3Uri": "s3://bucket/datasets/pets/train/",
+            "S3DataDistributionType": "FullyReplicated",
+        }
+    }
+    assert weights["ChannelName"] == "weights"
+
+
+def test_hyperparameters_are_json_as_script_mode_reads_them() -> None:
+    """A model called 1e5 stays one; what the toolkit makes of plain text is a number."""
+    job = one(model="1e5", hyperparameters={"epochs": 3, "flip": True, "learning-rate": 0.001})
+    decoded = {name: json.loads(value) for name, value in job.hyperparameters.items()}
+    assert decoded == {
+        "epochs": 3,
+        "flip": True,
+        "learning-rate": 0.001,
+        "recipe": "image-folder",
+        "model": "1e5",
+        "dataset": "pets",
+        "sagemaker_program": "training/train.py",
+        "sagemaker_submit_directory": f"s3://bucket/{CODE}",
+        "sagemaker_region": "eu-central-1",
+    }
+
+
+def test_outputs_and_checkpoints_lie_under_the_execution() -> None:
+    job = one()
+    assert job.output == "s3://bucket/training/monday/cats"
+    assert job.checkpoints.startswith("s3://bucket/training/monday/cats/checkpoints/")
+
+
+@given(st.text(min_size=1, max_size=80), st.from_regex(r"[a-z0-9][a-z0-9-]{0,62}", fullmatch=True))
+def test_names_are_sagemaker_s_whatever_the_execution_is_called(name: str, model: str) -> None:
+    execution = named(name)
+    (job,) = planned(PETS | {"model": model}, execution=execution).jobs
+    assert TRAINING_JOB_NAME.fullmatch(f"{job.name}-99-9-99")
+    assert re.fullmatch(r"s3://bucket/training/[A-Za-z0-9._-]+/[a-z0-9-]+", job.output)
+
+
+def named(name: str) -> Execution:
+    return EXECUTION.model_copy(update={"name": name})
+
+
+def test_no_two_jobs_have_a_name_in_common() -> None:
+    long = "a-model-whose-name-is-long-"
+    jobs = planned(PETS | {"model": f"{long}1"}, PETS | {"model": f"{long}2"}).jobs
+    again = EXECUTION.model_copy(update={"started": "2027-01-01T00:00:00.000Z"})
+    other = EXECUTION.model_copy(update={"id": EXECUTION.id.replace("train:", "other:")})
+    names = [job.name for job in jobs] + [
+        planned(PETS | {"model": f"{long}1"}, execution=each).jobs[0].name
+        for each in (again, other)
+    ]
+    assert len(set(names)) == 4
+
+
+def test_the_same_execution_gives_the_same_plan() -> None:
+    assert planned(PETS) == planned(PETS)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"model": "Cats"}, r"jobs\[0\]\.model Cats: "),
+        ({"recipe": "alexnet"}, r"jobs\[0\]\.recipe alexnet: there are cifar10, "),
+        ({"dataset": "a/b"}, r"jobs\[0\]\.dataset a/b: "),
+        (
+            {"dataset": "birds"},
+            r"jobs\[0\]\.dataset birds: there is nothing at s3://bucket/datasets/birds/train/; ",
+        ),
+        ({"hyperparameters": {"epochs": 0}}, r"jobs\[0\]\.hyperparameters\.epochs 0: "),
+        ({"hyperparameters": {"speed": 9}}, r"jobs\[0\]\.hyperparameters\.speed: there is no such"),
+        ({"instance_type": "big"}, r"jobs\[0\]\.instance_type big: "),
+        ({"instance_count": 0}, r"jobs\[0\]\.instance_count 0: "),
+        ({"max_runtime": 0}, r"jobs\[0\]\.max_runtime 0: "),
+        ({"metric": "loss"}, r"jobs\[0\]\.metric loss: "),
+        ({"minimum": 1.5}, r"jobs\[0\]\.minimum 1\.5: "),
+        ({"weights": "mme/x/"}, r"jobs\[0\]\.weights mme/x/: "),
+        ({"weights": "weights/none/"}, r"jobs\[0\]\.weights weights/none/: there is nothing at "),
+        ({"colour": "red"}, r"jobs\[0\]\.colour red: Extra inputs"),
+    ],
+)
+def test_a_refusal_names_the_field(changes: dict[str, Any], message: str) -> None:
+    assert re.match(message, refusal(PETS | changes))
+
+
+def test_every_field_that_is_wrong_is_named_at_once() -> None:
+    told = refusal(
+        PETS | {"hyperparameters": {"epochs": 0}}, PETS | {"model": "b", "recipe": "none"}, PETS
+    )
+    assert [line.partition(" ")[0] for line in told.splitlines()] == [
+        "jobs[0].hyperparameters.epochs",
+        "jobs[1].recipe",
+        "jobs[2].model",
+    ]
+
+
+def test_input_without_jobs_or_with_too_many_is_refused() -> None:
+    assert refusal().startswith("jobs: ")
+    assert refusal(*[PETS] * (MAX_JOBS + 1)).startswith("jobs: ")
+    assert refusal(PETS, concurrency=0).startswith("concurrency 0: ")
+    assert refusal(PETS | {"model": None}).startswith("jobs[0].model None: ")
+    documents: tuple[object, ...] = ([], "train", None, {})
+    for document in documents:
+        with pytest.raises(BadInput, match=r"^(input|jobs)"):
+            plan(document, EXECUTION, CODE, Shelf())
+
+
+def test_a_stack_without_training_code_says_how_it_gets_some() -> None:
+    with pytest.raises(NoTrainingCode, match="make deploy"):
+        planned(PETS, code="")
+    with pytest.raises(NoTrainingCode, match="no training code at s3://bucket/code/f/s"):
+        planned(PETS, code="code/f/s")

@@ -1,0 +1,483 @@
+"""Data sets: any folder or zip → the layout → the bucket; errors that name what is wrong."""
+
+import io
+import json
+import os
+import stat
+import subprocess
+import zipfile
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import boto3
+import numpy as np
+import pytest
+from moto import mock_aws
+from PIL import Image
+
+from facet.preprocess import Pixels
+from training.data import sources, upload
+from training.data.bucket import Bucket, NoBucket, of_deployed, of_local
+from training.data.command import INTERRUPTED, main
+from training.data.layout import Entry, Picture, Source, SourceError, arrange
+from training.data.sources import cifar10, local_copy, opened
+from training.data.upload import AT_ONCE, CONFIG, Change, synchronise
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+BUCKET = "facet-data"
+LAYOUT = ("train/cat/1.jpg", "train/dog/1.png", "validation/cat/2.JPG", "test/dog/3.webp")
+
+
+def source(*paths: str) -> Source:
+    """A path that ends in a slash is a folder's."""
+    return arrange(
+        Entry(tuple(path.removesuffix("/").split("/")), None if path.endswith("/") else path.encode)
+        for path in paths
+    )
+
+
+def paths(found: Source) -> list[str]:
+    return [picture.path for picture in found.pictures]
+
+
+def folder(root: Path, names: Sequence[str]) -> Path:
+    """Files whose content is their own name."""
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(name)
+    return root
+
+
+def packed(path: Path, members: dict[str, bytes]) -> Path:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return path
+
+
+# --- the layout -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (LAYOUT, LAYOUT),
+        (["cat/1.jpg", "dog/1.gif"], ["train/cat/1.jpg", "train/dog/1.gif"]),
+        (["a/b/cat/1.jpg", "a/b/dog/1.bmp"], ["train/cat/1.jpg", "train/dog/1.bmp"]),
+        ([f"set/{path}" for path in LAYOUT], LAYOUT),
+        (["train/cat/1.jpg", "val/cat/2.jpg"], ["train/cat/1.jpg", "validation/cat/2.jpg"]),
+        (["train/1.jpg", "test/1.jpg"], ["train/train/1.jpg", "train/test/1.jpg"]),
+        (["train/größe 1/é.jpg"], ["train/größe 1/é.jpg"]),
+    ],
+)
+def test_pictures_find_their_channel_and_class(
+    given: Sequence[str], expected: Sequence[str]
+) -> None:
+    assert paths(source(*given)) == list(expected)
+
+
+def test_what_is_no_picture_is_skipped_and_counted() -> None:
+    found = source(*LAYOUT, "README.md", "train/cat/notes.txt", "train/.DS_Store", "__MACOSX/x.jpg")
+    assert paths(found) == list(LAYOUT)
+    assert found.skipped == 2
+
+
+@pytest.mark.parametrize(
+    ("given", "problem"),
+    [
+        ([], "no picture in it"),
+        (["cat/readme.txt"], "no picture in it"),
+        (["1.jpg", "2.jpg"], "no class folders"),
+        (["test/cat/1.jpg"], "no channel 'train'"),
+        ([*LAYOUT, "train/fox/"], "class 'fox' has no picture in channel 'train'"),
+        ([*LAYOUT, "test/cat/notes.txt"], "class 'cat' has no picture in channel 'test'"),
+        (["cat/1.jpg", "fox/"], "class 'fox' has no picture"),
+        ([*LAYOUT, "train/1.jpg"], "'train/1.jpg' is in no class folder"),
+        ([*LAYOUT, "extra/cat/1.jpg"], "'extra/cat/1.jpg' is in no class folder"),
+        ([*LAYOUT, "train/cat/more/1.jpg"], "'train/cat/more/1.jpg' is in no class folder"),
+        (["a/cat/1.jpg", "b/cat/1.jpg"], "had to be a/<class>/<picture>"),
+        (["train/cat/1.jpg", "train/cat/1.jpg"], "two pictures 'train/cat/1.jpg'"),
+        (["train/cat/1.jpg", "val/cat/1.jpg", "validation/cat/1.jpg"], "two pictures"),
+        (["../train/cat/1.jpg"], "no path that can be taken over"),
+        (["/train/cat/1.jpg"], "no path"),
+        (["train/../1.jpg"], "no path"),
+        (["train//1.jpg"], "no path"),
+        (["train/a\\b/1.jpg"], "no path"),
+        (["train/cat/\x1b[2J.jpg"], r"\\x1b\[2J"),
+        (["train/cat/\udcff.jpg"], "no path"),
+        (["train/cat /1.jpg"], "no path"),
+        ([f"train/cat/{'x' * 252}.jpg"], "no path"),
+    ],
+)
+def test_a_source_that_cannot_be_laid_out(given: list[str], problem: str) -> None:
+    with pytest.raises(SourceError, match=problem):
+        source(*given)
+
+
+# --- folders and zips -------------------------------------------------------------------------
+
+
+def test_a_folder_and_its_zip_are_the_same_source(tmp_path: Path) -> None:
+    root = folder(tmp_path / "set", [*LAYOUT, "README.md", ".git/train/cat/9.jpg"])
+    archive = packed(tmp_path / "set.zip", {f"set/{name}": name.encode() for name in LAYOUT})
+    for path, skipped in ((root, 1), (archive, 0)):
+        with opened(path) as found:
+            assert {each.path: each.read().decode() for each in found.pictures} == {
+                name: name for name in LAYOUT
+            }
+            assert found.skipped == skipped
+
+
+def test_an_empty_class_is_seen_in_a_folder_and_in_a_zip(tmp_path: Path) -> None:
+    (folder(tmp_path / "set", LAYOUT) / "train/fox").mkdir()
+    archive = packed(tmp_path / "set.zip", {"cat/1.jpg": b"", "fox/": b""})
+    for path in (tmp_path / "set", archive):
+        with pytest.raises(SourceError, match=f"{path}: class 'fox' has no picture"), opened(path):
+            pass
+
+
+def test_linked_folders_are_followed_but_not_in_a_circle(tmp_path: Path) -> None:
+    root = tmp_path / "set"
+    root.mkdir()
+    (root / "cat").symlink_to(folder(tmp_path / "elsewhere", ["1.jpg"]))
+    with opened(root) as found:
+        assert paths(found) == ["train/cat/1.jpg"]
+    (tmp_path / "elsewhere/again").symlink_to(root)
+    with pytest.raises(SourceError, match="link to a folder that it is in"), opened(root):
+        pass
+
+
+def test_a_path_that_is_neither_folder_nor_zip(tmp_path: Path) -> None:
+    (tmp_path / "set.tar").write_bytes(b"no zip")
+    with (
+        pytest.raises(SourceError, match="neither a folder nor a zip"),
+        opened(tmp_path / "set.tar"),
+    ):
+        pass
+    with pytest.raises(SourceError, match="no such folder or zip"), opened(tmp_path / "none"):
+        pass
+
+
+def test_a_link_in_a_zip_is_refused(tmp_path: Path) -> None:
+    link = zipfile.ZipInfo("train/cat/1.jpg")
+    link.external_attr = (stat.S_IFLNK | 0o777) << 16
+    with zipfile.ZipFile(tmp_path / "set.zip", "w") as archive:
+        archive.writestr(link, "/etc/hostname")
+    with pytest.raises(SourceError, match=r"1\.jpg' is a link"), opened(tmp_path / "set.zip"):
+        pass
+
+
+def test_a_damaged_picture_in_a_zip_is_named(tmp_path: Path) -> None:
+    path = packed(tmp_path / "set.zip", {"cat/1.jpg": b"a picture" * 20})
+    content = bytearray(path.read_bytes())
+    content[len("cat/1.jpg") + 34] ^= 0xFF  # behind the member's header of 30 bytes and its name
+    path.write_bytes(content)
+    with opened(path) as found, pytest.raises(SourceError, match=r"'cat/1\.jpg' cannot be read"):
+        found.pictures[0].read()
+
+
+def test_a_zip_bomb_is_not_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sources, "MAX_PICTURE", 1 << 20)
+    bomb = bytes((1 << 20) + 1)
+    path = packed(tmp_path / "set.zip", {"cat/1.jpg": bomb, "cat/2.jpg": bomb[1:]})
+    assert path.stat().st_size < 5000
+    with opened(path) as found:
+        with pytest.raises(SourceError, match="no picture is so large"):
+            found.pictures[0].read()
+        assert found.pictures[1].read() == bomb[1:]
+
+
+# --- the known data sets ----------------------------------------------------------------------
+
+
+def test_where_the_known_data_sets_are_looked_for(tmp_path: Path) -> None:
+    folder(tmp_path, ["cifar10/x", "cifar10_jpeg.zip", "sign_language/x"])
+    assert local_copy("cifar10", None, tmp_path) == tmp_path / "cifar10_jpeg.zip"
+    assert local_copy("sign-language", None, tmp_path) == tmp_path / "sign_language"
+    assert local_copy("cifar10", Path("mine"), tmp_path) == Path("mine")
+    assert local_copy("some/folder", None, tmp_path) == Path("some/folder")
+    assert local_copy("cifar10", None, None) is None
+    with pytest.raises(SourceError, match=r"not at hand.*--from"):
+        local_copy("sign-language", None, tmp_path / "empty")
+
+
+def test_the_sign_language_repository_as_it_is(tmp_path: Path) -> None:
+    names = ["Dataset/0/IMG_1.JPG", "Dataset/1/IMG_2.JPG", "Examples/example_0.JPG", "README.md"]
+    with opened(folder(tmp_path, names), inside="Dataset") as found:
+        assert paths(found) == ["train/0/IMG_1.JPG", "train/1/IMG_2.JPG"]
+
+
+def arrays(count: int) -> tuple[Pixels, Pixels]:
+    """As Keras's loader gives them: the classes are a column."""
+    random = np.random.default_rng(count)
+    pictures = random.integers(0, 256, (count, 32, 32, 3), dtype=np.uint8)
+    return pictures, (np.arange(count, dtype=np.uint8) % 10)[:, None]
+
+
+def test_cifar10_from_keras_is_lossless() -> None:
+    found = cifar10(lambda: (arrays(12), arrays(10)))
+    names = paths(found)
+    assert names[:2] == ["train/airplane/0000.png", "train/automobile/0000.png"]
+    assert names[10:13] == [
+        "train/airplane/0001.png",
+        "train/automobile/0001.png",
+        "test/airplane/0000.png",
+    ]
+    for picture, pixels in zip(found.pictures, arrays(12)[0], strict=False):
+        assert (np.asarray(Image.open(io.BytesIO(picture.read()))) == pixels).all()
+
+
+def test_cifar10_without_a_network() -> None:
+    def load() -> sources.Loaded:
+        raise Exception("URL fetch failure")
+
+    with pytest.raises(SourceError, match=r"URL fetch failure.*--from.*FACET_DATA"):
+        cifar10(load)
+
+
+# --- the bucket -------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator["S3Client"]:
+    for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL", "AWS_SESSION_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    with mock_aws():
+        client = boto3.client("s3")
+        client.create_bucket(Bucket=BUCKET)
+        yield client
+
+
+def objects(s3: "S3Client", prefix: str = "") -> dict[str, bytes]:
+    listed = s3.list_objects_v2(Bucket=BUCKET, Prefix=prefix).get("Contents", [])
+    return {
+        each["Key"]: s3.get_object(Bucket=BUCKET, Key=each["Key"])["Body"].read() for each in listed
+    }
+
+
+class Watched:
+    """Pictures that count how many of them are read and not yet uploaded."""
+
+    def __init__(self, count: int) -> None:
+        self.pictures = [
+            Picture("train", "cat", f"{number:03}.jpg", self._read) for number in range(count)
+        ]
+        self.read = self.done = self.most = 0
+
+    def _read(self) -> bytes:
+        self.read += 1
+        self.most = max(self.most, self.read - self.done)
+        return f"{self.read}".encode()
+
+    def told(self) -> None:
+        self.done += 1
+
+
+def test_a_second_run_uploads_what_changed_and_removes_what_is_gone(s3: "S3Client") -> None:
+    def run(contents: dict[str, bytes]) -> Change:
+        pictures = [
+            Picture("train", "cat", name, lambda content=content: content)  # type: ignore[misc]
+            for name, content in contents.items()
+        ]
+        return synchronise(pictures, Bucket(BUCKET, s3), "datasets/cats/", lambda: None)
+
+    s3.put_object(Bucket=BUCKET, Key="datasets/cats-2/train/cat/1.jpg", Body=b"another's")
+    assert run({"1.jpg": b"one", "2.jpg": b"two", "3.jpg": b"three"}) == Change(3, 11, 0, 0)
+    assert run({"1.jpg": b"one", "2.jpg": b"TWO", "4.jpg": b"four"}) == Change(2, 7, 1, 1)
+    assert objects(s3) == {
+        "datasets/cats-2/train/cat/1.jpg": b"another's",
+        "datasets/cats/train/cat/1.jpg": b"one",
+        "datasets/cats/train/cat/2.jpg": b"TWO",
+        "datasets/cats/train/cat/4.jpg": b"four",
+    }
+
+
+def test_more_objects_than_one_listing_or_removal_holds(
+    s3: "S3Client", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MOTO_S3_DEFAULT_MAX_KEYS", "20")
+    monkeypatch.setattr(upload, "MOST_REMOVED", 15)
+    bucket = Bucket(BUCKET, s3)
+    for number in range(33):
+        s3.put_object(Bucket=BUCKET, Key=f"datasets/cats/train/cat/{number}.jpg", Body=b"")
+    kept = [Picture("train", "cat", "new.jpg", lambda: b"new")]
+    assert synchronise(kept, bucket, "datasets/cats/", lambda: None).removed == 33
+    assert objects(s3) == {"datasets/cats/train/cat/new.jpg": b"new"}
+
+
+def test_few_pictures_are_in_memory_at_once(s3: "S3Client") -> None:
+    watched = Watched(5 * AT_ONCE)
+    synchronise(watched.pictures, Bucket(BUCKET, s3), "datasets/cats/", watched.told)
+    assert watched.done == 5 * AT_ONCE
+    assert watched.most <= 2 * AT_ONCE + 1
+
+
+def test_an_interrupted_upload_goes_on_and_removes_nothing_before_its_end(s3: "S3Client") -> None:
+    def interrupt() -> bytes:
+        raise KeyboardInterrupt
+
+    s3.put_object(Bucket=BUCKET, Key="datasets/cats/train/cat/old.jpg", Body=b"old")
+    pictures = [
+        Picture("train", "cat", f"{number}.jpg", str(number).encode) for number in range(60)
+    ]
+    broken = [*pictures[:50], Picture("train", "cat", "50.jpg", interrupt), *pictures[51:]]
+    with pytest.raises(KeyboardInterrupt):
+        synchronise(broken, Bucket(BUCKET, s3), "datasets/cats/", lambda: None)
+    there = len(objects(s3)) - 1
+    assert there > 0
+    assert "datasets/cats/train/cat/old.jpg" in objects(s3)
+    change = synchronise(pictures, Bucket(BUCKET, s3), "datasets/cats/", lambda: None)
+    assert (change.uploaded, change.unchanged, change.removed) == (60 - there, there, 1)
+
+
+def test_the_bucket_of_a_deployed_stack(s3: "S3Client") -> None:  # noqa: ARG001
+    template = """
+    Resources: {Other: {Type: AWS::S3::Bucket, Properties: {BucketName: facet-of-stack}}}
+    Outputs: {BucketName: {Value: !Ref Other}}
+    """
+    cloudformation = boto3.client("cloudformation")
+    cloudformation.create_stack(StackName="prod", TemplateBody=template)
+    cloudformation.create_stack(
+        StackName="other", TemplateBody=template.split("Outputs")[0].replace("of-stack", "of-other")
+    )
+    assert of_deployed("prod", CONFIG).name == "facet-of-stack"
+    with pytest.raises(NoBucket, match="stack other has no output BucketName"):
+        of_deployed("other", CONFIG)
+    with pytest.raises(NoBucket, match=r"stack none: .*does not exist"):
+        of_deployed("none", CONFIG)
+
+
+def test_the_bucket_of_the_local_stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from local.stack import Address
+
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://elsewhere")
+    with pytest.raises(NoBucket, match="make run"):
+        of_local(tmp_path, CONFIG)
+    wanted = {
+        "bucket": "mine",
+        "endpoint_url": "http://127.0.0.1:9",
+        "region": "us-east-1",
+        "pid": os.getpid(),
+    }
+    assert wanted.keys() <= {field.name for field in fields(Address)}
+    (tmp_path / "stack.json").write_text(json.dumps(wanted))
+    bucket = of_local(tmp_path, CONFIG)
+    assert (bucket.name, bucket.s3.meta.endpoint_url) == ("mine", "http://127.0.0.1:9")
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    (tmp_path / "stack.json").write_text(json.dumps(wanted | {"pid": ended.pid}))
+    with pytest.raises(NoBucket, match="make run"):
+        of_local(tmp_path, CONFIG)
+
+
+# --- the command ------------------------------------------------------------------------------
+
+
+def test_the_command_uploads_a_folder_under_its_name(
+    s3: "S3Client", tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = folder(tmp_path / "pets", [*LAYOUT, "README.md"])
+    assert main([str(root), "--bucket", BUCKET]) == 0
+    told = capsys.readouterr().out
+    assert "2 train, 1 validation, 1 test pictures of 2 classes, 1 other files skipped" in told
+    assert f"s3://{BUCKET}/datasets/pets/: 4 uploaded" in told
+    assert objects(s3) == {f"datasets/pets/{name}": name.encode() for name in LAYOUT}
+    (root / LAYOUT[3]).unlink()
+    (root / "test/cat").mkdir()
+    (root / "test/cat/4.jpg").write_bytes(b"new")
+    (root / "test/dog").rmdir()
+    assert main([str(root), "--bucket", BUCKET]) == 0
+    assert "1 uploaded (0.0 MB), 3 unchanged, 1 removed" in capsys.readouterr().out
+
+
+def test_the_command_finds_the_known_data_sets(
+    s3: "S3Client", tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packed(tmp_path / "cifar10_jpeg.zip", {"cifar10/train/cat/0000.jpg": b"cat"})
+    signs = folder(tmp_path / "signs", ["Dataset/0/1.JPG", "Examples/2.JPG"])
+    monkeypatch.setenv("FACET_DATA", str(tmp_path))
+    assert main(["cifar10", "--bucket", BUCKET]) == 0
+    assert main(["sign-language", "--from", str(signs), "--name", "s", "--bucket", BUCKET]) == 0
+    assert list(objects(s3)) == ["datasets/cifar10/train/cat/0000.jpg", "datasets/s/train/0/1.JPG"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (["{}/none"], "none: no such folder or zip"),
+        (["{}/pets", "--name", "My Pets"], "'My Pets' is no name for a data set"),
+        (["{}/pets", "--name=-x"], "'-x' is no name"),
+        (["{}/pets", "--name", "x" * 64], "is no name"),
+        (["{}/pets", "--from", "elsewhere"], "--from is for cifar10 and sign-language"),
+        (["{}/pets", "--home", "{}"], "no stack runs on this machine"),
+        (["{}/pets", "--bucket", "not-there"], "NoSuchBucket"),
+        (["{}/pets", "--stack", "not-there"], "stack not-there"),
+    ],
+)
+def test_an_error_is_one_line_and_exit_code_1(
+    s3: "S3Client",
+    arguments: list[str],
+    problem: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    folder(tmp_path / "pets", LAYOUT)
+    assert main([each.format(tmp_path) for each in arguments]) == 1
+    last = capsys.readouterr().err.strip().splitlines()[-1]
+    assert last.startswith("error: ")
+    assert problem in last
+    assert objects(s3) == {}
+
+
+def test_ctrl_c_says_how_to_go_on(
+    s3: "S3Client",  # noqa: ARG001
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def interrupt(*_: object) -> bytes:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sources, "_read", interrupt)
+    root = folder(tmp_path / "pets", LAYOUT)
+    assert main([str(root), "--bucket", BUCKET]) == INTERRUPTED
+    assert "run it again" in capsys.readouterr().err
+
+
+def test_wrong_arguments(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(["x", "--bucket", "one", "--stack", "two"], prog="facet data")
+    assert stopped.value.code == 2
+    assert "usage: facet data" in capsys.readouterr().err
+
+
+# --- the real data ----------------------------------------------------------------------------
+
+
+@pytest.mark.skipif("FACET_DATA" not in os.environ, reason="FACET_DATA names no data sets")
+def test_the_real_data_sets() -> None:
+    data = Path(os.environ["FACET_DATA"])
+    with opened(data / "cifar10_jpeg.zip") as found:
+        counts = Counter((each.channel, each.label) for each in found.pictures)
+        assert set(counts.values()) == {5000, 1000}
+        assert len(counts) == 20
+        first = found.pictures[0]
+        assert Image.open(io.BytesIO(first.read())).size == (32, 32)
+
+
+@pytest.mark.skipif("FACET_DATA" not in os.environ, reason="FACET_DATA names no data sets")
+def test_some_real_hand_signs_arrive_unchanged(s3: "S3Client") -> None:
+    data = Path(os.environ["FACET_DATA"])
+    with opened(data / "sign_language") as found:
+        some = found.pictures[::10]
+        change = synchronise(some, Bucket(BUCKET, s3), "datasets/signs/", lambda: None)
+        assert change.uploaded == len(some) == 207
+        assert objects(s3) == {f"datasets/signs/{each.path}": each.read() for each in some}

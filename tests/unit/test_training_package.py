@@ -1,0 +1,76 @@
+"""training/package.py: the code that training jobs are handed, and where it lies."""
+
+import io
+import os
+import re
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+from training.package import REPOSITORY, code_key, pack_code
+
+FILES = {
+    "training/train.py": "print('train')",
+    "training/recipes/one.py": "",
+    "training/requirements.txt": "pillow",
+    "layers/facet/facet/manifest.py": "",
+}
+
+
+def sources(root: Path, order: list[str]) -> Path:
+    """A small repository whose files were written in `order`."""
+    for name in order:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(FILES[name])
+    return root
+
+
+def names(packed: bytes) -> list[str]:
+    with tarfile.open(fileobj=io.BytesIO(packed)) as tar:
+        return tar.getnames()
+
+
+def test_the_same_sources_give_the_same_bytes(tmp_path: Path) -> None:
+    """Whatever the order, the times and the compiled leftovers."""
+    one = sources(tmp_path / "one", sorted(FILES))
+    other = sources(tmp_path / "other", sorted(FILES, reverse=True))
+    os.utime(other / "training/train.py", (1, 1))
+    (other / "training/train.py").chmod(0o755)
+    (other / "training/__pycache__").mkdir()
+    (other / "training/__pycache__/train.cpython-312.pyc").write_bytes(b"x")
+    assert pack_code(one) == pack_code(other)
+    (other / "training/train.py").write_text("print('other')")
+    assert pack_code(one) != pack_code(other)
+
+
+def test_packages_and_requirements_lie_at_the_root(tmp_path: Path) -> None:
+    assert names(pack_code(sources(tmp_path, list(FILES)))) == [
+        "facet/manifest.py",
+        "requirements.txt",
+        "training/recipes/one.py",
+        "training/train.py",
+    ]
+
+
+def test_this_repository_s_code_has_what_the_entry_point_imports() -> None:
+    packed = names(pack_code(REPOSITORY))
+    assert {"training/train.py", "facet/recipes.py", "facet/preprocess.py"} <= set(packed)
+    assert all(name.endswith(".py") or name == "requirements.txt" for name in packed)
+
+
+def test_the_key_is_made_of_the_content() -> None:
+    assert code_key(b"code") == "code/5694d08a2e53/sourcedir.tar.gz"
+    assert code_key(b"code") != code_key(b"other")
+
+
+def test_the_command_prints_the_key_without_tensorflow() -> None:
+    code = (
+        "import runpy, sys; sys.argv[1:] = []\n"
+        "try:\n    runpy.run_module('training.package', run_name='__main__')\n"
+        "except SystemExit as end:\n    assert end.code == 0\n"
+        "assert not {'tensorflow', 'keras'} & set(sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert re.fullmatch(r"code/[0-9a-f]{12}/sourcedir\.tar\.gz\n", done.stdout)

@@ -1,0 +1,104 @@
+"""Hosts of one job: they meet, average and exchange, and notice when one is gone."""
+
+import json
+import socket
+import threading
+from collections.abc import Callable
+from typing import TypeVar
+
+import numpy as np
+import pytest
+
+from training import workers
+from training.workers import Alone, WorkerLost, Workers, join
+
+Answer = TypeVar("Answer")
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+def together(count: int, work: Callable[[Workers], Answer]) -> list[Answer | Exception]:
+    """What `work` gives on each of `count` hosts of one job."""
+    hosts = [f"algo-{number + 1}" for number in range(count)]
+    addresses = json.dumps({hosts[0]: f"127.0.0.1:{free_port()}"})
+    answers: dict[str, Answer | Exception] = {}
+
+    def run(host: str) -> None:
+        environment = {
+            "SM_HOSTS": json.dumps(hosts),
+            "SM_CURRENT_HOST": host,
+            "FACET_WORKER_ADDRESSES": addresses,
+            "TRAINING_JOB_NAME": "job",
+        }
+        try:
+            answers[host] = work(join(environment))
+        except WorkerLost as error:
+            answers[host] = error
+
+    threads = [threading.Thread(target=run, args=(host,)) for host in hosts]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    return [answers[host] for host in hosts]
+
+
+def test_one_host_is_alone() -> None:
+    alone = join({"SM_HOSTS": '["algo-1"]', "SM_CURRENT_HOST": "algo-1"})
+    assert isinstance(alone, Alone)
+    assert isinstance(join({}), Alone)
+    assert alone.exchange(b"x") == [b"x"]
+
+
+def test_three_hosts_get_the_same_mean() -> None:
+    def work(hosts: Workers) -> list[float]:
+        values = np.array([[hosts.rank, 10 * hosts.rank]], np.float32)
+        assert hosts.count == 3
+        hosts.mean(values + 1)
+        return hosts.mean(values).ravel().tolist()
+
+    assert together(3, work) == [[1.0, 10.0]] * 3
+
+
+def test_every_host_gets_what_every_host_gave_in_order() -> None:
+    def work(hosts: Workers) -> list[bytes]:
+        return hosts.exchange(b"from %d" % hosts.rank)
+
+    assert together(3, work) == [[b"from 0", b"from 1", b"from 2"]] * 3
+
+
+def test_a_host_that_goes_is_noticed() -> None:
+    def work(hosts: Workers) -> object:
+        if hosts.rank == 1:
+            hosts._chief.close()  # type: ignore[attr-defined]
+            return "gone"
+        return hosts.mean(np.ones(3, np.float32))
+
+    lost, gone = together(2, work)
+    assert isinstance(lost, WorkerLost)
+    assert gone == "gone"
+
+
+def test_a_chief_that_never_comes_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers, "CONNECT_SECONDS", 0.1)
+    environment = {
+        "SM_HOSTS": '["algo-1", "algo-2"]',
+        "SM_CURRENT_HOST": "algo-2",
+        "FACET_WORKER_ADDRESSES": json.dumps({"algo-1": f"127.0.0.1:{free_port()}"}),
+    }
+    with pytest.raises(WorkerLost, match="cannot be reached"):
+        join(environment)
+
+
+def test_followers_that_never_come_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers, "CONNECT_SECONDS", 0.1)
+    environment = {
+        "SM_HOSTS": '["algo-1", "algo-2"]',
+        "SM_CURRENT_HOST": "algo-1",
+        "FACET_WORKER_ADDRESSES": json.dumps({"algo-1": f"127.0.0.1:{free_port()}"}),
+    }
+    with pytest.raises(WorkerLost, match="1 of 2 hosts came"):
+        join(environment)

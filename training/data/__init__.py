@@ -1,0 +1,1 @@
+"""Data sets: any source of pictures → the image-folder layout in the bucket."""

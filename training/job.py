@@ -1,0 +1,93 @@
+"""The command line and the environment of a training job → what is to be done."""
+
+import argparse
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from facet.errors import FacetError
+from facet.manifest import MODEL_NAME
+from facet.recipes import RECIPES, BadHyperparameter, Hyperparameters, Recipe
+
+CHANNELS = ("train", "validation", "test", "weights")
+
+
+class BadJob(FacetError):
+    """A hyperparameter or a folder of the job is missing or wrong."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One training job; `model` and `dataset` are names for the manifest.
+
+    `weights` is a file of pretrained weights, `checkpoints` a folder that outlives interruptions.
+    """
+
+    recipe: Recipe
+    settings: Hyperparameters
+    model: str | None
+    dataset: str
+    channels: dict[str, Path]
+    weights: Path | None
+    model_folder: Path
+    output_folder: Path
+    checkpoints: Path | None
+
+
+def parse(arguments: Sequence[str], environment: Mapping[str, str]) -> Job:
+    """The job. Raises `BadJob` for a wrong value; argparse exits on an unknown argument."""
+    named = vars(_parser().parse_args(arguments))
+    if named["model"] and not MODEL_NAME.fullmatch(named["model"]):
+        raise BadJob(f"--model {named['model']}: a name has a-z, 0-9 and '-', at most 63 of them.")
+    recipe = RECIPES[named["recipe"]]
+    given = {name: named[name] for name in Hyperparameters.model_fields if named[name] is not None}
+    try:
+        settings = recipe.settings(given)
+        folders = {name: Path(environment[name]) for name in ("SM_MODEL_DIR", "SM_OUTPUT_DATA_DIR")}
+    except BadHyperparameter as error:
+        raise BadJob(f"--{error}") from error
+    except KeyError as error:
+        raise BadJob(f"The environment lacks {error.args[0]}, which SageMaker sets.") from error
+    channels = {
+        name: Path(environment[variable])
+        for name in CHANNELS
+        if (variable := f"SM_CHANNEL_{name.upper()}") in environment
+    }
+    weights = channels.pop("weights", None)
+    # SageMaker names every folder but this one; it makes it where the job has a CheckpointConfig.
+    checkpoints = folders["SM_MODEL_DIR"].parent / "checkpoints"
+    return Job(
+        recipe=recipe,
+        settings=settings,
+        model=named["model"],
+        dataset=named["dataset"],
+        channels=channels,
+        weights=_weights_file(weights) if weights else None,
+        model_folder=folders["SM_MODEL_DIR"],
+        output_folder=folders["SM_OUTPUT_DATA_DIR"],
+        checkpoints=checkpoints if checkpoints.is_dir() else None,
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        description="Trains an image classifier as SageMaker's script mode asks: hyperparameters "
+        "are arguments, channels of image folders and the folders for results are SM_… variables.",
+        epilog="docs/training.md explains each hyperparameter.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--recipe", required=True, choices=sorted(RECIPES))
+    parser.add_argument("--model", help="the model's name, for the manifest")
+    parser.add_argument("--dataset", default="unnamed", help="the data set's name")
+    parser.add_argument("--model_dir", help="the SageMaker SDK adds it; SM_MODEL_DIR is used")
+    for name in Hyperparameters.model_fields:
+        names = dict.fromkeys((f"--{name.replace('_', '-')}", f"--{name}"))
+        parser.add_argument(*names, dest=name, metavar=name.upper())
+    return parser
+
+
+def _weights_file(folder: Path) -> Path:
+    files = sorted(folder.rglob("*.h5"))
+    if len(files) != 1:
+        raise BadJob(f"Channel 'weights' has {len(files)} .h5 files; it needs exactly one.")
+    return files[0]
