@@ -1,12 +1,12 @@
 # Facet. `make` alone lists the targets; each sets up what it needs.
 .DEFAULT_GOAL := help
-.PHONY: help run train test check format bench samples training tensorflow build deploy proto clean
+.PHONY: help run data train test check format bench samples training tensorflow build deploy proto clean
 VENV := .venv/bin
 STACK ?= facet
 export SAM_CLI_TELEMETRY := 0
 # Compiled modules are kept: TensorFlow and botocore start many times slower without.
 export PYTHONDONTWRITEBYTECODE :=
-export AWS_DEFAULT_REGION ?= us-east-1
+run train test check bench samples build: export AWS_DEFAULT_REGION ?= us-east-1
 PYTHON312 = $(shell .ci/python 3.12)
 SAM = PATH="$(CURDIR)/.venv/bin:$(dir $(PYTHON312)):$$PATH" sam
 
@@ -16,6 +16,10 @@ help:  ## list the targets
 run:  ## start Facet on this machine (ARGS="--once" stops after the predictions)
 	@.ci/setup local
 	@exec $(VENV)/python -m local $(ARGS)
+
+data:  ## upload a data set (DATA=cifar10|sign-language|DIR ARGS="--name pets"; ARGS=--help)
+	@.ci/setup training
+	@$(VENV)/python -m training.data $(DATA) $(ARGS)
 
 train:  ## data → training job → live model (RECIPE=cifar10 DATA=DIR ARGS="--set epochs=3")
 	@.ci/setup local
@@ -61,7 +65,7 @@ build:  ## sam build (needs Python 3.12, the functions' runtime)
 deploy: build  ## sam deploy to the account of your AWS credentials (STACK=facet PARAMETERS="LogLevel=DEBUG" ARGS=...)
 	@code=$$($(VENV)/python -m training.package --stack $(STACK)) && \
 	$(SAM) deploy --stack-name $(STACK) --parameter-overrides "TrainingCode=$$code" $(PARAMETERS) $(ARGS) && \
-	$(VENV)/python -m training.package --stack $(STACK)
+	$(VENV)/python -m training.package --stack $(STACK) --required
 
 proto:  ## compile the protocol buffers (after a change of a .proto file)
 	@.ci/setup dev

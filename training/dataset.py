@@ -170,7 +170,8 @@ def _read(channel: str, files: list[File], spec: InputSpec, folder: Path) -> Pic
     classes: list[int] = []
     for (index, path), picture in _decoded(files, spec):
         if isinstance(picture, Exception):
-            print(f"skipped={channel}/{path.parent.name}/{path.name} reason={picture}", flush=True)
+            where = "/".join(path.parts[-3:])
+            print(f"skipped={where} reason={picture}", flush=True)
         else:
             pixels[len(classes)] = picture
             classes.append(index)

@@ -1,5 +1,6 @@
 """A network and its examples → trained weights: one-cycle schedule, a line per epoch, resume."""
 
+import json
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -118,8 +119,8 @@ class Course(keras.callbacks.Callback):  # type: ignore[misc]  # keras is untype
                 weight.assign(self._workers.mean(np.asarray(weight, np.float32)))
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
-        for name in MEASURES:
-            self.history[name].append(float((logs or {})[name]))
+        for name, value in self._agreed(logs or {}).items():
+            self.history[name].append(value)
         took = time.monotonic() - self._began
         self.history["seconds"].append(round(took, 3))
         words = " ".join(f"{name}={self.history[name][-1]:.4f}" for name in MEASURES)
@@ -132,6 +133,12 @@ class Course(keras.callbacks.Callback):  # type: ignore[misc]  # keras is untype
         if self.over:
             print(f"stopped_early=1 best_epoch={best_epoch(self.history) + 1}", flush=True)
             self.model.stop_training = True
+
+    def _agreed(self, logs: Mapping[str, float]) -> dict[str, float]:
+        """The first host's measures: all must stop, and find the best epoch, at the same time."""
+        own = json.dumps({name: float(logs[name]) for name in MEASURES})
+        agreed: dict[str, float] = json.loads(self._workers.exchange(own.encode())[0])
+        return agreed
 
     def _variables(self) -> list[Any]:
         """Weights, the states of dropout's random numbers, and the optimizer's moments."""

@@ -14,7 +14,7 @@ from training.features import extract, restored
 from training.fit import fit
 from training.graph import normalised
 from training.networks import Network
-from training.stream import Examples
+from training.stream import Examples, plan
 from training.workers import Workers
 
 CPUINFO = Path("/proc/cpuinfo")
@@ -62,6 +62,7 @@ def _from_features(
     def prepare(rows: tf.Tensor, _: tf.Tensor) -> tf.Tensor:
         return restored(rows)
 
+    plan(len(data.train), settings, workers)  # refuses before the features cost an hour
     train = cached("train", data.train, settings.views)
     validation = cached("validation", data.validation, 1)
     both = (prepare, prepare)

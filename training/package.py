@@ -89,6 +89,9 @@ def main() -> int:
         bucket = given.bucket
         if given.stack:
             bucket = bucket_of(given.stack, boto3.client("cloudformation"))
+            if given.required and not bucket:
+                print(f"error: stack {given.stack} has no bucket to upload to", file=sys.stderr)
+                return 1
         if bucket:
             upload(code, boto3.client("s3"), bucket)
     except (BotoCoreError, ClientError) as error:
@@ -103,6 +106,9 @@ def _options() -> argparse.Namespace:
     place = parser.add_mutually_exclusive_group()
     place.add_argument("--bucket", help="upload the code to this bucket unless it is there")
     place.add_argument("--stack", help="the same, to this stack's bucket if the stack exists")
+    parser.add_argument(
+        "--required", action="store_true", help="fail where the stack does not exist"
+    )
     return parser.parse_args()
 
 

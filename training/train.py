@@ -56,7 +56,8 @@ def run(job: Job, workers: Workers) -> None:
         data = load(job.channels, spec(settings), settings, Path(scratch))
         checkpoint = Checkpoint(job.checkpoints, _fingerprint(job, data, workers))
         keras.utils.set_random_seed(settings.seed)
-        keras.config.set_dtype_policy(policy(settings))
+        agreed = workers.exchange(policy(settings).encode())[0].decode()
+        keras.config.set_dtype_policy(agreed)
         network = build(settings, len(data.labels), job.weights)
         history = learn(network, data, settings, Path(scratch), checkpoint, workers)
         if workers.rank == 0:

@@ -20,6 +20,8 @@ MAX_MANIFEST = 8 << 20
 
 VERSION_ID_LENGTH = 12
 
+HOW = "they cannot be compared: set allow_worse to replace it all the same"
+
 
 class NoManifest(FacetError):
     """The training job's artifact has no manifest that could be judged."""
@@ -125,12 +127,14 @@ def judge(manifest: Manifest, gate: Gate, live: Version | None) -> Verdict:
     passed = f"{number} reaches the minimum {gate.minimum:.4f}"
     if live is None:
         return Verdict("PUBLISH", f"{passed}; no version is live")
+    if gate.allow_worse:
+        return Verdict("PUBLISH", f"{passed}; being worse is allowed")
     before = live.manifest.metrics.get(gate.metric) if live.manifest else None
     if before is None:
-        return Verdict("PUBLISH", f"{passed}; the live version {live.id} states no {gate.metric}")
+        return Verdict("WORSE", f"the live version {live.id} states no {gate.metric}; {HOW}")
+    if live.manifest and set(live.manifest.labels) != set(manifest.labels):
+        return Verdict("WORSE", f"the live version {live.id} has other labels; {HOW}")
     compared = f"the live version {live.id} has {before:.4f}"
     if reached >= before:
         return Verdict("PUBLISH", f"{passed}; {compared}")
-    if gate.allow_worse:
-        return Verdict("PUBLISH", f"{passed}; {compared}, worse is allowed")
     return Verdict("WORSE", f"{number} is worse: {compared}")

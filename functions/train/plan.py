@@ -96,9 +96,15 @@ def _wrong(at: int, job: JobInput, given: Input) -> Iterator[str]:
         yield f"jobs[{at}].{error}"
         return
     try:
-        known.settings(job.hyperparameters)
+        settings = known.settings(job.hyperparameters)
     except BadHyperparameter as error:
         yield f"jobs[{at}].hyperparameters.{error}"
+        return
+    if settings.batch_size % job.instance_count:
+        yield (
+            f"jobs[{at}].instance_count {job.instance_count}: "
+            f"they cannot share batches of {settings.batch_size} evenly; set batch-size."
+        )
 
 
 def _check_code(code: str, shelf: Shelf) -> None:
@@ -123,6 +129,18 @@ def _missing(at: int, job: JobInput, shelf: Shelf) -> Iterator[str]:
         )
     if job.weights and not shelf.has(job.weights):
         yield f"jobs[{at}].weights {job.weights}: there is nothing at {shelf.uri(job.weights)}."
+    known = recipe(job.recipe)
+    metric = job.metric or known.metric
+    if metric == "test_accuracy" and not _tests(job, known, shelf):
+        yield f"jobs[{at}].metric {metric}: the data set has no test/, and no test-share is taken."
+
+
+def _tests(job: JobInput, known: Recipe, shelf: Shelf) -> bool:
+    """Whether the job will have test pictures: a channel's, or a share of `train`."""
+    if shelf.has(f"datasets/{job.dataset}/test/"):
+        return True
+    share = known.settings(job.hyperparameters).test_share
+    return share > 0 and not shelf.has(f"datasets/{job.dataset}/validation/")
 
 
 def _planned(job: JobInput, execution: Execution, code: str, shelf: Shelf) -> PlannedJob:

@@ -1,28 +1,14 @@
-"""What a training host's process runs: the program, for as long as its parent lives.
+"""What a training host's process runs: the program, for as long as its parent lives."""
 
-Standard input is the lifeline, as in `local/runtime/bootstrap.py`: end of file means that this
-process is an orphan, however its parent died.
-"""
-
-import os
 import runpy
-import signal
 import sys
-import threading
 
-
-def _end_with_parent(lifeline: int) -> None:
-    os.read(lifeline, 1)
-    os.killpg(0, signal.SIGKILL)
+from local.lifeline import end_with_parent
 
 
 def main() -> None:
     """`host.py PROGRAM ARGUMENT…`: runs PROGRAM as `python PROGRAM ARGUMENT…` would."""
-    lifeline = os.dup(0)
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(nothing, 0)
-    os.close(nothing)
-    threading.Thread(target=_end_with_parent, args=(lifeline,), daemon=True).start()
+    end_with_parent()
     sys.argv = sys.argv[1:]
     try:
         runpy.run_path(sys.argv[0], run_name="__main__")

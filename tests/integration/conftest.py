@@ -1,5 +1,6 @@
 """An account in this process: the template's bucket and registry on moto."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -23,6 +24,15 @@ if TYPE_CHECKING:
 TEMPLATE = Path(__file__).parents[2] / "template.yaml"
 REGION: Final = "eu-central-1"
 NOT_FOR_MOTO = ("PointInTimeRecoverySpecification", "SSESpecification")
+
+
+@pytest.fixture
+def data() -> Path:
+    """The folder with the real data sets, laid out as samples/README.md says."""
+    folder = os.environ.get("FACET_DATA")
+    if not folder:
+        pytest.skip("FACET_DATA names no folder with the real data sets")
+    return Path(folder)
 
 
 @pytest.fixture

@@ -1,22 +1,11 @@
 """The recipes on the data sets they are made for; those are not part of the repository."""
 
 import json
-import os
 from pathlib import Path
-
-import pytest
 
 from local.training import TrainingJob, pack_code, run
 
 WEIGHTS = "mobilenet_7_5_224_tf_no_top.h5"
-
-
-@pytest.fixture
-def data() -> Path:
-    folder = os.environ.get("FACET_DATA")
-    if not folder:
-        pytest.skip("FACET_DATA names no folder with the real data sets")
-    return Path(folder)
 
 
 def test_sign_language_with_a_mobilenet(data: Path, tmp_path: Path) -> None:

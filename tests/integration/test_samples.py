@@ -1,6 +1,5 @@
 """The committed artifacts: as accurate as claimed, small, and right about the sample pictures."""
 
-import os
 import tarfile
 import zipfile
 from collections.abc import Iterator
@@ -58,14 +57,6 @@ def opened(artifact: Path) -> Sample:
     interpreter = Interpreter(model_content=content["1/assets.extra/model.tflite"])
     runner = interpreter.get_signature_runner(manifest.input.signature)
     return Sample(manifest, content[manifest.golden.image], runner)
-
-
-@pytest.fixture
-def data() -> Path:
-    folder = os.environ.get("FACET_DATA")
-    if not folder:
-        pytest.skip("FACET_DATA names no folder with the real data sets")
-    return Path(folder)
 
 
 def test_the_artifacts_are_small() -> None:

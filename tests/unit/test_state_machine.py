@@ -49,7 +49,24 @@ def test_states_lead_to_states_and_none_is_out_of_reach(scope: dict[str, Any]) -
 def test_no_task_of_a_job_can_stop_the_others(name: str) -> None:
     *_, last = TASKS[name]["Catch"]
     assert last["ErrorEquals"] == ["States.ALL"]
-    assert EACH["States"][last["Next"]]["Type"] == "Choice"
+    state = EACH["States"][last["Next"]]
+    if state["Type"] == "Pass":
+        state = EACH["States"][state["Next"]]
+    assert state["Type"] == "Choice"
+
+
+def test_a_look_that_fails_after_publication_is_no_failure() -> None:
+    unknown = EACH["States"]["NotKnownNow"]
+    assert TASKS["Outcome"]["Catch"][-1]["Next"] == "NotKnownNow"
+    assert (unknown["Result"]["status"], unknown["Next"]) == ("UNKNOWN", "IsItOnboarded")
+
+
+def test_a_passing_fault_does_not_cost_a_trained_model() -> None:
+    """What the artifact itself got wrong is final; anything else is tried again."""
+    final, fault = TASKS["Judge"]["Retry"][-2:]
+    assert (set(final["ErrorEquals"]), final["MaxAttempts"]) == ({"NoManifest", "NoMetric"}, 0)
+    assert fault["ErrorEquals"] == ["States.TaskFailed"]
+    assert fault["MaxAttempts"] >= 3
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """The template, the functions and the layer have to agree with each other."""
 
 import ast
+import fnmatch
 import os
 import re
 import subprocess
@@ -151,3 +152,53 @@ def test_requirements_pin_what_the_constraints_pin(path: Path) -> None:
     constraints = pins(ROOT / "constraints.txt")
     for name, version in pins(path).items():
         assert constraints[name] == version, name
+
+
+def statements(policies: list[dict[str, Any]]) -> dict[str, set[str]]:
+    """Allowed actions by Sid."""
+    return {
+        each["Sid"]: {each["Action"]} if isinstance(each["Action"], str) else set(each["Action"])
+        for policy in policies
+        for each in policy["Statement"]
+        if each["Effect"] == "Allow"
+    }
+
+
+def test_the_state_machine_may_do_what_it_does_and_no_more() -> None:
+    """What `.sync` needs: docs.aws.amazon.com/step-functions, integration with SageMaker AI."""
+    policies = TEMPLATE["Resources"]["TrainStateMachine"]["Properties"]["Policies"]
+    assert statements(policies) == {
+        "Decide": {"lambda:InvokeFunction"},
+        "Train": {
+            f"sagemaker:{action}"
+            for action in (
+                "CreateTrainingJob",
+                "DescribeTrainingJob",
+                "StopTrainingJob",
+                "AddTags",
+                "ListTags",
+            )
+        },
+        "LendTrainingRole": {"iam:PassRole"},
+        "HearOfItsEnd": {"events:PutTargets", "events:PutRule", "events:DescribeRule"},
+        "TakeTrained": {"s3:GetObject", "s3:GetObjectVersion"},
+        "Drop": {"s3:PutObject"},
+        "Tell": {"sns:Publish"},
+    }
+    rules = {each["Sid"]: each for policy in policies for each in policy["Statement"]}
+    assert rules["LendTrainingRole"]["Condition"] == {
+        "StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}
+    }
+    assert rules["NeverWriteVersions"]["Effect"] == "Deny"
+
+
+@pytest.mark.parametrize("role", ["TrainingRole", "EndpointRole"])
+def test_instances_may_publish_their_metrics(role: str) -> None:
+    """Training jobs' go to /aws/sagemaker/TrainingJobs, in lower case."""
+    (policy,) = TEMPLATE["Resources"][role]["Properties"]["Policies"]
+    (measure,) = (
+        each for each in policy["PolicyDocument"]["Statement"] if each["Sid"] == "Measure"
+    )
+    patterns = measure["Condition"]["StringLike"]["cloudwatch:namespace"]
+    for namespace in ("/aws/sagemaker/TrainingJobs", "/aws/sagemaker/Endpoints", "AWS/SageMaker"):
+        assert any(fnmatch.fnmatchcase(namespace, pattern) for pattern in patterns), namespace

@@ -6,6 +6,7 @@ import io
 import json
 import random
 import tarfile
+from dataclasses import replace
 
 import pytest
 
@@ -110,19 +111,27 @@ def test_worse_may_be_allowed_but_not_below_the_minimum() -> None:
     lenient = GATE.model_copy(update={"allow_worse": True})
     now = live(validation_accuracy=0.9)
     found = judge(manifest(validation_accuracy=0.8), lenient, now)
-    assert (found.verdict, "worse is allowed" in found.reason) == ("PUBLISH", True)
+    assert (found.verdict, "being worse is allowed" in found.reason) == ("PUBLISH", True)
     assert judge(manifest(validation_accuracy=0.7), lenient, now).verdict == "BELOW_MINIMUM"
 
 
-def test_a_live_version_without_that_metric_does_not_hinder() -> None:
-    found = judge(manifest(validation_accuracy=0.8), GATE, live(test_accuracy=0.9))
-    assert found.verdict == "PUBLISH"
-    assert "the live version 000000000000 states no validation_accuracy" in found.reason
-
-
-def test_a_live_version_without_a_manifest_does_not_hinder() -> None:
+def test_what_cannot_be_compared_is_not_replaced_unless_that_is_allowed() -> None:
+    """The live version states another metric, nothing at all, or has other labels."""
+    good = manifest(validation_accuracy=0.8)
     bare = Version("cats", "0" * 12, Status.READY, "0" * 64, 1, "2026-01-01")
-    assert judge(manifest(validation_accuracy=0.8), GATE, bare).verdict == "PUBLISH"
+    other = Manifest.model_validate(
+        artifacts.manifest(metrics={"validation_accuracy": 0.1}, labels=["x", "y", "z"])
+    )
+    strangers = [live(test_accuracy=0.9), bare, replace(bare, manifest=other)]
+    for stranger, reason in zip(
+        strangers, ["states no validation_accuracy", "states no", "other labels"], strict=True
+    ):
+        found = judge(good, GATE, stranger)
+        assert found.verdict == "WORSE"
+        assert reason in found.reason
+        assert "allow_worse" in found.reason
+        lenient = GATE.model_copy(update={"allow_worse": True})
+        assert judge(good, lenient, stranger).verdict == "PUBLISH"
 
 
 def test_an_artifact_without_the_metric_cannot_be_judged() -> None:

@@ -216,3 +216,24 @@ def test_a_stack_without_training_code_says_how_it_gets_some() -> None:
         planned(PETS, code="")
     with pytest.raises(NoTrainingCode, match="no training code at s3://bucket/code/f/s"):
         planned(PETS, code="code/f/s")
+
+
+def test_instances_that_cannot_share_a_batch_are_refused_before_they_are_paid_for() -> None:
+    said = refusal(PETS | {"instance_count": 3})
+    assert said.startswith("jobs[0].instance_count 3: they cannot share batches of 32 evenly")
+    assert one(instance_count=3, hyperparameters={"batch-size": 33}).instance_count == 3
+
+
+def test_a_test_metric_needs_test_pictures() -> None:
+    flowers = PETS | {"dataset": "flowers", "metric": "test_accuracy"}
+    assert planned(flowers)  # image-folder sets some aside
+    said = refusal(flowers | {"hyperparameters": {"test-share": 0}})
+    assert said == (
+        "jobs[0].metric test_accuracy: the data set has no test/, and no test-share is taken."
+    )
+    assert refusal(flowers | {"recipe": "cifar10"}) == said
+
+
+def test_pictures_too_small_for_a_backbone_are_refused() -> None:
+    said = refusal(PETS | {"hyperparameters": {"backbone": "vgg16", "image-size": 16}})
+    assert said == "jobs[0].hyperparameters.image-size 16: vgg16 takes 32 or more."

@@ -13,6 +13,7 @@ from facet.image import decode
 from facet.manifest import InputSpec, Manifest
 from training import golden
 from training.export import About, ExportError, export, lite_scorer, prove
+from training.graph import normalised
 
 LABELS = ("cat", "dog", "frog")
 SPEC = InputSpec(
@@ -122,3 +123,22 @@ def test_golden_drawings_depend_on_their_seed_alone() -> None:
     assert golden.draw(1) == golden.draw(1)
     assert golden.draw(1) != golden.draw(2)
     assert decode(golden.draw(1)).size == (golden.WIDTH, golden.HEIGHT)
+
+
+@pytest.mark.parametrize("order", ["RGB", "BGR"])
+def test_the_graph_normalises_as_serving_does(order: str) -> None:
+    spec = InputSpec.model_validate(
+        {
+            "tensor": "image",
+            "height": 4,
+            "width": 4,
+            "scale": 1 / 127.5,
+            "mean": (0.4, 0.5, 0.6),
+            "std": (0.2, 0.3, 0.4),
+            "order": order,
+        }
+    )
+    pixels = np.random.default_rng(9).integers(0, 256, (3, 4, 4, 3), dtype=np.uint8)
+    np.testing.assert_allclose(
+        normalised(spec, tf.constant(pixels)), preprocess.normalise(spec, pixels), atol=1e-6
+    )

@@ -15,6 +15,9 @@ from facet.manifest import Frozen
 
 Share = Annotated[float, Field(ge=0, lt=1)]
 Backbone = Literal["cnn", "article-cnn", "vgg16", "mobilenet", "mobilenet-v2"]
+SMALLEST = 32
+"""Pixels that a backbone of keras.applications needs each way."""
+
 Metric = Literal["validation_accuracy", "validation_balanced_accuracy", "test_accuracy"]
 
 
@@ -95,7 +98,7 @@ class Recipe:
         """
         named = {name.replace("-", "_"): value for name, value in given.items()}
         try:
-            return Hyperparameters.model_validate(self.defaults.model_dump() | named)
+            settings = Hyperparameters.model_validate(self.defaults.model_dump() | named)
         except ValidationError as error:
             first = error.errors()[0]
             name = str(first["loc"][0]).replace("_", "-")
@@ -105,6 +108,11 @@ class Recipe:
                     f"{name}: there is no such hyperparameter; there are {known}."
                 ) from error
             raise BadHyperparameter(f"{name} {first['input']}: {first['msg']}.") from error
+        if "cnn" not in settings.backbone and settings.image_size < SMALLEST:
+            raise BadHyperparameter(
+                f"image-size {settings.image_size}: {settings.backbone} takes {SMALLEST} or more."
+            )
+        return settings
 
 
 RECIPES = {
@@ -117,7 +125,8 @@ RECIPES = {
                 image_size=32,
                 width=32,
                 dense=250,
-                epochs=22,
+                dropout=0.2,
+                epochs=13,
                 batch_size=128,
                 learning_rate=4e-3,
                 weight_decay=0.01,
@@ -137,7 +146,7 @@ RECIPES = {
                 image_size=128,
                 dense=0,
                 epochs=20,
-                learning_rate=1e-3,
+                learning_rate=5e-4,
             ),
             minimum=0.9,
             instance_type="ml.c7i.2xlarge",
