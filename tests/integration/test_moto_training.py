@@ -394,16 +394,24 @@ def test_what_is_not_good_enough_is_not_published(machine: Machine) -> None:
     assert listed["KeyCount"] == 0
 
 
-@pytest.mark.parametrize("step", ["judge", "outcome"])
-def test_an_error_of_the_function_is_reported_in_its_words(machine: Machine, step: str) -> None:
+def test_an_error_of_the_function_is_reported_in_its_words(machine: Machine) -> None:
     class NoManifest(Exception):
         pass
 
-    machine.function.answers[step] = NoManifest("there is none")
+    machine.function.answers["judge"] = NoManifest("there is none")
     report = machine.report()
     assert (report["outcome"], report["error"]) == ("FAILED", "NoManifest")
     assert report["reason"] == "there is none"
     assert report["training_job"] == "a-base-0-1-0"
+
+
+def test_a_passing_fault_of_the_function_costs_nothing(machine: Machine) -> None:
+    """Neither of the judge nor, once the model is published, of a look at its onboarding."""
+    verdict = machine.function.judge({"artifact": "s3://b/training/e/a/"})
+    machine.function.answers["judge"] = Series([RuntimeError("no connection"), verdict])
+    ready = machine.function.outcome({})
+    machine.function.answers["outcome"] = Series([RuntimeError("no connection"), ready])
+    assert machine.report()["outcome"] == "READY"
 
 
 def test_a_copy_that_fails_is_reported(machine: Machine) -> None:
