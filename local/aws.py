@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from io import BytesIO
 from types import MappingProxyType
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Final
 
 import boto3
+from botocore.config import Config
 from werkzeug.serving import make_server
 
 from local import moto_executions, moto_hooks, moto_training
@@ -20,13 +21,18 @@ from local.training.jobs import Service
 CREDENTIALS = {"aws_access_key_id": "local", "aws_secret_access_key": "local"}
 """Any will do: nothing is authorised here."""
 
+CHECKSUMS: Final = "when_required"
+"""moto copies an object that was uploaded in parts with the checksum of its parts; S3 makes a new
+one, and botocore would refuse the copy."""
+
 NONE: Mapping[str, str] = MappingProxyType({})
 
 
 def client(service: str, url: str) -> Any:
     """A boto3 client of the account at `url`, whatever the environment says of other accounts."""
     session: Any = boto3.Session(region_name=REGION)
-    return session.client(service, endpoint_url=url, **CREDENTIALS)
+    config = Config(response_checksum_validation=CHECKSUMS)
+    return session.client(service, endpoint_url=url, config=config, **CREDENTIALS)
 
 
 class Aws:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Self, TypeVar
 
 from local import template
-from local.aws import CREDENTIALS, Aws
+from local.aws import CHECKSUMS, CREDENTIALS, Aws
 from local.dead_letters import bury
 from local.endpoint.platform import EndpointConfig, Platform
 from local.gateway.server import Gateway, ensure_free
@@ -185,6 +185,7 @@ class Stack:
             "AWS_ACCESS_KEY_ID": CREDENTIALS["aws_access_key_id"],
             "AWS_SECRET_ACCESS_KEY": CREDENTIALS["aws_secret_access_key"],
             "AWS_ENDPOINT_URL": aws.url,
+            "AWS_RESPONSE_CHECKSUM_VALIDATION": CHECKSUMS,
             "AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME": platform.url,
         }
         runtime = Runtime(made.functions(), environment=environment, log_dir=self._home / "logs")

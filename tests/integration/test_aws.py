@@ -133,6 +133,16 @@ def test_objects_items_and_messages_are_there_after_a_restart(tmp_path: Path) ->
     second.close()
 
 
+def test_a_copy_of_what_was_uploaded_in_parts_can_be_read(account: Account, tmp_path: Path) -> None:
+    """As artifacts over 8 MB are, by every client that uses boto3's transfers."""
+    content = bytes(range(256)) * (9 << 12)
+    (tmp_path / "large").write_bytes(content)
+    s3 = account.aws.client("s3")
+    s3.upload_file(str(tmp_path / "large"), "models", "large")
+    s3.copy_object(Bucket="models", Key="copy", CopySource="models/large")
+    assert s3.get_object(Bucket="models", Key="copy")["Body"].read() == content
+
+
 def _versions(s3: Any) -> list[tuple[str, str, bool]]:
     listed = s3.list_object_versions(Bucket="models")
     found = [*listed["Versions"], *listed["DeleteMarkers"]]
