@@ -146,7 +146,7 @@ RECIPES = {
                 image_size=128,
                 dense=0,
                 epochs=20,
-                learning_rate=5e-4,
+                learning_rate=1e-3,
             ),
             minimum=0.9,
             instance_type="ml.c7i.2xlarge",
