@@ -12,6 +12,7 @@ import uvicorn
 from serving import artifact, litert, memory, savedmodel
 from serving.app import create_app
 from serving.memory import Ledger
+from serving.metrics import Metrics
 from serving.models import Loader, Models
 from serving.runtime import Runtime
 from serving.settings import Settings, from_environment
@@ -58,12 +59,20 @@ def main() -> None:
         sys.exit(f"serving: {error}")
     if settings.parent is not None:
         end_with(settings.parent)
-    ledger = Ledger(settings.memory or memory.spare_bytes())
+    budget = settings.memory or memory.spare_bytes()
+    limit = memory.process_limit(budget)
+    memory.cap(limit)
+    metrics = Metrics()
     models = Models(
-        loader(settings), ledger, workers=settings.workers, load_timeout=settings.load_timeout
+        loader(settings),
+        Ledger(budget, limit),
+        metrics,
+        workers=settings.workers,
+        load_timeout=settings.load_timeout,
+        batching=settings.batching,
     )
     uvicorn.run(
-        create_app(models),
+        create_app(models, metrics),
         host=settings.host,
         port=settings.port,
         log_config=None,

@@ -15,6 +15,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from serving import errors
+from serving.metrics import CONTENT_TYPE_LATEST, Metrics
 from serving.models import Model, Models
 
 log = logging.getLogger(__name__)
@@ -41,7 +42,7 @@ ATTRIBUTE = re.compile(r"(tfs-[a-z-]+)=([^,]+)")
 METHODS = {"predict", "classify", "regress"}
 
 
-def create_app(models: Models) -> Starlette:
+def create_app(models: Models, metrics: Metrics) -> Starlette:
     """The container over those models, which it closes when it stops."""
 
     @asynccontextmanager
@@ -52,6 +53,7 @@ def create_app(models: Models) -> Starlette:
     app = Starlette(
         routes=[
             Route("/ping", _ping),
+            Route("/metrics", _metrics),
             Route("/models", _list),
             Route("/models", _load, methods=["POST"]),
             Route("/models/{name}", _describe),
@@ -63,6 +65,7 @@ def create_app(models: Models) -> Starlette:
         lifespan=lifespan,
     )
     app.state.models = models
+    app.state.metrics = metrics
     return app
 
 
@@ -75,17 +78,24 @@ def _json(content: Any, status: int = HTTPStatus.OK) -> Response:
     return Response(orjson.dumps(content), status, media_type="application/json")
 
 
-async def _refuse(_: Request, error: Exception) -> Response:
+async def _refuse(request: Request, error: Exception) -> Response:
+    request.app.state.metrics.refused(type(error).__name__)
     status = next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
     return _json({"error": str(error)}, status)
 
 
-async def _fail(_: Request, error: Exception) -> Response:
+async def _fail(request: Request, error: Exception) -> Response:
+    request.app.state.metrics.refused(type(error).__name__)
     return _json({"error": f"{type(error).__name__}: {error}"}, HTTPStatus.INTERNAL_SERVER_ERROR)
 
 
 async def _ping(_: Request) -> Response:
     return Response(status_code=HTTPStatus.OK)
+
+
+async def _metrics(request: Request) -> Response:
+    metrics: Metrics = request.app.state.metrics
+    return Response(await metrics.text(), media_type=CONTENT_TYPE_LATEST)
 
 
 async def _list(request: Request) -> Response:
@@ -122,7 +132,7 @@ async def _load(request: Request) -> Response:
         name, url = document["model_name"], document["url"]
     except (orjson.JSONDecodeError, KeyError, TypeError) as error:
         raise errors.MalformedLoad(f"expected model_name and url: {error}") from error
-    target = request.headers.get("x-amzn-sagemaker-target-model", "")
+    target = request.headers.get("x-amzn-sagemaker-target-model") or str(name)
     model = await _models(request).load(_model_name(name), Path(str(url)), target)
     kinds = " and ".join(f"version {n} on {each.kind}" for n, each in model.runtimes.items())
     return _json({"success": f"Successfully loaded model {name}, {kinds}."})

@@ -1,5 +1,6 @@
 """Who takes how much memory: measured, and held to a budget."""
 
+import ctypes
 import os
 import resource
 import sys
@@ -16,6 +17,8 @@ LIMIT_FILES = (
     Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
 )
 SHARE_FOR_MODELS = 0.8  # of the limit; the rest is for requests in flight and for the system
+SHARE_FOR_US = 0.95  # of the machine
+STACKS = 512_000_000  # bytes set aside for threads; they count as data, used or not
 
 
 def resident_bytes() -> int:
@@ -39,6 +42,39 @@ def spare_bytes() -> int:
     return max(0, int(machine_bytes() * SHARE_FOR_MODELS) - resident_bytes())
 
 
+def process_limit(budget: int) -> int:
+    """What the whole process may take where its models may take `budget`; to ask at the start."""
+    return min(
+        int(machine_bytes() * SHARE_FOR_US), resident_bytes() + int(budget / SHARE_FOR_MODELS)
+    )
+
+
+def cap(limit: int) -> None:
+    """Allocations beyond `limit` resident bytes fail, and harm nothing but who asked (Linux).
+
+    Else the system would kill the process, or another one.
+    """
+    if sys.platform == "linux":
+        unused = _data_bytes() - resident_bytes()
+        _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+        wanted = limit + max(0, unused) + STACKS
+        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
+
+
+def _data_bytes() -> int:
+    """What the system counts against RLIMIT_DATA."""
+    status = Path("/proc/self/status").read_text()
+    line = next(line for line in status.splitlines() if line.startswith("VmData:"))
+    return int(line.split()[1]) * 1024
+
+
+def trim() -> None:
+    """Gives memory that was freed back to the system, where the C library can (glibc)."""
+    if sys.platform == "linux" and (release := getattr(ctypes.CDLL(None), "malloc_trim", None)):
+        release(0)
+
+
 @dataclass(eq=False)
 class Charge:
     """What one owner takes: the larger of its estimate and the growth seen while it loaded."""
@@ -56,14 +92,24 @@ class Charge:
 class Ledger:
     """The charges of all owners, together within `budget` bytes. Not for use by two threads.
 
+    And whatever was charged: who would take the process over `limit` bytes in memory is refused.
+
     Growth of the process is shared out evenly among the owners that are loading at that time.
     Estimates are the floor: memory that a runtime had freed but kept, and now uses again, does
     not show as growth.
     """
 
-    def __init__(self, budget: int, resident: Callable[[], int] = resident_bytes) -> None:
+    def __init__(
+        self,
+        budget: int,
+        limit: int,
+        resident: Callable[[], int] = resident_bytes,
+        trim: Callable[[], None] = trim,
+    ) -> None:
         self.budget = budget
+        self._limit = limit
         self._resident = resident
+        self._trim = trim
         self._seen = 0
         self._charges: set[Charge] = set()
         self._loading: set[Charge] = set()
@@ -78,6 +124,7 @@ class Ledger:
         """A charge for an owner that starts to load now. Raises NoRoom."""
         charge = Charge(owner, max(estimate, self._refused.get(owner, 0)))
         self._refuse_beyond_budget(charge, self.used + charge.size)
+        self._refuse_in_danger(charge)
         self._sample()
         self._charges.add(charge)
         self._loading.add(charge)
@@ -115,6 +162,16 @@ class Ledger:
                 f"Memory exhausted: not enough memory to load model {charge.owner}: it takes "
                 f"{_megabytes(charge.size)}, others {_megabytes(used - charge.size)} of "
                 f"{_megabytes(self.budget)}."
+            )
+
+    def _refuse_in_danger(self, charge: Charge) -> None:
+        if self._resident() + charge.size > self._limit:
+            self._trim()
+        if (taken := self._resident()) + charge.size > self._limit:
+            raise NoRoom(
+                f"Memory exhausted: not enough memory to load model {charge.owner}: it takes "
+                f"{_megabytes(charge.size)}, the process {_megabytes(taken)} of "
+                f"{_megabytes(self._limit)}."
             )
 
     def _sample(self) -> None:

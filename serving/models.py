@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from serving import rest, savedmodel
+from serving import savedmodel
 from serving.artifact import Version, versions
+from serving.batching import Batching, Lane
 from serving.errors import (
     AlreadyLoaded,
     LoadTimedOut,
@@ -21,6 +22,7 @@ from serving.errors import (
     ServingError,
 )
 from serving.memory import Charge, Ledger
+from serving.metrics import Metrics
 from serving.runtime import Runtime
 
 log = logging.getLogger(__name__)
@@ -51,7 +53,7 @@ class Model:
     runtimes: Mapping[int, Runtime]
     charge: Charge
     resources: AsyncExitStack
-    turns: Mapping[int, asyncio.Semaphore]
+    lanes: Mapping[int, Lane]
     in_use: int = 0
     unused: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -60,11 +62,20 @@ class Models:
     """All models of one container. To be used on one event loop; `close` ends it."""
 
     def __init__(
-        self, loader: Loader, ledger: Ledger, *, workers: int, load_timeout: float
+        self,
+        loader: Loader,
+        ledger: Ledger,
+        metrics: Metrics,
+        *,
+        workers: int,
+        load_timeout: float,
+        batching: Batching,
     ) -> None:
         self._loader = loader
         self._ledger = ledger
+        self._metrics = metrics
         self._load_timeout = load_timeout
+        self._batching = batching
         self._models: dict[str, Model] = {}
         self._loads: dict[str, asyncio.Task[Model | None]] = {}
         self._abandoned: set[str] = set()
@@ -119,6 +130,7 @@ class Models:
             model = await self._open(name, path, target)
         except ServingError as error:
             log.warning("cannot load model %s (%s): %s", name, target, error)
+            self._metrics.not_loaded(target)
             if name in self._abandoned:
                 return None
             raise
@@ -150,9 +162,10 @@ class Models:
             self._ledger.settle(charge)
             if name in self._abandoned:
                 return None
-            turns = {n: asyncio.Semaphore(each.parallel) for n, each in runtimes.items()}
-            model = Model(name, target, runtimes, charge, resources.pop_all(), turns)
+            lanes = {n: Lane(each, self._computing, self._batching) for n, each in runtimes.items()}
+            model = Model(name, target, runtimes, charge, resources.pop_all(), lanes)
             self._models[name] = model
+            self._metrics.loaded(target, charge.size)
             return model
 
     async def _prepare_tensorflow(self, name: str) -> None:
@@ -176,6 +189,7 @@ class Models:
         if model.in_use:
             await model.unused.wait()
         await model.resources.aclose()
+        self._metrics.unloaded(model.target)
         log.info("unloaded model %s (%s)", name, model.target)
 
     async def predict(self, name: str, version: int | None, body: bytes) -> bytes:
@@ -183,13 +197,11 @@ class Models:
 
         Raises NotLoaded, NoSuchVersion, BadInput, InferenceFailed.
         """
-        with self._lease(name) as model:
+        with self._lease(name) as model, self._metrics.request(model.target):
             number = max(model.runtimes) if version is None else version
             if number not in model.runtimes:
                 raise NoSuchVersion(f"Servable not found for request: Specific({name}, {number})")
-            async with model.turns[number]:
-                runtime = model.runtimes[number]
-                return await self._in(self._computing, rest.answer, runtime, body)
+            return await model.lanes[number].answer(body)
 
     @contextmanager
     def _lease(self, name: str) -> Iterator[Model]:

@@ -11,7 +11,7 @@ import numpy as np
 import orjson
 
 from serving.errors import BadInput
-from serving.runtime import Array, Runtime, Signature, TensorSpec
+from serving.runtime import Array, Signature, TensorSpec
 
 DEFAULT_SIGNATURE = "serving_default"
 
@@ -24,11 +24,16 @@ class Query:
     inputs: dict[str, Array]
     rows: int | None
 
+    @property
+    def length(self) -> int | None:
+        """The first dimension of every input, None where they have not the same one."""
+        lengths = {len(each) if each.ndim else None for each in self.inputs.values()}
+        return lengths.pop() if len(lengths) == 1 else None
 
-def answer(runtime: Runtime, body: bytes) -> bytes:
-    """The body of the answer to the body of a request. Raises BadInput, InferenceFailed."""
-    query = parse(body, runtime.signatures)
-    return render(query.rows, runtime.predict(query.signature, query.inputs))
+    @property
+    def form(self) -> object:
+        """Queries that can be joined row by row have the same."""
+        return self.signature, tuple(sorted((k, v.shape[1:]) for k, v in self.inputs.items()))
 
 
 def parse(body: bytes, signatures: Mapping[str, Signature]) -> Query:
@@ -229,7 +234,8 @@ def render(rows: int | None, outputs: Mapping[str, Array]) -> bytes:
 def _column(name: str, array: Array, exact: bool) -> Any:
     if array.dtype.kind in "OS":
         return _texts(array.tolist(), name.endswith("_bytes"))
-    return np.ascontiguousarray(array) if exact else array.tolist()
+    # ascontiguousarray makes a list of a single value
+    return np.ascontiguousarray(array) if exact and array.ndim else array.tolist()
 
 
 def _texts(value: Any, as_bytes: bool) -> Any:

@@ -25,9 +25,14 @@ class TensorSpec:
 
 @dataclass(frozen=True)
 class Signature:
-    """The inputs of one function of a model, by name."""
+    """The inputs of one function of a model, by name.
+
+    batchable: the first dimension of every input and output is one of rows, as many as one likes,
+    and no row changes another's answer.
+    """
 
     inputs: Mapping[str, TensorSpec]
+    batchable: bool = False
 
 
 class Runtime(Protocol):

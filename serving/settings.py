@@ -4,13 +4,18 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from serving.batching import Batching
+
+BATCH_ROWS = 32
+
 
 @dataclass(frozen=True)
 class Settings:
     """One container.
 
     memory: bytes that models may take, None for what the machine leaves (`memory.spare_bytes`).
-    litert_threads: threads of one LiteRT interpreter.  workers: requests computed at once.
+    litert_threads: threads of one LiteRT interpreter.  workers: models computed at once.
+    batching: which requests to one model are computed together.
     load_timeout: seconds after which a load is answered 408 or 507.
     parent: process whose death ends this one (Linux), None to outlive it.
     """
@@ -22,6 +27,7 @@ class Settings:
     workers: int
     load_timeout: float
     parent: int | None
+    batching: Batching
 
 
 def from_environment(environ: Mapping[str, str]) -> Settings:
@@ -36,6 +42,7 @@ def from_environment(environ: Mapping[str, str]) -> Settings:
             raise ValueError(f"{variable} must be a whole number, not {text!r}")
         return int(text)
 
+    batched = environ.get("SAGEMAKER_TFS_ENABLE_BATCHING", "true").strip().lower() != "false"
     return Settings(
         host=environ.get("FACET_SERVING_HOST", "0.0.0.0"),
         port=number("SAGEMAKER_BIND_TO_PORT", 8080),
@@ -44,4 +51,8 @@ def from_environment(environ: Mapping[str, str]) -> Settings:
         workers=number("FACET_SERVING_WORKERS", os.cpu_count() or 1) or 1,
         load_timeout=number("SAGEMAKER_TFS_WAIT_TIME_SECONDS", 55),
         parent=number("FACET_SERVING_PARENT", 0) or None,
+        batching=Batching(
+            rows=(number("SAGEMAKER_TFS_MAX_BATCH_SIZE", BATCH_ROWS) or 1) if batched else 1,
+            wait=number("SAGEMAKER_TFS_BATCH_TIMEOUT_MICROS", 0) / 1e6,
+        ),
     )

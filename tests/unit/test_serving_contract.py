@@ -14,7 +14,9 @@ import pytest
 from serving import errors
 from serving.app import STATUS, create_app
 from serving.artifact import Version
+from serving.batching import Batching
 from serving.memory import Ledger
+from serving.metrics import Metrics
 from serving.models import Loader, Models
 from serving.runtime import Array, Signature, TensorSpec
 
@@ -62,8 +64,17 @@ class Bench:
         self.load_gates: dict[str, threading.Event] = {}
         self.opened: list[Sums] = []
         loader = Loader(estimate=lambda _: SIZE, open=self.open)
-        self.models = Models(loader, Ledger(3 * SIZE, lambda: 0), workers=4, load_timeout=0.5)
-        transport = httpx.ASGITransport(create_app(self.models), raise_app_exceptions=False)
+        metrics = Metrics(remembered=2)
+        self.models = Models(
+            loader,
+            Ledger(3 * SIZE, 1 << 60, lambda: 0),
+            metrics,
+            workers=4,
+            load_timeout=0.5,
+            batching=Batching(rows=4),
+        )
+        app = create_app(self.models, metrics)
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         self.http = httpx.AsyncClient(transport=transport, base_url="http://container")
 
     def artifact(self, name: str, *versions: str) -> str:
@@ -404,6 +415,34 @@ def test_what_the_model_rejects_and_what_breaks_it(bench: Bench) -> None:
         assert (await bench.invoke("m", first=256)).status_code == 400
         assert told(await bench.invoke("m", first=255)) == (500, {"error": "LiteRT: broken"})
         assert told(await bench.invoke("m")) == (200, {"predictions": [3]})
+
+    run(scenario())
+
+
+def test_metrics_tell_of_loads_requests_and_errors(bench: Bench) -> None:
+    async def scenario() -> None:
+        await bench.load("m")
+        await bench.load("broken")
+        await bench.invoke("m")
+        await bench.invoke("m", first=255)
+        await bench.invoke("other")
+        answer = await bench.http.get("/metrics")
+        assert answer.headers["content-type"].startswith("text/plain; version=")
+        for line in (
+            'facet_loads_total{model="cifar/1.tar.gz"} 1.0',
+            'facet_load_failures_total{model="cifar/1.tar.gz"} 1.0',
+            'facet_resident_bytes{model="cifar/1.tar.gz"} 100.0',
+            'facet_request_seconds_count{model="cifar/1.tar.gz"} 2.0',
+            'facet_request_errors_total{model="cifar/1.tar.gz"} 1.0',
+            'facet_errors_total{error="LoadFailed"} 1.0',
+            'facet_errors_total{error="InferenceFailed"} 1.0',
+            'facet_errors_total{error="NotLoaded"} 1.0',
+        ):
+            assert line in answer.text.splitlines()
+        await bench.http.delete("/models/m")
+        text = (await bench.http.get("/metrics")).text
+        assert 'facet_unloads_total{model="cifar/1.tar.gz"} 1.0' in text.splitlines()
+        assert "facet_resident_bytes{" not in text
 
     run(scenario())
 

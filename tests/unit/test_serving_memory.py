@@ -1,11 +1,15 @@
 """The memory ledger, on a process whose size the test sets."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from serving.errors import NoRoom
-from serving.memory import Ledger, machine_bytes, resident_bytes
+from serving.memory import Ledger, machine_bytes, process_limit, resident_bytes
+
+UNLIMITED = 1 << 60
 
 
 class Process:
@@ -17,7 +21,7 @@ class Process:
 
 def test_growth_beyond_the_estimate_is_charged() -> None:
     process = Process()
-    ledger = Ledger(1000, process)
+    ledger = Ledger(1000, UNLIMITED, process)
     charge = ledger.open("a", 100)
     process.size += 300
     ledger.settle(charge)
@@ -27,7 +31,7 @@ def test_growth_beyond_the_estimate_is_charged() -> None:
 
 
 def test_memory_used_again_shows_as_the_estimate() -> None:
-    ledger = Ledger(1000, Process())
+    ledger = Ledger(1000, UNLIMITED, Process())
     charge = ledger.open("a", 100)
     ledger.settle(charge)
     assert charge.size == 100
@@ -35,7 +39,7 @@ def test_memory_used_again_shows_as_the_estimate() -> None:
 
 def test_growth_is_shared_by_those_that_load_at_that_time() -> None:
     process = Process()
-    ledger = Ledger(10_000, process)
+    ledger = Ledger(10_000, UNLIMITED, process)
     first = ledger.open("a", 0)
     process.size += 100
     second = ledger.open("b", 0)
@@ -48,7 +52,7 @@ def test_growth_is_shared_by_those_that_load_at_that_time() -> None:
 
 
 def test_no_room_names_the_model_and_both_sizes() -> None:
-    ledger = Ledger(10_000_000, Process())
+    ledger = Ledger(10_000_000, UNLIMITED, Process())
     ledger.settle(ledger.open("a", 7_000_000))
     with pytest.raises(NoRoom, match=r"model b: it takes 4\.0 MB, others 7\.0 MB of 10\.0 MB"):
         ledger.open("b", 4_000_000)
@@ -57,7 +61,7 @@ def test_no_room_names_the_model_and_both_sizes() -> None:
 
 def test_a_model_that_outgrew_the_budget_asks_for_what_it_takes_next_time() -> None:
     process = Process()
-    ledger = Ledger(1000, process)
+    ledger = Ledger(1000, UNLIMITED, process)
     other = ledger.open("a", 600)
     ledger.settle(other)
     charge = ledger.open("b", 100)
@@ -73,7 +77,7 @@ def test_a_model_that_outgrew_the_budget_asks_for_what_it_takes_next_time() -> N
 
 def test_growth_that_stays_is_kept_whatever_the_budget() -> None:
     process = Process()
-    ledger = Ledger(100, process)
+    ledger = Ledger(100, UNLIMITED, process)
     charge = ledger.open("TensorFlow", 50)
     process.size += 500
     ledger.keep(charge)
@@ -95,3 +99,44 @@ def test_a_control_groups_limit_counts(
     file.write_text(text)
     monkeypatch.setattr("serving.memory.LIMIT_FILES", (file,))
     assert (machine_bytes() == 1_000_000) is limited
+
+
+def test_a_load_that_would_take_the_process_over_its_limit_is_refused() -> None:
+    process = Process()
+    process.size = 9_500_000
+    ledger = Ledger(1 << 40, 10_000_000, process, trim=lambda: None)
+    with pytest.raises(NoRoom, match=r"model a: it takes 1\.0 MB, the process 9\.5 MB of 10\.0 MB"):
+        ledger.open("a", 1_000_000)
+    assert ledger.used == 0
+    ledger.open("b", 400_000)
+
+
+def test_memory_that_was_freed_but_kept_is_given_back_first() -> None:
+    process = Process()
+    process.size = 9_500_000
+
+    def trim() -> None:
+        process.size = 2_000_000
+
+    ledger = Ledger(1 << 40, 10_000_000, process, trim)
+    assert ledger.open("a", 1_000_000).size == 1_000_000
+
+
+def test_the_process_limit_leaves_room_for_requests_but_not_more_than_the_machine() -> None:
+    assert 1_250_000_000 < process_limit(1_000_000_000) < 1_250_000_000 + 2 * resident_bytes()
+    assert process_limit(1 << 60) < machine_bytes()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs Linux' RLIMIT_DATA")
+def test_an_allocation_beyond_the_limit_fails_and_the_process_goes_on() -> None:
+    script = """
+from serving import memory
+memory.cap(memory.resident_bytes() + 100_000_000)
+kept = bytearray(90_000_000)
+try:
+    bytearray(2_000_000_000)
+except MemoryError:
+    print(len(kept))
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, timeout=60)
+    assert done.stdout == b"90000000\n", done.stderr

@@ -141,6 +141,7 @@ def test_predictions() -> None:
 def test_outputs() -> None:
     scores = np.array([[0.1, 0.9]], np.float32).T
     assert json.loads(rest.render(None, {"scores": scores})) == {"outputs": [[0.1], [0.9]]}
+    assert json.loads(rest.render(None, {"total": np.array(7)})) == {"outputs": 7}
     several = rest.render(None, {"a": np.array([1], np.float32), "b": np.array([2])})
     assert json.loads(several) == {"outputs": {"a": [1.0], "b": [2]}}
 

@@ -1,0 +1,162 @@
+"""Requests computed together: which, how many, and that none pays for another."""
+
+import asyncio
+import json
+import threading
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+
+from serving.batching import Batching, Lane, answers
+from serving.errors import BadInput, InferenceFailed, ServingError
+from serving.runtime import Array, Signature, TensorSpec
+
+ROW = TensorSpec(np.dtype("int64"), (None, 2))
+ANY = TensorSpec(np.dtype("int64"), (None, None))
+
+
+class Sums:
+    """Answers the sum of each row. `calls` has the rows of every call."""
+
+    kind = "litert"
+    parallel = 1
+
+    def __init__(self, *, batchable: bool = True) -> None:
+        self.signatures: Mapping[str, Signature] = {
+            "serving_default": Signature({"x": ROW}, batchable),
+            "any": Signature({"x": ANY}, batchable),
+            "total": Signature({"x": ROW}, batchable),
+        }
+        self.calls: list[int] = []
+        self.gate = threading.Event()
+        self.gate.set()
+
+    def predict(self, signature: str, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        values = inputs["x"]
+        self.calls.append(len(values))
+        assert self.gate.wait(5)
+        if (values == 13).any():
+            raise InferenceFailed("LiteRT: thirteen")
+        return {"sum": np.array(values.sum(axis=None if signature == "total" else 1))}
+
+    def close(self) -> None: ...
+
+
+def body(*rows: list[int], form: str = "instances", signature: str = "serving_default") -> bytes:
+    return json.dumps({"signature_name": signature, form: rows}).encode()
+
+
+def read(results: list[bytes | ServingError]) -> list[Any]:
+    return [json.loads(each) if isinstance(each, bytes) else each for each in results]
+
+
+def test_requests_of_one_form_are_one_call() -> None:
+    model = Sums()
+    asked = [body([1, 2]), body([3, 4], [5, 6]), body([7, 8], form="inputs")]
+    assert read(answers(model, asked, 8)) == [
+        {"predictions": [3]},
+        {"predictions": [7, 11]},
+        {"outputs": [15]},
+    ]
+    assert model.calls == [4]
+
+
+def test_no_call_has_more_rows_than_allowed_unless_one_request_has() -> None:
+    model = Sums()
+    answers(model, [body([1, 1], [1, 1]), body([1, 1]), body([1, 1]), body(*[[1, 1]] * 5)], 3)
+    assert model.calls == [3, 1, 5]
+
+
+def test_what_may_not_be_joined_is_not() -> None:
+    model = Sums(batchable=False)
+    assert read(answers(model, [body([1, 2]), body([3, 4])], 8)) == [
+        {"predictions": [3]},
+        {"predictions": [7]},
+    ]
+    assert model.calls == [1, 1]
+
+
+def test_other_signatures_and_shapes_are_other_calls() -> None:
+    model = Sums()
+    asked = [body([1, 2]), body([1, 2], signature="any"), body([1, 2, 3], signature="any")]
+    assert read(answers(model, asked, 8)) == [
+        {"predictions": [3]},
+        {"predictions": [3]},
+        {"predictions": [6]},
+    ]
+    assert model.calls == [1, 1, 1]
+
+
+def test_none_pays_for_anothers_error() -> None:
+    model = Sums()
+    good, bad, broken = read(answers(model, [body([1, 2]), b"{}", body([13, 0])], 8))
+    assert good == {"predictions": [3]}
+    assert isinstance(bad, BadInput)
+    assert isinstance(broken, InferenceFailed)
+    assert model.calls == [2, 1, 1]
+
+
+def test_an_output_that_has_not_one_value_a_row_is_computed_alone() -> None:
+    model = Sums()
+    asked = [body([1, 2], form="inputs", signature="total")] * 2
+    assert read(answers(model, asked, 8)) == [{"outputs": 3}] * 2
+    assert model.calls == [2, 1, 1]
+
+
+async def _flood(model: Sums, batching: Batching, first: int, later: int) -> list[bytes]:
+    """`first` requests, then `later` ones while the model computes."""
+    with ThreadPoolExecutor(4) as pool:
+        lane = Lane(model, pool, batching)
+        model.gate.clear()
+        asked = [asyncio.create_task(lane.answer(body([1, n]))) for n in range(first)]
+        while not model.calls:
+            await asyncio.sleep(0.001)
+        asked += [asyncio.create_task(lane.answer(body([1, n]))) for n in range(later)]
+        await asyncio.sleep(0.01)
+        model.gate.set()
+        return await asyncio.wait_for(asyncio.gather(*asked), 5)
+
+
+def test_what_comes_while_the_model_computes_is_taken_together_next() -> None:
+    model = Sums()
+    results = asyncio.run(_flood(model, Batching(rows=4), first=1, later=6))
+    assert [json.loads(each) for each in results] == [
+        {"predictions": [1 + n]} for n in (0, 0, 1, 2, 3, 4, 5)
+    ]
+    assert model.calls == [1, 4, 2]
+
+
+def test_off_is_one_call_a_request() -> None:
+    model = Sums()
+    asyncio.run(_flood(model, Batching(rows=1), first=1, later=3))
+    assert model.calls == [1, 1, 1, 1]
+
+
+def test_a_wait_gathers_requests_though_the_model_is_free() -> None:
+    model = Sums()
+    asyncio.run(_flood(model, Batching(rows=8, wait=0.02), first=3, later=0))
+    assert model.calls == [3]
+
+
+def test_a_full_batch_does_not_wait() -> None:
+    model = Sums()
+    asyncio.run(_flood(model, Batching(rows=2, wait=60), first=2, later=2))
+    assert model.calls == [2, 2]
+
+
+def test_a_client_that_has_gone_harms_no_other() -> None:
+    model = Sums()
+
+    async def scenario() -> None:
+        with ThreadPoolExecutor(1) as pool:
+            lane = Lane(model, pool, Batching(rows=4))
+            model.gate.clear()
+            asked = [asyncio.create_task(lane.answer(body([1, n]))) for n in range(3)]
+            await asyncio.sleep(0.01)
+            asked[1].cancel()
+            model.gate.set()
+            assert json.loads(await asked[2]) == {"predictions": [3]}
+
+    asyncio.run(asyncio.wait_for(scenario(), 5))

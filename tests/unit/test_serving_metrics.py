@@ -1,0 +1,67 @@
+"""The container's Prometheus metrics, read as Prometheus' own parser reads them."""
+
+import asyncio
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from serving.metrics import Metrics
+
+
+def told(metrics: Metrics) -> dict[tuple[str, str], float]:
+    text = asyncio.run(metrics.text()).decode()
+    return {
+        (sample.name, sample.labels.get("model") or sample.labels.get("error", "")): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+        if "le" not in sample.labels
+    }
+
+
+def ask(metrics: Metrics, target: str, error: Exception | None = None) -> None:
+    with metrics.request(target):
+        if error:
+            raise error
+
+
+def test_what_is_counted_for_each_model() -> None:
+    metrics = Metrics()
+    metrics.loaded("a", 100)
+    metrics.loaded("b", 20)
+    metrics.not_loaded("c")
+    for _ in range(3):
+        ask(metrics, "a")
+    with pytest.raises(ValueError, match="bad"):
+        ask(metrics, "b", ValueError("bad"))
+    metrics.refused("BadInput")
+    metrics.unloaded("b")
+    figures = told(metrics)
+    assert figures["facet_request_seconds_count", "a"] == 3
+    assert 0 < figures["facet_request_seconds_sum", "a"] < 1
+    assert figures["facet_request_seconds_count", "b"] == 1
+    assert figures["facet_request_errors_total", "b"] == 1
+    assert ("facet_request_errors_total", "a") not in figures
+    assert figures["facet_errors_total", "BadInput"] == 1
+    assert figures["facet_loads_total", "a"] == figures["facet_loads_total", "b"] == 1
+    assert figures["facet_load_failures_total", "c"] == 1
+    assert figures["facet_unloads_total", "b"] == 1
+    assert figures["facet_resident_bytes", "a"] == 100
+    assert ("facet_resident_bytes", "b") not in figures
+    assert figures["facet_loaded_models", ""] == 1
+    assert figures["facet_latency_seconds_count", ""] == 4
+    assert figures["process_resident_memory_bytes", ""] > 1e6
+
+
+def test_only_so_many_unloaded_models_are_remembered() -> None:
+    metrics = Metrics(remembered=2)
+    for name in ("a", "b", "c", "d"):
+        metrics.loaded(name, 1)
+        ask(metrics, name)
+    for name in ("b", "a", "c"):
+        metrics.unloaded(name)
+    metrics.loaded("a", 1)
+    metrics.not_loaded("broken")
+    models = {name for metric, name in told(metrics) if metric == "facet_request_seconds_count"}
+    assert models == {"a", "c", "d"}
+    assert ("facet_unloads_total", "b") not in told(metrics)
+    assert ("facet_unloads_total", "a") in told(metrics)
