@@ -86,8 +86,7 @@ def _train(data: Dataset, settings: Hyperparameters, scratch: Path) -> tuple[Net
     keras.utils.set_random_seed(settings.seed)
     keras.config.set_dtype_policy(policy(settings))
     network = build(settings, len(data.labels), None)
-    with redirect_stdout(StringIO()):
-        history = learn(network, data, settings, scratch, Checkpoint(None, ""), Alone())
+    history = learn(network, data, settings, scratch, Checkpoint(None, ""), Alone())
     keras.config.set_dtype_policy("float32")
     return network, history["seconds"]
 

@@ -1,11 +1,11 @@
 """Requests that wait for the same model are computed together."""
 
 import asyncio
-import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -13,16 +13,6 @@ from serving import rest
 from serving.errors import InferenceFailed, ServingError
 from serving.rest import Query
 from serving.runtime import Array, Runtime
-
-QUICK = 0.001
-"""Seconds. A call this short is computed by the event loop itself: handing it to a thread and back
-costs as much, and waits for the interpreter's lock on top."""
-
-SMALL = 100_000
-"""Bytes of a body that may be such a call."""
-
-WEIGHT = 0.2
-"""Of the last call in the running mean of a request's seconds."""
 
 Results = list[bytes | Exception]
 
@@ -52,7 +42,6 @@ class Lane:
         self._batching = batching
         self._waiting: deque[tuple[bytes, asyncio.Future[bytes]]] = deque()
         self._running = 0
-        self._seconds: float | None = None
         self._timer: asyncio.TimerHandle | None = None
 
     async def answer(self, body: bytes) -> bytes:
@@ -73,36 +62,22 @@ class Lane:
         while self._waiting and self._running < self._runtime.parallel:
             count = min(len(self._waiting), self._batching.rows)
             bodies, futures = zip(*(self._waiting.popleft() for _ in range(count)), strict=True)
-            if self._quick(bodies):
-                _tell(futures, self._compute(bodies))
-            else:
-                self._hand_over(bodies, futures)
-
-    def _quick(self, bodies: Sequence[bytes]) -> bool:
-        if self._seconds is None or len(bodies) * self._seconds > QUICK:
-            return False
-        return all(len(body) < SMALL for body in bodies)
-
-    def _hand_over(self, bodies: Sequence[bytes], futures: Sequence[asyncio.Future[bytes]]) -> None:
-        def finish(work: asyncio.Future[Results]) -> None:
-            self._running -= 1
-            self._start()
-            _tell(futures, work.result())
-
-        self._running += 1
-        loop = asyncio.get_running_loop()
-        loop.run_in_executor(self._pool, self._compute, bodies).add_done_callback(finish)
+            self._running += 1
+            work = asyncio.get_running_loop().run_in_executor(self._pool, self._compute, bodies)
+            work.add_done_callback(partial(self._finish, futures))
 
     def _compute(self, bodies: Sequence[bytes]) -> Results:
-        began = time.perf_counter()
         try:
-            results = answers(self._runtime, bodies, self._batching.rows)
+            return answers(self._runtime, bodies, self._batching.rows)
         except Exception as error:  # noqa: BLE001  whatever happens, nobody is left waiting
-            results = [error] * len(bodies)
-        took = (time.perf_counter() - began) / len(bodies)
-        mean = took if self._seconds is None else self._seconds
-        self._seconds = mean + WEIGHT * (took - mean)
-        return results
+            return [error] * len(bodies)
+
+    def _finish(
+        self, futures: Sequence[asyncio.Future[bytes]], work: asyncio.Future[Results]
+    ) -> None:
+        self._running -= 1
+        self._start()
+        _tell(futures, work.result())
 
 
 def _tell(futures: Sequence[asyncio.Future[bytes]], results: Results) -> None:

@@ -16,7 +16,6 @@ def test_sign_language_with_a_mobilenet(data: Path, tmp_path: Path) -> None:
     pictures = data / "sign_language"
     channels = {name: pictures / name for name in ("train", "validation", "test")}
     settings = {"recipe": "sign-language", "backbone": "mobilenet", "alpha": "0.75"}
-    settings |= {"image-size": "224"}  # what the weights were made for
     job = TrainingJob("signs", pack_code(), settings, channels | {"weights": weights})
     run(job, tmp_path / "ml", lambda _: None)
     metrics = json.loads((tmp_path / "ml/output/data/metrics.json").read_text())["metrics"]

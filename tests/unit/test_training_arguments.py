@@ -25,6 +25,21 @@ def test_hyperparameters_are_taken_from_their_words() -> None:
     assert job.model == "pets"
 
 
+@pytest.mark.parametrize(
+    ("words", "size"),
+    [
+        ("--recipe sign-language", 128),
+        ("--recipe sign-language --backbone vgg16", 128),
+        ("--recipe sign-language --backbone mobilenet", 224),
+        ("--recipe sign-language --backbone mobilenet --image-size 96", 96),
+        ("--recipe image-folder --backbone mobilenet-v2", 224),
+        ("--recipe cifar10 --backbone article-cnn", 32),
+    ],
+)
+def test_another_pretrained_backbone_brings_its_own_size(words: str, size: int) -> None:
+    assert parse(words.split(), FOLDERS).settings.image_size == size
+
+
 def test_the_sdk_s_model_dir_is_no_surprise() -> None:
     job = parse(["--recipe", "cifar10", "--model_dir", "s3://bucket/job/model"], FOLDERS)
     assert job.model_folder == Path("/opt/ml/model")

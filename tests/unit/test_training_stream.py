@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 
 from facet.recipes import Hyperparameters
+from training.fit import plain_batches
 from training.stream import BadBatch, Examples, plan, stream
 from training.workers import Alone, Workers
 
@@ -54,6 +55,13 @@ def test_epochs_go_through_the_views() -> None:
         Examples(rows, np.zeros((8, 2), np.float32)), _as_it_is, SETTINGS, Alone(), first_epoch=0
     )
     assert [set(inputs.numpy().ravel().tolist()) for inputs, _ in found] == [{0}, {1}, {2}, {0}]
+
+
+def test_no_autotuner_keeps_the_end_of_an_iterator_waiting() -> None:
+    examples = Examples(np.zeros((1, 8, 1), np.float32), np.zeros((8, 2), np.float32))
+    training = stream(examples, _as_it_is, SETTINGS, Alone(), first_epoch=0)
+    for dataset in (training, plain_batches(examples, _as_it_is)):
+        assert dataset.options().autotune.enabled is False
 
 
 def test_hosts_share_each_batch() -> None:

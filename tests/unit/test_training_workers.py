@@ -82,23 +82,17 @@ def test_a_host_that_goes_is_noticed() -> None:
     assert gone == "gone"
 
 
-def test_a_chief_that_never_comes_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("host", "message"), [("algo-2", "cannot be reached"), ("algo-1", "1 of 2 hosts came")]
+)
+def test_a_host_that_waits_in_vain_says_so(
+    monkeypatch: pytest.MonkeyPatch, host: str, message: str
+) -> None:
     monkeypatch.setattr(workers, "CONNECT_SECONDS", 0.1)
     environment = {
         "SM_HOSTS": '["algo-1", "algo-2"]',
-        "SM_CURRENT_HOST": "algo-2",
+        "SM_CURRENT_HOST": host,
         "FACET_WORKER_ADDRESSES": json.dumps({"algo-1": f"127.0.0.1:{free_port()}"}),
     }
-    with pytest.raises(WorkerLost, match="cannot be reached"):
-        join(environment)
-
-
-def test_followers_that_never_come_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(workers, "CONNECT_SECONDS", 0.1)
-    environment = {
-        "SM_HOSTS": '["algo-1", "algo-2"]',
-        "SM_CURRENT_HOST": "algo-1",
-        "FACET_WORKER_ADDRESSES": json.dumps({"algo-1": f"127.0.0.1:{free_port()}"}),
-    }
-    with pytest.raises(WorkerLost, match="1 of 2 hosts came"):
+    with pytest.raises(WorkerLost, match=message):
         join(environment)

@@ -15,8 +15,14 @@ from facet.manifest import Frozen
 
 Share = Annotated[float, Field(ge=0, lt=1)]
 Backbone = Literal["cnn", "article-cnn", "vgg16", "mobilenet", "mobilenet-v2"]
+PRETRAINED = ("vgg16", "mobilenet", "mobilenet-v2")
+"""Those that start from ImageNet weights."""
+
 SMALLEST = 32
 """Pixels that a backbone of keras.applications needs each way."""
+
+IMAGENET_SIZE = 224
+"""Pixels each way of the pictures that their weights were trained on."""
 
 Metric = Literal["validation_accuracy", "validation_balanced_accuracy", "test_accuracy"]
 
@@ -31,7 +37,8 @@ class Hyperparameters(Frozen):
     backbone: the network; `cnn` and `article-cnn` are trained from scratch, the others start from
     ImageNet weights with all but their last block frozen.  alpha: width factor of a MobileNet.
     width: filters of a cnn's first layer.  dense: units before the last layer, 0 for none.
-    dropout: before the last layer.  image_size: height and width in pixels.
+    dropout: before the last layer.  image_size: height and width in pixels; where another backbone
+    than the recipe's is asked for, IMAGENET_SIZE.
 
     learning_rate: peak of the one-cycle schedule.  patience: epochs without a better validation
     accuracy after which training stops, 0 for never.  precision: `auto` computes in bfloat16 where
@@ -97,8 +104,12 @@ class Recipe:
         Raises BadHyperparameter, whose message names the first that is wrong.
         """
         named = {name.replace("-", "_"): value for name, value in given.items()}
+        defaults = self.defaults.model_dump()
+        other = named.get("backbone", self.defaults.backbone) != self.defaults.backbone
+        if other and named["backbone"] in PRETRAINED:
+            defaults["image_size"] = IMAGENET_SIZE
         try:
-            settings = Hyperparameters.model_validate(self.defaults.model_dump() | named)
+            settings = Hyperparameters.model_validate(defaults | named)
         except ValidationError as error:
             first = error.errors()[0]
             name = str(first["loc"][0]).replace("_", "-")
@@ -108,7 +119,7 @@ class Recipe:
                     f"{name}: there is no such hyperparameter; there are {known}."
                 ) from error
             raise BadHyperparameter(f"{name} {first['input']}: {first['msg']}.") from error
-        if "cnn" not in settings.backbone and settings.image_size < SMALLEST:
+        if settings.backbone in PRETRAINED and settings.image_size < SMALLEST:
             raise BadHyperparameter(
                 f"image-size {settings.image_size}: {settings.backbone} takes {SMALLEST} or more."
             )
@@ -126,7 +137,7 @@ RECIPES = {
                 width=32,
                 dense=250,
                 dropout=0.2,
-                epochs=13,
+                epochs=10,
                 batch_size=128,
                 learning_rate=4e-3,
                 weight_decay=0.01,
