@@ -3,6 +3,7 @@
 .PHONY: help run data train test check format bench samples training tensorflow build deploy proto clean
 VENV := .venv/bin
 STACK ?= facet
+BENCH ?= training serving scale
 export SAM_CLI_TELEMETRY := 0
 # Compiled modules are kept: TensorFlow and botocore start many times slower without.
 export PYTHONDONTWRITEBYTECODE :=
@@ -42,9 +43,9 @@ format:  ## put the code into its format
 	$(VENV)/ruff check --fix
 	$(VENV)/ruff format
 
-bench:  ## measure training against the article's, into docs/benchmarks.md (needs FACET_DATA; up to an hour)
+bench:  ## measure, into docs/benchmarks.md; two hours (BENCH="serving" runs a part; training needs FACET_DATA)
 	@.ci/setup dev
-	$(VENV)/python -m benchmarks.training $(ARGS)
+	@set -e; for part in $(BENCH); do $(VENV)/python -m benchmarks.$$part $(ARGS); done
 
 samples:  ## train the sample models again, from the data sets in FACET_DATA
 	@.ci/setup dev

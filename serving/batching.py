@@ -41,7 +41,7 @@ class Lane:
         self._pool = pool
         self._batching = batching
         self._waiting: deque[tuple[bytes, asyncio.Future[bytes]]] = deque()
-        self._running = 0
+        self._work: set[asyncio.Future[Results]] = set()
         self._timer: asyncio.TimerHandle | None = None
 
     async def answer(self, body: bytes) -> bytes:
@@ -55,15 +55,20 @@ class Lane:
             self._timer = loop.call_later(self._batching.wait, self._start)
         return await future
 
+    async def drain(self) -> None:
+        """Wait until nothing is computed, also for clients that have gone."""
+        while self._work:
+            await asyncio.wait(self._work)
+
     def _start(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        while self._waiting and self._running < self._runtime.parallel:
+        while self._waiting and len(self._work) < self._runtime.parallel:
             count = min(len(self._waiting), self._batching.rows)
             bodies, futures = zip(*(self._waiting.popleft() for _ in range(count)), strict=True)
-            self._running += 1
             work = asyncio.get_running_loop().run_in_executor(self._pool, self._compute, bodies)
+            self._work.add(work)
             work.add_done_callback(partial(self._finish, futures))
 
     def _compute(self, bodies: Sequence[bytes]) -> Results:
@@ -75,7 +80,7 @@ class Lane:
     def _finish(
         self, futures: Sequence[asyncio.Future[bytes]], work: asyncio.Future[Results]
     ) -> None:
-        self._running -= 1
+        self._work.remove(work)
         self._start()
         _tell(futures, work.result())
 

@@ -163,6 +163,8 @@ class Models:
             if name in self._abandoned:
                 return None
             lanes = {n: Lane(each, self._computing, self._batching) for n, each in runtimes.items()}
+            for lane in lanes.values():
+                resources.push_async_callback(lane.drain)
             model = Model(name, target, runtimes, charge, resources.pop_all(), lanes)
             self._models[name] = model
             self._metrics.loaded(target, charge.size)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from serving.batching import Batching
 
-BATCH_ROWS = 32
+BATCH_ROWS = 8
 
 
 @dataclass(frozen=True)

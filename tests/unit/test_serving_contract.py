@@ -303,6 +303,23 @@ def test_unload_waits_for_the_requests_in_flight(bench: Bench) -> None:
     run(scenario())
 
 
+def test_unload_waits_for_what_a_client_that_has_gone_left_behind(bench: Bench) -> None:
+    async def scenario() -> None:
+        await bench.load("cifar")
+        bench.gate.clear()
+        asked = asyncio.create_task(bench.models.predict("cifar", None, b'{"instances":[[1,2]]}'))
+        await until(lambda: bench.opened[0].running == 1)
+        asked.cancel()
+        unloading = asyncio.create_task(bench.http.delete("/models/cifar"))
+        await asyncio.sleep(0.02)
+        assert not bench.opened[0].closed
+        bench.gate.set()
+        assert (await unloading).status_code == 200
+        assert bench.opened[0].closed
+
+    run(scenario())
+
+
 def test_models_run_in_parallel_and_one_model_in_turn(bench: Bench) -> None:
     async def scenario() -> None:
         await bench.load("a")
