@@ -9,35 +9,18 @@ import sys
 
 import uvicorn
 
-from serving import artifact, litert, memory, savedmodel
+from serving import memory
 from serving.app import create_app
 from serving.memory import Ledger
 from serving.metrics import Metrics
-from serving.models import Loader, Models
-from serving.runtime import Runtime
-from serving.settings import Settings, from_environment
+from serving.models import Models
+from serving.opening import loader
+from serving.settings import from_environment
 
 PR_SET_PDEATHSIG = 1  # prctl(2)
 GRACE = 25  # seconds for requests in flight; SageMaker kills 30 s after SIGTERM
 SWITCH = 0.0005  # seconds; a tenth of Python's: models wait for the interpreter's lock less long
 KEEP_ALIVE = 75  # seconds; longer than any client of ours keeps an idle connection
-
-
-def loader(settings: Settings) -> Loader:
-    """LiteRT where the artifact has a model for it, otherwise TensorFlow."""
-
-    def open_version(version: artifact.Version) -> Runtime:
-        if version.lite:
-            return litert.LiteRT(version.tflite, settings.litert_threads)
-        return savedmodel.SavedModel(version.folder, settings.workers)
-
-    return Loader(_estimate, open_version)
-
-
-def _estimate(version: artifact.Version) -> int:
-    if version.lite:
-        return litert.estimate(version.size)
-    return savedmodel.estimate(version.size)
 
 
 def end_with(parent: int) -> None:
@@ -66,7 +49,7 @@ def main() -> None:
     memory.cap(limit)
     metrics = Metrics()
     models = Models(
-        loader(settings),
+        loader(settings, settings.state),
         Ledger(budget, limit),
         metrics,
         workers=settings.workers,

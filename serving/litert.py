@@ -1,11 +1,13 @@
 """Models as LiteRT interpreters: milliseconds to load, a few MB each, no TensorFlow."""
 
 from collections.abc import Mapping
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from ai_edge_litert.interpreter import Interpreter
+from ai_edge_litert.interpreter import Interpreter, SignatureRunner
 
 from serving.errors import InferenceFailed, LoadFailed
 from serving.runtime import Array, Signature, TensorSpec
@@ -14,6 +16,9 @@ from serving.runtime import Array, Signature, TensorSpec
 # as the weights are mapped once and packed once for XNNPACK.
 MEMORY_PER_BYTE = 2.5
 MEMORY_FIXED = 300_000
+ROWS = 8  # in one call: more save no time, and an interpreter keeps what its largest call took
+LONG_REPORT = 10_000  # characters
+NO_REASON = "no reason given, as where there is no memory"
 
 
 def estimate(size: int) -> int:
@@ -22,39 +27,75 @@ def estimate(size: int) -> int:
 
 
 class LiteRT:
-    """One interpreter. It stays allocated for the batch size of its last call."""
+    """One interpreter, which has computed once: what it takes is taken while it is loaded."""
 
     kind = "litert"
     parallel = 1
 
     def __init__(self, model: Path, threads: int) -> None:
         """Raises LoadFailed."""
-        try:
-            interpreter = Interpreter(model_path=str(model), num_threads=threads)
-            interpreter.allocate_tensors()
-        except (ValueError, RuntimeError) as error:
-            raise LoadFailed(f"LiteRT cannot load {model.name}: {error}") from error
-        names = interpreter.get_signature_list()
-        if not names:
-            raise LoadFailed(f"{model.name} carries no signature")
-        self._runners = {name: interpreter.get_signature_runner(name) for name in names}
-        self.signatures: Mapping[str, Signature] = {
-            name: Signature(
-                {key: _spec(value) for key, value in runner.get_input_details().items()}
-            )
-            for name, runner in self._runners.items()
-        }
+        self._open = partial(_open, model, threads)
+        self._runners, self.signatures = self._open()
+        self._report = ""
+        for name, signature in self.signatures.items():
+            with suppress(InferenceFailed):  # some cannot make anything of zeros
+                self._call(name, {key: each.one() for key, each in signature.inputs.items()})
 
     def predict(self, signature: str, inputs: Mapping[str, Array]) -> dict[str, Array]:
-        """Resizes the inputs to those given, so that N rows are one call."""
+        """Up to ROWS rows are one call, for which the inputs are resized."""
+        lengths = {len(each) if each.ndim else 0 for each in inputs.values()}
+        if not self.signatures[signature].batchable or len(lengths) > 1 or max(lengths) <= ROWS:
+            return self._call(signature, inputs)
+        parts = [
+            self._call(signature, {name: each[at : at + ROWS] for name, each in inputs.items()})
+            for at in range(0, max(lengths), ROWS)
+        ]
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+    def _call(self, signature: str, inputs: Mapping[str, Array]) -> dict[str, Array]:
         try:
             return dict(self._runners[signature](**inputs))
-        except (ValueError, RuntimeError) as error:
-            raise InferenceFailed(f"LiteRT: {error}") from error
+        except (ValueError, RuntimeError, MemoryError) as error:
+            raise InferenceFailed(f"LiteRT: {self._news(str(error))}") from error
 
     def close(self) -> None:
         """The last references to the interpreter go; its destructor frees everything."""
         self._runners.clear()
+
+    def _news(self, report: str) -> str:
+        """What an interpreter reports, without what it had reported before.
+
+        It never forgets an error, so it is opened anew when it knows many.
+        """
+        news = report.removeprefix(self._report) or NO_REASON
+        self._report = report
+        if len(report) > LONG_REPORT:
+            with suppress(LoadFailed):
+                (self._runners, _), self._report = self._open(), ""
+        return news
+
+
+def _open(model: Path, threads: int) -> tuple[dict[str, SignatureRunner], dict[str, Signature]]:
+    try:
+        interpreter = Interpreter(model_path=str(model), num_threads=threads)
+        interpreter.allocate_tensors()
+        names = interpreter.get_signature_list()
+        runners = {name: interpreter.get_signature_runner(name) for name in names}
+        signatures = {name: _signature(runner) for name, runner in runners.items()}
+    except (ValueError, TypeError, RuntimeError, MemoryError) as error:
+        raise LoadFailed(f"LiteRT cannot load {model.name}: {str(error) or NO_REASON}") from error
+    if not runners:
+        raise LoadFailed(f"{model.name} carries no signature")
+    return runners, signatures
+
+
+def _signature(runner: SignatureRunner) -> Signature:
+    inputs, outputs = runner.get_input_details(), runner.get_output_details()
+    shapes = [each["shape_signature"] for each in (*inputs.values(), *outputs.values())]
+    return Signature(
+        {name: _spec(details) for name, details in inputs.items()},
+        batchable=all(len(shape) and shape[0] < 0 for shape in shapes),
+    )
 
 
 def _spec(details: Mapping[str, Any]) -> TensorSpec:

@@ -4,6 +4,7 @@ import ctypes
 import os
 import resource
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +19,7 @@ LIMIT_FILES = (
 )
 SHARE_FOR_MODELS = 0.8  # of the limit; the rest is for requests in flight and for the system
 SHARE_FOR_US = 0.95  # of the machine
+SUSPENDED = 60.0  # seconds after which a load that has not ended is charged no more growth
 STACKS = 512_000_000  # bytes set aside for threads; they count as data, used or not
 
 
@@ -77,10 +79,14 @@ def trim() -> None:
 
 @dataclass(eq=False)
 class Charge:
-    """What one owner takes: the larger of its estimate and the growth seen while it loaded."""
+    """What one owner takes: the larger of its estimate and the growth seen while it loaded.
+
+    since: when its load began, on the ledger's clock.
+    """
 
     owner: str
     estimate: int
+    since: float
     grown: float = field(default=0.0)
 
     @property
@@ -94,7 +100,8 @@ class Ledger:
 
     And whatever was charged: who would take the process over `limit` bytes in memory is refused.
 
-    Growth of the process is shared out evenly among the owners that are loading at that time.
+    Growth of the process is shared out evenly among the owners that are loading at that time, but
+    for those that hang.
     Estimates are the floor: memory that a runtime had freed but kept, and now uses again, does
     not show as growth.
     """
@@ -105,12 +112,15 @@ class Ledger:
         limit: int,
         resident: Callable[[], int] = resident_bytes,
         trim: Callable[[], None] = trim,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.budget = budget
         self._limit = limit
         self._resident = resident
         self._trim = trim
+        self._clock = clock
         self._seen = 0
+        self._settled = 0
         self._charges: set[Charge] = set()
         self._loading: set[Charge] = set()
         self._refused: dict[str, int] = {}
@@ -118,11 +128,11 @@ class Ledger:
     @property
     def used(self) -> int:
         """Bytes charged to all owners."""
-        return sum(charge.size for charge in self._charges)
+        return self._settled + sum(charge.size for charge in self._loading)
 
     def open(self, owner: str, estimate: int) -> Charge:
         """A charge for an owner that starts to load now. Raises NoRoom."""
-        charge = Charge(owner, max(estimate, self._refused.get(owner, 0)))
+        charge = Charge(owner, max(estimate, self._refused.get(owner, 0)), self._clock())
         self._refuse_beyond_budget(charge, self.used + charge.size)
         self._refuse_in_danger(charge)
         self._sample()
@@ -135,8 +145,7 @@ class Ledger:
 
         The next `open` for that owner then asks for what was measured.
         """
-        self._sample()
-        self._loading.discard(charge)
+        self.keep(charge)
         try:
             self._refuse_beyond_budget(charge, self.used)
         except NoRoom:
@@ -148,13 +157,18 @@ class Ledger:
     def keep(self, charge: Charge) -> None:
         """End of loading of what cannot be unloaded again."""
         self._sample()
-        self._loading.discard(charge)
+        self._loading.remove(charge)
+        self._settled += charge.size
 
     def release(self, charge: Charge) -> None:
         """The owner is gone."""
         self._sample()
-        self._loading.discard(charge)
-        self._charges.discard(charge)
+        if charge in self._charges:
+            self._charges.remove(charge)
+            if charge in self._loading:
+                self._loading.remove(charge)
+            else:
+                self._settled -= charge.size
 
     def _refuse_beyond_budget(self, charge: Charge, used: int) -> None:
         if used > self.budget:
@@ -178,8 +192,10 @@ class Ledger:
         now = self._resident()
         grown = max(0, now - self._seen)
         self._seen = now
-        for charge in self._loading:
-            charge.grown += grown / len(self._loading)
+        oldest = self._clock() - SUSPENDED
+        growing = [charge for charge in self._loading if charge.since > oldest]
+        for charge in growing:
+            charge.grown += grown / len(growing)
 
 
 def _megabytes(size: int) -> str:

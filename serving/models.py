@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import TypeVar
 
 from serving import savedmodel
-from serving.artifact import Version, versions
+from serving.artifact import Version, versions, without_lite
 from serving.batching import Batching, Lane
 from serving.errors import (
     AlreadyLoaded,
+    InferenceFailed,
+    LoadFailed,
     LoadTimedOut,
     NoRoom,
     NoSuchVersion,
@@ -147,8 +149,25 @@ class Models:
         return model
 
     async def _open(self, name: str, path: Path, target: str) -> Model | None:
-        """The model, in the table; None where nobody waits for it any more."""
+        """The model, in the table; None where nobody waits for it any more.
+
+        Where LiteRT cannot load it, its SavedModel serves.
+        """
         found = versions(path, name)
+        try:
+            return await self._open_versions(name, found, target)
+        except LoadFailed as error:
+            if (instead := without_lite(found)) == found:
+                raise
+            log.warning("model %s (%s) is tried on TensorFlow: %s", name, target, error)
+            try:
+                return await self._open_versions(name, instead, target)
+            except LoadFailed as second:
+                raise LoadFailed(f"{error}; on TensorFlow: {second}") from second
+
+    async def _open_versions(
+        self, name: str, found: Sequence[Version], target: str
+    ) -> Model | None:
         if not all(version.lite for version in found):
             await self._prepare_tensorflow(name)
         async with AsyncExitStack() as resources:
@@ -203,7 +222,11 @@ class Models:
             number = max(model.runtimes) if version is None else version
             if number not in model.runtimes:
                 raise NoSuchVersion(f"Servable not found for request: Specific({name}, {number})")
-            return await model.lanes[number].answer(body)
+            try:
+                return await model.lanes[number].answer(body)
+            except InferenceFailed as error:
+                log.warning("model %s (%s) failed: %s", name, model.target, error)
+                raise
 
     @contextmanager
     def _lease(self, name: str) -> Iterator[Model]:

@@ -22,6 +22,11 @@ class TensorSpec:
     shape: tuple[int | None, ...] | None
     raw_bytes: bool = False
 
+    def one(self) -> Array:
+        """The least that fits: one row of zeros, 1 for each dimension of any size."""
+        empty: object = b"" if self.dtype == object else 0
+        return np.full([size or 1 for size in self.shape or ()], empty, self.dtype)
+
 
 @dataclass(frozen=True)
 class Signature:

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from serving.batching import Batching
 
@@ -16,6 +17,7 @@ class Settings:
     memory: bytes that models may take, None for what the machine leaves (`memory.spare_bytes`).
     litert_threads: threads of one LiteRT interpreter.  workers: models computed at once.
     batching: which requests to one model are computed together.
+    state: folder that tells the next process of loads that ended this one, None for a default.
     load_timeout: seconds after which a load is answered 408 or 507.
     parent: process whose death ends this one (Linux), None to outlive it.
     """
@@ -28,6 +30,7 @@ class Settings:
     load_timeout: float
     parent: int | None
     batching: Batching
+    state: Path | None
 
 
 def from_environment(environ: Mapping[str, str]) -> Settings:
@@ -51,6 +54,7 @@ def from_environment(environ: Mapping[str, str]) -> Settings:
         workers=number("FACET_SERVING_WORKERS", os.cpu_count() or 1) or 1,
         load_timeout=number("SAGEMAKER_TFS_WAIT_TIME_SECONDS", 55),
         parent=number("FACET_SERVING_PARENT", 0) or None,
+        state=Path(state) if (state := environ.get("FACET_SERVING_STATE")) else None,
         batching=Batching(
             rows=(number("SAGEMAKER_TFS_MAX_BATCH_SIZE", BATCH_ROWS) or 1) if batched else 1,
             wait=number("SAGEMAKER_TFS_BATCH_TIMEOUT_MICROS", 0) / 1e6,

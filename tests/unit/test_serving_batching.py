@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from serving.batching import Batching, Lane, answers
-from serving.errors import BadInput, InferenceFailed, ServingError
+from serving.batching import Batching, Lane, Results, answers
+from serving.errors import BadInput, InferenceFailed
 from serving.runtime import Array, Signature, TensorSpec
 
 ROW = TensorSpec(np.dtype("int64"), (None, 2))
@@ -48,7 +48,7 @@ def body(*rows: list[int], form: str = "instances", signature: str = "serving_de
     return json.dumps({"signature_name": signature, form: rows}).encode()
 
 
-def read(results: list[bytes | ServingError]) -> list[Any]:
+def read(results: Results) -> list[Any]:
     return [json.loads(each) if isinstance(each, bytes) else each for each in results]
 
 

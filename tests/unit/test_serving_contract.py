@@ -426,7 +426,9 @@ def test_csv_is_not_converted(bench: Bench) -> None:
     run(scenario())
 
 
-def test_what_the_model_rejects_and_what_breaks_it(bench: Bench) -> None:
+def test_what_the_model_rejects_and_what_breaks_it(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
     async def scenario() -> None:
         await bench.load("m")
         assert (await bench.invoke("m", first=256)).status_code == 400
@@ -434,6 +436,7 @@ def test_what_the_model_rejects_and_what_breaks_it(bench: Bench) -> None:
         assert told(await bench.invoke("m")) == (200, {"predictions": [3]})
 
     run(scenario())
+    assert "model m (cifar/1.tar.gz) failed: LiteRT: broken" in caplog.messages
 
 
 def test_metrics_tell_of_loads_requests_and_errors(bench: Bench) -> None:

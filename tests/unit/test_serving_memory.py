@@ -51,6 +51,18 @@ def test_growth_is_shared_by_those_that_load_at_that_time() -> None:
     assert (first.size, second.size) == (300, 250)
 
 
+def test_a_load_that_hangs_is_not_charged_what_others_take() -> None:
+    process, now = Process(), [0.0]
+    ledger = Ledger(10_000, UNLIMITED, process, clock=lambda: now[0])
+    hanging = ledger.open("a", 10)
+    now[0] = 61
+    process.size += 500
+    other = ledger.open("b", 10)
+    process.size += 300
+    ledger.settle(other)
+    assert (hanging.size, other.size) == (10, 300)
+
+
 def test_no_room_names_the_model_and_both_sizes() -> None:
     ledger = Ledger(10_000_000, UNLIMITED, Process())
     ledger.settle(ledger.open("a", 7_000_000))

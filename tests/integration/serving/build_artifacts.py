@@ -3,15 +3,25 @@
 classifier: pictures of 8 by 8 pixels, 4 scores, as the training exports them (strings of raw
 bytes; a LiteRT twin takes uint8).  plain: the same without the twin.  large: a twin of 5 MB.
 several: two signatures, several tensors, strings among them.
+
+Other people's: tf1: TensorFlow 1, variables in two shards, signature `predict_images` alone.
+words: a vocabulary in an asset.  shards: variables in three shards.
+Troublesome: abort: loading ends the process.  waiting: answers when the file is there that it is
+asked for.  hungry: takes 4 kB for each of the `rows` it is asked for.  greedy: takes 12 GB when it
+is loaded.  The last two are there for LiteRT too: hungry-lite, greedy-lite.
 """
 # mypy: disallow-subclassing-any=False, disallow-untyped-decorators=False
 
 import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
+
+MUCH = (30_000, 100_000)  # float32: 12 GB
 
 
 class Classifier(tf.Module):
@@ -68,7 +78,129 @@ def export(classifier: Classifier, folder: Path) -> None:
     (version / "assets.extra" / "model.tflite").write_bytes(lite)
 
 
+class Words(tf.Module):
+    def __init__(self, vocabulary: Path) -> None:
+        super().__init__()
+        vocabulary.write_text("cat\ndog\nship\n")
+        rows = tf.lookup.TextFileInitializer(
+            str(vocabulary),
+            *(tf.string, tf.lookup.TextFileIndex.WHOLE_LINE),
+            *(tf.int64, tf.lookup.TextFileIndex.LINE_NUMBER),
+        )
+        self.table = tf.lookup.StaticHashTable(rows, -1)
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "word")])
+    def look_up(self, word: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"row": self.table.lookup(word)}
+
+
+class Shards(tf.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.parts = [tf.Variable(tf.fill([1000], float(each))) for each in range(3)]
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.float32, "x")])
+    def total(self, x: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"y": x + sum(part[0] for part in self.parts)}
+
+
+class Waiting(tf.Module):
+    @tf.function(input_signature=[tf.TensorSpec([1], tf.string, "file")])
+    def wait(self, file: tf.Tensor) -> dict[str, tf.Tensor]:
+        turns = tf.constant(0)
+        while (
+            tf.size(
+                tf.io.matching_files(file[0] + tf.strings.substr(tf.strings.as_string(turns), 0, 0))
+            )
+            == 0
+        ):
+            turns += 1
+        return {"turns": tf.reshape(turns, [1])}
+
+
+class Hungry(tf.Module):
+    @tf.function(input_signature=[tf.TensorSpec([1], tf.int32, "rows")])
+    def eat(self, rows: tf.Tensor) -> dict[str, tf.Tensor]:
+        eaten = tf.fill(tf.concat([rows, [1000]], 0), 1.0)
+        return {"sum": tf.reshape(tf.reduce_sum(tf.cumsum(eaten, 1)), [1])}
+
+
+class Greedy(tf.Module):
+    @tf.function(input_signature=[tf.TensorSpec([1, 1], tf.float32, "x")])
+    def eat(self, x: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"sum": tf.reshape(tf.reduce_sum(tf.cumsum(tf.broadcast_to(x, MUCH), 1)), [1])}
+
+
+def tf1(folder: Path, main_op: Callable[[], Any] | None = None) -> None:
+    """A model of TensorFlow 1 as its builder wrote it; `main_op` runs when it is loaded."""
+    v1 = tf.compat.v1
+    with v1.Graph().as_default(), v1.Session() as session:
+        images = v1.placeholder(tf.float32, [None, 4], "images")
+        with v1.device("/cpu:0"):
+            weights = v1.get_variable("weights", initializer=np.eye(4, 3, dtype=np.float32))
+        with v1.device("/cpu:1"):
+            bias = v1.get_variable("bias", initializer=np.array([1, 2, 3], np.float32))
+        scores = tf.nn.softmax(images @ weights + bias)
+        session.run(v1.global_variables_initializer())
+        info = v1.saved_model.build_tensor_info
+        signature = v1.saved_model.build_signature_def(
+            {"images": info(images)}, {"scores": info(scores)}, "tensorflow/serving/predict"
+        )
+        builder = v1.saved_model.Builder(str(folder))
+        builder.add_meta_graph_and_variables(
+            session,
+            ["serve"],
+            {"predict_images": signature},
+            clear_devices=True,
+            saver=v1.train.Saver(sharded=True),
+            main_op=None if main_op is None else main_op(),
+        )
+        builder.save()
+
+
+def lite(module: tf.Module, folder: Path) -> None:
+    """The LiteRT version alone, of a module with one signature `eat`."""
+    scratch = folder / "saved"
+    tf.saved_model.save(module, str(scratch), signatures=module.eat)
+    converted = tf.lite.TFLiteConverter.from_saved_model(str(scratch)).convert()
+    shutil.rmtree(scratch)
+    extra = folder / "1" / "assets.extra"
+    extra.mkdir(parents=True)
+    (extra / "model.tflite").write_bytes(converted)
+
+
+def other_people(folder: Path) -> None:
+    tf1(folder / "tf1" / "1")
+    vocabulary = folder / "vocabulary.txt"
+    words = Words(vocabulary)
+    tf.saved_model.save(words, str(folder / "words" / "1"), signatures=words.look_up)
+    vocabulary.unlink()
+    shards = Shards()
+    by_size = tf.train.experimental.MaxShardSizePolicy(4096)
+    tf.saved_model.save(
+        shards,
+        str(folder / "shards" / "1"),
+        signatures=shards.total,
+        options=tf.saved_model.SaveOptions(experimental_sharding_callback=by_size),
+    )
+
+
+def troublesome(folder: Path) -> None:
+    tf1(folder / "abort" / "1", lambda: tf.raw_ops.Abort(error_msg="on purpose"))
+    tf1(folder / "greedy" / "1", lambda: tf.reduce_sum(tf.random.uniform(MUCH)).op)
+    lite(Greedy(), folder / "greedy-lite")
+    waiting = Waiting()
+    tf.saved_model.save(waiting, str(folder / "waiting" / "1"), signatures=waiting.wait)
+    hungry = Hungry()
+    tf.saved_model.save(hungry, str(folder / "hungry" / "1"), signatures=hungry.eat)
+    lite(hungry, folder / "hungry-lite")
+
+
 def main(folder: Path) -> None:
+    (cpu,) = tf.config.list_physical_devices("CPU")
+    tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+    other_people(folder)
+    troublesome(folder)
     export(Classifier(8, 4), folder / "classifier")
     export(Classifier(64, 102), folder / "large")
     shutil.copytree(folder / "classifier", folder / "plain")

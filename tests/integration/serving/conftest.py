@@ -1,8 +1,10 @@
 """Small artifacts, a container of one's own, and an S3 to put artifacts into."""
 
+import contextlib
 import fcntl
 import importlib.util
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -36,7 +38,8 @@ def artifacts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with (shared / "serving-artifacts.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (folder / "several" / "1" / "saved_model.pb").is_file():
-            folder.mkdir(exist_ok=True)
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
             subprocess.run(
                 [sys.executable, str(BUILDER), str(folder)],
                 env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
@@ -78,8 +81,13 @@ def start_container(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartC
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
-        log = tmp_path_factory.mktemp("container") / "log"
-        settings = {"FACET_SERVING_HOST": "127.0.0.1", "SAGEMAKER_BIND_TO_PORT": str(port)}
+        folder = tmp_path_factory.mktemp("container")
+        log = folder / "log"
+        settings = {
+            "FACET_SERVING_HOST": "127.0.0.1",
+            "SAGEMAKER_BIND_TO_PORT": str(port),
+            "TMPDIR": str(folder),
+        }
         with log.open("wb") as output:
             process = subprocess.Popen(
                 [sys.executable, "-m", "serving", "serve"],
@@ -95,7 +103,8 @@ def start_container(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartC
     yield start
     for container in started:
         container.http.close()
-        container.process.send_signal(signal.SIGTERM)
+        with contextlib.suppress(ProcessLookupError):
+            container.process.send_signal(signal.SIGTERM)
         container.process.wait(30)
 
 

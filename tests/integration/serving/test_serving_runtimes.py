@@ -2,6 +2,7 @@
 
 import base64
 import os
+import re
 import shutil
 import signal
 import socket
@@ -15,9 +16,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from serving.artifact import versions
+from serving.litert import LiteRT
+from serving.savedmodel import SavedModel
+
 Pixels = NDArray[np.uint8]
 ContainerProcess = Any  # conftest.ContainerProcess
 StartContainer = Callable[..., ContainerProcess]
+BATCHABLE = {"classifier", "plain", "words", "shards"}
 
 
 def pictures(count: int) -> Pixels:
@@ -45,7 +51,7 @@ def test_the_lightest_runtime_is_chosen(container: ContainerProcess) -> None:
     assert described["classifier"]["runtimes"] == {"1": "litert"}
     assert described["plain"]["runtimes"] == {"1": "tensorflow"}
     assert 0 < described["classifier"]["resident_bytes"] < 20_000_000
-    assert "loaded model plain (): version 1 on tensorflow" in container.log.read_text()
+    assert "loaded model plain (plain): version 1 on tensorflow" in container.log.read_text()
 
 
 @pytest.mark.parametrize("count", [1, 3, 17, 2])
@@ -90,22 +96,101 @@ def test_several_tensors_and_signatures(container: ContainerProcess) -> None:
     assert answer.status_code == 400
 
 
-def test_broken_models_name_the_reason_and_harm_no_other(
+def break_lite(source: Path, folder: Path) -> Path:
+    """A copy of an artifact whose LiteRT model ends too early."""
+    shutil.copytree(source, folder)
+    tflite = folder / "1" / "assets.extra" / "model.tflite"
+    tflite.write_bytes(tflite.read_bytes()[:500])
+    return folder
+
+
+def test_a_broken_lite_model_is_served_by_tensorflow(
     container: ContainerProcess, artifacts: Path, tmp_path: Path
 ) -> None:
-    shutil.copytree(artifacts / "classifier", tmp_path / "lite")
-    tflite = tmp_path / "lite" / "1" / "assets.extra" / "model.tflite"
-    tflite.write_bytes(tflite.read_bytes()[:500])
-    answer = container.load("lite", tmp_path / "lite")
+    answer = container.load("half", break_lite(artifacts / "classifier", tmp_path / "half"))
+    assert answer.status_code == 200, answer.text
+    assert container.http.get("/models/half").json()["model"]["runtimes"] == {"1": "tensorflow"}
+    log = container.log.read_text()
+    assert "model half (half) is tried on TensorFlow: LiteRT cannot load model.tflite" in log
+    body = {"instances": rows(pictures(2))}
+    assert container.invoke("half", body).json() == container.invoke("plain", body).json()
+    assert container.http.delete("/models/half").status_code == 200
+
+
+def test_both_reasons_are_named(
+    container: ContainerProcess, artifacts: Path, tmp_path: Path
+) -> None:
+    broken = break_lite(artifacts / "classifier", tmp_path / "both")
+    (broken / "1" / "saved_model.pb").write_bytes(b"nonsense")
+    answer = container.load("both", broken)
+    assert answer.status_code == 500
+    error = answer.json()["error"]
+    assert "LiteRT cannot load model.tflite" in error
+    assert "TensorFlow cannot load the SavedModel" in error
+    (broken / "1" / "saved_model.pb").unlink()
+    error = container.load("both", broken).json()["error"]
+    assert "LiteRT cannot load model.tflite" in error
+    assert "TensorFlow" not in error
+
+
+def test_a_broken_lite_model_without_tensorflow(
+    start_container: StartContainer, artifacts: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "tensorflow.py").write_text("raise ModuleNotFoundError('not here')")
+    bare = start_container(PYTHONPATH=str(tmp_path))
+    answer = bare.load("half", break_lite(artifacts / "classifier", tmp_path / "half"))
     assert answer.status_code == 500
     assert "LiteRT cannot load model.tflite" in answer.json()["error"]
-    shutil.copytree(artifacts / "plain", tmp_path / "full")
-    (tmp_path / "full" / "1" / "saved_model.pb").write_bytes(b"nonsense")
-    answer = container.load("full", tmp_path / "full")
+    assert "TensorFlow is not installed here" in answer.json()["error"]
+
+
+@pytest.mark.parametrize(
+    "file",
+    ["saved_model.pb", "variables/variables.index", "variables/variables.data-00000-of-00001"],
+)
+@pytest.mark.parametrize("what", ["gone", "empty", "short", "nonsense"])
+def test_a_broken_saved_model_names_the_reason_and_harms_no_other(
+    container: ContainerProcess, artifacts: Path, tmp_path: Path, file: str, what: str
+) -> None:
+    shutil.copytree(artifacts / "plain", tmp_path / "broken")
+    broken = tmp_path / "broken" / "1" / file
+    content = broken.read_bytes()
+    if what == "gone":
+        broken.unlink()
+    else:
+        parts = {"empty": b"", "short": content[: len(content) // 2], "nonsense": b"\xff" * 999}
+        broken.write_bytes(parts[what])
+    answer = container.load("broken", tmp_path / "broken")
     assert answer.status_code == 500
-    assert "TensorFlow cannot load the SavedModel" in answer.json()["error"]
-    assert container.invoke("classifier", {"instances": rows(pictures(1))}).status_code == 200
+    assert re.fullmatch("TensorFlow cannot load the SavedModel: .{5,}", answer.json()["error"])
+    for name in ("classifier", "plain"):
+        assert container.invoke(name, {"instances": rows(pictures(1))}).status_code == 200
     assert set(container.http.get("/models").json()) == {"classifier", "plain", "several"}
+
+
+def test_a_model_that_refuses_an_input_says_why_each_time(
+    container: ContainerProcess, artifacts: Path
+) -> None:
+    """LiteRT's interpreter repeats all its earlier errors in each new one."""
+    container.load("hungry-lite", artifacts / "hungry-lite")
+    answers = {container.invoke("hungry-lite", {"instances": [-2]}).text for _ in range(400)}
+    assert len(answers) == 1
+    assert "LiteRT: " in answers.pop()
+    assert container.invoke("hungry-lite", {"instances": [2]}).status_code == 200
+    container.http.delete("/models/hungry-lite")
+
+
+def test_only_rows_without_end_are_batched(artifacts: Path) -> None:
+    def batchable(name: str) -> bool:
+        (version,) = versions(artifacts / name, name)
+        runtime = LiteRT(version.source, 1) if version.lite else SavedModel(version.source, 1)
+        (found,) = (each.batchable for each in runtime.signatures.values())
+        runtime.close()
+        return found
+
+    assert {
+        name for name in BATCHABLE | {"hungry", "hungry-lite", "waiting"} if batchable(name)
+    } == (BATCHABLE)
 
 
 def test_a_budget_too_small_answers_507(start_container: StartContainer, artifacts: Path) -> None:
