@@ -44,6 +44,7 @@ def main() -> None:
     if settings.parent is not None:
         end_with(settings.parent)
     sys.setswitchinterval(SWITCH)
+    memory.few_arenas()
     budget = settings.memory or memory.spare_bytes()
     limit = memory.process_limit(budget)
     memory.cap(limit)

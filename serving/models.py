@@ -30,6 +30,7 @@ from serving.runtime import Runtime
 log = logging.getLogger(__name__)
 
 LOADS_AT_ONCE = 32
+TRIM_EVERY = 256  # unloads; else what they left in pieces adds up
 MEMORY_SHARE_OF_A_TIMEOUT = 0.7  # above it a load that times out counts as out of memory
 
 T = TypeVar("T")
@@ -81,6 +82,7 @@ class Models:
         self._models: dict[str, Model] = {}
         self._loads: dict[str, asyncio.Task[Model | None]] = {}
         self._abandoned: set[str] = set()
+        self._unloads = 0
         self._tensorflow = asyncio.Lock()
         self._loading = ThreadPoolExecutor(LOADS_AT_ONCE, "load")
         self._computing = ThreadPoolExecutor(workers, "infer")
@@ -211,6 +213,9 @@ class Models:
             await model.unused.wait()
         await model.resources.aclose()
         self._metrics.unloaded(model.target)
+        self._unloads += 1
+        if self._unloads % TRIM_EVERY == 0:
+            await self._in(self._loading, self._ledger.trim)
         log.info("unloaded model %s (%s)", name, model.target)
 
     async def predict(self, name: str, version: int | None, body: bytes) -> bytes:

@@ -8,10 +8,14 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
-import httpx
+from aiohttp import ClientConnectorError, ClientError, ClientSession, ClientTimeout
+
+from local.endpoint.connections import connections
 
 log = logging.getLogger(__name__)
 
@@ -20,6 +24,7 @@ STOP_TIMEOUT = 10.0  # seconds between SIGTERM and SIGKILL
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0  # seconds before it is started again
 LONG_RUN = 10.0  # seconds after which a process that ends is no failed start
 LOST_TIMEOUT = 5.0  # seconds until a process that refuses connections must have ended
+SERVING = (sys.executable, "-m", "serving", "serve")
 
 
 class ContainerDown(Exception):
@@ -34,13 +39,34 @@ class ContainerTimeout(Exception):
     """The container did not answer in time."""
 
 
+@dataclass(frozen=True)
+class Answer:
+    """Of the container. headers: by names in any case.  seconds: that it took."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    seconds: float
+
+    @property
+    def text(self) -> str:
+        """The body, whatever it is."""
+        return self.body.decode(errors="replace")
+
+
 class Container:
     """A child process that speaks the container's contract. To be used on one event loop.
 
     generation: which process it is; models that an earlier one loaded are gone.
     """
 
-    def __init__(self, name: str, environment: Mapping[str, str], log_file: Path) -> None:
+    def __init__(
+        self,
+        name: str,
+        environment: Mapping[str, str],
+        log_file: Path,
+        command: Sequence[str] = SERVING,
+    ) -> None:
         self.generation = 1
         self.pid: int | None = None
         self._name = name
@@ -49,11 +75,12 @@ class Container:
         self._url = ""
         self._up = asyncio.Event()
         self._down = asyncio.Event()
+        self._command = command
         self._running: asyncio.Task[None] | None = None
-        limits = httpx.Limits(
-            max_connections=None, max_keepalive_connections=64, keepalive_expiry=60
-        )
-        self._http = httpx.AsyncClient(limits=limits, trust_env=False)
+
+    @cached_property
+    def _http(self) -> ClientSession:
+        return connections()
 
     def start(self) -> None:
         """Begin to run it; `ready` waits for it."""
@@ -65,7 +92,7 @@ class Container:
             self._running.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._running
-        await self._http.aclose()
+        await self._http.close()
 
     async def ready(self) -> int:
         """The generation that answers now. Raises ContainerDown after START_TIMEOUT."""
@@ -83,19 +110,23 @@ class Container:
         headers: Mapping[str, str],
         content: bytes = b"",
         timeout: float | None,
-    ) -> httpx.Response:
+    ) -> Answer:
         """Raises ContainerDown, ContainerLost, ContainerTimeout."""
         await self.ready()
+        began = time.perf_counter()
+        limit = ClientTimeout(total=timeout)
         try:
-            return await self._http.request(
-                method, self._url + path, headers=headers, content=content, timeout=timeout
-            )
-        except httpx.TimeoutException as error:
+            async with self._http.request(
+                method, self._url + path, headers=headers, data=content, timeout=limit
+            ) as answer:
+                body = await answer.read()
+                return Answer(answer.status, answer.headers, body, time.perf_counter() - began)
+        except TimeoutError as error:
             raise ContainerTimeout(f"no answer in {timeout:g} seconds") from error
-        except httpx.ConnectError as error:
+        except ClientConnectorError as error:
             await self._noticed()
             raise ContainerDown(f"container of {self._name} refuses connections") from error
-        except httpx.TransportError as error:
+        except ClientError as error:
             await self._noticed()
             raise ContainerLost("the container ended before it had answered") from error
 
@@ -146,7 +177,7 @@ class Container:
         self._log_file.parent.mkdir(parents=True, exist_ok=True)
         with self._log_file.open("ab") as output:
             return await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "serving", "serve"),
+                *self._command,
                 env=environment,
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=output,
@@ -159,9 +190,9 @@ class Container:
         try:
             async with asyncio.timeout(START_TIMEOUT):
                 while process.returncode is None:
-                    with contextlib.suppress(httpx.TransportError):
-                        await self._http.get(f"{self._url}/ping")
-                        return True
+                    with contextlib.suppress(ClientError):
+                        async with self._http.get(f"{self._url}/ping"):
+                            return True
                     await asyncio.sleep(0.02)
         except TimeoutError:
             await _end(process)

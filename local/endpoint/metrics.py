@@ -4,6 +4,8 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+MICROSECONDS = 1e6
+
 
 @dataclass
 class Statistics:
@@ -34,7 +36,22 @@ class Metrics:
 
     def add_time(self, name: str, started: float) -> None:
         """The time since `started` (of `time.perf_counter`)."""
-        self.add(name, (time.perf_counter() - started) * 1e6)
+        self.add(name, (time.perf_counter() - started) * MICROSECONDS)
+
+    def add_invocation(self, model_error: int | None) -> None:
+        """One invocation. model_error: the status of the container's error, 0 where it gave none,
+        None where there was no error of the container."""
+        status = model_error or 0
+        self.add("Invocations", 1)
+        self.add("Invocation4XXErrors", float(400 <= status < 500))
+        self.add("Invocation5XXErrors", float(500 <= status < 600))
+        self.add("InvocationModelErrors", float(model_error is not None))
+
+    def add_latency(self, started: float, model: float) -> None:
+        """Of an invocation that began at `started` and kept the container for `model` seconds."""
+        whole = time.perf_counter() - started
+        self.add("ModelLatency", model * MICROSECONDS)
+        self.add("OverheadLatency", (whole - model) * MICROSECONDS)
 
     def snapshot(self) -> Mapping[str, Mapping[str, float]]:
         """The statistics so far, since the endpoint was started."""

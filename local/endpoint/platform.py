@@ -1,7 +1,6 @@
 """A stand-in for SageMaker's endpoints: InvokeEndpoint over the multi-model container."""
 
 import asyncio
-import logging
 import socket
 import threading
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -11,37 +10,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-import httpx
-import orjson
 import uvicorn
 from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import Route
 
-from local.endpoint.container import Container
+from local.endpoint.app import Endpoint, create_app
+from local.endpoint.container import SERVING, Container
 from local.endpoint.diskcache import DiskCache
-from local.endpoint.errors import (
-    ACCOUNT,
-    BodyTooLarge,
-    ModelError,
-    PlatformError,
-    ValidationError,
-)
+from local.endpoint.downloads import STALL, Downloads
 from local.endpoint.metrics import Metrics
-from local.endpoint.modelcache import TARGET_HEADER, ModelCache
+from local.endpoint.modelcache import ModelCache
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-BODY_LIMIT = 6_291_456  # bytes; botocore's model of InvokeEndpoint
-LONGEST_TARGET = 1024
 COLD_WAIT = 60.0  # seconds
 LOAD_TIMEOUT = "300"  # seconds in the container; a laptop may import TensorFlow for a minute
 GRACE = 10  # seconds for requests in flight when it is closed
-ATTRIBUTES_HEADER = "X-Amzn-SageMaker-Custom-Attributes"
-PASSED_ON = ("Accept", "Content-Type", ATTRIBUTES_HEADER)
-VARIANT = "AllTraffic"
 
 
 @dataclass(frozen=True)
@@ -57,17 +41,8 @@ class EndpointConfig:
     environment: Mapping[str, str]
 
 
-@dataclass(frozen=True)
-class Endpoint:
-    """A running one."""
-
-    container: Container
-    models: ModelCache
-    metrics: Metrics
-
-
 class Platform:
-    """Serves `POST /endpoints/{name}/invocations` and `GET /metrics` from a thread of its own."""
+    """Serves `create_app`'s routes from a thread of its own."""
 
     def __init__(
         self,
@@ -80,8 +55,14 @@ class Platform:
         log_dir: Path,
         port: int = 0,
         cold_wait: float = COLD_WAIT,
+        stall: float = STALL,
+        command: Sequence[str] = SERVING,
     ) -> None:
-        """Budgets in bytes and for each endpoint; port 0 takes a free one."""
+        """Budgets in bytes and for each endpoint; port 0 takes a free one.
+
+        cold_wait: seconds that a request waits for its model.  stall: seconds without a byte from
+        S3 after which it is asked again.  command: starts a container.
+        """
         self._configs = endpoints
         self._s3 = s3
         self._cache_dir = cache_dir
@@ -90,23 +71,28 @@ class Platform:
         self._log_dir = log_dir
         self._port = port
         self._cold_wait = cold_wait
+        self._stall = stall
+        self._command = command
         self._endpoints: Mapping[str, Endpoint] = {}
         self._started = threading.Event()
 
     def start(self) -> None:
         """Raises OSError where the port is taken. Containers come up in the background."""
-        logging.getLogger("httpx").setLevel(logging.WARNING)  # else a line for every invocation
         self._socket = _listen(self._port)
         self._endpoints = {config.name: self._endpoint(config) for config in self._configs}
+        app = create_app(self._endpoints, self._s3.meta.region_name, self._lifespan)
         config = uvicorn.Config(
-            self._app(),
+            app,
             lifespan="on",
             log_config=None,
             access_log=False,
+            proxy_headers=False,
             timeout_graceful_shutdown=GRACE,
         )
         self._server = uvicorn.Server(config)
-        self._thread = threading.Thread(target=self._serve, name="sagemaker-platform", daemon=True)
+        self._thread = threading.Thread(
+            target=self._server.run, args=([self._socket],), name="sagemaker-platform", daemon=True
+        )
         self._thread.start()
         self._started.wait()
 
@@ -125,36 +111,28 @@ class Platform:
         """The process that serves an endpoint's models, None before the first is up."""
         return self._endpoints[endpoint].container.pid
 
-    def _serve(self) -> None:
-        asyncio.run(self._server.serve(sockets=[self._socket]))
-
-    def _app(self) -> Starlette:
-        return Starlette(
-            routes=[
-                Route("/endpoints/{name}/invocations", self._invoke, methods=["POST"]),
-                Route("/metrics", self._metrics),
-            ],
-            exception_handlers={PlatformError: self._refuse, Exception: self._refuse},
-            lifespan=self._lifespan,
-        )
-
     @asynccontextmanager
     async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
         for endpoint in self._endpoints.values():
             endpoint.container.start()
         self._started.set()
         yield
-        await asyncio.gather(*(each.container.stop() for each in self._endpoints.values()))
+        await asyncio.gather(*(each.close() for each in self._endpoints.values()))
 
     def _endpoint(self, config: EndpointConfig) -> Endpoint:
         data = urlsplit(config.model_data_url)
+        temporary = self._cache_dir / ".tmp"
+        temporary.mkdir(parents=True, exist_ok=True)
         environment = {
             "SAGEMAKER_TFS_WAIT_TIME_SECONDS": LOAD_TIMEOUT,
+            "TMPDIR": str(temporary),
             **config.environment,
             "FACET_SERVING_MEMORY": str(self._memory_budget),
         }
-        container = Container(config.name, environment, self._log_dir / f"{config.name}.log")
-        disk = DiskCache(self._cache_dir / config.name, self._disk_budget, self._s3)
+        log_file = self._log_dir / f"{config.name}.log"
+        container = Container(config.name, environment, log_file, self._command)
+        downloads = Downloads(self._s3, self._stall)
+        disk = DiskCache(self._cache_dir / config.name, self._disk_budget, downloads.unpack)
         metrics = Metrics()
         models = ModelCache(
             container,
@@ -164,41 +142,7 @@ class Platform:
             prefix=data.path.lstrip("/"),
             cold_wait=self._cold_wait,
         )
-        return Endpoint(container, models, metrics)
-
-    async def _invoke(self, request: Request) -> Response:
-        name = request.path_params["name"]
-        endpoint = self._endpoints.get(name)
-        if endpoint is None:
-            raise ValidationError(f"Endpoint {name} of account {ACCOUNT} not found.")
-        target = request.headers.get(TARGET_HEADER, "")
-        if not target or len(target) > LONGEST_TARGET:
-            raise ValidationError(
-                f"Endpoint {name} is a multi-model endpoint and requires target model header "
-                f"of 1 to {LONGEST_TARGET} characters."
-            )
-        body = await _body(request)
-        headers = {each: request.headers[each] for each in PASSED_ON if each in request.headers}
-        return _answer(await endpoint.models.invoke(target, headers, body))
-
-    async def _refuse(self, request: Request, error: Exception) -> Response:
-        if not isinstance(error, PlatformError):
-            error = PlatformError(f"{type(error).__name__}: {error}")
-        if isinstance(error, ModelError):
-            region = self._s3.meta.region_name
-            content = error.described(request.path_params["name"], region)
-        else:
-            content = error.content()
-        headers = {} if isinstance(error, BodyTooLarge) else {"x-amzn-ErrorType": error.code}
-        return _json(content, error.status, headers)
-
-    async def _metrics(self, _: Request) -> Response:
-        return _json(
-            {
-                name: {**each.metrics.snapshot(), "LoadedModelCount": len(each.models.loaded)}
-                for name, each in self._endpoints.items()
-            }
-        )
+        return Endpoint(container, downloads, models, metrics)
 
 
 def _listen(port: int) -> socket.socket:
@@ -213,27 +157,3 @@ def _listen(port: int) -> socket.socket:
         listener.close()
         raise
     return listener
-
-
-async def _body(request: Request) -> bytes:
-    """Raises BodyTooLarge as soon as it is."""
-    chunks: list[bytes] = []
-    size = 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > BODY_LIMIT:
-            raise BodyTooLarge(f"HTTP content length exceeded {BODY_LIMIT} bytes.")
-        chunks.append(chunk)
-    return b"".join(chunks)
-
-
-def _answer(answer: httpx.Response) -> Response:
-    passed_on = ("Content-Type", ATTRIBUTES_HEADER)
-    headers = {each: answer.headers[each] for each in passed_on if each in answer.headers}
-    return Response(
-        answer.content, headers={**headers, "x-Amzn-Invoked-Production-Variant": VARIANT}
-    )
-
-
-def _json(content: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    return Response(orjson.dumps(content), status, headers, media_type="application/json")

@@ -17,7 +17,7 @@ from serving.artifact import Version
 from serving.batching import Batching
 from serving.memory import Ledger
 from serving.metrics import Metrics
-from serving.models import Loader, Models
+from serving.models import TRIM_EVERY, Loader, Models
 from serving.runtime import Array, Signature, TensorSpec
 
 SIZE = 100  # bytes that each model is charged
@@ -63,11 +63,12 @@ class Bench:
         self.gate.set()
         self.load_gates: dict[str, threading.Event] = {}
         self.opened: list[Sums] = []
+        self.trims = 0
         loader = Loader(estimate=lambda _: SIZE, open=self.open)
         metrics = Metrics(remembered=2)
         self.models = Models(
             loader,
-            Ledger(3 * SIZE, 1 << 60, lambda: 0),
+            Ledger(3 * SIZE, 1 << 60, lambda: 0, self.trim),
             metrics,
             workers=4,
             load_timeout=0.5,
@@ -92,6 +93,9 @@ class Bench:
             raise errors.LoadFailed("LiteRT cannot load model.tflite: broken")
         self.opened.append(Sums(self.gate))
         return self.opened[-1]
+
+    def trim(self) -> None:
+        self.trims += 1
 
     async def load(self, name: str, path: str | None = None) -> httpx.Response:
         body = {"model_name": name, "url": path or self.artifact(name)}
@@ -316,6 +320,18 @@ def test_unload_waits_for_what_a_client_that_has_gone_left_behind(bench: Bench) 
         bench.gate.set()
         assert (await unloading).status_code == 200
         assert bench.opened[0].closed
+
+    run(scenario())
+
+
+def test_memory_is_given_back_after_many_unloads(bench: Bench) -> None:
+    async def scenario() -> None:
+        path = bench.artifact("m")
+        for _ in range(TRIM_EVERY):
+            assert bench.trims == 0
+            await bench.load("m", path)
+            await bench.http.delete("/models/m")
+        assert bench.trims == 1
 
     run(scenario())
 

@@ -1,124 +1,43 @@
 """SageMaker's stand-in, asked through boto3, over real containers and moto's S3."""
 
-import base64
 import io
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
 import tarfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import boto3
-import httpx
 import pytest
-from botocore.config import Config
-from botocore.exceptions import ClientError
 
-from local.endpoint.platform import EndpointConfig, Platform
+from tests.integration.serving.endpoints import (
+    BUCKET,
+    ENDPOINT,
+    LARGE,
+    Put,
+    StartStack,
+    alive,
+    packed,
+    stacks,
+)
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-BUCKET = "facet-test"
-ENDPOINT = "facet-endpoint"
-BODY = json.dumps({"instances": [{"image": {"b64": base64.b64encode(bytes(192)).decode()}}]})
-LARGE = json.dumps({"instances": [{"image": {"b64": base64.b64encode(bytes(12288)).decode()}}]})
-
-
-class Stack:
-    """A platform with one endpoint, and a client of it."""
-
-    def __init__(self, folder: Path, s3: "S3Client", **settings: Any) -> None:
-        budgets = {"disk_budget": 10**9, "memory_budget": 10**9}
-        config = EndpointConfig(ENDPOINT, f"s3://{BUCKET}/mme/", {"FACET_SERVING_WORKERS": "2"})
-        self.log = folder / "log" / f"{ENDPOINT}.log"
-        self.platform = Platform(
-            [config], s3, folder / "cache", log_dir=folder / "log", **{**budgets, **settings}
-        )
-        self.platform.start()
-        self.runtime = boto3.client(
-            "sagemaker-runtime",
-            endpoint_url=self.platform.url,
-            region_name="us-east-1",
-            aws_access_key_id="test",
-            aws_secret_access_key="test",
-            config=Config(retries={"total_max_attempts": 1}, max_pool_connections=50),
-        )
-
-    def invoke(self, target: str | None, body: str | bytes = BODY, **parameters: Any) -> Any:
-        if target is not None:
-            parameters["TargetModel"] = target
-        answer = self.runtime.invoke_endpoint(
-            **{
-                "EndpointName": ENDPOINT,
-                "ContentType": "application/json",
-                "Body": body,
-                **parameters,
-            }
-        )
-        return {**answer, "Body": json.loads(answer["Body"].read())}
-
-    def refused(self, target: str | None, body: str | bytes = BODY, **parameters: Any) -> Any:
-        with pytest.raises(ClientError) as caught:
-            self.invoke(target, body, **parameters)
-        return caught.value.response
-
-    def metrics(self) -> Any:
-        answer = httpx.get(f"{self.platform.url}/metrics", trust_env=False)
-        return answer.json()[ENDPOINT]
-
-    def loads(self) -> list[str]:
-        """The targets that containers loaded, in order."""
-        return re.findall(r"loaded model \w+ \((\S+)\): ", self.log.read_text())
-
-    def close(self) -> None:
-        pid = self.platform.container_pid(ENDPOINT)
-        self.runtime.close()
-        self.platform.close()
-        assert pid is None or not alive(pid)
-
-
-def alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
-
-
-StartStack = Callable[..., Stack]
-
 
 @pytest.fixture
 def start(tmp_path: Path, s3: "S3Client") -> Iterator[StartStack]:
-    started: list[Stack] = []
-
-    def start_one(**settings: Any) -> Stack:
-        started.append(Stack(tmp_path, s3, **settings))
-        return started[-1]
-
-    yield start_one
-    for stack in started:
-        stack.close()
-
-
-def packed(folder: Path) -> bytes:
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w:gz", compresslevel=1) as archive:
-        for each in sorted(folder.iterdir()):
-            archive.add(each, each.name)
-    return buffer.getvalue()
+    with stacks(tmp_path, s3) as start:
+        yield start
 
 
 @pytest.fixture
-def put(s3: "S3Client", artifacts: Path) -> Callable[..., str]:
+def put(s3: "S3Client", artifacts: Path) -> Put:
     """Puts an artifact under mme/ and answers its TargetModel."""
 
     def put_one(name: str, artifact: str = "classifier", content: bytes | None = None) -> str:
@@ -128,9 +47,6 @@ def put(s3: "S3Client", artifacts: Path) -> Callable[..., str]:
         return target
 
     return put_one
-
-
-Put = Callable[..., str]
 
 
 def test_a_prediction(start: StartStack, put: Put) -> None:
@@ -146,6 +62,18 @@ def test_a_prediction(start: StartStack, put: Put) -> None:
     for name in ("ModelLoadingWaitTime", "ModelDownloadingTime", "ModelLoadingTime"):
         assert metrics[name]["SampleCount"] == 1
         assert metrics[name]["Sum"] > 0
+    assert metrics["Invocations"]["Sum"] == 2
+    assert metrics["InvocationModelErrors"] == {
+        "SampleCount": 2,
+        "Sum": 0,
+        "Minimum": 0,
+        "Maximum": 0,
+    }
+    for name in ("ModelLatency", "OverheadLatency"):
+        assert metrics[name]["SampleCount"] == 2
+        assert metrics[name]["Minimum"] > 0
+    loading = metrics["ModelLoadingWaitTime"]["Sum"]
+    assert metrics["OverheadLatency"]["Maximum"] > loading
 
 
 def test_fifty_requests_on_a_cold_model_are_one_load(start: StartStack, put: Put) -> None:
@@ -176,6 +104,9 @@ def test_requests_that_are_wrong(start: StartStack, s3: "S3Client", put: Put) ->
     nameless = stack.refused(None)["Error"]
     assert nameless["Code"] == "ValidationError"
     assert "requires target model header" in nameless["Message"]
+    variant = stack.refused("x.tar.gz", TargetVariant="Blue")["Error"]
+    assert variant["Code"] == "ValidationError"
+    assert "Blue" in variant["Message"]
     large = stack.refused("x.tar.gz", b" " * 6_291_457)
     assert large["ResponseMetadata"]["HTTPStatusCode"] == 413
     absent = stack.refused("cifar/0123456789ab.tar.gz")["Error"]
@@ -201,6 +132,9 @@ def test_errors_of_the_container_are_model_errors(start: StartStack, put: Put) -
     assert refused["LogStreamArn"].endswith(f":log-group:/aws/sagemaker/Endpoints/{ENDPOINT}")
     assert "Received client error (400) from primary" in refused["Error"]["Message"]
     assert stack.refused(target, ContentType="image/jpeg")["OriginalStatusCode"] == 415
+    metrics = stack.metrics()
+    assert metrics["Invocation4XXErrors"]["Sum"] == metrics["InvocationModelErrors"]["Sum"] == 2
+    assert metrics["Invocation5XXErrors"]["Sum"] == 0
 
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w:gz") as archive:

@@ -1,0 +1,121 @@
+"""Artifacts out of an S3 that fails on the way."""
+
+import asyncio
+import gzip
+import io
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import boto3
+import pytest
+
+from local.endpoint.downloads import Downloads
+from local.endpoint.errors import ServiceUnavailable, ValidationError
+from tests.faulty_s3 import Fault, FaultyS3, faulty_s3
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+CONTENT = bytes(range(256)) * 1000
+ATTEMPTS = 3
+
+
+@pytest.fixture
+def server() -> Iterator[FaultyS3]:
+    with faulty_s3() as server:
+        yield server
+
+
+def client(url: str) -> "S3Client":
+    session = boto3.Session("test", "test", region_name="us-east-1")
+    return session.client("s3", endpoint_url=url)
+
+
+def archive(name: str = "1/saved_model.pb", kind: bytes = tarfile.REGTYPE, link: str = "") -> bytes:
+    member = tarfile.TarInfo(name)
+    member.type, member.linkname = kind, link
+    member.size = len(CONTENT) if member.isreg() else 0
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as written:
+        written.addfile(member, io.BytesIO(CONTENT))
+    return buffer.getvalue()
+
+
+def unpack(url: str, folder: Path, stall: float = 20.0) -> None:
+    async def scenario() -> None:
+        downloads = Downloads(client(url), stall)
+        try:
+            await downloads.unpack("models", "mme/cifar.tar.gz", folder)
+        finally:
+            await downloads.close()
+
+    folder.mkdir()
+    asyncio.run(scenario())
+
+
+def test_an_artifact(server: FaultyS3, tmp_path: Path) -> None:
+    server.objects["models/mme/cifar.tar.gz"] = archive()
+    unpack(server.url, tmp_path / "model")
+    assert (tmp_path / "model" / "1" / "saved_model.pb").read_bytes() == CONTENT
+    assert [each.name for each in tmp_path.iterdir()] == ["model"]
+
+
+@pytest.mark.parametrize("fault", ["cut", "reset", "hold", "error"])
+def test_what_breaks_off_is_asked_for_again(server: FaultyS3, tmp_path: Path, fault: Fault) -> None:
+    server.objects["models/mme/cifar.tar.gz"] = archive()
+    server.faults["models/mme/cifar.tar.gz"] = [fault] * (ATTEMPTS - 1)
+    unpack(server.url, tmp_path / "model", stall=0.3)
+    assert (tmp_path / "model" / "1" / "saved_model.pb").read_bytes() == CONTENT
+    assert server.asked["models/mme/cifar.tar.gz"] == ATTEMPTS
+
+
+@pytest.mark.parametrize("fault", ["cut", "reset", "hold", "error"])
+def test_what_keeps_breaking_off_is_an_error_that_names_the_model(
+    server: FaultyS3, tmp_path: Path, fault: Fault
+) -> None:
+    server.objects["models/mme/cifar.tar.gz"] = archive()
+    server.faults["models/mme/cifar.tar.gz"] = [fault] * ATTEMPTS
+    with pytest.raises(ServiceUnavailable) as caught:
+        unpack(server.url, tmp_path / "model", stall=0.3)
+    reasons = {"cut": "not completed", "reset": "not completed", "hold": "imeout", "error": "503"}
+    message = str(caught.value)
+    assert message.startswith("S3 failed on s3://models/mme/cifar.tar.gz, 3 times: ")
+    assert reasons[fault] in message
+    assert "ignature" not in message
+    assert server.asked["models/mme/cifar.tar.gz"] == ATTEMPTS
+    assert list((tmp_path / "model").iterdir()) == []
+
+
+def test_an_s3_that_cannot_be_reached(tmp_path: Path) -> None:
+    with pytest.raises(ServiceUnavailable, match=r"s3://models/mme/cifar.tar.gz.* Cannot connect"):
+        unpack("http://127.0.0.1:1", tmp_path / "model")
+
+
+def test_an_object_that_is_not_there_is_asked_for_once(server: FaultyS3, tmp_path: Path) -> None:
+    with pytest.raises(ValidationError, match=r"bucket: models, key: mme/cifar.tar.gz"):
+        unpack(server.url, tmp_path / "model")
+    assert server.asked["models/mme/cifar.tar.gz"] == 1
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"no archive",
+        gzip.compress(b"no archive"),
+        archive()[:-20],
+        archive()[:-8] + bytes(8),
+        archive("../../escaped"),
+        archive("link", tarfile.SYMTYPE, "/etc/passwd"),
+        archive("device", tarfile.CHRTYPE),
+    ],
+    ids=["text", "no-tar", "cut", "wrong-checksum", "outside", "link", "device"],
+)
+def test_what_is_no_artifact_is_refused_and_nothing_stays(
+    server: FaultyS3, tmp_path: Path, content: bytes
+) -> None:
+    server.objects["models/mme/cifar.tar.gz"] = content
+    with pytest.raises(ValidationError, match=r"Failed to extract .*s3://models/mme/cifar"):
+        unpack(server.url, tmp_path / "model")
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,258 @@
+"""What goes wrong around the container: it dies, the disk is full, S3 fails. Others answer."""
+
+import json
+import os
+import resource
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import boto3
+import pytest
+
+from tests.faulty_s3 import FaultyS3, faulty_s3
+from tests.integration.serving.endpoints import (
+    BRIGHT,
+    BUCKET,
+    LARGE,
+    Stack,
+    StartStack,
+    packed,
+    stacks,
+    wait_for,
+)
+from tests.integration.serving.fragile_container import ON_INVOKE, ON_LOAD, WAITS
+
+FRAGILE = (sys.executable, str(Path(__file__).with_name("fragile_container.py")))
+
+
+@pytest.fixture
+def server() -> Iterator[FaultyS3]:
+    with faulty_s3() as server:
+        yield server
+
+
+@pytest.fixture
+def start(tmp_path: Path, server: FaultyS3) -> Iterator[StartStack]:
+    session = boto3.Session("test", "test", region_name="us-east-1")
+    with stacks(tmp_path, session.client("s3", endpoint_url=server.url)) as start:
+        yield start
+
+
+Put = Callable[..., str]
+
+
+@pytest.fixture
+def put(server: FaultyS3, artifacts: Path) -> Put:
+    """Puts an artifact under mme/ and answers its TargetModel."""
+
+    def put_one(name: str, artifact: str = "classifier", ending: bytes = b"") -> str:
+        server.objects[f"{BUCKET}/mme/{name}.tar.gz"] = packed(artifacts / artifact, ending)
+        return f"{name}.tar.gz"
+
+    return put_one
+
+
+@pytest.fixture
+def clients() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(200) as clients:
+        yield clients
+
+
+def held(pid: int) -> dict[str, int]:
+    """How many files, sockets and threads a process has."""
+    files = [
+        str(each.readlink()) for each in Path(f"/proc/{pid}/fd").iterdir() if each.is_symlink()
+    ]
+    return {
+        "files": sum(not each.startswith(("socket:", "pipe:", "anon_inode:")) for each in files),
+        "sockets": sum(each.startswith("socket:") for each in files),
+        "threads": len(list(Path(f"/proc/{pid}/task").iterdir())),
+    }
+
+
+def answers(stack: Stack, target: str) -> bool:
+    return len(stack.invoke(target)["Body"]["predictions"][0]) == 4
+
+
+def test_the_container_is_killed_while_it_loads(
+    start: StartStack, put: Put, tmp_path: Path, clients: ThreadPoolExecutor
+) -> None:
+    gate = tmp_path / "gate"
+    stack = start(command=FRAGILE)
+    other, slow = put("other"), put("slow", ending=WAITS + str(gate).encode())
+    assert answers(stack, other)
+    waiting = clients.submit(answers, stack, slow)
+    wait_for(Path(f"{gate}.waiting").exists)
+    os.kill(stack.container(), signal.SIGKILL)
+    gate.touch()
+    assert waiting.result(60)
+    assert answers(stack, other)
+    assert stack.loads() == [other, slow, other]
+
+
+def test_a_load_that_takes_long_delays_no_other_model(
+    start: StartStack, put: Put, tmp_path: Path, clients: ThreadPoolExecutor
+) -> None:
+    gate = tmp_path / "gate"
+    stack = start(command=FRAGILE)
+    slow = clients.submit(answers, stack, put("slow", ending=WAITS + str(gate).encode()))
+    wait_for(Path(f"{gate}.waiting").exists)
+    assert all(answers(stack, put(f"other-{number}")) for number in range(3))
+    assert not slow.done()
+    gate.touch()
+    assert slow.result(60)
+
+
+@pytest.mark.parametrize(("ending", "doing"), [(ON_LOAD, "loading"), (ON_INVOKE, "invoking")])
+def test_a_model_that_ends_the_container_is_refused_for_a_while(
+    start: StartStack, put: Put, clients: ThreadPoolExecutor, ending: bytes, doing: str
+) -> None:
+    stack = start(command=FRAGILE)
+    guilty, others = put("guilty", ending=ending), [put(f"other-{each}") for each in range(8)]
+    assert all(clients.map(lambda other: answers(stack, other), others))
+    first = stack.container()
+    refusal = clients.submit(stack.refused, guilty, BRIGHT)
+    assert all(clients.map(lambda other: answers(stack, other), others * 5))
+    reason = refusal.result(60)
+    assert reason["Error"]["Code"] == "ModelError"
+    assert reason["OriginalStatusCode"] == 500
+    assert f"model {guilty} is refused for " in reason["OriginalMessage"]
+    assert f"the container ended 2 times while {doing} it" in reason["OriginalMessage"]
+    assert all(clients.map(lambda other: answers(stack, other), others))
+    survivor = stack.container()
+    assert survivor != first
+    for _ in range(5):
+        assert stack.refused(guilty, BRIGHT)["OriginalStatusCode"] == 500
+    assert all(clients.map(lambda other: answers(stack, other), others))
+    assert stack.container() == survivor, "the guilty one did not end it again"
+
+
+def test_two_hundred_clients_on_one_cold_model_are_one_load(
+    start: StartStack, put: Put, server: FaultyS3, clients: ThreadPoolExecutor
+) -> None:
+    stack, target = start(), put("cifar")
+    bodies = {json.dumps(answer["Body"]) for answer in clients.map(stack.invoke, [target] * 200)}
+    assert len(bodies) == 1
+    assert stack.loads() == [target]
+    assert server.asked[f"{BUCKET}/mme/{target}"] == 1
+    assert stack.metrics()["ModelCacheHit"]["SampleCount"] == 200
+
+
+def test_a_model_is_unloaded_while_fifty_requests_run(
+    start: StartStack, put: Put, clients: ThreadPoolExecutor
+) -> None:
+    """Room for one large model: every request for another one unloads it."""
+    stack = start(memory_budget=20_000_000)
+    targets = [put(f"large-{number}", "large") for number in range(3)]
+    asked = [targets[0]] * 50 + targets * 4
+    found = list(clients.map(lambda target: stack.invoke(target, LARGE), asked))
+    assert len({json.dumps(answer["Body"]) for answer in found}) == 1
+    metrics = stack.metrics()
+    assert metrics["ModelUnloadingTime"]["SampleCount"] >= 2
+    assert metrics["LoadedModelCount"] == 1
+    assert metrics["Invocation5XXErrors"]["Sum"] == 0
+
+
+@contextmanager
+def files_limited(size: int) -> Iterator[None]:
+    """Writing a file beyond that fails, as on a full disk. For this process alone."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_the_disk_is_full_during_a_download(start: StartStack, put: Put) -> None:
+    stack, small, large = start(), put("small"), put("large", "large")
+    stack.container()
+    with files_limited(1_000_000):
+        refused = stack.refused(large, LARGE)
+        assert answers(stack, small)
+    assert refused["Error"]["Code"] == "ServiceUnavailable"
+    assert refused["ResponseMetadata"]["HTTPStatusCode"] == 503
+    assert refused["Error"]["Message"] == (
+        f"Model data s3://{BUCKET}/mme/{large} cannot be put on disk: File too large"
+    )
+    assert len(list(stack.cache.iterdir())) == 1, "nothing half-written stays"
+    assert stack.invoke(large, LARGE)["Body"]["predictions"]
+
+
+def test_s3_is_slow_or_fails_half_way(
+    start: StartStack, put: Put, server: FaultyS3, clients: ThreadPoolExecutor
+) -> None:
+    stack = start(stall=1.0)
+    models = {fault: put(fault) for fault in ("cut", "reset", "hold", "error")}
+    for fault, target in models.items():
+        server.faults[f"{BUCKET}/mme/{target}"] = [fault] * 3  # type: ignore[list-item]
+    refused = {fault: clients.submit(stack.refused, target) for fault, target in models.items()}
+    assert all(answers(stack, put(f"other-{number}")) for number in range(3))
+    for fault, future in refused.items():
+        error = future.result(60)["Error"]
+        assert error["Code"] == "ServiceUnavailable"
+        assert f"S3 failed on s3://{BUCKET}/mme/{models[fault]}, 3 times" in error["Message"]
+    assert len(list(stack.cache.iterdir())) == 3, "nothing half-written stays"
+    assert all(answers(stack, target) for target in models.values())
+
+
+def test_what_changed_on_disk_is_downloaded_again(
+    start: StartStack, put: Put, server: FaultyS3
+) -> None:
+    stack, target = start(), put("cifar")
+    assert answers(stack, target)
+    (tflite,) = stack.cache.rglob("model.tflite")
+    tflite.write_bytes(tflite.read_bytes()[:100])
+    os.kill(stack.container(), signal.SIGKILL)
+    assert answers(stack, target)
+    assert server.asked[f"{BUCKET}/mme/{target}"] == 2
+
+
+def test_what_the_container_refuses_of_an_earlier_run_is_downloaded_again(
+    start: StartStack, put: Put, server: FaultyS3
+) -> None:
+    """Bytes that rotted: size and time are as they were."""
+    first, target = start(), put("cifar")
+    assert answers(first, target)
+    first.close()
+    (tflite,) = first.cache.rglob("model.tflite")
+    status = tflite.stat()
+    tflite.write_bytes(bytes(status.st_size))
+    os.utime(tflite, ns=(status.st_atime_ns, status.st_mtime_ns))
+    (saved_model,) = first.cache.rglob("saved_model.pb")
+    status = saved_model.stat()
+    saved_model.write_bytes(bytes(status.st_size))
+    os.utime(saved_model, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert answers(start(), target)
+    assert server.asked[f"{BUCKET}/mme/{target}"] == 2
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_faults_leak_neither_files_nor_threads(
+    start: StartStack, put: Put, server: FaultyS3, clients: ThreadPoolExecutor
+) -> None:
+    stack = start(stall=0.5, memory_budget=20_000_000)
+    broken = put("broken")
+    large = [put(f"large-{number}", "large") for number in range(2)]
+
+    def round_of_faults() -> None:
+        asked: list[Future[object]] = []
+        server.faults[f"{BUCKET}/mme/{broken}"] = ["cut", "reset", "hold"]
+        asked.append(clients.submit(stack.refused, broken))
+        asked += [clients.submit(stack.invoke, target, LARGE) for target in large * 5]
+        for each in asked:
+            each.result(60)
+
+    round_of_faults()
+    before = held(os.getpid()), held(stack.container())
+    for _ in range(5):
+        round_of_faults()
+    after = held(os.getpid()), held(stack.container())
+    for then, now in zip(before, after, strict=True):
+        assert now["files"] <= then["files"]
+        assert now["sockets"] <= then["sockets"] + 20, "connections that are kept open"
+        assert now["threads"] <= then["threads"] + 6, "pools that fill up"
