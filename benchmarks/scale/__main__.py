@@ -1,0 +1,153 @@
+"""Ten thousand models behind one endpoint of the local stack. Writes docs/benchmarks.md's part.
+
+    python -m benchmarks.scale [--models N] [--seconds S] [--clients N] [--memory MB]
+
+Who asks for which model follows Zipf's law. Each answer is compared with what that model, and no
+other, must say. A run that is smaller than the documented one is printed only.
+"""
+
+import argparse
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ProcessPoolExecutor, wait
+from contextlib import contextmanager
+from multiprocessing import get_context
+from pathlib import Path
+from urllib.request import urlopen
+
+import boto3
+import numpy as np
+import orjson
+
+from benchmarks.document import write
+from benchmarks.scale.family import Family, Floats, build
+from benchmarks.scale.tables import Run, loads_of, plot, report
+from benchmarks.scale.traffic import ENDPOINT, Answers, Plan, drive, target
+from facet.preprocess import Pixels
+from local.endpoint.platform import EndpointConfig, Platform
+
+BUCKET = "models"
+PICTURES = 4
+SIDE = 32
+
+FULL = Plan(models=10_000, seconds=300, clients=16, memory=2_000_000_000)
+
+
+def main() -> None:
+    """Runs it and, where it is the full one, writes it down."""
+    plan = _plan()
+    pixels = np.random.default_rng(1).integers(0, 256, (PICTURES, SIDE, SIDE, 3), dtype=np.uint8)
+    with _apart() as apart:
+        family = apart.submit(build, pixels).result()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        _store(family, plan.models, folder / "s3" / BUCKET / "mme")
+        with file_server(folder / "s3") as url:
+            expected = family.expected(range(plan.models))
+            run = _measure(plan, expected, pixels, url, folder)
+    lines = report(plan, run)
+    if plan == FULL:
+        plot(plan, run)
+        write("scale", [*lines, "", "![requests and memory](benchmarks/scale-run.png)"])
+    else:
+        print("\n".join(lines))
+
+
+def _plan() -> Plan:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
+    parser.add_argument("--models", type=int, default=FULL.models)
+    parser.add_argument("--seconds", type=float, default=FULL.seconds)
+    parser.add_argument("--clients", type=int, default=FULL.clients)
+    parser.add_argument("--memory", type=int, default=FULL.memory // 10**6, help="MB")
+    given = parser.parse_args()
+    return Plan(given.models, given.seconds, given.clients, given.memory * 10**6)
+
+
+def _apart() -> ProcessPoolExecutor:
+    """A process of its own, which does not share the platform's interpreter."""
+    return ProcessPoolExecutor(1, mp_context=get_context("spawn"))
+
+
+def _store(family: Family, models: int, folder: Path) -> None:
+    folder.mkdir(parents=True)
+    artifacts = family.artifacts()
+    for number in range(models):
+        (folder / target(number)).write_bytes(artifacts.artifact(number))
+
+
+@contextmanager
+def file_server(folder: Path) -> Iterator[str]:
+    """Answers GET with the folder's files, as S3 would objects; its address."""
+    command = [sys.executable, "-u", "-m", "http.server", "0", "--bind", "127.0.0.1"]
+    with subprocess.Popen(
+        [*command, "--directory", str(folder)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as server:
+        assert server.stdout is not None
+        try:
+            told = re.search(r"port (\d+)", server.stdout.readline())
+            if told is None:
+                raise OSError("the file server does not start")
+            yield f"http://127.0.0.1:{told[1]}"
+        finally:
+            server.terminate()
+
+
+@contextmanager
+def _platform(s3_url: str, memory: int, folder: Path) -> Iterator[Platform]:
+    s3 = boto3.client(
+        "s3",
+        endpoint_url=s3_url,
+        region_name="us-east-1",
+        aws_access_key_id="test",
+        aws_secret_access_key="test",
+    )
+    platform = Platform(
+        [EndpointConfig(ENDPOINT, f"s3://{BUCKET}/mme/", {})],
+        s3,
+        folder / "cache",
+        disk_budget=1 << 40,
+        memory_budget=memory,
+        log_dir=folder,
+    )
+    platform.start()
+    try:
+        yield platform
+    finally:
+        platform.close()
+        s3.close()
+
+
+def _measure(plan: Plan, expected: Floats, pixels: Pixels, s3_url: str, folder: Path) -> Run:
+    with _platform(s3_url, plan.memory, folder) as platform, _apart() as apart:
+        while (pid := platform.container_pid(ENDPOINT)) is None:
+            time.sleep(0.05)
+        port = int(platform.url.rpartition(":")[2])
+        future = apart.submit(drive, port, plan, expected, pixels)
+        memory = watch(pid, future)
+        with urlopen(f"{platform.url}/metrics") as answer:
+            metrics = orjson.loads(answer.read())[ENDPOINT]
+    loaded = int(metrics.pop("LoadedModelCount"))
+    loads = loads_of((folder / f"{ENDPOINT}.log").read_text())
+    return Run(future.result(), memory, metrics, loads, loaded)
+
+
+def watch(pid: int, future: Future[Answers]) -> list[tuple[float, int]]:
+    """(Unix time, resident bytes) of a process every second until the future is done."""
+    samples: list[tuple[float, int]] = []
+    while True:
+        status = Path(f"/proc/{pid}/status").read_text()
+        resident = next(line for line in status.splitlines() if line.startswith("VmRSS:"))
+        samples.append((time.time(), int(resident.split()[1]) * 1024))
+        if wait([future], timeout=1).done:
+            return samples
+
+
+if __name__ == "__main__":
+    main()

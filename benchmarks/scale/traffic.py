@@ -1,0 +1,112 @@
+"""The clients: who asks for which model when, and whether the answer is that model's."""
+
+import asyncio
+import base64
+import itertools
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+from benchmarks.scale.family import Floats
+from benchmarks.serving.load import WrongAnswer, connect, request
+from facet.preprocess import Pixels
+
+ENDPOINT = "scale"
+EXPONENT = 1.0
+TOLERANCE = 1e-4
+"""Of a probability; those of different models differ by 0.01 and more."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """memory: bytes that loaded models may take."""
+
+    models: int
+    seconds: float
+    clients: int
+    memory: int
+
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """Of each answered request: its model, when it was sent (Unix time), its seconds."""
+
+    models: NDArray[np.int64]
+    sent: NDArray[np.float64]
+    seconds: NDArray[np.float64]
+    errors: Sequence[str]
+
+
+def target(number: int) -> str:
+    """The member's TargetModel."""
+    return f"m{number:05}.tar.gz"
+
+
+def zipf(models: int, count: int, seed: int | Sequence[int]) -> NDArray[np.int64]:
+    """So many models, drawn by a law in which the n-th most wanted is asked for 1/n as often."""
+    random = np.random.default_rng(seed)
+    shares = np.arange(1, models + 1, dtype=np.float64) ** -EXPONENT
+    ranks = np.searchsorted(np.cumsum(shares / shares.sum()), random.random(count))
+    wanted: NDArray[np.int64] = np.random.default_rng(0).permutation(models)
+    return wanted[np.minimum(ranks, models - 1)]
+
+
+def drive(port: int, plan: Plan, expected: Floats, pixels: Pixels) -> Answers:
+    """`traffic`, from start to end."""
+    return asyncio.run(traffic(port, plan, expected, pixels))
+
+
+async def traffic(port: int, plan: Plan, expected: Floats, pixels: Pixels) -> Answers:
+    """The clients, each at its next request as soon as it has its answer, for `plan.seconds`.
+
+    `expected` is (models, pictures, labels), `pixels` uint8 (pictures, height, width, channels).
+    """
+    bodies = [
+        orjson.dumps({"instances": [{"image": {"b64": base64.b64encode(each.tobytes()).decode()}}]})
+        for each in pixels
+    ]
+    end = time.monotonic() + plan.seconds
+    answered: list[tuple[int, float, float]] = []
+    errors: list[str] = []
+
+    async def client(number: int) -> None:
+        connection = await connect(port)
+        for model in _wanted(plan.models, number):
+            picture = len(answered) % len(bodies)
+            sent, began = time.time(), time.perf_counter()
+            try:
+                body = await connection.ask(_request(model, bodies[picture]))
+                _check(body, expected[model, picture])
+            except WrongAnswer as error:
+                errors.append(f"{target(model)}: {error}")
+                connection.close()
+                connection = await connect(port)
+            else:
+                answered.append((model, sent, time.perf_counter() - began))
+            if time.monotonic() >= end:
+                break
+        connection.close()
+
+    await asyncio.gather(*map(client, range(plan.clients)))
+    models, sent, seconds = zip(*answered, strict=True)
+    return Answers(np.array(models), np.array(sent), np.array(seconds), errors)
+
+
+def _wanted(models: int, client: int) -> Iterator[int]:
+    for block in itertools.count():
+        yield from map(int, zipf(models, 4096, (client, block)))
+
+
+def _request(model: int, body: bytes) -> bytes:
+    headers = {"X-Amzn-SageMaker-Target-Model": target(model)}
+    return request("POST", f"/endpoints/{ENDPOINT}/invocations", body, headers)
+
+
+def _check(body: bytes, expected: Floats) -> None:
+    scores = np.array(orjson.loads(body)["predictions"][0])
+    if not np.abs(scores - expected).max() <= TOLERANCE:
+        raise WrongAnswer(f"{scores} is not what this model answers: {expected}")

@@ -1,0 +1,202 @@
+"""Facet's container against other multi-model servers, side by side in one run.
+
+    python -m benchmarks.serving [warm] [models] [thrash] [--servers KEY …] [--seconds S]
+
+Writes its parts of docs/benchmarks.md where all servers were asked for; prints them in any case.
+"""
+
+import argparse
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import TypeVar
+
+import uvloop
+
+from benchmarks import machine, plots
+from benchmarks.document import write
+from benchmarks.serving import measures, tables, tree
+from benchmarks.serving.artifacts import ARTICLE, Artifacts, artifacts
+from benchmarks.serving.environments import NotSetUp
+from benchmarks.serving.load import Measured, WrongAnswer
+from benchmarks.serving.peers import MLServer, MultiModelServer, RayServe
+from benchmarks.serving.running import NotStarted
+from benchmarks.serving.servers import Facet, Server, TensorFlowLRU
+
+T = TypeVar("T")
+
+FIRST, LAST, MOST = 1, 11, 200
+"""Models loaded where memory is read; MOST for ours alone, whose models are small against noise."""
+
+LONGEST = 1200.0
+"""Seconds for one measurement of one server, its set-up included."""
+
+SERVERS: Mapping[str, Server] = {
+    "lru": TensorFlowLRU(),
+    "mms": MultiModelServer(workers=1),
+    "mlserver": MLServer(),
+    "ray": RayServe(),
+    "facet-tensorflow": Facet(lite=False, runtime="TensorFlow"),
+    "facet": Facet(lite=True, runtime="LiteRT"),
+}
+WARM: Mapping[str, Server] = {"mms": MultiModelServer(workers=os.cpu_count() or 1)}
+"""In place of the above where one model is asked: its default, and faster."""
+
+NETWORKS = {
+    ARTICLE: ("warm-article", "The article's network"),
+    "model-000": ("warm-sample", "The sample's network"),
+}
+"""Models that are asked when warm; the part of the document, and the network in words."""
+
+Round = Mapping[str, Mapping[int, Measured]]
+
+ROLES = tables.Roles(
+    ours=SERVERS["facet"].title,
+    peers=tuple(SERVERS[key].title for key in ("mms", "mlserver", "ray")),
+    baseline=SERVERS["lru"].title,
+    process_per_model=SERVERS["mms"].title,
+    lru=tuple(SERVERS[key].title for key in ("lru", "ray")),
+)
+
+
+class Run:
+    """One run of the benchmark."""
+
+    def __init__(self, options: argparse.Namespace, artifacts: Artifacts) -> None:
+        self._servers = {key: SERVERS[key] for key in SERVERS if key in options.servers}
+        self._seconds: float = options.seconds
+        self._rounds: int = options.rounds
+        self._artifacts = artifacts
+        self._whole = len(self._servers) == len(SERVERS)
+
+    async def warm(self) -> None:
+        """Rounds, the servers in turn."""
+        rounds: dict[str, list[Round] | str] = {each.title: [] for each in self._servers.values()}
+        servers = {**self._servers, **{key: WARM[key] for key in WARM if key in self._servers}}
+        for number in range(self._rounds):
+            for server in servers.values():
+                some = rounds[server.title]
+                if isinstance(some, str):
+                    continue
+                print(f"warm, round {number + 1}: {server.title}", flush=True)
+                outcome = await attempt(
+                    measures.warm(server, self._artifacts, list(NETWORKS), self._seconds)
+                )
+                if isinstance(outcome, str):
+                    rounds[server.title] = outcome
+                else:
+                    some.append(outcome)
+        for name, (part, network) in NETWORKS.items():
+            self._write_warm(
+                part,
+                network,
+                {
+                    title: some if isinstance(some, str) else [each[name] for each in some]
+                    for title, some in rounds.items()
+                },
+            )
+
+    def _write_warm(self, part: str, network: str, rounds: tables.Outcomes[tables.Rounds]) -> None:
+        most = max(measures.CLIENTS)
+        title = f"{network}, {most} clients"
+        lines = tables.warm(rounds, measures.CLIENTS, ROLES)
+        self._write(part, lines, title, "answers/s", tables.rates(rounds, most))
+
+    async def models(self) -> None:
+        """Load and answer; memory."""
+
+        async def fill(server: Server) -> measures.Filled:
+            marks = (FIRST, LAST, MOST) if server.title == ROLES.ours else (FIRST, LAST)
+            return await measures.fill(server, self._artifacts, marks)
+
+        filled = await self._each("models", fill)
+        self._write("models", tables.models(filled, FIRST, LAST, MOST, ROLES))
+
+    async def thrash(self) -> None:
+        """More models than fit."""
+
+        async def thrash(server: Server) -> Measured:
+            return await measures.thrash(server, self._artifacts, 2 * self._seconds)
+
+        outcomes = await self._each("thrash", thrash)
+        bars = {title: each.rate for title, each in tables.measured(outcomes).items()}
+        title = f"{measures.MODELS} models, room for {measures.ROOM}, {measures.THRASHERS} clients"
+        self._write("thrash", tables.thrash(outcomes, ROLES), title, "answers/s", bars)
+
+    async def _each(self, part: str, work: Callable[[Server], Awaitable[T]]) -> dict[str, T | str]:
+        outcomes = {}
+        for server in self._servers.values():
+            print(f"{part}: {server.title}", flush=True)
+            outcomes[server.title] = await attempt(work(server))
+        return outcomes
+
+    def _write(
+        self,
+        part: str,
+        lines: Sequence[str],
+        title: str = "",
+        unit: str = "",
+        bars: Mapping[str, float] | None = None,
+    ) -> None:
+        if not self._whole:
+            print("\n".join(lines), flush=True)
+            return
+        name = f"serving-{part}"
+        if bars:
+            plots.bars(plots.FOLDER / f"{name}.png", title, unit, bars)
+            lines = [*lines, "", f"![{title}](benchmarks/{name}.png)"]
+        write(name, lines)
+
+
+PARTS: Mapping[str, Callable[[Run], Awaitable[None]]] = {
+    "warm": Run.warm,
+    "models": Run.models,
+    "thrash": Run.thrash,
+}
+
+
+async def attempt(work: Awaitable[T]) -> T | str:
+    """What comes of it, or why nothing does: one server's failure does not stop the others."""
+    try:
+        async with asyncio.timeout(LONGEST):
+            return await work
+    except (NotSetUp, NotStarted, WrongAnswer) as error:
+        reason = str(error)
+    except TimeoutError:
+        reason = f"it took longer than {LONGEST:g} seconds"
+    print(f"  {reason}", flush=True)
+    return reason
+
+
+async def run(options: argparse.Namespace) -> None:
+    """The parts asked for. SIGTERM stops the server that runs then, too."""
+    task = asyncio.current_task()
+    assert task is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    with artifacts(MOST) as models:
+        whole = Run(options, models)
+        for part in options.parts or PARTS:
+            await PARTS[part](whole)
+
+
+def main() -> None:
+    """See the module's docstring."""
+    if sys.platform != "linux":
+        raise SystemExit("error: the memory of a server is read from Linux's /proc.")
+    parser = argparse.ArgumentParser(description="Facet's container against its peers.")
+    parser.add_argument("parts", nargs="*", help=f"{', '.join(PARTS)} (default: all)")
+    parser.add_argument("--servers", nargs="+", choices=SERVERS, default=list(SERVERS))
+    parser.add_argument("--seconds", type=float, default=5.0, help="of a measurement")
+    parser.add_argument("--rounds", type=int, default=3, help="of warm throughput")
+    options = parser.parse_args()
+    if unknown := set(options.parts) - set(PARTS):
+        parser.error(f"no part {min(unknown)}")
+    print(machine.describe(), flush=True)
+    tree.adopt_orphans()
+    uvloop.run(run(options))
+
+
+if __name__ == "__main__":
+    main()

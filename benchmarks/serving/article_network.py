@@ -1,0 +1,36 @@
+"""Writes an artifact of the article's own CIFAR network: as many weights, a sixth of the work.
+
+    python -m benchmarks.serving.article_network FOLDER
+
+It is untrained: how fast it answers does not depend on its weights.
+"""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from facet import preprocess
+from facet.image import decode
+from facet.recipes import RECIPES
+from training import golden
+from training.export import About, export
+from training.networks import build
+
+PROOFS = 8
+"""Pictures on which the SavedModel and the LiteRT model must answer alike."""
+
+
+def write(folder: Path) -> None:
+    """The files of an artifact, as training exports them."""
+    settings = RECIPES["cifar10"].settings({"backbone": "article-cnn"})
+    labels = tuple(str(number) for number in range(10))
+    network = build(settings, len(labels), None)
+    drawn = [preprocess.geometry(network.spec, decode(golden.draw(n))) for n in range(PROOFS)]
+    about = About("article", "The article's network, untrained", labels, {}, {})
+    folder.mkdir(parents=True)
+    export(network.whole, network.spec, about, proof=np.stack(drawn), folder=folder)
+
+
+if __name__ == "__main__":
+    write(Path(sys.argv[1]))

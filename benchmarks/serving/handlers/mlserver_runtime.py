@@ -1,0 +1,30 @@
+"""MLServer's custom inference runtime."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+from mlserver import MLModel  # type: ignore[import-not-found]
+from mlserver.types import InferenceResponse, ResponseOutput  # type: ignore[import-not-found]
+
+from benchmarks.serving.handlers.network import Network
+
+
+class Runtime(MLModel):  # type: ignore[misc]
+    """The SavedModel under the model's `uri`."""
+
+    async def load(self) -> bool:
+        """In a thread, so that other models answer meanwhile."""
+        self._network = await asyncio.to_thread(Network, Path(self._settings.parameters.uri))
+        return True
+
+    async def predict(self, payload: Any) -> Any:
+        """The picture is the one element of the first input."""
+        scores = self._network.scores(payload.inputs[0].data[0])
+        output = ResponseOutput(name="scores", shape=[1, len(scores)], datatype="FP32", data=scores)
+        return InferenceResponse(model_name=self.name, outputs=[output])
+
+    async def unload(self) -> bool:
+        """Drops the last reference."""
+        del self._network
+        return True

@@ -1,0 +1,163 @@
+"""The peers: AWS Multi Model Server, MLServer, Ray Serve."""
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlencode
+
+from benchmarks.serving.environments import NotSetUp, interpreter
+from benchmarks.serving.load import request
+from benchmarks.serving.servers import (
+    HANDLERS,
+    PATHS,
+    Calls,
+    Launch,
+    Site,
+    free_port,
+    instances,
+    predictions,
+)
+
+
+@dataclass(frozen=True)
+class MultiModelServer:
+    """AWS Multi Model Server, with so many worker processes for each model."""
+
+    workers: int
+    title: str = "AWS Multi Model Server"
+
+    def launch(self, site: Site) -> Launch:
+        """Management and inference on one port, as in SageMaker."""
+        if shutil.which("java") is None:
+            raise NotSetUp("Java is not installed: apt-get install openjdk-17-jre-headless")
+        python = interpreter("multi-model-server", ["multi-model-server==1.1.11", "setuptools<81"])
+        for name in site.names:
+            self._archive(site, name)
+        address = f"http://127.0.0.1:{site.port}"
+        settings = site.scratch / "config.properties"
+        settings.write_text(f"inference_address={address}\nmanagement_address={address}\n")
+        command = [str(python.with_name("multi-model-server")), "--start", "--foreground"]
+        command += ["--mms-config", str(settings), "--model-store", str(self._store(site))]
+        environment = {
+            "PATH": f"{python.parent}{os.pathsep}{os.environ['PATH']}",
+            "TMPDIR": str(site.scratch),
+            "LOG_LOCATION": str(site.scratch),
+            "METRICS_LOCATION": str(site.scratch),
+        }
+        return Launch(command, "/ping", environment | PATHS)
+
+    def calls(self, site: Site) -> Calls:
+        """A load returns when all of the model's workers have it."""
+
+        def load(name: str) -> bytes:
+            query = {"url": name, "initial_workers": self.workers, "synchronous": "true"}
+            return request("POST", f"/models?{urlencode(query)}")
+
+        return Calls(
+            invoke=lambda name: request(
+                "POST", f"/predictions/{name}", instances(site.picture(name))
+            ),
+            scores=predictions,
+            load=load,
+            unload=lambda name: request("DELETE", f"/models/{name}"),
+        )
+
+    def _store(self, site: Site) -> Path:
+        return site.scratch / "store"
+
+    def _archive(self, site: Site, name: str) -> None:
+        folder = self._store(site) / name
+        (folder / "MAR-INF").mkdir(parents=True)
+        (folder / "1").symlink_to(site.models / name / "1")
+        model = {"modelName": name, "handler": f"{HANDLERS}.multi_model_server:handle"}
+        versions = dict.fromkeys(
+            ("specificationVersion", "implementationVersion", "modelServerVersion"), "1.0"
+        )
+        manifest = {**versions, "runtime": "python", "model": model}
+        (folder / "MAR-INF" / "MANIFEST.json").write_text(json.dumps(manifest))
+
+
+@dataclass(frozen=True)
+class MLServer:
+    """Seldon's MLServer, all models in its one process."""
+
+    title: str = "MLServer"
+
+    def launch(self, site: Site) -> Launch:
+        """A repository that it loads from when asked."""
+        # 1.7.1 does not start with uvloop 0.22 (SeldonIO/MLServer issue 2286).
+        python = interpreter("mlserver", ["mlserver==1.7.1", "uvloop<0.22"])
+        for name in site.names:
+            self._model(site, name)
+        settings = {
+            "host": "127.0.0.1",
+            "http_port": site.port,
+            "grpc_port": free_port(),
+            "metrics_port": free_port(),
+            "parallel_workers": 0,
+            "load_models_at_startup": False,
+            "debug": False,
+        }
+        (site.scratch / "settings.json").write_text(json.dumps(settings))
+        command = [str(python.with_name("mlserver")), "start", str(site.scratch)]
+        return Launch(command, "/v2/health/ready", PATHS)
+
+    def calls(self, site: Site) -> Calls:
+        """The V2 protocol."""
+
+        def infer(name: str) -> bytes:
+            data = [site.picture(name)]
+            tensor = {"name": "image", "shape": [1], "datatype": "BYTES", "data": data}
+            body = json.dumps({"inputs": [tensor]}).encode()
+            return request("POST", f"/v2/models/{name}/infer", body)
+
+        def repository(action: str) -> Callable[[str], bytes]:
+            return lambda name: request("POST", f"/v2/repository/models/{name}/{action}")
+
+        return Calls(
+            invoke=infer,
+            scores=lambda answer: json.loads(answer)["outputs"][0]["data"],
+            load=repository("load"),
+            unload=repository("unload"),
+        )
+
+    def _model(self, site: Site, name: str) -> None:
+        (site.scratch / name).mkdir()
+        settings = {
+            "name": name,
+            "implementation": f"{HANDLERS}.mlserver_runtime.Runtime",
+            "parameters": {"uri": str(site.models / name)},
+        }
+        (site.scratch / name / "model-settings.json").write_text(json.dumps(settings))
+
+
+@dataclass(frozen=True)
+class RayServe:
+    """Ray Serve with a multiplexed deployment of one replica."""
+
+    title: str = "Ray Serve multiplexing"
+
+    def launch(self, site: Site) -> Launch:
+        """With room for as many models as the site gives."""
+        python = interpreter("ray", ["ray[serve]==2.60.0"])
+        arguments = ["--port", site.port, "--models", site.models, "--room", site.room]
+        command = [str(python), "-m", f"{HANDLERS}.ray_multiplexing", *map(str, arguments)]
+        command += ["--scratch", str(site.scratch)]
+        environment = {
+            "RAY_USAGE_STATS_ENABLED": "0",
+            "RAY_AUTH_MODE": "disabled",
+            "RAY_worker_niceness": "0",  # else its replicas wait for every other process
+        }
+        return Launch(command, "/", environment | PATHS)
+
+    def calls(self, site: Site) -> Calls:
+        """The model is named in a header; it loads what it is asked for."""
+
+        def invoke(name: str) -> bytes:
+            body = instances(site.picture(name))
+            return request("POST", "/", body, {"serve_multiplexed_model_id": name})
+
+        return Calls(invoke, predictions)

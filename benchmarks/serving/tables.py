@@ -1,0 +1,156 @@
+"""What was measured, as lines of docs/benchmarks.md."""
+
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from benchmarks.serving.load import Measured
+from benchmarks.serving.measures import Filled
+
+T = TypeVar("T")
+Outcomes = Mapping[str, T | str]
+"""By the server's title; a text says why it was not measured."""
+
+Rounds = Sequence[Mapping[int, Measured]]
+
+
+@dataclass(frozen=True)
+class Roles:
+    """Titles of servers. lru: those that choose for themselves which models they keep."""
+
+    ours: str
+    peers: tuple[str, ...]
+    baseline: str
+    process_per_model: str
+    lru: tuple[str, ...]
+
+
+def measured(outcomes: Outcomes[T]) -> dict[str, T]:
+    """Without those that were not."""
+    return {title: each for title, each in outcomes.items() if not isinstance(each, str)}
+
+
+def rates(rounds: Outcomes[Rounds], clients: int) -> dict[str, float]:
+    """Answers a second, the rounds' median."""
+    return {
+        title: statistics.median(each[clients].rate for each in some)
+        for title, some in measured(rounds).items()
+    }
+
+
+def warm(rounds: Outcomes[Rounds], clients: Sequence[int], roles: Roles) -> list[str]:
+    """Throughput and latency, and by how much ours is above the best peer's."""
+    heads = [f"{count} clients, answers/s | p50 / p99, ms" for count in clients]
+    lines = [f"| server | {' | '.join(heads)} |", "|---" * (1 + 2 * len(clients)) + "|"]
+    for title, some in rounds.items():
+        if isinstance(some, str):
+            lines.append(_missing(title, some, 2 * len(clients)))
+        else:
+            lines.append(f"| {title} | {' | '.join(_speed(some, each) for each in clients)} |")
+    ratios = [_warm_ratio(measured(rounds), each, roles) for each in clients]
+    return [*lines, "", *ratios]
+
+
+def _speed(rounds: Rounds, clients: int) -> str:
+    some = [each[clients] for each in rounds]
+    rate = statistics.median(each.rate for each in some)
+    middle, high = (statistics.median(each.percentile(p) for each in some) for p in (0.5, 0.99))
+    return f"{rate:,.0f} | {_ms(middle)} / {_ms(high)}"
+
+
+def _warm_ratio(rounds: Mapping[str, Rounds], clients: int, roles: Roles) -> str:
+    by_server = rates(rounds, clients)
+    others = {title: by_server[title] for title in roles.peers if title in by_server}
+    if roles.ours not in by_server or not others:
+        return f"At {clients} clients there is nothing to compare."
+    best = max(others, key=others.__getitem__)
+    by_round = " / ".join(
+        f"{our[clients].rate / max(rounds[title][n][clients].rate for title in others):.1f}"
+        for n, our in enumerate(rounds[roles.ours])
+    )
+    line = (
+        f"At {clients} clients {roles.ours} answers **{by_server[roles.ours] / others[best]:.1f}** "
+        f"times as many requests as the best peer, {best} (by round: {by_round}); target ≥ 4."
+    )
+    if roles.baseline in by_server:
+        times = by_server[roles.ours] / by_server[roles.baseline]
+        line += f" And {times:.1f} times as many as {roles.baseline}."
+    return line
+
+
+def models(filled: Outcomes[Filled], first: int, last: int, most: int, roles: Roles) -> list[str]:
+    """Load and answer, memory; ours with `most` models too."""
+    lines = [
+        f"| server | load and answer, ms | {first} model, MB | {last} models, MB "
+        "| MB per extra model |",
+        "|---|---|---|---|---|",
+    ]
+    for title, each in filled.items():
+        if isinstance(each, str):
+            lines.append(_missing(title, each, 4))
+        else:
+            low, high = each.pss[first] / 1e6, each.pss[last] / 1e6
+            extra = each.per_model(first, last) / 1e6
+            lines.append(
+                f"| {title} | {_ms(each.median)} | {low:,.0f} | {high:,.0f} | {extra:,.1f} |"
+            )
+    return [*lines, "", *_models_ratios(measured(filled), first, last, most, roles)]
+
+
+def _models_ratios(
+    filled: Mapping[str, Filled], first: int, last: int, most: int, roles: Roles
+) -> list[str]:
+    if (ours := filled.get(roles.ours)) is None:
+        return ["Nothing to compare."]
+    each = ours.per_model(first, most)
+    lines = [
+        f"With {most} models {roles.ours} takes {ours.pss[most] / 1e6:,.0f} MB: "
+        f"{each / 1e6:.2f} MB for each extra one."
+    ]
+    titles = [*roles.peers, roles.baseline]
+    if others := {title: filled[title].median for title in titles if title in filled}:
+        best = min(others, key=others.__getitem__)
+        lines.append(
+            f"It loads a model and answers **{others[best] / ours.median:.0f}** times faster than "
+            f"the best of the others, {best}; target ≥ 30."
+        )
+    if theirs := filled.get(roles.process_per_model):
+        lines.append(
+            f"An extra model takes **{theirs.per_model(first, last) / each:.0f}** times less "
+            f"memory than in {roles.process_per_model}; target ≥ 40."
+        )
+    return lines
+
+
+def thrash(outcomes: Outcomes[Measured], roles: Roles) -> list[str]:
+    """Throughput where models do not fit."""
+    lines = ["| server | models kept by | answers/s | p50 / p99, ms |", "|---|---|---|---|"]
+    for title, each in outcomes.items():
+        if isinstance(each, str):
+            lines.append(_missing(title, each, 3))
+        else:
+            by = "itself" if title in roles.lru else "the platform"
+            middle, high = each.percentile(0.5), each.percentile(0.99)
+            lines.append(f"| {title} | {by} | {each.rate:,.1f} | {_ms(middle)} / {_ms(high)} |")
+    return [*lines, "", _thrash_ratio(measured(outcomes), roles)]
+
+
+def _thrash_ratio(outcomes: Mapping[str, Measured], roles: Roles) -> str:
+    ours = outcomes.get(roles.ours)
+    if ours is None or not (others := [title for title in roles.lru if title in outcomes]):
+        return "Nothing to compare."
+    times = " and ".join(
+        f"**{ours.rate / outcomes[title].rate:,.0f}** times {title}" for title in others
+    )
+    return f"{roles.ours} answers {times}; target ≥ 100."
+
+
+def _missing(title: str, reason: str, columns: int) -> str:
+    """A row with that many cells after the title."""
+    text = " ".join(reason.replace("|", "/").split())
+    return f"| {title} | not measured: {text} {'| ' * (columns - 1)}|"
+
+
+def _ms(seconds: float) -> str:
+    return f"{seconds * 1e3:,.1f}" if seconds < 1 else f"{seconds * 1e3:,.0f}"

@@ -1,0 +1,334 @@
+"""The benchmark of the container: what its load generator, memory reading and tables say."""
+
+import asyncio
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+
+import pytest
+import uvloop
+
+from benchmarks.serving import tables, tree
+from benchmarks.serving.load import (
+    Connection,
+    Measured,
+    WrongAnswer,
+    connect,
+    measure,
+    percentile,
+    request,
+)
+from benchmarks.serving.measures import Filled
+from benchmarks.serving.platform import Platform
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ngood"
+
+linux_only = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+
+
+class Answers:
+    """A server that sends the same bytes for every request, in pieces of their own."""
+
+    def __init__(self, *pieces: bytes, close: bool = False) -> None:
+        self._pieces = pieces
+        self._close = close
+        self.requests: list[bytes] = []
+        self.connections = 0
+
+    async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        while head := await reader.readuntil(b"\r\n\r\n"):
+            length = int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0])
+            self.requests.append(head + await reader.readexactly(length))
+            for piece in self._pieces:
+                writer.write(piece)
+                await writer.drain()
+                await asyncio.sleep(0)
+            if self._close:
+                break
+        writer.close()
+
+
+@asynccontextmanager
+async def serving(answers: Answers) -> AsyncIterator[int]:
+    """Its port."""
+
+    async def until_they_leave(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await answers(reader, writer)
+        except asyncio.IncompleteReadError:
+            writer.close()
+
+    server = await asyncio.start_server(until_they_leave, "127.0.0.1", 0)
+    async with server:
+        port: int = server.sockets[0].getsockname()[1]
+        yield port
+
+
+def ask(connection: Connection) -> asyncio.Future[bytes]:
+    return connection.ask(request("POST", "/x", b"{}"))
+
+
+async def run(answers: Answers, **options: float | int) -> Measured:
+    settings = {"clients": 3, "seconds": 30.0, "most": 100} | options
+    async with serving(answers) as port:
+        return await measure(port, ask, **settings)  # type: ignore[arg-type]
+
+
+def test_every_answer_is_counted_and_clients_keep_their_connection() -> None:
+    answers = Answers(OK)
+    measured = uvloop.run(run(answers, most=60))
+    assert 60 <= len(measured.latencies) <= 60 + 2
+    assert len(measured.latencies) == len(answers.requests)
+    assert answers.connections == 3
+    assert measured.rate == len(measured.latencies) / measured.seconds
+    assert 0 < min(measured.latencies) <= max(measured.latencies) <= measured.seconds
+
+
+def test_a_measurement_ends_with_its_time_and_each_client_has_asked() -> None:
+    measured = uvloop.run(run(Answers(OK), seconds=1e-9))
+    assert len(measured.latencies) <= 3
+    assert measured.seconds < 20
+
+
+def test_requests_are_whole() -> None:
+    answers = Answers(OK)
+    uvloop.run(run(answers, clients=1, most=1))
+    head, _, body = answers.requests[0].partition(b"\r\n\r\n")
+    assert head.startswith(b"POST /x HTTP/1.1\r\n")
+    assert b"\r\nHost: 127.0.0.1" in head
+    assert body == b"{}"
+
+
+def test_an_answer_may_come_in_pieces() -> None:
+    async def one() -> bytes:
+        pieces = [OK[:5], OK[5:30], OK[30:-2], OK[-2:]]
+        async with serving(Answers(*pieces)) as port:
+            connection = await connect(port)
+            answer = await ask(connection)
+            assert await ask(connection) == answer
+            connection.close()
+            return answer
+
+    assert uvloop.run(one()) == b"good"
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (b"HTTP/1.1 507 Full\r\ncontent-length: 7\r\n\r\nno room", "status 507: no room"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", "without Content-Length"),
+    ],
+)
+def test_a_wrong_answer_ends_the_measurement(answer: bytes, reason: str) -> None:
+    with pytest.raises(WrongAnswer, match=reason):
+        uvloop.run(run(Answers(answer)))
+
+
+def test_a_server_that_hangs_up_ends_the_measurement() -> None:
+    with pytest.raises(WrongAnswer, match="closed the connection"):
+        uvloop.run(run(Answers(OK[:-1], close=True)))
+    with pytest.raises(WrongAnswer, match="closed the connection"):
+        uvloop.run(run(Answers(OK, close=True)))
+
+
+def test_percentiles_are_values_that_occurred() -> None:
+    hundred = [float(each) for each in range(100, 0, -1)]
+    assert percentile(hundred, 0.5) == 50
+    assert percentile(hundred, 0.99) == 99
+    assert percentile(hundred, 1) == 100
+    assert percentile([7.0], 0.5) == percentile([7.0], 0.99) == 7
+
+
+class Recorder(Connection):
+    """Answers after a turn of the loop, and holds the platform to its room."""
+
+    def __init__(self, room: int) -> None:
+        super().__init__()
+        self.asked: list[str] = []
+        self.loaded: set[str] = set()
+        self._room = room
+
+    def ask(self, request: bytes) -> asyncio.Future[bytes]:
+        return asyncio.ensure_future(self._answer_to(request.decode()))
+
+    async def _answer_to(self, call: str) -> bytes:
+        self.asked.append(call)
+        action, name = call.split()
+        if action == "unload":
+            self.loaded.remove(name)
+        await asyncio.sleep(0)
+        if action == "load":
+            assert name not in self.loaded
+            self.loaded.add(name)
+            assert len(self.loaded) <= self._room
+        elif action == "invoke":
+            assert name in self.loaded
+        await asyncio.sleep(0)
+        return call.encode()
+
+
+def platform(room: int) -> Platform:
+    def call(action: str) -> Callable[[str], bytes]:
+        return lambda name: f"{action} {name}".encode()
+
+    return Platform(call("load"), call("invoke"), call("unload"), room)
+
+
+def test_the_platform_unloads_the_least_recently_used() -> None:
+    async def visit(names: str, connection: Connection) -> None:
+        models = platform(room=2)
+        for name in names:
+            assert await models.predict(connection, name) == f"invoke {name}".encode()
+
+    connection = Recorder(room=2)
+    uvloop.run(visit("abacb", connection))
+    assert [call for call in connection.asked if not call.startswith("invoke")] == [
+        "load a",
+        "load b",
+        "unload b",
+        "load c",
+        "unload a",
+        "load b",
+    ]
+
+
+def test_the_platform_loads_once_and_unloads_nothing_that_is_needed() -> None:
+    async def crowd(connection: Connection) -> None:
+        models = platform(room=3)
+
+        async def client(number: int) -> None:
+            for step in range(40):
+                await models.predict(connection, "abcdefg"[(number * 3 + step * number) % 7])
+
+        await asyncio.gather(*(client(number) for number in range(3)))
+
+    connection = Recorder(room=3)
+    uvloop.run(crowd(connection))
+    assert sum(call.startswith("invoke") for call in connection.asked) == 120
+    assert sum(call.startswith("unload") for call in connection.asked) > 3
+
+
+def test_proportional_memory_is_read_in_bytes() -> None:
+    rollup = (
+        "55d0-7ffd ---p 00000000 00:00 0    [rollup]\n"
+        "Rss:                9000 kB\nPss:                5000 kB\nPss_Anon:           4000 kB\n"
+    )
+    assert tree.pss_of(rollup) == 5000 * 1024
+    assert tree.pss_of("") == 0
+
+
+@linux_only
+def test_memory_that_is_taken_shows() -> None:
+    before = tree.pss([os.getpid()])
+    taken = bytearray(os.urandom(1 << 20) * 32)
+    assert tree.pss([os.getpid()]) - before > 0.9 * len(taken)
+    never_a_pid = 1 << 30
+    assert tree.pss([never_a_pid]) == 0
+
+
+@linux_only
+def test_descendants_are_found_over_generations() -> None:
+    nested = "import subprocess, sys; subprocess.run(['cat'])"
+    with subprocess.Popen(
+        [sys.executable, "-c", nested], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL
+    ) as child:
+        try:
+            while not (grandchildren := tree.descendants(child.pid)):
+                assert child.poll() is None
+            assert len(grandchildren) == 1
+            assert {child.pid, *grandchildren} <= set(tree.descendants(os.getpid()))
+            assert os.getpid() not in tree.descendants(os.getpid())
+        finally:
+            assert child.stdin is not None
+            child.stdin.close()
+
+
+ORPHANING = """
+import subprocess, sys
+from benchmarks.serving import tree
+tree.adopt_orphans()
+script = "sh -c 'trap \\"\\" TERM; echo $$; exec sleep 60' & wait"
+child = subprocess.Popen(["sh", "-c", script], stdout=subprocess.PIPE)
+print(child.stdout.readline().decode().strip(), flush=True)
+tree.end(child, patience=5)
+"""
+
+
+@linux_only
+def test_no_process_is_left_behind() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", ORPHANING], capture_output=True, text=True, check=True, timeout=60
+    )
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(done.stdout), 0)
+
+
+ROLES = tables.Roles(
+    ours="Ours", peers=("One", "Other"), baseline="Base", process_per_model="One", lru=("Base",)
+)
+
+
+def at(rate: float) -> Measured:
+    """A hundred answers."""
+    return Measured(100 / rate, [0.01] * 99 + [0.5])
+
+
+def line(lines: Sequence[str], start: str) -> str:
+    return next(each for each in lines if each.startswith(start))
+
+
+def test_throughput_is_compared_with_the_best_peer() -> None:
+    rounds: dict[str, list[dict[int, Measured]] | str] = {
+        "Base": [{8: at(300)}] * 3,
+        "One": [{8: at(rate)} for rate in (100, 90, 120)],
+        "Other": [{8: at(rate)} for rate in (50, 200, 60)],
+        "Ours": [{8: at(rate)} for rate in (400, 500, 600)],
+    }
+    lines = tables.warm(rounds, [8], ROLES)
+    assert line(lines, "| Ours") == "| Ours | 500 | 10.0 / 10.0 |"
+    assert line(lines, "| One") == "| One | 100 | 10.0 / 10.0 |"
+    told = line(lines, "At 8 clients")
+    assert "**5.0** times as many requests as the best peer, One" in told
+    assert "by round: 4.0 / 2.5 / 5.0" in told
+    assert "1.7 times as many as Base" in told
+
+
+def test_a_server_that_was_not_measured_is_told_with_its_reason() -> None:
+    rounds: dict[str, list[dict[int, Measured]] | str] = {
+        "One": "uv pip: no | such\npackage",
+        "Other": [{8: at(100)}],
+        "Ours": [{8: at(200)}],
+    }
+    lines = tables.warm(rounds, [8], ROLES)
+    assert line(lines, "| One") == "| One | not measured: uv pip: no / such package | |"
+    assert "**2.0** times as many requests as the best peer, Other" in lines[-1]
+    columns = {each.count("|") for each in lines if each.startswith("|")}
+    assert columns == {4}
+
+
+def test_loading_and_memory_are_compared() -> None:
+    filled: dict[str, Filled | str] = {
+        "Base": Filled([0.2, 0.1, 0.3], {1: 500_000_000, 11: 600_000_000}),
+        "One": Filled([2.0], {1: 100_000_000, 11: 2_100_000_000}),
+        "Other": "no Java",
+        "Ours": Filled([0.004, 0.005, 0.9], {1: 40_000_000, 11: 90_000_000, 200: 836_000_000}),
+    }
+    lines = tables.models(filled, 1, 11, 200, ROLES)
+    assert line(lines, "| Ours") == "| Ours | 5.0 | 40 | 90 | 5.0 |"
+    assert line(lines, "| One") == "| One | 2,000 | 100 | 2,100 | 200.0 |"
+    assert line(lines, "| Other") == "| Other | not measured: no Java | | | |"
+    assert "4.00 MB for each extra one" in line(lines, "With 200 models")
+    assert "**40** times faster than the best of the others, Base" in line(lines, "It loads")
+    assert "**50** times less memory than in One" in line(lines, "An extra model")
+
+
+def test_thrashing_is_compared_with_those_that_choose_for_themselves() -> None:
+    outcomes: dict[str, Measured | str] = {"Base": at(4), "One": at(2), "Ours": at(500)}
+    lines = tables.thrash(outcomes, ROLES)
+    assert line(lines, "| Base") == "| Base | itself | 4.0 | 10.0 / 10.0 |"
+    assert line(lines, "| One").startswith("| One | the platform |")
+    assert lines[-1] == "Ours answers **125** times Base; target ≥ 100."
+    assert tables.thrash({"Ours": "down"}, ROLES)[-1] == "Nothing to compare."
