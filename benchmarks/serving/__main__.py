@@ -2,7 +2,8 @@
 
     python -m benchmarks.serving [warm] [models] [thrash] [--servers KEY …] [--seconds S]
 
-Writes its parts of docs/benchmarks.md where all servers were asked for; prints them in any case.
+Writes its parts of docs/benchmarks.md where all servers are measured, with the sample's network;
+prints them in any case.
 """
 
 import argparse
@@ -18,7 +19,7 @@ import uvloop
 from benchmarks import machine, plots
 from benchmarks.document import write
 from benchmarks.serving import measures, tables, tree
-from benchmarks.serving.artifacts import ARTICLE, Artifacts, artifacts
+from benchmarks.serving.artifacts import ARTICLE, NETWORKS, Artifacts, artifacts
 from benchmarks.serving.environments import NotSetUp
 from benchmarks.serving.load import Measured, WrongAnswer
 from benchmarks.serving.peers import MLServer, MultiModelServer, RayServe
@@ -44,7 +45,7 @@ SERVERS: Mapping[str, Server] = {
 WARM: Mapping[str, Server] = {"mms": MultiModelServer(workers=os.cpu_count() or 1)}
 """In place of the above where one model is asked: its default, and faster."""
 
-NETWORKS = {
+ASKED = {
     ARTICLE: ("warm-article", "The article's network"),
     "model-000": ("warm-sample", "The sample's network"),
 }
@@ -69,7 +70,7 @@ class Run:
         self._seconds: float = options.seconds
         self._rounds: int = options.rounds
         self._artifacts = artifacts
-        self._whole = len(self._servers) == len(SERVERS)
+        self._whole = len(self._servers) == len(SERVERS) and options.network == NETWORKS[0]
 
     async def warm(self) -> None:
         """Rounds, the servers in turn."""
@@ -82,13 +83,13 @@ class Run:
                     continue
                 print(f"warm, round {number + 1}: {server.title}", flush=True)
                 outcome = await attempt(
-                    measures.warm(server, self._artifacts, list(NETWORKS), self._seconds)
+                    measures.warm(server, self._artifacts, list(ASKED), self._seconds)
                 )
                 if isinstance(outcome, str):
                     rounds[server.title] = outcome
                 else:
                     some.append(outcome)
-        for name, (part, network) in NETWORKS.items():
+        for name, (part, network) in ASKED.items():
             self._write_warm(
                 part,
                 network,
@@ -175,7 +176,7 @@ async def run(options: argparse.Namespace) -> None:
     task = asyncio.current_task()
     assert task is not None
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-    with artifacts(MOST) as models:
+    with artifacts(MOST, options.network) as models:
         whole = Run(options, models)
         for part in options.parts or PARTS:
             await PARTS[part](whole)
@@ -188,11 +189,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Facet's container against its peers.")
     parser.add_argument("parts", nargs="*", help=f"{', '.join(PARTS)} (default: all)")
     parser.add_argument("--servers", nargs="+", choices=SERVERS, default=list(SERVERS))
+    parser.add_argument(
+        "--network", choices=NETWORKS, default=NETWORKS[0], help="of models, thrash"
+    )
     parser.add_argument("--seconds", type=float, default=5.0, help="of a measurement")
     parser.add_argument("--rounds", type=int, default=3, help="of warm throughput")
     options = parser.parse_args()
     if unknown := set(options.parts) - set(PARTS):
         parser.error(f"no part {min(unknown)}")
+    if options.network != NETWORKS[0] and "warm" in (options.parts or PARTS):
+        parser.error("warm measures both networks: say models, thrash or both")
     print(machine.describe(), flush=True)
     tree.adopt_orphans()
     uvloop.run(run(options))

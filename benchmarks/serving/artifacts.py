@@ -21,6 +21,8 @@ SAMPLE = REPOSITORY / "samples" / "cifar.tar.gz"
 ARTICLE = "article"
 """The name of the model with the article's network."""
 
+NETWORKS = ("sample", ARTICLE)
+
 
 @dataclass(frozen=True)
 class Golden:
@@ -45,19 +47,20 @@ class Artifacts:
 
 
 @contextmanager
-def artifacts(copies: int) -> Iterator[Artifacts]:
-    """ARTICLE, and so many copies with files of their own: they share no memory."""
+def artifacts(copies: int, network: str) -> Iterator[Artifacts]:
+    """ARTICLE, and so many copies of one of NETWORKS, each with files and memory of its own."""
     with TemporaryDirectory(prefix="facet-") as scratch:
         sample, article = Path(scratch) / "sample", Path(scratch) / "article"
         with tarfile.open(SAMPLE) as tar:
             tar.extractall(sample, filter="data")
         _write_article(article)
+        original = article if network == ARTICLE else sample
         folder = Path(scratch) / "models"
         names = tuple(f"model-{number:03d}" for number in range(copies))
         for name in names:
-            shutil.copytree(sample / "1", folder / name / "1")
+            shutil.copytree(original / "1", folder / name / "1")
         shutil.copytree(article / "1", folder / ARTICLE / "1")
-        golden = dict.fromkeys(names, _golden(sample)) | {ARTICLE: _golden(article)}
+        golden = dict.fromkeys(names, _golden(original)) | {ARTICLE: _golden(article)}
         yield Artifacts(folder, names, golden)
 
 

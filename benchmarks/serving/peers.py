@@ -2,6 +2,7 @@
 
 import json
 import os
+import secrets
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -148,7 +149,8 @@ class RayServe:
         command += ["--scratch", str(site.scratch)]
         environment = {
             "RAY_USAGE_STATS_ENABLED": "0",
-            "RAY_AUTH_MODE": "disabled",
+            "RAY_AUTH_MODE": "token",
+            "RAY_AUTH_TOKEN": secrets.token_hex(32),  # else it leaves one in the home folder
             "RAY_worker_niceness": "0",  # else its replicas wait for every other process
         }
         return Launch(command, "/", environment | PATHS)
