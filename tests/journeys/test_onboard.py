@@ -133,9 +133,12 @@ def _wrapper_folder(members: dict[str, bytes]) -> None:
 
 
 def _does_not_load(members: dict[str, bytes]) -> None:
+    """On neither runtime: a LiteRT model that alone is broken falls back on its SavedModel."""
     for name in members:
         if name.endswith("model.tflite"):
             members[name] = b"TFL3 but nothing else"
+        elif name.endswith("variables.index"):
+            members[name] = b"nothing"
 
 
 def _other_labels(members: dict[str, bytes]) -> None:
