@@ -1,5 +1,6 @@
 """The memory ledger, on a process whose size the test sets."""
 
+import platform
 import subprocess
 import sys
 from pathlib import Path
@@ -152,3 +153,32 @@ except MemoryError:
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, timeout=60)
     assert done.stdout == b"90000000\n", done.stderr
+
+
+ARENAS = """
+import ctypes, sys, threading
+from serving import memory
+if sys.argv[1] == "few":
+    memory.few_arenas()
+libc = ctypes.CDLL(None)
+libc.malloc.restype = libc.fopen.restype = ctypes.c_void_p
+barrier = threading.Barrier(8)
+def allocate():
+    barrier.wait()
+    libc.malloc(50_000)
+    barrier.wait()
+threads = [threading.Thread(target=allocate) for _ in range(8)]
+for each in threads: each.start()
+for each in threads: each.join()
+out = ctypes.c_void_p(libc.fopen(sys.argv[2].encode(), b"w"))
+libc.malloc_info(0, out)
+libc.fclose(out)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="counts glibc's heaps")
+@pytest.mark.parametrize(("call", "few"), [("few", True), ("", False)])
+def test_threads_share_two_heaps(tmp_path: Path, call: str, few: bool) -> None:
+    report = tmp_path / "heaps.xml"
+    subprocess.run([sys.executable, "-c", ARENAS, call, str(report)], check=True, timeout=60)
+    assert (report.read_text().count("<heap ") <= 2) is few
