@@ -3,7 +3,7 @@
 .PHONY: help run data train test check format bench samples training tensorflow build deploy proto clean
 VENV := .venv/bin
 STACK ?= facet
-BENCH ?= training serving scale
+BENCH ?= training serving scale predict onboarding
 export SAM_CLI_TELEMETRY := 0
 # Compiled modules are kept: TensorFlow and botocore start many times slower without.
 export PYTHONDONTWRITEBYTECODE :=

@@ -2,6 +2,7 @@
 
 import json
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from io import BytesIO
@@ -11,10 +12,12 @@ from typing import Any, BinaryIO, Final
 import boto3
 from botocore.config import Config
 from werkzeug.serving import make_server
+from werkzeug.wrappers import Response
 
-from local import moto_executions, moto_hooks, moto_training
+from local import moto_bus, moto_executions, moto_functions, moto_hooks, moto_training
 from local.moto_executions import Ended
-from local.moto_hooks import REGION, Call, Submit
+from local.moto_functions import Call, Submit
+from local.moto_hooks import REGION
 from local.state import State
 from local.training.jobs import Service
 
@@ -24,6 +27,11 @@ CREDENTIALS = {"aws_access_key_id": "local", "aws_secret_access_key": "local"}
 CHECKSUMS: Final = "when_required"
 """moto copies an object that was uploaded in parts with the checksum of its parts; S3 makes a new
 one, and botocore would refuse the copy."""
+
+EVENTS_PATH: Final = "/_facet/events"
+"""Where the account says which events were put on its buses, the oldest first."""
+
+EVENTS_KEPT: Final = 1000
 
 NONE: Mapping[str, str] = MappingProxyType({})
 
@@ -46,6 +54,7 @@ class Aws:
         self._state = state
         self._bucket = ""
         self._touched: set[str] = set()
+        self._events: deque[dict[str, Any]] = deque(maxlen=EVENTS_KEPT)
         self._tables: Mapping[str, str] = {}
         self._queues: Mapping[str, str] = {}
         self._alone = threading.RLock()
@@ -70,6 +79,15 @@ class Aws:
     def url(self) -> str:
         """AWS_ENDPOINT_URL for its clients."""
         return f"http://127.0.0.1:{self._server.server_port}"
+
+    def environment(self) -> dict[str, str]:
+        """What a process needs in its environment to reach this account."""
+        return {
+            "AWS_REGION": REGION,
+            "AWS_DEFAULT_REGION": REGION,
+            "AWS_ENDPOINT_URL": self.url,
+            "AWS_RESPONSE_CHECKSUM_VALIDATION": CHECKSUMS,
+        } | {name.upper(): value for name, value in CREDENTIALS.items()}
 
     def client(self, service: str) -> Any:
         """A boto3 client of this account."""
@@ -103,11 +121,7 @@ class Aws:
         `configuration` is CloudFormation's NotificationConfiguration.
         """
         rules = [
-            {
-                "LambdaFunctionArn": each["Function"],
-                "Events": [each["Event"]],
-                "Filter": {"Key": {"FilterRules": each["Filter"]["S3Key"]["Rules"]}},
-            }
+            {"LambdaFunctionArn": each["Function"], "Events": [each["Event"]]} | _filtered(each)
             for each in configuration["LambdaConfigurations"]
         ]
         self.client("s3").put_bucket_notification_configuration(
@@ -138,7 +152,18 @@ class Aws:
 
     def functions_handed_to(self, call: Call, submit: Submit) -> AbstractContextManager[None]:
         """While it is entered, functions are invoked for real: by API calls and S3 events."""
-        return moto_hooks.functions_handed_to(call, submit)
+        return moto_functions.functions_handed_to(call, submit)
+
+    @contextmanager
+    def bus_followed(self, heard: moto_bus.Hear) -> Iterator[None]:
+        """While it is entered, `heard` gets each event that is put on an event bus."""
+
+        def hear(event: dict[str, Any]) -> None:
+            self._events.append(event)
+            heard(event)
+
+        with moto_bus.buses_heard_by(hear):
+            yield
 
     @contextmanager
     def training_handed_to(self, service: Service, ended: Ended) -> Iterator[None]:
@@ -151,6 +176,8 @@ class Aws:
 
     def _answer(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         """moto, behind one lock for what changes state: it checks and writes in separate steps."""
+        if environ["PATH_INFO"] == EVENTS_PATH:
+            return _json({"events": list(self._events)})(environ, start_response)
         target = environ.get("HTTP_X_AMZ_TARGET", "")
         body = b""
         if target.startswith("DynamoDB_"):
@@ -180,6 +207,17 @@ class Aws:
     def _keep_content(self, version: str, content: BinaryIO) -> None:
         if not self._state.content(version).exists():
             self._state.keep_content(version, content)
+
+
+def _filtered(notification: Mapping[str, Any]) -> dict[str, Any]:
+    """The filter, if there is one, as the API takes it."""
+    if "Filter" not in notification:
+        return {}
+    return {"Filter": {"Key": {"FilterRules": notification["Filter"]["S3Key"]["Rules"]}}}
+
+
+def _json(document: Mapping[str, Any]) -> Response:
+    return Response(json.dumps(document, indent=2), mimetype="application/json")
 
 
 def _written(target: str, body: bytes) -> Iterator[tuple[str, Mapping[str, Any]]]:

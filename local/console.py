@@ -11,7 +11,7 @@ from local.gateway.server import PortTaken
 from local.listeners import Listeners
 from local.news import News
 from local.stack import AlreadyRunning, Stack
-from local.template import UnsupportedTemplate
+from local.supported import UnsupportedTemplate
 from local.tour import Picture, Tour, TourFailed, artifacts, model_of, pictures, version_of
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -1,6 +1,5 @@
 """moto's private parts of Step Functions: tasks that wait for training jobs, executions' ends.
 
-Touched here, in local/moto_hooks.py and in local/moto_training.py only;
 tests/integration/test_moto_training.py says what broke when moto's pin moves.
 """
 

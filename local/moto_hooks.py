@@ -1,22 +1,18 @@
-"""moto's private parts: reading and restoring what it holds, and handing functions over.
+"""moto's private parts: its server, reading and restoring what it holds.
 
-Training has its own in local/moto_training.py and local/moto_executions.py; no other module
-touches them. moto's exact version is pinned, and tests/integration/test_aws.py says what broke when
-the pin moves.
+Functions, notifications, the event bus, training jobs and executions have theirs in the other
+local/moto_*.py; no other module touches them. moto's exact version is pinned, and
+tests/integration/test_aws.py says what broke when the pin moves.
 """
 
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from functools import cache
-from itertools import count
 from typing import Any, BinaryIO
-from unittest import mock
 
 from moto import backends
-from moto.awslambda.models import LambdaFunction
 from moto.backends import list_of_moto_modules as _list_of_moto_modules
 from moto.cloudformation.models import cloudformation_backends
 from moto.cloudformation.parsing import clean_json
@@ -27,7 +23,6 @@ from moto.moto_server.werkzeug_app import (
     MotoRequestHandler,
     create_backend_app,
 )
-from moto.s3 import notifications
 from moto.s3.models import FakeDeleteMarker, FakeKey, s3_backends
 from moto.s3.utils import _VersionedKeyStore
 from moto.sqs.models import sqs_backends
@@ -36,12 +31,6 @@ from local.state import ObjectVersion
 
 ACCOUNT = "123456789012"
 REGION = "us-east-1"
-
-Submit = Callable[[str, bytes], object]
-"""Takes a function's name and an event, and returns at once."""
-
-Call = Callable[[str, bytes], tuple[bytes, str | None]]
-"""Function name and payload → the answer's payload and FunctionError, if any."""
 
 KeepContent = Callable[[str, BinaryIO], None]
 """Takes an object version's id and its bytes."""
@@ -175,56 +164,3 @@ def messages(queue: str) -> list[tuple[str, dict[str, Any]]]:
         )
         for each in sqs_backends[ACCOUNT][REGION].get_queue(queue)._messages
     ]
-
-
-# --- Lambda -----------------------------------------------------------------------------------
-
-
-@contextmanager
-def functions_handed_to(call: Call, submit: Submit) -> Iterator[None]:
-    """While it lasts, moto's Lambda and S3's notifications to it invoke real functions."""
-    with ExitStack() as patches:
-        for owner, name, replacement in (
-            (LambdaFunction, "invoke", _invoke_with(call, submit)),
-            (notifications, "_get_s3_event", _versioned(notifications._get_s3_event)),
-            (notifications, "_invoke_awslambda", _notify_with(submit)),
-        ):
-            patches.enter_context(mock.patch.object(owner, name, replacement))
-        yield
-
-
-def _invoke_with(call: Call, submit: Submit) -> Callable[..., bytes]:
-    def invoke(
-        function: LambdaFunction, body: Any, request_headers: Any, response_headers: Any
-    ) -> bytes:
-        payload = body.encode() if isinstance(body, str) else bytes(body or b"{}")
-        if request_headers.get("x-amz-invocation-type") == "Event":
-            submit(function.function_name, payload)
-            return b""
-        answer, error = call(function.function_name, payload)
-        if error:
-            response_headers["x-amz-function-error"] = error
-        return answer
-
-    return invoke
-
-
-def _notify_with(submit: Submit) -> Callable[[str, Any, str, str], None]:
-    def notify(_account: str, event: Any, function_arn: str, _region: str) -> None:
-        submit(function_arn.rpartition(":")[2], json.dumps(event).encode())
-
-    return notify
-
-
-def _versioned(plain_event: Callable[..., Any]) -> Callable[..., Any]:
-    """moto's event with the object version and the sequencer that S3 sends."""
-    sequence = count(1)
-
-    def event(event_name: str, bucket: Any, key: Any, notification_id: str) -> Any:
-        made = plain_event(event_name, bucket, key, notification_id)
-        for record in made["Records"]:
-            record["s3"]["object"]["versionId"] = key.version_id
-            record["s3"]["object"]["sequencer"] = f"{next(sequence):016X}"
-        return made
-
-    return event

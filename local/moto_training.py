@@ -1,6 +1,5 @@
 """moto's private parts of SageMaker's training: jobs that a service of ours carries out.
 
-Touched here, in local/moto_hooks.py and in local/moto_executions.py only;
 tests/integration/test_moto_training.py says what broke when moto's pin moves.
 """
 

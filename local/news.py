@@ -21,7 +21,8 @@ class News:
         """One line for each upload that came to its end."""
         if invocation.error or not self.show:
             return
-        for each in json.loads(invocation.payload).get("outcomes", []):
+        answer = json.loads(invocation.payload)
+        for each in answer.get("outcomes", []) if isinstance(answer, dict) else ():
             line = f"{each['model']:14} {each['version'] or '':12}  {each['outcome']}"
             for reason in each["violations"]:
                 line += f"\n    {reason['code']}: {reason['problem']}; {reason['remedy']}"

@@ -1,9 +1,12 @@
 """The resources of a template as they were made: their names, and their properties resolved."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
+from local.runtime.invocations import Delivery
 from local.runtime.pool import Function
+from local.supported import UnsupportedTemplate
 from local.template import StackTemplate
 
 
@@ -13,11 +16,15 @@ class Resources:
     def __init__(self, read: StackTemplate, resolve: Callable[[Any], Any]) -> None:
         self._read = read
         self._resolve = resolve
-        self._logical = {self.name(each): each for each in read.of_type("AWS::Lambda::Function")}
+        self._logical = {self.name(each): each for each in self.of_type("AWS::Lambda::Function")}
+
+    def of_type(self, kind: str) -> list[str]:
+        """Logical ids of the resources of a type whose conditions, if any, are met."""
+        return [each for each in self._read.of_type(kind) if self._is_made(each)]
 
     def the(self, kind: str) -> str:
         """The logical id of the only resource of a type."""
-        (name,) = self._read.of_type(kind)
+        (name,) = self.of_type(kind)
         return name
 
     def name(self, logical: str) -> str:
@@ -36,6 +43,10 @@ class Resources:
         """A queue's name, which is not its physical id."""
         return self.name(logical).rpartition("/")[2]
 
+    def output(self, name: str) -> str:
+        """One of the template's outputs."""
+        return str(self._resolve(self._read.document["Outputs"][name]["Value"]))
+
     def endpoint(self) -> str:
         """The endpoint's name."""
         return self.attribute(self.the("AWS::SageMaker::Endpoint"), "EndpointName")
@@ -46,7 +57,37 @@ class Resources:
 
     def functions(self) -> list[Function]:
         """The functions, under their logical ids, to run from their sources."""
-        return [self._function(each) for each in self._read.of_type("AWS::Lambda::Function")]
+        return [self._function(each) for each in self.of_type("AWS::Lambda::Function")]
+
+    def deliveries(self) -> dict[str, Delivery]:
+        """How events reach each function, by its logical id."""
+        found = {
+            each: Delivery(concurrency=self._concurrency(each)) for each in self._logical.values()
+        }
+        for config in self.of_type("AWS::Lambda::EventInvokeConfig"):
+            function = self.logical(self.property(config, "FunctionName"))
+            asked = {
+                "retries": self.property(config, "MaximumRetryAttempts"),
+                "age": self.property(config, "MaximumEventAgeInSeconds"),
+            }
+            given = {name: int(value) for name, value in asked.items() if value is not None}
+            found[function] = replace(found[function], **given)
+        return found
+
+    def _is_made(self, logical: str) -> bool:
+        condition = self._read.resources[logical].get("Condition")
+        return condition is None or bool(self._resolve({"Fn::If": [condition, True, False]}))
+
+    def _concurrency(self, logical: str) -> int | None:
+        reserved = self.property(logical, "ReservedConcurrentExecutions")
+        if reserved is None:
+            return None
+        if int(reserved) < 1:
+            raise UnsupportedTemplate(
+                f"the local stack does not carry out {logical}.ReservedConcurrentExecutions 0, "
+                "which stops a function; leave it out or reserve at least 1"
+            )
+        return int(reserved)
 
     def _function(self, logical: str) -> Function:
         sources = self._read.sources[logical]
@@ -56,8 +97,15 @@ class Resources:
             handler=self.property(logical, "Handler"),
             code=sources.code,
             layers=sources.layers,
-            environment=environment.get("Variables", {}),
+            environment={
+                name: _text(value) for name, value in environment.get("Variables", {}).items()
+            },
             timeout=float(self.property(logical, "Timeout")),
             memory=int(self.property(logical, "MemorySize")),
-            concurrency=self.property(logical, "ReservedConcurrentExecutions"),
+            concurrency=self._concurrency(logical),
         )
+
+
+def _text(value: object) -> str:
+    """A variable's value as CloudFormation writes it."""
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Self, TypeVar
 
 from local import template
-from local.aws import CHECKSUMS, CREDENTIALS, Aws
+from local.aws import EVENTS_PATH, Aws
 from local.dead_letters import bury
 from local.endpoint.platform import EndpointConfig, Platform
 from local.gateway.server import Gateway, ensure_free
@@ -21,6 +21,7 @@ from local.moto_hooks import REGION
 from local.resources import Resources
 from local.runtime.invocations import AsyncInvoker, Pending
 from local.runtime.pool import Invocation, Runtime
+from local.schedule import Scheduler, schedules
 from local.state import Event, State
 from local.training.description import from_item, to_item
 from local.training.jobs import TrainingJobs
@@ -59,6 +60,8 @@ class Address:
     dead_letter_queue_url: str
     state_machine_arn: str
     topic_arn: str
+    onboard_function: str
+    events_url: str
     pid: int
 
 
@@ -109,8 +112,8 @@ class Stack:
         made = Resources(read, resolve)
         bucket = made.the("AWS::S3::Bucket")
         aws.configure_bucket(made.name(bucket), partial(made.property, bucket))
-        queues = {made.queue_name(each): each for each in read.of_type("AWS::SQS::Queue")}
-        tables = {made.name(each): each for each in read.of_type("AWS::DynamoDB::Table")}
+        queues = {made.queue_name(each): each for each in made.of_type("AWS::SQS::Queue")}
+        tables = {made.name(each): each for each in made.of_type("AWS::DynamoDB::Table")}
         aws.restore(made.name(bucket), tables, queues)
 
         platform = self._platform(made, aws)
@@ -122,10 +125,12 @@ class Stack:
                 lambda name, payload: invoker.submit(made.logical(name), payload),
             )
         )
+        self._opened.enter_context(aws.bus_followed(self._listeners.put))
         self._train(made, aws, state)
         aws.notify(made.name(bucket), made.property(bucket, "NotificationConfiguration"))
         for event in state.events():
             invoker.resubmit(Pending(event.function, event.payload, event.id))
+        self._closing(Scheduler(schedules(made, NAME), invoker.submit), Scheduler.close)
         api_key = state.secret("api-key")
         gateway = self._gateway(made, runtime, api_key)
         self.address = Address(
@@ -137,9 +142,13 @@ class Stack:
             endpoint=made.endpoint(),
             endpoint_url=aws.url,
             sagemaker_runtime_url=platform.url,
-            dead_letter_queue_url=aws.queue_url(next(iter(queues))),
-            state_machine_arn=made.name(made.the("AWS::StepFunctions::StateMachine")),
-            topic_arn=made.name(made.the("AWS::SNS::Topic")),
+            dead_letter_queue_url=aws.queue_url(
+                made.output("UndeliveredDropsUrl").rpartition("/")[2]
+            ),
+            state_machine_arn=made.output("TrainStateMachineArn"),
+            topic_arn=made.output("TrainingTopicArn"),
+            onboard_function=made.output("OnboardFunctionName"),
+            events_url=aws.url + EVENTS_PATH,
             pid=os.getpid(),
         )
         self._tell()
@@ -179,16 +188,12 @@ class Stack:
         return self._closing(platform, Platform.close)
 
     def _runtime(self, made: Resources, aws: Aws, platform: Platform) -> Runtime:
-        environment = {
-            "AWS_REGION": REGION,
-            "AWS_DEFAULT_REGION": REGION,
-            "AWS_ACCESS_KEY_ID": CREDENTIALS["aws_access_key_id"],
-            "AWS_SECRET_ACCESS_KEY": CREDENTIALS["aws_secret_access_key"],
-            "AWS_ENDPOINT_URL": aws.url,
-            "AWS_RESPONSE_CHECKSUM_VALIDATION": CHECKSUMS,
-            "AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME": platform.url,
-        }
-        runtime = Runtime(made.functions(), environment=environment, log_dir=self._home / "logs")
+        runtime = Runtime(
+            made.functions(),
+            environment=aws.environment() | {"AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME": platform.url},
+            log_dir=self._home / "logs",
+            scratch_dir=self._home / "tmp",
+        )
         return self._closing(runtime, Runtime.close)
 
     def _invoker(self, made: Resources, aws: Aws, state: State, runtime: Runtime) -> AsyncInvoker:
@@ -203,6 +208,7 @@ class Stack:
         invoker = AsyncInvoker(
             invoke,
             give_up,
+            deliveries=made.deliveries(),
             keep=lambda each: state.keep_event(Event(each.request_id, each.function, each.payload)),
             forget=lambda each: state.forget_event(each.request_id),
         )

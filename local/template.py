@@ -1,8 +1,4 @@
-"""template.yaml → CloudFormation resources and the sources of its functions.
-
-The stack carries out the resource types and properties named here, and refuses a template with
-others: better a clear no than a local mode that quietly behaves unlike the cloud.
-"""
+"""template.yaml → CloudFormation resources and the sources of its functions."""
 
 import re
 from collections.abc import Mapping
@@ -15,6 +11,8 @@ from samcli.yamlhelper import yaml_parse
 from samtranslator.parser.parser import Parser
 from samtranslator.translator.translator import Translator
 
+from local.supported import MADE_BY_MOTO, UnsupportedTemplate, unsupported
+
 SAM_FUNCTION = "AWS::Serverless::Function"
 SAM_LAYER = "AWS::Serverless::LayerVersion"
 SAM_MACHINE = "AWS::Serverless::StateMachine"
@@ -23,76 +21,6 @@ PLACEHOLDER = "s3://sources/code.zip"
 
 SUBSTITUTION = re.compile(r"\$\{(\w+)\}")
 """A place in a state machine's definition that the template fills."""
-
-CARRIED_OUT: dict[str, set[str]] = {
-    "AWS::S3::Bucket": {
-        "BucketName",
-        "VersioningConfiguration",
-        "NotificationConfiguration",
-        "BucketEncryption",
-        "PublicAccessBlockConfiguration",
-    },
-    "AWS::DynamoDB::Table": {
-        "BillingMode",
-        "AttributeDefinitions",
-        "KeySchema",
-        "GlobalSecondaryIndexes",
-    },
-    "AWS::SQS::Queue": {"MessageRetentionPeriod"},
-    "AWS::Lambda::Function": {
-        "Code",
-        "DeadLetterConfig",
-        "Environment",
-        "Handler",
-        "Layers",
-        "MemorySize",
-        "Timeout",
-        "Description",
-        "Role",
-        "Runtime",
-        "Tags",
-    },
-    "AWS::SageMaker::Model": {"ExecutionRoleArn", "PrimaryContainer"},
-    "AWS::SageMaker::EndpointConfig": {"ProductionVariants"},
-    "AWS::SageMaker::Endpoint": {"EndpointConfigName"},
-    "AWS::SNS::Topic": set(),
-    "AWS::StepFunctions::StateMachine": {
-        "DefinitionS3Location",
-        "DefinitionSubstitutions",
-        "RoleArn",
-        "Tags",
-    },
-    "AWS::ApiGateway::RestApi": {"Body", "BinaryMediaTypes"},
-    "AWS::ApiGateway::ApiKey": {"Enabled", "StageKeys"},
-    "AWS::ApiGateway::UsagePlan": {"ApiStages", "Throttle", "Quota"},
-    "AWS::ApiGateway::UsagePlanKey": {"KeyId", "KeyType", "UsagePlanId"},
-}
-"""The resources that the local stack makes, by type, with the properties that take effect."""
-
-WITHOUT_EFFECT: dict[str, str] = {
-    "AWS::IAM::Role": "nothing is authorised on a laptop; the roles exist as names",
-    "AWS::Lambda::LayerVersion": "the layer's sources are imported from where they lie",
-    "AWS::Lambda::Permission": "nothing is authorised on a laptop",
-    "AWS::ApiGateway::Deployment": "the local API has no stages: it answers at the root",
-    "AWS::ApiGateway::Stage": "the local API has no stages: it answers at the root",
-    "AWS::ApiGateway::RestApi.EndpointConfiguration": "the API is on 127.0.0.1",
-    "AWS::ApiGateway::RestApi.Parameters": "the API is on 127.0.0.1",
-    "AWS::DynamoDB::Table.PointInTimeRecoverySpecification": "there are no backups",
-    "AWS::DynamoDB::Table.SSESpecification": "files are encrypted by the laptop's disk, or not",
-    "AWS::Lambda::Function.Architectures": "functions run on the laptop's own processor",
-    "AWS::SQS::Queue.SqsManagedSseEnabled": "files are encrypted by the laptop's disk, or not",
-    "AWS::SageMaker::Endpoint.RetainAllVariantProperties": "nothing scales the local endpoint",
-}
-"""Types, or properties of types, that a laptop has no use for, and why."""
-
-MADE_BY_MOTO = {"AWS::IAM::Role"} | {
-    kind for kind in CARRIED_OUT if not kind.startswith("AWS::ApiGateway::")
-}
-"""What goes into the CloudFormation stack; the gateway makes the API from the template itself."""
-
-
-class UnsupportedTemplate(Exception):
-    """The template asks for something that the local stack would not carry out."""
 
 
 @dataclass(frozen=True)
@@ -124,8 +52,9 @@ class StackTemplate:
         made = {
             name: {
                 "Type": each["Type"],
-                "Properties": _for_moto(each, self.definitions.get(name)),
+                "Properties": _for_moto(name, each, self.definitions.get(name)),
             }
+            | ({"Condition": each["Condition"]} if "Condition" in each else {})
             for name, each in self.resources.items()
             if each["Type"] in MADE_BY_MOTO
         }
@@ -143,10 +72,9 @@ def load(path: Path) -> StackTemplate:
     definitions = _take_definitions(document, path.parent)
     region = boto3.Session(region_name="us-east-1")
     translated = Translator({}, Parser(), boto_session=region).translate(document, {})
-    unsupported = sorted(_unsupported(translated["Resources"]))
-    if unsupported:
+    if refused := sorted(unsupported(translated["Resources"])):
         raise UnsupportedTemplate(
-            "the local stack does not carry out " + ", ".join(unsupported) + " (local/template.py)"
+            "the local stack does not carry out " + ", ".join(refused) + " (local/supported.py)"
         )
     return StackTemplate(translated["Resources"], translated, sources, definitions)
 
@@ -182,23 +110,16 @@ def _take_definitions(document: dict[str, Any], root: Path) -> dict[str, Path]:
     return found
 
 
-def _unsupported(resources: Mapping[str, Any]) -> set[str]:
-    kinds = {each["Type"] for each in resources.values()}
-    properties = {
-        f"{each['Type']}.{name}"
-        for each in resources.values()
-        for name in each.get("Properties", {})
-        if name not in CARRIED_OUT.get(each["Type"], {name})
-    }
-    return (kinds - CARRIED_OUT.keys() | properties) - WITHOUT_EFFECT.keys()
+def _for_moto(name: str, resource: Mapping[str, Any], definition: Path | None) -> dict[str, Any]:
+    """The properties that moto takes; those that it ignores are applied after by local/aws.py.
 
-
-def _for_moto(resource: Mapping[str, Any], definition: Path | None) -> dict[str, Any]:
-    """The properties that moto takes; those that it ignores are applied after by local/aws.py."""
+    A function gets its logical id as its name, under which its workers know themselves.
+    """
     properties = dict(resource.get("Properties", {}))
     if resource["Type"] == "AWS::S3::Bucket":
         properties.pop("NotificationConfiguration", None)
     if resource["Type"] == "AWS::Lambda::Function":
+        properties["FunctionName"] = name
         properties["Code"] = {"ZipFile": "# the sources run where they lie"}
         properties.pop("Layers", None)
     if definition:

@@ -56,11 +56,17 @@ def saved_model(
     inputs: Mapping[str, tuple[int, Sequence[int] | None]] | None = None,
     outputs: Mapping[str, tuple[int, Sequence[int] | None]] | None = None,
     tags: Iterable[str] = ("serve",),
+    restores: bool = False,
 ) -> bytes:
-    """A `saved_model.pb` with one signature: tensor name → TensorFlow dtype and shape."""
+    """A `saved_model.pb` with one signature: tensor name → TensorFlow dtype and shape.
+
+    `restores`: it names an op that reads its variables, as every export of TensorFlow 2 does.
+    """
     model = pb.SavedModel()
     graph = model.meta_graphs.add()
     graph.meta_info_def.tags.extend(tags)
+    if restores:
+        graph.saver_def.restore_op_name = "StatefulPartitionedCall"
     described = graph.signature_def[signature]
     for name, spec in (inputs or {"image": (STRING, [-1])}).items():
         _describe(described.inputs[name], *spec)

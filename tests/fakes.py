@@ -19,9 +19,40 @@ BUCKET = "facet-models"
 
 
 class Context:
-    """What Lambda tells a handler about the invocation."""
+    """What Lambda tells a handler about the invocation, which has no time to try anything again."""
 
     aws_request_id = "00000000-0000-4000-8000-000000000000"
+
+    def get_remaining_time_in_millis(self) -> int:
+        return 0
+
+
+@dataclass
+class Events:
+    """EventBridge's client; `told` has type and detail of each event. Refuses with `error`."""
+
+    told: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    error: str | None = None
+
+    def put_events(self, *, Entries: list[dict[str, str]]) -> dict[str, Any]:  # noqa: N803
+        if self.error:
+            refused = {"ErrorCode": self.error, "ErrorMessage": "not now"}
+            return {"FailedEntryCount": 1, "Entries": [refused]}
+        for each in Entries:
+            assert each["Source"] == "facet"
+            self.told.append((each["DetailType"], json.loads(each["Detail"])))
+        return {"FailedEntryCount": 0, "Entries": [{"EventId": "1"}]}
+
+
+@dataclass
+class Topic:
+    """SNS's client; `published` has subject and message of each."""
+
+    published: list[tuple[str, str]] = field(default_factory=list)
+
+    def publish(self, *, TopicArn: str, Subject: str, Message: str) -> None:  # noqa: N803
+        assert TopicArn.startswith("arn:")
+        self.published.append((Subject, Message))
 
 
 def refusal(code: str, **members: Any) -> ClientError:
@@ -68,13 +99,17 @@ class Answer:
 
 
 class SageMaker(ThreadingHTTPServer):
-    """`POST /endpoints/{name}/invocations` on a free port; `asked` has target and body of each."""
+    """`POST /endpoints/{name}/invocations` on a free port; `asked` has target and body of each.
+
+    `answers` has those of single targets, before `answer`.
+    """
 
     daemon_threads = True
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Invocation)
         self.answer = Answer()
+        self.answers: dict[str, Answer] = {}
         self.asked: list[tuple[str, dict[str, Any]]] = []
 
     @property
@@ -87,8 +122,9 @@ class _Invocation(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        self.server.asked.append((self.headers["X-Amzn-SageMaker-Target-Model"], body))
-        answer = self.server.answer
+        target = self.headers["X-Amzn-SageMaker-Target-Model"]
+        self.server.asked.append((target, body))
+        answer = self.server.answers.get(target, self.server.answer)
         time.sleep(answer.seconds)
         if answer.hangs_up:
             self.close_connection = True

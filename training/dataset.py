@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from facet import preprocess
 from facet.errors import FacetError
-from facet.image import decode
 from facet.manifest import InputSpec
 from facet.preprocess import Pixels
 from facet.recipes import Hyperparameters
@@ -185,7 +184,7 @@ def _decoded(
 ) -> Iterator[tuple[File, Pixels | FacetError | OSError]]:
     def pixels(file: File) -> Pixels | FacetError | OSError:
         try:
-            return preprocess.geometry(spec, decode(file[1].read_bytes()))
+            return preprocess.geometry(spec, preprocess.decode(spec, file[1].read_bytes()))
         except (FacetError, OSError) as error:
             return error
 

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from facet import preprocess
 from facet.errors import FacetError
-from facet.image import decode
 from facet.manifest import GoldenSample, InputSpec, Manifest, OutputSpec
 from facet.preprocess import Pixels
 from training import golden
@@ -63,7 +62,9 @@ def export(
     lite_model = convert(network, spec)
     lite = lite_scorer(lite_model, spec)
     drawings = [golden.draw(seed) for seed in range(DRAWINGS)]
-    drawn = np.stack([preprocess.geometry(spec, decode(drawing)) for drawing in drawings])
+    drawn = np.stack(
+        [preprocess.geometry(spec, preprocess.decode(spec, each)) for each in drawings]
+    )
     pictures = np.concatenate([proof, drawn])
     apart = prove(saved, lite, pictures)
     (version / "assets.extra").mkdir()
@@ -76,8 +77,7 @@ def export(
 
 def save(network: keras.Model, spec: InputSpec, folder: Path) -> Scorer:
     """Writes the SavedModel and returns what it answers once read back."""
-    module = bytes_model(network, spec)
-    tf.saved_model.save(module, str(folder), signatures={spec.signature: module.serve})
+    save_module(bytes_model(network, spec), spec, folder)
     signature = tf.saved_model.load(str(folder)).signatures[spec.signature]
 
     def scores(pixels: Pixels) -> Scores:
@@ -89,7 +89,16 @@ def save(network: keras.Model, spec: InputSpec, folder: Path) -> Scorer:
 
 def convert(network: keras.Model, spec: InputSpec) -> bytes:
     """The LiteRT model, with the SavedModel's signature and names, but for uint8 pixels."""
-    module = pixels_model(network, spec)
+    return convert_module(pixels_model(network, spec), spec)
+
+
+def save_module(module: tf.Module, spec: InputSpec, folder: Path) -> None:
+    """Writes the SavedModel of a module whose `serve` is the spec's signature."""
+    tf.saved_model.save(module, str(folder), signatures={spec.signature: module.serve})
+
+
+def convert_module(module: tf.Module, spec: InputSpec) -> bytes:
+    """The LiteRT model of a module whose `serve` is the spec's signature."""
     with tempfile.TemporaryDirectory() as folder:
         tf.saved_model.save(module, folder, signatures={spec.signature: module.serve})
         converter = tf.lite.TFLiteConverter.from_saved_model(

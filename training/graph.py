@@ -8,7 +8,10 @@ import tensorflow as tf
 from facet.manifest import InputSpec
 
 SCORES = "scores"
-"""The output tensor of every exported model: softmax, float32 (batch, labels)."""
+"""The output tensor of every exported model: float32 (batch, labels)."""
+
+Classifier = Callable[[tf.Tensor], tf.Tensor]
+"""float32 (batch, height, width, channels) → float32 (batch, labels)."""
 
 
 def normalised(spec: InputSpec, pixels: tf.Tensor) -> tf.Tensor:
@@ -27,34 +30,55 @@ def normalised(spec: InputSpec, pixels: tf.Tensor) -> tf.Tensor:
 
 def bytes_model(network: keras.Model, spec: InputSpec) -> tf.Module:
     """For SavedModels: strings (batch,), the raw RGB bytes of a picture each → scores."""
+    return bytes_module(_probabilities(network), _weights(network), spec)
+
+
+def pixels_model(network: keras.Model, spec: InputSpec) -> tf.Module:
+    """For LiteRT, which has no strings: uint8 (batch, height, width, channels) → scores."""
+    return pixels_module(_probabilities(network), _weights(network), spec)
+
+
+def bytes_module(scores: Classifier, weights: object, spec: InputSpec) -> tf.Module:
+    """As `bytes_model`, for anything that gives scores to what `normalised` makes of pixels.
+
+    `weights` are the variables that it uses, or what TensorFlow finds them in.
+    """
 
     def pixels(image: tf.Tensor) -> tf.Tensor:
         rows = tf.io.decode_raw(image, tf.uint8)
         return tf.reshape(rows, [-1, spec.height, spec.width, spec.channels])
 
-    return _module(network, spec, tf.TensorSpec([None], tf.string, spec.tensor), pixels)
+    return _module(scores, weights, spec, tf.TensorSpec([None], tf.string, spec.tensor), pixels)
 
 
-def pixels_model(network: keras.Model, spec: InputSpec) -> tf.Module:
-    """For LiteRT, which has no strings: uint8 (batch, height, width, channels) → scores."""
+def pixels_module(scores: Classifier, weights: object, spec: InputSpec) -> tf.Module:
+    """As `pixels_model`, for anything that gives scores to what `normalised` makes of pixels."""
     shape = [None, spec.height, spec.width, spec.channels]
-    return _module(network, spec, tf.TensorSpec(shape, tf.uint8, spec.tensor), tf.identity)
+    signature = tf.TensorSpec(shape, tf.uint8, spec.tensor)
+    return _module(scores, weights, spec, signature, tf.identity)
+
+
+def _probabilities(network: keras.Model) -> Classifier:
+    return lambda values: tf.nn.softmax(network(values, training=False))
+
+
+def _weights(network: keras.Model) -> list[tf.Variable]:
+    """Each weight once; `network` stays out of it, as Keras would bring its own copies."""
+    return [weight.value for weight in network.weights]
 
 
 def _module(
-    network: keras.Model,
+    scores: Classifier,
+    weights: object,
     spec: InputSpec,
     signature: tf.TensorSpec,
     pixels: Callable[[tf.Tensor], tf.Tensor],
 ) -> tf.Module:
-    """Holds each weight once; `network` stays out of it, as Keras would bring its own copies."""
-
     @tf.function(input_signature=[signature])  # type: ignore[untyped-decorator]
     def serve(image: tf.Tensor) -> dict[str, tf.Tensor]:
-        logits = network(normalised(spec, pixels(image)), training=False)
-        return {SCORES: tf.nn.softmax(logits)}
+        return {SCORES: scores(normalised(spec, pixels(image)))}
 
     module = tf.Module()
-    module.weights = [weight.value for weight in network.weights]
+    module.weights = weights
     module.serve = serve
     return module

@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 
 from facet import preprocess
-from facet.image import decode
 from facet.recipes import RECIPES
 from training import golden
 from training.export import About, export
@@ -26,10 +25,11 @@ def write(folder: Path) -> None:
     settings = RECIPES["cifar10"].settings({"backbone": "article-cnn"})
     labels = tuple(str(number) for number in range(10))
     network = build(settings, len(labels), None)
-    drawn = [preprocess.geometry(network.spec, decode(golden.draw(n))) for n in range(PROOFS)]
+    spec, drawings = network.spec, [golden.draw(number) for number in range(PROOFS)]
+    drawn = [preprocess.geometry(spec, preprocess.decode(spec, each)) for each in drawings]
     about = About("article", "The article's network, untrained", labels, {}, {})
     folder.mkdir(parents=True)
-    export(network.whole, network.spec, about, proof=np.stack(drawn), folder=folder)
+    export(network.whole, spec, about, proof=np.stack(drawn), folder=folder)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,6 @@ from tempfile import TemporaryDirectory
 
 from benchmarks.serving.environments import REPOSITORY
 from facet import preprocess
-from facet.image import decode
 from facet.manifest import Manifest
 
 SAMPLE = REPOSITORY / "samples" / "cifar.tar.gz"
@@ -77,7 +76,7 @@ def _write_article(folder: Path) -> None:
 def _golden(artifact: Path) -> Golden:
     manifest = Manifest.model_validate_json((artifact / "facet.json").read_text())
     assert manifest.golden is not None
-    picture = decode((artifact / manifest.golden.image).read_bytes())
+    picture = preprocess.decode(manifest.input, (artifact / manifest.golden.image).read_bytes())
     pixels = preprocess.geometry(manifest.input, picture)
     label = manifest.labels.index(manifest.golden.label)
     return Golden(base64.b64encode(pixels.tobytes()).decode(), label)

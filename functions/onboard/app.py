@@ -1,24 +1,37 @@
-"""The upload's handler: S3 events to drops, outcomes to the log."""
+"""The upload's handler: S3 events to drops and removals, outcomes to metrics."""
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict
+from datetime import datetime
 from functools import cache
 from typing import Any
 from urllib.parse import unquote_plus
 
 import boto3
 from aws_lambda_powertools.utilities.typing import LambdaContext
+from botocore.config import Config
 
 from facet import endpoint
+from facet.alias import Alias
 from facet.manifest import MODEL_NAME
-from facet.observability import logger
+from facet.news import news
+from facet.observability import count, logger
 from facet.registry import Registry
 from facet.settings import settings
-from onboard.promote import Drop, Onboarding
+from onboard.bucket import Bucket
+from onboard.checks import Rules
+from onboard.drop import DROP, VERSION, Drop, Outcome
+from onboard.patience import Patience
+from onboard.promote import Onboarding, Registers
+from onboard.proof import Prover
+from onboard.telling import Telling
+from onboard.withdraw import Removal
 
-DROP = re.compile(rf"mme/({MODEL_NAME.pattern})\.tar\.gz")
 MISNAMED = re.compile(r"mme/[^/]*\.tar\.gz", re.DOTALL)
+S3_CLIENT = Config(read_timeout=180)
+"""S3 need not answer a copy of several GB before it is done."""
 
 
 class MisnamedDrop(Exception):
@@ -26,26 +39,57 @@ class MisnamedDrop(Exception):
 
 
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Onboards every drop that an S3 event names.
+    """Onboards every drop that an S3 event names, and withdraws every version it says is gone.
 
-    An error of one drop is raised, so that Lambda tries the event again and in the end puts it
-    into the dead-letter queue; drops that had their outcome are gone from the door by then.
+    An error of one is raised, so that Lambda tries the event again and in the end puts it into the
+    dead-letter queue; drops that had their outcome are gone from the door by then.
     """
     logger().set_correlation_id(context.aws_request_id)
-    outcomes = [onboarding().onboard(drop) for drop in drops(event)]
-    return {"outcomes": [asdict(outcome) for outcome in outcomes]}
+    patience = Patience(
+        left=lambda: context.get_remaining_time_in_millis() / 1000,
+        attempt=settings().invoke_timeout,
+    )
+    outcomes = [outcome for each in wanted(event) if (outcome := measured(each, patience))]
+    return {"outcomes": [asdict(each) for each in outcomes]}
 
 
-def drops(event: dict[str, Any]) -> Iterator[Drop]:
-    """The drops among an event's records.
+def measured(wanted: Drop | Removal, patience: Patience) -> Outcome | None:
+    """The outcome, or the error, counted."""
+    try:
+        if isinstance(wanted, Removal):
+            outcome = onboarding().withdraw(wanted, patience)
+        else:
+            outcome = onboarding().onboard(wanted, patience)
+    except Exception:
+        count("Drops", outcome="FAILED")
+        raise
+    if outcome:
+        count("Drops", outcome=outcome.outcome)
+        codes = Counter(each.code for each in outcome.violations)
+        for code, times in codes.items():
+            count("Violations", times, code=code)
+    return outcome
 
-    Versions, which lie below `mme/<model>/`, end in .tar.gz too and are passed over. Raises
-    MisnamedDrop for what lies where drops lie, but could never be a model.
+
+def wanted(event: dict[str, Any]) -> Iterator[Drop | Removal]:
+    """The drops that were uploaded and the versions that were deleted, of an event's records.
+
+    Versions that were written and drops that were removed are passed over: onboarding does that
+    itself. Raises MisnamedDrop for what lies where drops lie, but could never be a model.
     """
     for record in event.get("Records", []):
-        key = unquote_plus(record["s3"]["object"]["key"])
-        if match := DROP.fullmatch(key):
-            yield Drop(match[1], record["s3"]["object"].get("versionId"))
+        described = record["s3"]["object"]
+        key = unquote_plus(described["key"])
+        if record["eventName"].startswith("ObjectRemoved:"):
+            if match := VERSION.fullmatch(key):
+                yield Removal(match[1], match[2], datetime.fromisoformat(record["eventTime"]))
+        elif match := DROP.fullmatch(key):
+            yield Drop(
+                match[1],
+                described.get("versionId"),
+                described.get("sequencer"),
+                datetime.fromisoformat(record["eventTime"]).isoformat(),
+            )
         elif MISNAMED.fullmatch(key):
             raise MisnamedDrop(f"{key}: a model's name has the form {MODEL_NAME.pattern}")
 
@@ -54,9 +98,12 @@ def drops(event: dict[str, Any]) -> Iterator[Drop]:
 def onboarding() -> Onboarding:
     """The onboarding of this process."""
     name = settings()
+    table = boto3.resource("dynamodb").Table(name.table)
+    reached = endpoint.Endpoint(endpoint.client(name.invoke_timeout), name.endpoint)
     return Onboarding(
-        boto3.client("s3"),
-        name.bucket,
-        Registry(boto3.resource("dynamodb").Table(name.table)),
-        endpoint.Endpoint(endpoint.client(name.invoke_timeout), name.endpoint),
+        Bucket(boto3.client("s3", config=S3_CLIENT), name.bucket),
+        Registers(Registry(table), Alias(table), Telling(news())),
+        Prover(reached, name.answer_within),
+        Rules(name.golden_required, name.ops),
+        name.keep_versions,
     )

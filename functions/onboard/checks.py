@@ -1,49 +1,65 @@
-"""What must hold for an artifact before it is tried on the endpoint. Pure: archive → violations."""
+"""What must hold for an artifact before it is tried on the endpoint: archive → violations."""
 
-import re
+import mmap
 from collections.abc import Iterator, Sequence
-from dataclasses import astuple
+from dataclasses import astuple, dataclass
 
 from pydantic import ValidationError
 
-from facet import image
+from facet import preprocess
 from facet.errors import BrokenImage, UnsupportedImage, Violation
-from facet.manifest import InputSpec, Manifest
-from onboard.archive import Archive
-from onboard.savedmodel import Signature, TensorSpec, UnreadableSavedModel, signatures
+from facet.manifest import Manifest
+from onboard import contract, layout, savedmodel, screening
+from onboard.archive import (
+    GRAPH,
+    LITERT,
+    MANIFEST,
+    MAX_GRAPH,
+    MAX_LITERT,
+    MAX_MANIFEST,
+    MAX_PICTURE,
+    Archive,
+)
 
-MANIFEST = "facet.json"
-INCOMPLETE = {
-    "not-gzip",
-    "not-tar",
-    "truncated",
-    "too-large",
-    "too-large-header",
-    "too-many-members",
-}
-"""Violations after which nobody can say what the artifact lacks."""
+UNREADABLE = {"not-gzip", "not-tar", "truncated", "damaged"}
+"""Violations after which what was read may not be what was packed."""
 
-GRAPH = re.compile(r"[0-9]+/saved_model\.pb")
-IN_FOLDER = re.compile(r"([0-9]+)/.+")
-WRAPPED = re.compile(r"(.+)/[0-9]+/saved_model\.pb")
+MAX_PIXELS = 2048 * 2048
+"""Of a golden sample: Pillow takes 16 bytes for each of a transparent WebP's pixels, and the
+function has 256 MB."""
 
-MAX_MANIFEST = 300_000
-"""Bytes of a manifest: a version's record in DynamoDB has 400 KB for it and its violations."""
+MAX_FIELDS = 100
+"""Violations of a manifest's fields; more than a report shows."""
 
 MAX_REPORTED = 50
 MAX_TEXT = 500
 """Of a violation's texts, which quote names and messages of any length, in characters."""
 
 
-def run(archive: Archive) -> tuple[Manifest | None, list[Violation]]:
-    """The artifact's manifest where it can be read, and everything that is wrong with it."""
-    if INCOMPLETE & {each.code for each in archive.violations}:
+@dataclass(frozen=True)
+class Rules:
+    """What a deployment demands or allows beyond the rest: TensorFlow `ops` beside the list."""
+
+    golden_required: bool = False
+    ops: frozenset[str] = frozenset()
+
+
+def run(archive: Archive, rules: Rules = Rules()) -> tuple[Manifest | None, list[Violation]]:
+    """The artifact's manifest where it can be read, and everything that is wrong with it.
+
+    Of an archive that was not read to its end only what was seen is judged, not what it lacks.
+    """
+    if UNREADABLE & {each.code for each in archive.violations}:
         return None, archive.violations
     manifest, wrong = _manifest(archive)
-    violations = [*archive.violations, *_layout(archive), *wrong]
+    violations = [*archive.violations, *_sizes(archive)]
+    if archive.complete:
+        violations += layout.check(archive.files, _restores(archive))
+    violations += wrong
     if manifest:
-        violations += [*_golden(manifest, archive), *_signature(manifest, archive)]
-    return manifest, violations
+        violations += [*_golden(manifest, archive, rules), *contract.sendable(manifest.input)]
+    violations += [*_contract(manifest, archive), *_screened(archive, rules)]
+    return manifest, list(dict.fromkeys(violations))
 
 
 def reported(violations: Sequence[Violation]) -> tuple[Violation, ...]:
@@ -58,54 +74,38 @@ def reported(violations: Sequence[Violation]) -> tuple[Violation, ...]:
     return tuple(cut)
 
 
-def _layout(archive: Archive) -> Iterator[Violation]:
-    folders = {match[1] for name in archive.files if (match := IN_FOLDER.fullmatch(name))}
-    versions = [name for name in archive.files if GRAPH.fullmatch(name)]
-    if len(folders) > 1:
-        yield Violation(
-            "several-version-folders",
-            ", ".join(f"{folder}/" for folder in sorted(folders)),
-            "the artifact has more than one version folder",
-            "pack exactly one; each upload becomes a version of its own",
-        )
-    if versions:
-        return
-    wrapped = next((match[1] for name in archive.files if (match := WRAPPED.fullmatch(name))), None)
-    if wrapped:
-        yield Violation(
-            "wrapper-folder",
-            f"{wrapped}/",
-            f"the version folder lies inside '{wrapped}/', it must lie at the top",
-            f"pack the folder's contents: tar -czf model.tar.gz -C {wrapped} .",
-        )
-        return
-    yield Violation(
-        "no-version-folder",
-        "model.tar.gz",
-        "there is no <digits>/saved_model.pb",
-        "export a SavedModel into a folder named 1 and pack it beside facet.json",
-    )
+def _sizes(archive: Archive) -> Iterator[Violation]:
+    for name, size in archive.files.items():
+        if GRAPH.fullmatch(name) and size > MAX_GRAPH:
+            yield _too_large(
+                "graph-too-large", name, size, MAX_GRAPH, "keep weights in variables/, not in it"
+            )
+        elif LITERT.fullmatch(name) and size > MAX_LITERT:
+            yield _too_large(
+                "litert-too-large",
+                name,
+                size,
+                MAX_LITERT,
+                "leave the LiteRT model out; the SavedModel is served without it",
+            )
+        elif name == MANIFEST and size > MAX_MANIFEST:
+            yield _too_large(
+                "manifest-too-large",
+                name,
+                size,
+                MAX_MANIFEST,
+                "shorten labels, description or provenance",
+            )
+
+
+def _too_large(code: str, place: str, size: int, most: int, remedy: str) -> Violation:
+    return Violation(code, place, f"it has {size:,} bytes, at most {most:,} are taken", remedy)
 
 
 def _manifest(archive: Archive) -> tuple[Manifest | None, list[Violation]]:
     if MANIFEST not in archive.kept:
-        return None, [
-            Violation(
-                "no-manifest",
-                MANIFEST,
-                "there is no facet.json at the top of the artifact",
-                "add one; docs/manifest.md describes it",
-            )
-        ]
-    if archive.files[MANIFEST] > MAX_MANIFEST:
-        return None, [
-            Violation(
-                "manifest-too-large",
-                MANIFEST,
-                f"it has {archive.files[MANIFEST]:,} bytes, at most {MAX_MANIFEST:,} are kept",
-                "shorten labels, description or provenance",
-            )
-        ]
+        lacks = archive.complete and not layout.has_manifest(archive.files)
+        return None, [_NO_MANIFEST] if lacks else []
     try:
         return Manifest.model_validate_json(archive.kept[MANIFEST]), []
     except ValidationError as error:
@@ -116,120 +116,93 @@ def _manifest(archive: Archive) -> tuple[Manifest | None, list[Violation]]:
                 each["msg"],
                 "docs/manifest.md says what the field takes",
             )
-            for each in error.errors()
+            for each in error.errors(include_url=False, include_input=False)[:MAX_FIELDS]
         ]
 
 
-def _golden(manifest: Manifest, archive: Archive) -> Iterator[Violation]:
+def _golden(manifest: Manifest, archive: Archive, rules: Rules) -> Iterator[Violation]:
     if manifest.golden is None:
+        if rules.golden_required:
+            yield _NO_GOLDEN
         return
     place = manifest.golden.image
-    if place not in archive.kept:
+    if place in archive.kept:
+        yield from _picture(place, archive.kept[place], manifest)
+    elif place in archive.files:
+        yield Violation(
+            "golden-too-large",
+            place,
+            f"it has {archive.files[place]:,} bytes; {MAX_PICTURE:,} are read of all files at the "
+            "top together",
+            "pack a smaller picture, and no other files beside it",
+        )
+    elif archive.complete:
         yield Violation(
             "golden-missing",
             place,
             "the golden sample's picture is not in the artifact",
             "pack the picture beside facet.json, or take 'golden' out of the manifest",
         )
-        return
+
+
+def _picture(place: str, data: bytes, manifest: Manifest) -> Iterator[Violation]:
     try:
-        image.decode(archive.kept[place])
+        preprocess.decode(manifest.input, data, max_pixels=MAX_PIXELS)
     except (UnsupportedImage, BrokenImage) as error:
         yield Violation("golden-unreadable", place, str(error), "pack a picture that opens")
 
 
-def _signature(manifest: Manifest, archive: Archive) -> Iterator[Violation]:
-    graphs = [name for name in archive.kept if GRAPH.fullmatch(name)]
-    if len(graphs) != 1:
+def _graph(archive: Archive) -> bytes | None:
+    """The graph, where there is exactly one."""
+    graphs = [content for name, content in archive.kept.items() if GRAPH.fullmatch(name)]
+    return graphs[0] if len(graphs) == 1 else None
+
+
+def _restores(archive: Archive) -> bool:
+    """Whether loading the model reads variables. An unreadable graph is told by the screening."""
+    graph = _graph(archive)
+    try:
+        return graph is not None and any(
+            found.saver_def.restore_op_name for found, _, _ in savedmodel.meta_graphs(graph)
+        )
+    except savedmodel.UnreadableSavedModel:
+        return False
+
+
+def _contract(manifest: Manifest | None, archive: Archive) -> Iterator[Violation]:
+    graph = _graph(archive)
+    if graph is None:
         return
     try:
-        found = signatures(archive.kept[graphs[0]])
-    except UnreadableSavedModel as error:
-        yield Violation(
-            "saved-model-unreadable", graphs[0], str(error), "export it again with tf.saved_model"
-        )
+        found = savedmodel.signatures(graph)
+    except savedmodel.UnreadableSavedModel as error:
+        (place,) = (name for name in archive.kept if GRAPH.fullmatch(name))
+        yield screening.unreadable(place, error)
         return
-    name = manifest.input.signature
-    if name not in found:
-        yield Violation(
-            "signature-missing",
-            f"{MANIFEST}.input.signature",
-            f"the SavedModel has no signature '{name}'",
-            f"name one that it has: {', '.join(sorted(found)) or 'it has none'}",
-        )
-        return
-    yield from _input(manifest.input, found[name])
-    yield from _output(manifest, found[name])
+    if manifest:
+        yield from contract.check(manifest, found)
 
 
-def _input(spec: InputSpec, signature: Signature) -> Iterator[Violation]:
-    place = f"{MANIFEST}.input.tensor"
-    if spec.tensor not in signature.inputs:
-        yield _no_tensor(place, spec.tensor, "input", sorted(signature.inputs))
-        return
-    if len(signature.inputs) > 1:
-        yield Violation(
-            "several-inputs",
-            place,
-            f"the signature takes {len(signature.inputs)} tensors, a classifier takes one",
-            "export a signature that takes the picture alone",
-        )
-    tensor = signature.inputs[spec.tensor]
-    expected = "string" if spec.encoding == "uint8" else "float32"
-    if tensor.dtype != expected:
-        yield Violation(
-            "input-dtype",
-            place,
-            f"encoding '{spec.encoding}' sends {expected}, the signature takes {tensor.dtype}",
-            "set the encoding that fits, or export a signature that takes this one",
-        )
-    elif not _matches(_shape(spec), tensor):
-        yield Violation(
-            "input-shape",
-            place,
-            f"the spec makes {list(_shape(spec))}, the signature takes {list(tensor.shape or ())}",
-            "set height, width, channels and layout as the model was trained",
-        )
+def _screened(archive: Archive, rules: Rules) -> Iterator[Violation]:
+    for name, content in archive.kept.items():
+        if GRAPH.fullmatch(name):
+            yield from screening.graph(name, content, rules.ops)
+    for name, model in archive.litert.items():
+        yield from screening.litert(name, model)
+        if isinstance(model, mmap.mmap):
+            model.close()
+    archive.litert.clear()
 
 
-def _shape(spec: InputSpec) -> tuple[int, ...]:
-    if spec.encoding == "uint8":
-        return (-1,)
-    if spec.layout == "flat":
-        return (-1, spec.size)
-    return (-1, spec.height, spec.width, spec.channels)
-
-
-def _output(manifest: Manifest, signature: Signature) -> Iterator[Violation]:
-    place, name = f"{MANIFEST}.output.tensor", manifest.output.tensor
-    if name not in signature.outputs:
-        yield _no_tensor(place, name, "output", sorted(signature.outputs))
-        return
-    tensor = signature.outputs[name]
-    if not _matches((-1, len(manifest.labels)), tensor):
-        yield Violation(
-            "output-width",
-            place,
-            f"there are {len(manifest.labels)} labels, "
-            f"the output's shape is {list(tensor.shape or ())}",
-            "list one label for each score, in the order of the output",
-        )
-
-
-def _matches(shape: tuple[int, ...], tensor: TensorSpec) -> bool:
-    """Whether a tensor takes that shape; -1 on either side fits any size."""
-    if tensor.shape is None:
-        return True
-    return len(shape) == len(tensor.shape) and all(
-        -1 in (ours, theirs) or ours == theirs
-        for ours, theirs in zip(shape, tensor.shape, strict=True)
-    )
-
-
-def _no_tensor(place: str, name: str, kind: str, names: list[str]) -> Violation:
-    return Violation(
-        "tensor-missing",
-        place,
-        f"the signature has no {kind} '{name}'",
-        f"name one that it has: {', '.join(names)}",
-    )
+_NO_MANIFEST = Violation(
+    "no-manifest",
+    MANIFEST,
+    "there is no facet.json at the top of the artifact",
+    "add one, as docs/manifest.md describes, or let facet pack write it",
+)
+_NO_GOLDEN = Violation(
+    "golden-required",
+    f"{MANIFEST}.golden",
+    "this deployment takes no model without a golden sample (setting GoldenRequired)",
+    "add a picture and the answer that was recorded for it: docs/manifest.md",
+)

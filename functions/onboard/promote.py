@@ -5,191 +5,170 @@ leaves the door last.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
-import orjson
-from botocore.exceptions import ClientError
-
-from facet.endpoint import Endpoint
-from facet.errors import Violation
+from facet.alias import Alias
+from facet.errors import RegistryConflict, Violation
 from facet.manifest import Manifest
-from facet.observability import logger
-from facet.registry import Registry, Status, Version
-from onboard import archive, checks
-from onboard.proof import prove
-
-if TYPE_CHECKING:
-    from mypy_boto3_s3 import S3Client
-    from mypy_boto3_s3.type_defs import CopySourceTypeDef, GetObjectRequestTypeDef
+from facet.placement import Placement
+from facet.records import Model, Status, Version
+from facet.registry import Registry
+from onboard import checks
+from onboard.bucket import Bucket
+from onboard.drop import Drop, Outcome
+from onboard.patience import Patience
+from onboard.proof import Prover
+from onboard.retain import Retention
+from onboard.telling import Telling
+from onboard.withdraw import Removal, Withdrawal
 
 VERSION_ID_LENGTH = 12
 
 
-@dataclass(frozen=True)
-class Drop:
-    """An upload: the object at `mme/<model>.tar.gz`, and exactly one version of that object.
-
-    Without `object_version` it is the newest one.
-    """
-
-    model: str
-    object_version: str | None = None
-
-    @property
-    def key(self) -> str:
-        """Where it lies."""
-        return f"mme/{self.model}.tar.gz"
+def utc_now() -> str:
+    """ISO 8601 with milliseconds."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What became of a drop: `READY`, `REJECTED`, `UNCHANGED` (known already) or `GONE`."""
+class Registers:
+    """Where versions are recorded, and where it is said what became of them."""
 
-    model: str
-    outcome: str
-    version: str | None = None
-    violations: tuple[Violation, ...] = ()
+    registry: Registry
+    alias: Alias
+    telling: Telling
 
 
-def utc_now() -> datetime:
-    """The time, with its zone."""
-    return datetime.now(UTC)
+@dataclass(frozen=True)
+class _Checked:
+    """A drop after its checks: its version still PENDING, and the golden sample's picture."""
+
+    drop: Drop
+    version: Version
+    manifest: Manifest | None
+    golden: bytes | None
+    violations: Sequence[Violation]
 
 
 class Onboarding:
-    """Takes drops out of one bucket into one registry, proven on one endpoint."""
+    """Takes drops out of one bucket into one registry, proven on one endpoint.
+
+    Everything that is raised says nothing of the artifact, and the drop stays where it is:
+    EndpointThrottled, EndpointUnavailable, ModelLoading, RegistryConflict and botocore's errors.
+    """
 
     def __init__(
         self,
-        s3: "S3Client",
-        bucket: str,
-        registry: Registry,
-        endpoint: Endpoint,
-        clock: Callable[[], datetime] = utc_now,
+        bucket: Bucket,
+        registers: Registers,
+        prover: Prover,
+        rules: checks.Rules,
+        keep: int,
+        now: Callable[[], str] = utc_now,
     ) -> None:
-        self._s3 = s3
+        """`keep` is the number of READY versions of a model that retention leaves."""
         self._bucket = bucket
-        self._registry = registry
-        self._endpoint = endpoint
-        self._clock = clock
+        self._registry = registers.registry
+        self._alias = registers.alias
+        self._telling = registers.telling
+        self._prover = prover
+        self._rules = rules
+        self._now = now
+        self._retention = Retention(self._registry, self._alias, self._telling, keep)
+        self._withdrawal = Withdrawal(bucket, self._registry, self._alias, self._telling, now)
 
-    def onboard(self, drop: Drop) -> Outcome:
-        """Brings one drop to its outcome.
-
-        Raises what says nothing of the artifact: EndpointThrottled, EndpointUnavailable,
-        ModelLoading, RegistryConflict and botocore's errors. The drop then stays where it is.
-        """
-        opened = self._open(drop)
-        if opened is None:
+    def onboard(self, drop: Drop, patience: Patience) -> Outcome:
+        """Brings one drop to its outcome."""
+        checked = self._check(drop)
+        if checked is None:
             return Outcome(drop.model, "GONE")
-        drop, found, version = opened
-        known = self._registry.find(drop.model, version.id)
-        if known and known.status is Status.READY:
-            self._take_away(drop)
-            return Outcome(drop.model, "UNCHANGED", version.id)
-        manifest, violations = checks.run(found)
-        if manifest is None or violations:
-            return self._refuse(drop, version, violations)
-        version = replace(version, manifest=manifest)
-        self._registry.begin(version)
-        self._copy(drop, f"mme/{version.target}")
-        return self._prove(drop, version, manifest, found)
+        outcome = patience.with_the_registry(lambda: self._settle(checked, patience))
+        self._bucket.remove(checked.drop)
+        return outcome
 
-    def _open(self, drop: Drop) -> tuple[Drop, archive.Archive, Version] | None:
-        """One pass over the object; the drop comes back with its object version pinned."""
-        wanted: GetObjectRequestTypeDef = {"Bucket": self._bucket, "Key": drop.key}
-        if drop.object_version:
-            wanted["VersionId"] = drop.object_version
-        try:
-            taken = self._s3.get_object(**wanted)
-        except ClientError as error:
-            if error.response["Error"]["Code"] in ("NoSuchKey", "NoSuchVersion"):
-                return None
-            raise
-        found = archive.read(taken["Body"])
+    def withdraw(self, removal: Removal, patience: Patience) -> Outcome | None:
+        """Takes a version out of service whose object was deleted; None if nothing was to do."""
+        return patience.with_the_registry(lambda: self._withdrawal.removed(removal))
+
+    def _check(self, drop: Drop) -> _Checked | None:
+        """Of what was read only the golden sample is kept: a proof needs memory of its own."""
+        taken = self._bucket.take(drop)
+        if taken is None:
+            return None
+        found = taken.found
+        manifest, violations = checks.run(found, self._rules)
         version = Version(
-            model=drop.model,
+            model=taken.drop.model,
             id=found.sha256[:VERSION_ID_LENGTH],
             status=Status.PENDING,
             sha256=found.sha256,
             size=found.size,
-            dropped_at=taken["LastModified"].isoformat(),
-            updated_at=self._now(),
+            dropped_at=taken.dropped_at,
+            drop=taken.drop.object_version,
+            sequencer=taken.drop.sequencer,
+            manifest=manifest,
         )
-        return replace(drop, object_version=taken["VersionId"]), found, version
+        golden = manifest.golden if manifest and not violations else None
+        picture = found.kept[golden.image] if golden else None
+        return _Checked(taken.drop, version, manifest, picture, violations)
 
-    def _prove(
-        self, drop: Drop, version: Version, manifest: Manifest, found: archive.Archive
-    ) -> Outcome:
-        golden = found.kept[manifest.golden.image] if manifest.golden else None
-        proof = prove(self._endpoint, version.target, manifest, golden)
-        version = replace(version, proof=proof.kind)
+    def _settle(self, checked: _Checked, patience: Patience) -> Outcome:
+        version = checked.version
+        if not self._bucket.has(checked.drop):  # another delivery of its event came first
+            return Outcome(version.model, "GONE")
+        known = self._registry.find(version.model, version.id)
+        if known and known.status is Status.READY:
+            if self._bucket.holds(known):
+                return self._known(known, checked.drop)
+            self._withdrawal.withdraw(known)
+        if checked.manifest is None or checked.violations:
+            return self._refuse(checked, checked.violations)
+        return self._prove(checked, checked.manifest, patience)
+
+    def _known(self, known: Version, drop: Drop) -> Outcome:
+        """The same bytes again; or the same drop, if the last attempt ended before its end."""
+        if known.drop != drop.object_version:
+            return Outcome(known.model, "UNCHANGED", known.id)
+        model = self._registry.model(known.model)
+        return self._finish(known, _placement(model, known.id))
+
+    def _prove(self, checked: _Checked, manifest: Manifest, patience: Patience) -> Outcome:
+        pending = replace(checked.version, updated_at=self._now())
+        self._registry.begin(pending)
+        self._bucket.keep(checked.drop, pending)
+        proof = self._prover.prove(pending.target, manifest, checked.golden, patience)
+        proven = replace(pending, proof=proof.kind)
         if proof.violations:
-            return self._refuse(drop, version, proof.violations)
-        ready = replace(version, status=Status.READY, updated_at=self._now())
-        live = self._registry.promote(ready)
-        self._take_away(drop)
-        logger().info("model ready", model=ready.model, version=ready.id, live=live)
+            return self._refuse(replace(checked, version=proven), proof.violations)
+        ready = replace(proven, status=Status.READY, updated_at=self._now())
+        at = self._alias.accept(ready)
+        if not self._bucket.holds(ready):
+            raise RegistryConflict(f"the object of {ready.target} was deleted meanwhile")
+        return self._finish(ready, at)
+
+    def _finish(self, ready: Version, at: Placement) -> Outcome:
+        self._telling.ready(ready, at)
+        self._retention.retain(ready.model, self._now())
         return Outcome(ready.model, "READY", ready.id)
 
-    def _refuse(self, drop: Drop, version: Version, violations: Sequence[Violation]) -> Outcome:
+    def _refuse(self, checked: _Checked, violations: Sequence[Violation]) -> Outcome:
         rejected = replace(
-            version,
+            checked.version,
             status=Status.REJECTED,
             violations=checks.reported(violations),
             updated_at=self._now(),
         )
-        place = f"rejected/{rejected.target}"
-        self._copy(drop, place)
-        self._s3.put_object(
-            Bucket=self._bucket,
-            Key=place.removesuffix(".tar.gz") + ".json",
-            Body=_report(rejected),
-            ContentType="application/json",
-        )
+        self._bucket.refuse(checked.drop, rejected)
         self._registry.reject(rejected)
-        if rejected.proof:  # it was copied for the endpoint to try
-            self._s3.delete_object(Bucket=self._bucket, Key=f"mme/{rejected.target}")
-        self._take_away(drop)
-        codes = [each.code for each in violations]
-        logger().warning("model rejected", model=drop.model, version=rejected.id, codes=codes)
-        return Outcome(drop.model, "REJECTED", rejected.id, rejected.violations)
-
-    def _copy(self, drop: Drop, key: str) -> None:
-        source: CopySourceTypeDef = {
-            "Bucket": self._bucket,
-            "Key": drop.key,
-            "VersionId": drop.object_version or "",
-        }
-        self._s3.copy_object(
-            Bucket=self._bucket,
-            Key=key,
-            CopySource=source,
-            TaggingDirective="REPLACE",
-        )
-
-    def _take_away(self, drop: Drop) -> None:
-        """Removes exactly the object version that was checked; a newer drop stays."""
-        self._s3.delete_object(
-            Bucket=self._bucket, Key=drop.key, VersionId=drop.object_version or ""
-        )
-
-    def _now(self) -> str:
-        return self._clock().isoformat(timespec="milliseconds")
+        self._bucket.discard(rejected, self._registry)
+        self._telling.rejected(rejected)
+        return Outcome(rejected.model, "REJECTED", rejected.id, rejected.violations)
 
 
-def _report(rejected: Version) -> bytes:
-    return orjson.dumps(
-        {
-            "model": rejected.model,
-            "version": rejected.id,
-            "sha256": rejected.sha256,
-            "size": rejected.size,
-            "dropped_at": rejected.dropped_at,
-            "rejected_at": rejected.updated_at,
-            "violations": [asdict(each) for each in rejected.violations],
-        },
-        option=orjson.OPT_INDENT_2,
-    )
+def _placement(model: Model, version: str) -> Placement:
+    if model.live == version:
+        return Placement.LIVE
+    if model.canary and model.canary.candidate == version:
+        return Placement.CANDIDATE
+    return Placement.READY

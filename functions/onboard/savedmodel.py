@@ -1,15 +1,29 @@
 """`saved_model.pb` → its serving signatures, with protobuf and without TensorFlow."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TypeVar
 
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError, Message
 
 from onboard import saved_model_pb2 as pb
+from onboard import wire
 
 SERVE_TAG = "serve"
 DTYPES = {1: "float32", 2: "float64", 3: "int32", 4: "uint8", 7: "string", 9: "int64"}
 """TensorFlow's DataType enum, as far as classifiers meet it."""
+
+MAX_GRAPHS = 16
+"""Meta graphs; TensorFlow 2 writes one, TensorFlow 1 one for each set of tags."""
+
+MAX_FIELDS = 200_000
+"""Of a meta graph's description, its graph left out. NASNetMobile has 2,400."""
+
+META_GRAPH = pb.SavedModel.META_GRAPHS_FIELD_NUMBER
+GRAPH = pb.MetaGraphDef.GRAPH_DEF_FIELD_NUMBER
+
+Parsed = TypeVar("Parsed", bound=Message)
 
 
 class UnreadableSavedModel(Exception):
@@ -37,14 +51,43 @@ def signatures(data: bytes) -> dict[str, Signature]:
 
     Raises UnreadableSavedModel.
     """
-    try:
-        parsed = pb.SavedModel.FromString(data)
-    except DecodeError as error:
-        raise UnreadableSavedModel("it is not a SavedModel protocol buffer") from error
-    for graph in parsed.meta_graphs:
+    for graph, _, _ in meta_graphs(data):
         if SERVE_TAG in graph.meta_info_def.tags:
             return {name: _signature(each) for name, each in graph.signature_def.items()}
     raise UnreadableSavedModel(f"it has no meta graph tagged '{SERVE_TAG}'")
+
+
+def meta_graphs(data: bytes) -> Iterator[tuple[pb.MetaGraphDef, int, int]]:
+    """Every meta graph without its graph, and where in `data` all of it lies.
+
+    Raises UnreadableSavedModel.
+    """
+    count = 0
+    with readable():
+        for begin, end in wire.parts(data, 0, len(data), META_GRAPH):
+            count += 1
+            if count > MAX_GRAPHS:
+                raise UnreadableSavedModel(f"it has over {MAX_GRAPHS} meta graphs")
+            described = wire.without(data, begin, end, GRAPH)
+            wire.check(described, pb.MetaGraphDef, MAX_FIELDS)
+            yield parsed(pb.MetaGraphDef, described), begin, end
+
+
+@contextmanager
+def readable() -> Iterator[None]:
+    """What protobuf says of bytes that it cannot read becomes UnreadableSavedModel."""
+    try:
+        yield
+    except wire.Malformed as error:
+        raise UnreadableSavedModel(f"it is not a SavedModel protocol buffer: {error}") from error
+
+
+def parsed(kind: type[Parsed], data: bytes) -> Parsed:
+    """A message that wire.check has passed. Raises UnreadableSavedModel."""
+    try:
+        return kind.FromString(data)
+    except (DecodeError, ValueError) as error:  # ValueError: text that is not UTF-8
+        raise UnreadableSavedModel("it is not a SavedModel protocol buffer") from error
 
 
 def _signature(signature: pb.SignatureDef) -> Signature:

@@ -1,9 +1,8 @@
 """The API's handler: routes to logic, results to JSON, errors to problem documents."""
 
 import base64
-from dataclasses import asdict
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import boto3
 import orjson
@@ -14,20 +13,28 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from botocore.config import Config
 
 from facet import endpoint
+from facet.alias import Alias
 from facet.errors import BadRequest, FacetError, ModelFailed, UnknownModel
 from facet.manifest import MODEL_NAME, VERSION_ID
+from facet.news import News
 from facet.observability import logger
-from facet.registry import Model, Registry, Version
+from facet.registry import Registry
 from facet.settings import settings
-from predict import body, problems
+from predict import body, documents, problems
+from predict.answer import Asked, Predictor
 from predict.classify import Classified, Classifier
 from predict.live import LiveVersions
+from predict.tally import Tally
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.service_resource import Table
 
 MAX_TOP_K = 1000
 DEFAULT_TOP_K = 5
 MAX_PAGE = 100
-REGISTRY_CLIENT = Config(connect_timeout=1, read_timeout=1, retries={"total_max_attempts": 2})
-"""An outage has to show soon enough to answer from memory within API Gateway's 29 seconds."""
+IMPATIENT = Config(connect_timeout=1, read_timeout=1, retries={"total_max_attempts": 2})
+"""For all but the endpoint: an outage has to show soon enough to answer from memory within API
+Gateway's 29 seconds."""
 
 app = APIGatewayRestResolver()
 
@@ -39,19 +46,33 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 
 
 @cache
-def registry() -> Registry:
-    """The registry of this process."""
-    dynamodb = boto3.resource("dynamodb", config=REGISTRY_CLIENT)
-    return Registry(dynamodb.Table(settings().table))
+def table() -> "Table":
+    """The registry's table, as this process reaches it."""
+    return boto3.resource("dynamodb", config=IMPATIENT).Table(settings().table)
 
 
 @cache
-def classifier() -> Classifier:
-    """The classifier of this process."""
+def registry() -> Registry:
+    """The registry of this process."""
+    return Registry(table())
+
+
+@cache
+def news() -> News:
+    """How this process tells what became of a canary. Made when one ends, which is seldom."""
+    events = boto3.client("events", config=IMPATIENT)
+    return News(events, boto3.client("sns", config=IMPATIENT), settings().topic)
+
+
+@cache
+def predictor() -> Predictor:
+    """The predictor of this process."""
+    versions = LiveVersions(registry(), settings().registry_ttl)
     runtime = endpoint.client(settings().invoke_timeout)
-    return Classifier(
-        LiveVersions(registry(), settings().registry_ttl),
-        endpoint.Endpoint(runtime, settings().endpoint),
+    return Predictor(
+        versions,
+        Classifier(endpoint.Endpoint(runtime, settings().endpoint)),
+        Tally(Alias(table()), news, versions.expire),
     )
 
 
@@ -68,14 +89,14 @@ def list_models() -> Response[str]:
     if after and not MODEL_NAME.fullmatch(after):
         raise BadRequest("after must be the name of a model: the 'next' of the page before.")
     models, following = registry().models(number("limit", MAX_PAGE, MAX_PAGE), after)
-    return respond({"models": [asdict(each) for each in models], "next": following})
+    return respond({"models": [documents.listed(each) for each in models], "next": following})
 
 
 @app.get("/models/<name>")
 def show_model(name: str) -> Response[str]:
     """A model, and all its versions with their violations."""
     model = registry().model(named(name))
-    return respond(described(model, registry().versions(model.name)))
+    return respond(documents.described(model, registry().versions(model.name)))
 
 
 @app.post("/models/<name>/predict")
@@ -86,13 +107,15 @@ def predict(name: str) -> Response[str]:
     if version is not None and not VERSION_ID.fullmatch(version):
         raise BadRequest(f"version must be 12 hex digits, not '{version}'.")
     sent = body.pictures(event.headers.get("content-type", ""), raw_body())
-    answer = classifier().classify(
-        named(name),
-        sent.encoded,
-        version=version,
+    asked = Asked(
+        request_id=request_id(),
+        model=named(name),
+        pictures=sent.encoded,
         top_k=number("top_k", DEFAULT_TOP_K, MAX_TOP_K),
+        version=version,
     )
-    return respond(document(answer, sent.many), timing(answer))
+    answer = predictor().predict(asked)
+    return respond(documents.predictions(answer, sent.many), timing(answer))
 
 
 @app.exception_handler(FacetError)  # type: ignore[untyped-decorator]
@@ -127,48 +150,10 @@ def respond(answer: object, headers: dict[str, str] | None = None) -> Response[s
     )
 
 
-def document(answer: Classified, many: bool) -> dict[str, object]:
-    """The body of a prediction's answer: `predictions` of one picture, or `results` of many."""
-    results = [[asdict(each) for each in predictions] for predictions in answer.results]
-    head: dict[str, object] = {"model": answer.version.model, "version": answer.version.id}
-    if many:
-        return head | {"results": [{"predictions": each} for each in results]}
-    return head | {"predictions": results[0]}
-
-
 def timing(answer: Classified) -> dict[str, str]:
     """The headers that tell the version and where the time went."""
-    steps = (f"{name};dur={spent:.2f}" for name, spent in answer.milliseconds.items())
+    steps = (f"{name};dur={spent:.2f}" for name, spent in answer.watch.milliseconds.items())
     return {"X-Model-Version": answer.version.id, "Server-Timing": ", ".join(steps)}
-
-
-def described(model: Model, versions: list[Version]) -> dict[str, object]:
-    """The body of GET /models/{model}."""
-    live = next((each for each in versions if each.id == model.live), None)
-    manifest = live.manifest.model_dump(mode="json") if live and live.manifest else {}
-    return {
-        "model": model.name,
-        "live": model.live,
-        "previous": model.previous,
-        "policy": model.policy,
-        "description": manifest.get("description"),
-        "labels": manifest.get("labels"),
-        "input": manifest.get("input"),
-        "versions": [_summary(each) for each in versions],
-    }
-
-
-def _summary(version: Version) -> dict[str, object]:
-    return {
-        "version": version.id,
-        "status": version.status,
-        "size": version.size,
-        "dropped_at": version.dropped_at,
-        "updated_at": version.updated_at,
-        "proof": version.proof,
-        "metrics": version.manifest.metrics if version.manifest else {},
-        "violations": [asdict(each) for each in version.violations],
-    }
 
 
 def named(name: str) -> str:

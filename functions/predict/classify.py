@@ -1,4 +1,4 @@
-"""Pictures → ranked labels: the one path of every prediction."""
+"""Pictures → ranked labels, by one version."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -7,10 +7,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from facet import image, preprocess
+from facet import preprocess
 from facet.endpoint import Endpoint, Scores
-from facet.registry import Version
-from predict.live import LiveVersions
+from facet.records import Version
 
 
 @dataclass(frozen=True)
@@ -21,57 +20,58 @@ class Prediction:
     score: float
 
 
-@dataclass(frozen=True)
-class Classified:
-    """For each picture its predictions, best first, and the milliseconds that each step took."""
-
-    version: Version
-    results: tuple[tuple[Prediction, ...], ...]
-    milliseconds: dict[str, float]
-
-
 @dataclass
-class _Watch:
+class Watch:
+    """The milliseconds that each step of one request took, added up by name."""
+
     milliseconds: dict[str, float] = field(default_factory=dict)
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
+        """Times what is done within."""
         start = time.perf_counter()
-        yield
-        spent = (time.perf_counter() - start) * 1000
-        self.milliseconds[name] = self.milliseconds.get(name, 0) + spent
+        try:
+            yield
+        finally:
+            spent = (time.perf_counter() - start) * 1000
+            self.milliseconds[name] = self.milliseconds.get(name, 0) + spent
+
+
+@dataclass(frozen=True)
+class Classified:
+    """For each picture its predictions, best first; which version gave them, and the time."""
+
+    version: Version
+    results: tuple[tuple[Prediction, ...], ...]
+    watch: Watch
 
 
 class Classifier:
-    """Classifies with the versions that the registry says are live."""
+    """Classifies with any version that the endpoint can load."""
 
-    def __init__(self, versions: LiveVersions, endpoint: Endpoint) -> None:
-        self._versions = versions
+    def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
 
     def classify(
-        self, model: str, pictures: Sequence[bytes], *, version: str | None, top_k: int
+        self, version: Version, pictures: Sequence[bytes], top_k: int, watch: Watch
     ) -> Classified:
         """The `top_k` best labels of each encoded picture.
 
-        Raises what `LiveVersions.get`, `image.decode` and `Endpoint.classify` raise.
+        Raises what `preprocess.decode` and `Endpoint.classify` raise.
         """
-        watch = _Watch()
-        with watch.step("registry"):
-            found = self._versions.get(model, version)
-        manifest = found.manifest
+        manifest = version.manifest
         if manifest is None:
-            raise LookupError(f"{found.target} is READY without a manifest")
+            raise LookupError(f"{version.target} is READY without a manifest")
         batch = []
         for each in pictures:  # one after the other: a decoded picture may take 200 MB
             with watch.step("decode"):
-                picture = image.decode(each)
+                picture = preprocess.decode(manifest.input, each)
             with watch.step("preprocess"):
                 batch.append(preprocess.apply(manifest.input, picture))
         with watch.step("invoke"):
-            scores = self._endpoint.classify(found.target, manifest, batch)
+            scores = self._endpoint.classify(version.target, manifest, batch)
         results = tuple(_ranked(manifest.labels, row, top_k) for row in scores)
-        return Classified(found, results, watch.milliseconds)
+        return Classified(version, results, watch)
 
 
 def _ranked(labels: Sequence[str], scores: Scores, top_k: int) -> tuple[Prediction, ...]:

@@ -2,20 +2,24 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from facet.observability import logger
-from facet.registry import Registry, Version
+from facet.records import Serving, Version
+from facet.registry import Registry
 
 CAPACITY = 10_000
 """Entries kept; the one that was read longest ago goes first."""
 
+Found = TypeVar("Found", Serving, Version)
+
 
 @dataclass(frozen=True)
 class _Entry:
-    version: Version
+    found: Any
     until: float
 
 
@@ -30,24 +34,38 @@ class LiveVersions:
         self._clock = clock
         self._entries: dict[tuple[str, str | None], _Entry] = {}
 
-    def get(self, model: str, version: str | None = None) -> Version:
-        """The live version, or the READY one asked for.
+    def serving(self, model: str) -> Serving:
+        """What answers the model's predictions.
 
-        Raises UnknownModel, UnknownVersion, NoLiveVersion; botocore's errors where the registry
-        fails and the model was not read before.
+        Raises UnknownModel, NoLiveVersion; botocore's errors where the registry fails and the
+        model was not read before.
         """
+        return self._get((model, None), lambda: self._registry.serving(model))
+
+    def named(self, model: str, version: str) -> Version:
+        """The READY version asked for. Raises UnknownModel, UnknownVersion, and as `serving`."""
+        return self._get((model, version), lambda: self._registry.ready(model, version))
+
+    def expire(self, model: str, version: str | None = None) -> None:
+        """The next answer comes from the registry, or from memory only where that is down."""
         key = (model, version)
+        if known := self._entries.get(key):
+            self._entries[key] = replace(known, until=self._clock())
+
+    def _get(self, key: tuple[str, str | None], read: Callable[[], Found]) -> Found:
         known = self._entries.get(key)
         now = self._clock()
+        found: Found
         if known and now < known.until:
-            return known.version
+            found = known.found
+            return found
         try:
-            found = self._registry.ready(model, version) if version else self._registry.live(model)
+            found = read()
         except (BotoCoreError, ClientError) as error:
             if known is None:
                 raise
             logger().warning("registry out of reach, answering from memory", exc_info=error)
-            found = known.version
+            found = known.found
         self._remember(key, _Entry(found, now + self._ttl))
         return found
 

@@ -15,10 +15,12 @@ from facet.errors import (
     ModelFailed,
     ModelLoading,
     NoLiveVersion,
+    NothingToRollBack,
     RegistryConflict,
     UnknownModel,
     UnknownVersion,
     UnsupportedImage,
+    VersionInUse,
 )
 
 
@@ -37,6 +39,8 @@ TABLE: dict[type[FacetError], Problem] = {
     UnknownModel: Problem("unknown-model", 404, "No such model"),
     UnknownVersion: Problem("unknown-version", 404, "No such version"),
     NoLiveVersion: Problem("no-live-version", 409, "The model has no live version"),
+    NothingToRollBack: Problem("nothing-to-roll-back", 409, "There is no version to go back to"),
+    VersionInUse: Problem("version-in-use", 409, "The version answers predictions"),
     RegistryConflict: Problem("conflict", 409, "Somebody else changed it at the same time"),
     BodyTooLarge: Problem("body-too-large", 413, "The body is too large"),
     UnsupportedImage: Problem("unsupported-image", 415, "Not an image type we take"),

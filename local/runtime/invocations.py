@@ -11,8 +11,11 @@ import math
 import threading
 import time
 import uuid
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from operator import itemgetter
+from types import MappingProxyType
 from typing import Protocol
 
 from local.runtime.pool import (
@@ -37,20 +40,50 @@ class Invoke(Protocol):
 
 
 @dataclass(frozen=True)
+class Delivery:
+    """How a function gets its events; what is not said is as Lambda has it.
+
+    `retries`: attempts after the first.  `age`: seconds after which an event that waits is given
+    up.  `concurrency`: events at a time; more of them wait.
+    """
+
+    retries: int = 2
+    age: float = 21_600.0
+    concurrency: int | None = None
+
+
+USUAL = Delivery()
+
+
+@dataclass(frozen=True)
 class Pending:
-    """An event that has not been dealt with after `attempts` attempts."""
+    """An event that has not been dealt with after `attempts` attempts.
+
+    `since` is when this process took it (of `time.monotonic`).
+    """
 
     function: str
     payload: bytes
     request_id: str
     attempts: int = 0
+    since: float = field(default_factory=time.monotonic, compare=False)
+
+
+class EventTooOld(InvokeError):
+    """An event that has waited longer than its function's events may."""
+
+    def __init__(self, event: Pending, age: float) -> None:
+        super().__init__(
+            f"the event waited longer than {age:g} seconds; attempts made: {event.attempts}"
+        )
 
 
 class AsyncInvoker:
     """Invokes in threads of its own; tries a failed event again after each of `delays` (seconds).
 
     AWS waits one minute and then two, and keeps the request id. When the last attempt has failed,
-    `on_failure(function, payload, invocation)` gets the event.
+    or the event has become too old, `on_failure(function, payload, invocation)` gets the event.
+    Where AWS would throttle a function and try again later, its event waits until it may run.
 
     `keep` is told of an event before it is tried, `forget` when it has come to its end: what they
     write down can be given to `resubmit` by the next process.
@@ -61,6 +94,7 @@ class AsyncInvoker:
         invoke: Invoke,
         on_failure: Callable[[str, bytes, Invocation], None],
         *,
+        deliveries: Mapping[str, Delivery] = MappingProxyType({}),
         delays: tuple[float, ...] = (1.0, 2.0),
         workers: int = 4,
         keep: Callable[[Pending], None] = lambda _: None,
@@ -68,11 +102,12 @@ class AsyncInvoker:
     ) -> None:
         self._invoke = invoke
         self._on_failure = on_failure
+        self._deliveries = deliveries
         self._delays = delays
         self._keep = keep
         self._forget = forget
         self._order = itertools.count()
-        self._waiting: list[tuple[float, int, Pending]] = []
+        self._waiting: defaultdict[str, list[tuple[float, int, Pending]]] = defaultdict(list)
         self._running: set[Pending] = set()
         self._kept: list[Pending] = []
         self._changed = threading.Condition()
@@ -105,7 +140,7 @@ class AsyncInvoker:
         """
         with self._changed:
             settled = self._changed.wait_for(
-                lambda: not self._waiting and not self._running, timeout=timeout
+                lambda: not any(self._waiting.values()) and not self._running, timeout=timeout
             )
             return settled and not self._kept
 
@@ -119,10 +154,12 @@ class AsyncInvoker:
             self._closed = True
             self._changed.notify_all()
             self._changed.wait_for(lambda: not self._running, timeout=timeout)
-            return [event for *_, event in sorted(self._waiting)] + self._kept + list(self._running)
+            waiting = sorted(itertools.chain.from_iterable(self._waiting.values()))
+            return [event for *_, event in waiting] + self._kept + list(self._running)
 
     def _schedule(self, event: Pending, delay: float) -> None:
-        heapq.heappush(self._waiting, (time.monotonic() + delay, next(self._order), event))
+        queue = self._waiting[event.function]
+        heapq.heappush(queue, (time.monotonic() + delay, next(self._order), event))
         self._changed.notify_all()
 
     def _work(self) -> None:
@@ -141,19 +178,34 @@ class AsyncInvoker:
         with self._changed:
             while not self._closed:
                 now = time.monotonic()
-                if self._waiting and self._waiting[0][0] <= now:
-                    event = heapq.heappop(self._waiting)[-1]
+                first = min(self._free(), key=itemgetter(0), default=None)
+                if first and first[0][0] <= now:
+                    event = heapq.heappop(first)[-1]
                     self._running.add(event)
                     return event
-                self._changed.wait(self._waiting[0][0] - now if self._waiting else None)
+                self._changed.wait(first[0][0] - now if first else None)
             return None
+
+    def _free(self) -> Iterator[list[tuple[float, int, Pending]]]:
+        """The queues of the functions that may run once more."""
+        for function, queue in self._waiting.items():
+            limit = self._delivery(function).concurrency
+            running = sum(event.function == function for event in self._running)
+            if queue and (limit is None or running < limit):
+                yield queue
+
+    def _delivery(self, function: str) -> Delivery:
+        return self._deliveries.get(function, USUAL)
 
     def _attempt(self, event: Pending) -> float | None:
         """Seconds until the next attempt; None when the event is dealt with."""
-        attempts_left = len(self._delays) - event.attempts
+        delivery = self._delivery(event.function)
+        attempts_left = min(delivery.retries, len(self._delays)) - event.attempts
         try:
+            if time.monotonic() - event.since > delivery.age:
+                raise EventTooOld(event, delivery.age)
             outcome = self._invoke(event.function, event.payload, request_id=event.request_id)
-        except (UnknownFunction, RequestTooLarge) as error:
+        except (UnknownFunction, RequestTooLarge, EventTooOld) as error:
             outcome = _refusal(event, error)
             attempts_left = 0
         if outcome.error is None:
@@ -165,7 +217,7 @@ class AsyncInvoker:
             outcome.reason,
             attempts_left,
         )
-        if attempts_left:
+        if attempts_left > 0:
             return self._delays[event.attempts]
         self._on_failure(event.function, event.payload, outcome)
         return None

@@ -1,12 +1,13 @@
 """Runs Lambda functions from their sources in worker processes, under AWS's own runtime client.
 
-    with Runtime([function], environment={"AWS_REGION": "us-east-1", ...}, log_dir=logs) as runtime:
+    with Runtime([function], environment={...}, log_dir=logs, scratch_dir=scratch) as runtime:
         answer = runtime.invoke(function.name, b"{}")
 
 Where AWS would throttle, an invocation here waits for a free worker.
 """
 
 import os
+import shutil
 import threading
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
@@ -60,15 +61,25 @@ class RuntimeClosed(InvokeError):
 
 
 class Runtime:
-    """All functions of a stack. `environment` holds the AWS_* variables that each of them sees."""
+    """All functions of a stack. `environment` holds the AWS_* variables that each of them sees.
+
+    `scratch_dir` has the workers' temporary folders, and nothing else: it is emptied at the start.
+    """
 
     def __init__(
-        self, functions: Iterable[Function], *, environment: Mapping[str, str], log_dir: Path
+        self,
+        functions: Iterable[Function],
+        *,
+        environment: Mapping[str, str],
+        log_dir: Path,
+        scratch_dir: Path,
     ) -> None:
         log_dir.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(scratch_dir, ignore_errors=True)
+        scratch_dir.mkdir(parents=True)
         self._pools = {
             function.name: _Pool(
-                function, environment, FunctionLog(log_dir / f"{function.name}.log")
+                function, environment, FunctionLog(log_dir / f"{function.name}.log"), scratch_dir
             )
             for function in functions
         }
@@ -101,11 +112,16 @@ class _Pool:
     """The workers of one function; the one used last is used next."""
 
     def __init__(
-        self, function: Function, environment: Mapping[str, str], log: FunctionLog
+        self,
+        function: Function,
+        environment: Mapping[str, str],
+        log: FunctionLog,
+        scratch_dir: Path,
     ) -> None:
         self._function = function
         self._environment = environment
         self._log = log
+        self._scratch_dir = scratch_dir
         self._limit = function.concurrency or _WORKERS
         self._sources = Sources((function.code, *function.layers))
         self._changed = threading.Condition()
@@ -145,6 +161,8 @@ class _Pool:
                     return worker
                 self._workers.remove(worker)
                 worker.stop()
-            worker = Worker(self._function, self._environment, self._log, fingerprint)
+            worker = Worker(
+                self._function, self._environment, self._log, fingerprint, self._scratch_dir
+            )
             self._workers.add(worker)
             return worker

@@ -3,9 +3,11 @@
 import json
 import os
 import secrets
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Mapping
@@ -28,7 +30,7 @@ INIT_SECONDS = 60.0
 """Lambda allows 10 s; a laptop's first import may have to read a cold disk."""
 
 _ACCOUNT = "123456789012"
-_INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TMPDIR")
+_INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE")
 
 
 @dataclass(frozen=True)
@@ -70,21 +72,31 @@ class Invocation:
 
 
 class Worker:
-    """Starts at once; the first `invoke` waits for the handler's import. One invoke at a time."""
+    """Starts at once; the first `invoke` waits for the handler's import. One invoke at a time.
+
+    Its TMPDIR is a folder of its own in `scratch_dir`, which is gone when it ends.
+    """
 
     def __init__(
-        self, function: Function, shared: Mapping[str, str], log: FunctionLog, fingerprint: int
+        self,
+        function: Function,
+        shared: Mapping[str, str],
+        log: FunctionLog,
+        fingerprint: int,
+        scratch_dir: Path,
     ) -> None:
         self._function = function
         self._fingerprint = fingerprint
         self._region = shared.get("AWS_REGION", shared.get("AWS_DEFAULT_REGION", "us-east-1"))
         self._api = RuntimeApi()
+        self._scratch = tempfile.mkdtemp(prefix=f"{function.name}-", dir=scratch_dir)
         self._started = time.monotonic()
         self._ready = False
         self._process = subprocess.Popen(
             [sys.executable, "-P", str(Path(__file__).with_name("bootstrap.py")), function.handler],
             cwd=function.code,
-            env=_environment(function, shared, self._region, self._api.address),
+            env=_environment(function, shared, self._region, self._api.address)
+            | {"TMPDIR": self._scratch},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -171,6 +183,7 @@ class Worker:
         code = self._process.wait()
         self._kill_group()
         self._api.reports.put(Exited(code))
+        shutil.rmtree(self._scratch, ignore_errors=True)
 
     def _kill_group(self) -> None:
         # Nothing may be left of a group whose leader has gone; macOS calls that "not permitted".

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from typing import Any
 
@@ -29,6 +30,16 @@ def describe(_event: Event, context: Any) -> Event:
         "pid": os.getpid(),
         "remaining": context.get_remaining_time_in_millis(),
     }
+
+
+def keep(event: Event, _context: Any) -> str:
+    """Writes a temporary file and names it, or leaves it behind."""
+    if event.get("leave"):
+        os._exit(1)
+    file, name = tempfile.mkstemp()
+    with os.fdopen(file, "w") as opened:
+        opened.write(event["text"])
+    return name
 
 
 def sleep(event: Event, _context: Any) -> int:

@@ -13,6 +13,7 @@ from samcli.yamlhelper import yaml_parse
 from facet.registry import Registry
 from facet.settings import settings
 from onboard.app import onboarding
+from onboard.sweep import sweeper
 from predict import app
 from tests import fakes
 from tests.fakes import BUCKET
@@ -23,6 +24,20 @@ if TYPE_CHECKING:
 
 TEMPLATE = Path(__file__).parents[2] / "template.yaml"
 REGION: Final = "eu-central-1"
+ENVIRONMENT = {
+    "FACET_BUCKET": BUCKET,
+    "FACET_ENDPOINT": "endpoint",
+    "FACET_INVOKE_TIMEOUT": "0.5",
+    "FACET_REGISTRY_TTL": "0",
+    "FACET_TOPIC": "",
+    "FACET_GOLDEN_REQUIRED": "false",
+    "FACET_MORE_OPS": "",
+    "FACET_ANSWER_WITHIN": "10",
+    "FACET_KEEP_VERSIONS": "5",
+    "FACET_SWEEP_AFTER": "30",
+    "FACET_DELETE_AFTER": "60",
+    "FACET_ONBOARD_FUNCTION": "onboard",
+}
 NOT_FOR_MOTO = ("PointInTimeRecoverySpecification", "SSESpecification")
 
 
@@ -100,6 +115,7 @@ def sagemaker_server() -> Iterator[fakes.SageMaker]:
 def sagemaker(sagemaker_server: fakes.SageMaker) -> fakes.SageMaker:
     """The endpoint, answering fakes.SCORES until a test wants something else."""
     sagemaker_server.answer = fakes.Answer()
+    sagemaker_server.answers.clear()
     sagemaker_server.asked.clear()
     return sagemaker_server
 
@@ -112,18 +128,16 @@ def functions(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The environment that the template gives the functions, the same for every test."""
-    monkeypatch.setenv("FACET_BUCKET", BUCKET)
+    for name, value in ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
     monkeypatch.setenv("FACET_TABLE", table.name)
-    monkeypatch.setenv("FACET_ENDPOINT", "endpoint")
-    monkeypatch.setenv("FACET_INVOKE_TIMEOUT", "0.5")
-    monkeypatch.setenv("FACET_REGISTRY_TTL", "0")
     monkeypatch.setenv("AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME", sagemaker.url)
 
 
 @pytest.fixture
 def cold_start(functions: None) -> Iterator[None]:  # noqa: ARG001
     """Processes that read an environment of the test's own, and make their clients anew."""
-    made_once = (settings, app.registry, app.classifier, onboarding)
+    made_once = (settings, app.table, app.registry, app.predictor, app.news, onboarding, sweeper)
     for each in made_once:
         each.cache_clear()
     yield

@@ -1,7 +1,7 @@
 """local/aws.py over HTTP: what it keeps, what it makes atomic, how functions are reached.
 
-This is also the contract test of local/moto_hooks.py: when moto's pin moves, it says which private
-part of moto has changed.
+This is also the contract test of local/moto_hooks.py and local/moto_functions.py: when moto's pin
+moves, it says which private part of moto has changed.
 """
 
 import json
@@ -15,6 +15,7 @@ from botocore.exceptions import ClientError
 
 from local.aws import Aws
 from local.state import State
+from tests.moto_account import forget
 
 TEMPLATE = {
     "Resources": {
@@ -64,16 +65,7 @@ class Account:
     def close(self) -> None:
         self.aws.close()
         self.state.close()
-        for service in ("s3", "dynamodb", "sqs", "lambda", "cloudformation", "iam"):
-            _reset(service)
-
-
-def _reset(service: str) -> None:
-    from moto.backends import get_backend
-
-    for account in get_backend(service).values():  # type: ignore[call-overload]
-        for region in account.values():
-            region.reset()
+        forget("s3", "dynamodb", "sqs", "lambda", "cloudformation", "iam")
 
 
 @pytest.fixture
@@ -207,9 +199,25 @@ def test_s3_events_reach_functions_as_s3_sends_them(account: Account) -> None:
         second = s3.put_object(Bucket="models", Key="mme/a.tar.gz", Body=b"2")
     assert [name for name, _ in events] == [account.function] * 2
     objects = [event["Records"][0]["s3"]["object"] for _, event in events]
-    assert [each["key"] for each in objects] == ["mme%2Fa.tar.gz"] * 2
+    assert [each["key"] for each in objects] == ["mme/a.tar.gz"] * 2
     assert [each["versionId"] for each in objects] == [first["VersionId"], second["VersionId"]]
     assert objects[0]["sequencer"] < objects[1]["sequencer"]
+
+
+def test_removals_reach_functions_without_a_filter(account: Account) -> None:
+    events: list[Any] = []
+    arn = account.resolve({"Fn::GetAtt": ["Function", "Arn"]})
+    rule = {"Event": "s3:ObjectRemoved:*", "Function": arn}
+    account.aws.notify("models", {"LambdaConfigurations": [rule]})
+    s3 = account.aws.client("s3")
+    version = s3.put_object(Bucket="models", Key="a", Body=b"1")["VersionId"]
+    with account.aws.functions_handed_to(
+        lambda *_: (b"", None), lambda _, event: events.append(json.loads(event))
+    ):
+        s3.delete_objects(Bucket="models", Delete={"Objects": [{"Key": "a", "VersionId": version}]})
+    ((record,),) = (event["Records"] for event in events)
+    assert record["eventName"] == "ObjectRemoved:Delete"
+    assert record["s3"]["object"]["versionId"] == version
 
 
 def test_the_invoke_api_reaches_functions(account: Account) -> None:
@@ -225,10 +233,11 @@ def test_the_invoke_api_reaches_functions(account: Account) -> None:
         later = client.invoke(
             FunctionName=account.function, Payload=b'"later"', InvocationType="Event"
         )
+        dry = client.invoke(FunctionName=account.function, InvocationType="DryRun")
     assert good["Payload"].read() == b'"GOOD"'
     assert "FunctionError" not in good
     assert bad["FunctionError"] == "Unhandled"
-    assert later["StatusCode"] == 202
+    assert (later["StatusCode"], dry["StatusCode"]) == (202, 204)
     assert submitted == [(account.function, b'"later"')]
 
 

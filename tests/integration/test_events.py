@@ -13,6 +13,7 @@ from samcli.yamlhelper import yaml_parse
 
 from facet.registry import Registry
 from onboard import app as onboard
+from onboard import sweep
 from predict import app as predict
 from tests import artifacts, fakes
 from train import app as train
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 EVENTS = {path.stem: json.loads(path.read_text()) for path in (ROOT / "events").glob("*.json")}
-API_EVENTS = sorted(name for name in EVENTS if not name.startswith(("onboard-", "train-")))
+PAGE_EVENTS = sorted(name for name in EVENTS if name.startswith("page"))
+API_EVENTS = sorted(name for name in EVENTS if not name.startswith(("onboard-", "train-", "page")))
 PREDICT_EVENTS = [name for name in API_EVENTS if name.startswith("predict-")]
 LAMBDA_LIMIT = 6 << 20
 
@@ -46,12 +48,12 @@ def test_there_is_an_event_for_each_route_and_each_kind_of_body() -> None:
     assert {(EVENTS[name]["httpMethod"], EVENTS[name]["resource"]) for name in API_EVENTS} == routes
     kinds = [EVENTS[name]["headers"]["Content-Type"].split(";")[0] for name in PREDICT_EVENTS]
     assert sorted(kinds) == ["application/json", "image/jpeg", "multipart/form-data"]
-    assert "onboard-put" in EVENTS
+    assert {"onboard-put", "onboard-removed", "onboard-sweep"} <= set(EVENTS)
     steps = {event["step"] for name, event in EVENTS.items() if name.startswith("train-")}
     assert steps == set(train.STEP.json_schema()["discriminator"]["mapping"])
 
 
-@pytest.mark.parametrize("name", API_EVENTS)
+@pytest.mark.parametrize("name", API_EVENTS + PAGE_EVENTS)
 def test_api_events_are_consistent_as_api_gateways_are(name: str) -> None:
     event = EVENTS[name]
     context = event["requestContext"]
@@ -102,6 +104,16 @@ def test_the_upload_event_makes_the_model_live(
 def test_the_upload_event_without_an_upload_finds_it_gone() -> None:
     (outcome,) = sent_to(onboard.handler, "onboard-put")["outcomes"]
     assert outcome["outcome"] == "GONE"
+
+
+@pytest.mark.usefixtures("functions")
+def test_the_removal_event_of_an_unknown_version_is_nothing() -> None:
+    assert sent_to(onboard.handler, "onboard-removed") == {"outcomes": []}
+
+
+@pytest.mark.usefixtures("onboarded")
+def test_the_sweep_event_finds_nothing_to_do() -> None:
+    assert not any(sent_to(sweep.handler, "onboard-sweep").values())
 
 
 @pytest.mark.usefixtures("functions")

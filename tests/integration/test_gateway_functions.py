@@ -22,7 +22,7 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     function = Function("ProxyFunction", "proxy.handler", HANDLERS, (), {}, 1.5, 128, None)
     logs = tmp_path_factory.mktemp("logs")
     with (
-        Runtime([function], environment={}, log_dir=logs) as runtime,
+        Runtime([function], environment={}, log_dir=logs, scratch_dir=logs / "scratch") as runtime,
         Gateway(HANDLERS / "template.yaml", {}, runtime.invoke, {"secret"}) as gateway,
         httpx.Client(base_url=gateway.url, timeout=30) as client,
     ):

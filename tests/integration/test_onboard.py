@@ -1,16 +1,14 @@
 import gzip
-import hashlib
+import itertools
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from botocore.exceptions import ClientError, ConnectionClosedError
 
-from facet.endpoint import Endpoint
 from facet.errors import (
     EndpointThrottled,
     EndpointUnavailable,
@@ -18,12 +16,12 @@ from facet.errors import (
     NoLiveVersion,
     RegistryConflict,
 )
-from facet.registry import Registry, Status
 from onboard.app import MisnamedDrop, handler
-from onboard.promote import Drop, Onboarding
+from onboard.drop import Drop
 from tests import artifacts, fakes
 from tests.artifacts import FLOAT
-from tests.fakes import BUCKET, refusal
+from tests.fakes import refusal
+from tests.onboarding import Account, identity, patient
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
@@ -33,82 +31,15 @@ GOOD = artifacts.artifact(golden=artifacts.golden())
 OTHER = artifacts.artifact(golden=artifacts.golden(), description="another")
 CODE = artifacts.packed(artifacts.members() | {"code/inference.py": b"import os"})
 WRONG_SCORES = (0.1, 0.8, 0.1)
-WRITES = {
-    "CopyObject",
-    "PutObject",
-    "DeleteObject",
-    "UpdateItem",
-    "PutItem",
-    "TransactWriteItems",
-}
-
-
-def identity(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()[:12]
-
-
-@dataclass
-class Account:
-    """The bucket, the registry and the endpoint, with what tests ask about them."""
-
-    s3: "S3Client"
-    table: "Table"
-    runtime: fakes.Runtime
-
-    @property
-    def registry(self) -> Registry:
-        return Registry(self.table)
-
-    @property
-    def onboarding(self) -> Onboarding:
-        endpoint = Endpoint(self.runtime, "endpoint")  # type: ignore[arg-type]
-        return Onboarding(self.s3, BUCKET, self.registry, endpoint)
-
-    def drop(self, data: bytes, model: str = "cifar") -> Drop:
-        put = self.s3.put_object(Bucket=BUCKET, Key=f"mme/{model}.tar.gz", Body=data)
-        return Drop(model, put["VersionId"])
-
-    def onboard(self, data: bytes, model: str = "cifar") -> str:
-        return self.onboarding.onboard(self.drop(data, model)).outcome
-
-    def stored(self) -> set[str]:
-        return {each["Key"] for each in self.s3.list_objects_v2(Bucket=BUCKET).get("Contents", [])}
-
-    def content(self, key: str) -> bytes:
-        return self.s3.get_object(Bucket=BUCKET, Key=key)["Body"].read()
-
-    def report(self, data: bytes) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(self.content(f"rejected/cifar/{identity(data)}.json"))
-        return found
-
-    def assert_ready(self, data: bytes) -> None:
-        version = self.registry.ready("cifar", identity(data))
-        assert version.sha256 == hashlib.sha256(data).hexdigest()
-        assert self.content(f"mme/{version.target}") == data
-        assert "mme/cifar.tar.gz" not in self.stored()
-
-    def assert_live(self, data: bytes) -> None:
-        self.assert_ready(data)
-        assert self.registry.live("cifar").id == identity(data)
-
-    def assert_rejected(self, data: bytes) -> list[str]:
-        """The codes of its violations."""
-        version = self.registry.find("cifar", identity(data))
-        assert version
-        assert version.status is Status.REJECTED
-        assert self.content(f"rejected/cifar/{version.id}.tar.gz") == data
-        assert self.report(data)["violations"] == [vars(each) for each in version.violations]
-        assert not self.stored() & {"mme/cifar.tar.gz", f"mme/{version.target}"}
-        return [each.code for each in version.violations]
 
 
 @pytest.fixture
 def account(s3: "S3Client", table: "Table") -> Account:
-    return Account(s3, table, fakes.Runtime())
+    return Account(s3, table)
 
 
 def test_a_good_artifact_is_ready_and_live(account: Account) -> None:
-    outcome = account.onboarding.onboard(account.drop(GOOD))
+    outcome = account.take(account.put(GOOD))
     assert (outcome.outcome, outcome.version) == ("READY", identity(GOOD))
     account.assert_live(GOOD)
     assert account.stored() == {f"mme/cifar/{identity(GOOD)}.tar.gz"}
@@ -125,8 +56,8 @@ def test_without_a_golden_sample_the_proof_is_smoke(account: Account) -> None:
 
 
 def test_without_an_object_version_the_newest_is_taken(account: Account) -> None:
-    account.drop(GOOD)
-    assert account.onboarding.onboard(Drop("cifar")).outcome == "READY"
+    account.put(GOOD)
+    assert account.take(Drop("cifar")).outcome == "READY"
     account.assert_live(GOOD)
 
 
@@ -156,10 +87,10 @@ def test_the_same_bytes_twice_change_nothing(account: Account) -> None:
 def test_an_event_that_comes_twice_finds_the_drop_gone(
     account: Account, object_version: str | None
 ) -> None:
-    drop = account.drop(GOOD)
-    account.onboarding.onboard(drop)
+    drop = account.put(GOOD)
+    account.take(drop)
     again = drop if object_version else Drop("cifar")
-    assert account.onboarding.onboard(again).outcome == "GONE"
+    assert account.take(again).outcome == "GONE"
     account.assert_live(GOOD)
 
 
@@ -168,7 +99,10 @@ REJECTED = {
     "text": (b"a text file", ["not-gzip"]),
     "no-tar": (gzip.compress(b"a text file"), ["not-tar"]),
     "cut": (GOOD[:-20], ["truncated"]),
-    "no-manifest": (artifacts.packed([("1/saved_model.pb", b"")]), ["no-manifest"]),
+    "no-manifest": (
+        artifacts.packed({k: v for k, v in artifacts.members().items() if k != "facet.json"}),
+        ["no-manifest"],
+    ),
     "no-folder": (
         artifacts.packed({"facet.json": artifacts.members()["facet.json"]}),
         ["no-version-folder"],
@@ -210,7 +144,7 @@ def test_the_report_says_what_and_when(account: Account) -> None:
 
 
 def test_an_artifact_with_endless_violations_is_rejected_too(account: Account) -> None:
-    data = artifacts.packed((f"../{'x' * 900}{at}", b"") for at in range(600))
+    data = artifacts.packed((f"../{'x' * 200}{at}", b"") for at in range(600))
     assert account.onboard(data) == "REJECTED"
     assert account.assert_rejected(data)[-1] == "more"
 
@@ -295,17 +229,67 @@ def test_what_says_nothing_of_the_artifact_does_not_reject_it(
     account: Account, error: Exception, raised: type[Exception]
 ) -> None:
     account.onboard(OTHER)
-    drop = account.drop(GOOD)
+    drop = account.put(GOOD)
     account.runtime.error = error
     with pytest.raises(raised):
-        account.onboarding.onboard(drop)
+        account.take(drop)
     assert account.content(drop.key) == GOOD
     assert not any(key.startswith("rejected/") for key in account.stored())
     assert account.registry.live("cifar").id == identity(OTHER)
 
     account.runtime.error = None
-    assert account.onboarding.onboard(drop).outcome == "READY"
+    assert account.take(drop).outcome == "READY"
     account.assert_live(GOOD)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        refusal("ThrottlingException"),
+        refusal("ModelNotReadyException"),
+        ConnectionClosedError(endpoint_url="https://x"),
+    ],
+)
+def test_the_endpoint_is_asked_again_while_there_is_time(
+    account: Account, error: Exception
+) -> None:
+    account.runtime.error = error
+    patience, pauses = patient()
+
+    def pause(seconds: float) -> None:
+        patience.sleep(seconds)
+        if sum(pauses) > 300:
+            account.runtime.error = None
+
+    asking = replace(patience, sleep=pause)
+    assert account.take(account.put(GOOD), asking).outcome == "READY"
+    assert sum(pauses) > 300
+    account.assert_live(GOOD)
+
+
+def ticking(*seconds: float) -> Callable[[], float]:
+    """A clock that shows these lengths, one after the other, for what is timed."""
+    times = itertools.accumulate(itertools.chain.from_iterable((0, each) for each in seconds))
+    return lambda: next(times)
+
+
+def test_a_first_answer_that_takes_long_is_a_cold_load(account: Account) -> None:
+    account.clock = ticking(40, 9)
+    assert account.onboard(GOOD) == "READY"
+    assert len(account.runtime.asked) == 2
+
+
+def test_a_first_answer_in_time_is_enough(account: Account) -> None:
+    account.clock = ticking(9.9)
+    assert account.onboard(GOOD) == "READY"
+    assert len(account.runtime.asked) == 1
+
+
+def test_a_loaded_model_that_takes_long_is_rejected(account: Account) -> None:
+    account.clock = ticking(40, 12.3)
+    assert account.onboard(GOOD) == "REJECTED"
+    assert account.assert_rejected(GOOD) == ["too-slow"]
+    assert "12.3 s" in account.report(GOOD)["violations"][0]["problem"]
 
 
 def test_a_rejected_artifact_may_be_tried_again(account: Account) -> None:
@@ -318,26 +302,35 @@ def test_a_rejected_artifact_may_be_tried_again(account: Account) -> None:
 
 
 def test_a_newer_drop_is_left_for_its_own_event(account: Account) -> None:
-    first, second = account.drop(GOOD), account.drop(OTHER)
-    assert account.onboarding.onboard(first).version == identity(GOOD)
+    first, second = account.put(GOOD), account.put(OTHER)
+    assert account.take(first).version == identity(GOOD)
     assert account.content(first.key) == OTHER
     assert account.registry.live("cifar").id == identity(GOOD)
-    assert account.onboarding.onboard(second).version == identity(OTHER)
+    assert account.take(second).version == identity(OTHER)
     account.assert_live(OTHER)
 
 
 def test_a_newer_drop_survives_the_rejection_of_an_older_one(account: Account) -> None:
-    first, second = account.drop(CODE), account.drop(GOOD)
-    assert account.onboarding.onboard(first).outcome == "REJECTED"
+    first, second = account.put(CODE), account.put(GOOD)
+    assert account.take(first).outcome == "REJECTED"
     assert account.content(f"rejected/cifar/{identity(CODE)}.tar.gz") == CODE
     assert account.content(first.key) == GOOD
-    assert account.onboarding.onboard(second).outcome == "READY"
+    assert account.take(second).outcome == "READY"
     account.assert_rejected(CODE)
     account.assert_live(GOOD)
 
 
+def test_an_upload_in_parts_is_as_new_as_its_end(account: Account) -> None:
+    """S3 dates it to its beginning; a small upload came and went meanwhile."""
+    began_first, meanwhile = account.put(GOOD), account.put(OTHER)
+    times = (f"2026-01-01T12:{minute}:00+00:00" for minute in (30, 15))
+    for drop, ended in zip((began_first, meanwhile), times, strict=True):
+        assert account.take(replace(drop, dropped_at=ended)).outcome == "READY"
+    account.assert_live(GOOD)
+
+
 def test_events_out_of_order_leave_the_newest_drop_live(account: Account) -> None:
-    first, second = account.drop(GOOD), account.drop(OTHER)
+    first, second = account.put(GOOD), account.put(OTHER)
     hours = {first.object_version: 1, second.object_version: 2}
 
     def put_hours_between(parsed: dict[str, Any], **_: Any) -> None:
@@ -345,111 +338,104 @@ def test_events_out_of_order_leave_the_newest_drop_live(account: Account) -> Non
         parsed["LastModified"] = datetime(2026, 1, 1, hour, tzinfo=UTC)
 
     account.s3.meta.events.register("after-call.s3.GetObject", put_hours_between)
-    assert account.onboarding.onboard(second).outcome == "READY"
-    assert account.onboarding.onboard(first).outcome == "READY"
+    assert account.take(second).outcome == "READY"
+    assert account.take(first).outcome == "READY"
     account.s3.meta.events.unregister("after-call.s3.GetObject", put_hours_between)
     account.assert_live(OTHER)
     account.assert_ready(GOOD)
 
 
 def test_the_same_event_twice_at_once(account: Account) -> None:
-    drop = account.drop(GOOD)
-    account.runtime.meanwhile = lambda: account.onboarding.onboard(drop)
-    with pytest.raises(RegistryConflict):
-        account.onboarding.onboard(drop)
+    drop = account.put(GOOD)
+    account.runtime.meanwhile = lambda: account.take(drop)
+    assert account.take(drop, patient()[0]).outcome == "GONE"
     account.assert_live(GOOD)
-    assert account.onboarding.onboard(drop).outcome == "GONE"
+
+
+def test_without_time_for_another_attempt_a_conflict_is_left_to_lambda(account: Account) -> None:
+    drop = account.put(GOOD)
+    account.runtime.meanwhile = lambda: account.take(drop)
+    with pytest.raises(RegistryConflict):
+        account.take(drop)
+    account.assert_live(GOOD)
+
+
+def test_the_same_bytes_in_two_drops_at_once(account: Account) -> None:
+    first, second = account.put(GOOD), account.put(GOOD)
+    account.runtime.meanwhile = lambda: account.take(second)
+    assert account.take(first, patient()[0]).outcome == "UNCHANGED"
+    account.assert_live(GOOD)
+    assert account.told().count(("ModelReady", identity(GOOD))) == 1
+
+
+def test_two_versions_at_once_for_one_model(account: Account) -> None:
+    """The later drop overtakes the earlier one, between its reading and writing of the model."""
+    first, second = account.put(OTHER), account.put(GOOD)
+    events = account.table.meta.client.meta.events
+
+    def overtake(**_: Any) -> None:
+        events.unregister("before-call.dynamodb.TransactWriteItems", overtake)
+        assert account.take(second, patient()[0]).outcome == "READY"
+
+    events.register("before-call.dynamodb.TransactWriteItems", overtake)
+    assert account.take(first, patient()[0]).outcome == "READY"
+    account.assert_live(GOOD)
+    account.assert_ready(OTHER)
+    promoted = [version for kind, version in account.told() if kind == "ModelPromoted"]
+    assert promoted == [identity(GOOD)]
+
+
+def test_what_another_delivery_of_the_event_refused_meanwhile_stays_so(account: Account) -> None:
+    drop = account.put(GOOD)
+
+    def refused_elsewhere() -> None:
+        account.runtime.scores = WRONG_SCORES
+        assert account.take(drop).outcome == "REJECTED"
+        account.runtime.scores = fakes.SCORES
+
+    account.runtime.meanwhile = refused_elsewhere
+    assert account.take(drop, patient()[0]).outcome == "GONE"
+    assert account.assert_rejected(GOOD) == ["golden-label"]
+
+
+def test_what_another_drop_of_the_bytes_failed_with_meanwhile_is_proven_anew(
+    account: Account,
+) -> None:
+    first, second = account.put(GOOD), account.put(GOOD)
+
+    def refused_elsewhere() -> None:
+        account.runtime.scores = WRONG_SCORES
+        assert account.take(second).outcome == "REJECTED"
+        account.runtime.scores = fakes.SCORES
+
+    account.runtime.meanwhile = refused_elsewhere
+    assert account.take(first, patient()[0]).outcome == "READY"
+    account.assert_live(GOOD)
 
 
 def test_a_late_failure_does_not_take_back_what_was_proven_meanwhile(account: Account) -> None:
-    drop = account.drop(GOOD)
+    drop = account.put(GOOD)
 
     def proven_elsewhere() -> None:
-        account.onboarding.onboard(drop)
+        account.take(drop)
         account.runtime.scores = WRONG_SCORES
 
     account.runtime.meanwhile = proven_elsewhere
-    with pytest.raises((RegistryConflict, ClientError)):
-        account.onboarding.onboard(drop)
+    with pytest.raises(ClientError, match="CopyObject"):
+        account.take(drop, patient()[0])
     account.assert_live(GOOD)
-
-
-class Killed(BaseException):
-    """The process ended."""
-
-
-@dataclass
-class Fuse:
-    """Ends the process right after its nth write. `writes` has those that were done."""
-
-    writes: list[str]
-    most: int | None = None
-
-    def __call__(self, model: Any, **_: Any) -> None:
-        if model.name in WRITES:
-            self.writes.append(model.name)
-            if len(self.writes) == self.most:
-                raise Killed
-
-
-@contextmanager
-def fused(account: Account, most: int | None = None) -> Iterator[Fuse]:
-    fuse = Fuse([], most)
-    events = [each.meta.events for each in (account.s3, account.table.meta.client)]
-    for each in events:
-        each.register("after-call", fuse)
-    try:
-        yield fuse
-    finally:
-        for each in events:
-            each.unregister("after-call", fuse)
-
-
-KILLS = {
-    "good": (GOOD, fakes.SCORES, 5),
-    "bad": (CODE, fakes.SCORES, 5),
-    "unproven": (GOOD, WRONG_SCORES, 9),
-}
-
-
-@pytest.mark.parametrize(("data", "scores", "writes"), KILLS.values(), ids=KILLS)
-def test_so_many_writes_there_are_to_be_killed_after(
-    account: Account, data: bytes, scores: tuple[float, ...], writes: int
-) -> None:
-    drop, account.runtime.scores = account.drop(data), scores
-    with fused(account) as fuse:
-        account.onboarding.onboard(drop)
-    assert len(fuse.writes) == writes
-
-
-@pytest.mark.parametrize(
-    ("data", "scores", "most"),
-    [(data, scores, most + 1) for data, scores, writes in KILLS.values() for most in range(writes)],
-)
-def test_killed_after_any_write_a_replay_ends_the_same(
-    account: Account, data: bytes, scores: tuple[float, ...], most: int
-) -> None:
-    account.onboard(OTHER)
-    drop, account.runtime.scores = account.drop(data), scores
-    with fused(account, most), pytest.raises(Killed):
-        account.onboarding.onboard(drop)
-    account.onboarding.onboard(drop)
-    if (data, scores) == (GOOD, fakes.SCORES):
-        account.assert_live(GOOD)
-        account.assert_ready(OTHER)
-    else:
-        account.assert_rejected(data)
-        account.assert_live(OTHER)
 
 
 def put_event(*keys: str, version: str | None = None) -> dict[str, Any]:
     described = {"versionId": version} if version else {}
-    return {"Records": [{"s3": {"object": {"key": key, **described}}} for key in keys]}
+    records = [{"object": {"key": key, **described}} for key in keys]
+    head = {"eventName": "ObjectCreated:Put", "eventTime": "2026-01-01T12:00:00.123Z"}
+    return {"Records": [head | {"s3": each} for each in records]}
 
 
 @pytest.mark.usefixtures("functions")
 def test_the_handler_onboards_what_the_event_names(account: Account) -> None:
-    drop = account.drop(GOOD, "sign-language")
+    drop = account.put(GOOD, "sign-language")
     event = put_event("mme%2Fsign-language.tar.gz", version=drop.object_version)
     answer = json.loads(json.dumps(handler(event, fakes.Context())))  # type: ignore[arg-type]
     assert answer == {
@@ -465,11 +451,47 @@ def test_the_handler_onboards_what_the_event_names(account: Account) -> None:
     assert account.registry.live("sign-language").id == identity(GOOD)
 
 
+def counted(printed: str) -> list[tuple[str, float, dict[str, str]]]:
+    """Name, value and dimensions of each metric among lines of a log."""
+    found = []
+    for line in map(json.loads, printed.splitlines()):
+        for directive in line.get("_aws", {}).get("CloudWatchMetrics", []):
+            assert directive["Namespace"] == "Facet"
+            names = {name for each in directive["Dimensions"] for name in each} - {"service"}
+            dimensions = {name: line[name] for name in names}
+            for metric in directive["Metrics"]:
+                found.append((metric["Name"], sum(line[metric["Name"]]), dimensions))
+    return found
+
+
+@pytest.mark.usefixtures("functions")
+def test_the_handler_counts_outcomes_and_violations(
+    account: Account, capsys: pytest.CaptureFixture[str]
+) -> None:
+    account.put(artifacts.packed(artifacts.members() | {"code/a.py": b"", "code/b.py": b""}))
+    handler(put_event("mme/cifar.tar.gz"), fakes.Context())  # type: ignore[arg-type]
+    assert counted(capsys.readouterr().out) == [
+        ("Drops", 1, {"outcome": "REJECTED"}),
+        ("Violations", 2, {"code": "code"}),
+    ]
+
+
+@pytest.mark.usefixtures("functions")
+def test_the_handler_counts_what_it_raises(
+    account: Account, sagemaker: fakes.SageMaker, capsys: pytest.CaptureFixture[str]
+) -> None:
+    account.put(GOOD)
+    sagemaker.answer = fakes.Answer(status=503, code="ServiceUnavailable", body=b"{}")
+    with pytest.raises(EndpointUnavailable):
+        handler(put_event("mme/cifar.tar.gz"), fakes.Context())  # type: ignore[arg-type]
+    assert counted(capsys.readouterr().out) == [("Drops", 1, {"outcome": "FAILED"})]
+
+
 @pytest.mark.usefixtures("functions")
 def test_the_handler_raises_so_that_lambda_tries_again(
     account: Account, sagemaker: fakes.SageMaker
 ) -> None:
-    account.drop(GOOD)
+    account.put(GOOD)
     sagemaker.answer = fakes.Answer(status=429, code="ModelNotReadyException", body=b"{}")
     with pytest.raises(ModelLoading):
         handler(put_event("mme/cifar.tar.gz"), fakes.Context())  # type: ignore[arg-type]

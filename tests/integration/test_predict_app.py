@@ -2,27 +2,27 @@ import base64
 import json
 import socket
 import time
-from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from botocore.exceptions import ReadTimeoutError
 from PIL import Image
 
-from facet.errors import Violation
-from facet.manifest import Manifest
-from facet.registry import Registry, Status, Version
+from facet.records import Version
+from facet.registry import Registry
 from predict import app
 from tests import artifacts, fakes
+from tests.api import PNG, REQUEST_ID, Reply, call, predict
 from tests.fakes import Answer
+from tests.versions import VIOLATION, make_live, pending, rejected
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.service_resource import Table
 
 pytestmark = pytest.mark.usefixtures("functions")
 
-PNG = artifacts.encoded()
 JPEG = artifacts.encoded(kind="JPEG")
-REQUEST_ID = "7f1c0b7e-3d0b-4c58-9a55-2f0d6a1b9c3e"
 SECRET = "the container's own words"
-VIOLATION = Violation("no-manifest", "facet.json", "there is none", "add one")
 FORM = (
     b'--XX\r\nContent-Disposition: form-data; name="image"; filename="a.png"\r\n\r\n'
     + PNG
@@ -30,66 +30,10 @@ FORM = (
 )
 
 
-@dataclass(frozen=True)
-class Reply:
-    status: int
-    headers: dict[str, str]
-    document: dict[str, Any]
-
-
-def call(
-    method: str, path: str, body: bytes | None = None, content_type: str = "", **query: str
-) -> Reply:
-    """The handler's answer to that request, as API Gateway's REST proxy events tell it."""
-    headers = {"Content-Type": content_type} if content_type else None
-    event = {
-        "resource": path,
-        "path": path,
-        "httpMethod": method,
-        "headers": headers,
-        "multiValueHeaders": None,
-        "queryStringParameters": query or None,
-        "multiValueQueryStringParameters": None,
-        "pathParameters": None,
-        "stageVariables": None,
-        "requestContext": {"requestId": REQUEST_ID, "stage": "v1", "path": f"/v1{path}"},
-        "body": None if body is None else base64.b64encode(body).decode(),
-        "isBase64Encoded": body is not None,
-    }
-    answer = json.loads(json.dumps(app.handler(event, fakes.Context())))  # type: ignore[arg-type]
-    assert answer["isBase64Encoded"] is False
-    sent = {name: values[0] for name, values in answer["multiValueHeaders"].items()}
-    return Reply(answer["statusCode"], sent, json.loads(answer["body"]))
-
-
-def predict(body: bytes = PNG, content_type: str = "image/png", **query: str) -> Reply:
-    return call("POST", "/models/cifar/predict", body, content_type, **query)
-
-
-def version(number: int, model: str = "cifar", **manifest: Any) -> Version:
-    return Version(
-        model=model,
-        id=f"{number:012x}",
-        status=Status.PENDING,
-        sha256=f"{number:064x}",
-        size=100,
-        dropped_at=f"2026-01-01T00:00:{number:02}+00:00",
-        updated_at=f"2026-01-01T00:01:{number:02}+00:00",
-        manifest=Manifest.model_validate(artifacts.manifest(**manifest)),
-    )
-
-
-def make_live(registry: Registry, made: Version) -> None:
-    registry.begin(made)
-    assert registry.promote(replace(made, status=Status.READY, proof="smoke"))
-
-
 @pytest.fixture
-def live(registry: Registry) -> Version:
+def live(table: "Table") -> Version:
     """The live version of `cifar`."""
-    made = version(1, description="Three classes", metrics={"accuracy": 0.9})
-    make_live(registry, made)
-    return made
+    return make_live(table, pending(1, description="Three classes", metrics={"accuracy": 0.9}))
 
 
 def assert_problem(reply: Reply, status: int, name: str) -> None:
@@ -167,17 +111,15 @@ def test_top_k(top_k: str, count: int) -> None:
     assert predict(top_k=top_k).document["predictions"] == RANKED[:count]
 
 
-def test_five_predictions_unless_told_otherwise(
-    registry: Registry, sagemaker: fakes.SageMaker
-) -> None:
-    make_live(registry, version(1, labels=list("abcdefg")))
+def test_five_predictions_unless_told_otherwise(table: "Table", sagemaker: fakes.SageMaker) -> None:
+    make_live(table, pending(1, labels=list("abcdefg")))
     sagemaker.answer = Answer(scores=(0.4, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1))
     assert len(predict().document["predictions"]) == 5
 
 
-def test_a_version_asked_for(live: Version, registry: Registry) -> None:
-    make_live(registry, version(2))
-    assert predict().document["version"] == version(2).id
+def test_a_version_asked_for(live: Version, table: "Table") -> None:
+    make_live(table, pending(2))
+    assert predict().document["version"] == pending(2).id
     assert predict(version=live.id).document["version"] == live.id
 
 
@@ -189,10 +131,26 @@ def test_headers_tell_the_version_and_where_the_time_went(live: Version) -> None
     assert all(0 <= float(spent) < 10_000 for spent in steps.values())
 
 
-def test_a_new_live_version_answers_the_next_request(live: Version, registry: Registry) -> None:
+def test_a_new_live_version_answers_the_next_request(live: Version, table: "Table") -> None:
     assert predict().document["version"] == live.id
-    make_live(registry, version(2))
-    assert predict().document["version"] == version(2).id
+    make_live(table, pending(2))
+    assert predict().document["version"] == pending(2).id
+
+
+@pytest.mark.usefixtures("live", "cold_start")
+def test_without_a_canary_the_registry_is_read_once_for_many_predictions(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("FACET_REGISTRY_TTL", "1000")
+    asked: list[str] = []
+
+    def watch(model: Any, **_: Any) -> None:
+        asked.append(model.name)
+
+    app.table().meta.client.meta.events.register("before-call.dynamodb", watch)
+    for _ in range(3):
+        assert predict().status == 200
+    assert asked == ["GetItem", "GetItem"], "the model and its live version"
 
 
 @pytest.mark.usefixtures("live")
@@ -270,6 +228,14 @@ def test_what_the_endpoint_got_wrong(
     assert_problem(predict(), status, name)
 
 
+def test_the_endpoint_has_the_version_no_more_that_the_registry_says_is_live(
+    live: Version, sagemaker: fakes.SageMaker
+) -> None:
+    sagemaker.answer = error(400, "ValidationError")
+    assert_problem(predict(), 500, "internal-error")
+    assert [target for target, _ in sagemaker.asked] == [live.target] * 2
+
+
 @pytest.mark.usefixtures("live")
 def test_the_containers_words_are_in_the_log(
     sagemaker: fakes.SageMaker, caplog: pytest.LogCaptureFixture
@@ -288,9 +254,9 @@ def test_an_endpoint_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
     assert_problem(predict(), 503, "unavailable")
 
 
-def test_more_pictures_than_one_invocation_takes(registry: Registry) -> None:
+def test_more_pictures_than_one_invocation_takes(table: "Table") -> None:
     spec = {"tensor": "image", "encoding": "uint8", "height": 512, "width": 512}
-    make_live(registry, version(1, input=spec))
+    make_live(table, pending(1, input=spec))
     body = json.dumps({"images": as_base64(*[PNG] * 8)}).encode()
     reply = predict(body, "application/json")
     assert_problem(reply, 413, "body-too-large")
@@ -311,18 +277,18 @@ def test_a_name_that_no_model_can_have(name: str) -> None:
 
 
 def test_a_model_that_is_still_pending(registry: Registry) -> None:
-    registry.begin(version(1))
+    registry.begin(pending(1))
     reply = predict()
     assert_problem(reply, 409, "no-live-version")
     assert reply.document["violations"] == []
 
 
 def test_a_model_whose_only_upload_was_rejected(registry: Registry) -> None:
-    registry.reject(replace(version(1), status=Status.REJECTED, violations=(VIOLATION,)))
+    registry.reject(rejected(1))
     reply = predict()
     assert_problem(reply, 409, "no-live-version")
     assert reply.document["violations"] == [vars(VIOLATION)]
-    assert_problem(predict(version=version(1).id), 404, "unknown-version")
+    assert_problem(predict(version=pending(1).id), 404, "unknown-version")
 
 
 @pytest.mark.parametrize(
@@ -360,20 +326,22 @@ def test_no_models() -> None:
     assert call("GET", "/models").document == {"models": [], "next": None}
 
 
-def test_models_are_listed_in_pages(registry: Registry) -> None:
+def test_models_are_listed_in_pages(table: "Table") -> None:
     names = ["a", "b", "c"]
     for name in names:
-        make_live(registry, version(1, name))
+        make_live(table, pending(1, name))
     first = call("GET", "/models", limit="2").document
     second = call("GET", "/models", limit="2", after=first["next"]).document
     assert [each["name"] for each in first["models"] + second["models"]] == names
     assert second["next"] is None
     assert first["models"][0] == {
         "name": "a",
-        "live": version(1).id,
+        "live": pending(1).id,
         "previous": None,
-        "policy": "auto",
-        "updated_at": version(1).updated_at,
+        "policy": {"mode": "auto", "percent": 10, "good_answers": 100},
+        "canary": None,
+        "rolled_back": None,
+        "updated_at": pending(1).updated_at,
     }
 
 
@@ -386,10 +354,8 @@ def test_a_page_that_cannot_be(query: dict[str, str]) -> None:
 
 
 def test_a_model_with_its_versions_and_violations(live: Version, registry: Registry) -> None:
-    registry.reject(
-        replace(version(2), status=Status.REJECTED, violations=(VIOLATION,), manifest=None)
-    )
-    registry.begin(version(3))
+    registry.reject(rejected(2))
+    registry.begin(pending(3))
     document = call("GET", "/models/cifar").document
     assert (document["model"], document["live"], document["previous"]) == ("cifar", live.id, None)
     assert document["description"] == "Three classes"
@@ -397,8 +363,8 @@ def test_a_model_with_its_versions_and_violations(live: Version, registry: Regis
     assert document["input"]["height"] == 8
     statuses = [(each["version"], each["status"]) for each in document["versions"]]
     assert statuses == [
-        (version(3).id, "PENDING"),
-        (version(2).id, "REJECTED"),
+        (pending(3).id, "PENDING"),
+        (pending(2).id, "REJECTED"),
         (live.id, "READY"),
     ]
     assert document["versions"][1]["violations"] == [vars(VIOLATION)]
@@ -415,7 +381,7 @@ def test_a_model_with_its_versions_and_violations(live: Version, registry: Regis
 
 
 def test_a_model_of_which_nothing_is_live(registry: Registry) -> None:
-    registry.begin(version(1))
+    registry.begin(pending(1))
     document = call("GET", "/models/cifar").document
     assert (document["live"], document["labels"], document["input"]) == (None, None, None)
     assert [each["status"] for each in document["versions"]] == ["PENDING"]

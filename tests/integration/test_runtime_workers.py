@@ -34,7 +34,9 @@ from pathlib import Path
 from local.runtime.pool import Function, Runtime
 
 function = Function("subject", "probe.hang", Path(sys.argv[1]), (), {}, 60, 128, None)
-Runtime([function], environment={}, log_dir=Path(sys.argv[2])).invoke("subject", b"{}")
+logs = Path(sys.argv[2])
+runtime = Runtime([function], environment={}, log_dir=logs, scratch_dir=logs / "scratch")
+runtime.invoke("subject", b"{}")
 """
 
 Start = Callable[..., Runtime]
@@ -46,7 +48,12 @@ def logs(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def start(logs: Path) -> Iterator[Start]:
+def scratch(tmp_path: Path) -> Path:
+    return tmp_path / "scratch"
+
+
+@pytest.fixture
+def start(logs: Path, scratch: Path) -> Iterator[Start]:
     """Starts a runtime with one function, `subject`."""
     runtimes = []
 
@@ -62,7 +69,9 @@ def start(logs: Path) -> Iterator[Start]:
             concurrency=None,
         )
         function = dataclasses.replace(function, **properties)
-        runtimes.append(Runtime([function], environment=ENVIRONMENT, log_dir=logs))
+        runtimes.append(
+            Runtime([function], environment=ENVIRONMENT, log_dir=logs, scratch_dir=scratch)
+        )
         return runtimes[-1]
 
     yield start
@@ -127,6 +136,26 @@ def test_a_function_sees_what_it_sees_on_aws(
     assert seen["directory"] == str(HANDLERS)
     assert seen["path"][:2] == [str(HANDLERS), str(tmp_path)]
     assert 15_000 < seen["remaining"] <= 20_000
+
+
+def test_each_worker_has_a_temporary_folder_that_ends_with_it(start: Start, scratch: Path) -> None:
+    (scratch / "left-by-a-killed-stack").mkdir(parents=True)
+    runtime = start("probe.keep")
+    assert list(scratch.iterdir()) == []
+    first = Path(ask(runtime, text="x" * 1000))
+    (folder,) = scratch.iterdir()
+    assert first.parent == folder
+    assert first.read_text() == "x" * 1000
+    assert fault(runtime.invoke("subject", b"{}"))[0] == "KeyError"
+    assert first.exists()
+
+    runtime.invoke("subject", b'{"leave": true}')
+
+    assert wait_until(lambda: not folder.exists())
+    second = Path(ask(runtime, text="y"))
+    assert second.parent not in (folder, scratch)
+    runtime.close()
+    assert list(scratch.iterdir()) == []
 
 
 def test_a_worker_stays_warm(start: Start) -> None:

@@ -4,10 +4,12 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import boto3
 import pytest
+from samcli.yamlhelper import yaml_parse
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
@@ -41,11 +43,7 @@ def test_sam_build_makes_functions_that_import_what_they_need(tmp_path: Path) ->
     assert built.returncode == 0, built.stdout + built.stderr
     layer = tmp_path / "build/FacetLayer/python"
     runtime = _lambda_runtime(tmp_path / "runtime")
-    for function, handler in (
-        ("PredictFunction", "predict.app"),
-        ("OnboardFunction", "onboard.app"),
-        ("TrainFunction", "train.app"),
-    ):
+    for function, handler in handlers():
         imported = subprocess.run(
             [PYTHON_3_12, "-S", "-c", f"import {handler}, sys, json; print(json.dumps(sys.path))"],
             cwd=tmp_path / "build" / function,
@@ -57,6 +55,13 @@ def test_sam_build_makes_functions_that_import_what_they_need(tmp_path: Path) ->
         assert str(layer) in json.loads(imported.stdout)
     size = sum(path.stat().st_size for path in layer.rglob("*") if path.is_file())
     assert size < 150e6
+
+
+def handlers() -> Iterator[tuple[str, str]]:
+    """Each function of the template, and the module of its handler."""
+    for name, each in yaml_parse((ROOT / "template.yaml").read_text())["Resources"].items():
+        if each["Type"] == "AWS::Serverless::Function":
+            yield name, each["Properties"]["Handler"].rpartition(".")[0]
 
 
 def _lambda_runtime(folder: Path) -> Path:

@@ -12,7 +12,6 @@ import pytest
 from ai_edge_litert.interpreter import Interpreter
 
 from facet import preprocess
-from facet.image import decode
 from facet.manifest import Manifest
 
 SAMPLES = Path(__file__).parents[2] / "samples"
@@ -33,7 +32,9 @@ class Sample:
     def scores(self, pictures: list[bytes]) -> np.ndarray:
         """(pictures, labels)."""
         spec = self.manifest.input
-        pixels = np.stack([preprocess.apply(spec, decode(picture)) for picture in pictures])
+        pixels = np.stack(
+            [preprocess.apply(spec, preprocess.decode(spec, each)) for each in pictures]
+        )
         return np.asarray(self.runner(**{spec.tensor: pixels})[self.manifest.output.tensor])
 
     def accuracy(self, labelled: Iterator[tuple[str, bytes]]) -> float:

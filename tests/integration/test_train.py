@@ -6,15 +6,19 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from facet.alias import Alias
 from facet.errors import Violation
 from facet.manifest import Manifest
-from facet.registry import Registry, Status, Version
+from facet.records import Status, Version
+from facet.registry import Registry
 from tests import artifacts, fakes
+from tests.versions import make_live
 from train import app
 from train.input import BadInput
 from train.judge import NoManifest
 
 if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.service_resource import Table
     from mypy_boto3_s3 import S3Client
 
 pytestmark = pytest.mark.usefixtures("functions")
@@ -91,10 +95,9 @@ def test_what_is_copied_is_what_was_judged(s3: "S3Client") -> None:
     assert copied == artifact
 
 
-def test_a_model_is_compared_with_the_live_version(s3: "S3Client", registry: Registry) -> None:
+def test_a_model_is_compared_with_the_live_version(s3: "S3Client", table: "Table") -> None:
     live = version(b"live", Status.READY, accuracy=0.7)
-    registry.begin(replace(live, status=Status.PENDING))
-    registry.promote(live)
+    make_live(table, replace(live, status=Status.PENDING))
     trained(s3, 0.69)
     found = judged()
     assert found["verdict"] == "WORSE"
@@ -124,11 +127,11 @@ def outcome() -> dict[str, Any]:
     return handled(step="outcome", model="cats", version=identity)
 
 
-def test_the_outcome_follows_the_registry(registry: Registry) -> None:
+def test_the_outcome_follows_the_registry(registry: Registry, table: "Table") -> None:
     assert (outcome()["status"], outcome()["live"]) == ("UNKNOWN", False)
     registry.begin(version(b"x", Status.PENDING))
     assert (outcome()["status"], outcome()["live"]) == ("PENDING", False)
-    registry.promote(version(b"x", Status.READY))
+    Alias(table).accept(version(b"x", Status.READY))
     assert (outcome()["status"], outcome()["live"]) == ("READY", True)
 
 

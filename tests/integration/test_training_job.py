@@ -17,7 +17,6 @@ from ai_edge_litert.interpreter import Interpreter
 from PIL import Image
 
 from facet import preprocess
-from facet.image import decode
 from facet.manifest import Manifest
 from local.training import TrainingFailed, TrainingJob, pack_code, run
 from local.training.layout import PROGRAM
@@ -77,7 +76,7 @@ def test_a_job_makes_an_artifact_that_answers(tmp_path: Path) -> None:
     assert sum(line.startswith("epoch=1 loss=") for line in lines) == 1
 
     assert manifest.golden
-    picture = decode((artifact / manifest.golden.image).read_bytes())
+    picture = preprocess.decode(manifest.input, (artifact / manifest.golden.image).read_bytes())
     model = (artifact / "1/assets.extra/model.tflite").read_bytes()
     runner = Interpreter(model_content=model).get_signature_runner(manifest.input.signature)
     pixels = preprocess.apply(manifest.input, picture)[None]

@@ -1,119 +1,17 @@
-"""A running local stack, as `make run` starts it, and clients for it."""
+"""A running local stack that most journeys share, and clients for it."""
 
-import json
-import os
-import signal
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 import httpx
 import pytest
 
 from local.aws import client
-from local.stack import Address
-
-ROOT = Path(__file__).parents[2]
-START_SECONDS = 120
-
-
-def descendants(pid: int) -> list[int]:
-    """The processes that a process has started, and theirs."""
-    listed = subprocess.run(["ps", "-eo", "pid=,ppid="], capture_output=True, text=True, check=True)
-    pairs = [tuple(map(int, line.split())) for line in listed.stdout.splitlines()]
-    found, new = [], [pid]
-    while new:
-        new = [child for child, parent in pairs if parent in new]
-        found += new
-    return found
-
-
-def alive(pid: int) -> bool:
-    """Whether a process still runs; one that has ended and was not waited for does not."""
-    state = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True)
-    return state.stdout.strip()[:1] not in ("", "Z")
-
-
-@dataclass
-class Running:
-    """A `make run` that serves: what it printed, where it is."""
-
-    process: subprocess.Popen[str]
-    printed: list[str]
-    home: Path
-
-    @property
-    def address(self) -> Address:
-        """What stack.json says."""
-        return Address(**json.loads((self.home / "stack.json").read_text()))
-
-    def stop(self, how: signal.Signals = signal.SIGINT) -> int:
-        """Ends it; its exit code. Nothing that it started may be left."""
-        started = descendants(self.process.pid)
-        assert started, "a running stack has processes of its own"
-        self.process.send_signal(how)
-        code = self.process.wait(30)
-        assert self.process.stdout is not None
-        self.printed += self.process.stdout.read().splitlines()
-        self.process.stdout.close()
-        left = [pid for pid in started if _outlives(pid)]
-        assert not left, f"left behind: {left}"
-        return code
-
-
-def _outlives(pid: int, seconds: float = 5.0) -> bool:
-    waited = 0.0
-    while alive(pid):
-        if waited > seconds:
-            return True
-        signal.sigtimedwait([], 0.1)
-        waited += 0.1
-    return False
-
-
-def environment(**more: str) -> dict[str, str]:
-    """The environment of `make run`, with no real data and a free port."""
-    plain = {name: value for name, value in os.environ.items() if name != "FACET_DATA"}
-    return plain | {"FACET_PORT": "0"} | more
-
-
-def command(home: Path, *arguments: str) -> list[str]:
-    """What `make run` executes."""
-    return [sys.executable, "-m", "local", "--home", str(home), *arguments]
+from tests.stacks import Running, start
 
 
 @pytest.fixture(scope="session")
-def start() -> Callable[..., Running]:
-    """Starts a stack in a folder and waits until it serves."""
-
-    def start(home: Path, **more: str) -> Running:
-        process = subprocess.Popen(
-            command(home),
-            cwd=ROOT,
-            env=environment(**more),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        assert process.stdout is not None
-        printed: list[str] = []
-        for line in process.stdout:
-            printed.append(line.rstrip("\n"))
-            if line.startswith("serving until"):
-                return Running(process, printed, home)
-        process.wait(START_SECONDS)
-        pytest.fail("the stack did not start:\n" + "\n".join(printed))
-
-    return start
-
-
-@pytest.fixture(scope="session")
-def stack(
-    start: Callable[..., Running], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Running]:
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """The stack that most journeys share."""
     running = start(tmp_path_factory.mktemp("stack"))
     yield running

@@ -4,19 +4,32 @@ import gzip
 import hashlib
 import io
 import json
+import os
+import subprocess
+import sys
 import tarfile
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import boto3
 import httpx
 import pytest
+from PIL import Image
 
-from tests.journeys.conftest import ROOT, Running
+from facet.alias import Alias
+from facet.records import Mode, Policy
+from local.aws import client
+from tests import artifacts
+from tests.stacks import ROOT, Running
 
 SAMPLE = (ROOT / "samples/cifar.tar.gz").read_bytes()
 CAT = next((ROOT / "samples/pictures/cifar").glob("cat*")).read_bytes()
+
+DARK = artifacts.encoded(Image.new("RGB", (40, 30), "black"))
+BRIGHT = artifacts.encoded(Image.new("RGB", (40, 30), "white"))
 
 Change = Callable[[dict[str, bytes]], None]
 
@@ -47,6 +60,14 @@ def described_as(text: str) -> Change:
     return change
 
 
+def wait_until(true: Callable[[], bool], seconds: float = 60) -> None:
+    """Asks again and again."""
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, "it never came true"
+        time.sleep(0.1)
+
+
 def version_of(artifact: bytes) -> str:
     return hashlib.sha256(artifact).hexdigest()[:12]
 
@@ -59,6 +80,32 @@ class Uploads:
 
     def drop(self, model: str, artifact: bytes) -> None:
         self.s3.put_object(Bucket=self.bucket, Key=f"mme/{model}.tar.gz", Body=artifact)
+
+    def drop_at_once(self, drops: list[tuple[str, bytes]]) -> None:
+        threads = [threading.Thread(target=self.drop, args=each) for each in drops]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    def told(self, stack: Running) -> set[tuple[str, str, str]]:
+        """Happening, model and version of each event on the bus."""
+        events = httpx.get(stack.address.events_url).json()["events"]
+        return {
+            (each["detail-type"], each["detail"]["model"], each["detail"]["version"])
+            for each in events
+            if each["source"] == "facet"
+        }
+
+    def undelivered(self, stack: Running) -> int:
+        """Messages in the dead-letter queue."""
+        sqs = client("sqs", stack.address.endpoint_url)
+        name: Any = "ApproximateNumberOfMessages"
+        found = sqs.get_queue_attributes(
+            QueueUrl=stack.address.dead_letter_queue_url, AttributeNames=[name]
+        )
+        sqs.close()
+        return int(found["Attributes"][name])
 
     def outcome(self, model: str, artifact: bytes, seconds: float = 60) -> dict[str, Any]:
         """The version's entry once it is no longer pending."""
@@ -73,6 +120,9 @@ class Uploads:
 
     def live(self, model: str) -> object:
         return self.api.get(f"/models/{model}").json()["live"]
+
+    def wait_for_live(self, model: str, version: str | None) -> None:
+        wait_until(lambda: self.live(model) == version)
 
     def keys(self, prefix: str) -> set[str]:
         listed = self.s3.list_objects_v2(Bucket=self.bucket, Prefix=prefix)
@@ -133,12 +183,18 @@ def _wrapper_folder(members: dict[str, bytes]) -> None:
 
 
 def _does_not_load(members: dict[str, bytes]) -> None:
-    """On neither runtime: a LiteRT model that alone is broken falls back on its SavedModel."""
+    """On no runtime: there is no LiteRT model, and the SavedModel's variables are none."""
+    for name in list(members):
+        if name.endswith("model.tflite"):
+            del members[name]
+        elif name.endswith("variables.index"):
+            members[name] = b"nothing"
+
+
+def _broken_litert(members: dict[str, bytes]) -> None:
     for name in members:
         if name.endswith("model.tflite"):
             members[name] = b"TFL3 but nothing else"
-        elif name.endswith("variables.index"):
-            members[name] = b"nothing"
 
 
 def _other_labels(members: dict[str, bytes]) -> None:
@@ -158,6 +214,7 @@ def _other_labels(members: dict[str, bytes]) -> None:
         (repacked(_wrapper_folder), "wrapper-folder"),
         (repacked(_no_manifest), "no-manifest"),
         (repacked(_does_not_load), "model-failed"),
+        (repacked(_broken_litert), "litert-unreadable"),
         (repacked(_other_labels), "golden-label"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
@@ -216,13 +273,117 @@ def test_a_saved_model_without_litert_is_served_by_tensorflow(
     assert lite[0]["score"] == pytest.approx(full[0]["score"], abs=0.001)
 
 
-def test_good_and_bad_uploads_at_once_are_all_accounted_for(uploads: Uploads) -> None:
-    good = {f"crowd-{n}": repacked(described_as(str(n))) for n in range(6)}
-    bad = {f"mob-{n}": b"not an archive %d" % n for n in range(6)}
-    threads = [threading.Thread(target=uploads.drop, args=each) for each in {**good, **bad}.items()]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert [uploads.outcome(*each)["status"] for each in good.items()] == ["READY"] * 6
-    assert [uploads.outcome(*each)["status"] for each in bad.items()] == ["REJECTED"] * 6
+def test_thirty_uploads_at_once_are_all_accounted_for(
+    uploads: Uploads, stack: Running, api: httpx.Client
+) -> None:
+    """Five models; of each three good artifacts and three bad ones under one key, all at once."""
+    crowd = [f"crowd-{n}" for n in range(5)]
+    good = [(model, repacked(described_as(f"{model} {n}"))) for model in crowd for n in range(3)]
+    bad = [(model, b"not an archive %d" % n) for model in crowd for n in range(2)]
+    bad += [(model, repacked(_no_manifest)) for model in crowd]
+    uploads.drop_at_once(good + bad)
+    for model, artifact in good:
+        assert uploads.outcome(model, artifact, 240)["status"] == "READY"
+    for model, artifact in bad:
+        assert uploads.outcome(model, artifact, 240)["status"] == "REJECTED"
+        report = f"rejected/{model}/{version_of(artifact)}.json"
+        assert uploads.keys(report) == {report}
+    for model in crowd:
+        uploads.wait_for_empty_door(model)
+        ready = {version_of(artifact) for name, artifact in good if name == model}
+        assert uploads.live(model) in ready
+        assert uploads.keys(f"mme/{model}/") == {f"mme/{model}/{each}.tar.gz" for each in ready}
+        assert api.post(f"/models/{model}/predict", content=CAT).status_code == 200
+    told = uploads.told(stack)
+    assert {("ModelReady", model, version_of(each)) for model, each in good} <= told
+    assert {("ModelRejected", model, version_of(each)) for model, each in bad} <= told
+    assert uploads.undelivered(stack) == 0
+
+
+def test_a_deleted_live_version_leaves_its_place_to_the_one_before(
+    uploads: Uploads, stack: Running, api: httpx.Client
+) -> None:
+    first, second = repacked(described_as("heir")), repacked(described_as("to be deleted"))
+    for artifact in (first, second):
+        uploads.drop("inherited", artifact)
+        assert uploads.outcome("inherited", artifact)["status"] == "READY"
+    for artifact, heir in ((second, version_of(first)), (first, None)):
+        key = f"mme/inherited/{version_of(artifact)}.tar.gz"
+        uploads.s3.delete_object(Bucket=uploads.bucket, Key=key)
+        uploads.wait_for_live("inherited", heir)
+    wait_until(lambda: api.post("/models/inherited/predict", content=CAT).status_code == 409)
+    assert ("ModelPromoted", "inherited", version_of(first)) in uploads.told(stack)
+    uploads.drop("inherited", second)
+    uploads.wait_for_live("inherited", version_of(second))
+
+
+def afraid_of_light(folder: Path) -> bytes:
+    """The artifact of build_flawed.py; its golden sample is dark."""
+    script = ROOT / "tests/journeys/build_flawed.py"
+    subprocess.run(
+        [sys.executable, str(script), str(folder / "1")],
+        check=True,
+        capture_output=True,
+        timeout=240,
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+    )
+    manifest = artifacts.manifest(golden=artifacts.golden())
+    members = {"facet.json": json.dumps(manifest).encode(), "golden.png": DARK}
+    for path in sorted((folder / "1").rglob("*")):
+        if path.is_file():
+            members[str(path.relative_to(folder))] = path.read_bytes()
+    return artifacts.packed(members)
+
+
+def canary(stack: Running, model: str, good_answers: int) -> None:
+    """New versions get half of the requests from now on."""
+    dynamodb = boto3.Session(region_name=stack.address.region).resource(
+        "dynamodb",
+        endpoint_url=stack.address.endpoint_url,
+        aws_access_key_id="local",
+        aws_secret_access_key="local",
+    )
+    policy = Policy(Mode.CANARY, percent=50, good_answers=good_answers)
+    table = dynamodb.Table(stack.address.table)
+    Alias(table).set_policy(model, policy, "2026-01-01T00:00:00.000+00:00")
+    dynamodb.meta.client.close()
+
+
+def test_a_canary_promotes_itself_by_its_answers(
+    uploads: Uploads, stack: Running, api: httpx.Client
+) -> None:
+    first, second = repacked(described_as("steady")), repacked(described_as("promising"))
+    uploads.drop("bird", first)
+    assert uploads.outcome("bird", first)["status"] == "READY"
+    canary(stack, "bird", good_answers=5)
+    uploads.drop("bird", second)
+    assert uploads.outcome("bird", second)["status"] == "READY"
+    assert uploads.live("bird") == version_of(first)
+
+    def promoted() -> bool:
+        assert api.post("/models/bird/predict", content=CAT).status_code == 200
+        return uploads.live("bird") == version_of(second)
+
+    wait_until(promoted)
+    wait_until(lambda: ("ModelPromoted", "bird", version_of(second)) in uploads.told(stack))
+
+
+def test_a_canary_that_fails_is_rolled_back_and_nobody_notices(
+    uploads: Uploads, stack: Running, api: httpx.Client, tmp_path: Path
+) -> None:
+    """The candidate answers its golden sample, which is dark, and fails with bright pictures."""
+    pytest.importorskip("tensorflow", reason="TensorFlow is not installed: make tensorflow")
+    first, flawed = repacked(described_as("sound")), afraid_of_light(tmp_path)
+    uploads.drop("miner", first)
+    assert uploads.outcome("miner", first)["status"] == "READY"
+    canary(stack, "miner", good_answers=1000)
+    uploads.drop("miner", flawed)
+    assert uploads.outcome("miner", flawed, 120)["status"] == "READY"
+
+    def rolled_back() -> bool:
+        answer = api.post("/models/miner/predict", content=BRIGHT)
+        assert (answer.status_code, answer.json()["version"]) == (200, version_of(first))
+        return ("ModelRolledBack", "miner", version_of(flawed)) in uploads.told(stack)
+
+    wait_until(rolled_back, 120)
+    assert uploads.live("miner") == version_of(first)

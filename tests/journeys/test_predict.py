@@ -11,7 +11,7 @@ import httpx
 import pytest
 from PIL import Image
 
-from tests.journeys.conftest import ROOT, Running
+from tests.stacks import ROOT, Running
 
 PICTURE = next((ROOT / "samples/pictures/cifar").glob("cat*"))
 URL = "/models/cifar/predict"

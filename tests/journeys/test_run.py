@@ -4,13 +4,12 @@ import re
 import signal
 import socket
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 import httpx
 import pytest
 
-from tests.journeys.conftest import ROOT, Running, command, environment
+from tests.stacks import ROOT, Running, command, environment, start
 
 VERSION = r"[0-9a-f]{12}"
 
@@ -64,9 +63,7 @@ def test_the_printed_curl_line_works_when_pasted(stack: Running) -> None:
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
-def test_a_second_start_has_its_models_and_its_key(
-    how: signal.Signals, start: Callable[..., Running], tmp_path: Path
-) -> None:
+def test_a_second_start_has_its_models_and_its_key(how: signal.Signals, tmp_path: Path) -> None:
     first = start(tmp_path)
     before = _models(first)
     key = first.address.api_key

@@ -22,7 +22,7 @@ from local.listeners import Listeners
 from local.moto_executions import Execution
 from local.stack import Stack
 from local.training.description import Document
-from tests.journeys.conftest import ROOT
+from tests.stacks import ROOT
 from training.package import pack_code
 
 SAMPLE = (ROOT / "samples/cifar.tar.gz").read_bytes()

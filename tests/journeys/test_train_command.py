@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.journeys.conftest import ROOT, environment
+from tests.stacks import ROOT, environment
 
 HUES = {"green": (60, 200, 60), "red": (200, 60, 60)}
 QUICK = ["epochs=8", "width=4", "dense=8", "image-size=16", "batch-size=8", "learning-rate=0.01"]

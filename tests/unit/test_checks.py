@@ -1,16 +1,20 @@
 import gzip
 import io
 import json
+import mmap
 from typing import Any
 
 import pytest
 
 from facet.errors import Violation
 from onboard import archive, checks
+from onboard import saved_model_pb2 as pb
+from onboard.archive import Archive
 from tests import artifacts
 from tests.artifacts import FLOAT, STRING
 
 CLEAN = artifacts.members(golden=artifacts.golden())
+LITERT = "1/assets.extra/model.tflite"
 
 
 def run(files: dict[str, bytes]) -> list[Violation]:
@@ -105,7 +109,7 @@ def test_each_violation_is_named_with_its_place(
 @pytest.mark.parametrize("wrapper", ["model", "a/b"])
 def test_a_wrapper_folder_is_told_how_to_pack(wrapper: str) -> None:
     found = run({f"{wrapper}/{name}": content for name, content in CLEAN.items()})
-    assert [each.code for each in found] == ["wrapper-folder", "no-manifest"]
+    assert [each.code for each in found] == ["wrapper-folder"]
     assert f"-C {wrapper} ." in found[0].remedy
 
 
@@ -170,13 +174,67 @@ def test_all_wrong_fields_are_told_at_once() -> None:
         (b"a text file", "not-gzip"),
         (gzip.compress(b"a text file"), "not-tar"),
         (artifacts.packed(CLEAN)[:-20], "truncated"),
-        (artifacts.packed({"x" * 2000: b""}), "too-large-header"),
+        (artifacts.packed(CLEAN)[:-8] + bytes(8), "damaged"),
     ],
+    ids=["text", "gzip of text", "cut short", "wrong checksum"],
 )
-def test_what_cannot_be_read_to_its_end_is_told_that_alone(data: bytes, code: str) -> None:
+def test_what_cannot_be_trusted_is_told_that_alone(data: bytes, code: str) -> None:
     manifest, violations = checks.run(archive.read(io.BytesIO(data)))
     assert manifest is None
     assert [each.code for each in violations] == [code]
+
+
+def found(files: dict[str, bytes]) -> Archive:
+    return archive.read(io.BytesIO(artifacts.packed(files)))
+
+
+def test_after_a_limit_what_was_seen_is_judged_and_nothing_is_missed() -> None:
+    seen = {"facet.json": CLEAN["facet.json"], "x" * 2000: b""}
+    manifest, violations = checks.run(found(seen))
+    assert manifest
+    assert [each.code for each in violations] == ["too-long-name"]
+
+
+@pytest.mark.parametrize("required", [True, False])
+def test_a_golden_sample_is_demanded_where_a_rule_says_so(required: bool) -> None:
+    rules = checks.Rules(golden_required=required)
+    _, violations = checks.run(found(artifacts.members()), rules)
+    assert [each.code for each in violations] == (["golden-required"] if required else [])
+    assert checks.run(found(CLEAN), rules)[1] == []
+
+
+def test_an_op_is_let_in_where_a_rule_says_so() -> None:
+    model = pb.SavedModel.FromString(artifacts.saved_model())
+    model.meta_graphs[0].graph_def.node.add(name="n", op="Print")
+    files = CLEAN | {"1/saved_model.pb": model.SerializeToString()}
+    assert codes(files) == ["forbidden-op"]
+    assert checks.run(found(files), checks.Rules(ops=frozenset({"Print"})))[1] == []
+
+
+def test_a_litert_model_is_given_back_once_it_was_screened() -> None:
+    artifact = found(CLEAN | {LITERT: b"?" * 5000})
+    model = artifact.litert[LITERT]
+    assert isinstance(model, mmap.mmap)
+    _, violations = checks.run(artifact)
+    assert [(each.code, each.place) for each in violations] == [("litert-unreadable", LITERT)]
+    assert model.closed
+    assert not artifact.litert
+
+
+def test_a_litert_model_that_would_not_fit_on_disk() -> None:
+    files = {LITERT: archive.MAX_LITERT + 1}
+    _, violations = checks.run(Archive(files=files))
+    assert [(each.code, each.place) for each in violations] == [("litert-too-large", LITERT)]
+
+
+def test_no_manifest_costs_the_other_checks() -> None:
+    files = {name: each for name, each in CLEAN.items() if "variables" not in name}
+    files |= {"facet.json": b"{", "1/saved_model.pb": artifacts.saved_model(restores=True)}
+    assert codes(files | {LITERT: b"?"}) == [
+        "variables-missing",
+        "manifest-field",
+        "litert-unreadable",
+    ]
 
 
 def test_a_report_has_bounds_that_the_registry_can_hold() -> None:

@@ -1,16 +1,14 @@
 import io
-import struct
-import zlib
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageCms
 
 from facet import image
 from facet.errors import BrokenImage, UnsupportedImage
-from tests import artifacts
+from tests import artifacts, pictures
 
 RED, WHITE = (255, 0, 0), (255, 255, 255)
 PICTURE = artifacts.picture((40, 30))
@@ -27,19 +25,6 @@ def corner(picture: Image.Image) -> tuple[int, ...] | float:
     pixel = picture.getpixel((0, 0))
     assert pixel is not None
     return pixel
-
-
-def png(colour_type: int, depth: int, rows: bytes, *extra: tuple[bytes, bytes]) -> bytes:
-    """A one-pixel PNG by the specification, for what Pillow itself does not write."""
-
-    def chunk(name: bytes, data: bytes) -> bytes:
-        return (
-            struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
-        )
-
-    head = struct.pack(">IIBBBBB", 1, 1, depth, colour_type, 0, 0, 0)
-    chunks = [(b"IHDR", head), *extra, (b"IDAT", zlib.compress(b"\0" + rows)), (b"IEND", b"")]
-    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*each) for each in chunks)
 
 
 @pytest.mark.parametrize("kind", ["PNG", "BMP"])
@@ -117,6 +102,27 @@ def test_cmyk_is_shown_in_its_colours() -> None:
     assert np.abs(np.subtract(corner(decoded), RED)).max() < 8
 
 
+@pytest.mark.parametrize("ink", [(0, 255, 255, 0), (255, 0, 255, 0), (10, 20, 30, 200)])
+def test_adobe_s_ycck_is_shown_in_its_colours(ink: tuple[int, int, int, int]) -> None:
+    decoded = image.decode(pictures.ycck(ink))
+    assert decoded.mode == "RGB"
+    seen = corner(Image.new("CMYK", (1, 1), ink).convert("RGB"))
+    assert np.abs(np.subtract(corner(decoded), seen)).max() < 8
+
+
+def test_a_colour_profile_changes_nothing() -> None:
+    """Nor do the libraries look at it with which models are trained."""
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()
+    assert image.decode(artifacts.encoded(icc_profile=profile)).tobytes() == PICTURE.tobytes()
+
+
+def test_of_several_pictures_in_a_jpeg_the_first_counts() -> None:
+    red, blue = (Image.new("RGB", (64, 48), name) for name in ("red", "blue"))
+    data = artifacts.encoded(red, "MPO", save_all=True, append_images=[blue])
+    for fitting in (None, (8, 8)):
+        assert np.abs(np.subtract(corner(image.decode(data, fitting=fitting)), RED)).max() < 8
+
+
 @pytest.mark.parametrize(("value", "seen"), [(0, 0), (0x1234, 0x12), (0x8000, 0x80), (0xFFFF, 255)])
 def test_sixteen_bits_of_grey_become_eight(value: int, seen: int) -> None:
     decoded = image.decode(artifacts.encoded(Image.new("I;16", (4, 4), value)))
@@ -125,7 +131,7 @@ def test_sixteen_bits_of_grey_become_eight(value: int, seen: int) -> None:
 
 
 def test_sixteen_bits_of_colour_become_eight() -> None:
-    decoded = image.decode(png(2, 16, b"\xff\xff\x80\x00\x12\x34"))
+    decoded = image.decode(pictures.png(2, 16, b"\xff\xff\x80\x00\x12\x34"))
     assert corner(decoded) == (0xFF, 0x80, 0x12)
 
 
@@ -151,6 +157,49 @@ def test_a_transparent_colour_lies_on_white(mode: str, colour: int, key: object)
     picture = Image.new(mode, (4, 4), colour)
     decoded = image.decode(artifacts.encoded(picture, transparency=key))
     assert corner(decoded.convert("RGB")) == WHITE
+
+
+@pytest.mark.parametrize(
+    ("depth", "row", "key"),
+    [
+        (1, b"\x80", 1),
+        (2, b"\x40", 1),
+        (4, b"\x80", 8),
+        (8, b"\x80", 0x80),
+        (16, b"\x12\x34", 0x1234),
+    ],
+)
+def test_a_transparent_grey_of_any_depth_lies_on_white(depth: int, row: bytes, key: int) -> None:
+    """The key is written in the file's own depth."""
+    for value, white in ((key, True), (key ^ 1, False)):
+        data = pictures.png(0, depth, row, (b"tRNS", value.to_bytes(2, "big")))
+        grey = corner(image.decode(pictures.png(0, depth, row)).convert("RGB"))
+        assert corner(image.decode(data).convert("RGB")) == (WHITE if white else grey)
+
+
+def test_a_transparent_colour_of_sixteen_bits_lies_on_white() -> None:
+    colour, other = b"\xff\xff\x80\x00\x12\x34", b"\xff\xff\x80\x00\x13\x34"
+    key = (b"tRNS", colour)
+    assert corner(image.decode(pictures.png(2, 16, colour, key))) == WHITE
+    assert corner(image.decode(pictures.png(2, 16, other, key))) == (0xFF, 0x80, 0x13)
+
+
+@pytest.mark.parametrize("colour_type", [0, 2, 3, 4, 6])
+@pytest.mark.parametrize("length", [0, 1, 3, 5, 300])
+def test_a_damaged_transparency_is_borne_or_refused(colour_type: int, length: int) -> None:
+    palette = (b"PLTE", bytes(range(12)))
+    for depth in (1, 2, 4, 8, 16):
+        decode_or_refuse(
+            pictures.png(colour_type, depth, bytes(8), palette, (b"tRNS", b"\1" * length))
+        )
+
+
+def test_a_tall_picture_lies_on_white_from_top_to_bottom() -> None:
+    clear = artifacts.picture((3, 2 * image.STRIP + 50)).convert("RGBA")
+    clear.putalpha(Image.linear_gradient("L").resize(clear.size))
+    white = Image.new("RGBA", clear.size, "white")
+    decoded = image.decode(artifacts.encoded(clear))
+    assert decoded.tobytes() == Image.alpha_composite(white, clear).convert("RGB").tobytes()
 
 
 def test_palette() -> None:
@@ -221,8 +270,48 @@ def test_pixels_are_counted_before_they_are_decoded() -> None:
 
 def test_a_bomb_is_told_to_be_smaller_like_any_large_picture() -> None:
     bomb = artifacts.encoded(Image.new("1", (20_000, 20_000)))
-    with pytest.raises(BrokenImage, match="far too many pixels; at most 50,000,000"):
+    with pytest.raises(BrokenImage, match="far too many pixels; at most 50,331,648"):
         image.decode(bomb)
+
+
+def test_pixels_are_counted_as_the_file_has_them() -> None:
+    with pytest.raises(BrokenImage, match="640 x 480 pixels"):
+        image.decode(pictures.jpeg(), fitting=(8, 8), max_pixels=640 * 480 - 1)
+
+
+@settings(deadline=None)
+@given(
+    st.integers(1, 300),
+    st.integers(1, 300),
+    st.integers(1, 90),
+    st.integers(1, 90),
+    st.integers(1, 8),
+)
+def test_a_jpeg_is_as_small_as_the_detail_allows(
+    width: int, height: int, need_width: int, need_height: int, orientation: int
+) -> None:
+    data = pictures.jpeg((width, height), orientation)
+    whole = image.decode(data).size
+    decoded = image.decode(data, fitting=(need_height, need_width)).size
+    wanted = (image.DETAIL * need_width, image.DETAIL * need_height)
+    scales = [each for each in (8, 4, 2) if all(np.array(whole) >= each * np.array(wanted))]
+    assert decoded == tuple(-(-side // (scales or [1])[0]) for side in whole)
+    assert all(kept >= min(pair) for kept, *pair in zip(decoded, whole, wanted, strict=True))
+
+
+@pytest.mark.parametrize("name", sorted(pictures.files()))
+def test_nothing_changes_where_half_the_picture_is_too_little(name: str) -> None:
+    """Half of 640 columns is less than twice 161, half of 4,032 less than twice 1,009."""
+    data = pictures.files()[name]
+    columns = 1009 if name == "jpeg-12-megapixels.jpg" else 161
+    fitting = (121, columns)
+    assert image.decode(data, fitting=fitting).tobytes() == image.decode(data).tobytes()
+
+
+@pytest.mark.parametrize("kind", ["PNG", "WEBP", "BMP", "GIF"])
+def test_other_formats_keep_all_their_pixels(kind: str) -> None:
+    data = artifacts.encoded(artifacts.picture((320, 240)), kind)
+    assert image.decode(data, fitting=(8, 8)).size == (320, 240)
 
 
 def decode_or_refuse(data: bytes) -> None:

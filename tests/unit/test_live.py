@@ -5,7 +5,7 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
 from facet.errors import NoLiveVersion, UnknownModel, UnknownVersion
-from facet.registry import Status, Version
+from facet.records import Model, Serving, Status, Version
 from predict import live
 from predict.live import LiveVersions
 
@@ -26,14 +26,15 @@ class Registry:
     found: Any
     asked: list[tuple[str, str | None]] = field(default_factory=list)
 
-    def live(self, model: str) -> Version:
-        return self._answer(model, None)
+    def serving(self, model: str) -> Serving:
+        self.asked.append((model, None))
+        return Serving(Model(model), self._answer())
 
     def ready(self, model: str, identity: str) -> Version:
-        return self._answer(model, identity)
-
-    def _answer(self, model: str, identity: str | None) -> Version:
         self.asked.append((model, identity))
+        return self._answer()
+
+    def _answer(self) -> Version:
         if isinstance(self.found, Exception):
             raise self.found
         assert isinstance(self.found, Version)
@@ -68,26 +69,26 @@ def test_within_the_ttl_the_registry_is_asked_once(
 ) -> None:
     for now in (100, 105, 109.9):
         clock.now = now
-        assert versions.get("cifar").id == "one"
+        assert versions.serving("cifar").live.id == "one"
     assert registry.asked == [("cifar", None)]
 
 
 def test_after_the_ttl_a_new_live_version_is_seen(
     versions: LiveVersions, registry: Registry, clock: Clock
 ) -> None:
-    versions.get("cifar")
+    versions.serving("cifar")
     registry.found = version("two")
     clock.now += 10
-    assert versions.get("cifar").id == "two"
+    assert versions.serving("cifar").live.id == "two"
 
 
 def test_a_version_asked_for_is_remembered_apart_from_the_live_one(
     versions: LiveVersions, registry: Registry
 ) -> None:
-    versions.get("cifar")
+    versions.serving("cifar")
     registry.found = version("old")
-    assert versions.get("cifar", "old").id == "old"
-    assert versions.get("cifar").id == "one"
+    assert versions.named("cifar", "old").id == "old"
+    assert versions.serving("cifar").live.id == "one"
     assert registry.asked == [("cifar", None), ("cifar", "old")]
 
 
@@ -95,34 +96,34 @@ def test_a_version_asked_for_is_remembered_apart_from_the_live_one(
 def test_an_outage_is_answered_from_memory_however_long(
     versions: LiveVersions, registry: Registry, clock: Clock, outage: Exception
 ) -> None:
-    versions.get("cifar")
+    versions.serving("cifar")
     registry.found = outage
     for _ in range(3):
         clock.now += 1000
-        assert versions.get("cifar").id == "one"
+        assert versions.serving("cifar").live.id == "one"
 
 
 def test_in_an_outage_the_registry_is_not_asked_each_time(
     versions: LiveVersions, registry: Registry, clock: Clock
 ) -> None:
-    versions.get("cifar")
+    versions.serving("cifar")
     registry.found = OUTAGES[0]
     clock.now += 1000
     for _ in range(5):
-        versions.get("cifar")
+        versions.serving("cifar")
     assert len(registry.asked) == 2
 
 
 def test_after_an_outage_the_registry_is_believed_again(
     versions: LiveVersions, registry: Registry, clock: Clock
 ) -> None:
-    versions.get("cifar")
+    versions.serving("cifar")
     registry.found = OUTAGES[0]
     clock.now += 10
-    versions.get("cifar")
+    versions.serving("cifar")
     registry.found = version("two")
     clock.now += 10
-    assert versions.get("cifar").id == "two"
+    assert versions.serving("cifar").live.id == "two"
 
 
 @pytest.mark.parametrize("outage", OUTAGES)
@@ -131,7 +132,7 @@ def test_an_outage_before_the_first_answer_is_raised(
 ) -> None:
     registry.found = outage
     with pytest.raises(type(outage)):
-        versions.get("cifar")
+        versions.serving("cifar")
 
 
 @pytest.mark.parametrize(
@@ -140,21 +141,46 @@ def test_an_outage_before_the_first_answer_is_raised(
 def test_what_the_registry_says_is_no_outage(
     versions: LiveVersions, registry: Registry, clock: Clock, refusal: Exception
 ) -> None:
-    versions.get("cifar")
+    versions.serving("cifar")
     registry.found = refusal
     clock.now += 10
     with pytest.raises(type(refusal)):
-        versions.get("cifar")
+        versions.serving("cifar")
+
+
+def test_what_expired_is_read_again_within_the_ttl(
+    versions: LiveVersions, registry: Registry
+) -> None:
+    versions.serving("cifar")
+    versions.named("cifar", "old")
+    registry.found = version("two")
+    versions.expire("cifar")
+    assert versions.serving("cifar").live.id == "two"
+    assert versions.named("cifar", "old").id == "one"
+    versions.expire("cifar", "old")
+    assert versions.named("cifar", "old").id == "two"
+
+
+def test_what_expired_is_still_known_in_an_outage(
+    versions: LiveVersions, registry: Registry
+) -> None:
+    versions.serving("cifar")
+    registry.found = OUTAGES[0]
+    versions.expire("cifar")
+    versions.expire("never-read")
+    assert versions.serving("cifar").live.id == "one"
+    with pytest.raises(ClientError):
+        versions.serving("never-read")
 
 
 def test_memory_is_bounded_and_the_oldest_entry_goes_first(
     versions: LiveVersions, registry: Registry
 ) -> None:
     for number in range(live.CAPACITY + 1):
-        versions.get(f"model-{number}")
+        versions.serving(f"model-{number}")
     registry.asked.clear()
-    versions.get(f"model-{live.CAPACITY}")
-    versions.get("model-1")
+    versions.serving(f"model-{live.CAPACITY}")
+    versions.serving("model-1")
     assert registry.asked == []
-    versions.get("model-0")
+    versions.serving("model-0")
     assert registry.asked == [("model-0", None)]

@@ -1,10 +1,11 @@
 """local/template.py: the template is carried out whole, or refused."""
 
+import re
 from pathlib import Path
 
 import pytest
 
-from local import template
+from local import supported, template
 
 ROOT = Path(__file__).parents[2]
 
@@ -27,12 +28,12 @@ def test_facets_template_is_carried_out_whole() -> None:
         assert sources.code == ROOT / "functions"
         assert [layer.resolve() for layer in sources.layers] == [ROOT / "layers/facet"]
     for each in read.resources.values():
-        assert each["Type"] in template.CARRIED_OUT.keys() | template.WITHOUT_EFFECT.keys()
+        assert each["Type"] in supported.CARRIED_OUT.keys() | supported.WITHOUT_EFFECT.keys()
 
 
 def test_an_unknown_type_is_refused_by_name(tmp_path: Path) -> None:
     path = write(tmp_path, "  Topic:\n    Type: AWS::SNS::Subscription\n")
-    with pytest.raises(template.UnsupportedTemplate, match="AWS::SNS::Subscription"):
+    with pytest.raises(supported.UnsupportedTemplate, match="AWS::SNS::Subscription"):
         template.load(path)
 
 
@@ -41,9 +42,48 @@ def test_an_unknown_property_is_refused_by_name(tmp_path: Path) -> None:
         tmp_path,
         "  Queue:\n    Type: AWS::SQS::Queue\n    Properties: {FifoQueue: true}\n",
     )
-    with pytest.raises(template.UnsupportedTemplate, match=r"AWS::SQS::Queue\.FifoQueue"):
+    with pytest.raises(supported.UnsupportedTemplate, match=r"AWS::SQS::Queue\.FifoQueue"):
         template.load(path)
 
 
 def test_every_property_without_effect_says_why() -> None:
-    assert all(len(reason.split()) > 3 for reason in template.WITHOUT_EFFECT.values())
+    assert all(len(reason.split()) > 3 for reason in supported.WITHOUT_EFFECT.values())
+
+
+TARGET = "{Arn: !Sub 'arn:${AWS::Region}', Id: target"
+
+
+@pytest.mark.parametrize(
+    ("properties", "refused"),
+    [
+        (f"{{ScheduleExpression: rate(1 day), Targets: [{TARGET}, RetryPolicy: {{}}}}]}}",
+         "AWS::Events::Rule.Targets.RetryPolicy"),
+        (f"{{EventPattern: {{source: [aws.s3]}}, Targets: [{TARGET}}}]}}",
+         "AWS::Events::Rule.EventPattern"),
+    ],
+)  # fmt: skip
+def test_of_rules_only_schedules_are_carried_out(
+    tmp_path: Path, properties: str, refused: str
+) -> None:
+    path = write(tmp_path, f"  Rule:\n    Type: AWS::Events::Rule\n    Properties: {properties}\n")
+    with pytest.raises(supported.UnsupportedTemplate, match=re.escape(refused)):
+        template.load(path)
+
+
+def test_a_bucket_notifies_functions_only(tmp_path: Path) -> None:
+    notifications = "{NotificationConfiguration: {QueueConfigurations: [{Queue: q}]}}"
+    path = write(
+        tmp_path, f"  Bucket:\n    Type: AWS::S3::Bucket\n    Properties: {notifications}\n"
+    )
+    with pytest.raises(supported.UnsupportedTemplate, match="QueueConfigurations"):
+        template.load(path)
+
+
+def test_an_empty_property_asks_for_nothing() -> None:
+    """As the DestinationConfig is that SAM writes beside the figures of an EventInvokeConfig."""
+    config = {"Type": "AWS::Lambda::EventInvokeConfig", "Properties": {"DestinationConfig": {}}}
+    assert supported.unsupported({"Config": config}) == set()
+    config["Properties"] = {"DestinationConfig": {"OnFailure": {"Destination": "arn"}}}
+    assert supported.unsupported({"Config": config}) == {
+        "AWS::Lambda::EventInvokeConfig.DestinationConfig"
+    }

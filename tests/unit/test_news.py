@@ -48,6 +48,7 @@ def test_an_upload_s_outcome_is_a_line() -> None:
     news, lines = said()
     news.invoked("OnboardFunction", Invocation(payload, None, "1", b""))
     news.invoked("OnboardFunction", Invocation(b"{}", "Unhandled", "1", b""))
+    news.invoked("SweepFunction", Invocation(b"null", None, "1", b""))
     assert lines == ["cats           0123456789ab  READY"]
 
 

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from facet import preprocess
+from facet import image, preprocess
+from facet.errors import BrokenImage
 from facet.manifest import InputSpec
-from tests import artifacts
+from tests import artifacts, pictures
 
 PIXELS = (np.arange(4 * 8 * 3) * 37 % 251).astype(np.uint8).reshape(4, 8, 3)
 PICTURE = Image.fromarray(PIXELS)
@@ -170,3 +171,37 @@ def test_the_picture_itself_stays_as_it_was() -> None:
     before = picture.tobytes()
     preprocess.apply(spec(order="BGR", mean=(1, 1, 1)), picture)
     assert picture.tobytes() == before
+
+
+@pytest.mark.parametrize("fit", ["stretch", "crop", "pad"])
+@pytest.mark.parametrize("resize", ["bilinear", "hamming", "bicubic", "lanczos"])
+@pytest.mark.parametrize("side", [32, 75, 120])
+def test_a_reduced_jpeg_gives_nearly_the_pixels_of_the_whole(
+    side: int, resize: str, fit: str
+) -> None:
+    """A quarter, a half, and a half that is exactly twice the input's height."""
+    wanted = spec(height=side, width=side, fit=fit, resize=resize, encoding="uint8")
+    data = pictures.jpeg()
+    reduced = preprocess.decode(wanted, data)
+    assert reduced.size == ((160, 120) if side == 32 else (320, 240))
+    pixels = preprocess.geometry(wanted, reduced).astype(int)
+    whole = preprocess.geometry(wanted, image.decode(data)).astype(int)
+    assert np.abs(pixels - whole).mean() < 0.6
+    assert np.abs(pixels - whole).max() < 20
+
+
+def test_nearest_takes_its_pixels_from_the_whole_picture() -> None:
+    wanted, data = spec(resize="nearest"), pictures.jpeg()
+    assert preprocess.decode(wanted, data).size == (640, 480)
+
+
+def test_more_pixels_than_allowed_are_not_decoded() -> None:
+    with pytest.raises(BrokenImage, match="at most 1,000"):
+        preprocess.decode(spec(), pictures.jpeg(), max_pixels=1000)
+
+
+@pytest.mark.parametrize("name", sorted(pictures.files()))
+def test_every_kind_of_file_becomes_input(name: str) -> None:
+    wanted = spec(height=24, width=32, encoding="uint8", fit="pad")
+    pixels = preprocess.geometry(wanted, preprocess.decode(wanted, pictures.files()[name]))
+    assert pixels.shape == (24, 32, 3)

@@ -45,6 +45,9 @@ def test_what_may_be_tried_again_says_when(row: problems.Problem) -> None:
         ("UnknownModel", 404),
         ("UnknownVersion", 404),
         ("NoLiveVersion", 409),
+        ("NothingToRollBack", 409),
+        ("RegistryConflict", 409),
+        ("VersionInUse", 409),
         ("BodyTooLarge", 413),
         ("UnsupportedImage", 415),
         ("BrokenImage", 422),
@@ -80,6 +83,18 @@ def test_no_live_version_carries_the_violations(violations: tuple[Violation, ...
     found = document(NoLiveVersion("cifar", violations))
     assert [Violation(**each) for each in found["violations"]] == list(violations)
     assert ("mend the violations" in found["detail"]) == bool(violations)
+
+
+@pytest.mark.parametrize(
+    ("error", "advice"),
+    [
+        (NoLiveVersion("cifar"), "still being checked"),
+        (NoLiveVersion("cifar", pending=False), "upload an artifact to mme/cifar.tar.gz"),
+        (NoLiveVersion("cifar", (VIOLATION,), proven="0a1b"), "facet promote cifar 0a1b"),
+    ],
+)
+def test_no_live_version_says_what_to_do(error: NoLiveVersion, advice: str) -> None:
+    assert advice in document(error)["detail"]
 
 
 def test_the_answer_is_a_problem_document_with_retry_after() -> None:

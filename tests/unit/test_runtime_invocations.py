@@ -1,11 +1,12 @@
 import json
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import pytest
 
-from local.runtime.invocations import AsyncInvoker, Pending
+from local.runtime.invocations import AsyncInvoker, Delivery, Pending
 from local.runtime.pool import Invocation, RuntimeClosed, UnknownFunction
 
 DELAYS = (0.01, 0.02)
@@ -20,9 +21,14 @@ class Lambda:
     gate: threading.Event = field(default_factory=threading.Event)
     attempts: list[tuple[str, bytes, str]] = field(default_factory=list)
     refused: list[tuple[str, bytes, Invocation]] = field(default_factory=list)
+    entered: list[str] = field(default_factory=list)
+    most_at_once: Counter[str] = field(default_factory=Counter)
 
     def __call__(self, name: str, payload: bytes, *, request_id: str | None = None) -> Invocation:
         assert request_id is not None
+        self.entered.append(name)
+        inside = self.entered.count(name) - sum(each[0] == name for each in self.attempts)
+        self.most_at_once[name] = max(self.most_at_once[name], inside)
         assert self.gate.wait(5)
         self.attempts.append((name, payload, request_id))
         if self.raises:
@@ -145,3 +151,65 @@ def test_a_faulty_destination_costs_no_event(
     assert [payload for _, payload, _ in function.attempts] == [b"1", b"2"]
     assert invoker.close() == [Pending("onboard", b"1", lost)]
     assert "no queue" in caplog.text
+
+
+@pytest.mark.parametrize(("retries", "attempts"), [(0, 1), (1, 2), (2, 3)])
+def test_a_function_has_its_own_number_of_retries(
+    function: Lambda, retries: int, attempts: int
+) -> None:
+    function.failures = 9
+    invoker = delivering(function, Delivery(retries=retries))
+    invoker.submit("onboard", b"1")
+    invoker.submit("other", b"2")
+    assert invoker.drain(5)
+    assert [name for name, *_ in function.attempts].count("onboard") == attempts
+    assert [name for name, *_ in function.attempts].count("other") == 3
+    assert len(function.refused) == 2
+    invoker.close()
+
+
+def test_an_event_that_waits_too_long_is_given_up(function: Lambda) -> None:
+    function.failures = 1
+    invoker = delivering(function, Delivery(age=0.005))
+    invoker.submit("onboard", b"1")
+    assert invoker.drain(5)
+    assert len(function.attempts) == 1
+    ((*_, outcome),) = function.refused
+    assert outcome.reason == (
+        "EventTooOld: the event waited longer than 0.005 seconds; attempts made: 1"
+    )
+    invoker.close()
+
+
+def test_where_aws_would_throttle_events_wait_and_hold_up_no_other_function(
+    function: Lambda,
+) -> None:
+    invoker = delivering(function, Delivery(concurrency=1), workers=2)
+    function.gate.clear()
+    for number in range(3):
+        invoker.submit("onboard", str(number).encode())
+    invoker.submit("other", b"3")
+    assert not invoker.drain(0.2)
+    assert sorted(function.entered) == ["onboard", "other"]
+
+    function.gate.set()
+
+    assert invoker.drain(5)
+    assert function.most_at_once["onboard"] == 1
+    assert [payload for name, payload, _ in function.attempts if name == "onboard"] == [
+        b"0",
+        b"1",
+        b"2",
+    ]
+    invoker.close()
+
+
+def delivering(function: Lambda, delivery: Delivery, workers: int = 4) -> AsyncInvoker:
+    """An invoker that gives the function `onboard` its events so."""
+    return AsyncInvoker(
+        function,
+        function.on_failure,
+        delays=DELAYS,
+        deliveries={"onboard": delivery},
+        workers=workers,
+    )

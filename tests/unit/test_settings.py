@@ -10,7 +10,16 @@ WHOLE = {
     "FACET_ENDPOINT": "endpoint",
     "FACET_INVOKE_TIMEOUT": "25",
     "FACET_REGISTRY_TTL": "0",
+    "FACET_TOPIC": "",
+    "FACET_GOLDEN_REQUIRED": "true",
+    "FACET_MORE_OPS": "Roll,Stack",
+    "FACET_ANSWER_WITHIN": "10",
+    "FACET_KEEP_VERSIONS": "5",
+    "FACET_SWEEP_AFTER": "30",
+    "FACET_DELETE_AFTER": "60",
+    "FACET_ONBOARD_FUNCTION": "",
 }
+MAY_BE_EMPTY = {"FACET_TOPIC", "FACET_MORE_OPS", "FACET_ONBOARD_FUNCTION"}
 
 
 @pytest.fixture(autouse=True)
@@ -26,10 +35,26 @@ def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> 
     found = settings()
     assert (found.bucket, found.table, found.endpoint) == ("models", "registry", "endpoint")
     assert (found.invoke_timeout, found.registry_ttl) == (25.0, 0.0)
+    assert (found.golden_required, found.ops) == (True, frozenset({"Roll", "Stack"}))
 
 
-@pytest.mark.parametrize("name", WHOLE)
-@pytest.mark.parametrize("value", [None, ""])
+def test_no_more_ops_are_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (WHOLE | dict.fromkeys(MAY_BE_EMPTY, "")).items():
+        monkeypatch.setenv(name, value)
+    assert settings().ops == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *((name, None) for name in WHOLE),
+        *((name, "") for name in sorted(WHOLE.keys() - MAY_BE_EMPTY)),
+        ("FACET_GOLDEN_REQUIRED", "perhaps"),
+        ("FACET_KEEP_VERSIONS", "0"),
+        ("FACET_MORE_OPS", "Roll, Stack"),
+        ("FACET_MORE_OPS", ","),
+    ],
+)
 def test_each_setting_that_is_missing_or_wrong_is_named(
     monkeypatch: pytest.MonkeyPatch, name: str, value: str | None
 ) -> None:

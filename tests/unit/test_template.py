@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from samcli.yamlhelper import yaml_parse
 
+from facet.placement import CANARY
 from facet.settings import PREFIX, Settings
 from predict.app import app
 
@@ -35,6 +36,14 @@ def environment(name: str) -> dict[str, Any]:
     own: dict[str, Any] = FUNCTIONS[name].get("Environment", {}).get("Variables", {})
     shared: dict[str, Any] = GLOBALS["Environment"]["Variables"]
     return shared | own
+
+
+def by_default(value: Any) -> str:
+    """What a variable has in a stack with no parameters given; the name of a resource is a name."""
+    if isinstance(value, str):
+        return value
+    parameter = TEMPLATE["Parameters"].get(value.get("Ref"))
+    return str(parameter["Default"]) if parameter else "name"
 
 
 def imports(folder: Path) -> Iterator[tuple[Path, str]]:
@@ -71,7 +80,7 @@ def without_names(path: str) -> str:
 
 
 def test_there_are_functions() -> None:
-    assert {"PredictFunction", "OnboardFunction", "TrainFunction"} <= set(FUNCTIONS)
+    assert {"PredictFunction", "OnboardFunction", "SweepFunction"} <= set(FUNCTIONS)
 
 
 @function
@@ -81,14 +90,13 @@ def test_environment_is_the_settings(name: str) -> None:
 
 
 @function
-def test_literal_settings_are_valid(name: str) -> None:
-    literal = {
-        variable.removeprefix(PREFIX).lower(): value
+def test_settings_are_valid_by_default(name: str) -> None:
+    values = {
+        variable.removeprefix(PREFIX).lower(): by_default(value)
         for variable, value in environment(name).items()
-        if variable.startswith(PREFIX) and isinstance(value, str)
+        if variable.startswith(PREFIX)
     }
-    rest = dict.fromkeys(Settings.model_fields.keys() - literal.keys(), "name")
-    assert Settings.model_validate(rest | literal)
+    assert Settings.model_validate(values)
 
 
 @function
@@ -190,6 +198,60 @@ def test_the_state_machine_may_do_what_it_does_and_no_more() -> None:
         "StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}
     }
     assert rules["NeverWriteVersions"]["Effect"] == "Deny"
+
+
+def allowed(name: str) -> dict[str, set[str]]:
+    """Allowed actions of a function by Sid, without those that a condition adds."""
+    return statements(
+        [
+            {"Statement": [each for each in policy["Statement"] if "Sid" in each]}
+            for policy in FUNCTIONS[name]["Policies"]
+        ]
+    )
+
+
+def test_onboarding_may_do_what_it_does_and_no_more() -> None:
+    assert allowed("OnboardFunction") == {
+        "TakeDrops": {"s3:GetObject", "s3:GetObjectVersion", "s3:DeleteObjectVersion"},
+        "KeepVersions": {"s3:PutObject"},
+        "KeepRejected": {"s3:PutObject"},
+        "KnowWhatIsThere": {"s3:ListBucket", "s3:ListBucketVersions"},
+        "WriteRegistry": {
+            f"dynamodb:{action}"
+            for action in ("GetItem", "Query", "PutItem", "UpdateItem", "ConditionCheckItem")
+        },
+        "ProveVersions": {"sagemaker:InvokeEndpoint"},
+        "TellNews": {"events:PutEvents"},
+    }
+
+
+def test_predictions_may_write_no_more_than_a_canarys_end() -> None:
+    (policy,) = FUNCTIONS["PredictFunction"]["Policies"]
+    rules = {each["Sid"]: each for each in policy["Statement"] if "Sid" in each}
+    attributes = rules["ConcludeCanaries"]["Condition"]["ForAllValues:StringEquals"]
+    assert set(attributes["dynamodb:Attributes"]) == {
+        *("model", "item", "live", "previous", "rolled_back", "updated_at"),
+        *CANARY,
+    }
+    writing = {"dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"}
+    assert [sid for sid, each in allowed("PredictFunction").items() if each & writing] == [
+        "ConcludeCanaries"
+    ]
+
+
+def test_the_sweeper_deletes_versions_and_never_drops() -> None:
+    (policy,) = FUNCTIONS["SweepFunction"]["Policies"]
+    deleting = [
+        each["Resource"] for each in policy["Statement"] if "Delete" in str(each.get("Action"))
+    ]
+    assert [str(each["Fn::Sub"]) for each in deleting] == ["${Bucket.Arn}/mme/*/*.tar.gz"]
+    assert allowed("SweepFunction")["HandOver"] == {"lambda:InvokeFunction"}
+
+
+def test_no_attempt_at_the_endpoint_ends_the_function() -> None:
+    """Time for the last attempt and for what follows it (onboard.patience.RESERVE)."""
+    timeout = float(environment("OnboardFunction")["FACET_INVOKE_TIMEOUT"])
+    assert timeout + 60 < FUNCTIONS["OnboardFunction"]["Timeout"] / 4
 
 
 @pytest.mark.parametrize("role", ["TrainingRole", "EndpointRole"])

@@ -11,7 +11,7 @@ from dataclasses import replace
 import pytest
 
 from facet.manifest import Manifest
-from facet.registry import Status, Version
+from facet.records import Status, Version
 from tests import artifacts
 from train.judge import Candidate, Gate, NoManifest, NoMetric, judge, read
 
@@ -82,6 +82,7 @@ def huge_manifest() -> bytes:
         (artifacts.packed({"facet.json": json.dumps({"schema": 1}).encode()}), "labels: "),
         (huge_manifest(), "9,437,184 bytes"),
     ],
+    ids=["empty", "no gzip", "no tar", "cut short", "no manifest", "no JSON", "fields", "huge"],
 )
 def test_an_artifact_without_a_manifest_to_judge(artifact: bytes, reason: str) -> None:
     with pytest.raises(NoManifest, match=reason):

@@ -96,7 +96,7 @@ def test_the_manifest_describes_the_model(manifest: Manifest) -> None:
 
 def test_the_golden_sample_is_what_the_model_answers(artifact: Path, manifest: Manifest) -> None:
     assert manifest.golden
-    picture = decode((artifact / manifest.golden.image).read_bytes())
+    picture = preprocess.decode(manifest.input, (artifact / manifest.golden.image).read_bytes())
     scores = expected(preprocess.geometry(manifest.input, picture)[None])[0]
     assert LABELS[scores.argmax()] == manifest.golden.label
     assert scores.max() == pytest.approx(manifest.golden.score, abs=1e-4)

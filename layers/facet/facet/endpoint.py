@@ -139,10 +139,11 @@ def scores(manifest: Manifest, body: bytes, count: int) -> Scores:
         values = rows.astype(np.float32)
     if not np.isfinite(values).all():
         raise ModelFailed("it answered scores that are no finite numbers")
-    return _softmax(values) if manifest.output.activation == "logits" else values
+    return softmax(values) if manifest.output.activation == "logits" else values
 
 
-def _softmax(logits: Scores) -> Scores:
+def softmax(logits: Scores) -> Scores:
+    """float32 (pictures, labels): probabilities that add up to 1 for each picture."""
     with np.errstate(over="ignore"):
         powers: Scores = np.exp(logits - logits.max(axis=1, keepdims=True))
     powers /= powers.sum(axis=1, keepdims=True)

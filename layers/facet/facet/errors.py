@@ -59,16 +59,49 @@ class Violation:
 
 
 class NoLiveVersion(FacetError):
-    """The model is known, but no version of it is live."""
+    """The model is known, but no version of it is live.
 
-    def __init__(self, model: str, violations: Sequence[Violation] = ()) -> None:
-        reason = (
-            "its newest upload was rejected; mend the violations and upload it again"
-            if violations
-            else "its first upload is still being checked; try again in a moment"
-        )
+    `proven` is a version that could be, and waits for somebody to promote it; `pending` says that
+    an upload is being checked.
+    """
+
+    def __init__(
+        self,
+        model: str,
+        violations: Sequence[Violation] = (),
+        *,
+        proven: str | None = None,
+        pending: bool = True,
+    ) -> None:
+        if proven:
+            reason = f"{proven} is proven and waits: facet promote {model} {proven}"
+        elif violations:
+            reason = "its newest upload was rejected; mend the violations and upload it again"
+        elif pending:
+            reason = "its first upload is still being checked; try again in a moment"
+        else:
+            reason = f"all of its versions were retired; upload an artifact to mme/{model}.tar.gz"
         super().__init__(f"Model '{model}' has no live version: {reason}.")
         self.violations = tuple(violations)
+
+
+class NothingToRollBack(FacetError):
+    """The model has no previous version that could be live again."""
+
+    def __init__(self, model: str) -> None:
+        super().__init__(
+            f"Model '{model}' has no previous version to go back to. "
+            f"GET /models/{model} lists its versions; promote a READY one."
+        )
+
+
+class VersionInUse(FacetError):
+    """A version that predictions use cannot be retired."""
+
+    def __init__(self, model: str, version: str) -> None:
+        super().__init__(
+            f"Version '{version}' of '{model}' answers predictions; promote another one first."
+        )
 
 
 class EndpointThrottled(FacetError):

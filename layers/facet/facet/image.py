@@ -3,6 +3,7 @@
 import io
 import warnings
 
+import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from facet.errors import BrokenImage, UnsupportedImage
@@ -10,11 +11,21 @@ from facet.errors import BrokenImage, UnsupportedImage
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF")
 """The formats we open. Naming them keeps Pillow's other parsers out of reach."""
 
-SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a")
+PNG = b"\x89PNG\r\n\x1a\n"
+SIGNATURES = (b"\xff\xd8\xff", PNG, b"GIF87a", b"GIF89a")
 """How a file begins that is meant to be one of them, however damaged the rest is."""
 
-MAX_PIXELS = 50_000_000
-"""Far below Pillow's own bomb limit (179 million); a large phone camera makes 48 million."""
+MAX_PIXELS = 8192 * 6144
+"""What a phone's 50-megapixel sensor has; far below Pillow's own bomb limit (179 million). They are
+the file's pixels also where fewer are decoded: whatever the scale, libjpeg holds all coefficients
+of a progressive JPEG, two bytes for each pixel and channel."""
+
+DETAIL = 2
+"""A large JPEG is decoded at least so many times as large, each way, as the input needs it.
+`benchmarks/predict` measures how far that moves the input's values."""
+
+STRIP = 256
+"""Rows that are laid on white at a time: whole, a picture would be in memory five times."""
 
 UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -28,11 +39,21 @@ UPRIGHT = {
 """What undoes each EXIF orientation. `ImageOps.exif_transpose` also writes the EXIF data anew,
 which fails on odd tags, and copies pictures that are upright already."""
 
+LYING = (5, 6, 7, 8)
+"""The orientations of pictures whose stored width is the height that is seen."""
 
-def decode(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
+
+def decode(
+    data: bytes, *, fitting: tuple[int, int] | None = None, max_pixels: int = MAX_PIXELS
+) -> Image.Image:
     """The picture as a person sees it: mode `RGB`, or `L` where it is grey; upright.
 
-    Of an animation the first frame counts; transparency lies on white.
+    Of an animation the first frame counts; transparency lies on white. Of 16 bits the upper eight
+    count. Colour profiles are ignored, as the libraries do that models are trained with.
+
+    `fitting` is the (height, width) that the picture will be brought to: a JPEG that is larger
+    comes out at 1/2, 1/4 or 1/8 of its size, but no side under `DETAIL` times the one needed.
+    Without it, and of every other format, all pixels come out.
 
     Raises `UnsupportedImage` for bytes of any other kind, `BrokenImage` for pictures that are
     damaged, cut short, or larger than `max_pixels`.
@@ -43,7 +64,9 @@ def decode(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
             picture = Image.open(io.BytesIO(data), formats=FORMATS)
             if picture.width * picture.height > max_pixels:
                 raise _too_large(f"{picture.width} x {picture.height}", max_pixels)
-            return _as_seen(picture)
+            if fitting:
+                _scale_down(picture, fitting)
+            return _as_seen(picture, _depth(data))
         except UnidentifiedImageError as error:
             raise _unidentified(data) from error
         except Image.DecompressionBombError as error:
@@ -70,16 +93,49 @@ def _too_large(pixels: str, max_pixels: int) -> BrokenImage:
     )
 
 
-def _as_seen(picture: Image.Image) -> Image.Image:
+def _scale_down(picture: Image.Image, fitting: tuple[int, int]) -> None:
+    """Has libjpeg scale within its inverse DCT; Pillow does nothing where it cannot."""
+    height, width = fitting
+    if picture.getexif().get(ExifTags.Base.Orientation) in LYING:
+        height, width = width, height
+    picture.draft(None, (width * DETAIL, height * DETAIL))
+
+
+def _depth(data: bytes) -> int:
+    """Bits of a PNG's sample, or of a palette's index; 8 in every other format."""
+    return data[24] if data.startswith(PNG) else 8
+
+
+def _as_seen(picture: Image.Image, depth: int) -> Image.Image:
     picture.load()
     turn = UPRIGHT.get(picture.getexif().get(ExifTags.Base.Orientation, 1))
     upright = picture if turn is None else picture.transpose(turn)
     if upright.mode.startswith("I"):
-        return upright.point(lambda value: value / 256).convert("L")
+        return _of_sixteen_bits(upright)
     if upright.has_transparency_data:
-        pixels = upright.convert("RGBA")
-        white = Image.new("RGBA", pixels.size, "white")
-        return Image.alpha_composite(white, pixels).convert("RGB")
+        return _on_white(upright, depth)
     if upright.mode in ("RGB", "L"):
         return upright
     return upright.convert("L" if upright.mode == "1" else "RGB")
+
+
+def _of_sixteen_bits(picture: Image.Image) -> Image.Image:
+    values = np.asarray(picture)
+    seen = (values >> 8).astype(np.uint8)
+    seen[values == picture.info.get("transparency", -1)] = 255
+    return Image.fromarray(seen)
+
+
+def _on_white(picture: Image.Image, depth: int) -> Image.Image:
+    """`depth` is the one in which a PNG's transparent colour is written; Pillow leaves it so."""
+    if picture.mode == "L" and depth in (2, 4):
+        picture.info["transparency"] *= 255 // (2**depth - 1)
+    elif picture.mode == "RGB" and depth == 16:
+        picture.info["transparency"] = tuple(each >> 8 for each in picture.info["transparency"])
+    seen = Image.new("RGB", picture.size)
+    for top in range(0, picture.height, STRIP):
+        box = (0, top, picture.width, min(top + STRIP, picture.height))
+        pixels = picture.crop(box).convert("RGBA")
+        white = Image.new("RGBA", pixels.size, "white")
+        seen.paste(Image.alpha_composite(white, pixels).convert("RGB"), box)
+    return seen

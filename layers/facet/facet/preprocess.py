@@ -1,9 +1,13 @@
-"""Pixels → the model's input. Training and serving call the same `apply`, so they cannot differ."""
+"""A picture → the model's input, the same for training, onboarding and serving.
+
+All of them call `decode` and then `apply` (or `geometry`) with one spec, so they cannot differ.
+"""
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from facet import image
 from facet.manifest import InputSpec
 
 FILTERS = {
@@ -20,6 +24,16 @@ Pixels = NDArray[np.uint8]
 Tensor = NDArray[np.float32]
 
 
+def decode(spec: InputSpec, data: bytes, *, max_pixels: int = image.MAX_PIXELS) -> Image.Image:
+    """The picture in `data` as a person sees it, with at least the detail that `apply` needs.
+
+    Raises what `image.decode` raises.
+    """
+    # `nearest` takes single pixels of the picture, which a smaller one does not have
+    fitting = None if spec.resize == "nearest" else (spec.height, spec.width)
+    return image.decode(data, fitting=fitting, max_pixels=max_pixels)
+
+
 def apply(spec: InputSpec, picture: Image.Image) -> Pixels | Tensor:
     """The input tensor of one decoded picture, without a batch axis.
 
@@ -33,7 +47,8 @@ def apply(spec: InputSpec, picture: Image.Image) -> Pixels | Tensor:
 
 def geometry(spec: InputSpec, picture: Image.Image) -> Pixels:
     """uint8 (height, width, channels): colours in RGB or grey, brought to size."""
-    picture = picture.convert("RGB" if spec.channels == 3 else "L")
+    mode = "RGB" if spec.channels == 3 else "L"
+    picture = picture if picture.mode == mode else picture.convert(mode)
     pixels = np.asarray(_fit(spec, picture), dtype=np.uint8)
     return pixels.reshape(spec.height, spec.width, spec.channels)
 

@@ -1,82 +1,37 @@
 """The registry: which models there are, their versions, and which of them is live.
 
 One DynamoDB table. A model's items share its name as partition key (`model`): one item
-`item = "model"` for the model, and one `item = "version#<id>"` for each version. Only the model's
-item carries `kind`, the key of the index `models` that lists them.
+`item = "model"` for the model, and one `item = "version#<id>"` for each version. The index
+`models` lists what carries a `kind`: the models, and the versions that are not settled yet.
+Which version answers is changed in `facet.alias` alone.
 """
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from enum import StrEnum
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from boto3.dynamodb.conditions import Key
-from botocore.exceptions import ClientError
+from boto3.dynamodb.conditions import ConditionBase, Key
 
-from facet.errors import (
-    NoLiveVersion,
-    RegistryConflict,
-    UnknownModel,
-    UnknownVersion,
-    Violation,
+from facet.errors import NoLiveVersion, RegistryConflict, UnknownModel, UnknownVersion
+from facet.records import (
+    MODEL_ITEM,
+    UNSETTLED,
+    VERSION_ITEM,
+    Mode,
+    Model,
+    Serving,
+    Status,
+    Version,
+    item_of,
+    model_of,
+    version_of,
 )
-from facet.manifest import Manifest
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
 
-MODEL_ITEM = "model"
-VERSION_ITEM = "version#"
-
-
-class Status(StrEnum):
-    """The life of a version."""
-
-    PENDING = "PENDING"
-    READY = "READY"
-    REJECTED = "REJECTED"
-    RETIRED = "RETIRED"
-
-
-@dataclass(frozen=True)
-class Model:
-    """A model: a name, and the versions that predictions use now and used before."""
-
-    name: str
-    live: str | None = None
-    previous: str | None = None
-    policy: str = "auto"
-    updated_at: str = ""
-
-
-@dataclass(frozen=True)
-class Version:
-    """One immutable artifact of a model.
-
-    `id` is the first 12 hex digits of `sha256`, `size` its bytes. `dropped_at` is when S3 took
-    the upload, `updated_at` when the status last changed; both ISO 8601 in UTC. `proof` says how
-    the endpoint proved it: `golden` or `smoke`.
-    """
-
-    model: str
-    id: str
-    status: Status
-    sha256: str
-    size: int
-    dropped_at: str
-    updated_at: str = ""
-    manifest: Manifest | None = None
-    proof: str | None = None
-    violations: tuple[Violation, ...] = ()
-
-    @property
-    def target(self) -> str:
-        """SageMaker's TargetModel for it: its key under the endpoint's prefix."""
-        return f"{self.model}/{self.id}.tar.gz"
-
 
 class Registry:
-    """Reads and conditional writes. All raise botocore's errors when DynamoDB fails."""
+    """Reads, and conditional writes of versions. All raise botocore's errors if DynamoDB fails."""
 
     def __init__(self, table: "Table") -> None:
         self._table = table
@@ -86,12 +41,12 @@ class Registry:
         item = self._get(name, MODEL_ITEM)
         if item is None:
             raise UnknownModel(name)
-        return _model(item)
+        return model_of(item)
 
     def find(self, model: str, version: str) -> Version | None:
         """That version whatever its status, or None."""
         item = self._get(model, VERSION_ITEM + version)
-        return _version(item) if item else None
+        return version_of(item) if item else None
 
     def ready(self, model: str, version: str) -> Version:
         """That version, which must be READY. Raises UnknownModel, UnknownVersion."""
@@ -102,38 +57,57 @@ class Registry:
         return found
 
     def live(self, name: str) -> Version:
-        """The version that predictions use. Raises UnknownModel, NoLiveVersion."""
+        """The version that predictions use. Raises UnknownModel, UnknownVersion, NoLiveVersion."""
+        return self._live(name)[1]
+
+    def serving(self, name: str) -> Serving:
+        """The live version, and the candidate where a canary is under way.
+
+        Raises as `live`.
+        """
+        model, live = self._live(name)
+        candidate = model.canary and self.find(name, model.canary.candidate)
+        if candidate and candidate.status is Status.READY:
+            return Serving(model, live, candidate)
+        return Serving(model, live)
+
+    def _live(self, name: str) -> tuple[Model, Version]:
+        """The model is read again where its live version changed between the two reads."""
         model = self.model(name)
-        if model.live is None:
-            newest = next(iter(self.versions(name)), None)
-            raise NoLiveVersion(name, newest.violations if newest else ())
-        return self.ready(name, model.live)
+        while (live := model.live) is not None:
+            found = self.find(name, live)
+            if found and found.status is Status.READY:
+                return model, found
+            model = self.model(name)
+            if model.live == live:
+                raise UnknownVersion(name, live)
+        raise self._none_live(name)
+
+    def _none_live(self, name: str) -> NoLiveVersion:
+        versions = self.versions(name)
+        proven = next((each.id for each in versions if each.status is Status.READY), None)
+        violations = versions[0].violations if versions else ()
+        retired = bool(versions) and versions[0].status is Status.RETIRED
+        return NoLiveVersion(name, violations, proven=proven, pending=not retired)
 
     def versions(self, model: str) -> list[Version]:
         """All versions of a model, the newest drop first."""
         key = Key("model").eq(model) & Key("item").begins_with(VERSION_ITEM)
-        items: list[Mapping[str, Any]] = []
-        page = self._table.query(KeyConditionExpression=key, ConsistentRead=True)
-        items += page["Items"]
-        while last := page.get("LastEvaluatedKey"):
-            page = self._table.query(
-                KeyConditionExpression=key, ConsistentRead=True, ExclusiveStartKey=last
-            )
-            items += page["Items"]
-        return sorted(map(_version, items), key=lambda each: each.dropped_at, reverse=True)
+        found = map(version_of, self._pages(KeyConditionExpression=key, ConsistentRead=True))
+        return sorted(found, key=lambda each: each.order, reverse=True)
 
     def models(self, limit: int, after: str | None = None) -> tuple[list[Model], str | None]:
         """One page of models by name, and the name to continue `after`, or None at the end."""
-        query: dict[str, Any] = {
-            "IndexName": "models",
-            "KeyConditionExpression": Key("kind").eq(MODEL_ITEM),
-            "Limit": limit,
-        }
+        query: dict[str, Any] = {**_of_kind(MODEL_ITEM), "Limit": limit}
         if after:
             query["ExclusiveStartKey"] = {"kind": MODEL_ITEM, "model": after, "item": MODEL_ITEM}
         page = self._table.query(**query)
         last = page.get("LastEvaluatedKey")
-        return [_model(item) for item in page["Items"]], str(last["model"]) if last else None
+        return [model_of(item) for item in page["Items"]], str(last["model"]) if last else None
+
+    def unsettled(self, status: Status) -> Iterator[Version]:
+        """All models' versions that are PENDING, or RETIRED with an object to be deleted."""
+        return map(version_of, self._pages(**_of_kind(UNSETTLED[status])))
 
     def begin(self, version: Version) -> None:
         """Records a PENDING version, and its model where that is new.
@@ -151,6 +125,19 @@ class Registry:
         self._add_model(version)
         self._put_unless_ready(version)
 
+    def settle(self, version: Version) -> None:
+        """Notes that a RETIRED version's object is gone. Raises RegistryConflict if it is back."""
+        try:
+            self._table.update_item(
+                Key={"model": version.model, "item": VERSION_ITEM + version.id},
+                UpdateExpression="REMOVE kind",
+                ConditionExpression="#status = :retired",
+                ExpressionAttributeNames={"#status": "status"},
+                ExpressionAttributeValues={":retired": Status.RETIRED},
+            )
+        except self._table.meta.client.exceptions.ConditionalCheckFailedException as error:
+            raise RegistryConflict(f"{version.target} is not RETIRED any more") from error
+
     def _add_model(self, version: Version) -> None:
         self._table.update_item(
             Key={"model": version.model, "item": MODEL_ITEM},
@@ -159,66 +146,14 @@ class Registry:
             ExpressionAttributeNames={"#policy": "policy"},
             ExpressionAttributeValues={
                 ":kind": MODEL_ITEM,
-                ":auto": "auto",
+                ":auto": Mode.AUTO,
                 ":now": version.updated_at,
             },
         )
 
-    def promote(self, version: Version) -> bool:
-        """Makes a PENDING version READY and live, in one transaction.
-
-        A version whose drop is older than the live one's becomes READY only; answers whether it
-        went live. Raises RegistryConflict where another writer came between.
-        """
-        item = self._get(version.model, MODEL_ITEM) or {}
-        newer = version.dropped_at >= str(item.get("live_dropped_at", ""))
-        writes: list[Any] = [{"Put": self._unless_ready(version)}]
-        if newer:
-            writes.append({"Update": self._alias(version, item.get("live"))})
-        try:
-            self._table.meta.client.transact_write_items(TransactItems=writes)
-        except ClientError as error:
-            if error.response["Error"]["Code"] != "TransactionCanceledException":
-                raise
-            raise RegistryConflict(
-                f"another writer changed {version.target} at the same time; try again"
-            ) from error
-        return newer
-
-    def _alias(self, version: Version, live: object) -> dict[str, Any]:
-        values: dict[str, Any] = {
-            ":live": version.id,
-            ":dropped": version.dropped_at,
-            ":now": version.updated_at,
-        }
-        change = "SET live = :live, live_dropped_at = :dropped, updated_at = :now"
-        condition = "attribute_not_exists(live)"
-        if live is not None:
-            values[":seen"] = live
-            change += ", previous = :seen"
-            condition = "live = :seen"
-        return {
-            "TableName": self._table.name,
-            "Key": {"model": version.model, "item": MODEL_ITEM},
-            "UpdateExpression": change,
-            "ConditionExpression": condition,
-            "ExpressionAttributeValues": values,
-        }
-
-    def _unless_ready(self, version: Version) -> dict[str, Any]:
-        return {
-            "TableName": self._table.name,
-            "Item": _item(version),
-            "ConditionExpression": "attribute_not_exists(model) OR #status <> :ready",
-            "ExpressionAttributeNames": {"#status": "status"},
-            "ExpressionAttributeValues": {":ready": Status.READY},
-        }
-
     def _put_unless_ready(self, version: Version) -> None:
-        put = self._unless_ready(version)
-        del put["TableName"]
         try:
-            self._table.put_item(**put)
+            self._table.put_item(**unless_ready(version))
         except self._table.meta.client.exceptions.ConditionalCheckFailedException as error:
             raise RegistryConflict(f"{version.target} is READY already") from error
 
@@ -226,46 +161,23 @@ class Registry:
         answer = self._table.get_item(Key={"model": model, "item": item}, ConsistentRead=True)
         return answer.get("Item")
 
-
-def _model(item: Mapping[str, Any]) -> Model:
-    return Model(
-        name=item["model"],
-        live=item.get("live"),
-        previous=item.get("previous"),
-        policy=item["policy"],
-        updated_at=item["updated_at"],
-    )
+    def _pages(self, **query: Any) -> Iterator[Mapping[str, Any]]:
+        page = self._table.query(**query)
+        yield from page["Items"]
+        while last := page.get("LastEvaluatedKey"):
+            page = self._table.query(**query, ExclusiveStartKey=last)
+            yield from page["Items"]
 
 
-def _version(item: Mapping[str, Any]) -> Version:
-    manifest = item.get("manifest")
-    return Version(
-        model=item["model"],
-        id=item["item"].removeprefix(VERSION_ITEM),
-        status=Status(item["status"]),
-        sha256=item["sha256"],
-        size=int(item["size"]),
-        dropped_at=item["dropped_at"],
-        updated_at=item["updated_at"],
-        manifest=Manifest.model_validate_json(manifest) if manifest else None,
-        proof=item.get("proof"),
-        violations=tuple(Violation(**each) for each in item.get("violations", ())),
-    )
-
-
-def _item(version: Version) -> dict[str, Any]:
-    item: dict[str, Any] = {
-        "model": version.model,
-        "item": VERSION_ITEM + version.id,
-        "status": version.status,
-        "sha256": version.sha256,
-        "size": version.size,
-        "dropped_at": version.dropped_at,
-        "updated_at": version.updated_at,
-        "violations": [asdict(each) for each in version.violations],
+def unless_ready(version: Version) -> dict[str, Any]:
+    """The write of a version that leaves a READY one as it is."""
+    return {
+        "Item": item_of(version),
+        "ConditionExpression": "attribute_not_exists(model) OR #status <> :ready",
+        "ExpressionAttributeNames": {"#status": "status"},
+        "ExpressionAttributeValues": {":ready": Status.READY},
     }
-    if version.manifest:
-        item["manifest"] = version.manifest.model_dump_json(by_alias=True, exclude_none=True)
-    if version.proof:
-        item["proof"] = version.proof
-    return item
+
+
+def _of_kind(kind: str) -> dict[str, str | ConditionBase]:
+    return {"IndexName": "models", "KeyConditionExpression": Key("kind").eq(kind)}

@@ -6,6 +6,7 @@ from functools import cache
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 PREFIX = "FACET_"
+OPS = r"^([A-Za-z0-9_>.]+(,[A-Za-z0-9_>.]+)*)?$"
 
 
 class Settings(BaseModel):
@@ -15,6 +16,14 @@ class Settings(BaseModel):
     endpoint: name of the multi-model endpoint.
     invoke_timeout: seconds that one invocation of the endpoint may take.
     registry_ttl: seconds for which a live version may be answered from memory.
+    topic: ARN of the SNS topic that is told what became of versions; empty for none.
+    golden_required: whether an artifact without a golden sample is refused.
+    more_ops: TensorFlow ops allowed beside the built-in list, separated by commas.
+    answer_within: seconds in which a loaded model has to answer for one picture.
+    keep_versions: how many of a model's READY versions are kept.
+    sweep_after: minutes that a drop lies at the door before the sweeper hands it over again.
+    delete_after: minutes after which a RETIRED version's object is deleted.
+    onboard_function: name of the function that the sweeper hands drops to; empty elsewhere.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -24,6 +33,19 @@ class Settings(BaseModel):
     endpoint: str = Field(min_length=1)
     invoke_timeout: float = Field(gt=0)
     registry_ttl: float = Field(ge=0)
+    topic: str
+    golden_required: bool
+    more_ops: str = Field(pattern=OPS)
+    answer_within: float = Field(gt=0)
+    keep_versions: int = Field(ge=1)
+    sweep_after: float = Field(gt=0)
+    delete_after: float = Field(gt=0)
+    onboard_function: str
+
+    @property
+    def ops(self) -> frozenset[str]:
+        """The names in `more_ops`."""
+        return frozenset(name for name in self.more_ops.split(",") if name)
 
 
 @cache

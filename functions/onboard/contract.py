@@ -1,0 +1,130 @@
+"""The manifest against the SavedModel's signature: names, dtypes, shapes, and labels."""
+
+from collections.abc import Iterator, Mapping
+
+from facet.endpoint import MAX_BODY
+from facet.errors import Violation
+from facet.manifest import InputSpec, Manifest
+from onboard.archive import MANIFEST
+from onboard.savedmodel import Signature, TensorSpec
+
+LEAST = {"float": 2.0, "uint8": 4 / 3}
+"""Bytes that a value takes in a request at the least: JSON's `0,`, and base64."""
+
+SHOWN = 20
+"""Names that a remedy lists."""
+
+
+def check(manifest: Manifest, found: Mapping[str, Signature]) -> Iterator[Violation]:
+    """Where the manifest and the signature that it names disagree."""
+    name = manifest.input.signature
+    if name not in found:
+        yield Violation(
+            "signature-missing",
+            f"{MANIFEST}.input.signature",
+            f"the SavedModel has no signature '{name}'",
+            f"name one that it has: {_listed(found) or 'it has none'}",
+        )
+        return
+    yield from _input(manifest.input, found[name])
+    yield from _output(manifest, found[name])
+
+
+def sendable(spec: InputSpec) -> Iterator[Violation]:
+    """Whether a picture could fit into a request; without it, the proof may not have the memory."""
+    least = int(spec.size * LEAST[spec.encoding])
+    if least > MAX_BODY:
+        yield Violation(
+            "input-too-large",
+            f"{MANIFEST}.input",
+            f"one picture takes at least {least:,} bytes of a request, which has {MAX_BODY:,}",
+            "export a signature that takes uint8, or smaller pictures",
+        )
+
+
+def _input(spec: InputSpec, signature: Signature) -> Iterator[Violation]:
+    place = f"{MANIFEST}.input.tensor"
+    if spec.tensor not in signature.inputs:
+        yield _no_tensor(place, spec.tensor, "input", signature.inputs)
+        return
+    if len(signature.inputs) > 1:
+        yield Violation(
+            "several-inputs",
+            place,
+            f"the signature takes {len(signature.inputs)} tensors, a classifier takes one",
+            "export a signature that takes the picture alone",
+        )
+    tensor = signature.inputs[spec.tensor]
+    expected = "string" if spec.encoding == "uint8" else "float32"
+    if tensor.dtype != expected:
+        yield Violation(
+            "input-dtype",
+            place,
+            f"encoding '{spec.encoding}' sends {expected}, the signature takes {tensor.dtype}",
+            "set the encoding that fits, or export a signature that takes this one",
+        )
+    elif not _matches(_shape(spec), tensor):
+        yield Violation(
+            "input-shape",
+            place,
+            f"the spec makes {list(_shape(spec))}, the signature takes {_shown(tensor)}",
+            "set height, width, channels and layout as the model was trained",
+        )
+
+
+def _shape(spec: InputSpec) -> tuple[int, ...]:
+    if spec.encoding == "uint8":
+        return (-1,)
+    if spec.layout == "flat":
+        return (-1, spec.size)
+    return (-1, spec.height, spec.width, spec.channels)
+
+
+def _output(manifest: Manifest, signature: Signature) -> Iterator[Violation]:
+    place, name = f"{MANIFEST}.output.tensor", manifest.output.tensor
+    if name not in signature.outputs:
+        yield _no_tensor(place, name, "output", signature.outputs)
+        return
+    tensor = signature.outputs[name]
+    if tensor.dtype == "string":
+        yield Violation(
+            "output-dtype",
+            place,
+            "the output holds text, where one score for each label is needed",
+            "name the tensor of the scores, or export a signature that has it",
+        )
+    elif not _matches((-1, len(manifest.labels)), tensor):
+        yield Violation(
+            "output-width",
+            place,
+            f"there are {len(manifest.labels)} labels, the output's shape is {_shown(tensor)}",
+            "list one label for each score, in the order of the output",
+        )
+
+
+def _matches(shape: tuple[int, ...], tensor: TensorSpec) -> bool:
+    """Whether a tensor takes that shape; -1 on either side fits any size."""
+    if tensor.shape is None:
+        return True
+    return len(shape) == len(tensor.shape) and all(
+        -1 in (ours, theirs) or ours == theirs
+        for ours, theirs in zip(shape, tensor.shape, strict=True)
+    )
+
+
+def _shown(tensor: TensorSpec) -> str:
+    shape = tensor.shape or ()
+    return f"{list(shape[:SHOWN])}" + (" …" if len(shape) > SHOWN else "")
+
+
+def _no_tensor(place: str, name: str, kind: str, names: Mapping[str, TensorSpec]) -> Violation:
+    return Violation(
+        "tensor-missing",
+        place,
+        f"the signature has no {kind} '{name}'",
+        f"name one that it has: {_listed(names) or 'it has none'}",
+    )
+
+
+def _listed(names: Mapping[str, object]) -> str:
+    return ", ".join(sorted(names)[:SHOWN])

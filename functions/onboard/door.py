@@ -1,0 +1,78 @@
+"""What lies at the door, and whose turn it is to be handed over again."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+PREFIX = "mme/"
+SUFFIX = ".tar.gz"
+EVER = datetime.min.replace(tzinfo=UTC)
+SWEPT = "facet-swept"
+"""The tag of a drop with the time when it was last handed over, ISO 8601."""
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """One object version at the door. `newest` says that no later upload hides it."""
+
+    key: str
+    object_version: str
+    dropped_at: datetime
+    newest: bool
+
+
+class Door:
+    """The objects right below `mme/`, hidden ones too. Raises botocore's errors."""
+
+    def __init__(self, s3: "S3Client", bucket: str) -> None:
+        self._s3 = s3
+        self._bucket = bucket
+
+    def waiting(self) -> Iterator[Waiting]:
+        """All that could be drops, by key; of one key the newest first.
+
+        What lies below a delete marker was taken back by its uploader, and waits for nothing.
+        """
+        pages = self._s3.get_paginator("list_object_versions")
+        taken_back: dict[str, datetime] = {}
+        for page in pages.paginate(Bucket=self._bucket, Prefix=PREFIX, Delimiter="/"):
+            for marker in page.get("DeleteMarkers", []):
+                taken_back.setdefault(marker["Key"], marker["LastModified"])
+            for each in page.get("Versions", []):
+                hidden = each["LastModified"] <= taken_back.get(each["Key"], EVER)
+                if each["Key"].endswith(SUFFIX) and (each["IsLatest"] or not hidden):
+                    yield Waiting(
+                        each["Key"], each["VersionId"], each["LastModified"], each["IsLatest"]
+                    )
+
+    def swept_at(self, drop: Waiting) -> datetime | None:
+        """When it was last handed over."""
+        value = self._tags(drop).get(SWEPT)
+        return datetime.fromisoformat(value) if value else None
+
+    def note(self, drop: Waiting, now: datetime) -> None:
+        """Notes that it was handed over."""
+        tags = self._tags(drop) | {SWEPT: now.isoformat(timespec="seconds")}
+        self._s3.put_object_tagging(
+            Bucket=self._bucket,
+            Key=drop.key,
+            VersionId=drop.object_version,
+            Tagging={"TagSet": [{"Key": key, "Value": value} for key, value in tags.items()]},
+        )
+
+    def _tags(self, drop: Waiting) -> dict[str, str]:
+        found = self._s3.get_object_tagging(
+            Bucket=self._bucket, Key=drop.key, VersionId=drop.object_version
+        )
+        return {each["Key"]: each["Value"] for each in found["TagSet"]}
+
+
+def due(now: datetime, dropped_at: datetime, swept_at: datetime | None, after: timedelta) -> bool:
+    """Whether a drop has waited long enough: `after`, and from then on twice as long each time."""
+    if swept_at is None:
+        return now - dropped_at >= after
+    return now - swept_at >= max(after, swept_at - dropped_at)

@@ -1,0 +1,136 @@
+"""Where the files of an artifact lie: one version folder at the top, whole."""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from itertools import islice
+
+from facet.errors import Violation
+from onboard.archive import GRAPH, MANIFEST
+
+IN_FOLDER = re.compile(r"([0-9]+)/.+")
+WRAPPED = re.compile(r"(.+)/[0-9]+/saved_model\.pb")
+LOOSE = re.compile(r"(|.+/)saved_model\.pb")
+VARIABLES = re.compile(r"[0-9]+/variables/variables\.(?:index|data-([0-9]{5})-of-([0-9]{5}))")
+
+NAMED = 3
+"""Missing files that a violation names."""
+
+
+def wrapper(files: Mapping[str, int]) -> str | None:
+    """The folder around the version folder, where that is what is wrong with the artifact."""
+    if any(GRAPH.fullmatch(name) for name in files):
+        return None
+    return next((match[1] for name in files if (match := WRAPPED.fullmatch(name))), None)
+
+
+def check(files: Mapping[str, int], restores: bool) -> Iterator[Violation]:
+    """What is wrong with a whole artifact's files (name → bytes).
+
+    `restores` says that the graph reads variables when it is loaded.
+    """
+    folders = {match[1] for name in files if (match := IN_FOLDER.fullmatch(name))}
+    if len(folders) > 1:
+        yield Violation(
+            "several-version-folders",
+            ", ".join(f"{folder}/" for folder in sorted(folders)[:NAMED]),
+            f"the artifact has {len(folders)} version folders",
+            "pack exactly one; each upload becomes a version of its own",
+        )
+    graphs = [name for name in files if GRAPH.fullmatch(name)]
+    if not graphs:
+        yield _no_graph(files)
+    for name in graphs:
+        folder = name.partition("/")[0]
+        parts = {each: size for each, size in files.items() if each.startswith(f"{folder}/")}
+        yield from _variables(f"{folder}/variables/", parts, restores)
+
+
+def _no_graph(files: Mapping[str, int]) -> Violation:
+    if wrapped := wrapper(files):
+        return Violation(
+            "wrapper-folder",
+            f"{wrapped}/",
+            f"the version folder lies inside '{wrapped}/', it must lie at the top",
+            f"pack the folder's contents: tar -czf model.tar.gz -C {wrapped} .",
+        )
+    if loose := next((match for name in files if (match := LOOSE.fullmatch(name))), None):
+        return Violation(
+            "no-version-folder",
+            loose[0],
+            "the SavedModel does not lie in a folder whose name is a number",
+            "move it into a folder named 1, and pack that beside facet.json",
+        )
+    return Violation(
+        "no-version-folder",
+        "model.tar.gz",
+        "there is no <digits>/saved_model.pb",
+        "export a SavedModel into a folder named 1 and pack it beside facet.json",
+    )
+
+
+def _variables(place: str, files: Mapping[str, int], restores: bool) -> Iterator[Violation]:
+    """Whether the checkpoint is whole: an index, and every one of its shards."""
+    found = {name: match for name in files if (match := VARIABLES.fullmatch(name))}
+    if not found:
+        if restores:
+            yield Violation(
+                "variables-missing",
+                place,
+                "the graph restores variables, and there are none",
+                "pack the whole folder that the export wrote, variables/ with it",
+            )
+        return
+    for name in islice((name for name in found if not files[name]), NAMED):
+        yield Violation("variables-empty", name, "the file is empty", "export the model again")
+    shards: dict[int, set[int]] = defaultdict(set)
+    for match in found.values():
+        if match[2]:
+            shards[int(match[2])].add(int(match[1]))
+    if f"{place}variables.index" not in found:
+        yield _incomplete(f"{place}variables.index", "the index of the variables is missing")
+    if len(shards) > 1:
+        yield Violation(
+            "variables-mixed",
+            place,
+            f"there are shards of {len(shards)} exports: of "
+            + ", of ".join(f"{count:05}" for count in sorted(shards)[:NAMED]),
+            "export into an empty folder, then pack it",
+        )
+    elif not shards:
+        yield _incomplete(place, "there is an index, and no variables.data-… file")
+    else:
+        yield from _shards(place, *shards.popitem())
+
+
+def _shards(place: str, count: int, there: set[int]) -> Iterator[Violation]:
+    name = f"{place}variables.data-{{:05}}-of-{count:05}"
+    lacking = count - len(there & set(range(count)))
+    missing = islice((each for each in range(count) if each not in there), NAMED)
+    if lacking:
+        first = name.format(next(missing))
+        others = [name.format(each).rpartition("/")[2] for each in missing]
+        also = f"; {', '.join(others)} too" if others else ""
+        yield _incomplete(first, f"{lacking:,} of {count:,} shards are missing{also}")
+    if beyond := sorted(each for each in there if each >= count):
+        yield Violation(
+            "variables-mixed",
+            name.format(beyond[0]),
+            f"its number is beyond the {count:,} that there are",
+            "export into an empty folder, then pack it",
+        )
+
+
+def _incomplete(place: str, problem: str) -> Violation:
+    return Violation(
+        "variables-incomplete",
+        place,
+        problem,
+        "pack the whole folder that the export wrote, every file of variables/ with it",
+    )
+
+
+def has_manifest(files: Mapping[str, int]) -> bool:
+    """Whether the artifact has a manifest, be it in the wrapper that `check` tells of."""
+    wrapped = wrapper(files)
+    return MANIFEST in files or (wrapped is not None and f"{wrapped}/{MANIFEST}" in files)

@@ -1,0 +1,194 @@
+"""What is wrong with the members of an archive by themselves: their names, kinds and order."""
+
+import posixpath
+import re
+import unicodedata
+from collections.abc import Iterator
+
+from facet.errors import Violation
+from onboard.packed import Enough
+from onboard.tarred import Member
+
+MAX_MEMBERS = 2_000
+MAX_NAME = 500
+"""Bytes of a member's name in UTF-8; with MAX_MEMBERS, what is kept of names has few MB."""
+
+MAX_DEPTH = 12
+"""Folders in folders; a SavedModel has three."""
+
+CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
+"""Characters that no file of a model needs; the last are bytes that are not UTF-8."""
+
+KERAS = re.compile(r".+\.(h5|hdf5|keras)", re.IGNORECASE)
+UNSCREENED = re.compile(r"[0-9]+/saved_model\.(cpb|pbtxt)")
+"""Other forms of the graph which TensorFlow may read in place of `saved_model.pb`."""
+
+
+class Names:
+    """Looks at one member after the other."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._spelled: dict[str, tuple[str, bool]] = {}
+        self._files: set[str] = set()
+        self._from_macos = False
+
+    def wrong_with(self, member: Member, name: str) -> Iterator[Violation]:
+        """What is wrong with the next member, whose normalised name is `name`.
+
+        Raises Enough beyond the limits.
+        """
+        self._count += 1
+        if self._count > MAX_MEMBERS:
+            raise Enough(_TOO_MANY)
+        if (
+            len(member.name.encode(errors="surrogatepass")) > MAX_NAME
+            or name.count("/") > MAX_DEPTH
+        ):
+            raise Enough(_TOO_LONG)
+        yield from _path(member, name)
+        if not (member.is_file or member.is_folder):
+            yield _not_a_file(member.name)
+        yield from self._collisions(member, name)
+        if is_from_macos(name) and not self._from_macos:
+            self._from_macos = True
+            yield _macos(member.name)
+        yield from _content(member.name, name)
+
+    def _collisions(self, member: Member, name: str) -> Iterator[Violation]:
+        """Members that some file system takes for the same; folders may be there twice."""
+        parts = name.split("/")
+        for depth in range(1, len(parts) + 1):
+            path = "/".join(parts[:depth])
+            is_folder = depth < len(parts) or member.is_folder
+            known = self._spelled.setdefault(_folded(path), (path, is_folder))
+            if known[0] != path:
+                yield _colliding(member.name, known[0])
+            elif known[1] != is_folder:
+                yield _file_and_folder(member.name, path)
+            else:
+                continue
+            return
+        if not member.is_folder:
+            if name in self._files:
+                yield _duplicate(member.name)
+            self._files.add(name)
+
+
+def normalised(name: str) -> str:
+    """A member's name as tar unpacks it."""
+    return posixpath.normpath(name)
+
+
+def is_from_macos(name: str) -> bool:
+    """Whether macOS put the file there, not its owner."""
+    parts = name.split("/")
+    return parts[0] == "__MACOSX" or parts[-1] == ".DS_Store" or parts[-1].startswith("._")
+
+
+def _folded(path: str) -> str:
+    """The same for paths that differ in case or in Unicode's normal form only."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFD", path).casefold())
+
+
+def _path(member: Member, name: str) -> Iterator[Violation]:
+    parts = member.name.split("/")
+    if member.name.startswith("/") or ".." in parts or "\\" in name or "\0" in name:
+        yield Violation(
+            "unsafe-path",
+            member.name,
+            "the path leads out of the artifact",
+            "pack with relative paths: tar -czf model.tar.gz -C DIR facet.json 1",
+        )
+    elif CONTROL.search(member.name) or (name == "." and member.is_file):
+        yield Violation(
+            "unreadable-name",
+            member.name,
+            "the name is empty, is not UTF-8, or has control characters",
+            "rename the file and pack the folder again",
+        )
+
+
+def _content(place: str, name: str) -> Iterator[Violation]:
+    if name.split("/")[0] == "code":
+        yield Violation(
+            "code",
+            place,
+            "code would run inside the server that all models share",
+            "leave the folder code/ out; preprocessing belongs into facet.json's input",
+        )
+    elif KERAS.fullmatch(name) and not is_from_macos(name):
+        yield Violation(
+            "keras-file",
+            place,
+            "it is a Keras file, which TensorFlow Serving does not read",
+            "export a SavedModel with model.export('1'), then pack it: facet pack 1",
+        )
+    elif UNSCREENED.fullmatch(name):
+        yield Violation(
+            "unscreened-graph",
+            place,
+            "TensorFlow may read this file in place of the saved_model.pb that is checked",
+            "leave it out; export with tf.saved_model.save, which writes saved_model.pb",
+        )
+
+
+def _not_a_file(place: str) -> Violation:
+    return Violation(
+        "not-a-file",
+        place,
+        "the member is a link, a device, sparse, or of another special kind",
+        "pack regular files only: tar --dereference --hard-dereference",
+    )
+
+
+def _duplicate(place: str) -> Violation:
+    return Violation(
+        "duplicate-member",
+        place,
+        "the name is there twice",
+        "pack the folder once, into a new file",
+    )
+
+
+def _colliding(place: str, other: str) -> Violation:
+    return Violation(
+        "colliding-names",
+        place,
+        f"it differs from '{other}' only in case or in how its letters are composed; "
+        "some file systems take them for one",
+        "rename one of the two",
+    )
+
+
+def _file_and_folder(place: str, path: str) -> Violation:
+    return Violation(
+        "colliding-names",
+        place,
+        f"'{path}' is a file and a folder",
+        "pack the folder once, into a new file",
+    )
+
+
+def _macos(place: str) -> Violation:
+    return Violation(
+        "macos-file",
+        place,
+        "macOS put files of its own into the archive",
+        "pack it with: COPYFILE_DISABLE=1 tar --exclude .DS_Store --exclude __MACOSX "
+        "-czf model.tar.gz -C DIR facet.json 1",
+    )
+
+
+_TOO_MANY = Violation(
+    "too-many-members",
+    "model.tar.gz",
+    f"the archive has over {MAX_MEMBERS:,} members",
+    "pack facet.json and one version folder only",
+)
+_TOO_LONG = Violation(
+    "too-long-name",
+    "model.tar.gz",
+    f"a member's name has over {MAX_NAME} bytes, or over {MAX_DEPTH} folders",
+    "pack facet.json and one version folder, with short names",
+)

@@ -1,0 +1,236 @@
+"""A tar archive as a stream of members, with every header bounded before it is read.
+
+Stricter than `tarfile`, which ends in silence at a damaged header, reads headers of any size, and
+chooses when two headers disagree: another reader may choose otherwise. Formats: ustar, GNU's long
+names, and pax (POSIX.1-2017, pax, "ustar Interchange Format"; GNU tar's manual, "Basic Tar").
+"""
+
+import tarfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from facet.errors import Violation
+from onboard.packed import BLOCK, DAMAGED, MAX_UNPACKED, TOO_LARGE, TRUNCATED, Enough, Readable
+
+RECORD = 512
+MAX_HEADER = 1 << 18
+"""Bytes of what a member says about itself beyond its 512; extended attributes need the most."""
+
+MAX_DIGITS = 20
+"""Of a number in a pax header; 64 bits have as many."""
+
+ZEROS = bytes(RECORD)
+SPARSE_MORE, SPARSE_MORE_AGAIN = 482, 504
+"""Where GNU's sparse headers say that another block of theirs follows."""
+
+FILES = (tarfile.REGTYPE, tarfile.AREGTYPE)
+LONG = (tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK)
+PAX = (tarfile.XHDTYPE, tarfile.SOLARIS_XHDTYPE)
+NO_CONTENT = (
+    tarfile.DIRTYPE,
+    tarfile.LNKTYPE,
+    tarfile.SYMTYPE,
+    tarfile.CHRTYPE,
+    tarfile.BLKTYPE,
+    tarfile.FIFOTYPE,
+)
+"""Kinds after whose headers the next member follows, whatever size they give."""
+
+
+@dataclass
+class Content:
+    """A member's bytes as far as they were not read yet."""
+
+    stream: Readable
+    left: int
+    missing: Violation = TRUNCATED
+    """What is wrong where the archive ends too early."""
+
+    def blocks(self) -> Iterator[bytes]:
+        """The content in blocks. Raises Enough where the archive ends within it."""
+        while self.left:
+            block = self.stream.read(min(self.left, BLOCK))
+            if not block:
+                raise Enough(self.missing)
+            self.left -= len(block)
+            yield block
+
+    def read(self) -> bytes:
+        """All of it. Raises Enough."""
+        return b"".join(self.blocks())
+
+
+@dataclass(frozen=True)
+class Member:
+    """An entry of the archive; `is_file` and `is_folder` are false for links and the like."""
+
+    name: str
+    size: int
+    is_file: bool
+    is_folder: bool
+    content: Content
+
+
+@dataclass
+class _Extended:
+    """What headers of their own say about the member after them."""
+
+    name: str | None = None
+    size: int | None = None
+    sparse: bool = False
+    kinds: list[bytes] = field(default_factory=list)
+
+
+def members(stream: Readable) -> Iterator[Member]:
+    """The members in their order; what the reader leaves of a content is passed over.
+
+    Raises Enough where the archive is damaged, cut, or goes beyond a limit, also after the last
+    member where anything but zeros follows the archive's end.
+    """
+    count, extended = 0, _Extended()
+    while True:
+        record = Content(stream, RECORD, TRUNCATED if count else NOT_TAR).read()
+        if record == ZEROS:
+            break
+        count += 1
+        header = _parsed(record, first=count == 1)
+        if header.type in (*LONG, *PAX, tarfile.XGLTYPE):
+            _extend(extended, header, _long_header(stream, header.size))
+            continue
+        member = _member(header, extended, stream)
+        if header.type == tarfile.GNUTYPE_SPARSE:
+            _pass_sparse_map(stream, record)
+        extended = _Extended()
+        padding = -member.content.left % RECORD
+        yield member
+        for _ in member.content.blocks():
+            pass
+        _exactly(stream, padding)
+    if extended.kinds:
+        raise Enough(DAMAGED)
+    _check_rest(stream)
+
+
+def _check_rest(stream: Readable) -> None:
+    try:
+        while block := stream.read(BLOCK):
+            if block.strip(b"\0"):
+                raise Enough(GARBAGE_AFTER_TAR)
+    except Enough as error:
+        raise Enough(error.violation, complete=True) from error
+
+
+def _parsed(record: bytes, first: bool) -> tarfile.TarInfo:
+    try:
+        header = tarfile.TarInfo.frombuf(record, "utf-8", "surrogateescape")
+    except (tarfile.TarError, ValueError, OverflowError) as error:
+        raise Enough(NOT_TAR if first else DAMAGED) from error
+    if header.size < 0:
+        raise Enough(DAMAGED)
+    return header
+
+
+def _member(header: tarfile.TarInfo, extended: _Extended, stream: Readable) -> Member:
+    name = header.name if extended.name is None else extended.name
+    size = header.size if extended.size is None else extended.size
+    is_folder = header.type == tarfile.DIRTYPE
+    is_file = header.type in FILES and not extended.sparse
+    if (is_folder and size) or (is_file and name.endswith("/")):
+        raise Enough(AMBIGUOUS)
+    if size > MAX_UNPACKED:
+        raise Enough(TOO_LARGE)
+    content = Content(stream, 0 if header.type in NO_CONTENT else size)
+    return Member(name, size, is_file, is_folder, content)
+
+
+def _long_header(stream: Readable, size: int) -> bytes:
+    if size > MAX_HEADER:
+        raise Enough(TOO_LARGE_HEADER)
+    return _exactly(stream, size + -size % RECORD)[:size]
+
+
+def _extend(extended: _Extended, header: tarfile.TarInfo, content: bytes) -> None:
+    kind = tarfile.XHDTYPE if header.type in PAX else header.type
+    if kind in extended.kinds:
+        raise Enough(AMBIGUOUS)
+    extended.kinds.append(kind)
+    if kind == tarfile.GNUTYPE_LONGLINK:
+        return
+    if kind == tarfile.GNUTYPE_LONGNAME:
+        stated = {"path": content.partition(b"\0")[0]}
+    else:
+        stated = _records(content)
+    for_all = kind == tarfile.XGLTYPE
+    sparse = any(key.startswith("GNU.sparse.") for key in stated)
+    if for_all and (sparse or stated.keys() & {"path", "size", "linkpath"}):
+        raise Enough(AMBIGUOUS)
+    if "path" in stated:
+        if extended.name is not None:
+            raise Enough(AMBIGUOUS)
+        extended.name = stated["path"].decode("utf-8", "surrogateescape")
+    if "size" in stated:
+        extended.size = _number(stated["size"])
+    extended.sparse |= sparse
+
+
+def _records(content: bytes) -> dict[str, bytes]:
+    """Pax records, `length key=value\\n` each. A key that is there twice is refused."""
+    found: dict[str, bytes] = {}
+    at = 0
+    while at < len(content):
+        space = content.find(b" ", at, at + MAX_DIGITS + 1)
+        end = at + _number(content[at:space] if space > at else b"")
+        key, equals, value = content[space + 1 : end].partition(b"=")
+        if not equals or not value.endswith(b"\n") or end > len(content):
+            raise Enough(DAMAGED)
+        name = key.decode("utf-8", "replace")
+        if name in found:
+            raise Enough(AMBIGUOUS)
+        found[name] = value[:-1]
+        at = end
+    return found
+
+
+def _number(text: bytes) -> int:
+    if not (text.isdigit() and len(text) <= MAX_DIGITS):
+        raise Enough(DAMAGED)
+    return int(text)
+
+
+def _pass_sparse_map(stream: Readable, record: bytes) -> None:
+    more = record[SPARSE_MORE]
+    for _ in range(MAX_HEADER // RECORD):
+        if not more:
+            return
+        more = _exactly(stream, RECORD)[SPARSE_MORE_AGAIN]
+    raise Enough(TOO_LARGE_HEADER)
+
+
+def _exactly(stream: Readable, size: int) -> bytes:
+    return Content(stream, size).read()
+
+
+NOT_TAR = Violation(
+    "not-tar",
+    "model.tar.gz",
+    "the gzip does not hold a tar archive",
+    "pack it with: tar -czf model.tar.gz -C DIR facet.json 1",
+)
+AMBIGUOUS = Violation(
+    "ambiguous-header",
+    "model.tar.gz",
+    "two headers of the archive disagree, so that programs would unpack it differently",
+    "pack it with: tar --format=ustar -czf model.tar.gz -C DIR facet.json 1",
+)
+GARBAGE_AFTER_TAR = Violation(
+    "trailing-garbage",
+    "model.tar.gz",
+    "bytes follow the end of the tar archive",
+    "pack the folder once, into a new file; archives cannot be joined with cat",
+)
+TOO_LARGE_HEADER = Violation(
+    "too-large-header",
+    "model.tar.gz",
+    f"a member has over {MAX_HEADER:,} bytes about itself",
+    "pack it with: tar --format=ustar -czf model.tar.gz -C DIR facet.json 1",
+)

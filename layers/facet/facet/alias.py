@@ -1,0 +1,227 @@
+"""Which of a model's versions answers: promotion, canary, rollback, retirement.
+
+The alias is the model's item in the registry: `live`, `previous` and `candidate`. Each change is
+one atomic, conditional write; one that somebody else came before raises RegistryConflict and
+changes nothing.
+"""
+
+from typing import TYPE_CHECKING
+
+from facet.errors import (
+    BadRequest,
+    NothingToRollBack,
+    RegistryConflict,
+    UnknownVersion,
+    VersionInUse,
+)
+from facet.placement import CANARY, Placement, now_live, over, place, placed
+from facet.records import (
+    CANARY_COUNTS,
+    MODEL_ITEM,
+    Canary,
+    Model,
+    Policy,
+    Status,
+    Version,
+    counted,
+)
+from facet.registry import Registry
+from facet.writes import Change, Writes
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.service_resource import Table
+
+MAX_GOOD_ANSWERS = 1_000_000
+
+
+class Alias:
+    """Changes which version of a model answers. All raise botocore's errors when DynamoDB fails."""
+
+    def __init__(self, table: "Table") -> None:
+        self._table = table
+        self._registry = Registry(table)
+        self._writes = Writes(table)
+
+    def accept(self, version: Version) -> Placement:
+        """Makes a PENDING version READY, and live or the candidate as its model's policy says.
+
+        A version that was dropped before the newest accepted one becomes READY only. `version`
+        is as it shall be recorded. Raises UnknownModel before `Registry.begin`, RegistryConflict
+        where another writer came between.
+        """
+        model = self._registry.model(version.model)
+        writes = [self._writes.accepted(version)]
+        at = Placement.READY
+        if version.order >= (model.newest or ""):
+            at = place(model)
+            seen = {"live": model.live, "newest": model.newest, "policy": model.policy.mode}
+            writes.append(self._writes.update(model.name, placed(model, version, at), seen))
+        self._writes.commit(writes, version.target)
+        return at
+
+    def promote(self, model: str, version: str, now: str) -> Model:
+        """Makes any READY version live at once, and ends a canary. Answers the model as it was.
+
+        Raises UnknownModel, UnknownVersion, RegistryConflict.
+        """
+        before = self._registry.model(model)
+        self._promote(before, version, now)
+        return before
+
+    def rollback(self, model: str, now: str) -> Model:
+        """Ends a canary, or else makes the version live that was so before. Answers the model
+        as it was.
+
+        Raises UnknownModel, NothingToRollBack, RegistryConflict.
+        """
+        before = self._registry.model(model)
+        if before.canary:
+            if not self.conclude(before, promoted=False, now=now):
+                raise RegistryConflict(f"the canary of {model} ended at the same time; look again")
+            return before
+        if before.previous is None:
+            raise NothingToRollBack(model)
+        try:
+            self._promote(before, before.previous, now)
+        except UnknownVersion as error:
+            raise NothingToRollBack(model) from error
+        return before
+
+    def _promote(self, before: Model, version: str, now: str) -> None:
+        self._registry.ready(before.name, version)
+        if version == before.live and before.canary is None:
+            return
+        values = {"updated_at": now} if version == before.live else now_live(before, version, now)
+        seen = {"live": before.live, "candidate": _candidate(before)}
+        writes = [
+            self._writes.update(before.name, Change(values, over(before, version)), seen),
+            self._writes.still_ready(before.name, version),
+        ]
+        self._writes.commit(writes, f"{before.name}/{version}")
+
+    def count(self, model: str, seen: Canary, live: str) -> Canary | None:
+        """Adds the counts of `seen` to the canary's, answers all; None if it is over."""
+        try:
+            answer = self._table.update_item(
+                Key={"model": model, "item": MODEL_ITEM},
+                UpdateExpression="ADD " + ", ".join(f"{name} :{name}" for name in CANARY_COUNTS),
+                ConditionExpression="candidate = :candidate AND live = :live",
+                ExpressionAttributeValues={
+                    ":candidate": seen.candidate,
+                    ":live": live,
+                    **{f":{name}": getattr(seen, name) for name in CANARY_COUNTS},
+                },
+                ReturnValues="ALL_NEW",
+            )
+        except self._table.meta.client.exceptions.ConditionalCheckFailedException:
+            return None
+        return counted(seen, answer["Attributes"])
+
+    def conclude(self, model: Model, *, promoted: bool, now: str) -> bool:
+        """Ends the model's canary: its candidate goes live or is rolled back.
+
+        False where it had ended already.
+        """
+        if model.canary is None:
+            return False
+        candidate = model.canary.candidate
+        if promoted:
+            change = Change(now_live(model, candidate, now), CANARY)
+        else:
+            change = Change({"rolled_back": candidate, "updated_at": now}, CANARY)
+        seen = {"candidate": candidate, "live": model.live}
+        writes = [self._writes.update(model.name, change, seen)]
+        if promoted:
+            writes.append(self._writes.still_ready(model.name, candidate))
+        try:
+            self._writes.commit(writes, model.name)
+        except RegistryConflict:
+            return False
+        return True
+
+    def set_policy(self, model: str, policy: Policy, now: str) -> Model:
+        """How new versions go live from now on. Answers the model as it was.
+
+        A canary under way goes on as it began. Raises UnknownModel, BadRequest.
+        """
+        if not (1 <= policy.percent <= 100 and 1 <= policy.good_answers <= MAX_GOOD_ANSWERS):
+            raise BadRequest(
+                f"A canary takes 1 to 100 percent of the requests, not {policy.percent}, and 1 to "
+                f"{MAX_GOOD_ANSWERS:,} good answers, not {policy.good_answers}."
+            )
+        before = self._registry.model(model)
+        values = {
+            "policy": policy.mode,
+            "percent": policy.percent,
+            "good_answers": policy.good_answers,
+            "updated_at": now,
+        }
+        self._writes.commit([self._writes.update(model, Change(values), {})], model)
+        return before
+
+    def retire(self, version: Version, now: str) -> None:
+        """Takes a version out of service that is neither live nor a candidate.
+
+        Raises UnknownModel, VersionInUse, RegistryConflict.
+        """
+        model = self._registry.model(version.model)
+        if version.id in (model.live, _candidate(model)):
+            raise VersionInUse(version.model, version.id)
+        gone = ("previous",) if model.previous == version.id else ()
+        self._take_out(model, version, Change({"updated_at": now}, gone))
+
+    def withdraw(self, version: Version, now: str) -> str | None:
+        """Takes a version out of service whose object is gone, whatever it was.
+
+        Where it was live, the previous version takes its place, or the newest READY one, or none;
+        that one's id is answered. Raises UnknownModel, RegistryConflict.
+        """
+        model = self._registry.model(version.model)
+        gone: tuple[str, ...]
+        if model.live == version.id:
+            heir = self._heir(model)
+            gone = ("live", "previous", *over(model, heir or ""))
+            change = Change({"live": heir, "updated_at": now}, gone)
+            self._take_out(model, version, change, heir)
+            return heir
+        gone = ("previous",) if model.previous == version.id else ()
+        gone += CANARY if _candidate(model) == version.id else ()
+        self._take_out(model, version, Change({"updated_at": now}, gone))
+        return None
+
+    def clear(self, model: str, now: str) -> Model:
+        """Leaves a model without a live version. Answers the model as it was.
+
+        Raises UnknownModel, RegistryConflict.
+        """
+        before = self._registry.model(model)
+        change = Change({"updated_at": now}, ("live", "previous", *CANARY))
+        self._writes.commit([self._writes.update(model, change, {"live": before.live})], model)
+        return before
+
+    def _take_out(
+        self, model: Model, version: Version, change: Change, heir: str | None = None
+    ) -> None:
+        seen = {"live": model.live, "candidate": _candidate(model)}
+        writes = [
+            self._writes.update(model.name, change, seen),
+            self._writes.retired(version, str(change.set["updated_at"])),
+        ]
+        if heir:
+            writes.append(self._writes.still_ready(model.name, heir))
+        self._writes.commit(writes, version.target)
+
+    def _heir(self, model: Model) -> str | None:
+        """A version that was taken back from a canary is the last choice."""
+        ready = [
+            each.id
+            for each in self._registry.versions(model.name)
+            if each.status is Status.READY and each.id != model.live
+        ]
+        if model.previous in ready:
+            return model.previous
+        return min(ready, key=lambda each: each == model.rolled_back, default=None)
+
+
+def _candidate(model: Model) -> str | None:
+    return model.canary.candidate if model.canary else None

@@ -1,0 +1,206 @@
+"""What the registry keeps: models, their versions and policies, and their DynamoDB items."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from enum import StrEnum
+from typing import Any
+
+from facet.errors import Violation
+from facet.manifest import Manifest
+
+MODEL_ITEM = "model"
+VERSION_ITEM = "version#"
+CANARY_COUNTS = ("candidate_good", "candidate_bad", "live_good", "live_bad")
+
+
+class Status(StrEnum):
+    """The life of a version."""
+
+    PENDING = "PENDING"
+    READY = "READY"
+    REJECTED = "REJECTED"
+    RETIRED = "RETIRED"
+
+
+UNSETTLED = {Status.PENDING: "pending", Status.RETIRED: "retired"}
+"""The `kind` under which the index lists versions that something is still to be done about: a
+drop to be brought to its outcome, an object to be deleted."""
+
+
+class Mode(StrEnum):
+    """When a proven version answers predictions: at once, when told to, or after a canary."""
+
+    AUTO = "auto"
+    MANUAL = "manual"
+    CANARY = "canary"
+
+
+@dataclass(frozen=True)
+class Policy:
+    """How a model's new versions go live.
+
+    With `canary`, `percent` of the requests go to the new version until it has given
+    `good_answers`.
+    """
+
+    mode: Mode = Mode.AUTO
+    percent: int = 10
+    good_answers: int = 100
+
+
+@dataclass(frozen=True)
+class Canary:
+    """A candidate beside the live version, with what each has answered since it began."""
+
+    candidate: str
+    percent: int
+    good_answers: int
+    candidate_good: int = 0
+    candidate_bad: int = 0
+    live_good: int = 0
+    live_bad: int = 0
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model: a name, and the versions that predictions use now and used before.
+
+    `rolled_back` is the last candidate that was taken back, `newest` the `order` of the newest
+    drop that was accepted.
+    """
+
+    name: str
+    live: str | None = None
+    previous: str | None = None
+    policy: Policy = field(default_factory=Policy)
+    canary: Canary | None = None
+    rolled_back: str | None = None
+    updated_at: str = ""
+    newest: str | None = None
+
+
+@dataclass(frozen=True)
+class Version:
+    """One immutable artifact of a model.
+
+    `id` is the first 12 hex digits of `sha256`, `size` its bytes. `dropped_at` is when S3 took
+    the upload, `updated_at` when the status last changed; both ISO 8601 in UTC. `drop` is the S3
+    object version that was checked, and `sequencer` S3's order among uploads to one key. `proof`
+    says how the endpoint proved it: `golden` or `smoke`.
+    """
+
+    model: str
+    id: str
+    status: Status
+    sha256: str
+    size: int
+    dropped_at: str
+    updated_at: str = ""
+    drop: str | None = None
+    sequencer: str | None = None
+    manifest: Manifest | None = None
+    proof: str | None = None
+    violations: tuple[Violation, ...] = ()
+
+    @property
+    def target(self) -> str:
+        """SageMaker's TargetModel for it: its key under the endpoint's prefix."""
+        return f"{self.model}/{self.id}.tar.gz"
+
+    @property
+    def order(self) -> str:
+        """Sorts the drops of one model as they were uploaded.
+
+        At the same time sequencers decide, the shorter one padded with zeros (S3's event message
+        structure). A drop without one was the newest when it was found.
+        """
+        return f"{self.dropped_at}/{self.sequencer.ljust(32, '0') if self.sequencer else '~'}"
+
+
+@dataclass(frozen=True)
+class Serving:
+    """What answers a model's predictions: its live version, and a canary's candidate."""
+
+    model: Model
+    live: Version
+    candidate: Version | None = None
+
+
+def model_of(item: Mapping[str, Any]) -> Model:
+    """The model of a DynamoDB item."""
+    return Model(
+        name=item["model"],
+        live=item.get("live"),
+        previous=item.get("previous"),
+        policy=Policy(
+            Mode(item["policy"]),
+            int(item.get("percent", Policy.percent)),
+            int(item.get("good_answers", Policy.good_answers)),
+        ),
+        canary=_canary_of(item) if "candidate" in item else None,
+        rolled_back=item.get("rolled_back"),
+        updated_at=item["updated_at"],
+        newest=item.get("newest"),
+    )
+
+
+def _canary_of(item: Mapping[str, Any]) -> Canary:
+    canary = Canary(
+        candidate=item["candidate"],
+        percent=int(item["canary_percent"]),
+        good_answers=int(item["canary_good_answers"]),
+    )
+    return counted(canary, item)
+
+
+def counted(canary: Canary, item: Mapping[str, Any]) -> Canary:
+    """The canary with the counts of an item."""
+    return replace(
+        canary,
+        candidate_good=int(item["candidate_good"]),
+        candidate_bad=int(item["candidate_bad"]),
+        live_good=int(item["live_good"]),
+        live_bad=int(item["live_bad"]),
+    )
+
+
+def version_of(item: Mapping[str, Any]) -> Version:
+    """The version of a DynamoDB item."""
+    manifest = item.get("manifest")
+    return Version(
+        model=item["model"],
+        id=item["item"].removeprefix(VERSION_ITEM),
+        status=Status(item["status"]),
+        sha256=item["sha256"],
+        size=int(item["size"]),
+        dropped_at=item["dropped_at"],
+        updated_at=item["updated_at"],
+        drop=item.get("drop"),
+        sequencer=item.get("sequencer"),
+        manifest=Manifest.model_validate_json(manifest) if manifest else None,
+        proof=item.get("proof"),
+        violations=tuple(Violation(**each) for each in item.get("violations", ())),
+    )
+
+
+def item_of(version: Version) -> dict[str, Any]:
+    """The DynamoDB item of a version."""
+    item: dict[str, Any] = {
+        "model": version.model,
+        "item": VERSION_ITEM + version.id,
+        "status": version.status,
+        "sha256": version.sha256,
+        "size": version.size,
+        "dropped_at": version.dropped_at,
+        "updated_at": version.updated_at,
+        "violations": [asdict(each) for each in version.violations],
+    }
+    optional = {
+        "kind": UNSETTLED.get(version.status),
+        "drop": version.drop,
+        "sequencer": version.sequencer,
+        "proof": version.proof,
+    }
+    if version.manifest:
+        item["manifest"] = version.manifest.model_dump_json(by_alias=True, exclude_none=True)
+    return item | {name: value for name, value in optional.items() if value is not None}

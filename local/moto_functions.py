@@ -1,0 +1,48 @@
+"""moto's private parts of Lambda: its Invoke API reaches real functions.
+
+tests/integration/test_aws.py says what broke when moto's pin moves.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+from unittest import mock
+
+from moto.awslambda.models import LambdaFunction
+
+from local.moto_notifications import notifications_handed_to
+
+Submit = Callable[[str, bytes], object]
+"""Takes a function's name and an event, and returns at once."""
+
+Call = Callable[[str, bytes], tuple[bytes, str | None]]
+"""Function name and payload → the answer's payload and FunctionError, if any."""
+
+
+@contextmanager
+def functions_handed_to(call: Call, submit: Submit) -> Iterator[None]:
+    """While it lasts, moto's Lambda and S3's notifications to it invoke real functions."""
+    with (
+        mock.patch.object(LambdaFunction, "invoke", _invoke_with(call, submit)),
+        notifications_handed_to(lambda arn, event: submit(arn.rpartition(":")[2], event)),
+    ):
+        yield
+
+
+def _invoke_with(call: Call, submit: Submit) -> Callable[..., bytes]:
+    def invoke(
+        function: LambdaFunction, body: Any, request_headers: Any, response_headers: Any
+    ) -> bytes:
+        payload = body.encode() if isinstance(body, str) else bytes(body or b"{}")
+        match request_headers.get("x-amz-invocation-type"):
+            case "DryRun":
+                return b""
+            case "Event":
+                submit(function.function_name, payload)
+                return b""
+        answer, error = call(function.function_name, payload)
+        if error:
+            response_headers["x-amz-function-error"] = error
+        return answer
+
+    return invoke

@@ -1,0 +1,63 @@
+"""Requests to the API's handler, as API Gateway's REST proxy events tell it of them."""
+
+import base64
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from predict import app
+from tests import artifacts, fakes
+
+PNG = artifacts.encoded()
+REQUEST_ID = "7f1c0b7e-3d0b-4c58-9a55-2f0d6a1b9c3e"
+
+
+@dataclass(frozen=True)
+class Reply:
+    """The handler's answer, its body out of JSON."""
+
+    status: int
+    headers: dict[str, str]
+    document: dict[str, Any]
+
+
+def call(
+    method: str,
+    path: str,
+    body: bytes | None = None,
+    content_type: str = "",
+    *,
+    request_id: str = REQUEST_ID,
+    **query: str,
+) -> Reply:
+    """The handler's answer to that request."""
+    headers = {"Content-Type": content_type} if content_type else None
+    event = {
+        "resource": path,
+        "path": path,
+        "httpMethod": method,
+        "headers": headers,
+        "multiValueHeaders": None,
+        "queryStringParameters": query or None,
+        "multiValueQueryStringParameters": None,
+        "pathParameters": None,
+        "stageVariables": None,
+        "requestContext": {"requestId": request_id, "stage": "v1", "path": f"/v1{path}"},
+        "body": None if body is None else base64.b64encode(body).decode(),
+        "isBase64Encoded": body is not None,
+    }
+    answer = json.loads(json.dumps(app.handler(event, fakes.Context())))  # type: ignore[arg-type]
+    assert answer["isBase64Encoded"] is False
+    sent = {name: values[0] for name, values in answer["multiValueHeaders"].items()}
+    return Reply(answer["statusCode"], sent, json.loads(answer["body"]))
+
+
+def predict(
+    body: bytes = PNG,
+    content_type: str = "image/png",
+    *,
+    request_id: str = REQUEST_ID,
+    **query: str,
+) -> Reply:
+    """The answer to `POST /models/cifar/predict`."""
+    return call("POST", "/models/cifar/predict", body, content_type, request_id=request_id, **query)

@@ -1,0 +1,244 @@
+"""functions/predict/answer.py: which version answers, and what is counted of it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+import pytest
+from botocore.exceptions import ClientError
+
+from facet.errors import (
+    BodyTooLarge,
+    BrokenImage,
+    EndpointThrottled,
+    EndpointUnavailable,
+    ModelFailed,
+    ModelLoading,
+    NoLiveVersion,
+    UnknownVersion,
+)
+from facet.records import Canary, Model, Serving, Status, Version
+from predict.answer import Asked, Predictor
+from predict.canary import chosen
+from predict.classify import Classified, Watch
+from predict.live import LiveVersions
+from predict.tally import Arm
+
+GONE = ClientError({"Error": {"Code": "ValidationError"}}, "InvokeEndpoint")
+FORBIDDEN = ClientError({"Error": {"Code": "AccessDeniedException"}}, "InvokeEndpoint")
+PERCENT = 30
+CHOSEN = next(str(at) for at in range(1000) if chosen(PERCENT, str(at)))
+OTHER = next(str(at) for at in range(1000) if not chosen(PERCENT, str(at)))
+
+
+def version(identity: str) -> Version:
+    return Version("cifar", identity, Status.READY, sha256=identity, size=1, dropped_at="")
+
+
+def serving(live: str, candidate: str | None = None) -> Serving:
+    canary = Canary(candidate, PERCENT, 100) if candidate else None
+    model = Model("cifar", live=live, canary=canary)
+    return Serving(model, version(live), version(candidate) if candidate else None)
+
+
+@dataclass
+class Registry:
+    """What it says from read to read; the last goes on."""
+
+    says: list[Serving | Exception]
+
+    def serving(self, _: str) -> Serving:
+        return self._said()
+
+    def ready(self, _: str, identity: str) -> Version:
+        self._said()
+        return version(identity)
+
+    def _said(self) -> Serving:
+        found = self.says.pop(0) if len(self.says) > 1 else self.says[0]
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+
+@dataclass
+class Classifier:
+    """Answers, but for the versions that fail."""
+
+    fails: dict[str, Exception] = field(default_factory=dict)
+    asked: list[str] = field(default_factory=list)
+
+    def classify(self, by: Version, _: Sequence[bytes], top_k: int, watch: Watch) -> Classified:
+        assert top_k == 5
+        self.asked.append(by.id)
+        if by.id in self.fails:
+            raise self.fails[by.id]
+        return Classified(by, (), watch)
+
+
+@dataclass
+class Tally:
+    counted: list[tuple[Arm, bool]] = field(default_factory=list)
+
+    def count(self, model: Model, arm: Arm, *, good: bool) -> None:
+        assert model.canary
+        self.counted.append((arm, good))
+
+
+Predict = Callable[..., str]
+
+
+@pytest.fixture
+def registry() -> Registry:
+    return Registry([serving("live", "candidate")])
+
+
+@pytest.fixture
+def classifier() -> Classifier:
+    return Classifier()
+
+
+@pytest.fixture
+def tally() -> Tally:
+    return Tally()
+
+
+@pytest.fixture
+def predict(registry: Registry, classifier: Classifier, tally: Tally) -> Predict:
+    """The id of the version that answers a request."""
+    versions = LiveVersions(registry, 1000)  # type: ignore[arg-type]
+    predictor = Predictor(versions, classifier, tally)  # type: ignore[arg-type]
+
+    def predict(request_id: str = OTHER, named: str | None = None) -> str:
+        asked = Asked(request_id, "cifar", (b"picture",), 5, named)
+        return predictor.predict(asked).version.id
+
+    return predict
+
+
+def test_the_request_s_id_decides_who_answers(predict: Predict, tally: Tally) -> None:
+    assert predict(CHOSEN) == "candidate"
+    assert predict(OTHER) == "live"
+    assert tally.counted == [(Arm.CANDIDATE, True), (Arm.LIVE, True)]
+
+
+@pytest.mark.parametrize("request_id", [CHOSEN, OTHER])
+def test_who_asks_for_a_version_gets_it_and_is_not_counted(
+    predict: Predict, tally: Tally, request_id: str
+) -> None:
+    assert predict(request_id, "old") == "old"
+    assert tally.counted == []
+
+
+@pytest.mark.parametrize(
+    "settled", [serving("live"), replace(serving("live", "candidate"), candidate=None)]
+)
+def test_without_a_candidate_the_live_version_answers_all(
+    predict: Predict, registry: Registry, tally: Tally, settled: Serving
+) -> None:
+    registry.says = [settled]
+    assert [predict(CHOSEN), predict(OTHER)] == ["live", "live"]
+    assert tally.counted == []
+
+
+def test_a_candidate_that_fails_is_counted_and_the_caller_is_answered(
+    predict: Predict,
+    classifier: Classifier,
+    tally: Tally,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    classifier.fails["candidate"] = ModelFailed("its own words")
+    assert predict(CHOSEN) == "live"
+    assert tally.counted == [(Arm.CANDIDATE, False)]
+    (logged,) = caplog.records
+    assert vars(logged)["reason"] == "its own words"
+
+
+def test_a_live_version_that_fails_is_counted(
+    predict: Predict, classifier: Classifier, tally: Tally
+) -> None:
+    classifier.fails["live"] = ModelFailed("words")
+    with pytest.raises(ModelFailed):
+        predict(OTHER)
+    assert tally.counted == [(Arm.LIVE, False)]
+
+
+def test_where_both_fail_only_the_arm_that_was_chosen_counts(
+    predict: Predict, classifier: Classifier, tally: Tally
+) -> None:
+    classifier.fails = {each: ModelFailed(each) for each in ("live", "candidate")}
+    with pytest.raises(ModelFailed):
+        predict(CHOSEN)
+    assert tally.counted == [(Arm.CANDIDATE, False)]
+
+
+@pytest.mark.parametrize("error", [EndpointUnavailable("no room"), BodyTooLarge("too large"), GONE])
+def test_what_only_the_candidate_cannot_do_the_live_version_does(
+    predict: Predict, classifier: Classifier, tally: Tally, error: Exception
+) -> None:
+    classifier.fails["candidate"] = error
+    assert predict(CHOSEN) == "live"
+    assert tally.counted == []
+
+
+@pytest.mark.parametrize(
+    "error",
+    [EndpointThrottled("busy"), ModelLoading("wait"), BrokenImage("not a picture"), FORBIDDEN],
+)
+@pytest.mark.parametrize("request_id", [CHOSEN, OTHER])
+def test_what_says_nothing_of_the_model_is_raised_and_not_counted(
+    predict: Predict,
+    classifier: Classifier,
+    tally: Tally,
+    error: Exception,
+    request_id: str,
+) -> None:
+    classifier.fails = {"live": error, "candidate": error}
+    with pytest.raises(type(error)):
+        predict(request_id)
+    assert len(classifier.asked) == 1
+    assert tally.counted == []
+
+
+def test_a_candidate_that_is_gone_is_forgotten(
+    predict: Predict, registry: Registry, classifier: Classifier
+) -> None:
+    registry.says = [serving("live", "candidate"), serving("live")]
+    classifier.fails["candidate"] = GONE
+    assert [predict(CHOSEN), predict(CHOSEN)] == ["live", "live"]
+    assert classifier.asked == ["candidate", "live", "live"]
+
+
+def test_a_live_version_that_is_gone_is_looked_up_again(
+    predict: Predict, registry: Registry, classifier: Classifier
+) -> None:
+    registry.says = [serving("retired"), serving("live")]
+    classifier.fails["retired"] = GONE
+    assert [predict(), predict()] == ["live", "live"]
+    assert classifier.asked == ["retired", "live", "live"]
+
+
+def test_it_is_looked_up_once(predict: Predict, registry: Registry, classifier: Classifier) -> None:
+    registry.says = [serving("live")]
+    classifier.fails["live"] = GONE
+    with pytest.raises(ClientError, match="ValidationError"):
+        predict()
+    assert classifier.asked == ["live", "live"]
+
+
+def test_a_model_none_of_whose_versions_is_left_is_told_so(
+    predict: Predict, registry: Registry, classifier: Classifier
+) -> None:
+    registry.says = [serving("retired"), NoLiveVersion("cifar", pending=False)]
+    classifier.fails["retired"] = GONE
+    with pytest.raises(NoLiveVersion, match="retired"):
+        predict()
+
+
+def test_a_version_asked_for_that_is_retired_by_now_is_unknown(
+    predict: Predict, registry: Registry, classifier: Classifier
+) -> None:
+    assert predict(named="old") == "old"
+    classifier.fails["old"] = GONE
+    registry.says = [UnknownVersion("cifar", "old")]
+    with pytest.raises(UnknownVersion):
+        predict(named="old")

@@ -1,0 +1,83 @@
+"""What the benchmark of the predict function compares is comparable."""
+
+import io
+import json
+from base64 import b64decode
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from benchmarks.predict import bodies, coldstart, scene, speed
+from facet.settings import PREFIX, Settings
+
+
+@pytest.fixture
+def plain(tmp_path: Path) -> Path:
+    """A JPEG of one colour, which every resize filter leaves as it is."""
+    path = tmp_path / "plain.jpg"
+    Image.new("RGB", (400, 300), (200, 100, 50)).save(path, "JPEG", quality=95)
+    return path
+
+
+def test_both_clients_send_the_same_picture(plain: Path) -> None:
+    spec = speed.spec(32)
+    theirs = json.loads(bodies.article(plain, spec)[0])["instances"]
+    row = json.loads(bodies.ours(plain, spec)[0])["instances"][0]
+    pixels = np.frombuffer(b64decode(row["image"]["b64"]), np.uint8).reshape(32, 32, 3)
+    values = np.asarray(theirs)
+    assert values.shape == (1, 32, 32, 3)
+    assert np.abs(values[0] * 255 - pixels).max() <= 1
+    assert np.abs(pixels[16, 16].astype(int) - (200, 100, 50)).max() <= 2
+
+
+def test_each_way_is_timed_step_by_step(plain: Path) -> None:
+    measured = speed.timed(plain, 32, rounds=2)
+    assert set(measured) == set(bodies.WAYS)
+    for each in measured.values():
+        assert set(each.steps) == {"decode", "preprocess", "payload"}
+        assert all(spent > 0 for spent in each.steps.values())
+
+
+def test_the_table_has_medians_and_their_ratios() -> None:
+    def runs(*seconds: float) -> speed.Timed:
+        return speed.Timed.of(b"x" * int(seconds[0] * 1000), [{"decode": each} for each in seconds])
+
+    rows = speed.table({("large", 8): {"theirs": runs(9, 1, 2), "ours": runs(0.1, 0.9, 0.4)}})
+    assert rows[-2].endswith("| theirs | 2000.00 | 2000.00 | 9,000 | 1 | 1 |")
+    assert rows[-1].endswith("| ours | 400.00 | 400.00 | 100 | 5.0 | 90.0 |")
+
+
+def test_the_picture_is_the_same_each_time_and_weighs_what_a_photograph_does() -> None:
+    data = scene.jpeg((640, 480))
+    assert data == scene.jpeg((640, 480)) != scene.jpeg((640, 480), seed=2)
+    with Image.open(io.BytesIO(data)) as picture:
+        assert picture.size == (640, 480)
+    assert 0.1 < len(data) / (640 * 480) < 0.6
+
+
+def test_what_reduced_decoding_changes_is_told_for_each_detail() -> None:
+    rows = speed.detail(scene.jpeg((640, 480)), side=40)[2:]
+    assert [row.split(" | ")[1] for row in rows] == ["80 x 60", "160 x 120", "320 x 240"]
+    means = [float(row.split(" | ")[5].split(" / ")[0]) for row in rows]
+    assert means[0] > means[1] > means[2] > 0
+
+
+def test_the_cold_start_has_the_environment_of_the_template() -> None:
+    variables = coldstart.environment()
+    for name in Settings.model_fields:
+        assert PREFIX + name.upper() in variables
+    assert variables["FACET_INVOKE_TIMEOUT"] == "25"
+    assert all(isinstance(value, str) for value in variables.values())
+
+
+def test_a_program_is_timed_in_an_interpreter_of_its_own() -> None:
+    variables = {"NAP": "0.05"}
+    program = "import os\ntime.sleep(float(os.environ['NAP']))\n"
+    assert 0.05 <= coldstart.seconds(program, variables) < 5
+
+
+def test_the_cold_start_s_table() -> None:
+    rows = coldstart.table({coldstart.LIBRARIES: 0.5, "predict.app": 0.7})
+    assert rows[-1] == "| predict.app | 0.700 | 1.40 |"
