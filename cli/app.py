@@ -1,0 +1,73 @@
+"""The command line: which commands there are, and what their errors look like."""
+
+import sys
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+from boto3.exceptions import Boto3Error
+from botocore.exceptions import BotoCoreError, ClientError
+from rich.console import Console
+from typer.core import TyperGroup
+
+from cli import redrive, versions
+from cli.pack import command as pack
+from facet.errors import FacetError
+
+DEBUG = "--debug"
+FAILED = 1
+KNOWN = (FacetError, BotoCoreError, ClientError, Boto3Error, OSError)
+"""Errors whose message says enough; any other is a fault of this program and shows where it is."""
+
+
+class OneLine(TyperGroup):
+    """Tells known errors in one line and ends with 1; with `--debug` it lets them through."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KNOWN as error:
+            if ctx.params.get("debug"):
+                raise
+            Console(stderr=True, highlight=False, soft_wrap=True).print(
+                f"error: {_one_line(error)}", markup=False
+            )
+            raise typer.Exit(FAILED) from error
+
+
+app = typer.Typer(
+    name="facet",
+    cls=OneLine,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Exit codes: 0 done, 1 failed (the message says why), 2 wrong arguments, "
+    "130 interrupted.",
+)
+
+
+@app.callback()
+def facet(
+    debug: Annotated[bool, typer.Option(DEBUG, help="Show where an error came from.")] = False,
+) -> None:
+    """Image classifiers behind one multi-model endpoint, on this machine and on AWS."""
+    del debug  # read by OneLine
+
+
+app.command()(pack.pack)
+app.command()(versions.promote)
+app.command()(versions.rollback)
+app.command()(versions.policy)
+app.command()(versions.retire)
+app.command()(redrive.redrive)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The program. `--debug` may stand anywhere."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    first = [DEBUG] if DEBUG in given else []
+    app([*first, *(each for each in given if each != DEBUG)])
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__

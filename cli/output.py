@@ -1,0 +1,40 @@
+"""What commands print: results on standard output, remarks on standard error."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from rich.console import Console
+from rich.text import Text
+
+
+@dataclass(frozen=True)
+class Output:
+    """For people, or where `as_json` one JSON document for programs.
+
+    Texts may come from models and pictures of anybody, so none of it is read as markup.
+    """
+
+    as_json: bool = False
+    results: Console = field(default_factory=lambda: Console(highlight=False, soft_wrap=True))
+    remarks: Console = field(
+        default_factory=lambda: Console(stderr=True, highlight=False, soft_wrap=True)
+    )
+
+    def result(self, document: Mapping[str, object], lines: Iterable[str | Text]) -> None:
+        """The command's result: the document for programs, the lines for people."""
+        if self.as_json:
+            self.results.print(json.dumps(document, indent=2), markup=False)
+            return
+        for line in lines:
+            self.results.print(line, markup=False)
+
+    def remark(self, text: str) -> None:
+        """What a person may want to know beside the result."""
+        self.remarks.print(text, markup=False)
+
+
+def facts(rows: Mapping[str, str]) -> list[Text]:
+    """Names and values, a line each."""
+    width = max(map(len, rows)) + 2
+    return [Text.assemble((name.ljust(width), "bold"), value) for name, value in rows.items()]

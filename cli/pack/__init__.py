@@ -1,0 +1,1 @@
+"""`facet pack`: any SavedModel or Keras file → an artifact."""

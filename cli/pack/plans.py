@@ -1,0 +1,124 @@
+"""How each kind of source becomes a SavedModel that Facet can send pictures to."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from cli.asking import Asker
+from cli.pack import answers, tensorflow
+from cli.pack.answers import Given
+from cli.pack.errors import CannotPack
+from cli.pack.geometry import Geometry
+from cli.pack.signature import Chosen, choose
+from cli.pack.source import GRAPH, KerasFile, SavedModelFolder
+from facet.manifest import InputSpec
+from onboard.savedmodel import TensorSpec, UnreadableSavedModel, signatures
+
+LITE = Path("assets.extra", "model.tflite")
+SIGNATURE, TENSOR, SCORES = "serving_default", "image", "scores"
+"""The names in models that are exported here, as the training has them (`training.graph`)."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A model whose pictures are understood.
+
+    `labels` is how many scores it gives, None where it does not say. `export` makes the
+    SavedModel's folder, inside the one given if it is a new one. `convert` makes the LiteRT model;
+    None where there cannot be one. `lite` is one that the source brings.
+    """
+
+    kind: str
+    spec: InputSpec
+    output: str
+    labels: int | None
+    export: Callable[[Path], Path]
+    convert: Callable[[], bytes] | None
+    lite: Path | None = None
+
+
+def plan(
+    source: SavedModelFolder | KerasFile,
+    given: Given,
+    asker: Asker,
+    *,
+    signature: str | None,
+    tensor: str | None,
+    output: str | None,
+) -> Plan:
+    """Understands the source. Raises CannotPack, MissingOption."""
+    if isinstance(source, KerasFile):
+        return _of_keras(source.file, given, asker)
+    try:
+        known = signatures((source.folder / GRAPH).read_bytes())
+    except UnreadableSavedModel as error:
+        raise CannotPack(f"{source.folder / GRAPH}: {error}") from error
+    chosen = choose(known, asker, signature=signature, tensor=tensor, output=output)
+    takes = _sized(f"signature '{chosen.signature}'", chosen.takes, given, asker)
+    if takes.served == "wrapped":
+        return _of_unserved(source.folder, chosen, takes, given, asker)
+    return _as_it_is(source.folder, chosen, takes, given, asker)
+
+
+def _sized(what: str, tensor: TensorSpec, given: Given, asker: Asker) -> Geometry:
+    try:
+        return answers.sized(tensor, given, asker)
+    except CannotPack as error:
+        raise CannotPack(f"{what}: {error}") from error
+
+
+def _as_it_is(folder: Path, chosen: Chosen, takes: Geometry, given: Given, asker: Asker) -> Plan:
+    spec = answers.spec(takes, chosen.signature, chosen.input, given, asker)
+
+    def convert() -> bytes:
+        from cli.pack import freezing
+        from training.export import convert_module
+
+        scores = freezing.frozen(folder, chosen.signature, chosen.input, chosen.output)
+        return convert_module(freezing.module(scores, spec, chosen.output, takes.own), spec)
+
+    brought = folder / LITE
+    return Plan(
+        "SavedModel",
+        spec,
+        chosen.output,
+        chosen.labels,
+        export=lambda _: folder,
+        convert=convert if takes.served == "float" else None,
+        lite=brought if brought.is_file() else None,
+    )
+
+
+def _of_unserved(folder: Path, chosen: Chosen, takes: Geometry, given: Given, asker: Asker) -> Plan:
+    tensorflow.required(f"an input of {chosen.takes.dtype} {list(chosen.takes.shape or ())}")
+    spec = answers.spec(takes, SIGNATURE, TENSOR, given, asker)
+    with tensorflow.quiet():
+        from cli.pack import wrapping
+
+        network = wrapping.saved_network(folder, chosen)
+    return Plan(
+        "SavedModel, exported anew to take a picture's bytes",
+        spec,
+        SCORES,
+        chosen.labels,
+        export=lambda scratch: wrapping.save(network, takes, spec, scratch),
+        convert=lambda: wrapping.convert(network, takes, spec),
+    )
+
+
+def _of_keras(file: Path, given: Given, asker: Asker) -> Plan:
+    tensorflow.required("a Keras file")
+    with tensorflow.quiet():
+        from cli.pack import wrapping
+
+        network = wrapping.keras_network(file)
+    takes = replace(_sized(str(file), network.takes, given, asker), served="wrapped")
+    spec = answers.spec(takes, SIGNATURE, TENSOR, given, asker)
+    return Plan(
+        "Keras, exported as a SavedModel",
+        spec,
+        SCORES,
+        network.labels,
+        export=lambda scratch: wrapping.save(network, takes, spec, scratch),
+        convert=lambda: wrapping.convert(network, takes, spec),
+    )

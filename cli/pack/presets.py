@@ -1,0 +1,42 @@
+"""Well-known ways to scale pixels, by name."""
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from cli.pack.errors import CannotPack
+
+Order = Literal["RGB", "BGR"]
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """`(pixel * scale - mean) / std` with channels in `order`, as in the manifest."""
+
+    scale: float = 1.0
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+    order: Order = "RGB"
+
+    def for_channels(self, channels: int) -> "Scaling":
+        """With one `mean` and `std` for each channel, where one was given for all."""
+        means, stds = (
+            each * channels if len(each) == 1 else each for each in (self.mean, self.std)
+        )
+        for name, values in (("mean", means), ("std", stds)):
+            if values and len(values) != channels:
+                raise CannotPack(
+                    f"{name} has {len(values)} values for {channels} channels: "
+                    "give one for each, or choose another --preprocessing"
+                )
+        return replace(self, mean=means, std=stds)
+
+
+PRESETS = {
+    "unit": Scaling(scale=1 / 255),
+    "tf": Scaling(scale=1 / 127.5, mean=(1.0,)),
+    "imagenet-torch": Scaling(scale=1 / 255, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225)),
+    "imagenet-caffe": Scaling(mean=(103.939, 116.779, 123.68), order="BGR"),
+    "none": Scaling(),
+}
+"""`unit`: 0 to 1; `none`: 0 to 255, for networks that scale themselves. The others are the modes
+of Keras' `imagenet_utils.preprocess_input`: `tf` -1 to 1, `torch`, `caffe`."""

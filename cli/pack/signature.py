@@ -1,0 +1,84 @@
+"""Which of a SavedModel's signatures and tensors classify pictures. Pure but for the question."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from cli.asking import Asker
+from cli.pack.errors import CannotPack
+from onboard.savedmodel import Signature, TensorSpec
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The tensors that an artifact uses; `labels` is the output's width, None where it is open."""
+
+    signature: str
+    input: str
+    takes: TensorSpec
+    output: str
+    labels: int | None
+
+
+def choose(
+    signatures: Mapping[str, Signature],
+    asker: Asker,
+    *,
+    signature: str | None = None,
+    tensor: str | None = None,
+    output: str | None = None,
+) -> Chosen:
+    """The signature and tensors given, or the only ones there are, or those that are asked for.
+
+    Raises CannotPack, MissingOption.
+    """
+    offered = {
+        name: each
+        for name, each in signatures.items()
+        if not name.startswith("__saved_model") and not _is_double(name, signatures)
+    }
+    name = _one(signatures if signature else offered, signature, asker, "--signature", "signature")
+    chosen = signatures[name]
+    if len(chosen.inputs) > 1:
+        raise CannotPack(
+            f"signature '{name}' takes {', '.join(sorted(chosen.inputs))}: "
+            "a classifier takes the picture alone. Choose another --signature, or export one"
+        )
+    takes = _one(chosen.inputs, tensor, asker, "--input", "input")
+    rows = {each: spec for each, spec in chosen.outputs.items() if _is_rows(spec)}
+    gives = _one(chosen.outputs if output else rows, output, asker, "--output", "output of scores")
+    shape = chosen.outputs[gives].shape
+    return Chosen(
+        signature=name,
+        input=takes,
+        takes=chosen.inputs[takes],
+        output=gives,
+        labels=shape[1] if shape and len(shape) == 2 and shape[1] > 0 else None,
+    )
+
+
+def _is_double(name: str, signatures: Mapping[str, Signature]) -> bool:
+    """Keras' `export` writes one function under two names."""
+    return name == "serve" and signatures[name] == signatures.get("serving_default")
+
+
+def _one(
+    names: Mapping[str, object], given: str | None, asker: Asker, option: str, kind: str
+) -> str:
+    choices = sorted(names)
+    if given is None and len(choices) > 1:
+        given = asker.ask(
+            option, f"The model has several: which {kind} classifies pictures?", choices=choices
+        )
+    if given is None and choices:
+        return choices[0]
+    if given is None or given not in names:
+        has = ", ".join(choices) or "none"
+        raise CannotPack(f"the model has no {kind}{f' {given!r}' if given else ''}: it has {has}")
+    return given
+
+
+def _is_rows(tensor: TensorSpec) -> bool:
+    """Whether it may be a row of scores for each picture."""
+    return tensor.dtype in ("float32", "float64", "float16") and (
+        tensor.shape is None or len(tensor.shape) == 2
+    )

@@ -1,0 +1,100 @@
+"""Networks that Facet cannot send pictures to as they are, behind a signature that it can.
+
+The signature takes a picture's raw bytes; scaling, shape and type are made in the graph.
+Of TensorFlow: import this module where that is installed.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import tensorflow as tf
+
+from cli.pack.errors import CannotPack
+from cli.pack.geometry import Geometry
+from cli.pack.signature import Chosen
+from cli.pack.tensorflow import ERRORS, reason
+from facet.manifest import InputSpec
+from onboard.savedmodel import TensorSpec
+from training.export import convert_module, save_module
+from training.graph import Classifier, bytes_module, pixels_module
+
+UNIQUE = "fingerprint.pb"
+"""TensorFlow's loaders do without; it differs each time a model is saved."""
+
+
+@dataclass(frozen=True)
+class Network:
+    """Something that gives scores to a tensor; `weights` is what TensorFlow finds variables in."""
+
+    takes: TensorSpec
+    labels: int | None
+    call: Classifier
+    weights: object
+
+
+def keras_network(file: Path) -> Network:
+    """The network in a Keras file. Raises CannotPack."""
+    try:
+        model = keras.models.load_model(file, compile=False)
+        inputs, outputs = list(model.inputs or ()), list(model.outputs or ())
+    except ERRORS as error:
+        raise CannotPack(f"Keras cannot load {file}: {reason(error)}") from error
+    if len(inputs) != 1 or len(outputs) != 1:
+        raise CannotPack(
+            f"{file} has {len(inputs)} inputs and {len(outputs)} outputs: "
+            "a classifier has one picture and one row of scores"
+        )
+    shape = outputs[0].shape
+    return Network(
+        takes=TensorSpec(str(inputs[0].dtype), _sizes(inputs[0].shape)),
+        labels=shape[1] if len(shape) == 2 else None,
+        call=lambda values: model(values, training=False),
+        weights=[weight.value for weight in model.weights],
+    )
+
+
+def _sizes(shape: tuple[int | None, ...]) -> tuple[int, ...]:
+    return tuple(-1 if size is None else int(size) for size in shape)
+
+
+def saved_network(folder: Path, chosen: Chosen) -> Network:
+    """A SavedModel's signature as a network. Raises CannotPack."""
+    try:
+        loaded = tf.saved_model.load(str(folder))
+        signature = loaded.signatures[chosen.signature]
+    except (tf.errors.OpError, *ERRORS) as error:
+        raise CannotPack(f"TensorFlow cannot load {folder}: {reason(error)}") from error
+    return Network(
+        takes=chosen.takes,
+        labels=chosen.labels,
+        call=lambda values: signature(**{chosen.input: values})[chosen.output],
+        weights=loaded,
+    )
+
+
+def save(network: Network, takes: Geometry, spec: InputSpec, folder: Path) -> Path:
+    """Writes the SavedModel into `folder`, and answers that. Raises CannotPack."""
+    try:
+        module = bytes_module(_classifier(network, takes), network.weights, spec)
+        save_module(module, spec, folder)
+    except (tf.errors.OpError, *ERRORS) as error:
+        raise CannotPack(f"TensorFlow cannot export the model: {reason(error)}") from error
+    (folder / UNIQUE).unlink(missing_ok=True)
+    return folder
+
+
+def convert(network: Network, takes: Geometry, spec: InputSpec) -> bytes:
+    """The LiteRT model. Raises what the converter raises."""
+    return convert_module(pixels_module(_classifier(network, takes), network.weights, spec), spec)
+
+
+def _classifier(network: Network, takes: Geometry) -> Classifier:
+    def scores(values: tf.Tensor) -> tf.Tensor:
+        if takes.channels_first:
+            values = tf.transpose(values, [0, 3, 1, 2])
+        shaped = tf.reshape(values, [-1, *takes.own])
+        typed = tf.cast(shaped, tf.dtypes.as_dtype(network.takes.dtype))
+        return tf.cast(network.call(typed), tf.float32)
+
+    return scores

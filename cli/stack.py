@@ -1,0 +1,114 @@
+"""Which stack a command works on: the one that runs on this machine, or a deployed one."""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from botocore.exceptions import ClientError
+
+from facet.errors import FacetError
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.service_resource import Table
+
+HOME = Path(__file__).resolve().parents[1] / ".facet"
+"""Where `make run` keeps its state."""
+
+LOCAL_KEY = "local"
+"""The local stack takes any credentials, and those of an account must not go there."""
+
+
+TOPIC = "NotificationTopicArn"
+"""The template's parameter."""
+
+
+class NoStack(FacetError):
+    """It is not known which stack is meant, or there is none; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A stack's resources, and how they are reached.
+
+    `dead_letters` is the URL of the queue of drops that were given up, `onboard` the name of their
+    function, `topic` the ARN of an SNS topic that hears of versions, or empty.
+    """
+
+    bucket: str
+    table: str
+    dead_letters: str
+    onboard: str
+    session: boto3.Session
+    endpoint_url: str | None = None
+    topic: str = ""
+
+    def client(self, service: str) -> Any:
+        """A boto3 client for the account that the stack is in."""
+        made: Any = self.session
+        return made.client(service, endpoint_url=self.endpoint_url)
+
+    def registry(self) -> "Table":
+        """The registry's table."""
+        return self.session.resource("dynamodb", endpoint_url=self.endpoint_url).Table(self.table)
+
+
+def find(name: str | None, home: Path = HOME) -> Stack:
+    """The deployed stack of that name, or else the one that runs here. Raises NoStack."""
+    return deployed(name, boto3.Session()) if name else local(home)
+
+
+def deployed(name: str, session: boto3.Session) -> Stack:
+    """A stack in the account and region of the session, by the template's outputs."""
+    try:
+        (found,) = session.client("cloudformation").describe_stacks(StackName=name)["Stacks"]
+    except ClientError as error:
+        raise NoStack(f"stack {name}: {_told(error)}; check AWS_PROFILE and AWS_REGION") from error
+    outputs = {each["OutputKey"]: each["OutputValue"] for each in found.get("Outputs", [])}
+    parameters = {
+        each["ParameterKey"]: each["ParameterValue"] for each in found.get("Parameters", [])
+    }
+    try:
+        return Stack(
+            bucket=outputs["BucketName"],
+            table=outputs["RegistryName"],
+            dead_letters=outputs["UndeliveredDropsUrl"],
+            onboard=outputs["OnboardFunctionName"],
+            session=session,
+            topic=parameters.get(TOPIC, ""),
+        )
+    except KeyError as error:
+        raise NoStack(f"stack {name} has no output {error}: is it Facet's?") from error
+
+
+def local(home: Path) -> Stack:
+    """The stack that runs with its state in `home`."""
+    address = _address(home)
+    session = boto3.Session(LOCAL_KEY, LOCAL_KEY, region_name=address["region"])
+    return Stack(
+        bucket=address["bucket"],
+        table=address["table"],
+        dead_letters=address["dead_letter_queue_url"],
+        onboard=address["onboard_function"],
+        session=session,
+        endpoint_url=address["endpoint_url"],
+    )
+
+
+def _address(home: Path) -> Mapping[str, Any]:
+    try:
+        address: Mapping[str, Any] = json.loads((home / "stack.json").read_text())
+        os.kill(address["pid"], 0)  # a stack that was killed has left the file behind
+    except (FileNotFoundError, ProcessLookupError) as error:
+        raise NoStack(
+            "no stack runs on this machine. Start one with `make run`, or name a deployed one with "
+            "--stack"
+        ) from error
+    return address
+
+
+def _told(error: ClientError) -> str:
+    return error.response["Error"].get("Message", str(error))

@@ -1,0 +1,276 @@
+"""What `facet pack` asks for, takes from options, and refuses: all without TensorFlow."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from cli.asking import MissingOption, Nobody
+from cli.pack import answers
+from cli.pack.activation import Found
+from cli.pack.answers import DIGITS, Given
+from cli.pack.errors import CannotPack
+from cli.pack.geometry import Geometry
+from cli.pack.presets import PRESETS, Scaling
+from cli.pack.signature import choose
+from cli.pack.source import GRAPH, KerasFile, SavedModelFolder, find
+from onboard.savedmodel import Signature, TensorSpec
+
+PICTURES = TensorSpec("float32", (-1, 8, 8, 3))
+ROWS = TensorSpec("float32", (-1, 4))
+WORDS = TensorSpec("string", (-1,))
+NOBODY = Nobody()
+GREY = Geometry(28, 28, 1, "flat", (784,), served="float")
+COLOURS = Geometry(8, 8, 3, "hwc", (8, 8, 3), served="float")
+STRINGS = Geometry(8, 8, 3, "hwc", (), served="bytes")
+
+
+class Somebody:
+    """Takes the suggestion, or what `says` has for the option; `asked` is what was asked."""
+
+    def __init__(self, **says: str) -> None:
+        self.says = says
+        self.asked: list[str] = []
+
+    def ask(
+        self,
+        option: str,
+        question: str,  # noqa: ARG002
+        *,
+        choices: Sequence[str] = (),
+        suggestion: str | None = None,
+        otherwise: str | None = None,
+    ) -> str:
+        name = option.split()[0].removeprefix("--")
+        self.asked.append(name)
+        answer = self.says.get(name) or suggestion or otherwise
+        assert answer
+        assert not choices or answer in choices
+        return answer
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> Callable[[str], Path]:
+    def make(place: str) -> Path:
+        folder = tmp_path / place
+        folder.mkdir(parents=True)
+        (folder / GRAPH).touch()
+        return folder
+
+    return make
+
+
+def test_a_saved_model_is_found_with_or_without_its_version_folder(
+    saved: Callable[[str], Path], tmp_path: Path
+) -> None:
+    folder = saved("mnist/7")
+    expected = SavedModelFolder(folder, "mnist")
+    for place in (folder, folder.parent, folder / GRAPH):
+        assert find(place) == expected
+    assert find(saved("plain")) == SavedModelFolder(tmp_path / "plain", "plain")
+
+
+def test_a_keras_file_is_found_by_its_suffix(tmp_path: Path) -> None:
+    for name in ("pets.keras", "pets.H5"):
+        (tmp_path / name).touch()
+        assert find(tmp_path / name) == KerasFile(tmp_path / name, "pets")
+
+
+def test_sources_that_hold_no_model_are_refused(
+    saved: Callable[[str], Path], tmp_path: Path
+) -> None:
+    with pytest.raises(CannotPack, match="is not there"):
+        find(tmp_path / "nothing")
+    (tmp_path / "weights.txt").touch()
+    with pytest.raises(CannotPack, match="neither a SavedModel nor Keras"):
+        find(tmp_path / "weights.txt")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(CannotPack, match=r"holds no saved_model\.pb"):
+        find(tmp_path / "empty")
+    saved("several/1"), saved("several/2")
+    with pytest.raises(CannotPack, match="several versions: name one of"):
+        find(tmp_path / "several")
+
+
+def test_the_only_signature_and_tensors_are_chosen() -> None:
+    chosen = choose({"mine": Signature({"x": PICTURES}, {"y": ROWS})}, NOBODY)
+    assert (chosen.signature, chosen.input, chosen.output, chosen.labels) == ("mine", "x", "y", 4)
+
+
+def test_of_several_signatures_one_is_asked_for() -> None:
+    several = {
+        "predict": Signature({"x": PICTURES}, {"y": ROWS}),
+        "serving_default": Signature({"examples": WORDS}, {"y": ROWS}),
+    }
+    with pytest.raises(MissingOption, match=r"^--signature predict\|serving_default is missing"):
+        choose(several, NOBODY)
+    assert choose(several, Somebody(signature="predict")).input == "x"
+    assert choose(several, NOBODY, signature="predict").input == "x"
+
+
+def test_what_keras_exports_twice_counts_once() -> None:
+    same = Signature({"x": PICTURES}, {"y": ROWS})
+    twice = {"serve": same, "serving_default": same, "__saved_model_init_op": Signature({}, {})}
+    assert choose(twice, NOBODY).signature == "serving_default"
+    assert choose(twice, NOBODY, signature="serve").signature == "serve"
+
+
+def test_only_rows_of_numbers_can_be_scores() -> None:
+    outputs = {
+        "features": TensorSpec("float32", (-1, 2, 2, 8)),
+        "names": TensorSpec("string", (-1, 4)),
+        "scores": ROWS,
+    }
+    assert choose({"s": Signature({"x": PICTURES}, outputs)}, NOBODY).output == "scores"
+    outputs["other"] = ROWS
+    with pytest.raises(MissingOption, match=r"^--output other\|scores is missing"):
+        choose({"s": Signature({"x": PICTURES}, outputs)}, NOBODY)
+
+
+@pytest.mark.parametrize(
+    ("given", "problem"),
+    [
+        ({"signature": "none"}, "no signature 'none': it has s"),
+        ({"tensor": "none"}, "no input 'none': it has x"),
+        ({"output": "none"}, "no output of scores 'none': it has y"),
+    ],
+)
+def test_names_that_the_model_does_not_have(given: dict[str, str], problem: str) -> None:
+    with pytest.raises(CannotPack, match=problem):
+        choose({"s": Signature({"x": PICTURES}, {"y": ROWS})}, NOBODY, **given)
+
+
+def test_signatures_that_do_not_classify_pictures() -> None:
+    with pytest.raises(CannotPack, match="takes mask, x: a classifier takes the picture alone"):
+        choose({"s": Signature({"x": PICTURES, "mask": PICTURES}, {"y": ROWS})}, NOBODY)
+    with pytest.raises(CannotPack, match="no output of scores: it has none"):
+        choose({"s": Signature({"x": PICTURES}, {"y": PICTURES})}, NOBODY)
+    with pytest.raises(CannotPack, match="no signature: it has none"):
+        choose({}, NOBODY)
+
+
+def test_labels_come_from_a_list_or_a_file(tmp_path: Path) -> None:
+    assert answers.labels("cat, dog", 2, NOBODY) == ("cat", "dog")
+    file = tmp_path / "labels.txt"
+    file.write_text("sea lion\ncat, tabby\n\n")
+    assert answers.labels(str(file), None, NOBODY) == ("sea lion", "cat, tabby")
+
+
+def test_ten_scores_without_labels_are_offered_digits() -> None:
+    assert answers.labels(None, 10, Somebody()) == tuple("0123456789")
+    with pytest.raises(MissingOption, match=f"^--labels {DIGITS}"):
+        answers.labels(None, 10, NOBODY)
+    with pytest.raises(MissingOption, match=r"^--labels a,b,c .* What are the 3 labels"):
+        answers.labels(None, 3, NOBODY)
+
+
+@pytest.mark.parametrize(
+    ("labels", "problem"),
+    [
+        ("a,b,c", "3 labels for 2 scores"),
+        ("a,a", "more than once: a"),
+        ("nowhere.txt", "no such file"),
+    ],
+)
+def test_labels_that_do_not_fit(labels: str, problem: str) -> None:
+    with pytest.raises(CannotPack, match=problem):
+        answers.labels(labels, 2, NOBODY)
+
+
+@pytest.mark.parametrize(
+    ("preset", "low", "high"),
+    [("unit", 0, 1), ("tf", -1, 1), ("none", 0, 255)],
+)
+def test_presets_map_0_and_255(preset: str, low: float, high: float) -> None:
+    scaling = PRESETS[preset].for_channels(3)
+    mean = scaling.mean[0] if scaling.mean else 0
+    assert [0 * scaling.scale - mean, 255 * scaling.scale - mean] == pytest.approx([low, high])
+
+
+def test_a_preset_gives_the_whole_input() -> None:
+    caffe = answers.spec(COLOURS, "s", "x", Given(preprocessing="imagenet-caffe"), NOBODY)
+    assert (caffe.scale, caffe.mean, caffe.order) == (1, (103.939, 116.779, 123.68), "BGR")
+    assert (caffe.signature, caffe.tensor, caffe.encoding) == ("s", "x", "float")
+    grey = answers.spec(GREY, "s", "x", Given(preprocessing="tf"), NOBODY)
+    assert (grey.layout, grey.height, grey.channels, grey.mean) == ("flat", 28, 1, (1.0,))
+
+
+def test_scaling_by_hand() -> None:
+    given = Given(scale=0.5, mean="1,2,3", std="2", order="BGR", resize="nearest", fit="crop")
+    spec = answers.spec(COLOURS, "s", "x", given, NOBODY)
+    assert (spec.scale, spec.mean, spec.std) == (0.5, (1, 2, 3), (2, 2, 2))
+    assert (spec.order, spec.resize, spec.fit) == ("BGR", "nearest", "crop")
+
+
+def test_what_nobody_said_is_asked_for_with_the_manifest_s_defaults() -> None:
+    someone = Somebody(preprocessing="unit", fit="pad")
+    spec = answers.spec(COLOURS, "s", "x", Given(), someone)
+    assert someone.asked == ["preprocessing", "order", "resize", "fit"]
+    assert (spec.scale, spec.resize, spec.fit) == (1 / 255, "bilinear", "pad")
+    with pytest.raises(MissingOption, match=r"^--preprocessing"):
+        answers.spec(COLOURS, "s", "x", Given(), NOBODY)
+
+
+@pytest.mark.parametrize(("preset", "geometry"), [("imagenet-caffe", COLOURS), ("unit", GREY)])
+def test_the_order_of_colours_is_asked_for_where_it_is_open(
+    preset: str, geometry: Geometry
+) -> None:
+    someone = Somebody(preprocessing=preset)
+    answers.spec(geometry, "s", "x", Given(), someone)
+    assert "order" not in someone.asked
+    given = Given(preprocessing=preset, order="RGB")
+    assert answers.spec(geometry, "s", "x", given, NOBODY).order == "RGB"
+
+
+def test_an_answer_that_is_no_choice() -> None:
+    with pytest.raises(CannotPack, match="--activation relu: there are softmax, logits, sigmoid"):
+        answers.activation("relu", Found(None, sure=False), NOBODY)
+
+
+def test_a_graph_that_takes_bytes_scales_them_itself() -> None:
+    spec = answers.spec(STRINGS, "s", "x", Given(), NOBODY)
+    assert (spec.encoding, spec.scale, spec.mean) == ("uint8", 1, ())
+
+
+@pytest.mark.parametrize(
+    ("given", "problem"),
+    [
+        (Given(preprocessing="unit", scale=2.0), "not both"),
+        (Given(mean="1,2"), "mean has 2 values for 3 channels"),
+        (Given(mean="one"), "--mean one: give numbers"),
+        (Given(std="0"), "std must be above 0"),
+    ],
+)
+def test_scaling_that_does_not_fit(given: Given, problem: str) -> None:
+    with pytest.raises(CannotPack, match=problem):
+        answers.spec(COLOURS, "s", "x", given, NOBODY)
+
+
+def test_imagenet_presets_are_for_colours() -> None:
+    with pytest.raises(CannotPack, match="3 values for 1 channels"):
+        answers.scaling(Given(preprocessing="imagenet-torch"), 1, NOBODY)
+    with pytest.raises(MissingOption, match=r"unit\|tf\|none is missing"):
+        answers.scaling(Given(), 1, NOBODY)
+    assert PRESETS["imagenet-torch"] == Scaling(
+        1 / 255, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+    )
+
+
+def test_the_size_is_asked_for_where_the_shape_leaves_it_open() -> None:
+    anything = TensorSpec("float32", (-1, -1, -1, 3))
+    assert answers.sized(anything, Given(), Somebody(size="8x9")).width == 9
+    with pytest.raises(MissingOption, match=r"^--size HEIGHTxWIDTH"):
+        answers.sized(anything, Given(), NOBODY)
+    with pytest.raises(CannotPack, match="8x9 does not say enough"):
+        answers.sized(WORDS, Given(), Somebody(size="8x9"))
+
+
+def test_the_graph_is_believed_about_its_activation() -> None:
+    softmax, unclear = Found("softmax", sure=True), Found("logits", sure=False)
+    assert answers.activation(None, softmax, NOBODY) == "softmax"
+    with pytest.raises(CannotPack, match="come out of a softmax"):
+        answers.activation("logits", softmax, NOBODY)
+    assert answers.activation("sigmoid", unclear, NOBODY) == "sigmoid"
+    assert answers.activation(None, unclear, Somebody()) == "logits"
+    with pytest.raises(MissingOption, match=r"^--activation softmax\|logits\|sigmoid"):
+        answers.activation(None, unclear, NOBODY)
