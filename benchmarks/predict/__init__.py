@@ -1,0 +1,1 @@
+"""The predict function: one picture → the body of the invocation, and how it starts."""

@@ -1,0 +1,53 @@
+"""A picture's file → the body that the endpoint is sent: the article's client, and ours."""
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from time import perf_counter
+
+import keras
+import numpy as np
+
+from facet import preprocess
+from facet.endpoint import payload
+from facet.manifest import InputSpec
+
+Seconds = Mapping[str, float]
+"""How long each step took, by name."""
+
+
+def article(path: Path, spec: InputSpec) -> tuple[bytes, Seconds]:
+    """The client of the article, restated: Keras's loader, float32 in 0..1, lists in JSON."""
+    began = perf_counter()
+    picture = keras.utils.load_img(path, target_size=(spec.height, spec.width))
+    loaded = perf_counter()
+    values = keras.utils.img_to_array(picture).astype(np.float32) / 255
+    scaled = perf_counter()
+    rows = values.reshape(1, spec.height, spec.width, spec.channels).tolist()
+    body = json.dumps({"instances": rows}).encode()
+    ended = perf_counter()
+    return body, {
+        "decode": loaded - began,
+        "preprocess": scaled - loaded,
+        "payload": ended - scaled,
+    }
+
+
+def ours(path: Path, spec: InputSpec) -> tuple[bytes, Seconds]:
+    """As the predict function does it."""
+    began = perf_counter()
+    picture = preprocess.decode(spec, path.read_bytes())
+    decoded = perf_counter()
+    tensor = preprocess.apply(spec, picture)
+    applied = perf_counter()
+    body = payload(spec, [tensor])
+    ended = perf_counter()
+    return body, {
+        "decode": decoded - began,
+        "preprocess": applied - decoded,
+        "payload": ended - applied,
+    }
+
+
+Way = Callable[[Path, InputSpec], tuple[bytes, Seconds]]
+WAYS: Mapping[str, Way] = {"the article's client": article, "Facet": ours}

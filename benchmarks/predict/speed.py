@@ -1,0 +1,110 @@
+"""How long a picture takes until its body can be sent, and how far reduced decoding moves it."""
+
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+
+import numpy as np
+from PIL import Image
+
+from benchmarks.predict.bodies import WAYS, Seconds
+from facet.image import DETAIL
+from facet.manifest import InputSpec
+from facet.preprocess import FILTERS
+
+PICTURES = {"12 megapixels": (4032, 3024), "224 x 224": (224, 224)}
+SIDES = (224, 32)
+ROUNDS = 15
+DETAILS = (1, 2, 4)
+
+
+@dataclass(frozen=True)
+class Timed:
+    """One way's body of one picture: its bytes, and the medians of milliseconds."""
+
+    size: int
+    steps: Mapping[str, float]
+    total: float
+
+    @classmethod
+    def of(cls, body: bytes, runs: Sequence[Seconds]) -> "Timed":
+        """The medians of several runs' seconds."""
+        steps = {name: 1000 * median(run[name] for run in runs) for name in runs[0]}
+        return cls(len(body), steps, 1000 * median(sum(run.values()) for run in runs))
+
+
+def spec(side: int) -> InputSpec:
+    """What a model trained by Facet for square colour pictures takes."""
+    return InputSpec(tensor="image", encoding="uint8", height=side, width=side)
+
+
+def timed(path: Path, side: int, rounds: int = ROUNDS) -> dict[str, Timed]:
+    """Each way in turn, round after round, after one that does not count."""
+    runs: dict[str, list[Seconds]] = {name: [] for name in WAYS}
+    bodies = {name: way(path, spec(side))[0] for name, way in WAYS.items()}
+    for _, (name, way) in product(range(rounds), WAYS.items()):
+        runs[name].append(way(path, spec(side))[1])
+    return {name: Timed.of(bodies[name], runs[name]) for name in WAYS}
+
+
+def table(measured: Mapping[tuple[str, int], Mapping[str, Timed]]) -> list[str]:
+    """Rows of (picture, input's side): the article's client, then ours with the ratios."""
+    lines = [
+        "| JPEG | input | client | decode | preprocess | payload | ms in all | bytes sent |"
+        " times faster | times smaller |",
+        "|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    for (picture, side), ways in measured.items():
+        first = next(iter(ways.values()))
+        for name, each in ways.items():
+            steps = " | ".join(f"{each.steps[step]:.2f}" for step in each.steps)
+            ratios = f"{first.total / each.total:.1f} | {first.size / each.size:.1f}"
+            lines.append(
+                f"| {picture} | {side} x {side} | {name} | {steps} | {each.total:.2f} "
+                f"| {each.size:,} | {ratios if each is not first else '1 | 1'} |"
+            )
+    return lines
+
+
+def detail(data: bytes, side: int = SIDES[0]) -> list[str]:
+    """How far the input's values move when the JPEG is decoded at a reduced scale.
+
+    For each filter the mean, 99th percentile and largest difference, of 255.
+    """
+    lines = [
+        "| decoded at least | as | ms |" + "".join(f" {name} |" for name in FILTERS),
+        "|---|---|---|" + "---|" * len(FILTERS),
+    ]
+    whole, _ = _decoded(data, 0)
+    for times in DETAILS:
+        reduced, seconds = _decoded(data, times * side)
+        apart = [_apart(reduced, whole, side, method) for method in FILTERS.values()]
+        here = f"**{times}x**" if times == DETAIL else f"{times}x"
+        width, height = reduced.size
+        lines.append(
+            f"| {here} | {width} x {height} | {1000 * seconds:.0f} | " + " | ".join(apart) + " |"
+        )
+    return lines
+
+
+def _decoded(data: bytes, side: int) -> tuple[Image.Image, float]:
+    """The picture with at least `side` pixels each way, and the median of five decodings."""
+    seconds = []
+    for _ in range(5):
+        began = perf_counter()
+        picture = Image.open(io.BytesIO(data))
+        if side:
+            picture.draft(None, (side, side))
+        picture.load()
+        seconds.append(perf_counter() - began)
+    return picture, median(seconds)
+
+
+def _apart(picture: Image.Image, other: Image.Image, side: int, method: Image.Resampling) -> str:
+    one, two = (np.asarray(each.resize((side, side), method), int) for each in (picture, other))
+    differences = np.abs(one - two)
+    return f"{differences.mean():.2f} / {np.percentile(differences, 99):.0f} / {differences.max()}"
