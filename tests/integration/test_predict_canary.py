@@ -248,7 +248,8 @@ def test_the_template_permits_what_is_written_and_no_more(
     function = yaml_parse(TEMPLATE.read_text())["Resources"]["PredictFunction"]["Properties"]
     (policy,) = function["Policies"]
     rules = {each["Sid"]: each for each in policy["Statement"] if "Sid" in each}
-    counting, checking = rules["CountAndEndCanaries"], rules["CheckCandidates"]
+    counting, checking = rules["ConcludeCanaries"], rules["SeeThatTheyAreReady"]
     permitted = counting["Condition"]["ForAllValues:StringEquals"]["dynamodb:Attributes"]
     assert set(seen) == {counting["Action"], checking["Action"]}
     assert seen[counting["Action"]] == set(permitted)
+    assert len(counting["Condition"]) == 1, "what an update answers, predict may read anyway"
