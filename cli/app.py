@@ -10,8 +10,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 from typer.core import TyperGroup
 
-from cli import redrive, versions
+from cli import catalogue, push, redrive, status, versions, watch
 from cli.pack import command as pack
+from cli.predict import command as predict
 from facet.errors import FacetError
 
 DEBUG = "--debug"
@@ -54,12 +55,18 @@ def facet(
     del debug  # read by OneLine
 
 
+app.command()(predict.predict)
+app.command()(catalogue.models)
+app.command()(catalogue.show)
 app.command()(pack.pack)
+app.command()(push.push)
+app.command()(watch.watch)
 app.command()(versions.promote)
 app.command()(versions.rollback)
 app.command()(versions.policy)
 app.command()(versions.retire)
 app.command()(redrive.redrive)
+app.command()(status.status)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

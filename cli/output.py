@@ -16,9 +16,11 @@ class Output:
     """
 
     as_json: bool = False
-    results: Console = field(default_factory=lambda: Console(highlight=False, soft_wrap=True))
+    results: Console = field(
+        default_factory=lambda: Console(highlight=False, emoji=False, soft_wrap=True)
+    )
     remarks: Console = field(
-        default_factory=lambda: Console(stderr=True, highlight=False, soft_wrap=True)
+        default_factory=lambda: Console(stderr=True, highlight=False, emoji=False, soft_wrap=True)
     )
 
     def result(self, document: Mapping[str, object], lines: Iterable[str | Text]) -> None:

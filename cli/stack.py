@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,7 +35,9 @@ class Stack:
     """A stack's resources, and how they are reached.
 
     `dead_letters` is the URL of the queue of drops that were given up, `onboard` the name of their
-    function, `topic` the ARN of an SNS topic that hears of versions, or empty.
+    function, `topic` the ARN of an SNS topic that hears of versions, or empty. `name` says where it
+    is. The API's key is known, or its id is. `golden_required` and `more_ops` are the template's
+    parameters: what its onboarding demands, and allows.
     """
 
     bucket: str
@@ -45,6 +47,13 @@ class Stack:
     session: boto3.Session
     endpoint_url: str | None = None
     topic: str = ""
+    name: str = ""
+    endpoint: str = ""
+    api_url: str = ""
+    api_key: str = field(default="", repr=False)
+    api_key_id: str = ""
+    golden_required: bool = False
+    more_ops: str = ""
 
     def client(self, service: str) -> Any:
         """A boto3 client for the account that the stack is in."""
@@ -79,6 +88,12 @@ def deployed(name: str, session: boto3.Session) -> Stack:
             onboard=outputs["OnboardFunctionName"],
             session=session,
             topic=parameters.get(TOPIC, ""),
+            name=f"{name} in {session.region_name}",
+            endpoint=outputs.get("EndpointName", ""),
+            api_url=outputs.get("ApiUrl", ""),
+            api_key_id=outputs.get("ApiKeyId", ""),
+            golden_required=parameters.get("GoldenRequired") == "true",
+            more_ops=parameters.get("MoreOps", ""),
         )
     except KeyError as error:
         raise NoStack(f"stack {name} has no output {error}: is it Facet's?") from error
@@ -95,6 +110,10 @@ def local(home: Path) -> Stack:
         onboard=address["onboard_function"],
         session=session,
         endpoint_url=address["endpoint_url"],
+        name="this machine",
+        endpoint=address["endpoint"],
+        api_url=address["url"],
+        api_key=address["api_key"],
     )
 
 

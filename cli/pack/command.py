@@ -164,7 +164,8 @@ def _refused(output: Output, packed: Packed) -> None:
 
 def _tell(output: Output, built: Built, packed: Packed, out: Path) -> None:
     manifest = built.manifest
-    upload = f"aws s3 cp {shlex.quote(str(out))} s3://BUCKET/mme/{manifest.model or 'NAME'}.tar.gz"
+    named = "" if manifest.model else " --model NAME"
+    upload = f"facet push {shlex.quote(str(out))}{named}"
     document = {
         "artifact": str(out),
         "version": packed.version,

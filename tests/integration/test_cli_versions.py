@@ -247,6 +247,9 @@ def test_the_stack_on_this_machine_is_found_while_it_runs(
         "dead_letter_queue_url": "http://127.0.0.1:9/q",
         "onboard_function": "OnboardFunction",
         "endpoint_url": "http://127.0.0.1:9",
+        "endpoint": "models",
+        "url": "http://127.0.0.1:9",
+        "api_key": "key",
     }
     (tmp_path / "stack.json").write_text(json.dumps(address))
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")

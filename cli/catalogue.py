@@ -1,0 +1,181 @@
+"""`facet models` and `facet show`: what the API says of models."""
+
+from collections.abc import Iterator
+from typing import Annotated
+
+import typer
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field
+from rich.table import Table
+from rich.text import Text
+
+from cli.api import parsed, reach
+from cli.options import THIS_HOME, AsJson, Home, StackName
+from cli.output import Output, facts
+from cli.stack import find
+from cli.tables import plain_table, print_table
+from cli.words import moment, printable, reasons, short, size
+from facet.errors import Violation
+from facet.records import Canary, Policy, Status
+
+LABELS = 72
+"""Characters of the labels that are shown."""
+
+UPDATED, DROPPED = "updated (UTC)", "dropped (UTC)"
+
+
+class Listed(BaseModel):
+    """A model in the API's list."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str = Field(validation_alias=AliasChoices("name", "model"))
+    live: str | None
+    previous: str | None
+    policy: Policy
+    canary: Canary | None
+    rolled_back: str | None
+    updated_at: str
+
+
+class Pictures(BaseModel):
+    """Of a model's input spec what says how a picture reaches it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    height: int
+    width: int
+    channels: int
+    resize: str
+    fit: str
+
+
+class Summary(BaseModel):
+    """One version of a model."""
+
+    model_config = ConfigDict(frozen=True)
+
+    version: str
+    status: Status
+    size: int
+    dropped_at: str
+    proof: str | None
+    metrics: dict[str, float]
+    violations: tuple[Violation, ...]
+
+
+class Described(Listed):
+    """A model as the API describes it. Labels and pictures are the live version's."""
+
+    description: str | None
+    labels: tuple[str, ...] | None
+    pictures: Pictures | None = Field(validation_alias="input")
+    versions: tuple[Summary, ...]
+
+
+def models(stack: StackName = None, home: Home = THIS_HOME, as_json: AsJson = False) -> None:
+    """List all models: which version is live, and how new ones go live."""
+    output = Output(as_json)
+    documents = list(reach(find(stack, home)).models())
+    if not documents and not as_json:
+        output.remark("there are no models yet; facet push ARTIFACT makes one")
+    rows = [parsed(Listed, each) for each in documents]
+    output.result({"models": documents}, [])
+    if rows and not as_json:
+        print_table(output, _table(rows))
+
+
+def show(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="The model's name.")],
+    stack: StackName = None,
+    home: Home = THIS_HOME,
+    as_json: AsJson = False,
+) -> None:
+    """Show a model: what answers, all its versions, and why uploads were refused."""
+    output = Output(as_json)
+    document = reach(find(stack, home)).model(model)
+    described = parsed(Described, document)
+    output.result(document, facts(_facts(described)))
+    if as_json:
+        return
+    if described.versions:
+        output.results.print()
+        print_table(output, _versions(described))
+    for line in _refused(described):
+        output.results.print(line)
+
+
+def _table(rows: list[Listed]) -> Table:
+    table = plain_table("model", "live", "policy", UPDATED, whole=frozenset({UPDATED}))
+    for each in rows:
+        table.add_row(Text(each.name), each.live or "none", _policy(each), moment(each.updated_at))
+    return table
+
+
+def _policy(model: Listed) -> Text:
+    if model.canary:
+        return Text(f"{model.policy.mode}, {model.canary.candidate} gets {model.canary.percent} %")
+    return Text(short(model.policy))
+
+
+def _facts(model: Described) -> dict[str, str]:
+    told = {
+        "model": model.name,
+        "about": printable(model.description or ""),
+        "live": model.live or "none",
+        "previous": model.previous or "",
+        "taken back": model.rolled_back or "",
+        "policy": short(model.policy),
+        "canary": _canary(model.canary) if model.canary else "",
+        "pictures": _pictures(model.pictures) if model.pictures else "",
+        "labels": _labels(model.labels) if model.labels else "",
+    }
+    return {name: value for name, value in told.items() if value}
+
+
+def _canary(canary: Canary) -> str:
+    return (
+        f"{canary.candidate} gets {canary.percent} % of the requests: "
+        f"{canary.candidate_good:,} of {canary.good_answers:,} good answers, "
+        f"{canary.candidate_bad:,} bad (live: {canary.live_good:,} good, {canary.live_bad:,} bad)"
+    )
+
+
+def _pictures(given: Pictures) -> str:
+    return f"{given.height}x{given.width}x{given.channels}, {given.resize}, {given.fit}"
+
+
+def _labels(labels: tuple[str, ...]) -> str:
+    text = printable(", ".join(labels))
+    return f"{len(labels):,}: " + (text if len(text) <= LABELS else f"{text[: LABELS - 1]}…")
+
+
+def _versions(model: Described) -> Table:
+    heads = ("version", "status", "", "proof", "size", DROPPED, "metrics")
+    table = plain_table(*heads, whole=frozenset({DROPPED}))
+    for each in model.versions:
+        table.add_row(
+            each.version,
+            each.status.value,
+            _place(model, each.version),
+            each.proof or "",
+            size(each.size),
+            moment(each.dropped_at),
+            Text(printable(", ".join(f"{name} {it:.4g}" for name, it in each.metrics.items()))),
+        )
+    return table
+
+
+def _place(model: Listed, version: str) -> str:
+    if version == model.live:
+        return "live"
+    if model.canary and version == model.canary.candidate:
+        return "canary"
+    return "previous" if version == model.previous else ""
+
+
+def _refused(model: Described) -> Iterator[Text]:
+    for each in model.versions:
+        if each.violations:
+            yield Text()
+            yield Text(f"why {each.version} was refused", style="bold")
+            yield from (Text(f"  {line}") for line in reasons(each.violations))

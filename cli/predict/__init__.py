@@ -1,0 +1,1 @@
+"""`facet predict`: pictures from anywhere, labels in any form."""

@@ -1,0 +1,132 @@
+"""Pictures → the API's answers, one for each picture, whatever becomes of the others."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from pydantic import BaseModel, ConfigDict
+
+from cli.api import Api, ApiRefused, Document, parsed
+from cli.predict.batches import Batch, Picture, batches, body
+from cli.predict.sources import Source
+from predict.body import MAX_BODY
+
+HOPELESS = frozenset({400, 401, 403, 404, 409})
+"""Statuses that every other picture would get as well."""
+
+ONE_OF_THEM = frozenset({413, 415, 422, 504})
+"""Statuses that a batch may get because of one picture in it, or for being one."""
+
+
+class Ranked(BaseModel):
+    """A label and its score in 0..1."""
+
+    model_config = ConfigDict(frozen=True)
+
+    label: str
+    score: float
+
+
+class _One(BaseModel):
+    predictions: tuple[Ranked, ...]
+
+
+class _Answer(BaseModel):
+    version: str
+    results: tuple[_One, ...]
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of one picture: its labels, the best first, or the `error` that it met."""
+
+    picture: str
+    version: str = ""
+    predictions: tuple[Ranked, ...] = ()
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class Question:
+    """What every picture is asked for."""
+
+    model: str
+    top_k: int
+    version: str | None = None
+
+
+def results(
+    sources: Iterable[Source], stdin: BinaryIO, ask: Callable[[Batch], list[Result]]
+) -> Iterator[Result]:
+    """For each source one, as they come: what cannot be sent may overtake what waits for others.
+
+    Raises what `ask` raises.
+    """
+    unsent: list[Result] = []
+
+    def read() -> Iterator[Picture]:
+        for each in sources:
+            picture = _read(each, stdin)
+            if isinstance(picture, Picture):
+                yield picture
+            else:
+                unsent.append(picture)
+
+    for batch in batches(read()):
+        yield from _taken(unsent)
+        yield from ask(batch)
+    yield from _taken(unsent)
+
+
+def answers(api: Api, question: Question, batch: Batch) -> list[Result]:
+    """The results of a batch; one that was refused as a whole is sent again picture by picture.
+
+    Raises ApiUnreachable, and ApiRefused where it is no picture's fault.
+    """
+    content, content_type = body(batch)
+    try:
+        document = api.predict(
+            question.model,
+            content,
+            content_type,
+            top_k=question.top_k,
+            version=question.version,
+        )
+    except ApiRefused as refused:
+        if refused.status in HOPELESS:
+            raise
+        if len(batch) > 1 and refused.status in ONE_OF_THEM:
+            return [answer for each in batch for answer in answers(api, question, (each,))]
+        return [Result(each.name, error=str(refused)) for each in batch]
+    return _results(batch, document)
+
+
+def _results(batch: Batch, document: Document) -> list[Result]:
+    many = document if "results" in document else {**document, "results": [document]}
+    answer = parsed(_Answer, many)
+    return [
+        Result(picture.name, answer.version, one.predictions)
+        for picture, one in zip(batch, answer.results, strict=True)
+    ]
+
+
+def _read(source: Source, stdin: BinaryIO) -> Picture | Result:
+    try:
+        data = source.read(stdin, MAX_BODY)
+    except OSError as error:
+        return Result(source.name, error=f"cannot be read: {error.strerror or error}")
+    if not data:
+        return Result(source.name, error="is empty")
+    if len(data) > MAX_BODY:
+        return Result(
+            source.name,
+            error=f"has over {MAX_BODY / 1e6:.1f} MB, which is all that a request may have; "
+            "send a smaller copy, or a JPEG",
+        )
+    return Picture(source.name, data)
+
+
+def _taken(waiting: list[Result]) -> list[Result]:
+    taken = waiting.copy()
+    waiting.clear()
+    return taken

@@ -1,0 +1,96 @@
+"""`facet predict`: asks the API about pictures."""
+
+import sys
+from functools import partial
+from typing import Annotated, Literal
+
+import typer
+from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn
+
+from cli.api import PATIENCE, Patience, reach
+from cli.options import THIS_HOME, AsJson, Home, StackName
+from cli.output import Output
+from cli.predict import sources
+from cli.predict.asking import Question, answers, results
+from cli.predict.written import Csv, JsonLines, OneDocument, Shown, Writer
+from cli.progress import bar
+from cli.stack import find
+from cli.words import printable
+
+Form = Literal["table", "csv", "jsonl"]
+
+
+def predict(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="The model's name.")],
+    source: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="SOURCE...",
+            help="Picture files, folders (with all below them), 'quoted patterns', - for standard "
+            "input.",
+        ),
+    ],
+    top_k: Annotated[
+        int, typer.Option("--top-k", "-k", min=1, max=1000, help="Labels for each picture.")
+    ] = 5,
+    version: Annotated[
+        str | None, typer.Option(help="Another READY version than the live one.")
+    ] = None,
+    form: Annotated[
+        Form | None, typer.Option("--format", help="How it is written. [default: table]")
+    ] = None,
+    wait: Annotated[
+        float,
+        typer.Option(
+            min=0, help="Seconds to wait altogether where the endpoint is busy or loads the model."
+        ),
+    ] = PATIENCE,
+    stack: StackName = None,
+    home: Home = THIS_HOME,
+    as_json: AsJson = False,
+) -> None:
+    """Tell what pictures show. Up to 32 go in one request; what fails does not stop the others."""
+    if as_json and form:
+        raise typer.BadParameter("--json is a format already: leave --format out")
+    output = Output(as_json)
+    writer = _writer(output, model, form)
+    pictures = sources.find(source)
+    api = reach(find(stack, home), Patience(wait, told=output.remark))
+    ask = partial(answers, api, Question(model, top_k, version))
+    failed = seen = 0
+    with _bar(output, writer) as shown:
+        task = shown.add_task("pictures", total=len(pictures))
+        try:
+            for each in results(pictures, sys.stdin.buffer, ask):
+                seen += 1
+                shown.advance(task)
+                writer.add(each)
+                if each.error:
+                    failed += 1
+                    output.remark(f"error: {printable(f'{each.picture}: {each.error}')}")
+        finally:
+            shown.stop()
+            if seen:
+                writer.end()
+    if failed:
+        output.remark(f"{failed:,} of {len(pictures):,} pictures failed")
+        raise typer.Exit(1)
+
+
+def _writer(output: Output, model: str, form: Form | None) -> Writer:
+    if output.as_json:
+        return OneDocument(output, model)
+    match form:
+        case "csv":
+            return Csv()
+        case "jsonl":
+            return JsonLines()
+        case _:
+            return Shown(output)
+
+
+def _bar(output: Output, writer: Writer) -> Progress:
+    """None where results appear on the same terminal."""
+    columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeElapsedColumn())
+    hidden = writer.streams and output.results.is_terminal
+    return bar(output, *columns, hidden=hidden)

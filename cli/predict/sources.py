@@ -1,0 +1,75 @@
+"""What a person names → the pictures that are meant."""
+
+import glob
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from facet.errors import FacetError
+
+SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif"})
+"""Of the picture files in folders; a file that is named itself may be called anything."""
+
+STDIN = "-"
+
+
+class NoPictures(FacetError):
+    """A source that is no picture and has none; the message says which."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A picture that is still to be read: `name` as a person sees it."""
+
+    name: str
+    path: Path | None = None
+
+    def read(self, stdin: BinaryIO, most: int) -> bytes:
+        """Up to `most` + 1 bytes, from standard input where there is no path. Raises OSError."""
+        if self.path is None:
+            return stdin.read(most + 1)
+        with self.path.open("rb") as file:
+            return file.read(most + 1)
+
+
+def find(sources: Sequence[str]) -> list[Source]:
+    """Each picture once, in the order in which it was named; folders and patterns sorted.
+
+    Raises NoPictures.
+    """
+    return list(dict.fromkeys(each for source in sources for each in _pictures(source)))
+
+
+def _pictures(source: str) -> Iterator[Source]:
+    if source == STDIN:
+        yield Source(STDIN)
+        return
+    path = Path(source)
+    if path.exists():
+        yield from _below(path, source)
+        return
+    # Path.glob takes no absolute pattern
+    matches = glob.glob(source, recursive=True) if glob.has_magic(source) else []  # noqa: PTH207
+    files = [each for each in map(Path, sorted(matches)) if each.is_file()]
+    if not files:
+        raise NoPictures(
+            f"{source}: there is no such file or folder, nor a file it is a pattern of"
+        )
+    yield from (Source(str(each), each) for each in files)
+
+
+def _below(path: Path, named: str) -> Iterator[Source]:
+    if not path.is_dir():
+        yield Source(named, path)
+        return
+    found = sorted(
+        each for each in path.rglob("*") if each.suffix.lower() in SUFFIXES and each.is_file()
+    )
+    if not found:
+        raise NoPictures(f"{named}: there is no picture in this folder ({_kinds()})")
+    yield from (Source(str(each), each) for each in found)
+
+
+def _kinds() -> str:
+    return ", ".join(sorted(SUFFIXES))

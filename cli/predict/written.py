@@ -1,0 +1,136 @@
+"""Results as a table, CSV, JSON lines, or one JSON document."""
+
+import csv
+import json
+from collections.abc import Iterable
+from io import StringIO
+from typing import Any, Protocol
+
+import typer
+from rich.text import Text
+
+from cli.output import Output
+from cli.predict.asking import Ranked, Result
+from cli.tables import plain_table, print_table
+from cli.words import printable
+
+HEAD = ("picture", "version", "rank", "label", "score", "error")
+
+
+class Writer(Protocol):
+    """Takes results as they come."""
+
+    streams: bool
+    """Whether they are written at once, not at the end."""
+
+    def add(self, result: Result) -> None:
+        """One result."""
+
+    def end(self) -> None:
+        """There are no more."""
+
+
+class JsonLines:
+    """One object a line."""
+
+    streams = True
+
+    def add(self, result: Result) -> None:
+        """Writes it."""
+        typer.echo(json.dumps(document(result)))
+
+    def end(self) -> None:
+        """Nothing is left to do."""
+
+
+class Csv:
+    """One row for each label of each picture, or for its error; the head first."""
+
+    streams = True
+
+    def __init__(self) -> None:
+        self._begun = False
+
+    def add(self, result: Result) -> None:
+        """Writes it."""
+        self._begin()
+        for rank, each in enumerate(result.predictions, 1):
+            _row((result.picture, result.version, rank, each.label, each.score, ""))
+        if result.error:
+            _row((result.picture, "", "", "", "", result.error))
+
+    def end(self) -> None:
+        """Nothing is left to do."""
+
+    def _begin(self) -> None:
+        if not self._begun:
+            _row(HEAD)
+        self._begun = True
+
+
+class Shown:
+    """A table for people, of what has labels."""
+
+    streams = False
+
+    def __init__(self, output: Output) -> None:
+        self._output = output
+        self._table = plain_table("picture", "label", "score", "then")
+
+    def add(self, result: Result) -> None:
+        """Keeps it."""
+        if result.predictions:
+            best, *others = result.predictions
+            self._table.add_row(
+                Text(printable(result.picture)),
+                Text(printable(best.label)),
+                f"{best.score:.4f}",
+                Text(printable(", ".join(map(_short, others)))),
+            )
+
+    def end(self) -> None:
+        """Shows them."""
+        if self._table.row_count:
+            print_table(self._output, self._table)
+
+
+class OneDocument:
+    """One JSON document with all results."""
+
+    streams = False
+
+    def __init__(self, output: Output, model: str) -> None:
+        self._output = output
+        self._model = model
+        self._results: list[Result] = []
+
+    def add(self, result: Result) -> None:
+        """Keeps it."""
+        self._results.append(result)
+
+    def end(self) -> None:
+        """Writes them."""
+        failed = sum(bool(each.error) for each in self._results)
+        found = [document(each) for each in self._results]
+        typer.echo(json.dumps({"model": self._model, "results": found, "failed": failed}, indent=2))
+
+
+def document(result: Result) -> dict[str, Any]:
+    """A result for programs: with labels or with its error."""
+    if result.error:
+        return {"picture": result.picture, "error": result.error}
+    return {
+        "picture": result.picture,
+        "version": result.version,
+        "predictions": [each.model_dump() for each in result.predictions],
+    }
+
+
+def _row(values: Iterable[object]) -> None:
+    line = StringIO()
+    csv.writer(line, lineterminator="\n").writerow(values)
+    typer.echo(line.getvalue(), nl=False)
+
+
+def _short(ranked: Ranked) -> str:
+    return f"{ranked.label} {ranked.score:.2f}"

@@ -1,0 +1,25 @@
+"""How far it is, for a person at a terminal; nothing anywhere else."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.progress import Progress, ProgressColumn
+from rich.text import Text
+
+from cli.output import Output
+
+
+def bar(output: Output, *columns: ProgressColumn, hidden: bool = False) -> Progress:
+    """A bar that leaves no trace."""
+    hidden = hidden or not output.remarks.is_terminal
+    return Progress(*columns, console=output.remarks, transient=True, disable=hidden)
+
+
+@contextmanager
+def spinner(output: Output, text: str) -> Iterator[Callable[[str], object]]:
+    """Turns beside the text until it is left; the function changes the text."""
+    if not output.remarks.is_terminal:
+        yield lambda _: None
+        return
+    with output.remarks.status(Text(text)) as status:
+        yield lambda new: status.update(Text(new))

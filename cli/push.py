@@ -1,0 +1,162 @@
+"""`facet push`: an artifact goes to the door, and is watched until it is settled."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
+
+from cli.asking import MissingOption
+from cli.options import THIS_HOME, AsJson, Home, StackName
+from cli.output import Output
+from cli.progress import bar, spinner
+from cli.stack import Stack, find
+from cli.watch import WITHIN, Wanted, report, tell
+from cli.words import reasons
+from facet.errors import BadRequest, FacetError, Violation
+from facet.manifest import MODEL_NAME, Manifest
+from facet.records import Status
+from facet.registry import Registry
+from onboard import archive, checks
+from onboard.drop import Drop
+
+SUFFIX = ".tar.gz"
+NAMELESS = "model"
+"""What every artifact's file is called; it names no model."""
+
+ID_LENGTH = 12
+
+
+class NoArtifact(FacetError):
+    """The file cannot be uploaded as an artifact; the message says why."""
+
+
+@dataclass(frozen=True)
+class Checked:
+    """An artifact after onboarding's checks, `version` being what it would become."""
+
+    version: str
+    size: int
+    manifest: Manifest | None
+    violations: Sequence[Violation]
+
+
+def check(path: Path, rules: checks.Rules) -> Checked:
+    """Reads the artifact once and judges it as onboarding will. Raises OSError, NoArtifact."""
+    if path.is_dir():
+        raise NoArtifact(f"{path} is a folder; facet pack makes an artifact of it")
+    with path.open("rb") as file:
+        found = archive.read(file)
+    manifest, violations = checks.run(found, rules)
+    return Checked(found.sha256[:ID_LENGTH], found.size, manifest, checks.reported(violations))
+
+
+def name(given: str | None, manifest: Manifest | None, path: Path) -> str:
+    """The model that an artifact is for: as given, else by its manifest, else by its file.
+
+    Raises BadRequest, and MissingOption where none of them names one.
+    """
+    by_file = path.name.removesuffix(SUFFIX)
+    candidate = given or (manifest and manifest.model) or by_file
+    if MODEL_NAME.fullmatch(candidate) and (given or candidate != NAMELESS):
+        return candidate
+    if given:
+        raise BadRequest(f"--model {given}: a name has a-z, 0-9 and '-', at most 63 of them")
+    raise MissingOption("--model NAME", f"Neither its manifest nor {path.name} names the model.")
+
+
+def push(
+    artifact: Annotated[
+        Path, typer.Argument(metavar="ARTIFACT", help="A model.tar.gz.", show_default=False)
+    ],
+    model: Annotated[
+        str | None,
+        typer.Option(help="The model's name; else its manifest's, else the file's name."),
+    ] = None,
+    no_check: Annotated[
+        bool, typer.Option("--no-check", help="Upload it whatever onboarding will say.")
+    ] = False,
+    no_wait: Annotated[
+        bool, typer.Option("--no-wait", help="Do not watch what becomes of it.")
+    ] = False,
+    timeout: Annotated[
+        float, typer.Option(min=0, help="Seconds after which watching ends, with exit code 1.")
+    ] = WITHIN,
+    stack: StackName = None,
+    home: Home = THIS_HOME,
+    as_json: AsJson = False,
+) -> None:
+    """Check an artifact, upload it, and follow it until it is READY or REJECTED."""
+    output = Output(as_json)
+    here = find(stack, home)
+    with spinner(output, "checking …"):
+        checked = check(artifact, _rules(here))
+    drop = Drop(name(model, checked.manifest, artifact))
+    if checked.violations and not no_check:
+        _refused(output, drop, checked)
+    if no_wait:
+        _upload(here, output, artifact, drop, checked)
+        _uploaded(output, drop, checked)
+        return
+    registry = Registry(here.registry())
+    before = registry.find(drop.model, checked.version)
+    if before and before.status is Status.READY:
+        tell(output, registry.model(drop.model), before, unchanged=True)
+        return
+    _upload(here, output, artifact, drop, checked)
+    report(here, output, Wanted(drop.model, checked.version, before, uploaded=True), timeout)
+
+
+def _rules(stack: Stack) -> checks.Rules:
+    ops = frozenset(each for each in stack.more_ops.split(",") if each)
+    return checks.Rules(stack.golden_required, ops)
+
+
+def _upload(stack: Stack, output: Output, path: Path, drop: Drop, checked: Checked) -> None:
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+    )
+    with bar(output, *columns) as shown:
+        task = shown.add_task(drop.key, total=checked.size)
+        stack.client("s3").upload_file(
+            str(path), stack.bucket, drop.key, Callback=lambda sent: shown.advance(task, sent)
+        )
+
+
+def _refused(output: Output, drop: Drop, checked: Checked) -> None:
+    output.result(
+        {
+            "model": drop.model,
+            "version": checked.version,
+            "status": Status.REJECTED,
+            "uploaded": False,
+            "violations": [asdict(each) for each in checked.violations],
+        },
+        [
+            "onboarding would refuse it, nothing was uploaded:",
+            *(f"  {line}" for line in reasons(checked.violations)),
+        ],
+    )
+    raise typer.Exit(1)
+
+
+def _uploaded(output: Output, drop: Drop, checked: Checked) -> None:
+    output.result(
+        {"model": drop.model, "version": checked.version, "uploaded": True},
+        [
+            f"{drop.model} {checked.version}: uploaded; "
+            f"facet watch {drop.model} {checked.version} tells what becomes of it"
+        ],
+    )
