@@ -37,7 +37,9 @@ def run(home: Path, port: int, stop: threading.Event, *, once: bool, say: Say) -
     try:
         with Stack(TEMPLATE, home, port, listeners=listeners) as stack:
             say(f"started in {time.monotonic() - start:.1f} s; its logs are in {where}/logs")
-            say(f"\nAPI      {stack.address.url}\nAPI key  {stack.address.api_key}\n")
+            address = stack.address
+            say(f"\nAPI      {address.url}\nAPI key  {address.api_key}")
+            say(f"Page     {address.url}/#key={address.api_key}\n")
             shown = _tour(Tour(stack.address), stop, say)
             if shown:
                 say(f"\n{_curl(stack, shown)}")

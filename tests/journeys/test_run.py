@@ -32,6 +32,7 @@ def test_once_shows_everything_in_order_and_exits(once: subprocess.CompletedProc
         r"^starting the stack",
         r"^API +http://127\.0\.0\.1:\d+$",
         r"^API key +\S{20,}$",
+        r"^Page +http://127\.0\.0\.1:\d+/#key=\S{20,}$",
         rf"^cifar +{VERSION} +READY$",
         rf"^sign-language +{VERSION} +READY$",
         r"^samples/pictures/\S+ +→ \S+ +[01]\.\d+ +\d+\.\d ms$",

@@ -1,0 +1,1 @@
+"""The page's function: static files, without an API key."""

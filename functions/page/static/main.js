@@ -1,0 +1,90 @@
+/** The page: a model from the gallery, pictures from the reader, answers from the API. */
+
+import { Answer } from "./answer.js";
+import { Api } from "./api.js";
+import { element, tell } from "./dom.js";
+import { moment, counted } from "./format.js";
+import { Gallery } from "./gallery.js";
+import { Keeper } from "./key.js";
+import { description } from "./model.js";
+import { watch } from "./pictures.js";
+import { Warmth } from "./timing.js";
+import { Turns } from "./turns.js";
+
+const ASKED_AT_ONCE = 3;
+
+const keeper = new Keeper(sessionStorage);
+const api = new Api(keeper);
+const gallery = new Gallery(api);
+const warmth = new Warmth();
+const turns = new Turns(ASKED_AT_ONCE);
+const answers = new Set();
+let chosen = { model: null, version: null };
+
+const byId = (id) => document.getElementById(id);
+
+/** A select for the versions of a model that can be asked, or null where there is no choice. */
+function versionPicker(model) {
+  const others = model.versions.filter(({ version, status }) => status === "READY" && version !== model.live);
+  if (others.length === 0) return null;
+  const usual = model.live ? "the live one, as the API chooses" : "the live one (there is none)";
+  const select = element("select", {},
+    element("option", { value: "" }, usual),
+    others.map(({ version, dropped_at: at }) => element("option", { value: version }, `${version}, uploaded ${moment(at)}`)));
+  select.onchange = () => { chosen = { ...chosen, version: select.value || null }; };
+  return element("label", {}, "Version to ask ", select);
+}
+
+function showModel() {
+  const { model } = gallery;
+  chosen = { model, version: null };
+  byId("model").hidden = !model.versions;
+  if (model.versions) byId("model").replaceChildren(...description(model, versionPicker(model)).filter(Boolean));
+  for (const answer of answers) answer.offer();
+}
+
+function take(pictures) {
+  const made = pictures.map((picture) => {
+    const answer = new Answer({
+      api, turns, warmth, picture, next: () => chosen, removed: () => drop(answer),
+    });
+    return answer;
+  });
+  byId("answers").prepend(...made.map(({ root }) => root));
+  for (const answer of made) {
+    answers.add(answer);
+    answer.ask();
+  }
+  showWhetherEmpty();
+  made[0]?.root.scrollIntoView({ block: "nearest" });
+  tell(`${counted(made.length, "picture")} added`);
+}
+
+function drop(...gone) {
+  for (const answer of gone) {
+    answer.forget();
+    answer.root.remove();
+    answers.delete(answer);
+  }
+  showWhetherEmpty();
+  byId("answers-heading").focus(); // what had the focus is gone
+}
+
+function showWhetherEmpty() {
+  byId("no-answers").hidden = answers.size > 0;
+  byId("clear").hidden = answers.size === 0;
+}
+
+function takeKeyFromAddress() {
+  const given = keeper.takeFromAddress(location);
+  history.replaceState(null, "", document.baseURI);
+  return given;
+}
+
+byId("clear").onclick = () => drop(...answers);
+byId("change-key").onclick = async () => { if (await keeper.ask()) gallery.load(); };
+addEventListener("hashchange", () => { if (location.hash.startsWith("#key=") && takeKeyFromAddress()) gallery.load(); });
+gallery.addEventListener("chosen", showModel);
+watch(take);
+takeKeyFromAddress();
+gallery.load();

@@ -1,0 +1,68 @@
+/** Pictures on canvases: as they are, and about as a model sees them. */
+
+import { whole } from "./format.js";
+
+const THUMBNAIL = 272;
+const PIXELATED = 128;
+const FITS = {
+  stretch: "stretched to fit", crop: "cropped to its middle", pad: "padded with black",
+};
+
+/** A small copy of the picture. */
+export function drawSmall(canvas, bitmap) {
+  const scale = Math.min(1, THUMBNAIL / Math.max(bitmap.width, bitmap.height));
+  const [width, height] = [bitmap.width, bitmap.height].map((side) => Math.max(1, Math.round(side * scale)));
+  Object.assign(canvas, { width, height, className: smallness(width, height) });
+  drawOnWhite(canvas.getContext("2d"), bitmap, { left: 0, top: 0, width, height });
+}
+
+/**
+ * The picture at the size, fit and colours of a model's input spec. The browser's own scaling
+ * differs a little from Pillow's, which the model really gets.
+ */
+export function drawAsSeen(canvas, bitmap, spec) {
+  Object.assign(canvas, { width: spec.width, height: spec.height });
+  canvas.className = smallness(spec.width, spec.height);
+  const context = canvas.getContext("2d", { willReadFrequently: spec.channels === 1 });
+  context.fillRect(0, 0, spec.width, spec.height);
+  context.imageSmoothingEnabled = spec.resize !== "nearest";
+  context.imageSmoothingQuality = "high";
+  drawOnWhite(context, bitmap, placed(bitmap, spec));
+  if (spec.channels === 1) turnGrey(context, spec);
+}
+
+/** "32 × 32 pixels, in colour, stretched to fit" */
+export function inWords(spec) {
+  const colours = spec.channels === 1 ? "in grey" : "in colour";
+  return `${whole(spec.width)} × ${whole(spec.height)} pixels, ${colours}, ${FITS[spec.fit]}`;
+}
+
+function smallness(width, height) {
+  return Math.max(width, height) <= PIXELATED ? "small" : "";
+}
+
+/** Where on the model's input the picture comes to lie; cropped ones reach beyond it. */
+function placed(bitmap, { width, height, fit }) {
+  if (fit === "stretch") return { left: 0, top: 0, width, height };
+  const scales = [width / bitmap.width, height / bitmap.height];
+  const scale = fit === "crop" ? Math.max(...scales) : Math.min(...scales);
+  const [wide, high] = [bitmap.width * scale, bitmap.height * scale];
+  return { left: (width - wide) / 2, top: (height - high) / 2, width: wide, height: high };
+}
+
+function drawOnWhite(context, bitmap, { left, top, width, height }) {
+  context.save();
+  context.fillStyle = "white";
+  context.fillRect(left, top, width, height);
+  context.restore();
+  context.drawImage(bitmap, left, top, width, height);
+}
+
+function turnGrey(context, { width, height }) {
+  const pixels = context.getImageData(0, 0, width, height);
+  for (let at = 0; at < pixels.data.length; at += 4) {
+    const [red, green, blue] = pixels.data.subarray(at, at + 3);
+    pixels.data.fill(0.299 * red + 0.587 * green + 0.114 * blue, at, at + 3); // ITU-R 601, as Pillow
+  }
+  context.putImageData(pixels, 0, 0);
+}

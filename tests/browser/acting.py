@@ -1,0 +1,57 @@
+"""What a reader of the page does, and sees."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from playwright.sync_api import Locator, Page, expect
+
+TIMES = "\N{MULTIPLICATION SIGN}"
+
+DROP = """files => {
+  const transfer = new DataTransfer();
+  for (const [name, type, text] of files) {
+    const bytes = Uint8Array.from(atob(text), letter => letter.charCodeAt(0));
+    transfer.items.add(new File([bytes], name, { type }));
+  }
+  document.body.dispatchEvent(new DragEvent("drop",
+    { dataTransfer: transfer, bubbles: true, cancelable: true }));
+}"""
+PASTE = """async text => {
+  const bytes = Uint8Array.from(atob(text), letter => letter.charCodeAt(0));
+  const blob = new Blob([bytes], { type: "image/png" });
+  await navigator.clipboard.write([new ClipboardItem({ "image/png": blob })]);
+}"""
+
+
+def give_key(page: Page, key: str) -> None:
+    """Types a key into the dialog that asks for one."""
+    page.get_by_label("API key", exact=True).fill(key)
+    page.get_by_role("button", name="Use this key").click()
+
+
+def choose_model(page: Page, name: str) -> None:
+    """Chooses a model, and waits for its description."""
+    page.get_by_role("radio", name=name, exact=True).check()
+    expect(page.get_by_role("heading", name=name, exact=True)).to_be_visible()
+
+
+def choose_file(page: Page, *files: Any) -> None:
+    """Gives the file chooser paths, or {name, mimeType, buffer}."""
+    page.get_by_label("Choose pictures").set_input_files(list(files))
+
+
+def use_sample(page: Page, name: str) -> None:
+    """Asks about one of the page's own pictures."""
+    page.get_by_role("button", name=name).click()
+
+
+def answers(page: Page) -> Locator:
+    """The pictures' answers, the newest first."""
+    return page.locator("#answers > li")
+
+
+def labels(answer: Locator) -> Sequence[str]:
+    """The labels that an answer shows, once it shows some."""
+    shown = answer.get_by_role("list", name="Labels, best first").get_by_role("listitem")
+    expect(shown.first).to_be_visible()
+    return [each.locator("span").first.inner_text() for each in shown.all()]

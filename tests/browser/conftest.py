@@ -1,0 +1,104 @@
+"""Debian's Chromium, driven by Playwright; every page that a test opens is watched."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+from tests.browser import site as sites
+from tests.browser.site import Site
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+EXPECTED = "Failed to load resource"
+"""What Chromium's console says of every answer with an error status."""
+
+COUNT_VIOLATIONS = (
+    "addEventListener('securitypolicyviolation', event => console.error("
+    "`Content-Security-Policy: ${event.violatedDirective} ${event.blockedURI}`))"
+)
+
+Open = Callable[..., Page]
+
+
+def host(url: str) -> str:
+    """Scheme, name and port."""
+    return "blob:" if url.startswith("blob:") else "/".join(url.split("/")[:3])
+
+
+@dataclass
+class Watched:
+    """What a browser context did that the page must never do."""
+
+    complaints: list[str] = field(default_factory=list)
+    hosts: set[str] = field(default_factory=set)
+
+    def watch(self, page: Page) -> None:
+        """Listens to a page."""
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.on("console", lambda message: self._said(message.type, message.text))
+        page.on("request", lambda request: self.hosts.add(host(request.url)))
+
+    def _said(self, kind: str, text: str) -> None:
+        if kind in ("error", "warning") and not text.startswith(EXPECTED):
+            self.complaints.append(text)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    if CHROMIUM is None:
+        pytest.skip("there is no chromium on this machine: apt-get install chromium")
+    with sync_playwright() as playwright:
+        # as root, which continuous integration often is, Chromium has no sandbox
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@contextmanager
+def opening(browser: Browser) -> Iterator[Open]:
+    """Opens addresses in a browser of their own, with Playwright's options for contexts.
+
+    At the end: no error, no violation of the policy, no request to another host.
+    """
+    opened: list[tuple[BrowserContext, str, Watched]] = []
+
+    def open_page(url: str, **options: Any) -> Page:
+        context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}} | options)
+        context.set_default_timeout(20_000)
+        context.add_init_script(COUNT_VIOLATIONS)
+        page, watched = context.new_page(), Watched()
+        watched.watch(page)
+        opened.append((context, host(url), watched))
+        page.goto(url)
+        return page
+
+    yield open_page
+    for context, _, _ in opened:
+        context.close()
+    for _, own, watched in opened:
+        assert watched.complaints == []
+        assert watched.hosts <= {own, "blob:"}
+
+
+@pytest.fixture
+def open_page(browser: Browser) -> Iterator[Open]:
+    """As `opening`, for one test."""
+    with opening(browser) as open_page:
+        yield open_page
+
+
+@pytest.fixture(scope="session")
+def running_site(browser: Browser) -> Iterator[Site]:  # noqa: ARG001
+    with sites.serving() as site:
+        yield site
+
+
+@pytest.fixture
+def site(running_site: Site) -> Site:
+    """An API without models yet, under a stage's path."""
+    running_site.clear()
+    return running_site

@@ -1,0 +1,35 @@
+"""Models in the states that the gallery tells apart."""
+
+from dataclasses import replace
+
+from facet.records import Canary, Mode, Model, Policy, Status, Version
+from tests.browser.site import Site
+from tests.versions import pending, ready, rejected
+
+LABELS = [f"class {number}" for number in range(30)]
+GREY = {"tensor": "image", "height": 28, "width": 28, "channels": 1, "fit": "pad"}
+
+
+def live(name: str, *, metrics: dict[str, float] | None = None) -> tuple[Model, Version]:
+    """A model with one version, which is live."""
+    version = replace(pending(1, name, metrics=metrics or {}), status=Status.READY, proof="golden")
+    return Model(name, live=version.id), version
+
+
+def fill(site: Site) -> None:
+    """One model of each kind."""
+    site.add(*live("cifar", metrics={"test_accuracy": 0.8334, "test_loss": 0.9}))
+    site.add(Model("refused"), rejected(1, "refused"))
+    site.add(Model("arriving"), pending(1, "arriving"))
+
+    site.add(Model("held-back"), ready(1, "held-back"))
+    site.add(Model("gone"), replace(ready(1, "gone"), status=Status.RETIRED))
+
+    before, after = ready(1, "tried-out"), ready(2, "tried-out")
+    canary = Canary(after.id, 10, 100, candidate_good=37, candidate_bad=1)
+    policy = Policy(Mode.CANARY, 10, 100)
+    site.add(Model("tried-out", live=before.id, policy=policy, canary=canary), after, before)
+
+    kept = pending(1, "wide", labels=LABELS, input=GREY)
+    kept = replace(kept, status=Status.READY, proof="smoke", size=4_600_000)
+    site.add(Model("wide", live=kept.id), rejected(2, "wide"), kept)

@@ -1,0 +1,172 @@
+"""An API under a stage's path, as API Gateway's: the page is real, the models are made up.
+
+What it answers is made by the predict function's own code, so it says what the API says.
+"""
+
+import base64
+import json
+import threading
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from facet.errors import FacetError
+from facet.records import Model, Version
+from local.gateway.refusals import Refusal
+from page import app as page
+from predict import documents, problems
+from tests import fakes
+
+STAGE = "/v1"
+KEY = "the-key-of-the-usage-plan"
+REQUEST_ID = "7f1c0b7e-3d0b-4c58-9a55-2f0d6a1b9c3e"
+PREDICTIONS = (("cat", 0.93), ("dog", 0.05), ("a " + "very " * 12 + "long label", 0.0002))
+
+
+@dataclass(frozen=True)
+class Reply:
+    """One answer."""
+
+    status: int
+    body: bytes
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+def problem(error: FacetError) -> Reply:
+    """As the API answers that error."""
+    made = problems.respond(problems.problem_of(error), str(error), REQUEST_ID, error)
+    headers = {"Content-Type": str(made.content_type)} | {
+        name: str(value) for name, value in made.headers.items()
+    }
+    return Reply(made.status_code, str(made.body).encode(), headers)
+
+
+def refusal(kind: Refusal) -> Reply:
+    """As API Gateway itself answers."""
+    made = kind.answer()
+    return Reply(made.status_code, made.get_data(), dict(made.headers))
+
+
+def answer(
+    model: str, version: str, invoke: float = 20.0, ranked: tuple[tuple[str, float], ...] = ()
+) -> Reply:
+    """A prediction of which `invoke` milliseconds went into the invocation."""
+    predictions = [{"label": label, "score": score} for label, score in ranked or PREDICTIONS]
+    document = {"model": model, "version": version, "predictions": predictions}
+    timing = f"registry;dur=2.00, decode;dur=3.00, preprocess;dur=1.00, invoke;dur={invoke:.2f}"
+    return _json(document, {"Server-Timing": timing, "X-Model-Version": version})
+
+
+def _json(document: object, headers: dict[str, str] | None = None) -> Reply:
+    content = json.dumps(document).encode()
+    return Reply(200, content, {"Content-Type": "application/json"} | (headers or {}))
+
+
+class Site(ThreadingHTTPServer):
+    """Serves `models` under STAGE. The next predictions get `replies`, later ones PREDICTIONS."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Request)
+        self.models: dict[str, tuple[Model, list[Version]]] = {}
+        self.replies: deque[Reply] = deque()
+        self.asked: list[tuple[str, dict[str, str], bytes]] = []
+
+    @property
+    def url(self) -> str:
+        """The page's address."""
+        return f"http://127.0.0.1:{self.server_port}{STAGE}/"
+
+    def add(self, model: Model, *versions: Version) -> None:
+        """Has a model with these versions, the newest first."""
+        self.models[model.name] = (model, list(versions))
+
+    def clear(self) -> None:
+        """Forgets all of it."""
+        self.models.clear()
+        self.replies.clear()
+        self.asked.clear()
+
+    def listed(self, limit: int, after: str) -> Reply:
+        """As GET /models."""
+        names = sorted(name for name in self.models if name > after)
+        following = names[limit - 1] if len(names) > limit else None
+        shown = [documents.listed(self.models[name][0]) for name in names[:limit]]
+        return _json({"models": shown, "next": following})
+
+    def predicted(self, name: str) -> Reply:
+        """As POST /models/{name}/predict."""
+        if self.replies:
+            return self.replies.popleft()
+        return answer(name, str(self.models[name][0].live))
+
+
+class _Request(BaseHTTPRequestHandler):
+    server: Site
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        address = urlsplit(self.path)
+        query = {name: values[0] for name, values in parse_qs(address.query).items()}
+        match unquote(address.path).removeprefix(STAGE).split("/"):
+            case [""] | ["", ""]:
+                self._reply(self._page(None))
+            case ["", "page", name]:
+                self._reply(self._page(name))
+            case _ if self.headers["x-api-key"] != KEY:
+                self._reply(refusal(Refusal.FORBIDDEN))
+            case ["", "models"]:
+                self._reply(self.server.listed(int(query["limit"]), query.get("after", "")))
+            case ["", "models", name]:
+                self._reply(_json(documents.described(*self.server.models[name])))
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        if self.headers["x-api-key"] != KEY:
+            self._reply(refusal(Refusal.FORBIDDEN))
+            return
+        self.server.asked.append((self.path, dict(self.headers), body))
+        name = urlsplit(self.path).path.removeprefix(f"{STAGE}/models/").partition("/")[0]
+        self._reply(self.server.predicted(name))
+
+    def _page(self, name: str | None) -> Reply:
+        event: dict[str, Any] = {
+            "headers": dict(self.headers),
+            "pathParameters": {"file": name} if name else None,
+            "requestContext": {"path": urlsplit(self.path).path, "requestId": REQUEST_ID},
+        }
+        made = page.handler(event, fakes.Context())  # type: ignore[arg-type]
+        content = made["body"].encode()
+        if made.get("isBase64Encoded"):
+            content = base64.b64decode(content)
+        return Reply(made["statusCode"], content, made["headers"])
+
+    def _reply(self, reply: Reply) -> None:
+        self.send_response(reply.status)
+        for name, value in reply.headers.items():
+            if name.lower() != "content-length":
+                self.send_header(name, value)
+        self.send_header("Content-Length", str(len(reply.body)))
+        self.end_headers()
+        self.wfile.write(reply.body)
+
+    def log_message(self, *_: Any) -> None:
+        """Nothing: pytest's output is for failures."""
+
+
+@contextmanager
+def serving() -> Iterator[Site]:
+    """A running one."""
+    with Site() as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield server
+        finally:
+            server.shutdown()
+            thread.join()

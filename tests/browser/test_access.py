@@ -1,0 +1,258 @@
+"""The page for everybody: by keyboard alone, by ear, on a phone, in the dark."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from itertools import pairwise
+
+import pytest
+from playwright.sync_api import Browser, FileChooser, Locator, Page, expect
+
+from facet import errors
+from tests.browser import acting
+from tests.browser import site as sites
+from tests.browser.acting import answers, choose_model, labels, use_sample
+from tests.browser.conftest import Open, opening
+from tests.browser.models import fill
+from tests.browser.site import KEY, Site, problem
+from tests.versions import VIOLATION
+
+FOCUSED = """() => {
+  const it = document.activeElement;
+  const label = it.closest("label");
+  const drawn = label ?? it;
+  const named = document.getElementById(it.getAttribute("aria-labelledby"));
+  const box = drawn.getBoundingClientRect();
+  return {
+    name: it.ariaLabel || named?.innerText || drawn.innerText.trim() || it.firstChild?.alt,
+    outlined: [it, drawn].some(each => getComputedStyle(each).outlineStyle !== "none"),
+    seen: box.width > 1 && box.bottom > 0 && box.top < innerHeight,
+    nowhere: it === document.body,
+  };
+}"""
+"""What has the focus, and whether a reader sees that it has."""
+
+CONTRASTS = """() => {
+  const numbers = colour => colour.match(/[\\d.]+/g).map(Number);
+  const light = ([r, g, b]) => [r, g, b].map(each => each / 255)
+    .map(each => each <= 0.04045 ? each / 12.92 : ((each + 0.055) / 1.055) ** 2.4)
+    .reduce((sum, each, at) => sum + each * [0.2126, 0.7152, 0.0722][at], 0);
+  const ground = it => {
+    for (; it; it = it.parentElement) {
+      const colour = numbers(getComputedStyle(it).backgroundColor);
+      if (colour.length === 3 || colour[3] === 1) return colour;
+    }
+    return [255, 255, 255];
+  };
+  const ratio = (one, other) => {
+    const [low, high] = [light(one), light(other)].sort((a, b) => a - b);
+    return (high + 0.05) / (low + 0.05);
+  };
+  const found = [];
+  for (const it of document.querySelectorAll("body *")) {
+    const texts = [...it.childNodes].some(each => each.nodeType === 3 && each.data.trim());
+    if (!texts || !it.checkVisibility() || it.closest(".unseen, .skip")) continue;
+    const ink = numbers(getComputedStyle(it).color);
+    const behind = [ground(it)];
+    const bar = it.parentElement.querySelector(":scope > i");
+    if (bar) behind.push(numbers(getComputedStyle(bar).backgroundColor));
+    for (const each of behind) found.push([it.textContent.trim().slice(0, 40), ratio(ink, each)]);
+  }
+  return found;
+}"""
+"""For each visible text: its beginning, and the contrast with what lies behind it (WCAG 2.2)."""
+
+ENOUGH = 4.5
+"""WCAG's level AA for text of any size."""
+
+
+@pytest.fixture(scope="module")
+def full(browser: Browser) -> Iterator[Page]:
+    """A phone that shows all the page has: an answer, a refusal, a countdown, violations."""
+    with sites.serving() as site, opening(browser) as open_page:
+        fill(site)
+        page = open_page(f"{site.url}#key={KEY}", viewport={"width": 360, "height": 740})
+        show_everything(page, site)
+        yield page
+
+
+def show_everything(page: Page, site: Site) -> None:
+    expect(page.get_by_role("radio", name="cifar")).to_be_checked()
+    use_sample(page, "tabby cat")
+    assert labels(answers(page).first)
+    site.replies.append(problem(errors.NoLiveVersion("refused", [VIOLATION])))
+    use_sample(page, "aeroplane")
+    expect(page.locator("#answers .notice.bad")).to_be_visible()
+    loading = problem(errors.ModelLoading("It is being loaded, wait."))
+    site.replies.append(replace(loading, headers=loading.headers | {"Retry-After": "3600"}))
+    use_sample(page, "silhouette")
+    expect(page.locator("#answers .notice.warn")).to_be_visible()
+    choose_model(page, "wide")
+
+
+@contextmanager
+def key_dialog(page: Page) -> Iterator[Locator]:
+    """The dialog that asks for the key, open."""
+    page.get_by_role("button", name="API key").click()
+    yield page.get_by_role("dialog")
+    page.keyboard.press("Escape")
+
+
+def tab_to(page: Page, name: str, *, backwards: bool = False) -> None:
+    """Presses Tab until the focus is there; wherever it is on the way, it can be seen."""
+    for _ in range(60):
+        page.keyboard.press("Shift+Tab" if backwards else "Tab")
+        focused = page.evaluate(FOCUSED)
+        if focused["nowhere"]:
+            continue
+        assert focused["seen"], focused
+        assert focused["outlined"], focused
+        if re.search(name, focused["name"]):
+            return
+    pytest.fail(f"the keyboard does not reach {name}")
+
+
+def test_by_keyboard_alone(open_page: Open, site: Site) -> None:
+    fill(site)
+    page = open_page(site.url)
+    choosers: list[FileChooser] = []
+    page.on(
+        "filechooser", lambda each: choosers.append(each)
+    )  # early: Chromium has to be told in time
+    page.keyboard.type(KEY)
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("radio", name="cifar")).to_be_checked()
+    tab_to(page, "^cifar")
+    page.keyboard.press("ArrowDown")
+    expect(page.get_by_role("heading", name="gone", exact=True)).to_be_visible()
+    page.keyboard.press("ArrowUp")
+    expect(page.get_by_role("heading", name="cifar", exact=True)).to_be_visible()
+    tab_to(page, "Choose pictures")
+    page.keyboard.press("Enter")
+    if not choosers:
+        page.wait_for_event("filechooser")
+    assert choosers[0].is_multiple()
+    tab_to(page, "tabby cat")
+    page.keyboard.press("Enter")
+    assert labels(answers(page).first)
+    tab_to(page, "Ask again")
+    page.keyboard.press("Space")
+    expect(answers(page).first.locator(".warmth")).to_contain_text("Warm: ")
+    tab_to(page, "Copy the curl line")
+    tab_to(page, "Remove", backwards=True)
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("None yet.")).to_be_visible()
+
+
+def test_the_dialog_is_left_by_escape_and_keeps_the_focus(open_page: Open, site: Site) -> None:
+    page = open_page(site.url)
+    dialog = page.get_by_role("dialog", name="Your API key")
+    for _ in range(4):
+        page.keyboard.press("Tab")
+        assert page.evaluate(
+            "document.activeElement === document.body"
+            " || document.activeElement.closest('dialog') !== null"
+        )
+    page.keyboard.press("Escape")
+    expect(dialog).to_be_hidden()
+    expect(page.get_by_role("alert")).to_contain_text("No API key yet")
+
+
+def test_the_skip_link_leads_to_the_pictures(open_page: Open, site: Site) -> None:
+    fill(site)
+    page = open_page(f"{site.url.rstrip('/')}#key={KEY}")
+    expect(page.get_by_role("radio", name="cifar")).to_be_checked()
+    page.get_by_role("link", name="Skip to the pictures").focus()
+    page.keyboard.press("Enter")
+    tab_to(page, "Choose pictures")
+    expect(page.get_by_role("radio", name="cifar")).to_be_checked()  # the page was not left
+
+
+def test_everything_has_a_name(full: Page) -> None:
+    choose_model(full, "tried-out")
+    tree = full.locator("body").aria_snapshot()
+    roles = "button|link|textbox|searchbox|combobox|radio|checkbox|img|figure|dialog|region"
+    found = re.findall(rf"^ *- '?({roles})\b(.*)$", tree, re.MULTILINE)
+    assert {role for role, _ in found} >= {"button", "radio", "img", "combobox", "region"}
+    nameless = [role + rest for role, rest in found if not re.match(r' "[^"]+"', rest)]
+    assert nameless == []
+    assert full.evaluate("[...document.images].every(image => image.hasAttribute('alt'))")
+    assert full.evaluate("document.documentElement.lang") == "en"
+
+
+def test_headings_skip_no_level_and_ids_are_not_used_twice(full: Page) -> None:
+    levels = full.evaluate(
+        "[...document.querySelectorAll('h1,h2,h3,h4')].filter(each => each.checkVisibility())"
+        ".map(each => Number(each.tagName[1]))"
+    )
+    assert levels[0] == 1
+    assert all(after <= before + 1 for before, after in pairwise(levels))
+    ids = full.evaluate("[...document.querySelectorAll('[id]')].map(each => each.id)")
+    assert len(ids) == len(set(ids))
+
+
+def test_what_happens_is_told(full: Page) -> None:
+    told = full.get_by_role("log", name="What happened")
+    expect(told).to_have_attribute("aria-live", "polite")
+    expect(told).to_contain_text("cat-chelsea.jpg: cifar says cat, 93.0 %")
+    expect(told).to_contain_text("airplane-on-sky.jpg: The model has no live version.")
+    expect(told).to_contain_text("The model is loading. Trying again in 3600 seconds.")
+
+
+def test_a_phone_scrolls_in_one_direction_only(full: Page) -> None:
+    choose_model(full, "wide")
+    assert full.evaluate("document.documentElement.scrollWidth") == 360
+    full.get_by_text("All versions").click()
+    full.get_by_text("6 more").click()
+    assert full.evaluate("document.documentElement.scrollWidth") == 360
+    with key_dialog(full) as dialog:
+        assert full.evaluate("document.documentElement.scrollWidth") == 360
+        box = dialog.bounding_box()
+    assert box is not None
+    assert box["x"] >= 0
+    assert box["x"] + box["width"] <= 360
+
+
+def test_what_is_touched_is_large_enough(full: Page) -> None:
+    """WCAG 2.2, 2.5.8: 24 pixels each way."""
+    small = full.evaluate(
+        "[...document.querySelectorAll('button, select, .card, label.button, summary')]"
+        ".filter(each => each.checkVisibility())"
+        ".map(each => [each.innerText, each.getBoundingClientRect()])"
+        ".filter(([, { width, height }]) => width < 24 || height < 24).map(([text]) => text)"
+    )
+    assert small == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_can_be_read(full: Page, scheme: str) -> None:
+    full.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+    full.wait_for_function("() => document.getAnimations().length === 0")
+    ground = full.evaluate("getComputedStyle(document.body).backgroundColor")
+    dark = sum(map(int, re.findall(r"\d+", ground))) < 3 * 128
+    assert dark == (scheme == "dark")
+    contrasts = full.evaluate(CONTRASTS)
+    with key_dialog(full):
+        contrasts += full.evaluate(CONTRASTS)
+    assert len(contrasts) > 60
+    assert [each for each in contrasts if each[1] < ENOUGH] == []
+
+
+def test_nothing_moves_for_who_does_not_want_it(open_page: Open, site: Site) -> None:
+    fill(site)
+    page = open_page(f"{site.url}#key={KEY}", reduced_motion="reduce")
+    expect(page.get_by_role("radio", name="cifar")).to_be_checked()
+    use_sample(page, "tabby cat")
+    assert labels(answers(page).first)
+    assert page.evaluate("document.getAnimations().length") == 0
+
+
+def test_the_page_works_at_twice_the_text_size(open_page: Open, site: Site) -> None:
+    """WCAG 2.2, 1.4.4: a browser's zoom of 200 % is a window of half the width."""
+    fill(site)
+    page = open_page(f"{site.url}#key={KEY}", viewport={"width": 640, "height": 400})
+    show_everything(page, site)
+    assert page.evaluate("document.documentElement.scrollWidth") == 640
+    acting.use_sample(page, "open hand")
+    expect(answers(page).first.locator(".predictions")).to_be_in_viewport()

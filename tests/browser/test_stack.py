@@ -1,0 +1,155 @@
+"""The page as `make run` serves it: real models, the real API, the real bucket."""
+
+import os
+import re
+import subprocess
+import time
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from local.aws import client
+from tests.artifacts import packed
+from tests.browser import acting
+from tests.browser.acting import answers, choose_file, choose_model, labels, use_sample
+from tests.browser.conftest import opening
+from tests.stacks import ROOT, Running, start
+
+PICTURES = ROOT / "samples/pictures"
+CAT = PICTURES / "cifar/cat-chelsea.jpg"
+
+
+@pytest.fixture(scope="module")
+def stack(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:  # noqa: ARG001
+    running = start(tmp_path_factory.mktemp("stack"))
+    yield running
+    assert running.stop() == 0
+
+
+@pytest.fixture(scope="module")
+def page(browser: Browser, stack: Running) -> Iterator[Page]:
+    """One page for all tests, which gets its key as a reader types it."""
+    with opening(browser) as open_page:
+        page = open_page(stack.address.url)
+        acting.give_key(page, "not-the-key")
+        expect(page.get_by_role("alert")).to_contain_text("The API refused this key.")
+        acting.give_key(page, stack.address.api_key)
+        expect(page.get_by_role("radio", name="cifar")).to_be_checked()
+        yield page
+
+
+@pytest.fixture(autouse=True)
+def no_answers(page: Page) -> None:
+    """Each test begins with the gallery's first model, and no pictures."""
+    choose_model(page, "cifar")
+    clear = page.get_by_role("button", name="Clear")
+    if clear.is_visible():
+        clear.click()
+
+
+def test_a_photograph_gets_its_label(page: Page) -> None:
+    choose_file(page, CAT)
+    shown = answers(page).first
+    assert labels(shown)[0] == "cat"
+    expect(shown.locator(".steps dt")).to_have_text(
+        ["registry", "decode", "preprocess", "invoke", "network and gateway", "in all"]
+    )
+    shown.get_by_role("button", name="Ask again").click()
+    expect(shown.locator(".warmth")).to_contain_text(re.compile("^(Warm|Cold): "))
+
+
+@pytest.mark.parametrize(
+    ("model", "sample", "label"),
+    [
+        ("cifar", "tabby cat", "cat"),
+        ("cifar", "aeroplane", "airplane"),
+        ("cifar", "horse", "horse"),
+        ("sign-language", "shows one finger", "1"),
+        ("sign-language", "shows two fingers", "2"),
+        ("sign-language", "open hand", "5"),
+    ],
+)
+def test_every_sample_gets_its_label(page: Page, model: str, sample: str, label: str) -> None:
+    choose_model(page, model)
+    use_sample(page, sample)
+    assert labels(answers(page).first)[0] == label
+
+
+def test_many_pictures_at_once(page: Page) -> None:
+    choose_file(page, *sorted(PICTURES.glob("cifar/*")))
+    best = {
+        each.get_by_role("heading").inner_text(): labels(each)[0] for each in answers(page).all()
+    }
+    assert len(best) == 3
+    for name, label in best.items():
+        assert name.startswith(f"{label}-")
+
+
+def test_a_text_file_is_told_what_to_do(page: Page) -> None:
+    choose_file(page, ROOT / "README.md")
+    notice = answers(page).first.locator(".notice")
+    expect(notice).to_contain_text("send JPEG, PNG, WebP, BMP or GIF")
+    expect(answers(page).first).to_contain_text("This browser cannot show it.")
+
+
+@pytest.mark.parametrize("sample", [True, False], ids=["sample", "file"])
+def test_the_curl_line_does_what_the_page_did(page: Page, stack: Running, sample: bool) -> None:
+    if sample:
+        use_sample(page, "tabby cat")
+    else:
+        choose_file(page, CAT)
+    shown = labels(answers(page).first)
+    line = answers(page).first.locator("pre").inner_text()
+    done = subprocess.run(
+        ["bash", "-c", line],
+        cwd=CAT.parent,
+        env={"PATH": os.environ["PATH"], "KEY": stack.address.api_key},
+        capture_output=True,
+        check=True,
+        timeout=60,
+    )
+    answer = httpx.Response(200, content=done.stdout).json()
+    assert [each["label"] for each in answer["predictions"]] == shown
+
+
+def test_a_rejected_upload_is_explained(page: Page, stack: Running) -> None:
+    s3 = client("s3", stack.address.endpoint_url)
+    s3.put_object(
+        Bucket=stack.address.bucket, Key="mme/wrapped.tar.gz", Body=packed({"model/1/a": b"a"})
+    )
+    headers = {"x-api-key": stack.address.api_key}
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        said = httpx.get(f"{stack.address.url}/models/wrapped", headers=headers)
+        if said.status_code == 200 and said.json()["versions"][0]["status"] == "REJECTED":
+            break
+        time.sleep(0.2)
+    page.get_by_role("button", name="Refresh").click()
+    choose_model(page, "wrapped")
+    notice = page.locator("#model .notice.bad")
+    expect(notice).to_contain_text("was rejected")
+    expect(notice.locator(".violations li").first).to_contain_text("What to do: ")
+    use_sample(page, "tabby cat")
+    asked = answers(page).first.locator(".notice")
+    expect(asked).to_contain_text("mend the violations and upload it again")
+    shown = notice.locator(".violations li").all_inner_texts()
+    assert asked.locator(".violations li").all_inner_texts() == shown
+    assert len(shown) == len(said.json()["versions"][0]["violations"])
+
+
+def test_the_static_files_are_what_the_function_says(stack: Running) -> None:
+    """No key; what a browser has it does not get again; the page's other files are closed."""
+    url = stack.address.url
+    page = httpx.get(f"{url}/")
+    assert page.headers["content-type"] == "text/html; charset=utf-8"
+    assert "default-src 'none'" in page.headers["content-security-policy"]
+    picture = httpx.get(f"{url}/page/cat-chelsea.jpg")
+    assert picture.content == (ROOT / "functions/page/static/cat-chelsea.jpg").read_bytes()
+    again = httpx.get(
+        f"{url}/page/cat-chelsea.jpg", headers={"if-none-match": picture.headers["etag"]}
+    )
+    assert (again.status_code, again.content) == (304, b"")
+    for path in ("/page/README.md", "/page/..%2Fapp.py", "/page/index.html"):
+        assert httpx.get(url + path).status_code in (403, 404), path
