@@ -2,9 +2,7 @@
 
 import base64
 import json
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -16,6 +14,7 @@ from cli.app import app as cli
 from predict import app
 from tests import api, fakes
 from tests.fakes import BUCKET
+from tests.listening import listening
 
 STACK = "facet-test"
 KEY = "k" * 20
@@ -84,17 +83,9 @@ class _Request(BaseHTTPRequestHandler):
         """Nothing: pytest's output is for failures."""
 
 
-@contextmanager
-def gateway() -> Iterator[Gateway]:
+def gateway() -> AbstractContextManager[Gateway]:
     """A running one."""
-    with Gateway() as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            thread.join()
+    return listening(Gateway())
 
 
 def deploy(url: str, table: str, **parameters: str) -> None:

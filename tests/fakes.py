@@ -2,15 +2,16 @@
 
 import io
 import json
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from botocore.exceptions import ClientError
+
+from tests.listening import listening
 
 SCORES = (0.7, 0.2, 0.1)
 """What a model of artifacts.LABELS answers to any picture."""
@@ -143,14 +144,6 @@ class _Invocation(BaseHTTPRequestHandler):
         """Nothing: pytest's output is for failures."""
 
 
-@contextmanager
-def sagemaker() -> Iterator[SageMaker]:
+def sagemaker() -> AbstractContextManager[SageMaker]:
     """A running one."""
-    with SageMaker() as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            thread.join()
+    return listening(SageMaker())

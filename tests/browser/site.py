@@ -5,10 +5,8 @@ What it answers is made by the predict function's own code, so it says what the 
 
 import base64
 import json
-import threading
 from collections import deque
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -20,6 +18,7 @@ from local.gateway.refusals import Refusal
 from page import app as page
 from predict import documents, problems
 from tests import fakes
+from tests.listening import listening
 
 STAGE = "/v1"
 KEY = "the-key-of-the-usage-plan"
@@ -159,14 +158,6 @@ class _Request(BaseHTTPRequestHandler):
         """Nothing: pytest's output is for failures."""
 
 
-@contextmanager
-def serving() -> Iterator[Site]:
+def serving() -> AbstractContextManager[Site]:
     """A running one."""
-    with Site() as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            thread.join()
+    return listening(Site())
