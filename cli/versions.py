@@ -166,7 +166,7 @@ def _in_words(policy: Policy) -> str:
         return "manual, a proven version waits for `facet promote`"
     return (
         f"canary, {policy.percent} % of the requests go to a proven version "
-        f"until it gave {policy.good_answers:,} good answers"
+        f"until it has given {policy.good_answers:,} good answers"
     )
 
 
