@@ -7,12 +7,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from tests.browser import site as sites
 from tests.browser.site import Site
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+PATIENCE = 20_000
+"""Milliseconds until something does not happen any more, on a busy machine."""
+
 EXPECTED = "Failed to load resource"
 """What Chromium's console says of every answer with an error status."""
 
@@ -51,6 +54,7 @@ class Watched:
 def browser() -> Iterator[Browser]:
     if CHROMIUM is None:
         pytest.skip("there is no chromium on this machine: apt-get install chromium")
+    expect.set_options(timeout=PATIENCE)
     with sync_playwright() as playwright:
         # as root, which continuous integration often is, Chromium has no sandbox
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
@@ -68,7 +72,7 @@ def opening(browser: Browser) -> Iterator[Open]:
 
     def open_page(url: str, **options: Any) -> Page:
         context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}} | options)
-        context.set_default_timeout(20_000)
+        context.set_default_timeout(PATIENCE)
         context.add_init_script(COUNT_VIOLATIONS)
         page, watched = context.new_page(), Watched()
         watched.watch(page)
