@@ -16,7 +16,6 @@ ERRORS = (
     AttributeError,
     RuntimeError,
     AssertionError,
-    NotImplementedError,
     OSError,
     MemoryError,
 )
