@@ -50,8 +50,9 @@ class Watched:
             self.complaints.append(text)
 
 
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """A browser; while it is open an event loop runs in this thread, so others cannot."""
     if CHROMIUM is None:
         pytest.skip("there is no chromium on this machine: apt-get install chromium")
     expect.set_options(timeout=PATIENCE)
@@ -60,6 +61,13 @@ def browser() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         yield browser
         browser.close()
+
+
+# Not of the session: the tests after these, in the same process, may run event loops of their own.
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as browser:
+        yield browser
 
 
 @contextmanager
@@ -95,7 +103,7 @@ def open_page(browser: Browser) -> Iterator[Open]:
         yield open_page
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def running_site(browser: Browser) -> Iterator[Site]:  # noqa: ARG001
     with sites.serving() as site:
         yield site

@@ -1,0 +1,18 @@
+"""Playwright runs an event loop in the thread of the tests: it ends with each module of them."""
+
+import subprocess
+import sys
+
+from tests.browser.conftest import CHROMIUM
+from tests.stacks import ROOT
+
+BEFORE = "tests/browser/test_access.py::test_the_dialog_is_left_by_escape_and_keeps_the_focus"
+AFTER = "tests/unit/test_serving_metrics.py::test_what_is_counted_for_each_model"
+
+
+def test_later_tests_of_the_same_process_can_run_event_loops() -> None:
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:xdist"]
+    ended = subprocess.run(
+        [*command, BEFORE, AFTER], cwd=ROOT, capture_output=True, text=True, timeout=120
+    )
+    assert ("2 passed" if CHROMIUM else "1 passed, 1 skipped") in ended.stdout, ended.stdout
