@@ -1,6 +1,6 @@
 # Facet. `make` alone lists the targets; each sets up what it needs.
 .DEFAULT_GOAL := help
-.PHONY: help run data train test check format bench samples training tensorflow build deploy proto clean
+.PHONY: help run data train test check format bench samples training tensorflow build deploy openapi proto clean
 VENV := .venv/bin
 STACK ?= facet
 BENCH ?= training serving scale predict onboarding
@@ -67,6 +67,10 @@ deploy: build  ## sam deploy to the account of your AWS credentials (STACK=facet
 	@code=$$($(VENV)/python -m training.package --stack $(STACK)) && \
 	$(SAM) deploy --stack-name $(STACK) --parameter-overrides "TrainingCode=$$code" $(PARAMETERS) $(ARGS) && \
 	$(VENV)/python -m training.package --stack $(STACK) --required
+
+openapi:  ## write the OpenAPI document that the API serves (after a change of a route or a model of it)
+	@.ci/setup dev
+	$(VENV)/python -m predict.openapi functions/page/static/openapi.json
 
 proto:  ## compile the protocol buffers (after a change of a .proto file)
 	@.ci/setup dev

@@ -26,7 +26,14 @@ def main() -> int:
     from local import console  # after the line above: these imports take seconds
 
     try:
-        console.run(options.home, int(port), stop, once=options.once, say=_say)
+        console.run(
+            options.home,
+            int(port),
+            stop,
+            once=options.once,
+            say=_say,
+            parameters=dict(options.parameter),
+        )
     except console.Failed as error:
         return _fail(str(error))
     return 0
@@ -43,7 +50,22 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--home", type=Path, default=HOME, help="where the stack keeps its state (default: .facet)"
     )
+    parser.add_argument(
+        "--parameter",
+        type=_parameter,
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="a parameter of template.yaml, for example AllowOrigin=http://localhost:3000",
+    )
     return parser.parse_args()
+
+
+def _parameter(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not (name and equals):
+        raise argparse.ArgumentTypeError(f"write NAME=VALUE, not '{text}'")
+    return name, value
 
 
 def _stop_signal() -> threading.Event:

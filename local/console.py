@@ -4,9 +4,10 @@ import os
 import shlex
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from local.aws import NONE
 from local.gateway.server import PortTaken
 from local.listeners import Listeners
 from local.news import News
@@ -25,8 +26,18 @@ class Failed(Exception):
     """The stack cannot run; the message says what to do."""
 
 
-def run(home: Path, port: int, stop: threading.Event, *, once: bool, say: Say) -> None:
+def run(
+    home: Path,
+    port: int,
+    stop: threading.Event,
+    *,
+    once: bool,
+    say: Say,
+    parameters: Mapping[str, str] = NONE,
+) -> None:
     """Runs the stack with its state in `home`, until `stop` is set or, `once`, the end of the tour.
+
+    `parameters` are the template's.
 
     Raises Failed.
     """
@@ -35,7 +46,7 @@ def run(home: Path, port: int, stop: threading.Event, *, once: bool, say: Say) -
     listeners = Listeners(news.invoked, news.trained, news.executed)
     where = os.path.relpath(home)
     try:
-        with Stack(TEMPLATE, home, port, listeners=listeners) as stack:
+        with Stack(TEMPLATE, home, port, parameters=parameters, listeners=listeners) as stack:
             say(f"started in {time.monotonic() - start:.1f} s; its logs are in {where}/logs")
             address = stack.address
             say(f"\nAPI      {address.url}\nAPI key  {address.api_key}")

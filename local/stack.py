@@ -3,7 +3,7 @@
 import fcntl
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Self, TypeVar
 
 from local import template
-from local.aws import EVENTS_PATH, Aws
+from local.aws import EVENTS_PATH, NONE, Aws
 from local.dead_letters import bury
 from local.endpoint.platform import EndpointConfig, Platform
 from local.gateway.server import Gateway, ensure_free
@@ -68,7 +68,8 @@ class Address:
 class Stack:
     """Carries out a template until it is closed. Its state outlives it in `home`.
 
-    `code` is the training code, as `training.package` packs it. An execution of a state machine
+    `code` is the training code, as `training.package` packs it; `parameters` are the template's,
+    where they shall not have their defaults. An execution of a state machine
     does not outlive the stack; the training jobs that it has running end with it.
     Raises AlreadyRunning, gateway.PortTaken, template.UnsupportedTemplate.
     """
@@ -80,12 +81,14 @@ class Stack:
         port: int = 0,
         *,
         code: bytes | None = None,
+        parameters: Mapping[str, str] = NONE,
         listeners: Listeners = NOBODY,
     ) -> None:
         self._source = source
         self._home = home
         self._port = port
         self._code = pack_code() if code is None else code
+        self._parameters = {"TrainingCode": code_key(self._code)} | dict(parameters)
         self._listeners = listeners
         self._opened = ExitStack()
         self.address: Address
@@ -107,8 +110,8 @@ class Stack:
         state = self._closing(State(self._home / "state"), State.close)
         aws = self._closing(Aws(state), Aws.close)
         aws.start()
-        parameters = {"TrainingCode": code_key(self._code)}
-        resolve = aws.create_stack(NAME, read.for_moto(), parameters)
+        read.check(self._parameters)
+        resolve = aws.create_stack(NAME, read.for_moto(), self._parameters)
         made = Resources(read, resolve)
         bucket = made.the("AWS::S3::Bucket")
         aws.configure_bucket(made.name(bucket), partial(made.property, bucket))
@@ -233,7 +236,7 @@ class Stack:
         throttle, quota = made.property(plan, "Throttle"), made.property(plan, "Quota")
         gateway = Gateway(
             self._source,
-            {},
+            self._parameters,
             runtime.invoke,
             [api_key],
             self._port,

@@ -74,6 +74,8 @@ WITHOUT_EFFECT: dict[str, str] = {
     "AWS::ApiGateway::Stage": "the local API has no stages: it answers at the root",
     "AWS::ApiGateway::RestApi.EndpointConfiguration": "the API is on 127.0.0.1",
     "AWS::ApiGateway::RestApi.Parameters": "the API is on 127.0.0.1",
+    "AWS::S3::Bucket.CorsConfiguration": "moto answers the pages of every origin",
+    "AWS::S3::Bucket.LifecycleConfiguration": "nothing grows old on a laptop; `make clean` deletes",
     "AWS::DynamoDB::Table.PointInTimeRecoverySpecification": "there are no backups",
     "AWS::DynamoDB::Table.SSESpecification": "files are encrypted by the laptop's disk, or not",
     "AWS::Lambda::Function.Architectures": "functions run on the laptop's own processor",

@@ -1,5 +1,6 @@
 """template.yaml → CloudFormation resources and the sources of its functions."""
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -47,6 +48,15 @@ class StackTemplate:
         """Logical ids of the resources of a type."""
         return [name for name, each in self.resources.items() if each["Type"] == kind]
 
+    def check(self, parameters: Mapping[str, str]) -> None:
+        """Raises UnsupportedTemplate for values that CloudFormation would refuse."""
+        known = self.document.get("Parameters", {})
+        for name, value in parameters.items():
+            if name not in known:
+                raise UnsupportedTemplate(f"the template has no parameter {name}")
+            if not _fits(known[name], value):
+                raise UnsupportedTemplate(f"{name} cannot be '{value}': {known[name]}")
+
     def for_moto(self) -> dict[str, Any]:
         """The part of the template from which moto makes a stack."""
         made = {
@@ -62,6 +72,16 @@ class StackTemplate:
         return {"Resources": made} | {
             part: self.document[part] for part in kept if part in self.document
         }
+
+
+def _fits(parameter: Mapping[str, Any], value: str) -> bool:
+    if value not in parameter.get("AllowedValues", [value]):
+        return False
+    if parameter["Type"] != "Number":
+        return re.fullmatch(parameter.get("AllowedPattern", ".*"), value) is not None
+    number = float(value) if re.fullmatch(r"-?\d+(\.\d+)?", value) else math.nan
+    least, most = parameter.get("MinValue", -math.inf), parameter.get("MaxValue", math.inf)
+    return bool(least <= number <= most)
 
 
 def load(path: Path) -> StackTemplate:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from predict import app
-from tests import artifacts, fakes
+from tests import artifacts, contract, fakes
 
 PNG = artifacts.encoded()
 REQUEST_ID = "7f1c0b7e-3d0b-4c58-9a55-2f0d6a1b9c3e"
@@ -28,15 +28,20 @@ def call(
     content_type: str = "",
     *,
     request_id: str = REQUEST_ID,
-    **query: str,
+    seconds: float = 29,
+    headers: dict[str, str] | None = None,
+    **query: Any,
 ) -> Reply:
-    """The handler's answer to that request."""
-    headers = {"Content-Type": content_type} if content_type else None
+    """The handler's answer to that request, which is as the OpenAPI document says.
+
+    It has so many `seconds` for it.
+    """
+    given = ({"Content-Type": content_type} if content_type else {}) | (headers or {})
     event = {
         "resource": path,
         "path": path,
         "httpMethod": method,
-        "headers": headers,
+        "headers": given or None,
         "multiValueHeaders": None,
         "queryStringParameters": query or None,
         "multiValueQueryStringParameters": None,
@@ -46,10 +51,14 @@ def call(
         "body": None if body is None else base64.b64encode(body).decode(),
         "isBase64Encoded": body is not None,
     }
-    answer = json.loads(json.dumps(app.handler(event, fakes.Context())))  # type: ignore[arg-type]
+    context = fakes.Context(seconds)
+    answer = json.loads(json.dumps(app.handler(event, context)))  # type: ignore[arg-type]
     assert answer["isBase64Encoded"] is False
     sent = {name: values[0] for name, values in answer["multiValueHeaders"].items()}
-    return Reply(answer["statusCode"], sent, json.loads(answer["body"]))
+    reply = Reply(answer["statusCode"], sent, json.loads(answer["body"] or "{}"))
+    if reply.document.get("type") != "urn:facet:problem:no-route":
+        contract.check_answer(method, path, reply.status, reply.headers, reply.document)
+    return reply
 
 
 def predict(
@@ -57,7 +66,7 @@ def predict(
     content_type: str = "image/png",
     *,
     request_id: str = REQUEST_ID,
-    **query: str,
+    **query: Any,
 ) -> Reply:
     """The answer to `POST /models/cifar/predict`."""
     return call("POST", "/models/cifar/predict", body, content_type, request_id=request_id, **query)

@@ -67,7 +67,7 @@ class _Request(BaseHTTPRequestHandler):
             "body": base64.b64encode(body).decode() if body else None,
             "isBase64Encoded": bool(body),
         }
-        answer: dict[str, Any] = app.handler(event, fakes.Context())  # type: ignore[arg-type]
+        answer: dict[str, Any] = app.handler(event, fakes.Context(29))  # type: ignore[arg-type]
         headers = {name: values[0] for name, values in answer["multiValueHeaders"].items()}
         self._send(answer["statusCode"], headers, answer["body"].encode())
 

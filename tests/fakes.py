@@ -19,13 +19,15 @@ SCORES = (0.7, 0.2, 0.1)
 BUCKET = "facet-models"
 
 
+@dataclass
 class Context:
-    """What Lambda tells a handler about the invocation, which has no time to try anything again."""
+    """What Lambda tells a handler: `seconds` are left; with 0 nothing can be tried again."""
 
-    aws_request_id = "00000000-0000-4000-8000-000000000000"
+    seconds: float = 0
+    aws_request_id: str = "00000000-0000-4000-8000-000000000000"
 
     def get_remaining_time_in_millis(self) -> int:
-        return 0
+        return int(self.seconds * 1000)
 
 
 @dataclass

@@ -1,87 +1,93 @@
-"""The page's handler: plain files from `static/`, and the page, told where the API lies."""
+"""The page's handler: plain files, the page and the API's documentation, without an API key."""
 
 import base64
 import hashlib
 import html
 import json
-from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from page import files
+from page.files import File
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
-STATIC = Path(__file__).parent / "static"
-PAGE = "index.html"
-BASE = '<base href="/">'
-"""What of the page is replaced by the path under which the API lies."""
+BASE = b'<base href="/">'
+"""What of a page is replaced by the path under which it lies."""
 
-TYPES = {
-    ".css": "text/css; charset=utf-8",
-    ".html": "text/html; charset=utf-8",
-    ".jpg": "image/jpeg",
-    ".js": "text/javascript; charset=utf-8",
-    ".png": "image/png",
-    ".svg": "image/svg+xml",
+PAGES = {"/": "index.html", "/docs": "docs.html"}
+POLICY = {
+    "default-src": "'none'",
+    "script-src": "'self'",
+    "style-src": "'self'",
+    "img-src": "'self'",
+    "connect-src": "'self'",
+    "base-uri": "'self'",
+    "form-action": "'none'",
+    "frame-ancestors": "'none'",
 }
-PICTURES = (".jpg", ".png")
+"""Nothing inline, and nothing from anywhere else, runs in the page."""
 
-SAFE = {
-    "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
-        "connect-src 'self'; base-uri 'self'; form-action 'none'; frame-ancestors 'none'"
-    ),
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-}
-"""Headers of every answer: nothing inline, and nothing from anywhere else, runs in the page."""
+DRAWN_IN_CSS = {"img-src": "'self' data:"}
+"""What the documentation needs beside: the icons in Swagger UI's style sheet."""
 
 
 def handler(event: dict[str, Any], _: "LambdaContext") -> dict[str, Any]:
-    """Answers one API Gateway REST proxy event: `GET /` or `GET /page/{file}`."""
-    name = (event["pathParameters"] or {}).get("file")
-    if name is None:
-        return _fresh(event, ".html", _page(_base(event["requestContext"]["path"])))
-    if name not in files():
+    """Answers one API Gateway REST proxy event: a page, `/openapi.json` or `/page/{file}`."""
+    resource = event["resource"]
+    if resource in PAGES:
+        return _fresh(event, _page(resource, event["requestContext"]["path"]))
+    if resource == "/openapi.json":
+        return _fresh(event, files.read("openapi.json"))
+    name = event["pathParameters"]["file"]
+    if name not in files.names():
         return _no_such_file(name, event["requestContext"]["requestId"])
-    path = STATIC / name
-    return _fresh(event, path.suffix, path.read_bytes())
+    return _fresh(event, files.read(name), files.compressed(name))
 
 
-@cache
-def files() -> frozenset[str]:
-    """The names below /page/; anything else in the folder is not for browsers."""
-    served = (path.name for path in STATIC.iterdir() if path.suffix in TYPES)
-    return frozenset(served) - {PAGE}
-
-
-def _base(path: str) -> str:
-    """The path of the API's root, as asked for: with a stage or a domain's base path before it."""
+def _page(resource: str, path: str) -> File:
+    """A page, told its path as asked for: with a stage or a domain's base path before it."""
+    file = files.read(PAGES[resource])
     inner = path.strip("/")
-    return f"/{inner}/" if inner else "/"
+    base = f"/{inner}/" if inner and resource == "/" else f"/{inner}"
+    told = f'<base href="{html.escape(base)}">'.encode()
+    return File(file.content.replace(BASE, told), file.media_type)
 
 
-def _page(base: str) -> bytes:
-    told = f'<base href="{html.escape(base)}">'
-    return (STATIC / PAGE).read_text("utf-8").replace(BASE, told).encode()
-
-
-def _fresh(event: dict[str, Any], suffix: str, content: bytes) -> dict[str, Any]:
-    """The content, or 304 where the browser has it already."""
-    tag = f'"{hashlib.sha256(content).hexdigest()[:16]}"'
-    headers = {
-        **SAFE,
-        "Cache-Control": "max-age=86400" if suffix in PICTURES else "no-cache",
+def _fresh(event: dict[str, Any], file: File, smaller: bytes | None = None) -> dict[str, Any]:
+    """The file, in gzip where that is `smaller` and taken; 304 where the browser has it already."""
+    sent = {name.lower(): value for name, value in (event["headers"] or {}).items()}
+    zipped = smaller if "gzip" in sent.get("accept-encoding", "") else None
+    tag = f'"{hashlib.sha256(zipped or file.content).hexdigest()[:16]}"'
+    headers = _safe(event["resource"]) | {
+        "Cache-Control": "max-age=86400" if file.lasting else "no-cache",
         "ETag": tag,
     }
-    sent = {name.lower(): value for name, value in (event["headers"] or {}).items()}
+    if smaller:
+        headers["Vary"] = "Accept-Encoding"
     if tag in sent.get("if-none-match", ""):
         return {"statusCode": 304, "headers": headers, "body": ""}
-    headers["Content-Type"] = TYPES[suffix]
-    if suffix in PICTURES:
-        body = base64.b64encode(content).decode()
-        return {"statusCode": 200, "headers": headers, "body": body, "isBase64Encoded": True}
-    return {"statusCode": 200, "headers": headers, "body": content.decode()}
+    headers["Content-Type"] = file.media_type
+    if zipped:
+        return _binary(headers | {"Content-Encoding": "gzip"}, zipped)
+    if not file.is_text:
+        return _binary(headers, file.content)
+    return {"statusCode": 200, "headers": headers, "body": file.content.decode()}
+
+
+def _binary(headers: dict[str, str], content: bytes) -> dict[str, Any]:
+    body = base64.b64encode(content).decode()
+    return {"statusCode": 200, "headers": headers, "body": body, "isBase64Encoded": True}
+
+
+def _safe(resource: str) -> dict[str, str]:
+    """The headers of every answer."""
+    policy = POLICY | DRAWN_IN_CSS if resource == "/docs" else POLICY
+    return {
+        "Content-Security-Policy": "; ".join(f"{name} {value}" for name, value in policy.items()),
+        "Referrer-Policy": "no-referrer",
+        "X-Content-Type-Options": "nosniff",
+    }
 
 
 def _no_such_file(name: str, request_id: str) -> dict[str, Any]:
@@ -92,5 +98,5 @@ def _no_such_file(name: str, request_id: str) -> dict[str, Any]:
         "detail": f"The page has no file '{name}'. Reload the page: it may be newer than this tab.",
         "request_id": request_id,
     }
-    headers = {**SAFE, "Content-Type": "application/problem+json"}
+    headers = _safe("/page/{file}") | {"Content-Type": "application/problem+json"}
     return {"statusCode": 404, "headers": headers, "body": json.dumps(problem)}

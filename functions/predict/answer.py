@@ -10,18 +10,23 @@ from facet.observability import logger
 from facet.records import Serving, Version
 from predict.canary import chosen
 from predict.classify import Classified, Classifier, Watch
+from predict.deadline import Deadline
 from predict.live import LiveVersions
 from predict.tally import Arm, Tally
 
 
 @dataclass(frozen=True)
 class Asked:
-    """A prediction's request: encoded pictures, and `version` where one is asked for by name."""
+    """A prediction's request: encoded pictures, and `version` where one is asked for by name.
+
+    The answer has to be there by the `deadline`.
+    """
 
     request_id: str
     model: str
     pictures: Sequence[bytes]
     top_k: int
+    deadline: Deadline
     version: str | None = None
 
 
@@ -92,7 +97,9 @@ class Predictor:
                 self._tally.count(serving.model, arm, good=good)
 
     def _classified(self, asked: Asked, version: Version, watch: Watch) -> Classified:
-        return self._classifier.classify(version, asked.pictures, asked.top_k, watch)
+        return self._classifier.classify(
+            version, asked.pictures, asked.top_k, asked.deadline, watch
+        )
 
 
 def _gone(error: ClientError) -> bool:

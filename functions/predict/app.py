@@ -1,6 +1,8 @@
 """The API's handler: routes to logic, results to JSON, errors to problem documents."""
 
 import base64
+import hashlib
+from dataclasses import asdict
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -20,9 +22,11 @@ from facet.news import News
 from facet.observability import logger
 from facet.registry import Registry
 from facet.settings import settings
-from predict import body, documents, problems
+from predict import body, cors, documents, problems
 from predict.answer import Asked, Predictor
 from predict.classify import Classified, Classifier
+from predict.deadline import Deadline
+from predict.inbox import Inbox
 from predict.live import LiveVersions
 from predict.tally import Tally
 
@@ -42,7 +46,10 @@ app = APIGatewayRestResolver()
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Answers one API Gateway REST proxy event."""
     logger().set_correlation_id(event["requestContext"]["requestId"])
-    return app.resolve(event, context)
+    origin = settings().allow_origin
+    if event["httpMethod"] == "OPTIONS":
+        return cors.preflight(origin)
+    return cors.readable(app.resolve(event, context), origin)
 
 
 @cache
@@ -67,12 +74,28 @@ def news() -> News:
 @cache
 def predictor() -> Predictor:
     """The predictor of this process."""
-    versions = LiveVersions(registry(), settings().registry_ttl)
-    runtime = endpoint.client(settings().invoke_timeout)
+    name = settings()
+    versions = LiveVersions(registry(), name.registry_ttl)
     return Predictor(
         versions,
-        Classifier(endpoint.Endpoint(runtime, settings().endpoint)),
+        Classifier(reached, name.invoke_timeout, name.max_pixels),
         Tally(Alias(table()), news, versions.expire),
+    )
+
+
+@cache
+def reached(timeout: float) -> endpoint.Endpoint:
+    """The endpoint, by a client that waits so many seconds for it."""
+    return endpoint.Endpoint(endpoint.client(timeout), settings().endpoint)
+
+
+@cache
+def inbox() -> Inbox:
+    """Where pictures over the limit of a body come from. Made when there is one."""
+    config = IMPATIENT.merge(Config(signature_version="s3v4"))
+    name = settings()
+    return Inbox(
+        boto3.client("s3", config=config), name.bucket, name.max_upload, name.upload_expires
     )
 
 
@@ -89,14 +112,30 @@ def list_models() -> Response[str]:
     if after and not MODEL_NAME.fullmatch(after):
         raise BadRequest("after must be the name of a model: the 'next' of the page before.")
     models, following = registry().models(number("limit", MAX_PAGE, MAX_PAGE), after)
-    return respond({"models": [documents.listed(each) for each in models], "next": following})
+    listed = [documents.listed(each) for each in models]
+    return fresh({"models": listed, "next": following})
 
 
 @app.get("/models/<name>")
 def show_model(name: str) -> Response[str]:
     """A model, and all its versions with their violations."""
     model = registry().model(named(name))
-    return respond(documents.described(model, registry().versions(model.name)))
+    return fresh(documents.described(model, registry().versions(model.name)))
+
+
+@app.post("/uploads")
+def offer_upload() -> Response[str]:
+    """A place in the bucket for one picture over the limit of a body."""
+    asked = body.document(raw_body() or b"{}")
+    match asked:
+        case {"content_type": str(content_type), **rest} if not rest:
+            offer = inbox().offer(content_type)
+        case {**rest} if not rest:
+            offer = inbox().offer("image/jpeg")
+        case _:
+            raise BadRequest('The JSON must be {"content_type": "image/jpeg"}, or another type.')
+    document = asdict(offer)
+    return respond({"s3": document.pop("key"), **document}, status=201)
 
 
 @app.post("/models/<name>/predict")
@@ -106,16 +145,19 @@ def predict(name: str) -> Response[str]:
     version = event.query_string_parameters.get("version")
     if version is not None and not VERSION_ID.fullmatch(version):
         raise BadRequest(f"version must be 12 hex digits, not '{version}'.")
-    sent = body.pictures(event.headers.get("content-type", ""), raw_body())
+    deadline = Deadline.after(app.lambda_context.get_remaining_time_in_millis() / 1000)
+    limits = body.Limits(settings().max_body, settings().max_pictures)
+    sent = body.pictures(event.headers.get("content-type", ""), raw_body(), limits)
     asked = Asked(
         request_id=request_id(),
         model=named(name),
-        pictures=sent.encoded,
+        pictures=sent.encoded if sent.key is None else (inbox().read(sent.key),),
+        deadline=deadline,
         top_k=number("top_k", DEFAULT_TOP_K, MAX_TOP_K),
         version=version,
     )
     answer = predictor().predict(asked)
-    return respond(documents.predictions(answer, sent.many), timing(answer))
+    return respond(documents.predictions(answer, sent.many), headers=timing(answer))
 
 
 @app.exception_handler(FacetError)  # type: ignore[untyped-decorator]
@@ -140,14 +182,25 @@ def no_route(_: NotFoundError) -> Response[str]:
     return problems.respond(problems.NO_ROUTE, "See GET /models.", request_id())
 
 
-def respond(answer: object, headers: dict[str, str] | None = None) -> Response[str]:
-    """200 with JSON."""
+def respond(
+    answer: object, *, status: int = 200, headers: dict[str, str] | None = None
+) -> Response[str]:
+    """JSON."""
     return Response(
-        status_code=200,
+        status_code=status,
         content_type="application/json",
         body=orjson.dumps(answer).decode(),
         headers=dict(headers or {}),
     )
+
+
+def fresh(answer: object) -> Response[str]:
+    """JSON that clients may keep, but have to ask about; 304 where they have it as it is."""
+    tag = f'"{hashlib.sha256(orjson.dumps(answer)).hexdigest()[:16]}"'
+    headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
+    if tag in app.current_event.headers.get("if-none-match", ""):
+        return Response(status_code=304, headers=dict(headers))
+    return respond(answer, headers=headers)
 
 
 def timing(answer: Classified) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""A request's body → the bytes of one or more pictures."""
+"""A request's body → the bytes of one or more pictures, or the key of an upload."""
 
 import base64
 import binascii
@@ -18,49 +18,70 @@ MAX_PICTURES = 32
 
 
 @dataclass(frozen=True)
+class Limits:
+    """Bytes of a body, and pictures in it."""
+
+    body: int = MAX_BODY
+    pictures: int = MAX_PICTURES
+
+
+@dataclass(frozen=True)
 class Pictures:
-    """The encoded pictures of one request. `many` tells a batch, even of one, from a single one."""
+    """The encoded pictures of one request. `many` tells a batch, even of one, from a single one.
 
-    encoded: tuple[bytes, ...]
+    `key` names a picture that lies in the bucket; then there are no encoded ones.
+    """
+
+    encoded: tuple[bytes, ...] = ()
     many: bool = False
+    key: str | None = None
 
 
-def pictures(content_type: str, body: bytes) -> Pictures:
+def pictures(content_type: str, body: bytes, limits: Limits = Limits()) -> Pictures:
     """What a body holds: JSON, a multipart form, or (any other content type) the picture itself.
 
-    Raises BadRequest for what cannot be understood, BodyTooLarge over `MAX_BODY`.
+    Raises BadRequest for what cannot be understood, BodyTooLarge over the limit.
     """
-    if len(body) > MAX_BODY:
+    if len(body) > limits.body:
         raise BodyTooLarge(
-            f"The body has {len(body):,} bytes; at most {MAX_BODY:,} are taken. "
-            "Send a smaller copy of the picture."
+            f"The body has {len(body):,} bytes; at most {limits.body:,} are taken. "
+            "Send a smaller copy of the picture, or POST /uploads and name the upload."
         )
     if not body:
         raise BadRequest("The body is empty: send a picture, for example with --data-binary @FILE.")
     header = Message()
     header["content-type"] = content_type
     if header.get_content_type() == "application/json":
-        return _from_json(body)
+        return _from_json(body, limits.pictures)
     if header.get_content_type() == "multipart/form-data":
         return _from_form(str(header.get_param("boundary", "")), body)
     return Pictures((body,))
 
 
-def _from_json(body: bytes) -> Pictures:
+def document(body: bytes) -> object:
+    """The body, out of JSON. Raises BadRequest."""
     try:
-        document = orjson.loads(body)
+        return orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise BadRequest(f"The body is not valid JSON: {error}.") from error
-    match document:
+
+
+def _from_json(body: bytes, most: int) -> Pictures:
+    match document(body):
         case {"image": str(image), **rest} if not rest:
             return Pictures((_decoded(image, "image"),))
         case {"images": [*images], **rest} if images and not rest:
-            if len(images) > MAX_PICTURES:
-                raise BadRequest(f"images has {len(images)} pictures; send {MAX_PICTURES} at most.")
+            if len(images) > most:
+                raise BadRequest(f"images has {len(images)} pictures; send {most} at most.")
             return Pictures(
                 tuple(_decoded(each, f"images[{at}]") for at, each in enumerate(images)), many=True
             )
-    raise BadRequest('The JSON must be {"image": "<base64>"} or {"images": ["<base64>", …]}.')
+        case {"s3": str(key), **rest} if not rest:
+            return Pictures(key=key)
+    raise BadRequest(
+        'The JSON must be {"image": "<base64>"}, {"images": ["<base64>", …]} '
+        'or {"s3": "<key of an upload>"}.'
+    )
 
 
 def _decoded(value: object, place: str) -> bytes:
@@ -75,7 +96,7 @@ def _decoded(value: object, place: str) -> bytes:
 def _from_form(boundary: str, body: bytes) -> Pictures:
     try:
         parser = multipart.MultipartParser(
-            BytesIO(body), boundary, len(body), spool_limit=MAX_BODY, memory_limit=MAX_BODY
+            BytesIO(body), boundary, len(body), spool_limit=len(body), memory_limit=len(body)
         )
         files = [part.raw for part in parser if part.filename or part.name == "image"]
     except (multipart.MultipartError, ValueError) as error:

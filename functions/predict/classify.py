@@ -1,7 +1,7 @@
 """Pictures → ranked labels, by one version."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -10,6 +10,7 @@ import numpy as np
 from facet import preprocess
 from facet.endpoint import Endpoint, Scores
 from facet.records import Version
+from predict.deadline import Deadline
 
 
 @dataclass(frozen=True)
@@ -47,17 +48,30 @@ class Classified:
 
 
 class Classifier:
-    """Classifies with any version that the endpoint can load."""
+    """Classifies with any version that the endpoint can load.
 
-    def __init__(self, endpoint: Endpoint) -> None:
+    `endpoint` gives the one that waits so many seconds, and is asked to wait `patience` at most;
+    pictures have `max_pixels` at most.
+    """
+
+    def __init__(
+        self, endpoint: Callable[[float], Endpoint], patience: float, max_pixels: int
+    ) -> None:
         self._endpoint = endpoint
+        self._patience = patience
+        self._max_pixels = max_pixels
 
     def classify(
-        self, version: Version, pictures: Sequence[bytes], top_k: int, watch: Watch
+        self,
+        version: Version,
+        pictures: Sequence[bytes],
+        top_k: int,
+        deadline: Deadline,
+        watch: Watch,
     ) -> Classified:
         """The `top_k` best labels of each encoded picture.
 
-        Raises what `preprocess.decode` and `Endpoint.classify` raise.
+        Raises what `preprocess.decode`, `Deadline.patience` and `Endpoint.classify` raise.
         """
         manifest = version.manifest
         if manifest is None:
@@ -65,11 +79,13 @@ class Classifier:
         batch = []
         for each in pictures:  # one after the other: a decoded picture may take 200 MB
             with watch.step("decode"):
-                picture = preprocess.decode(manifest.input, each)
+                deadline.patience(self._patience)
+                picture = preprocess.decode(manifest.input, each, max_pixels=self._max_pixels)
             with watch.step("preprocess"):
                 batch.append(preprocess.apply(manifest.input, picture))
         with watch.step("invoke"):
-            scores = self._endpoint.classify(version.target, manifest, batch)
+            endpoint = self._endpoint(deadline.patience(self._patience))
+            scores = endpoint.classify(version.target, manifest, batch)
         results = tuple(_ranked(manifest.labels, row, top_k) for row in scores)
         return Classified(version, results, watch)
 

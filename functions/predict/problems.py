@@ -16,8 +16,10 @@ from facet.errors import (
     ModelLoading,
     NoLiveVersion,
     NothingToRollBack,
+    OutOfTime,
     RegistryConflict,
     UnknownModel,
+    UnknownUpload,
     UnknownVersion,
     UnsupportedImage,
     VersionInUse,
@@ -38,6 +40,7 @@ TABLE: dict[type[FacetError], Problem] = {
     BadRequest: Problem("bad-request", 400, "The request cannot be understood"),
     UnknownModel: Problem("unknown-model", 404, "No such model"),
     UnknownVersion: Problem("unknown-version", 404, "No such version"),
+    UnknownUpload: Problem("unknown-upload", 404, "No such upload"),
     NoLiveVersion: Problem("no-live-version", 409, "The model has no live version"),
     NothingToRollBack: Problem("nothing-to-roll-back", 409, "There is no version to go back to"),
     VersionInUse: Problem("version-in-use", 409, "The version answers predictions"),
@@ -48,6 +51,7 @@ TABLE: dict[type[FacetError], Problem] = {
     EndpointThrottled: Problem("throttled", 429, "Too many requests", retry_after=1),
     ModelFailed: Problem("model-failed", 502, "The model failed"),
     ModelLoading: Problem("model-loading", 503, "The model is loading", retry_after=5),
+    OutOfTime: Problem("out-of-time", 503, "The time was too short", retry_after=5),
     EndpointUnavailable: Problem("unavailable", 503, "The endpoint is unavailable", retry_after=5),
 }
 NO_ROUTE = Problem("no-route", 404, "No such route")

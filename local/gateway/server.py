@@ -34,7 +34,8 @@ class Gateway:
     """Serves a SAM template's REST API from `start` to `close`.
 
     `invoke` gets a function's logical id and a proxy event. `keys` are the API keys that routes
-    with `ApiKeyRequired` accept; `plan` is what each key may use. Raises UnsupportedApi.
+    with `ApiKeyRequired` accept; `plan` is what each key may use. Pages of the parameter
+    `AllowOrigin` may read refusals, too. Raises UnsupportedApi.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class Gateway:
             lambda function, event: self._executor.submit(invoke, function, event).result(timeout),
             frozenset(keys),
             Meter(plan) if plan else None,
+            parameters.get("AllowOrigin", ""),
         )
         self._server: BaseWSGIServer | None = None
         self._thread: threading.Thread | None = None

@@ -64,12 +64,14 @@ class Service(LocalApigwService):  # type: ignore[misc]
         invoke: Callable[[str, bytes], Invocation],
         keys: frozenset[str],
         meter: Meter | None,
+        origin: str = "",
     ) -> None:
         super().__init__(api, SimpleNamespace(is_debugging=lambda: False), host=HOST)
         self._keyed = keyed
         self._invoke = invoke
         self._keys = keys
         self._meter = meter
+        self._origin = origin
 
     def application(self, port: int) -> Flask:
         self.port = port
@@ -79,6 +81,7 @@ class Service(LocalApigwService):  # type: ignore[misc]
         app.config["MAX_CONTENT_LENGTH"] = BODY_LIMIT + 1
         app.before_request(_identify)
         app.after_request(_sign)
+        app.after_request(self._share)
         for status, refusal in (
             (404, Refusal.NO_ROUTE),
             (405, Refusal.NO_ROUTE),
@@ -99,6 +102,12 @@ class Service(LocalApigwService):  # type: ignore[misc]
         event = self._generate_lambda_event(request, route, request.method, request.endpoint)
         _complete(event, key)
         return self._translate(route, self._call(route.function_name, event))
+
+    def _share(self, response: Response) -> Response:
+        """What the template's `GatewayResponses` add to answers that are not the function's."""
+        if self._origin and "Access-Control-Allow-Origin" not in response.headers:
+            response.headers["Access-Control-Allow-Origin"] = self._origin
+        return response
 
     def _check_key(self, route: Route) -> str | None:
         if not self._keyed & {(route.path, request.method), (route.path, _ANY_METHOD.upper())}:

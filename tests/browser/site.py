@@ -114,9 +114,13 @@ class _Request(BaseHTTPRequestHandler):
         query = {name: values[0] for name, values in parse_qs(address.query).items()}
         match unquote(address.path).removeprefix(STAGE).split("/"):
             case [""] | ["", ""]:
-                self._reply(self._page(None))
+                self._reply(self._page("/"))
+            case ["", "docs" | "openapi.json" as page]:
+                self._reply(self._page(f"/{page}"))
             case ["", "page", name]:
-                self._reply(self._page(name))
+                self._reply(self._page("/page/{file}", name))
+            case ["", "health"]:
+                self._reply(_json({"status": "ok"}))
             case _ if self.headers["x-api-key"] != KEY:
                 self._reply(refusal(Refusal.FORBIDDEN))
             case ["", "models"]:
@@ -133,8 +137,9 @@ class _Request(BaseHTTPRequestHandler):
         name = urlsplit(self.path).path.removeprefix(f"{STAGE}/models/").partition("/")[0]
         self._reply(self.server.predicted(name))
 
-    def _page(self, name: str | None) -> Reply:
+    def _page(self, resource: str, name: str | None = None) -> Reply:
         event: dict[str, Any] = {
+            "resource": resource,
             "headers": dict(self.headers),
             "pathParameters": {"file": name} if name else None,
             "requestContext": {"path": urlsplit(self.path).path, "requestId": REQUEST_ID},

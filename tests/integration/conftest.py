@@ -37,6 +37,12 @@ ENVIRONMENT = {
     "FACET_SWEEP_AFTER": "30",
     "FACET_DELETE_AFTER": "60",
     "FACET_ONBOARD_FUNCTION": "onboard",
+    "FACET_MAX_BODY": "4500000",
+    "FACET_MAX_PIXELS": "50000000",
+    "FACET_MAX_PICTURES": "32",
+    "FACET_MAX_UPLOAD": "1000000",
+    "FACET_UPLOAD_EXPIRES": "900",
+    "FACET_ALLOW_ORIGIN": "",
 }
 NOT_FOR_MOTO = ("PointInTimeRecoverySpecification", "SSESpecification")
 
@@ -137,7 +143,8 @@ def functions(
 @pytest.fixture
 def cold_start(functions: None) -> Iterator[None]:  # noqa: ARG001
     """Processes that read an environment of the test's own, and make their clients anew."""
-    made_once = (settings, app.table, app.registry, app.predictor, app.news, onboarding, sweeper)
+    of_predict = (app.table, app.registry, app.predictor, app.news, app.inbox, app.reached)
+    made_once = (settings, *of_predict, onboarding, sweeper)
     for each in made_once:
         each.cache_clear()
     yield

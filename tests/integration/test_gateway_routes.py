@@ -337,3 +337,15 @@ def test_refuses_what_it_does_not_do(
     template.write_text(text.replace(old, new))
     with pytest.raises(UnsupportedApi, match=reason):
         Gateway(template, {}, function, set())
+
+
+def test_refusals_are_readable_for_the_origin_that_is_allowed() -> None:
+    origin = "https://app.example.com"
+    with Gateway(TEMPLATE, {"AllowOrigin": origin}, Function(), {"secret"}) as gateway:
+        refused = httpx.get(f"{gateway.url}/models/cifar")
+        assert refused.status_code == 403
+        assert refused.headers["Access-Control-Allow-Origin"] == origin
+
+
+def test_refusals_are_nobody_elses_to_read_by_default(client: httpx.Client) -> None:
+    assert "Access-Control-Allow-Origin" not in client.get("/models/cifar").headers

@@ -20,6 +20,7 @@ from facet.records import Canary, Model, Serving, Status, Version
 from predict.answer import Asked, Predictor
 from predict.canary import chosen
 from predict.classify import Classified, Watch
+from predict.deadline import Deadline
 from predict.live import LiveVersions
 from predict.tally import Arm
 
@@ -67,8 +68,11 @@ class Classifier:
     fails: dict[str, Exception] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
 
-    def classify(self, by: Version, _: Sequence[bytes], top_k: int, watch: Watch) -> Classified:
+    def classify(
+        self, by: Version, _: Sequence[bytes], top_k: int, deadline: Deadline, watch: Watch
+    ) -> Classified:
         assert top_k == 5
+        assert deadline.patience(1) == 1
         self.asked.append(by.id)
         if by.id in self.fails:
             raise self.fails[by.id]
@@ -109,7 +113,7 @@ def predict(registry: Registry, classifier: Classifier, tally: Tally) -> Predict
     predictor = Predictor(versions, classifier, tally)  # type: ignore[arg-type]
 
     def predict(request_id: str = OTHER, named: str | None = None) -> str:
-        asked = Asked(request_id, "cifar", (b"picture",), 5, named)
+        asked = Asked(request_id, "cifar", (b"picture",), 5, Deadline.after(29), named)
         return predictor.predict(asked).version.id
 
     return predict

@@ -87,3 +87,25 @@ def test_an_empty_property_asks_for_nothing() -> None:
     assert supported.unsupported({"Config": config}) == {
         "AWS::Lambda::EventInvokeConfig.DestinationConfig"
     }
+
+
+@pytest.mark.parametrize(
+    ("parameters", "refused"),
+    [
+        ({"NoSuch": "1"}, "no parameter NoSuch"),
+        ({"AllowOrigin": "example.com"}, "AllowOrigin cannot be 'example.com'"),
+        ({"MaxPictures": "0"}, "MaxPictures cannot be '0'"),
+        ({"MaxPictures": "many"}, "MaxPictures cannot be 'many'"),
+        ({"LogLevel": "LOUD"}, "LogLevel cannot be 'LOUD'"),
+    ],
+)
+def test_values_that_cloudformation_would_refuse(parameters: dict[str, str], refused: str) -> None:
+    read = template.load(ROOT / "template.yaml")
+    with pytest.raises(supported.UnsupportedTemplate, match=refused):
+        read.check(parameters)
+
+
+def test_values_that_cloudformation_would_take() -> None:
+    read = template.load(ROOT / "template.yaml")
+    read.check({"AllowOrigin": "http://localhost:3000", "MaxPictures": "8", "LogLevel": "DEBUG"})
+    read.check({"AllowOrigin": "*"})

@@ -1,4 +1,6 @@
 import json
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,6 +27,14 @@ def document(error: FacetError) -> dict[str, Any]:
 def test_every_error_has_a_row_and_every_row_an_error() -> None:
     declared = {kind for kind in kinds() if kind.__module__ == errors.__name__}
     assert declared == set(problems.TABLE)
+
+
+def test_the_page_has_a_section_for_every_problem_and_no_other() -> None:
+    rows = (*problems.TABLE.values(), problems.NO_ROUTE, problems.BUG)
+    page = (Path(__file__).parents[2] / "docs/api.md").read_text()
+    _, _, errors_of_page = page.partition("\n## Errors\n")
+    sections = re.findall(r"^### (\S+)\n\n(\d+)\. ", errors_of_page, re.MULTILINE)
+    assert sorted(sections) == sorted((row.name, str(row.status)) for row in rows)
 
 
 def test_names_are_stable_distinct_words() -> None:

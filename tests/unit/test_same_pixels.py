@@ -13,11 +13,13 @@ from numpy.typing import NDArray
 
 from facet import preprocess
 from facet.endpoint import Endpoint
+from facet.image import MAX_PIXELS
 from facet.manifest import InputSpec, Manifest
 from facet.recipes import Hyperparameters
 from onboard.patience import Patience
 from onboard.proof import Prover
 from predict.classify import Classifier, Watch
+from predict.deadline import Deadline
 from tests import artifacts, fakes, pictures, versions
 from training import dataset
 
@@ -93,10 +95,10 @@ def test_training_serving_and_onboarding_see_the_same(
     served, proven = Recording(), Recording()
     manifest = Manifest.model_validate(artifacts.manifest(input=spec.model_dump()))
     version = replace(versions.ready(1), manifest=manifest)
-    classifier = Classifier(endpoint(served))
+    classifier = Classifier(lambda _: endpoint(served), 25, MAX_PIXELS)
     names = sorted(pictures.files())
     files = [pictures.files()[name] for name in names]
-    classifier.classify(version, files, top_k=1, watch=Watch())
+    classifier.classify(version, files, 1, Deadline.after(600), Watch())
     prover, patience = Prover(endpoint(proven), within=60), Patience(left=lambda: 0, attempt=1)
     for data in files:
         prover.prove("target", manifest, data, patience)

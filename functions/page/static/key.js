@@ -1,6 +1,6 @@
 /** The API key: kept for the browser session, asked for once, and again when the API refuses it. */
 
-const SLOT = "facet-api-key";
+export const SLOT = "facet-api-key";
 
 export class Keeper {
   #asking = null;

@@ -16,6 +16,16 @@ class BodyTooLarge(FacetError):
     """A request body over the limit."""
 
 
+class UnknownUpload(FacetError):
+    """Nothing lies under this key of the inbox, or not any more."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(
+            f"There is no upload '{key}'. POST /uploads says where to send a picture; "
+            "it is kept for a day."
+        )
+
+
 class UnsupportedImage(FacetError):
     """Bytes that are no image of a type we take."""
 
@@ -110,6 +120,10 @@ class EndpointThrottled(FacetError):
 
 class ModelLoading(FacetError):
     """The model is being loaded (a cold start) and will not make this request's deadline."""
+
+
+class OutOfTime(FacetError):
+    """The time that API Gateway gives a request went by before the endpoint could be asked."""
 
 
 class EndpointUnavailable(FacetError):

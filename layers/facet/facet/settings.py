@@ -24,6 +24,10 @@ class Settings(BaseModel):
     sweep_after: minutes that a drop lies at the door before the sweeper hands it over again.
     delete_after: minutes after which a RETIRED version's object is deleted.
     onboard_function: name of the function that the sweeper hands drops to; empty elsewhere.
+    max_body: bytes of a request's body.  max_pixels: pixels of a picture, as its file has them.
+    max_pictures: pictures of one request.  max_upload: bytes of a picture under `inbox/`.
+    upload_expires: seconds for which a place under `inbox/` can be uploaded to.
+    allow_origin: whose pages may call the API from a browser, `*` for all; empty for none.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -41,6 +45,12 @@ class Settings(BaseModel):
     sweep_after: float = Field(gt=0)
     delete_after: float = Field(gt=0)
     onboard_function: str
+    max_body: int = Field(ge=1, le=4_500_000)
+    max_pixels: int = Field(ge=1)
+    max_pictures: int = Field(ge=1)
+    max_upload: int = Field(ge=1)
+    upload_expires: int = Field(ge=1)
+    allow_origin: str
 
     @property
     def ops(self) -> frozenset[str]:

@@ -1,0 +1,42 @@
+"""How long a request may still take."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from facet.errors import OutOfTime
+
+RESERVE = 2.5
+"""Seconds kept for what follows the endpoint's answer, and for the cold start, which counts for API
+Gateway's 29 seconds but not for Lambda's timeout."""
+
+STEPS = (20.0, 15.0, 10.0, 5.0, 2.0, 1.0)
+"""Seconds that an invocation may take where there is not the usual time for it. boto3's clients
+have one timeout for good, so there are only so many of them."""
+
+
+@dataclass(frozen=True)
+class Deadline:
+    """A moment of the clock, in its seconds, by which the function has to have answered."""
+
+    at: float
+    clock: Callable[[], float] = time.monotonic
+
+    @staticmethod
+    def after(seconds: float, clock: Callable[[], float] = time.monotonic) -> "Deadline":
+        """So many seconds from now."""
+        return Deadline(clock() + seconds, clock)
+
+    def patience(self, most: float) -> float:
+        """Seconds for one invocation: `most`, or the longest step that fits.
+
+        Raises OutOfTime where none does.
+        """
+        left = self.at - self.clock() - RESERVE
+        for step in (most, *(each for each in STEPS if each < most)):
+            if step <= left:
+                return step
+        raise OutOfTime(
+            "Decoding the pictures took all the time there is for a request. "
+            "Send fewer pictures at once, or smaller ones."
+        )

@@ -1,0 +1,202 @@
+"""Every route of the API, as the OpenAPI document describes it. Tests hold template.yaml to it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import BaseModel
+
+from predict import schemas
+
+Body = type[BaseModel] | tuple[type[BaseModel], ...] | dict[str, Any]
+Bodies = Mapping[str, Body]
+"""By media type: a model, one of several models, or a schema that is no model's."""
+
+JSON = "application/json"
+PICTURES = tuple(f"image/{kind}" for kind in ("jpeg", "png", "webp", "bmp", "gif"))
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One method of one path. `problems` are names of the error table; `answer` tells the good."""
+
+    method: str
+    path: str
+    id: str
+    tag: str
+    summary: str
+    description: str
+    answer: str
+    content: Bodies
+    status: int = 200
+    headers: tuple[str, ...] = ()
+    parameters: tuple[str, ...] = ()
+    body: Bodies = field(default_factory=dict)
+    body_required: bool = True
+    problems: tuple[str, ...] = ()
+    keyed: bool = True
+
+
+def _bytes(kind: str) -> dict[str, Any]:
+    """Generators of clients go by `format`, as OpenAPI 3.0 had it, 3.1 by `contentMediaType`."""
+    return {"type": "string", "format": "binary", "contentMediaType": kind}
+
+
+def _binary(*kinds: str) -> dict[str, Body]:
+    return {kind: _bytes(kind) for kind in kinds}
+
+
+PICTURE_BODIES: Bodies = {
+    **_binary(*PICTURES, "application/octet-stream"),
+    "multipart/form-data": {
+        "type": "object",
+        "required": ["image"],
+        "properties": {"image": _bytes("application/octet-stream")},
+    },
+    JSON: (schemas.OnePicture, schemas.ManyPictures, schemas.UploadedPicture),
+}
+
+OPERATIONS = (
+    Operation(
+        "POST",
+        "/models/{model}/predict",
+        "predict",
+        "predictions",
+        "Ask a model about pictures",
+        "The body is the picture itself (any content type but the other two will do), a form with "
+        "one file, or JSON: one or several pictures in base64, or an upload. JPEG, PNG, WebP, BMP "
+        "and GIF (its first frame) are taken. Several pictures reach the model as one batch.\n\n"
+        "Unless this API is set up otherwise, a body has up to 4.5 MB (`POST /uploads` helps with "
+        "larger pictures), a picture 50 million pixels, a batch 32 pictures.",
+        "Labels, the best first: `predictions` of one picture, `results` of `images`",
+        {JSON: (schemas.Predictions, schemas.Results)},
+        headers=("X-Model-Version", "Server-Timing"),
+        parameters=("model", "top_k", "version"),
+        body=PICTURE_BODIES,
+        problems=(
+            "bad-request",
+            "unknown-model",
+            "unknown-version",
+            "unknown-upload",
+            "no-live-version",
+            "body-too-large",
+            "unsupported-image",
+            "broken-image",
+            "throttled",
+            "internal-error",
+            "model-failed",
+            "model-loading",
+            "out-of-time",
+            "unavailable",
+        ),
+    ),
+    Operation(
+        "POST",
+        "/uploads",
+        "offerUpload",
+        "predictions",
+        "Get a place for a large picture",
+        "For a picture that is too large for a request's body. Send it as a form to `url`: all of "
+        "`fields`, and last the file as `file`. Then ask for a prediction with the JSON "
+        '`{"s3": "…"}`. The upload is kept for a day.',
+        "Where to send the picture",
+        {JSON: schemas.Upload},
+        status=201,
+        body={JSON: schemas.UploadRequest},
+        body_required=False,
+        problems=("bad-request", "internal-error"),
+    ),
+    Operation(
+        "GET",
+        "/models",
+        "listModels",
+        "models",
+        "List the models",
+        "By name, a page at a time.",
+        "One page",
+        {JSON: schemas.ModelList},
+        headers=("ETag",),
+        parameters=("limit", "after"),
+        problems=("bad-request", "internal-error"),
+    ),
+    Operation(
+        "GET",
+        "/models/{model}",
+        "showModel",
+        "models",
+        "Describe a model",
+        "Labels and input of its live version, and every version with its status, proof, metrics "
+        "and violations.",
+        "The model",
+        {JSON: schemas.ModelDescription},
+        headers=("ETag",),
+        parameters=("model",),
+        problems=("unknown-model", "internal-error"),
+    ),
+    Operation(
+        "GET",
+        "/health",
+        "health",
+        "service",
+        "Is the API up?",
+        "Says nothing about any model.",
+        "It is",
+        {JSON: schemas.Health},
+        problems=("internal-error",),
+        keyed=False,
+    ),
+    Operation(
+        "GET",
+        "/",
+        "page",
+        "service",
+        "The page",
+        "Ask models in a browser.",
+        "The page",
+        {"text/html": {"type": "string"}},
+        headers=("ETag",),
+        keyed=False,
+    ),
+    Operation(
+        "GET",
+        "/docs",
+        "docs",
+        "service",
+        "This documentation",
+        "For reading, and for trying it out.",
+        "A page",
+        {"text/html": {"type": "string"}},
+        headers=("ETag",),
+        keyed=False,
+    ),
+    Operation(
+        "GET",
+        "/openapi.json",
+        "openapi",
+        "service",
+        "This OpenAPI document",
+        "OpenAPI 3.1.",
+        "The document",
+        {JSON: {"type": "object"}},
+        headers=("ETag",),
+        keyed=False,
+    ),
+    Operation(
+        "GET",
+        "/page/{file}",
+        "file",
+        "service",
+        "A file of the pages",
+        "Scripts, styles and pictures.",
+        "The file",
+        {
+            "text/javascript": {"type": "string"},
+            "text/css": {"type": "string"},
+            **_binary("image/jpeg", "image/png", "image/svg+xml"),
+        },
+        headers=("ETag",),
+        parameters=("file",),
+        problems=("no-route",),
+        keyed=False,
+    ),
+)

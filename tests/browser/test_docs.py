@@ -1,0 +1,105 @@
+"""The API's documentation: every route, nothing from elsewhere, and requests that it sends."""
+
+import json
+from typing import Any
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from page.files import STATIC
+from tests import artifacts
+from tests.browser import acting
+from tests.browser.conftest import Open
+from tests.browser.models import fill
+from tests.browser.site import KEY, Site
+
+DOCUMENT: dict[str, Any] = json.loads((STATIC / "openapi.json").read_text())
+OPERATIONS = [
+    (method.upper(), path, operation["summary"])
+    for path, methods in DOCUMENT["paths"].items()
+    for method, operation in methods.items()
+]
+
+
+def opened(page: Page, summary: str) -> Locator:
+    """An operation, opened to be tried out."""
+    operation = page.locator(".opblock").filter(has_text=summary).first
+    operation.locator(".opblock-summary-control").click()
+    operation.get_by_role("button", name="Try it out").click()
+    return operation
+
+
+def answer(operation: Locator) -> Locator:
+    """What came back, once it did."""
+    operation.get_by_role("button", name="Execute").click()
+    return operation.locator(".live-responses-table .response").first
+
+
+@pytest.fixture
+def docs(site: Site, open_page: Open) -> Page:
+    return open_page(f"{site.url}docs")
+
+
+def test_every_route_is_shown(docs: Page) -> None:
+    shown = docs.locator(".opblock-summary")
+    expect(shown).to_have_count(len(OPERATIONS))
+    found = {
+        (
+            each.locator(".opblock-summary-method").inner_text(),
+            each.locator(".opblock-summary-path").inner_text().replace("\u200b", ""),
+            each.locator(".opblock-summary-description").inner_text(),
+        )
+        for each in shown.all()
+    }
+    assert found == set(OPERATIONS)
+
+
+def test_health_can_be_tried_without_a_key(docs: Page, site: Site) -> None:
+    shown = answer(opened(docs, "Is the API up?"))
+    expect(shown.locator(".response-col_status")).to_contain_text("200")
+    expect(shown).to_contain_text('"status": "ok"')
+    expect(docs.locator(".request-url pre").first).to_have_text(f"{site.url}health")
+
+
+def test_a_picture_can_be_sent_with_the_key_that_is_typed(docs: Page, site: Site) -> None:
+    fill(site)
+    docs.get_by_role("button", name="Authorize").first.click()
+    docs.get_by_label("auth-api-key").or_(docs.locator(".auth-container input")).first.fill(KEY)
+    docs.locator(".auth-container").get_by_role("button", name="Apply credentials").click()
+    docs.get_by_role("button", name="Close").last.click()
+    operation = opened(docs, "Ask a model about pictures")
+    operation.get_by_placeholder("model").fill("cifar")
+    picture = artifacts.encoded(kind="JPEG")
+    operation.locator("input[type=file]").set_input_files(
+        {"name": "a.jpg", "mimeType": "image/jpeg", "buffer": picture}
+    )
+    expect(answer(operation)).to_contain_text('"label": "cat"')
+    ((path, headers, body),) = site.asked
+    assert path == "/v1/models/cifar/predict?top_k=5"
+    assert headers["Content-Type"] == "image/jpeg"
+    assert body == picture
+
+
+def test_the_key_given_to_the_page_need_not_be_typed_again(site: Site, open_page: Open) -> None:
+    fill(site)
+    page = open_page(site.url)
+    acting.give_key(page, KEY)
+    page.get_by_role("link", name="API").click()
+    expect(answer(opened(page, "List the models"))).to_contain_text('"name": "cifar"')
+    page.get_by_role("link", name="Ask models in the browser").click()
+    expect(page.get_by_role("heading", name="Choose a model")).to_be_visible()
+
+
+def test_a_link_to_an_operation_leads_to_it(site: Site, open_page: Open) -> None:
+    page = open_page(f"{site.url}docs#/models/showModel")
+    expect(page.locator(".opblock.is-open")).to_contain_text("Describe a model")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_it_fits_a_phone_and_the_dark(site: Site, open_page: Open, scheme: str) -> None:
+    page = open_page(f"{site.url}docs", viewport={"width": 390, "height": 844}, color_scheme=scheme)
+    opened(page, "Ask a model about pictures")
+    expect(page.locator(".responses-table").first).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    ground = page.evaluate("getComputedStyle(document.documentElement).backgroundColor")
+    assert ground == {"light": "rgba(0, 0, 0, 0)", "dark": "rgb(28, 32, 34)"}[scheme]

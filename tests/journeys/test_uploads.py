@@ -1,0 +1,44 @@
+"""Pictures over the limit of a body: from the offer through S3 to the labels."""
+
+import io
+import os
+
+import httpx
+import pytest
+from PIL import Image
+
+from tests.stacks import ROOT
+
+PICTURE = next((ROOT / "samples/pictures/cifar").glob("cat*"))
+
+
+@pytest.fixture(scope="module")
+def large() -> bytes:
+    """The cat among bytes that no decoder reads: over the limit of a body."""
+    file = io.BytesIO()
+    Image.open(PICTURE).save(file, "JPEG", quality=95)
+    return file.getvalue() + os.urandom(5_000_000)
+
+
+def test_a_large_picture_goes_through_the_bucket(api: httpx.Client, large: bytes) -> None:
+    assert api.post("/models/cifar/predict", content=large).status_code == 413
+    offer = api.post("/uploads", json={"content_type": "image/jpeg"})
+    assert offer.status_code == 201
+    place = offer.json()
+    sent = httpx.post(place["url"], data=place["fields"], files={"file": large}, timeout=60)
+    assert sent.status_code == 204, sent.text
+    answer = api.post("/models/cifar/predict", json={"s3": place["s3"]})
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["predictions"][0]["label"] == "cat"
+
+
+def test_a_preflight_needs_no_key_and_allows_nothing_by_default(api: httpx.Client) -> None:
+    answer = httpx.options(str(api.base_url).rstrip("/") + "/models/cifar/predict")
+    assert answer.status_code == 204
+    assert not any(name.startswith("access-control") for name in answer.headers)
+
+
+def test_models_are_sent_again_only_when_they_have_changed(api: httpx.Client) -> None:
+    tag = api.get("/models/cifar").headers["etag"]
+    again = api.get("/models/cifar", headers={"if-none-match": tag})
+    assert (again.status_code, again.content) == (304, b"")

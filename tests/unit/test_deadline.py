@@ -1,0 +1,47 @@
+"""functions/predict/deadline.py: an invocation ends before the request does."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from facet.errors import OutOfTime
+from predict.deadline import RESERVE, STEPS, Deadline
+
+
+def deadline(left: float) -> Deadline:
+    return Deadline.after(left, clock=lambda: 1000)
+
+
+def test_the_usual_time_where_there_is_time() -> None:
+    assert deadline(29).patience(25) == 25
+    assert deadline(600).patience(25) == 25
+
+
+@pytest.mark.parametrize(("left", "patience"), [(27, 20), (20, 15), (8, 5), (4, 1), (3.5, 1)])
+def test_a_shorter_step_where_there_is_less(left: float, patience: float) -> None:
+    assert deadline(left).patience(25) == patience
+
+
+@pytest.mark.parametrize("left", [3.4, 0, -5])
+def test_out_of_time(left: float) -> None:
+    with pytest.raises(OutOfTime, match="Send fewer pictures"):
+        deadline(left).patience(25)
+
+
+@given(st.floats(-100, 1000), st.floats(0.1, 60))
+def test_what_is_granted_ends_before_the_deadline(left: float, most: float) -> None:
+    try:
+        granted = deadline(left).patience(most)
+    except OutOfTime:
+        assert left - RESERVE < max(most, min(STEPS))
+        return
+    assert granted <= most
+    assert granted + RESERVE <= left
+
+
+def test_time_goes_by() -> None:
+    now = [0.0]
+    running = Deadline.after(29, clock=lambda: now[0])
+    assert running.patience(25) == 25
+    now[0] = 20
+    assert running.patience(25) == 5
