@@ -68,6 +68,9 @@ PARTS: dict[str, set[str]] = {
 
 WITHOUT_EFFECT: dict[str, str] = {
     "AWS::IAM::Role": "nothing is authorised on a laptop; the roles exist as names",
+    "AWS::CloudWatch::Alarm": "nobody measures a laptop; the functions' logs have their metrics",
+    "AWS::CloudWatch::Dashboard": "nobody measures a laptop",
+    "AWS::SNS::Subscription": "nobody is mailed from a laptop",
     "AWS::Lambda::LayerVersion": "the layer's sources are imported from where they lie",
     "AWS::Lambda::Permission": "nothing is authorised on a laptop",
     "AWS::ApiGateway::Deployment": "the local API has no stages: it answers at the root",

@@ -39,6 +39,8 @@ MODEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}")
 # JSON lines and CSV pass, as with AWS's image, but are read as JSON.
 CONTENT_TYPES = {"application/json", "application/jsonlines", "application/jsons", "text/csv"}
 ATTRIBUTE = re.compile(r"(tfs-[a-z-]+)=([^,]+)")
+REQUEST = re.compile(r"\bfacet-request=([A-Za-z0-9-]{1,64})")
+"""The caller's own id of a request, among the custom attributes."""
 METHODS = {"predict", "classify", "regress"}
 
 
@@ -148,11 +150,13 @@ async def _invoke(request: Request) -> Response:
     name: str = request.path_params["name"]
     models = _models(request)
     models.model(name)
-    version = _version(request.headers.get("x-amzn-sagemaker-custom-attributes", ""))
+    attributes = request.headers.get("x-amzn-sagemaker-custom-attributes", "")
+    version = _version(attributes)
     content_type = request.headers.get("content-type", "").split(";")[0].strip().lower()
     if content_type and content_type not in CONTENT_TYPES:
         raise errors.UnsupportedContent(f"Unsupported Media Type: {content_type}")
-    answer = await models.predict(name, version, await request.body())
+    request_id = match[1] if (match := REQUEST.search(attributes)) else "-"
+    answer = await models.predict(name, version, await request.body(), request_id)
     return Response(answer, media_type="application/json")
 
 

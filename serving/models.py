@@ -15,6 +15,7 @@ from serving.artifact import Version, versions, without_lite
 from serving.batching import Batching, Lane
 from serving.errors import (
     AlreadyLoaded,
+    BadInput,
     InferenceFailed,
     LoadFailed,
     LoadTimedOut,
@@ -218,10 +219,13 @@ class Models:
             await self._in(self._loading, self._ledger.trim)
         log.info("unloaded model %s (%s)", name, model.target)
 
-    async def predict(self, name: str, version: int | None, body: bytes) -> bytes:
+    async def predict(
+        self, name: str, version: int | None, body: bytes, request_id: str = "-"
+    ) -> bytes:
         """The answer to one request; the newest version's where none is named.
 
-        Raises NotLoaded, NoSuchVersion, BadInput, InferenceFailed.
+        `request_id` is the caller's, for the log. Raises NotLoaded, NoSuchVersion, BadInput,
+        InferenceFailed.
         """
         with self._lease(name) as model, self._metrics.request(model.target):
             number = max(model.runtimes) if version is None else version
@@ -229,8 +233,9 @@ class Models:
                 raise NoSuchVersion(f"Servable not found for request: Specific({name}, {number})")
             try:
                 return await model.lanes[number].answer(body)
-            except InferenceFailed as error:
-                log.warning("model %s (%s) failed: %s", name, model.target, error)
+            except (BadInput, InferenceFailed) as error:
+                failed = "model %s (%s) failed on request %s: %s"
+                log.warning(failed, name, model.target, request_id, error)
                 raise
 
     @contextmanager

@@ -2,12 +2,14 @@
 
 import base64
 import json
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import boto3
+import pytest
 from typer.testing import CliRunner, Result
 
 from cli.app import app as cli
@@ -83,9 +85,12 @@ class _Request(BaseHTTPRequestHandler):
         """Nothing: pytest's output is for failures."""
 
 
-def gateway() -> AbstractContextManager[Gateway]:
-    """A running one."""
-    return listening(Gateway())
+@contextmanager
+def gateway() -> Iterator[Gateway]:
+    """A running one. Its metrics would go to the output of the command that asks it."""
+    with pytest.MonkeyPatch.context() as patch, listening(Gateway()) as running:
+        patch.setenv("POWERTOOLS_METRICS_DISABLED", "true")
+        yield running
 
 
 def deploy(url: str, table: str, **parameters: str) -> None:

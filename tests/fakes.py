@@ -104,7 +104,8 @@ class Answer:
 class SageMaker(ThreadingHTTPServer):
     """`POST /endpoints/{name}/invocations` on a free port; `asked` has target and body of each.
 
-    `answers` has those of single targets, before `answer`.
+    `attributes` has each one's custom attributes. `answers` has those of single targets, before
+    `answer`.
     """
 
     daemon_threads = True
@@ -114,6 +115,7 @@ class SageMaker(ThreadingHTTPServer):
         self.answer = Answer()
         self.answers: dict[str, Answer] = {}
         self.asked: list[tuple[str, dict[str, Any]]] = []
+        self.attributes: list[str | None] = []
 
     @property
     def url(self) -> str:
@@ -127,6 +129,7 @@ class _Invocation(BaseHTTPRequestHandler):
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         target = self.headers["X-Amzn-SageMaker-Target-Model"]
         self.server.asked.append((target, body))
+        self.server.attributes.append(self.headers["X-Amzn-SageMaker-Custom-Attributes"])
         answer = self.server.answers.get(target, self.server.answer)
         time.sleep(answer.seconds)
         if answer.hangs_up:

@@ -22,7 +22,9 @@ PROGRAMS = {
         "from aws_lambda_powertools.event_handler import APIGatewayRestResolver\n"
     ),
     "predict.app, imported": "import predict.app\n",
-    "predict.app, ready to answer": "import predict.app\npredict.app.predictor()\n",
+    "predict.app, ready to answer": (
+        "import predict.app\nfrom predict.clients import predictor\npredictor()\n"
+    ),
 }
 """The last makes the clients too, which the function does with its first prediction."""
 

@@ -17,6 +17,10 @@ SUM_TOLERANCE = 0.02
 """How far softmax scores may add up beside 1: half-precision weights stay within it."""
 
 
+REQUEST_ID = "proof"
+"""What the container's log calls a request of ours."""
+
+
 class Proof(NamedTuple):
     """How a version was tried (`golden` or `smoke`), and what was wrong with the answer."""
 
@@ -72,7 +76,7 @@ class Prover:
 
         def attempt() -> tuple[Scores, float]:
             began = self._clock()
-            scores = self._endpoint.classify(target, manifest, [tensor])[0]
+            scores = self._endpoint.classify(target, manifest, [tensor], REQUEST_ID)[0]
             return scores, self._clock() - began
 
         return patience.with_the_endpoint(attempt)

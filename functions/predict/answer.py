@@ -5,27 +5,28 @@ from dataclasses import dataclass
 
 from botocore.exceptions import ClientError
 
-from facet.errors import BodyTooLarge, EndpointUnavailable, ModelFailed
+from facet.errors import BodyTooLarge, EndpointUnavailable, ModelFailed, ModelLoading
 from facet.observability import logger
+from facet.preprocess import Pixels
 from facet.records import Serving, Version
 from predict.canary import chosen
 from predict.classify import Classified, Classifier, Watch
 from predict.deadline import Deadline
 from predict.live import LiveVersions
+from predict.measures import Measures
 from predict.tally import Arm, Tally
 
 
 @dataclass(frozen=True)
 class Asked:
-    """A prediction's request: encoded pictures, and `version` where one is asked for by name.
+    """A prediction's request: pictures as `Classifier` takes them, answered by the live version.
 
-    The answer has to be there by the `deadline`.
+    Or by `version`, where one is asked for by name. The answer has to be there by the `deadline`.
     """
 
     request_id: str
     model: str
-    pictures: Sequence[bytes]
-    top_k: int
+    pictures: Sequence[bytes | Pixels]
     deadline: Deadline
     version: str | None = None
 
@@ -33,10 +34,13 @@ class Asked:
 class Predictor:
     """Answers with the live version, a canary's candidate, or the version asked for."""
 
-    def __init__(self, versions: LiveVersions, classifier: Classifier, tally: Tally) -> None:
+    def __init__(
+        self, versions: LiveVersions, classifier: Classifier, tally: Tally, measures: Measures
+    ) -> None:
         self._versions = versions
         self._classifier = classifier
         self._tally = tally
+        self._measures = measures
 
     def predict(self, asked: Asked) -> Classified:
         """The answer; a second try where the cache named a version that is gone by now.
@@ -97,9 +101,14 @@ class Predictor:
                 self._tally.count(serving.model, arm, good=good)
 
     def _classified(self, asked: Asked, version: Version, watch: Watch) -> Classified:
-        return self._classifier.classify(
-            version, asked.pictures, asked.top_k, asked.deadline, watch
-        )
+        classify = self._classifier.classify
+        try:
+            answer = classify(version, asked.pictures, asked.deadline, watch, asked.request_id)
+        except (ModelFailed, ModelLoading) as error:
+            self._measures.failed(version, error, asked.request_id)
+            raise
+        self._measures.answered(answer, asked.request_id)
+        return answer
 
 
 def _gone(error: ClientError) -> bool:

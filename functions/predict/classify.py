@@ -9,6 +9,9 @@ import numpy as np
 
 from facet import preprocess
 from facet.endpoint import Endpoint, Scores
+from facet.errors import BadRequest
+from facet.manifest import InputSpec
+from facet.preprocess import Pixels, Tensor
 from facet.records import Version
 from predict.deadline import Deadline
 
@@ -40,11 +43,19 @@ class Watch:
 
 @dataclass(frozen=True)
 class Classified:
-    """For each picture its predictions, best first; which version gave them, and the time."""
+    """float32 (pictures, labels) scores; which version gave them, its labels, and the time."""
 
     version: Version
-    results: tuple[tuple[Prediction, ...], ...]
+    labels: Sequence[str]
+    scores: Scores
     watch: Watch
+
+    def ranked(self, top_k: int) -> list[list[Prediction]]:
+        """For each picture the `top_k` best labels, the best first."""
+        return [
+            [Prediction(self.labels[at], round(float(row[at]), 6)) for at in best(row, top_k)]
+            for row in self.scores
+        ]
 
 
 class Classifier:
@@ -64,32 +75,41 @@ class Classifier:
     def classify(
         self,
         version: Version,
-        pictures: Sequence[bytes],
-        top_k: int,
+        pictures: Sequence[bytes | Pixels],
         deadline: Deadline,
         watch: Watch,
+        request_id: str,
     ) -> Classified:
-        """The `top_k` best labels of each encoded picture.
+        """The scores of each picture, which is encoded, or pixels as `preprocess.geometry` makes.
 
-        Raises what `preprocess.decode`, `Deadline.patience` and `Endpoint.classify` raise.
+        The endpoint hears the `request_id`. Raises BadRequest for pixels of another shape, and
+        what `preprocess.decode`, `Deadline.patience` and `Endpoint.classify` raise.
         """
         manifest = version.manifest
         if manifest is None:
             raise LookupError(f"{version.target} is READY without a manifest")
         batch = []
         for each in pictures:  # one after the other: a decoded picture may take 200 MB
-            with watch.step("decode"):
-                deadline.patience(self._patience)
-                picture = preprocess.decode(manifest.input, each, max_pixels=self._max_pixels)
-            with watch.step("preprocess"):
-                batch.append(preprocess.apply(manifest.input, picture))
+            deadline.patience(self._patience)
+            batch.append(self._tensor(manifest.input, each, watch))
         with watch.step("invoke"):
             endpoint = self._endpoint(deadline.patience(self._patience))
-            scores = endpoint.classify(version.target, manifest, batch)
-        results = tuple(_ranked(manifest.labels, row, top_k) for row in scores)
-        return Classified(version, results, watch)
+            scores = endpoint.classify(version.target, manifest, batch, request_id)
+        return Classified(version, manifest.labels, scores, watch)
+
+    def _tensor(self, spec: InputSpec, given: bytes | Pixels, watch: Watch) -> Pixels | Tensor:
+        if isinstance(given, bytes):
+            with watch.step("decode"):
+                picture = preprocess.decode(spec, given, max_pixels=self._max_pixels)
+            with watch.step("preprocess"):
+                return preprocess.apply(spec, picture)
+        size = (spec.height, spec.width, spec.channels)
+        if given.shape != size:
+            raise BadRequest(f"pixels must have the shape {size} for each picture.")
+        with watch.step("preprocess"):
+            return preprocess.tensor(spec, given)
 
 
-def _ranked(labels: Sequence[str], scores: Scores, top_k: int) -> tuple[Prediction, ...]:
-    best = np.argsort(-scores, kind="stable")[:top_k]
-    return tuple(Prediction(labels[at], round(float(scores[at]), 6)) for at in best)
+def best(scores: Scores, top_k: int) -> list[int]:
+    """Where the `top_k` best scores of one picture are, the best first."""
+    return [int(at) for at in np.argsort(-scores, kind="stable")[:top_k]]

@@ -6,9 +6,9 @@ from facet.records import Model, Version
 from predict.classify import Classified
 
 
-def predictions(answer: Classified, many: bool) -> dict[str, object]:
+def predictions(answer: Classified, many: bool, top_k: int) -> dict[str, object]:
     """The body of a prediction's answer: `predictions` of one picture, or `results` of many."""
-    results = [[asdict(each) for each in ranked] for ranked in answer.results]
+    results = [[asdict(each) for each in ranked] for ranked in answer.ranked(top_k)]
     head: dict[str, object] = {"model": answer.version.model, "version": answer.version.id}
     if many:
         return head | {"results": [{"predictions": each} for each in results]}

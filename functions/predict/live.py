@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from facet.observability import logger
+from facet.observability import count, logger
 from facet.records import Serving, Version
 from facet.registry import Registry
 
@@ -64,6 +64,7 @@ class LiveVersions:
         except (BotoCoreError, ClientError) as error:
             if known is None:
                 raise
+            count("AnswersFromMemory")
             logger().warning("registry out of reach, answering from memory", exc_info=error)
             found = known.found
         self._remember(key, _Entry(found, now + self._ttl))

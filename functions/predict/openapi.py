@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 
 from predict import problems
+from predict.openapi_inference import INFERENCE
 from predict.openapi_operations import OPERATIONS, Bodies, Body, Operation
 from predict.openapi_parts import EXAMPLES, HEADERS, INFO, PARAMETERS, TAGS
 from predict.openapi_schemas import components
@@ -36,7 +37,8 @@ GATEWAY = {
 def document() -> dict[str, Any]:
     """The whole document."""
     paths: dict[str, dict[str, Any]] = {}
-    for each in OPERATIONS:
+    operations = (*OPERATIONS, *INFERENCE)
+    for each in operations:
         paths.setdefault(each.path, {})[each.method.lower()] = _operation(each)
     return {
         "openapi": "3.1.0",
@@ -45,7 +47,7 @@ def document() -> dict[str, Any]:
         "tags": [{"name": name, "description": text} for name, text in TAGS.items()],
         "paths": paths,
         "components": {
-            "schemas": components(OPERATIONS),
+            "schemas": components(operations),
             "headers": HEADERS,
             "parameters": PARAMETERS,
             "securitySchemes": {"key": {"type": "apiKey", "in": "header", "name": "x-api-key"}},

@@ -46,6 +46,11 @@ def _binary(*kinds: str) -> dict[str, Body]:
     return {kind: _bytes(kind) for kind in kinds}
 
 
+def octets() -> dict[str, Body]:
+    """Bytes of no kind that has a name."""
+    return _binary("application/octet-stream")
+
+
 PICTURE_BODIES: Bodies = {
     **_binary(*PICTURES, "application/octet-stream"),
     "multipart/form-data": {

@@ -26,6 +26,7 @@ INFO = {
 TAGS = {
     "predictions": "Ask a model about pictures.",
     "models": "Which models and versions there are, and how they stand.",
+    "inference": "The Open Inference Protocol, version 2, for its clients.",
     "service": "Whether the API is up; the page, and this documentation. No key is needed.",
 }
 
@@ -44,6 +45,7 @@ NAME = {"type": "string", "pattern": f"^{MODEL_NAME.pattern}$"}
 VERSION_NAME = {"type": "string", "pattern": f"^{VERSION_ID.pattern}$"}
 PARAMETERS = {
     "model": _parameter("model", "path", "A model's name.", **NAME, examples=["cifar"]),
+    "version_id": _parameter("version", "path", "A READY version.", **VERSION_NAME),
     "file": _parameter("file", "path", "A file's name.", type="string", examples=["main.js"]),
     "limit": _parameter(
         "limit",

@@ -63,8 +63,18 @@ def problem_of(error: FacetError) -> Problem:
     return next(TABLE[kind] for kind in type(error).__mro__ if kind in TABLE)
 
 
-def respond(problem: Problem, detail: str, request_id: str, error: object = None) -> Response[str]:
-    """The problem document as an answer, with the error's violations where it has any."""
+def respond(
+    problem: Problem,
+    detail: str,
+    request_id: str,
+    error: object = None,
+    *,
+    protocol: bool = False,
+) -> Response[str]:
+    """The problem document as an answer, with the error's violations where it has any.
+
+    With the member `error`, too, where the Open Inference Protocol is spoken.
+    """
     document: dict[str, object] = {
         "type": f"urn:facet:problem:{problem.name}",
         "title": problem.title,
@@ -72,6 +82,8 @@ def respond(problem: Problem, detail: str, request_id: str, error: object = None
         "detail": detail,
         "request_id": request_id,
     }
+    if protocol:
+        document["error"] = detail
     if isinstance(error, NoLiveVersion):
         document["violations"] = [asdict(each) for each in error.violations]
     return Response(

@@ -154,6 +154,66 @@ class ModelDescription(_Alias):
     versions: list[VersionSummary] = Field(description="The newest first.")
 
 
+class InferenceServer(Answer):
+    """A server of the Open Inference Protocol."""
+
+    name: str
+    version: str
+    extensions: list[str]
+
+
+class InferenceLive(Answer):
+    """The server runs."""
+
+    live: Literal[True]
+
+
+class InferenceReady(Answer):
+    """The server takes requests."""
+
+    ready: Literal[True]
+
+
+class InferenceModelReady(Answer):
+    """The model, or the version, can be asked."""
+
+    name: Name
+    ready: Literal[True]
+
+
+class InferenceTensor(Answer):
+    """An input or output; -1 is as many as there are pictures."""
+
+    name: str
+    datatype: Literal["BYTES", "FP32"]
+    shape: list[int]
+
+
+class InferenceModel(Answer):
+    """What a model takes and gives."""
+
+    name: Name
+    versions: list[VersionId]
+    platform: str
+    inputs: list[InferenceTensor]
+    outputs: list[InferenceTensor]
+
+
+class InferenceOutput(InferenceTensor):
+    """An output with its elements, flat."""
+
+    data: list[float] | list[str]
+
+
+class InferenceAnswer(Answer):
+    """What a model says, in JSON alone."""
+
+    model_name: Name
+    model_version: VersionId
+    id: str | SkipJsonSchema[None] = Field(default=None, description="As in the request.")
+    outputs: list[InferenceOutput]
+
+
 class Problem(Answer):
     """A problem document (RFC 9457). `detail` says what to do."""
 
@@ -162,6 +222,9 @@ class Problem(Answer):
     status: int
     detail: str
     request_id: str = Field(description="The logs have it, too.")
+    error: str | SkipJsonSchema[None] = Field(
+        default=None, description="Below /v2: the detail again, for clients of that protocol."
+    )
     violations: list[Violation] | SkipJsonSchema[None] = Field(
         default=None, description="With no-live-version: why the newest upload was refused."
     )

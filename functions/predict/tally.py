@@ -12,7 +12,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from facet.alias import Alias
 from facet.news import Happening
-from facet.observability import logger
+from facet.observability import count, logger
 from facet.records import CANARY_COUNTS, Canary, Model, counted
 from predict.canary import Verdict, verdict
 
@@ -104,6 +104,7 @@ class Tally:
         self._end(model.name)
         if not concluded:
             return
+        count("Canaries", outcome="PROMOTED" if promoted else "ROLLED_BACK")
         logger().info("canary ended", model=model.name, promoted=promoted, canary=asdict(totals))
         if promoted:
             self._tell(Happening.PROMOTED, model, totals, previous=model.live)

@@ -10,7 +10,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import BaseModel, Field, TypeAdapter
 
 from facet.errors import NoLiveVersion, UnknownModel, Violation
-from facet.observability import logger
+from facet.observability import count, logger
 from facet.records import Version
 from facet.registry import Registry
 from facet.settings import settings
@@ -70,7 +70,10 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         case OutcomeStep() as step:
             return _outcome(step.model, registry().find(step.model, step.version))
         case SummaryStep(jobs=jobs):
-            return {"jobs": jobs, "counts": Counter(each["outcome"] for each in jobs)}
+            counts = Counter(each["outcome"] for each in jobs)
+            for outcome, times in counts.items():
+                count("TrainingJobs", times, outcome=outcome)
+            return {"jobs": jobs, "counts": counts}
 
 
 def _judged(step: JudgeStep) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from facet.registry import Registry
 from facet.settings import settings
 from onboard.app import onboarding
 from onboard.sweep import sweeper
-from predict import app
+from predict import clients
 from tests import fakes
 from tests.fakes import BUCKET
 
@@ -43,6 +43,7 @@ ENVIRONMENT = {
     "FACET_MAX_UPLOAD": "1000000",
     "FACET_UPLOAD_EXPIRES": "900",
     "FACET_ALLOW_ORIGIN": "",
+    "FACET_WATCHED_MODELS": "cifar",
 }
 NOT_FOR_MOTO = ("PointInTimeRecoverySpecification", "SSESpecification")
 
@@ -123,6 +124,7 @@ def sagemaker(sagemaker_server: fakes.SageMaker) -> fakes.SageMaker:
     sagemaker_server.answer = fakes.Answer()
     sagemaker_server.answers.clear()
     sagemaker_server.asked.clear()
+    sagemaker_server.attributes.clear()
     return sagemaker_server
 
 
@@ -143,8 +145,17 @@ def functions(
 @pytest.fixture
 def cold_start(functions: None) -> Iterator[None]:  # noqa: ARG001
     """Processes that read an environment of the test's own, and make their clients anew."""
-    of_predict = (app.table, app.registry, app.predictor, app.news, app.inbox, app.reached)
-    made_once = (settings, *of_predict, onboarding, sweeper)
+    made_once = (
+        settings,
+        clients.table,
+        clients.registry,
+        clients.predictor,
+        clients.news,
+        clients.inbox,
+        clients.reached,
+        onboarding,
+        sweeper,
+    )
     for each in made_once:
         each.cache_clear()
     yield

@@ -10,7 +10,7 @@ from PIL import Image
 
 from facet.records import Version
 from facet.registry import Registry
-from predict import app
+from predict import clients
 from tests import artifacts, fakes
 from tests.api import PNG, REQUEST_ID, Reply, call, predict
 from tests.fakes import Answer
@@ -147,7 +147,7 @@ def test_without_a_canary_the_registry_is_read_once_for_many_predictions(
     def watch(model: Any, **_: Any) -> None:
         asked.append(model.name)
 
-    app.table().meta.client.meta.events.register("before-call.dynamodb", watch)
+    clients.table().meta.client.meta.events.register("before-call.dynamodb", watch)
     for _ in range(3):
         assert predict().status == 200
     assert asked == ["GetItem", "GetItem"], "the model and its live version"
@@ -396,5 +396,5 @@ def test_a_registry_that_hangs_fails_in_time_to_answer_from_memory(
         monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", url)
         start = time.monotonic()
         with pytest.raises(ReadTimeoutError):
-            app.registry().find("cifar", "0" * 12)
+            clients.registry().find("cifar", "0" * 12)
     assert time.monotonic() - start < 10

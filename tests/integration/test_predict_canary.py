@@ -15,7 +15,7 @@ from facet.alias import Alias
 from facet.placement import Placement
 from facet.records import Canary, Mode, Policy
 from facet.registry import Registry
-from predict import app
+from predict import clients
 from predict.canary import chosen
 from tests import artifacts, fakes
 from tests.api import call, predict
@@ -236,7 +236,7 @@ def test_the_template_permits_what_is_written_and_no_more(
             for action, named in written(json.loads(params["body"])):
                 seen.setdefault(action, set()).update(named)
 
-    app.table().meta.client.meta.events.register("before-call.dynamodb", watch)
+    clients.table().meta.client.meta.events.register("before-call.dynamodb", watch)
     for each in CHOSEN[:3]:
         answering(each)
     time.sleep(1.1)

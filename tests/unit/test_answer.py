@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
+import numpy as np
 import pytest
 from botocore.exceptions import ClientError
 
@@ -69,14 +70,19 @@ class Classifier:
     asked: list[str] = field(default_factory=list)
 
     def classify(
-        self, by: Version, _: Sequence[bytes], top_k: int, deadline: Deadline, watch: Watch
+        self,
+        by: Version,
+        _: Sequence[bytes],
+        deadline: Deadline,
+        watch: Watch,
+        request_id: str,
     ) -> Classified:
-        assert top_k == 5
         assert deadline.patience(1) == 1
+        assert request_id in (CHOSEN, OTHER)
         self.asked.append(by.id)
         if by.id in self.fails:
             raise self.fails[by.id]
-        return Classified(by, (), watch)
+        return Classified(by, (), np.zeros((1, 0), np.float32), watch)
 
 
 @dataclass
@@ -86,6 +92,17 @@ class Tally:
     def count(self, model: Model, arm: Arm, *, good: bool) -> None:
         assert model.canary
         self.counted.append((arm, good))
+
+
+@dataclass
+class Measures:
+    said: list[str] = field(default_factory=list)
+
+    def answered(self, answer: Classified, request_id: str) -> None:
+        self.said.append(f"{answer.version.id} answered {request_id}")
+
+    def failed(self, version: Version, error: Exception, request_id: str) -> None:
+        self.said.append(f"{version.id} {type(error).__name__} {request_id}")
 
 
 Predict = Callable[..., str]
@@ -107,13 +124,20 @@ def tally() -> Tally:
 
 
 @pytest.fixture
-def predict(registry: Registry, classifier: Classifier, tally: Tally) -> Predict:
+def measures() -> Measures:
+    return Measures()
+
+
+@pytest.fixture
+def predict(
+    registry: Registry, classifier: Classifier, tally: Tally, measures: Measures
+) -> Predict:
     """The id of the version that answers a request."""
     versions = LiveVersions(registry, 1000)  # type: ignore[arg-type]
-    predictor = Predictor(versions, classifier, tally)  # type: ignore[arg-type]
+    predictor = Predictor(versions, classifier, tally, measures)  # type: ignore[arg-type]
 
     def predict(request_id: str = OTHER, named: str | None = None) -> str:
-        asked = Asked(request_id, "cifar", (b"picture",), 5, Deadline.after(29), named)
+        asked = Asked(request_id, "cifar", (b"picture",), Deadline.after(29), named)
         return predictor.predict(asked).version.id
 
     return predict
@@ -246,3 +270,30 @@ def test_a_version_asked_for_that_is_retired_by_now_is_unknown(
     registry.says = [UnknownVersion("cifar", "old")]
     with pytest.raises(UnknownVersion):
         predict(named="old")
+
+
+def test_a_candidates_failure_is_measured_although_the_live_version_answered(
+    predict: Predict, classifier: Classifier, measures: Measures
+) -> None:
+    classifier.fails["candidate"] = ModelFailed("broken")
+    assert predict(CHOSEN) == "live"
+    assert measures.said == [f"candidate ModelFailed {CHOSEN}", f"live answered {CHOSEN}"]
+
+
+@pytest.mark.parametrize("error", [BrokenImage("no picture"), EndpointThrottled("busy"), FORBIDDEN])
+def test_what_is_not_the_models_doing_is_not_measured_as_its_failure(
+    predict: Predict, classifier: Classifier, measures: Measures, error: Exception
+) -> None:
+    classifier.fails["live"] = error
+    with pytest.raises(type(error)):
+        predict()
+    assert measures.said == []
+
+
+def test_a_model_that_is_still_loading_is_measured(
+    predict: Predict, classifier: Classifier, measures: Measures
+) -> None:
+    classifier.fails["live"] = ModelLoading("wait")
+    with pytest.raises(ModelLoading):
+        predict()
+    assert measures.said == [f"live ModelLoading {OTHER}"]

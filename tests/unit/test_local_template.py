@@ -32,8 +32,8 @@ def test_facets_template_is_carried_out_whole() -> None:
 
 
 def test_an_unknown_type_is_refused_by_name(tmp_path: Path) -> None:
-    path = write(tmp_path, "  Topic:\n    Type: AWS::SNS::Subscription\n")
-    with pytest.raises(supported.UnsupportedTemplate, match="AWS::SNS::Subscription"):
+    path = write(tmp_path, "  Topic:\n    Type: AWS::EC2::Instance\n")
+    with pytest.raises(supported.UnsupportedTemplate, match="AWS::EC2::Instance"):
         template.load(path)
 
 

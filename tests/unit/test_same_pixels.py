@@ -98,7 +98,7 @@ def test_training_serving_and_onboarding_see_the_same(
     classifier = Classifier(lambda _: endpoint(served), 25, MAX_PIXELS)
     names = sorted(pictures.files())
     files = [pictures.files()[name] for name in names]
-    classifier.classify(version, files, 1, Deadline.after(600), Watch())
+    classifier.classify(version, files, Deadline.after(600), Watch(), "request")
     prover, patience = Prover(endpoint(proven), within=60), Patience(left=lambda: 0, attempt=1)
     for data in files:
         prover.prove("target", manifest, data, patience)

@@ -452,7 +452,33 @@ def test_what_the_model_rejects_and_what_breaks_it(
         assert told(await bench.invoke("m")) == (200, {"predictions": [3]})
 
     run(scenario())
-    assert "model m (cifar/1.tar.gz) failed: LiteRT: broken" in caplog.messages
+    assert [each.partition(" failed on request ")[2] for each in caplog.messages][-2:] == [
+        '-: input "image": a value does not fit its type: uint8',
+        "-: LiteRT: broken",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("attributes", "request_id"),
+    [
+        ("facet-request=7f1c0b7e-3d0b", "7f1c0b7e-3d0b"),
+        ("tfs-model-version=1,facet-request=abc", "abc"),
+        ("facet-request=two\tlines", "two"),
+        ("facet-request=", "-"),
+        ("other-facet=1", "-"),
+    ],
+)
+def test_the_log_tells_which_request_failed(
+    bench: Bench, caplog: pytest.LogCaptureFixture, attributes: str, request_id: str
+) -> None:
+    async def scenario() -> None:
+        await bench.load("m")
+        headers = {"X-Amzn-SageMaker-Custom-Attributes": attributes}
+        await bench.invoke("m", 255, headers)
+
+    run(scenario())
+    (line,) = (each for each in caplog.messages if "failed" in each)
+    assert line == f"model m (cifar/1.tar.gz) failed on request {request_id}: LiteRT: broken"
 
 
 def test_metrics_tell_of_loads_requests_and_errors(bench: Bench) -> None:

@@ -24,8 +24,15 @@ WHOLE = {
     "FACET_MAX_UPLOAD": "25000000",
     "FACET_UPLOAD_EXPIRES": "900",
     "FACET_ALLOW_ORIGIN": "",
+    "FACET_WATCHED_MODELS": "cifar,sign-language",
 }
-MAY_BE_EMPTY = {"FACET_TOPIC", "FACET_MORE_OPS", "FACET_ONBOARD_FUNCTION", "FACET_ALLOW_ORIGIN"}
+MAY_BE_EMPTY = {
+    "FACET_TOPIC",
+    "FACET_MORE_OPS",
+    "FACET_ONBOARD_FUNCTION",
+    "FACET_ALLOW_ORIGIN",
+    "FACET_WATCHED_MODELS",
+}
 
 
 @pytest.fixture(autouse=True)
@@ -59,6 +66,8 @@ def test_no_more_ops_are_none(monkeypatch: pytest.MonkeyPatch) -> None:
         ("FACET_KEEP_VERSIONS", "0"),
         ("FACET_MORE_OPS", "Roll, Stack"),
         ("FACET_MORE_OPS", ","),
+        ("FACET_WATCHED_MODELS", "cifar, sign-language"),
+        ("FACET_WATCHED_MODELS", ",".join(f"model-{at}" for at in range(21))),
     ],
 )
 def test_each_setting_that_is_missing_or_wrong_is_named(

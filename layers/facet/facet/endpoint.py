@@ -30,6 +30,10 @@ Scores = NDArray[np.float32]
 MAX_BODY = 6_291_456
 """Bytes that InvokeEndpoint takes, by botocore's service model."""
 
+REQUEST = "facet-request"
+"""The custom attribute with the request's id. SageMaker forwards it verbatim (InvokeEndpoint in its
+API reference), and AWS's TensorFlow image passes over attributes that do not begin with tfs-."""
+
 
 def client(timeout: float) -> "SageMakerRuntimeClient":
     """A runtime client that waits `timeout` seconds for an answer and does not ask twice."""
@@ -46,10 +50,17 @@ class Endpoint:
         self._runtime = runtime
         self._name = name
 
-    def classify(self, target: str, manifest: Manifest, batch: Sequence[Pixels | Tensor]) -> Scores:
+    def classify(
+        self,
+        target: str,
+        manifest: Manifest,
+        batch: Sequence[Pixels | Tensor],
+        request_id: str,
+    ) -> Scores:
         """float32 (pictures, labels): for each picture one score per label, each in 0..1.
 
         `batch` holds what `preprocess.apply` made of each picture; `target` is the TargetModel.
+        `request_id` stands in the container's log beside what goes wrong there.
         Raises BodyTooLarge, EndpointThrottled, EndpointUnavailable, ModelLoading, ModelFailed, and
         botocore's ClientError where the fault is not the model's: permissions, say.
         """
@@ -59,15 +70,16 @@ class Endpoint:
                 f"As this model takes them the pictures have {len(body):,} bytes; "
                 f"at most {MAX_BODY:,} go into one request. Send fewer pictures at once."
             )
-        return scores(manifest, self._invoke(target, body), len(batch))
+        return scores(manifest, self._invoke(target, body, request_id), len(batch))
 
-    def _invoke(self, target: str, body: bytes) -> bytes:
+    def _invoke(self, target: str, body: bytes, request_id: str) -> bytes:
         try:
             answer = self._runtime.invoke_endpoint(
                 EndpointName=self._name,
                 TargetModel=target,
                 ContentType="application/json",
                 Accept="application/json",
+                CustomAttributes=f"{REQUEST}={request_id}",
                 Body=body,
             )
             return answer["Body"].read()

@@ -1,9 +1,14 @@
-"""Structured logs and metrics, one line of JSON each, through AWS Lambda Powertools."""
+"""Structured logs and metrics, one line of JSON each, through AWS Lambda Powertools.
 
+Dimensions are what CloudWatch bills by: names of bounded sets. What has no bounds is a property of
+the line, which Logs Insights finds. Every metric has the dimension `service`, the stack's name.
+"""
+
+from collections.abc import Mapping
 from functools import cache
 
 from aws_lambda_powertools import Logger
-from aws_lambda_powertools.metrics import MetricUnit, single_metric
+from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
 NAMESPACE = "Facet"
 """Of all metrics, in CloudWatch."""
@@ -16,10 +21,31 @@ def logger() -> Logger:
 
 
 def count(metric: str, value: int = 1, **dimensions: str) -> None:
-    """Adds to a metric. It is written at once, so that it outlives an error that follows.
+    """Adds to a metric. It is written at once, so that it outlives an error that follows."""
+    line = EphemeralMetrics(namespace=NAMESPACE)
+    line.add_dimension("service", logger().service)
+    for name, each in dimensions.items():
+        line.add_dimension(name, each)
+    line.add_metric(metric, MetricUnit.Count, value)
+    line.flush_metrics()
 
-    Dimensions are what CloudWatch bills by: names of bounded sets, never of models.
-    """
-    with single_metric(metric, MetricUnit.Count, value, namespace=NAMESPACE) as written:
-        for name, each in dimensions.items():
-            written.add_dimension(name, each)
+
+def measure(
+    counts: Mapping[str, int],
+    milliseconds: Mapping[str, float],
+    dimensions: Mapping[str, str],
+    properties: Mapping[str, str],
+) -> None:
+    """Adds to several metrics with one line, each by its `dimensions` and without them."""
+    every = {"service": logger().service}
+    line = EphemeralMetrics(namespace=NAMESPACE, default_dimensions=every)
+    line.add_dimensions(**every)
+    for name, each in dimensions.items():
+        line.add_dimension(name, each)
+    for name, number in counts.items():
+        line.add_metric(name, MetricUnit.Count, number)
+    for name, spent in milliseconds.items():
+        line.add_metric(name, MetricUnit.Milliseconds, spent)
+    for name, each in properties.items():
+        line.add_metadata(name, each)
+    line.flush_metrics()

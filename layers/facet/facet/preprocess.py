@@ -40,7 +40,11 @@ def apply(spec: InputSpec, picture: Image.Image) -> Pixels | Tensor:
     `encoding: uint8` gives uint8 RGB pixels, `float` gives normalised float32; the shape is
     (height, width, channels), or (height * width * channels,) where the layout is `flat`.
     """
-    pixels = geometry(spec, picture)
+    return tensor(spec, geometry(spec, picture))
+
+
+def tensor(spec: InputSpec, pixels: Pixels) -> Pixels | Tensor:
+    """The input tensor of uint8 (height, width, channels) pixels; shape and dtype as of `apply`."""
     values = pixels if spec.encoding == "uint8" else normalise(spec, pixels)
     return values.reshape(-1) if spec.layout == "flat" else values
 

@@ -6,6 +6,7 @@ from functools import cache
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 PREFIX = "FACET_"
+WATCHED = r"^([a-z0-9][a-z0-9-]{0,62}(,[a-z0-9][a-z0-9-]{0,62}){0,19})?$"
 OPS = r"^([A-Za-z0-9_>.]+(,[A-Za-z0-9_>.]+)*)?$"
 
 
@@ -28,6 +29,7 @@ class Settings(BaseModel):
     max_pictures: pictures of one request.  max_upload: bytes of a picture under `inbox/`.
     upload_expires: seconds for which a place under `inbox/` can be uploaded to.
     allow_origin: whose pages may call the API from a browser, `*` for all; empty for none.
+    watched_models: names of the models with metrics of their own, separated by commas.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -51,11 +53,17 @@ class Settings(BaseModel):
     max_upload: int = Field(ge=1)
     upload_expires: int = Field(ge=1)
     allow_origin: str
+    watched_models: str = Field(pattern=WATCHED)
 
     @property
     def ops(self) -> frozenset[str]:
         """The names in `more_ops`."""
         return frozenset(name for name in self.more_ops.split(",") if name)
+
+    @property
+    def watched(self) -> frozenset[str]:
+        """The names in `watched_models`."""
+        return frozenset(self.watched_models.split(",")) - {""}
 
 
 @cache

@@ -13,8 +13,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 
+from facet.endpoint import Endpoint
+from facet.errors import ModelFailed
+from facet.manifest import Manifest
+from tests.artifacts import manifest
 from tests.integration.serving.endpoints import (
     BUCKET,
     ENDPOINT,
@@ -24,6 +29,7 @@ from tests.integration.serving.endpoints import (
     alive,
     packed,
     stacks,
+    wait_for,
 )
 
 if TYPE_CHECKING:
@@ -94,6 +100,16 @@ def test_custom_attributes_reach_the_container(start: StartStack, put: Put) -> N
     assert refused["OriginalStatusCode"] == 404
     assert "Servable not found" in refused["OriginalMessage"]
     assert stack.invoke(target, CustomAttributes="tfs-model-version=1")["Body"]["predictions"]
+
+
+def test_the_containers_log_tells_which_request_a_model_failed(start: StartStack, put: Put) -> None:
+    stack, target = start(), put("cifar")
+    document = manifest(input=manifest()["input"] | {"tensor": "nothing"})
+    endpoint = Endpoint(stack.runtime, ENDPOINT)
+    picture = np.zeros((8, 8, 3), np.uint8)
+    with pytest.raises(ModelFailed):
+        endpoint.classify(target, Manifest.model_validate(document), [picture], "7f1c0b7e-3d0b")
+    wait_for(lambda: f"({target}) failed on request 7f1c0b7e-3d0b: " in stack.log.read_text())
 
 
 def test_requests_that_are_wrong(start: StartStack, s3: "S3Client", put: Put) -> None:

@@ -1,0 +1,74 @@
+"""What the routes work with, made once in a process and when it is first needed."""
+
+from functools import cache
+from typing import TYPE_CHECKING
+
+import boto3
+from botocore.config import Config
+
+from facet import endpoint
+from facet.alias import Alias
+from facet.news import News
+from facet.registry import Registry
+from facet.settings import settings
+from predict.answer import Predictor
+from predict.classify import Classifier
+from predict.inbox import Inbox
+from predict.live import LiveVersions
+from predict.measures import Measures
+from predict.tally import Tally
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.service_resource import Table
+
+IMPATIENT = Config(connect_timeout=1, read_timeout=1, retries={"total_max_attempts": 2})
+"""For all but the endpoint: an outage has to show soon enough to answer from memory within API
+Gateway's 29 seconds."""
+
+
+@cache
+def table() -> "Table":
+    """The registry's table, as this process reaches it."""
+    return boto3.resource("dynamodb", config=IMPATIENT).Table(settings().table)
+
+
+@cache
+def registry() -> Registry:
+    """The registry of this process."""
+    return Registry(table())
+
+
+@cache
+def news() -> News:
+    """How this process tells what became of a canary. Made when one ends, which is seldom."""
+    events = boto3.client("events", config=IMPATIENT)
+    return News(events, boto3.client("sns", config=IMPATIENT), settings().topic)
+
+
+@cache
+def predictor() -> Predictor:
+    """The predictor of this process."""
+    name = settings()
+    versions = LiveVersions(registry(), name.registry_ttl)
+    return Predictor(
+        versions,
+        Classifier(reached, name.invoke_timeout, name.max_pixels),
+        Tally(Alias(table()), news, versions.expire),
+        Measures(name.watched),
+    )
+
+
+@cache
+def reached(timeout: float) -> endpoint.Endpoint:
+    """The endpoint, by a client that waits so many seconds for it."""
+    return endpoint.Endpoint(endpoint.client(timeout), settings().endpoint)
+
+
+@cache
+def inbox() -> Inbox:
+    """Where pictures over the limit of a body come from. Made when there is one."""
+    config = IMPATIENT.merge(Config(signature_version="s3v4"))
+    name = settings()
+    return Inbox(
+        boto3.client("s3", config=config), name.bucket, name.max_upload, name.upload_expires
+    )

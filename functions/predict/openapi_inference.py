@@ -1,0 +1,104 @@
+"""The routes of the Open Inference Protocol, as the OpenAPI document describes them."""
+
+from predict import schemas, tensors
+from predict.openapi_operations import JSON, Operation, octets
+
+UNKNOWN = ("unknown-model", "no-live-version", "internal-error")
+ANSWERS = (
+    "bad-request",
+    "unknown-model",
+    "unknown-version",
+    "no-live-version",
+    "body-too-large",
+    "unsupported-image",
+    "broken-image",
+    "throttled",
+    "internal-error",
+    "model-failed",
+    "model-loading",
+    "out-of-time",
+    "unavailable",
+)
+TAG = "inference"
+
+
+def _health(which: str, summary: str, answer: type[schemas.Answer]) -> Operation:
+    return Operation(
+        "GET",
+        f"/v2/health/{which}",
+        f"inferenceServer{which.capitalize()}",
+        TAG,
+        summary,
+        "Says nothing about any model.",
+        "It is",
+        {JSON: answer},
+        problems=("internal-error",),
+        keyed=False,
+    )
+
+
+def _of_model(path: str, name: str, *, versioned: bool) -> tuple[Operation, ...]:
+    """What can be asked of a model, or of one version of it."""
+    parameters = ("model", "version_id") if versioned else ("model",)
+    unknown = (*UNKNOWN, "unknown-version") if versioned else UNKNOWN
+    which = "version" if versioned else "live version"
+    return (
+        Operation(
+            "GET",
+            path,
+            f"inference{name}",
+            TAG,
+            f"Inputs and outputs of the {which}",
+            "Instead of `image`, `pixels` may be sent: UINT8 of the model's own size.",
+            "Them",
+            {JSON: schemas.InferenceModel},
+            parameters=parameters,
+            problems=unknown,
+        ),
+        Operation(
+            "GET",
+            f"{path}/ready",
+            f"inference{name}Ready",
+            TAG,
+            f"Can the {which} be asked?",
+            "200 says so.",
+            "It can",
+            {JSON: schemas.InferenceModelReady},
+            parameters=parameters,
+            problems=unknown,
+        ),
+        Operation(
+            "POST",
+            f"{path}/infer",
+            f"infer{name}",
+            TAG,
+            f"Ask the {which}",
+            "Tensors in JSON, or as bytes behind it with the header "
+            "`Inference-Header-Content-Length`, which the answer then has, too.",
+            "Its outputs",
+            {JSON: schemas.InferenceAnswer, **octets()},
+            headers=("X-Model-Version", "Server-Timing"),
+            parameters=parameters,
+            body={JSON: tensors.InferenceRequest, **octets()},
+            problems=ANSWERS,
+        ),
+    )
+
+
+INFERENCE = (
+    Operation(
+        "GET",
+        "/v2",
+        "inferenceServer",
+        TAG,
+        "What this server is",
+        "Its name, and the extensions of the protocol that it knows.",
+        "That",
+        {JSON: schemas.InferenceServer},
+        problems=("internal-error",),
+    ),
+    _health("live", "Does the server run?", schemas.InferenceLive),
+    _health("ready", "Does the server take requests?", schemas.InferenceReady),
+    *_of_model("/v2/models/{model}", "Model", versioned=False),
+    *_of_model("/v2/models/{model}/versions/{version}", "Version", versioned=True),
+)

@@ -1,0 +1,94 @@
+"""docs/operations.md: what it tells people to type is there to be typed."""
+
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+import botocore.session
+import pytest
+import typer.main
+from botocore import xform_name
+
+from cli.app import app
+from tests.watching import STACK
+
+ROOT = Path(__file__).parents[2]
+TEXT = (ROOT / "docs/operations.md").read_text()
+BLOCKS = re.findall(r"^```sh\n(.*?)^```$", TEXT, flags=re.MULTILINE | re.DOTALL)
+LINES = [shlex.split(line) for block in BLOCKS for line in block.splitlines()]
+OF_S3 = {"cp": 2, "ls": 1, "rm": 1}
+"""What `aws s3` does beyond its API, and how many places each takes."""
+API_OF = {"s3api": "s3"}
+OF_AWS = {"--query", "--output", "--max-items"}
+"""Options of every command of the AWS CLI."""
+
+SERVICES = botocore.session.get_session()
+FACET: Any = typer.main.get_command(app)
+
+
+def begun(*words: str) -> list[list[str]]:
+    return [line for line in LINES if line[: len(words)] == [*words]]
+
+
+def identity(line: list[str]) -> str:
+    return " ".join(line[:4])
+
+
+def options(line: list[str]) -> set[str]:
+    return {word for word in line if word.startswith("--")}
+
+
+def test_every_line_is_looked_at_below() -> None:
+    assert {line[0] for line in LINES} == {"aws", "facet", "git", "make"}
+
+
+@pytest.mark.parametrize("line", begun("facet"), ids=identity)
+def test_the_command_facet_takes_it(line: list[str]) -> None:
+    command = FACET.commands[line[1]]
+    context = command.make_context(line[1], line[2:])
+    assert context.params["stack"].startswith("facet")
+
+
+@pytest.mark.parametrize("line", begun("make"), ids=identity)
+def test_make_has_the_target_and_the_template_the_parameters(line: list[str]) -> None:
+    targets = re.findall(r"^([a-z0-9-]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert line[1] in targets
+    given = dict(word.split("=", 1) for word in line[2:])
+    assert given.keys() <= {"STACK", "PARAMETERS"}
+    parameters = dict(each.split("=", 1) for each in given.get("PARAMETERS", "").split())
+    STACK.check(parameters)
+
+
+@pytest.mark.parametrize(
+    "line", [each for each in begun("aws") if each[1] != "s3"], ids=lambda each: " ".join(each[1:3])
+)
+def test_the_aws_command_line_takes_it(line: list[str]) -> None:
+    service = SERVICES.get_service_model(API_OF.get(line[1], line[1]))
+    operations = {xform_name(each, "-"): each for each in service.operation_names}
+    shape = service.operation_model(operations[line[2]]).input_shape
+    assert shape is not None
+    known = {f"--{xform_name(each, '-')}" for each in shape.members}
+    assert options(line) <= known | OF_AWS
+    assert {f"--{xform_name(each, '-')}" for each in shape.required_members} <= options(line)
+
+
+@pytest.mark.parametrize("line", begun("aws", "s3"), ids=lambda each: " ".join(each[2:4]))
+def test_aws_s3_takes_it(line: list[str]) -> None:
+    places = line[3:]
+    assert len(places) == OF_S3[line[2]]
+    assert all(re.match(r"s3://\$\w+/(mme|rejected)/", each) for each in places)
+
+
+def test_parameters_and_outputs_that_the_text_names_are_the_templates() -> None:
+    known = {*STACK.document["Parameters"], *STACK.document["Outputs"]}
+    for name in ("AlarmTopicArn", "AlarmEmail", "DashboardName", "WatchedModels", "ApiKeyId"):
+        assert name in known
+        assert f"`{name}`" in TEXT
+
+
+def test_the_text_links_to_what_is_there() -> None:
+    places = re.findall(r"\]\(([\w./-]+)\)", TEXT)
+    assert places
+    for each in places:
+        assert (ROOT / "docs" / each).exists(), each
