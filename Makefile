@@ -1,6 +1,6 @@
 # Facet. `make` alone lists the targets; each sets up what it needs.
 .DEFAULT_GOAL := help
-.PHONY: help run data train test check format bench samples training tensorflow build deploy openapi proto clean
+.PHONY: help run data train test check format bench samples notebook env training tensorflow build deploy openapi proto clean
 VENV := .venv/bin
 STACK ?= facet
 BENCH ?= training serving scale predict onboarding
@@ -51,6 +51,12 @@ samples:  ## train the sample models again, from the data sets in FACET_DATA
 	@.ci/setup dev
 	$(VENV)/python -m samples.build
 
+notebook:  ## run notebooks/walkthrough.ipynb into build/ (needs `make run` in another shell, or STACK=NAME)
+	@.ci/setup notebook
+	@mkdir -p build
+	@PATH="$(CURDIR)/.venv-notebook/bin:$$PATH" jupyter execute --output="$(CURDIR)/build/walkthrough.ipynb" notebooks/walkthrough.ipynb
+	@echo "build/walkthrough.ipynb has what it showed"
+
 tensorflow:  ## install TensorFlow for the local endpoint: artifacts without a LiteRT model need it
 	@.ci/setup tensorflow
 
@@ -61,6 +67,9 @@ build:  ## sam build (needs Python 3.12, the functions' runtime)
 	@.ci/setup dev
 	@.ci/python 3.12 > /dev/null
 	$(SAM) build
+
+env: build  ## template and environment file for `sam local`, whose containers then reach the running stack
+	@$(VENV)/python -m local.env $(ARGS)
 
 # A first deploy makes the bucket, so the training code follows it; later ones find it there.
 deploy: build  ## sam deploy to the account of your AWS credentials (STACK=facet PARAMETERS="LogLevel=DEBUG" ARGS=...)
@@ -78,4 +87,4 @@ proto:  ## compile the protocol buffers (after a change of a .proto file)
 		--python_out=. --pyi_out=. onboard/saved_model.proto
 
 clean:  ## remove what was built, and the local stack's state
-	rm -rf .venv .facet .aws-sam build .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
+	rm -rf .venv .venv-notebook .facet .aws-sam build .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info

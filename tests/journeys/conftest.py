@@ -1,35 +1,104 @@
-"""A running local stack that most journeys share, and clients for it."""
+"""A stack that most journeys share, and clients for it.
 
+It runs on this machine, for these tests alone. With FACET_STACK in the environment it is the
+deployed stack of that name instead: journeys that ask for `api` or `s3` go there, and those that
+ask for `stack`, or start stacks of their own, are skipped.
+"""
+
+import os
+import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import httpx
 import pytest
 
+from cli.stack import find
 from local.aws import client
-from tests.stacks import Running, start
+from tests.stacks import ROOT, Running, start
+
+DEPLOYED = os.environ.get("FACET_STACK")
+SAMPLES = ("cifar", "sign-language")
+ONBOARDING_SECONDS = 900
+
+
+@dataclass(frozen=True)
+class Reached:
+    """A stack as its clients see it."""
+
+    url: str
+    api_key: str
+    bucket: str
+    s3: Any
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Of a deployed stack only what any client reaches can be asked."""
+    reason = pytest.mark.skip(reason="needs a stack on this machine; FACET_STACK is set")
+    for item in items if DEPLOYED else ():
+        fixtures = set(getattr(item, "fixturenames", ()))
+        if "journeys" in item.path.parts and ("stack" in fixtures or not fixtures & {"api", "s3"}):
+            item.add_marker(reason)
 
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """The stack that most journeys share."""
+    """The stack on this machine that most journeys share."""
     running = start(tmp_path_factory.mktemp("stack"))
     yield running
     assert running.stop() == 0
 
 
 @pytest.fixture(scope="session")
-def api(stack: Running) -> Iterator[httpx.Client]:
-    """An HTTP client with the API key."""
-    with httpx.Client(
-        base_url=stack.address.url, headers={"x-api-key": stack.address.api_key}, timeout=60
-    ) as http:
-        yield http
+def reached(request: pytest.FixtureRequest) -> Iterator[Reached]:
+    """The stack on this machine, or the deployed one, with the samples onboarded."""
+    if DEPLOYED:
+        found = find(DEPLOYED)
+        key = found.client("apigateway").get_api_key(apiKey=found.api_key_id, includeValue=True)
+        there = Reached(found.api_url, key["value"], found.bucket, found.client("s3"))
+        onboard_samples(there)
+    else:
+        address = request.getfixturevalue("stack").address
+        s3 = client("s3", address.endpoint_url)
+        there = Reached(address.url, address.api_key, address.bucket, s3)
+    yield there
+    there.s3.close()
+
+
+def onboard_samples(there: Reached) -> None:
+    """Uploads the samples that the stack does not have, and waits until they are live."""
+    with http(there) as api:
+        for model in SAMPLES:
+            if not live(api, model):
+                content = (ROOT / f"samples/{model}.tar.gz").read_bytes()
+                there.s3.put_object(Bucket=there.bucket, Key=f"mme/{model}.tar.gz", Body=content)
+        deadline = time.monotonic() + ONBOARDING_SECONDS
+        while not all(live(api, model) for model in SAMPLES):
+            assert time.monotonic() < deadline, f"the samples are not live at {there.url}"
+            time.sleep(1)
+
+
+def live(api: httpx.Client, model: str) -> bool:
+    """Whether the model has a live version."""
+    answer = api.get(f"/models/{model}")
+    assert answer.status_code in (200, 404), answer.text
+    return bool(answer.json().get("live"))
+
+
+def http(there: Reached) -> httpx.Client:
+    """A client with the API key."""
+    return httpx.Client(base_url=there.url, headers={"x-api-key": there.api_key}, timeout=60)
 
 
 @pytest.fixture(scope="session")
-def s3(stack: Running) -> Iterator[Any]:
+def api(reached: Reached) -> Iterator[httpx.Client]:
+    """An HTTP client with the API key."""
+    with http(reached) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def s3(reached: Reached) -> Any:
     """An ordinary boto3 client."""
-    opened = client("s3", stack.address.endpoint_url)
-    yield opened
-    opened.close()
+    return reached.s3

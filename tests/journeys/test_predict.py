@@ -11,7 +11,7 @@ import httpx
 import pytest
 from PIL import Image
 
-from tests.stacks import ROOT, Running
+from tests.stacks import ROOT
 
 PICTURE = next((ROOT / "samples/pictures/cifar").glob("cat*"))
 URL = "/models/cifar/predict"
@@ -86,11 +86,12 @@ def test_a_mistake_gets_its_problem_document(
     assert document["request_id"] == answer.headers["x-amzn-requestid"]
 
 
-def test_without_the_key_api_gateway_refuses(stack: Running, picture: bytes) -> None:
+def test_without_the_key_api_gateway_refuses(api: httpx.Client, picture: bytes) -> None:
+    root = str(api.base_url).rstrip("/")
     for headers in ({}, {"x-api-key": "wrong"}):
-        answer = httpx.post(stack.address.url + URL, content=picture, headers=headers)
+        answer = httpx.post(root + URL, content=picture, headers=headers)
         assert (answer.status_code, answer.json()) == (403, {"message": "Forbidden"})
-    assert httpx.get(stack.address.url + "/health").json() == {"status": "ok"}
+    assert httpx.get(root + "/health").json() == {"status": "ok"}
 
 
 def _cifar(data: Path) -> dict[str, list[bytes]]:

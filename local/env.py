@@ -1,0 +1,105 @@
+"""For `sam local`: lets containers with the functions reach the stack that runs on this machine.
+
+SAM gives a container only the variables that the template names, and the AWS clients' endpoints are
+none of them. So this writes, into the folder of `sam build`, a template that names them, and the
+file with all values for `--env-vars`.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from samcli.yamlhelper import yaml_dump, yaml_parse
+
+from cli.stack import HOME, NoStack, Stack, find
+from facet.errors import FacetError
+from local.aws import CHECKSUMS, CREDENTIALS
+
+HOST = "host.docker.internal"
+BUILT = Path(__file__).resolve().parents[1] / ".aws-sam/build"
+TEMPLATE = "local.yaml"
+VARIABLES = "env.json"
+
+Variables = Mapping[str, str]
+
+
+class NotBuilt(FacetError):
+    """`sam build` has left no template."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command; the exit code."""
+    options = _options(arguments)
+    try:
+        stack = find(None, options.home)
+        template, variables = write(stack, options.home, options.built, options.host)
+    except (NoStack, NotBuilt) as error:
+        print(f"facet: {error}", file=sys.stderr)
+        return 1
+    # S3's clients put the bucket's name before a host's, but not before an address.
+    names = (HOST, f"{stack.bucket}.{HOST}") if options.host == HOST else ()
+    hosts = "".join(f" --add-host {name}:host-gateway" for name in names)
+    takes = f"-t {template} --env-vars {variables}{hosts}"
+    print(f"sam local invoke PredictFunction -e events/predict-raw.json {takes}")
+    print(f"sam local start-api {takes}")
+    return 0
+
+
+def write(stack: Stack, home: Path, built: Path, host: str) -> tuple[Path, Path]:
+    """Template and environment file for the stack that runs with its state in `home`.
+
+    `built` is the folder that `sam build` wrote, `host` what containers call this machine. Raises
+    NotBuilt.
+    """
+    try:
+        document = yaml_parse((built / "template.yaml").read_text())
+    except FileNotFoundError as error:
+        raise NotBuilt(f"there is no {built / 'template.yaml'}: run `make build` first") from error
+    reached = endpoints(json.loads((home / "stack.json").read_text()), host)
+    functions = stack.client("lambda").list_functions()["Functions"]
+    values = {
+        each["FunctionName"]: {**each["Environment"]["Variables"], **reached} for each in functions
+    }
+    (built / TEMPLATE).write_text(yaml_dump(naming(document, reached)))
+    (built / VARIABLES).write_text(json.dumps(values, indent=2) + "\n")
+    return built / TEMPLATE, built / VARIABLES
+
+
+def endpoints(address: Mapping[str, Any], host: str) -> dict[str, str]:
+    """The variables by which AWS's clients find the stack of stack.json from `host`'s guests."""
+    urls = {
+        "AWS_ENDPOINT_URL": address["endpoint_url"],
+        "AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME": address["sagemaker_runtime_url"],
+    }
+    return {
+        **{name: f"http://{host}:{urlsplit(url).port}" for name, url in urls.items()},
+        "AWS_RESPONSE_CHECKSUM_VALIDATION": CHECKSUMS,
+        **{name.upper(): value for name, value in CREDENTIALS.items()},
+        "AWS_SESSION_TOKEN": "",
+    }
+
+
+def naming(document: Mapping[str, Any], more: Variables) -> dict[str, Any]:
+    """A SAM template whose functions have these variables besides their own."""
+    globals_ = dict(document.get("Globals", {}))
+    function = dict(globals_.get("Function", {}))
+    environment = dict(function.get("Environment", {}))
+    variables = {**environment.get("Variables", {}), **more}
+    function["Environment"] = environment | {"Variables": variables}
+    return {**document, "Globals": globals_ | {"Function": function}}
+
+
+def _options(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m local.env", description=__doc__)
+    parser.add_argument("--home", type=Path, default=HOME, help="where the stack keeps its state")
+    parser.add_argument("--built", type=Path, default=BUILT, help="what `sam build` wrote")
+    parser.add_argument("--host", default=HOST, help="what containers call this machine")
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,101 @@
+"""The journeys' mode for deployed stacks, tried on a stack of this machine that looks like one."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from local.aws import client
+from tests.stacks import ROOT, Running
+
+NAME = "as-deployed"
+SECONDS = 300
+
+
+@pytest.fixture(scope="module")
+def outputs(stack: Running) -> Iterator[dict[str, str]]:
+    """What an account would say: a CloudFormation stack with the template's outputs, and its key.
+
+    moto makes no API, so a second stack stands for the outputs of the first.
+    """
+    address = stack.address
+    gateway = client("apigateway", address.endpoint_url)
+    key = gateway.create_api_key(name=NAME, value=address.api_key, enabled=True)
+    told = {
+        "ApiUrl": address.url,
+        "ApiKeyId": key["id"],
+        "BucketName": address.bucket,
+        "RegistryName": address.table,
+        "EndpointName": address.endpoint,
+        "OnboardFunctionName": address.onboard_function,
+        "UndeliveredDropsUrl": address.dead_letter_queue_url,
+    }
+    template = {
+        "Resources": {"Queue": {"Type": "AWS::SQS::Queue", "Properties": {}}},
+        "Outputs": {name: {"Value": value} for name, value in told.items()},
+    }
+    cloudformation = client("cloudformation", address.endpoint_url)
+    cloudformation.create_stack(StackName=NAME, TemplateBody=json.dumps(template))
+    yield told
+    cloudformation.delete_stack(StackName=NAME)
+    gateway.delete_api_key(apiKey=key["id"])
+    for each in (cloudformation, gateway):
+        each.close()
+
+
+def journeys(stack: Running, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """A run of pytest with that deployed stack."""
+    account: dict[str, Any] = {
+        "FACET_STACK": name,
+        "AWS_ENDPOINT_URL": stack.address.endpoint_url,
+        "AWS_DEFAULT_REGION": stack.address.region,
+        "AWS_ACCESS_KEY_ID": "local",
+        "AWS_SECRET_ACCESS_KEY": "local",
+        "AWS_RESPONSE_CHECKSUM_VALIDATION": "when_required",
+    }
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("PYTEST_", "AWS_", "FACET_"))
+    }
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments],
+        cwd=ROOT,
+        env=kept | account,
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+    )
+
+
+def counts(printed: str) -> dict[str, int]:
+    """`3 passed, 1 skipped` as numbers by word."""
+    last = printed.strip().splitlines()[-1]
+    return {word: int(count) for count, word in re.findall(r"(\d+) (\w+)", last)}
+
+
+@pytest.mark.usefixtures("outputs")
+def test_the_predict_journeys_pass_against_it(stack: Running) -> None:
+    done = journeys(stack, NAME, "tests/journeys/test_predict.py", "tests/journeys/test_uploads.py")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert counts(done.stdout)["passed"] >= 10
+
+
+@pytest.mark.usefixtures("outputs")
+def test_journeys_of_this_machine_are_skipped(stack: Running) -> None:
+    done = journeys(stack, NAME, "tests/journeys/test_run.py", "tests/journeys/test_env.py")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert set(counts(done.stdout)) == {"skipped"}, done.stdout
+
+
+@pytest.mark.usefixtures("outputs")
+def test_a_stack_that_is_not_there_fails_every_journey_and_says_so(stack: Running) -> None:
+    done = journeys(stack, "nobody", "tests/journeys/test_uploads.py")
+    assert done.returncode == 1
+    assert "check AWS_PROFILE and AWS_REGION" in done.stdout
+    assert "passed" not in counts(done.stdout)
