@@ -10,7 +10,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 from typer.core import TyperGroup
 
-from cli import catalogue, push, redrive, status, versions, watch
+from cli import catalogue, invoke, push, redrive, status, up, versions, watch
 from cli.pack import command as pack
 from cli.predict import command as predict
 from facet.errors import FacetError
@@ -55,6 +55,7 @@ def facet(
     del debug  # read by OneLine
 
 
+app.command()(up.up)
 app.command()(predict.predict)
 app.command()(catalogue.models)
 app.command()(catalogue.show)
@@ -67,6 +68,7 @@ app.command()(versions.policy)
 app.command()(versions.retire)
 app.command()(redrive.redrive)
 app.command()(status.status)
+app.command()(invoke.invoke)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

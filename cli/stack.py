@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 HOME = Path(__file__).resolve().parents[1] / ".facet"
 """Where `make run` keeps its state."""
 
+LOCAL_NAME = "facet"
+"""What its CloudFormation stack is called there."""
+
 LOCAL_KEY = "local"
 """The local stack takes any credentials, and those of an account must not go there."""
 
@@ -36,8 +39,9 @@ class Stack:
 
     `dead_letters` is the URL of the queue of drops that were given up, `onboard` the name of their
     function, `topic` the ARN of an SNS topic that hears of versions, or empty. `name` says where it
-    is. The API's key is known, or its id is. `golden_required` and `more_ops` are the template's
-    parameters: what its onboarding demands, and allows.
+    is, `cloudformation` is that stack's own name. The API's key is known, or its id is.
+    `golden_required` and `more_ops` are the template's parameters: what its onboarding demands, and
+    allows.
     """
 
     bucket: str
@@ -48,6 +52,7 @@ class Stack:
     endpoint_url: str | None = None
     topic: str = ""
     name: str = ""
+    cloudformation: str = ""
     endpoint: str = ""
     api_url: str = ""
     api_key: str = field(default="", repr=False)
@@ -89,6 +94,7 @@ def deployed(name: str, session: boto3.Session) -> Stack:
             session=session,
             topic=parameters.get(TOPIC, ""),
             name=f"{name} in {session.region_name}",
+            cloudformation=name,
             endpoint=outputs.get("EndpointName", ""),
             api_url=outputs.get("ApiUrl", ""),
             api_key_id=outputs.get("ApiKeyId", ""),
@@ -111,6 +117,7 @@ def local(home: Path) -> Stack:
         session=session,
         endpoint_url=address["endpoint_url"],
         name="this machine",
+        cloudformation=LOCAL_NAME,
         endpoint=address["endpoint"],
         api_url=address["url"],
         api_key=address["api_key"],

@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 from types import FrameType
 
@@ -20,20 +21,18 @@ def main() -> int:
     port = os.environ.get("FACET_PORT") or str(DEFAULT_PORT)
     if not (port.isascii() and port.isdigit() and int(port) < 1 << 16):
         return _fail(f"FACET_PORT must be a port number, not '{port}'.")
+    return serve(options.home, int(port), once=options.once, parameters=dict(options.parameter))
+
+
+def serve(home: Path, port: int, *, once: bool, parameters: Mapping[str, str]) -> int:
+    """Runs the stack until a signal, or `once` the end of the tour; the exit code."""
     stop = _stop_signal()
-    log_to(options.home / "logs")
+    log_to(home / "logs")
     _say("starting the stack ...")
     from local import console  # after the line above: these imports take seconds
 
     try:
-        console.run(
-            options.home,
-            int(port),
-            stop,
-            once=options.once,
-            say=_say,
-            parameters=dict(options.parameter),
-        )
+        console.run(home, port, stop, once=once, say=_say, parameters=parameters)
     except console.Failed as error:
         return _fail(str(error))
     return 0

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-EXPOSED = "ETag, Retry-After, Server-Timing, X-Model-Version"
-TAKEN = "Content-Type, If-None-Match, X-Api-Key"
+EXPOSED = "ETag, Inference-Header-Content-Length, Retry-After, Server-Timing, X-Model-Version"
+TAKEN = "Content-Type, If-None-Match, Inference-Header-Content-Length, X-Api-Key"
 METHODS = "GET, POST, OPTIONS"
 REMEMBERED = 3600
 """Seconds that a browser may go by one preflight; more than two hours no browser does."""

@@ -37,6 +37,6 @@ class Deadline:
             if step <= left:
                 return step
         raise OutOfTime(
-            "Decoding the pictures took all the time there is for a request. "
-            "Send fewer pictures at once, or smaller ones."
+            "The time that a request has was over before the model could be asked. "
+            "Try again, with fewer pictures at once, or smaller ones."
         )

@@ -6,14 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from facet.alias import Alias
-from facet.records import Mode, Policy, Version
+from facet.records import Version
 from predict import app
-from predict.canary import chosen
 from tests import fakes
 from tests.api import PNG, Reply, call, predict
 from tests.fakes import Answer
-from tests.versions import NOW, accept, make_live, pending, ready
+from tests.versions import make_live, pending
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
@@ -71,22 +69,6 @@ def test_without_time_the_endpoint_is_not_asked(sagemaker: fakes.SageMaker) -> N
     assert problem(reply) == (503, "out-of-time")
     assert reply.headers["Retry-After"]
     assert sagemaker.asked == []
-
-
-def test_a_candidate_that_took_the_time_is_not_blamed_on_the_pictures(
-    table: "Table", sagemaker: fakes.SageMaker
-) -> None:
-    make_live(table, pending(1))
-    Alias(table).set_policy("cifar", Policy(Mode.CANARY, percent=99, good_answers=3), NOW)
-    accept(table, pending(2))
-    chosen_id = next(each for each in map(str, range(200)) if chosen(99, each))
-    failure = json.dumps({"OriginalStatusCode": 500, "OriginalMessage": "words"}).encode()
-    sagemaker.answers[ready(2).target] = Answer(424, "ModelError", failure, seconds=1)
-    reply = predict(request_id=chosen_id, seconds=4.2)
-    assert [target for target, _ in sagemaker.asked] == [ready(2).target]
-    assert problem(reply) == (503, "out-of-time")
-    assert "Decoding" not in reply.document["detail"]
-    assert "try again" in reply.document["detail"]
 
 
 @pytest.mark.usefixtures("live")
