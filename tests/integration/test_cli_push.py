@@ -200,6 +200,7 @@ def test_watch_of_nothing() -> None:
     assert "has no version" in facet("watch", "nothing", "0" * 12).stderr
 
 
+@pytest.mark.usefixtures("functions")
 def test_status_of_a_healthy_stack(s3: "S3Client", table: "Table") -> None:
     with deployed.gateway() as gateway:
         deployed.deploy(gateway.url, table.name)
