@@ -1,24 +1,9 @@
 """The routes of the Open Inference Protocol, as the OpenAPI document describes them."""
 
 from predict import schemas, tensors
-from predict.openapi_operations import JSON, Operation, octets
+from predict.openapi_operations import ANSWERING, JSON, Operation, octets
 
 UNKNOWN = ("unknown-model", "no-live-version", "internal-error")
-ANSWERS = (
-    "bad-request",
-    "unknown-model",
-    "unknown-version",
-    "no-live-version",
-    "body-too-large",
-    "unsupported-image",
-    "broken-image",
-    "throttled",
-    "internal-error",
-    "model-failed",
-    "model-loading",
-    "out-of-time",
-    "unavailable",
-)
 TAG = "inference"
 
 
@@ -80,7 +65,7 @@ def _of_model(path: str, name: str, *, versioned: bool) -> tuple[Operation, ...]
             headers=("X-Model-Version", "Server-Timing"),
             parameters=parameters,
             body={JSON: tensors.InferenceRequest, **octets()},
-            problems=ANSWERS,
+            problems=ANSWERING,
         ),
     )
 

@@ -61,6 +61,23 @@ PICTURE_BODIES: Bodies = {
     JSON: (schemas.OnePicture, schemas.ManyPictures, schemas.UploadedPicture),
 }
 
+ANSWERING = (
+    "bad-request",
+    "unknown-model",
+    "unknown-version",
+    "no-live-version",
+    "body-too-large",
+    "unsupported-image",
+    "broken-image",
+    "throttled",
+    "internal-error",
+    "model-failed",
+    "model-loading",
+    "out-of-time",
+    "unavailable",
+)
+"""The problems of every prediction."""
+
 OPERATIONS = (
     Operation(
         "POST",
@@ -78,22 +95,7 @@ OPERATIONS = (
         headers=("X-Model-Version", "Server-Timing"),
         parameters=("model", "top_k", "version"),
         body=PICTURE_BODIES,
-        problems=(
-            "bad-request",
-            "unknown-model",
-            "unknown-version",
-            "unknown-upload",
-            "no-live-version",
-            "body-too-large",
-            "unsupported-image",
-            "broken-image",
-            "throttled",
-            "internal-error",
-            "model-failed",
-            "model-loading",
-            "out-of-time",
-            "unavailable",
-        ),
+        problems=(*ANSWERING, "unknown-upload"),
     ),
     Operation(
         "POST",
