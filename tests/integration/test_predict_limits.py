@@ -55,10 +55,11 @@ def test_limits_are_settings() -> None:
 def test_the_endpoint_is_given_up_in_time(
     sagemaker: fakes.SageMaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """25 seconds are usual; of 6 that are left 2.5 are kept."""
+    """25 seconds are usual; of 8 that are left 2.5 are kept."""
     monkeypatch.setenv("FACET_INVOKE_TIMEOUT", "25")
-    sagemaker.answer = Answer(seconds=3.5)
-    reply = predict(seconds=6)
+    assert predict().status == 200  # makes the clients, which takes seconds on a busy machine
+    sagemaker.answer = Answer(seconds=6)
+    reply = predict(seconds=8)
     assert problem(reply) == (503, "model-loading")
     assert reply.headers["Retry-After"]
 
