@@ -7,6 +7,7 @@ best one). Errors are the API's problem documents with the protocol's member `er
 
 from typing import Any
 
+import numpy as np
 from aws_lambda_powertools.event_handler.api_gateway import Response
 from aws_lambda_powertools.event_handler.router import APIGatewayRouter
 
@@ -113,9 +114,9 @@ def _infer(name: str, version: str | None) -> Response[Any]:
     if encoding := event.headers.get("content-encoding"):
         raise BadRequest(f"Content-Encoding {encoding} is not taken: send the body as it is.")
     request, given = tensors.parse(body, event.headers.get("inference-header-content-length"))
+    wanted = _wanted(request.outputs)
     asked = Asked(request_id(event), name, _pictures(given), deadline, version)
     answer = predictor().predict(asked)
-    wanted = request.outputs or (Output(name=SCORES), Output(name=LABEL))
     binary = request.parameters.binary_data_output
     outputs = [_output(each, answer, binary) for each in wanted]
     head = {"model_name": name, "model_version": answer.version.id}
@@ -134,14 +135,26 @@ def _pictures(given: dict[str, Elements]) -> list[Any]:
     match given:
         case {"image": list() as pictures, **rest} if not rest:
             found: list[Any] = pictures
-        case {"pixels": array, **rest} if not rest and not isinstance(array, list):
-            found = list(array) if array.ndim and array.dtype == "uint8" else []
+        case {"pixels": array, **rest} if not rest and _is_pixels(array):
+            found = list(array)
         case _:
             raise BadRequest(f"Send one input: {IMAGE} (BYTES) or {PIXELS} (UINT8).")
     most = settings().max_pictures
     if not 1 <= len(found) <= most:
         raise BadRequest(f"The input has {len(found)} pictures; send 1 to {most}.")
     return found
+
+
+def _is_pixels(given: Elements) -> bool:
+    return not isinstance(given, list) and given.ndim > 0 and given.dtype == np.uint8
+
+
+def _wanted(outputs: tuple[Output, ...]) -> tuple[Output, ...]:
+    """The outputs asked for, all where none is. Raises BadRequest, before anything is predicted."""
+    for each in outputs:
+        if each.name not in (SCORES, LABEL):
+            raise BadRequest(f"There is no output '{each.name}': {SCORES} and {LABEL} are there.")
+    return outputs or (Output(name=SCORES), Output(name=LABEL))
 
 
 def _output(wanted: Output, answer: Classified, binary: bool) -> Answered:
@@ -151,8 +164,6 @@ def _output(wanted: Output, answer: Classified, binary: bool) -> Answered:
     if wanted.name == LABEL:
         labels = [ranked[0].label for ranked in answer.ranked(1)]
         return Answered(LABEL, [len(labels)], labels, sent)
-    if wanted.name != SCORES:
-        raise BadRequest(f"There is no output '{wanted.name}': {SCORES} and {LABEL} are there.")
     if not wanted.parameters.classification:
         return Answered(SCORES, rows.shape, rows, sent)
     count = min(wanted.parameters.classification, rows.shape[1])

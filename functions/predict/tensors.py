@@ -94,6 +94,8 @@ def parse(body: bytes, json_length: str | None) -> tuple[InferenceRequest, dict[
         raise BadRequest(f"{place}: {first['msg']}.") from error
     behind, tensors = memoryview(body)[length:], {}
     for each in request.inputs:
+        if each.name in tensors:
+            raise BadRequest(f"{each.name} is sent twice: put all its pictures in one tensor.")
         size = each.parameters.binary_data_size
         if size is None:
             tensors[each.name] = _from_json(each)
@@ -120,7 +122,9 @@ def _from_json(given: Input) -> Elements:
     dtype = _dtype(given)
     try:
         values = np.asarray(given.data)
-        if values.dtype.kind not in "iuf" or not np.array_equal(values, values.astype(dtype)):
+        if values.dtype.kind not in "iuf" or not np.isfinite(values).all():
+            raise ValueError("numbers are asked for")
+        if not np.array_equal(values, values.astype(dtype)):
             raise ValueError(f"{given.datatype} is asked for")
         return values.astype(dtype).reshape(given.shape)
     except (ValueError, OverflowError, TypeError) as error:
@@ -142,7 +146,10 @@ def _from_bytes(given: Input, data: memoryview) -> Elements:
     dtype = _dtype(given)
     if len(data) != math.prod(given.shape) * dtype.itemsize:
         raise BadRequest(f"{given.name}: {len(data)} bytes are not {given.datatype}{given.shape}.")
-    return np.frombuffer(data, dtype).reshape(given.shape)
+    try:
+        return np.frombuffer(data, dtype).reshape(given.shape)
+    except ValueError as error:  # no element, and sides too long for any array
+        raise BadRequest(f"{given.name}: no array has the shape {given.shape}.") from error
 
 
 def _elements(name: str, data: memoryview) -> list[bytes]:

@@ -122,10 +122,18 @@ def test_errors_are_problems_with_the_protocols_member(
 
 
 @pytest.mark.usefixtures("live")
-def test_an_output_that_is_not_there() -> None:
+def test_an_output_that_is_not_there_costs_no_invocation(sagemaker: fakes.SageMaker) -> None:
     reply = infer(IMAGE, outputs=[{"name": "probabilities"}])
     assert reply.status == 400
     assert "scores and label" in reply.document["error"]
+    assert not sagemaker.asked
+
+
+@pytest.mark.usefixtures("live")
+def test_pixels_of_another_datatype_are_told_which() -> None:
+    reply = infer(PIXELS | {"datatype": "FP32"})
+    assert reply.status == 400
+    assert "pixels (UINT8)" in reply.document["error"]
 
 
 def test_models_that_cannot_be_asked(table: "Table") -> None:

@@ -92,12 +92,21 @@ def test_a_body_without_the_header_is_json_alone() -> None:
         (text(datatype="UINT8", data=["a"]), b"", "does not fit"),
         (text(datatype="UINT8", data=[[1], [1, 2]]), b"", "does not fit"),
         (text(datatype="UINT8", data=[1, 2]), b"", "does not fit"),
+        (sized(0, datatype="UINT8", shape=[0, 2**62, 2**62]), b"", "no array has the shape"),
+        (text(datatype="UINT8", data=[float("nan")]), b"", "does not fit"),
+        (text(datatype="FP32", data=[float("inf")]), b"", "does not fit"),
         ({"name": "image"}, b"", "Field required"),
     ],
 )
 def test_what_cannot_be_is_named(given: dict[str, Any], behind: bytes, problem: str) -> None:
     with pytest.raises(BadRequest, match=problem):
         parse(given, behind=behind)
+
+
+def test_a_name_sent_twice_is_refused() -> None:
+    one = text(data=["YQ=="])
+    with pytest.raises(BadRequest, match="image is sent twice"):
+        parse(one, one)
 
 
 @pytest.mark.parametrize("length", ["", "-1", "9999", "x", "1e3", "٣"])
