@@ -2,13 +2,15 @@
 .DEFAULT_GOAL := help
 .PHONY: help run data train test check format bench samples notebook env training tensorflow build deploy openapi proto clean
 VENV := .venv/bin
-STACK ?= facet
+ENV ?= default
 BENCH ?= training serving scale predict onboarding
 export SAM_CLI_TELEMETRY := 0
 # Compiled modules are kept: TensorFlow and botocore start many times slower without.
 export PYTHONDONTWRITEBYTECODE :=
 run train test check bench samples build: export AWS_DEFAULT_REGION ?= us-east-1
 PYTHON312 = $(shell .ci/python 3.12)
+SETTING = $(shell $(VENV)/python -c "import tomllib; print(tomllib.load(open('samconfig.toml', 'rb'))['$(ENV)']['deploy']['parameters'].get('$(1)', ''))")
+DEPLOYED = $(or $(STACK),$(call SETTING,stack_name))
 SAM = PATH="$(CURDIR)/.venv/bin:$(dir $(PYTHON312)):$$PATH" sam
 
 help:  ## list the targets
@@ -72,10 +74,12 @@ env: build  ## template and environment file for `sam local`, whose containers t
 	@$(VENV)/python -m local.env $(ARGS)
 
 # A first deploy makes the bucket, so the training code follows it; later ones find it there.
-deploy: build  ## sam deploy to the account of your AWS credentials (STACK=facet PARAMETERS="LogLevel=DEBUG" ARGS=...)
-	@code=$$($(VENV)/python -m training.package --stack $(STACK)) && \
-	$(SAM) deploy --stack-name $(STACK) --parameter-overrides "TrainingCode=$$code" $(PARAMETERS) $(ARGS) && \
-	$(VENV)/python -m training.package --stack $(STACK) --required
+deploy: build  ## sam deploy to the account of your AWS credentials (ENV=dev|prod STACK=facet PARAMETERS="LogLevel=DEBUG" ARGS=...)
+	$(if $(filter default dev prod,$(ENV)),,$(error ENV=$(ENV): samconfig.toml has default, dev and prod))
+	@code=$$($(VENV)/python -m training.package --stack $(DEPLOYED)) && \
+	$(SAM) deploy --config-env $(ENV) --stack-name $(DEPLOYED) \
+		--parameter-overrides "TrainingCode=$$code" $(call SETTING,parameter_overrides) $(PARAMETERS) $(ARGS) && \
+	$(VENV)/python -m training.package --stack $(DEPLOYED) --required
 
 openapi:  ## write the OpenAPI document that the API serves (after a change of a route or a model of it)
 	@.ci/setup dev

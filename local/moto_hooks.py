@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 
 from moto import backends
 from moto.backends import list_of_moto_modules as _list_of_moto_modules
-from moto.cloudformation.models import cloudformation_backends
+from moto.cloudformation.models import Stack, cloudformation_backends
 from moto.cloudformation.parsing import clean_json
 from moto.core.config import default_user_config
 from moto.dynamodb.models import dynamodb_backends
@@ -25,6 +25,7 @@ from moto.moto_server.werkzeug_app import (
 )
 from moto.s3.models import FakeDeleteMarker, FakeKey, s3_backends
 from moto.s3.utils import _VersionedKeyStore
+from moto.sagemaker.models import FakeEndpoint
 from moto.sqs.models import sqs_backends
 
 from local.state import ObjectVersion
@@ -37,11 +38,19 @@ KeepContent = Callable[[str, BinaryIO], None]
 
 
 def application() -> DomainDispatcherApplication:
-    """moto as a WSGI application, with state machines that really run."""
+    """moto as a WSGI application, with state machines that run and endpoints that are named."""
     default_user_config["stepfunctions"] = {"execute_state_machine": True}
+    # moto would make up an endpoint's name, whatever the template says.
+    FakeEndpoint.cloudformation_name_type = lambda: "EndpointName"  # type: ignore[method-assign]
+    # moto would list resources whose condition is false as None, and stumble over them.
+    Stack.stack_resources = property(_made)  # type: ignore[assignment, method-assign]
     # moto reads its own folders for this list at each request.
     backends.list_of_moto_modules = cache(lambda: tuple(_list_of_moto_modules()))
     return DomainDispatcherApplication(create_backend_app)
+
+
+def _made(stack: Stack) -> list[Any]:
+    return [each for each in stack.resource_map.values() if each is not None]
 
 
 def executions_call(port: int) -> None:

@@ -48,7 +48,11 @@ class Resources:
         return str(self._resolve(self._read.document["Outputs"][name]["Value"]))
 
     def endpoint(self) -> str:
-        """The endpoint's name."""
+        """The endpoint's name. Raises UnsupportedTemplate where the template makes none."""
+        if not self.of_type("AWS::SageMaker::Endpoint"):
+            raise UnsupportedTemplate(
+                "the local stack does not carry out EndpointOn=false: it has an endpoint or is none"
+            )
         return self.attribute(self.the("AWS::SageMaker::Endpoint"), "EndpointName")
 
     def property(self, logical: str, name: str) -> Any:

@@ -12,7 +12,7 @@ from samcli.yamlhelper import yaml_parse
 from samtranslator.parser.parser import Parser
 from samtranslator.translator.translator import Translator
 
-from local.supported import MADE_BY_MOTO, UnsupportedTemplate, unsupported
+from local.supported import MADE_BY_MOTO, WITHOUT_EFFECT, UnsupportedTemplate, unsupported
 
 SAM_FUNCTION = "AWS::Serverless::Function"
 SAM_LAYER = "AWS::Serverless::LayerVersion"
@@ -75,7 +75,7 @@ class StackTemplate:
 
 
 def _fits(parameter: Mapping[str, Any], value: str) -> bool:
-    if value not in parameter.get("AllowedValues", [value]):
+    if value not in map(str, parameter.get("AllowedValues", [value])):
         return False
     if parameter["Type"] != "Number":
         return re.fullmatch(parameter.get("AllowedPattern", ".*"), value) is not None
@@ -133,12 +133,18 @@ def _take_definitions(document: dict[str, Any], root: Path) -> dict[str, Path]:
 def _for_moto(name: str, resource: Mapping[str, Any], definition: Path | None) -> dict[str, Any]:
     """The properties that moto takes; those that it ignores are applied after by local/aws.py.
 
-    A function gets its logical id as its name, under which its workers know themselves.
+    Those without effect here are left out: they may name resources that are not made. A function
+    gets its logical id as its name, under which its workers know themselves.
     """
-    properties = dict(resource.get("Properties", {}))
-    if resource["Type"] == "AWS::S3::Bucket":
+    kind = resource["Type"]
+    properties = {
+        each: value
+        for each, value in resource.get("Properties", {}).items()
+        if f"{kind}.{each}" not in WITHOUT_EFFECT
+    }
+    if kind == "AWS::S3::Bucket":
         properties.pop("NotificationConfiguration", None)
-    if resource["Type"] == "AWS::Lambda::Function":
+    if kind == "AWS::Lambda::Function":
         properties["FunctionName"] = name
         properties["Code"] = {"ZipFile": "# the sources run where they lie"}
         properties.pop("Layers", None)

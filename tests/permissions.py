@@ -5,6 +5,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 ACTIONS = {
+    "describe_stacks": {"cloudformation:DescribeStacks"},
+    "update_stack": {"cloudformation:UpdateStack"},
     "copy_object": {"s3:GetObject", "s3:GetObjectVersion", "s3:PutObject"},
     "delete_object": {"s3:DeleteObject"},
     "get_object": {"s3:GetObject", "s3:ListBucket"},
@@ -26,6 +28,24 @@ ACTIONS = {
 }
 """By boto3's method. Of the Service Authorization Reference, and of each operation's own page:
 without s3:ListBucket an object that is not there answers 403 instead of 404."""
+
+SERVICES = ("cloudformation", "dynamodb", "events", "lambda", "s3", "sagemaker-runtime", "sns")
+"""Whose clients the functions make."""
+
+LOG_DELIVERY = {
+    f"logs:{action}"
+    for action in (
+        "CreateLogDelivery",
+        "GetLogDelivery",
+        "UpdateLogDelivery",
+        "DeleteLogDelivery",
+        "ListLogDeliveries",
+        "PutResourcePolicy",
+        "DescribeResourcePolicies",
+        "DescribeLogGroups",
+    )
+}
+"""What a state machine needs that logs: the Step Functions developer guide, Logging."""
 
 OF_VERSIONS = {
     "s3:DeleteObject": "s3:DeleteObjectVersion",

@@ -15,6 +15,7 @@ from botocore.config import Config
 
 from facet import endpoint
 from facet.alias import Alias
+from facet.errors import EndpointRemoved
 from facet.manifest import MODEL_NAME
 from facet.news import news
 from facet.observability import count, logger
@@ -54,12 +55,19 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 
 
 def measured(wanted: Drop | Removal, patience: Patience) -> Outcome | None:
-    """The outcome, or the error, counted."""
+    """The outcome, or the error, counted.
+
+    Without an endpoint the drop waits at the door, where the sweeper finds it: no error, for Lambda
+    would try it twice more within minutes.
+    """
     try:
         if isinstance(wanted, Removal):
             outcome = onboarding().withdraw(wanted, patience)
         else:
             outcome = onboarding().onboard(wanted, patience)
+    except EndpointRemoved as error:
+        logger().warning("postponed", model=wanted.model, reason=str(error))
+        outcome = Outcome(wanted.model, "POSTPONED")
     except Exception:
         count("Drops", outcome="FAILED")
         raise

@@ -14,6 +14,9 @@ EVER = datetime.min.replace(tzinfo=UTC)
 SWEPT = "facet-swept"
 """The tag of a drop with the time when it was last handed over, ISO 8601."""
 
+LONGEST = timedelta(hours=2)
+"""Between two turns of a drop: so long it waits at most where there is an endpoint again."""
+
 
 @dataclass(frozen=True)
 class Waiting:
@@ -72,7 +75,7 @@ class Door:
 
 
 def due(now: datetime, dropped_at: datetime, swept_at: datetime | None, after: timedelta) -> bool:
-    """Whether a drop has waited long enough: `after`, and from then on twice as long each time."""
+    """Whether a drop has waited long enough: `after`, twice as long each time, LONGEST at most."""
     if swept_at is None:
         return now - dropped_at >= after
-    return now - swept_at >= max(after, swept_at - dropped_at)
+    return now - swept_at >= max(after, min(swept_at - dropped_at, LONGEST))

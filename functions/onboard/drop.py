@@ -36,7 +36,7 @@ class Drop:
 class Outcome:
     """What became of a drop: `READY`, `REJECTED`, `UNCHANGED` (known already) or `GONE`.
 
-    `RETIRED` is a version whose object was deleted.
+    `POSTPONED` waits for an endpoint, `RETIRED` is a version whose object was deleted.
     """
 
     model: str

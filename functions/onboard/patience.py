@@ -8,7 +8,13 @@ from typing import TypeVar
 from botocore.exceptions import ClientError
 from tenacity import RetryCallState, Retrying, retry_if_exception, wait_random_exponential
 
-from facet.errors import EndpointThrottled, EndpointUnavailable, ModelLoading, RegistryConflict
+from facet.errors import (
+    EndpointRemoved,
+    EndpointThrottled,
+    EndpointUnavailable,
+    ModelLoading,
+    RegistryConflict,
+)
 from facet.observability import logger
 
 RESERVE = 60.0
@@ -35,8 +41,8 @@ class Patience:
     sleep: Callable[[float], None] = time.sleep
 
     def with_the_endpoint(self, ask: Callable[[], T]) -> T:
-        """Asks until the endpoint says something of the model itself."""
-        return self._until(_says_nothing_of_the_model, ask)
+        """Asks until the endpoint says something of the model itself, or is not there at all."""
+        return self._until(_may_change_soon, ask)
 
     def with_the_registry(self, change: Callable[[], T]) -> T:
         """Until no other writer comes between; `change` reads anew each time."""
@@ -63,8 +69,9 @@ class Patience:
         return retrying(call)
 
 
-def _says_nothing_of_the_model(error: BaseException) -> bool:
-    return isinstance(error, EndpointThrottled | EndpointUnavailable | ModelLoading)
+def _may_change_soon(error: BaseException) -> bool:
+    passing = isinstance(error, EndpointThrottled | EndpointUnavailable | ModelLoading)
+    return passing and not isinstance(error, EndpointRemoved)
 
 
 def _conflicts(error: BaseException) -> bool:

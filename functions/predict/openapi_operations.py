@@ -75,6 +75,7 @@ ANSWERING = (
     "model-loading",
     "out-of-time",
     "unavailable",
+    "no-endpoint",
 )
 """The problems of every prediction."""
 

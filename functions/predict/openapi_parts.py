@@ -120,5 +120,9 @@ EXAMPLES: dict[str, FacetError] = {
     "unavailable": errors.EndpointUnavailable(
         f"The endpoint cannot be reached at the moment. {AGAIN}"
     ),
+    "no-endpoint": errors.EndpointRemoved(
+        "There is no endpoint at the moment: it is away out of hours, or being made. "
+        "Try again later."
+    ),
 }
 """An error for each problem that an operation names; its message is the example's detail."""

@@ -9,6 +9,7 @@ from facet.errors import (
     BadRequest,
     BodyTooLarge,
     BrokenImage,
+    EndpointRemoved,
     EndpointThrottled,
     EndpointUnavailable,
     FacetError,
@@ -53,6 +54,7 @@ TABLE: dict[type[FacetError], Problem] = {
     ModelLoading: Problem("model-loading", 503, "The model is loading", retry_after=5),
     OutOfTime: Problem("out-of-time", 503, "The time was too short", retry_after=5),
     EndpointUnavailable: Problem("unavailable", 503, "The endpoint is unavailable", retry_after=5),
+    EndpointRemoved: Problem("no-endpoint", 503, "There is no endpoint now", retry_after=300),
 }
 NO_ROUTE = Problem("no-route", 404, "No such route")
 BUG = Problem("internal-error", 500, "Something broke on our side")

@@ -16,16 +16,18 @@ from facet.registry import Registry
 from facet.settings import settings
 from train.bucket import Bucket
 from train.judge import Gate, judge, read
-from train.plan import Execution, plan
+from train.plan import ANYWHERE, Execution, Place, plan
 
 
 class PlanStep(BaseModel):
-    """The first step: `input` is the execution's, `code` the key of the training code."""
+    """The first step: `input` is the execution's, `code` the key of the training code, `place` is
+    where its jobs run."""
 
     step: Literal["plan"]
     execution: Execution
     input: Any
     code: str
+    place: Place = ANYWHERE
 
 
 class JudgeStep(BaseModel):
@@ -64,7 +66,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     logger().set_correlation_id(context.aws_request_id)
     match STEP.validate_python(event):
         case PlanStep() as step:
-            return asdict(plan(step.input, step.execution, step.code, bucket()))
+            return asdict(plan(step.input, step.execution, step.code, bucket(), step.place))
         case JudgeStep() as step:
             return _judged(step)
         case OutcomeStep() as step:

@@ -15,6 +15,12 @@ from train.input import BadInput, Hyperparameter, Input, JobInput, parse
 SPOT_PATIENCE = 4 * 3600
 """Seconds beyond its own run time that a job waits for spot instances."""
 
+VOLUME_GB = 50
+
+LOCAL_DISK = re.compile(r"ml\.([a-z]+\d+[a-z]*d[a-z]*|g5|g6e?|gr6|p5e?n?|trn1n?|trn2)\.")
+"""Instance types whose disk is their own, with a key of its own: SageMaker takes none of ours for
+it (ResourceConfig in its API reference)."""
+
 PROGRAM = "training/train.py"
 CHANNELS = ("train", "validation", "test")
 
@@ -31,6 +37,18 @@ class Execution(Frozen):
     started: str
 
 
+class Place(Frozen):
+    """Where training jobs run: `key` (ARN) encrypts their volumes and outputs, `subnets` and
+    `security_groups` are ids separated by commas. Empty means AWS's key, and no VPC."""
+
+    key: str = ""
+    subnets: str = ""
+    security_groups: str = ""
+
+
+ANYWHERE = Place()
+
+
 class Shelf(Protocol):
     """What planning asks of the bucket; `bucket.Bucket` is one."""
 
@@ -45,18 +63,19 @@ class Shelf(Protocol):
 @dataclass(frozen=True)
 class PlannedJob:
     """One training job. `name` is the beginning of its training jobs' names, of 53 characters at
-    most; `channels` and `stopping` are CreateTrainingJob's InputDataConfig and StoppingCondition,
-    `output` and `checkpoints` S3 prefixes."""
+    most; `channels`, `resources`, `network`, `stopping` and `output` are CreateTrainingJob's
+    InputDataConfig, ResourceConfig, VpcConfig, StoppingCondition and OutputDataConfig,
+    `checkpoints` is an S3 prefix."""
 
     model: str
     name: str
     hyperparameters: Mapping[str, str]
     channels: tuple[Mapping[str, object], ...]
-    instance_type: str
-    instance_count: int
+    resources: Mapping[str, str | int]
+    network: Mapping[str, tuple[str, ...]] | None
     spot: bool
     stopping: Mapping[str, int]
-    output: str
+    output: Mapping[str, str]
     checkpoints: str
     metric: str
     minimum: float
@@ -71,7 +90,9 @@ class Plan:
     concurrency: int
 
 
-def plan(document: object, execution: Execution, code: str, shelf: Shelf) -> Plan:
+def plan(
+    document: object, execution: Execution, code: str, shelf: Shelf, place: Place = ANYWHERE
+) -> Plan:
     """Checks all of an execution's input, `document`, before anything starts.
 
     `code` is the key of the training code. Raises BadInput, NoTrainingCode.
@@ -82,7 +103,7 @@ def plan(document: object, execution: Execution, code: str, shelf: Shelf) -> Pla
     _check_code(code, shelf)
     if problems := [line for at, job in enumerate(given.jobs) for line in _missing(at, job, shelf)]:
         raise BadInput("\n".join(problems))
-    jobs = tuple(_planned(job, execution, code, shelf) for job in given.jobs)
+    jobs = tuple(_planned(job, execution, code, shelf, place) for job in given.jobs)
     return Plan(jobs, given.concurrency)
 
 
@@ -143,7 +164,9 @@ def _tests(job: JobInput, known: Recipe, shelf: Shelf) -> bool:
     return share > 0 and not shelf.has(f"datasets/{job.dataset}/validation/")
 
 
-def _planned(job: JobInput, execution: Execution, code: str, shelf: Shelf) -> PlannedJob:
+def _planned(
+    job: JobInput, execution: Execution, code: str, shelf: Shelf, place: Place
+) -> PlannedJob:
     known = recipe(job.recipe)
     folder = f"training/{_plain(execution.name)}/{job.model}"
     return PlannedJob(
@@ -151,11 +174,11 @@ def _planned(job: JobInput, execution: Execution, code: str, shelf: Shelf) -> Pl
         name=_name(job.model, execution),
         hyperparameters=_hyperparameters(job, code, shelf),
         channels=tuple(_channels(job, shelf)),
-        instance_type=job.instance_type or known.instance_type,
-        instance_count=job.instance_count,
+        resources=_resources(job, known, place),
+        network=_network(place),
         spot=job.spot,
         stopping=_stopping(job, known),
-        output=shelf.uri(folder),
+        output={"S3OutputPath": shelf.uri(folder)} | _key("KmsKeyId", place),
         checkpoints=shelf.uri(f"{folder}/checkpoints/{_digest(job.model, execution)}"),
         metric=job.metric or known.metric,
         minimum=known.minimum if job.minimum is None else job.minimum,
@@ -198,6 +221,29 @@ def _channel(name: str, uri: str) -> dict[str, object]:
             }
         },
     }
+
+
+def _resources(job: JobInput, known: Recipe, place: Place) -> dict[str, str | int]:
+    kind = job.instance_type or known.instance_type
+    wanted: dict[str, str | int] = {
+        "InstanceType": kind,
+        "InstanceCount": job.instance_count,
+        "VolumeSizeInGB": VOLUME_GB,
+    }
+    return wanted if LOCAL_DISK.match(kind) else {**wanted, **_key("VolumeKmsKeyId", place)}
+
+
+def _network(place: Place) -> dict[str, tuple[str, ...]] | None:
+    if not place.subnets:
+        return None
+    return {
+        "Subnets": tuple(place.subnets.split(",")),
+        "SecurityGroupIds": tuple(place.security_groups.split(",")),
+    }
+
+
+def _key(name: str, place: Place) -> dict[str, str]:
+    return {name: place.key} if place.key else {}
 
 
 def _stopping(job: JobInput, known: Recipe) -> dict[str, int]:

@@ -45,7 +45,12 @@ ENVIRONMENT = {
     "FACET_ALLOW_ORIGIN": "",
     "FACET_WATCHED_MODELS": "cifar",
 }
-NOT_FOR_MOTO = ("PointInTimeRecoverySpecification", "SSESpecification")
+NOT_FOR_TESTS = (
+    "DeletionProtectionEnabled",
+    "PointInTimeRecoverySpecification",
+    "SSESpecification",
+)
+"""What moto does not take, and what keeps tests from deleting the table."""
 
 
 @pytest.fixture
@@ -87,7 +92,7 @@ def dynamodb(session: boto3.Session) -> "DynamoDBServiceResource":
 @pytest.fixture(scope="session")
 def table_properties() -> dict[str, Any]:
     properties = yaml_parse(TEMPLATE.read_text())["Resources"]["Registry"]["Properties"]
-    return {name: value for name, value in properties.items() if name not in NOT_FOR_MOTO}
+    return {name: value for name, value in properties.items() if name not in NOT_FOR_TESTS}
 
 
 @pytest.fixture

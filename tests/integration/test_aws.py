@@ -65,7 +65,7 @@ class Account:
     def close(self) -> None:
         self.aws.close()
         self.state.close()
-        forget("s3", "dynamodb", "sqs", "lambda", "cloudformation", "iam")
+        forget("s3", "dynamodb", "sqs", "lambda", "cloudformation", "iam", "sagemaker")
 
 
 @pytest.fixture
@@ -73,6 +73,38 @@ def account(tmp_path: Path) -> Iterator[Account]:
     opened = Account(tmp_path)
     yield opened
     opened.close()
+
+
+def test_an_endpoint_has_the_name_that_the_template_gives_it(account: Account) -> None:
+    sagemaker = account.aws.client("sagemaker")
+    sagemaker.create_model(ModelName="model", ExecutionRoleArn="arn:aws:iam::123456789012:role/r")
+    variant = {"VariantName": "all", "ModelName": "model", "InstanceType": "ml.m5.large"}
+    sagemaker.create_endpoint_config(
+        EndpointConfigName="config",
+        ProductionVariants=[variant | {"InitialInstanceCount": 1, "InitialVariantWeight": 1.0}],
+    )
+    named = {"EndpointName": {"Ref": "AWS::StackName"}, "EndpointConfigName": "config"}
+    endpoint = {"Type": "AWS::SageMaker::Endpoint", "Properties": named}
+    resolve = account.aws.create_stack("served", {"Resources": {"Endpoint": endpoint}})
+    assert resolve({"Fn::GetAtt": ["Endpoint", "EndpointName"]}) == "served"
+    assert sagemaker.describe_endpoint(EndpointName="served")["EndpointConfigName"] == "config"
+
+
+def test_a_resource_whose_condition_is_false_is_none_of_the_stacks(account: Account) -> None:
+    queue = {"Type": "AWS::SQS::Queue", "Properties": {"QueueName": "made"}}
+    account.aws.create_stack(
+        "choosing",
+        {
+            "Conditions": {"Never": {"Fn::Equals": ["yes", "no"]}},
+            "Resources": {"Away": {**queue, "Condition": "Never"}, "There": queue},
+        },
+    )
+    asked = {"StackName": "choosing", "LogicalResourceId": "There"}
+    cloudformation = account.aws.client("cloudformation")
+    found = cloudformation.describe_stack_resource(**asked)["StackResourceDetail"]
+    assert found["PhysicalResourceId"].endswith("/made")
+    (listed,) = cloudformation.list_stack_resources(StackName="choosing")["StackResourceSummaries"]
+    assert listed["LogicalResourceId"] == "There"
 
 
 def test_objects_items_and_messages_are_there_after_a_restart(tmp_path: Path) -> None:

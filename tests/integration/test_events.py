@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 EVENTS = {path.stem: json.loads(path.read_text()) for path in (ROOT / "events").glob("*.json")}
 PAGE_EVENTS = sorted(name for name in EVENTS if name.startswith("page"))
-API_EVENTS = sorted(name for name in EVENTS if not name.startswith(("onboard-", "train-", "page")))
+OTHERS = ("hours-", "onboard-", "page", "train-")
+API_EVENTS = sorted(name for name in EVENTS if not name.startswith(OTHERS))
 PREDICT_EVENTS = [name for name in API_EVENTS if name.startswith("predict-")]
 WITHOUT_MODEL = {
     "health",

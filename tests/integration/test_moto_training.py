@@ -120,11 +120,11 @@ def planned(model: str) -> dict[str, Any]:
         "name": f"{model}-base",
         "hyperparameters": {"recipe": '"cifar10"'},
         "channels": [],
-        "instance_type": "ml.m5.large",
-        "instance_count": 1,
+        "resources": {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 50},
+        "network": None,
         "spot": False,
         "stopping": {"MaxRuntimeInSeconds": 60},
-        "output": "s3://b/training/e/a",
+        "output": {"S3OutputPath": "s3://b/training/e/a"},
         "checkpoints": "s3://b/training/e/a/checkpoints/0",
         "metric": "validation_accuracy",
         "minimum": 0.5,
@@ -293,16 +293,13 @@ def test_the_training_job_is_what_was_planned(machine: Machine) -> None:
     wanted = planned("a")
     assert job["HyperParameters"] == wanted["hyperparameters"]
     assert job["StoppingCondition"] == wanted["stopping"]
-    assert job["OutputDataConfig"] == {"S3OutputPath": wanted["output"]}
+    assert job["OutputDataConfig"] == wanted["output"]
+    assert job.get("VpcConfig") is None
     assert job["CheckpointConfig"] == {
         "S3Uri": wanted["checkpoints"],
         "LocalPath": "/opt/ml/checkpoints",
     }
-    assert job["ResourceConfig"] == {
-        "InstanceType": "ml.m5.large",
-        "InstanceCount": 1,
-        "VolumeSizeInGB": 50,
-    }
+    assert job["ResourceConfig"] == wanted["resources"]
     assert job["RoleArn"] == machine.resolve({"Fn::GetAtt": ["TrainingRole", "Arn"]})
     image = job["AlgorithmSpecification"]["TrainingImage"]
     assert image.startswith("763104351884.dkr.ecr.us-east-1.")
@@ -466,6 +463,14 @@ def test_a_stopped_execution_stops_its_job_and_is_aborted(machine: Machine) -> N
     assert job["TrainingJobStatus"] == "Stopped"
 
 
+def test_a_job_of_a_network_is_trained_in_it(machine: Machine) -> None:
+    network = {"Subnets": ["subnet-1"], "SecurityGroupIds": ["sg-1"]}
+    plan = {"jobs": [planned("a") | {"network": network}], "concurrency": 2}
+    machine.function.answers["plan"] = plan
+    assert machine.report()["outcome"] == "READY"
+    assert machine.service.jobs["a-base-0-1-0"]["VpcConfig"] == network
+
+
 def test_sagemaker_s_api_is_the_service_s(machine: Machine) -> None:
     sagemaker = machine.aws.client("sagemaker")
     machine.service.ends = [("InProgress", "")]
@@ -474,7 +479,7 @@ def test_sagemaker_s_api_is_the_service_s(machine: Machine) -> None:
         "TrainingJobName": "mine",
         "AlgorithmSpecification": {"TrainingImage": "i", "TrainingInputMode": "File"},
         "RoleArn": "arn:aws:iam::123456789012:role/r-long-enough",
-        "OutputDataConfig": {"S3OutputPath": wanted["output"]},
+        "OutputDataConfig": wanted["output"],
         "ResourceConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 1},
         "StoppingCondition": {"MaxRuntimeInSeconds": 60},
     }
@@ -485,9 +490,8 @@ def test_sagemaker_s_api_is_the_service_s(machine: Machine) -> None:
     sagemaker.stop_training_job(TrainingJobName="mine")
     job = sagemaker.describe_training_job(TrainingJobName="mine")
     assert (job["TrainingJobStatus"], job["TrainingJobArn"]) == ("Stopped", made["TrainingJobArn"])
-    assert (
-        job["ModelArtifacts"]["S3ModelArtifacts"] == f"{wanted['output']}/mine/output/model.tar.gz"
-    )
+    folder = wanted["output"]["S3OutputPath"]
+    assert job["ModelArtifacts"]["S3ModelArtifacts"] == f"{folder}/mine/output/model.tar.gz"
     assert sagemaker.list_training_jobs(StatusEquals="InProgress")["TrainingJobSummaries"] == []
     for call in (sagemaker.stop_training_job, sagemaker.describe_training_job):
         with pytest.raises(sagemaker.exceptions.ClientError, match="ValidationException"):

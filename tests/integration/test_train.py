@@ -66,7 +66,7 @@ def test_a_plan_is_made_of_what_is_in_the_bucket(s3: "S3Client") -> None:
     made = handled(step="plan", execution=EXECUTION, input={"jobs": jobs}, code=CODE)
     (job,) = made["jobs"]
     assert [each["ChannelName"] for each in job["channels"]] == ["train", "validation"]
-    assert job["output"] == f"s3://{fakes.BUCKET}/training/monday/cats"
+    assert job["output"] == {"S3OutputPath": f"s3://{fakes.BUCKET}/training/monday/cats"}
     assert job["hyperparameters"]["sagemaker_region"] == f'"{s3.meta.region_name}"'
 
 

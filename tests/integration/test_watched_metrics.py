@@ -191,7 +191,7 @@ def test_what_the_table_of_failing_versions_reads_is_in_the_lines(
 ) -> None:
     (widget,) = (each for each in watching.dashboard()["widgets"] if each["type"] == "log")
     query = widget["properties"]["query"]
-    assert query.startswith("SOURCE '/aws/lambda/PredictFunction' | ")
+    assert query.startswith("SOURCE 'PredictLogs' | ")
     sagemaker.answer = FAILURE
     predict()
     line = next(each.line for each in read() if each.name == "ModelFailures")

@@ -97,6 +97,7 @@ def test_an_empty_property_asks_for_nothing() -> None:
         ({"MaxPictures": "0"}, "MaxPictures cannot be '0'"),
         ({"MaxPictures": "many"}, "MaxPictures cannot be 'many'"),
         ({"LogLevel": "LOUD"}, "LogLevel cannot be 'LOUD'"),
+        ({"LogDays": "8"}, "LogDays cannot be '8'"),
     ],
 )
 def test_values_that_cloudformation_would_refuse(parameters: dict[str, str], refused: str) -> None:
@@ -108,4 +109,4 @@ def test_values_that_cloudformation_would_refuse(parameters: dict[str, str], ref
 def test_values_that_cloudformation_would_take() -> None:
     read = template.load(ROOT / "template.yaml")
     read.check({"AllowOrigin": "http://localhost:3000", "MaxPictures": "8", "LogLevel": "DEBUG"})
-    read.check({"AllowOrigin": "*"})
+    read.check({"AllowOrigin": "*", "LogDays": "7"})

@@ -43,9 +43,6 @@ OF_STATES = {
 """What each integration needs: the Step Functions developer guide, and for `.sync` its page on
 SageMaker AI."""
 
-SERVICES = ("dynamodb", "events", "lambda", "s3", "sagemaker-runtime", "sns")
-"""Whose clients the functions make."""
-
 
 def statements(policies: list[Any]) -> list[dict[str, Any]]:
     return [each for policy in policies for each in policy["Statement"]]
@@ -93,7 +90,7 @@ def test_the_state_machine_may_do_what_its_states_do_and_no_more() -> None:
         for state in states(MACHINE)
         if state["Type"] == "Task"
     }
-    needed = {action for each in called for action in OF_STATES[each]}
+    needed = {action for each in called for action in OF_STATES[each]} | permissions.LOG_DELIVERY
     policies = RESOURCES["TrainStateMachine"]["Properties"]["Policies"]
     assert permissions.allowed(statements(policies)) == needed
 
@@ -116,7 +113,7 @@ def test_no_call_of_boto3_is_left_out_of_the_table() -> None:
     session = botocore.session.get_session()
     operations = {
         xform_name(operation)
-        for service in SERVICES
+        for service in permissions.SERVICES
         for operation in session.get_service_model(service).operation_names
     }
     sources = [*(ROOT / "functions").rglob("*.py"), *(ROOT / "layers").rglob("*.py")]
@@ -137,4 +134,4 @@ def test_the_services_are_those_whose_clients_are_made() -> None:
         for path in sources
         for service in re.findall(r'boto3\.(?:client|resource)\(\s*"([\w-]+)"', path.read_text())
     }
-    assert made == set(SERVICES)
+    assert made == set(permissions.SERVICES)

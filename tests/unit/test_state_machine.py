@@ -55,6 +55,13 @@ def test_no_task_of_a_job_can_stop_the_others(name: str) -> None:
     assert state["Type"] == "Choice"
 
 
+def test_training_in_a_network_differs_in_nothing_else() -> None:
+    outside, inside = (json.loads(json.dumps(TASKS[each])) for each in ("Train", "TrainInNetwork"))
+    assert inside["Parameters"].pop("VpcConfig.$") == "$.job.network"
+    del outside["Comment"], inside["Comment"]
+    assert inside == outside
+
+
 def test_a_look_that_fails_after_publication_is_no_failure() -> None:
     unknown = EACH["States"]["NotKnownNow"]
     assert TASKS["Outcome"]["Catch"][-1]["Next"] == "NotKnownNow"

@@ -17,6 +17,7 @@ from samcli.yamlhelper import yaml_parse
 from facet.placement import CANARY
 from facet.settings import PREFIX, Settings
 from predict.app import app
+from tests.permissions import LOG_DELIVERY
 
 ROOT = Path(__file__).parents[2]
 TEMPLATE: dict[str, Any] = yaml_parse((ROOT / "template.yaml").read_text())
@@ -143,7 +144,7 @@ def test_functions_import_each_other_not() -> None:
 
 def test_the_layer_brings_what_is_imported() -> None:
     brought = set(pins(ROOT / "layers/facet/requirements.txt")) | IN_LAMBDA
-    ours = {"facet", "predict", "onboard", "train", "page"}
+    ours = {"facet", "hours", "predict", "onboard", "train", "page"}
     dists = packages_distributions()
     for folder in ("layers/facet/facet", "functions"):
         for path, name in imports(ROOT / folder):
@@ -192,6 +193,7 @@ def test_the_state_machine_may_do_what_it_does_and_no_more() -> None:
         "TakeTrained": {"s3:GetObject", "s3:GetObjectVersion"},
         "Drop": {"s3:PutObject"},
         "Tell": {"sns:Publish"},
+        "DeliverLogs": LOG_DELIVERY,
     }
     rules = {each["Sid"]: each for policy in policies for each in policy["Statement"]}
     assert rules["LendTrainingRole"]["Condition"] == {
@@ -259,7 +261,7 @@ def test_instances_may_publish_their_metrics(role: str) -> None:
     """Training jobs' go to /aws/sagemaker/TrainingJobs, in lower case."""
     (policy,) = TEMPLATE["Resources"][role]["Properties"]["Policies"]
     (measure,) = (
-        each for each in policy["PolicyDocument"]["Statement"] if each["Sid"] == "Measure"
+        each for each in policy["PolicyDocument"]["Statement"] if each.get("Sid") == "Measure"
     )
     patterns = measure["Condition"]["StringLike"]["cloudwatch:namespace"]
     for namespace in ("/aws/sagemaker/TrainingJobs", "/aws/sagemaker/Endpoints", "AWS/SageMaker"):

@@ -11,7 +11,16 @@ from hypothesis import strategies as st
 
 from facet.recipes import RECIPES
 from train.input import MAX_JOBS, BadInput
-from train.plan import SPOT_PATIENCE, Execution, NoTrainingCode, Plan, PlannedJob, plan
+from train.plan import (
+    ANYWHERE,
+    SPOT_PATIENCE,
+    Execution,
+    NoTrainingCode,
+    Place,
+    Plan,
+    PlannedJob,
+    plan,
+)
 
 CODE = "code/0123456789ab/sourcedir.tar.gz"
 EXECUTION = Execution(
@@ -45,9 +54,13 @@ class Shelf:
 
 
 def planned(
-    *jobs: dict[str, Any], execution: Execution = EXECUTION, code: str = CODE, **more: Any
+    *jobs: dict[str, Any],
+    execution: Execution = EXECUTION,
+    code: str = CODE,
+    place: Place = ANYWHERE,
+    **more: Any,
 ) -> Plan:
-    return plan({"jobs": list(jobs)} | more, execution, code, Shelf())
+    return plan({"jobs": list(jobs)} | more, execution, code, Shelf(), place)
 
 
 def one(**changes: Any) -> PlannedJob:
@@ -64,7 +77,11 @@ def refusal(*jobs: dict[str, Any], **more: Any) -> str:
 def test_what_is_not_given_comes_from_the_recipe() -> None:
     job, known = one(), RECIPES["image-folder"]
     assert (job.metric, job.minimum) == (known.metric, known.minimum)
-    assert (job.instance_type, job.instance_count) == (known.instance_type, 1)
+    assert job.resources == {
+        "InstanceType": known.instance_type,
+        "InstanceCount": 1,
+        "VolumeSizeInGB": 50,
+    }
     assert job.stopping == {"MaxRuntimeInSeconds": known.max_runtime}
     assert (job.spot, job.allow_worse) == (False, False)
     assert planned(PETS).concurrency == 2
@@ -80,7 +97,7 @@ def test_what_is_given_wins() -> None:
         allow_worse=True,
     )
     assert (job.metric, job.minimum) == ("test_accuracy", 0.0)
-    assert (job.instance_type, job.instance_count) == ("ml.g5.xlarge", 2)
+    assert (job.resources["InstanceType"], job.resources["InstanceCount"]) == ("ml.g5.xlarge", 2)
     assert job.stopping == {"MaxRuntimeInSeconds": 60}
     assert job.allow_worse
 
@@ -131,8 +148,40 @@ def test_hyperparameters_are_json_as_script_mode_reads_them() -> None:
 
 def test_outputs_and_checkpoints_lie_under_the_execution() -> None:
     job = one()
-    assert job.output == "s3://bucket/training/monday/cats"
+    assert job.output == {"S3OutputPath": "s3://bucket/training/monday/cats"}
     assert job.checkpoints.startswith("s3://bucket/training/monday/cats/checkpoints/")
+
+
+KEY = "arn:aws:kms:eu-central-1:123456789012:key/1"
+
+
+def in_place(place: Place, **changes: Any) -> PlannedJob:
+    (job,) = planned(PETS | changes, place=place).jobs
+    return job
+
+
+def test_a_key_of_ones_own_encrypts_volume_and_output() -> None:
+    job = in_place(Place(key=KEY), instance_type="ml.m5.xlarge")
+    assert job.resources["VolumeKmsKeyId"] == KEY
+    assert job.output["KmsKeyId"] == KEY
+
+
+@pytest.mark.parametrize(
+    "kind", ["ml.g5.xlarge", "ml.g4dn.xlarge", "ml.m5d.large", "ml.p4d.24xlarge", "ml.c6gd.large"]
+)
+def test_sagemaker_takes_no_key_for_an_instances_own_disk(kind: str) -> None:
+    job = in_place(Place(key=KEY), instance_type=kind)
+    assert "VolumeKmsKeyId" not in job.resources
+    assert job.output["KmsKeyId"] == KEY
+
+
+def test_jobs_run_in_the_vpc_that_there_is() -> None:
+    assert one().network is None
+    place = Place(subnets="subnet-1,subnet-2", security_groups="sg-1")
+    assert in_place(place).network == {
+        "Subnets": ("subnet-1", "subnet-2"),
+        "SecurityGroupIds": ("sg-1",),
+    }
 
 
 @given(st.text(min_size=1, max_size=80), st.from_regex(r"[a-z0-9][a-z0-9-]{0,62}", fullmatch=True))
@@ -140,7 +189,9 @@ def test_names_are_sagemaker_s_whatever_the_execution_is_called(name: str, model
     execution = named(name)
     (job,) = planned(PETS | {"model": model}, execution=execution).jobs
     assert TRAINING_JOB_NAME.fullmatch(f"{job.name}-99-9-99")
-    assert re.fullmatch(r"s3://bucket/training/[A-Za-z0-9._-]+/[a-z0-9-]+", job.output)
+    assert re.fullmatch(
+        r"s3://bucket/training/[A-Za-z0-9._-]+/[a-z0-9-]+", job.output["S3OutputPath"]
+    )
 
 
 def named(name: str) -> Execution:
@@ -221,7 +272,7 @@ def test_a_stack_without_training_code_says_how_it_gets_some() -> None:
 def test_instances_that_cannot_share_a_batch_are_refused_before_they_are_paid_for() -> None:
     said = refusal(PETS | {"instance_count": 3})
     assert said.startswith("jobs[0].instance_count 3: they cannot share batches of 32 evenly")
-    assert one(instance_count=3, hyperparameters={"batch-size": 33}).instance_count == 3
+    assert one(instance_count=3, hyperparameters={"batch-size": 33}).resources["InstanceCount"] == 3
 
 
 def test_a_test_metric_needs_test_pictures() -> None:

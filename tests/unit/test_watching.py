@@ -114,7 +114,6 @@ def test_no_more_models_can_be_watched_than_the_functions_take() -> None:
 def test_dimensions_name_what_they_are_of() -> None:
     kinds = {
         "FunctionName": "AWS::Lambda::Function",
-        "EndpointName": "AWS::SageMaker::Endpoint",
         "QueueName": "AWS::SQS::Queue",
         "StateMachineArn": "AWS::StepFunctions::StateMachine",
         "TableName": "AWS::DynamoDB::Table",
@@ -122,7 +121,10 @@ def test_dimensions_name_what_they_are_of() -> None:
     variants = watching.STACK.resources["EndpointConfig"]["Properties"]["ProductionVariants"]
     for asked in ASKED:
         for dimension, value in asked.dimensions.items():
-            if dimension in kinds:
+            if dimension == "EndpointName":
+                endpoint = watching.STACK.resources["Endpoint"]["Properties"]["EndpointName"]
+                assert value == resolved(endpoint)
+            elif dimension in kinds:
                 logical = str(value).partition(".")[0]
                 assert watching.STACK.resources[logical]["Type"] == kinds[dimension], asked
             if dimension == "VariantName":
@@ -132,7 +134,7 @@ def test_dimensions_name_what_they_are_of() -> None:
 @alarm
 def test_an_alarm_tells_the_topic_and_names_its_section_of_the_runbook(name: str) -> None:
     properties = ALARMS[name]
-    assert properties["AlarmActions"] == [{"Ref": "AlarmTopic"}]
+    assert properties["AlarmActions"][0] == {"Ref": "AlarmTopic"}
     found = LINK.search(properties["AlarmDescription"])
     assert found
     assert f"`{name}`" in sections()[found[1]]

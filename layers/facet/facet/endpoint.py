@@ -1,6 +1,7 @@
 """A batch of input tensors → the multi-model endpoint → scores."""
 
 import base64
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from facet.errors import (
     BodyTooLarge,
+    EndpointRemoved,
     EndpointThrottled,
     EndpointUnavailable,
     FacetError,
@@ -33,6 +35,9 @@ MAX_BODY = 6_291_456
 REQUEST = "facet-request"
 """The custom attribute with the request's id. SageMaker forwards it verbatim (InvokeEndpoint in its
 API reference), and AWS's TensorFlow image passes over attributes that do not begin with tfs-."""
+
+NO_ENDPOINT = re.compile(r"Endpoint \S+ of account \d+ not found")
+"""SageMaker's words, in a ValidationError, for an endpoint that is not there or not yet."""
 
 
 def client(timeout: float) -> "SageMakerRuntimeClient":
@@ -61,8 +66,8 @@ class Endpoint:
 
         `batch` holds what `preprocess.apply` made of each picture; `target` is the TargetModel.
         `request_id` stands in the container's log beside what goes wrong there.
-        Raises BodyTooLarge, EndpointThrottled, EndpointUnavailable, ModelLoading, ModelFailed, and
-        botocore's ClientError where the fault is not the model's: permissions, say.
+        Raises BodyTooLarge, EndpointThrottled, EndpointUnavailable, EndpointRemoved, ModelLoading,
+        ModelFailed, and botocore's ClientError where it is not the model's fault: permissions, say.
         """
         body = payload(manifest.input, batch)
         if len(body) > MAX_BODY:
@@ -106,6 +111,11 @@ def _translated(error: botocore_errors.ClientError) -> FacetError | None:
     if code in ("ServiceUnavailable", "InternalFailure", "InternalDependencyException"):
         return EndpointUnavailable(
             "The endpoint cannot take requests at the moment. Try again shortly."
+        )
+    if code == "ValidationError" and NO_ENDPOINT.search(str(error)):
+        return EndpointRemoved(
+            "There is no endpoint at the moment: it is away out of hours, or being made. "
+            "Try again later."
         )
     if code != "ModelError":
         return None

@@ -130,6 +130,10 @@ class EndpointUnavailable(FacetError):
     """The endpoint cannot be reached or cannot take requests at the moment."""
 
 
+class EndpointRemoved(EndpointUnavailable):
+    """There is no endpoint: it is away out of hours, or being made."""
+
+
 class ModelFailed(FacetError):
     """The model answered with an error, or with something that is no prediction.
 

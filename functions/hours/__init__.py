@@ -1,0 +1,1 @@
+"""The clock's function: an endpoint that is there in working hours."""
