@@ -20,6 +20,11 @@ class Reply:
     headers: dict[str, str]
     document: dict[str, Any]
 
+    @property
+    def problem(self) -> tuple[int, str]:
+        """Status and name of a refusal."""
+        return self.status, self.document["type"].removeprefix("urn:facet:problem:")
+
 
 def call(
     method: str,

@@ -15,9 +15,8 @@ from facet.settings import settings
 from predict import body, cors, documents, inference, problems
 from predict.answer import Asked
 from predict.clients import inbox, predictor, registry
-from predict.deadline import Deadline
 from predict.reply import fresh, respond, timing
-from predict.request import named, number, raw_body, request_id
+from predict.request import deadline_of, named, number, raw_body, request_id
 
 MAX_TOP_K = 1000
 DEFAULT_TOP_K = 5
@@ -83,7 +82,7 @@ def predict(name: str) -> Response[str]:
     version = event.query_string_parameters.get("version")
     if version is not None and not VERSION_ID.fullmatch(version):
         raise BadRequest(f"version must be 12 hex digits, not '{version}'.")
-    deadline = Deadline.after(app.lambda_context.get_remaining_time_in_millis() / 1000)
+    deadline = deadline_of(app.lambda_context)
     top_k = number(event, "top_k", DEFAULT_TOP_K, MAX_TOP_K)
     limits = body.Limits(settings().max_body, settings().max_pictures)
     sent = body.pictures(event.headers.get("content-type", ""), raw_body(event), limits)

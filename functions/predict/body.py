@@ -42,11 +42,7 @@ def pictures(content_type: str, body: bytes, limits: Limits = Limits()) -> Pictu
 
     Raises BadRequest for what cannot be understood, BodyTooLarge over the limit.
     """
-    if len(body) > limits.body:
-        raise BodyTooLarge(
-            f"The body has {len(body):,} bytes; at most {limits.body:,} are taken. "
-            "Send a smaller copy of the picture, or POST /uploads and name the upload."
-        )
+    check_size(body, limits.body)
     if not body:
         raise BadRequest("The body is empty: send a picture, for example with --data-binary @FILE.")
     header = Message()
@@ -56,6 +52,15 @@ def pictures(content_type: str, body: bytes, limits: Limits = Limits()) -> Pictu
     if header.get_content_type() == "multipart/form-data":
         return _from_form(str(header.get_param("boundary", "")), body)
     return Pictures((body,))
+
+
+def check_size(body: bytes, most: int) -> None:
+    """Raises BodyTooLarge over so many bytes."""
+    if len(body) > most:
+        raise BodyTooLarge(
+            f"The body has {len(body):,} bytes; at most {most:,} are taken. "
+            "Send a smaller copy of the picture, or POST /uploads and name the upload."
+        )
 
 
 def document(body: bytes) -> object:

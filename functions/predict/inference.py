@@ -11,16 +11,16 @@ import numpy as np
 from aws_lambda_powertools.event_handler.api_gateway import Response
 from aws_lambda_powertools.event_handler.router import APIGatewayRouter
 
-from facet.errors import BadRequest, BodyTooLarge, NoLiveVersion
+from facet.errors import BadRequest, NoLiveVersion
 from facet.records import Status, Version
 from facet.settings import settings
 from predict import tensors
 from predict.answer import Asked
+from predict.body import check_size
 from predict.classify import Classified, best
 from predict.clients import predictor, registry
-from predict.deadline import Deadline
 from predict.reply import respond, timing
-from predict.request import named, raw_body, request_id, versioned
+from predict.request import deadline_of, named, raw_body, request_id, versioned
 from predict.tensors import Answered, Elements, Output
 
 ROOT = "/v2"
@@ -105,12 +105,9 @@ def _metadata(version: Version) -> dict[str, Any]:
 
 def _infer(name: str, version: str | None) -> Response[Any]:
     event = router.current_event
-    deadline = Deadline.after(router.lambda_context.get_remaining_time_in_millis() / 1000)
+    deadline = deadline_of(router.lambda_context)
     body = raw_body(event)
-    if len(body) > settings().max_body:
-        raise BodyTooLarge(
-            f"The body has {len(body):,} bytes; at most {settings().max_body:,} are taken."
-        )
+    check_size(body, settings().max_body)
     if encoding := event.headers.get("content-encoding"):
         raise BadRequest(f"Content-Encoding {encoding} is not taken: send the body as it is.")
     request, given = tensors.parse(body, event.headers.get("inference-header-content-length"))

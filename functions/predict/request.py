@@ -3,9 +3,11 @@
 import base64
 
 from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEvent
+from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from facet.errors import BadRequest, UnknownModel, UnknownVersion
 from facet.manifest import MODEL_NAME, VERSION_ID
+from predict.deadline import Deadline
 
 
 def named(name: str) -> str:
@@ -35,6 +37,11 @@ def raw_body(event: APIGatewayProxyEvent) -> bytes:
     if event.body is None:
         return b""
     return base64.b64decode(event.body) if event.is_base64_encoded else event.body.encode()
+
+
+def deadline_of(context: LambdaContext) -> Deadline:
+    """When the function's time is over."""
+    return Deadline.after(context.get_remaining_time_in_millis() / 1000)
 
 
 def request_id(event: APIGatewayProxyEvent) -> str:

@@ -10,6 +10,7 @@ import pytest
 from moto import mock_aws
 from samcli.yamlhelper import yaml_parse
 
+from facet.records import Version
 from facet.registry import Registry
 from facet.settings import settings
 from onboard.app import onboarding
@@ -17,6 +18,7 @@ from onboard.sweep import sweeper
 from predict import clients
 from tests import fakes
 from tests.fakes import BUCKET
+from tests.versions import make_live, pending
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import DynamoDBServiceResource, Table
@@ -166,3 +168,9 @@ def cold_start(functions: None) -> Iterator[None]:  # noqa: ARG001
     yield
     for each in made_once:
         each.cache_clear()
+
+
+@pytest.fixture
+def live(table: "Table") -> Version:
+    """The live version of `cifar`."""
+    return make_live(table, pending(1))

@@ -31,11 +31,6 @@ PIXELS = {
 }
 
 
-@pytest.fixture
-def live(table: "Table") -> Version:
-    return make_live(table, pending(1))
-
-
 def infer(*inputs: dict[str, Any], path: str = "/v2/models/cifar", **more: Any) -> Reply:
     document = {"inputs": inputs} | more
     body = json.dumps(document, default=int).encode()

@@ -9,7 +9,7 @@ import pytest
 from facet.records import Version
 from predict import app
 from tests import fakes
-from tests.api import PNG, Reply, call, predict
+from tests.api import PNG, call, predict
 from tests.fakes import Answer
 from tests.versions import make_live, pending
 
@@ -22,32 +22,23 @@ ORIGIN = "https://app.example.com"
 
 
 @pytest.fixture
-def live(table: "Table") -> Version:
-    return make_live(table, pending(1))
-
-
-@pytest.fixture
 def limited(monkeypatch: pytest.MonkeyPatch, live: Version, cold_start: None) -> None:  # noqa: ARG001
     limits = {"FACET_MAX_BODY": "2000", "FACET_MAX_PIXELS": "63", "FACET_MAX_PICTURES": "2"}
     for name, value in limits.items():
         monkeypatch.setenv(name, value)
 
 
-def problem(reply: Reply) -> tuple[int, str]:
-    return reply.status, reply.document["type"].removeprefix("urn:facet:problem:")
-
-
 @pytest.mark.usefixtures("limited")
 def test_limits_are_settings() -> None:
     large = predict(bytes(2001))
-    assert problem(large) == (413, "body-too-large")
+    assert large.problem == (413, "body-too-large")
     assert "at most 2,000" in large.document["detail"]
     pixels = predict(PNG)
-    assert problem(pixels) == (422, "broken-image")
+    assert pixels.problem == (422, "broken-image")
     assert "at most 63" in pixels.document["detail"]
     images = json.dumps({"images": [base64.b64encode(b"x").decode()] * 3}).encode()
     many = predict(images, "application/json")
-    assert problem(many) == (400, "bad-request")
+    assert many.problem == (400, "bad-request")
     assert "send 2 at most" in many.document["detail"]
 
 
@@ -60,14 +51,14 @@ def test_the_endpoint_is_given_up_in_time(
     assert predict().status == 200  # makes the clients, which takes seconds on a busy machine
     sagemaker.answer = Answer(seconds=6)
     reply = predict(seconds=8)
-    assert problem(reply) == (503, "model-loading")
+    assert reply.problem == (503, "model-loading")
     assert reply.headers["Retry-After"]
 
 
 @pytest.mark.usefixtures("live")
 def test_without_time_the_endpoint_is_not_asked(sagemaker: fakes.SageMaker) -> None:
     reply = predict(seconds=2)
-    assert problem(reply) == (503, "out-of-time")
+    assert reply.problem == (503, "out-of-time")
     assert reply.headers["Retry-After"]
     assert sagemaker.asked == []
 

@@ -9,20 +9,13 @@ from facet.records import Version
 from predict.inbox import TYPES
 from tests import artifacts, fakes
 from tests.api import PNG, Reply, call, predict
-from tests.versions import make_live, pending
 
 if TYPE_CHECKING:
-    from mypy_boto3_dynamodb.service_resource import Table
     from mypy_boto3_s3 import S3Client
 
 pytestmark = pytest.mark.usefixtures("functions")
 
 KEY = "inbox/7f1c0b7e-3d0b-4c58-9a55-2f0d6a1b9c3e"
-
-
-@pytest.fixture
-def live(table: "Table") -> Version:
-    return make_live(table, pending(1))
 
 
 def offer(document: Any = None) -> Reply:
@@ -32,10 +25,6 @@ def offer(document: Any = None) -> Reply:
 
 def ask(key: object, **options: Any) -> Reply:
     return predict(json.dumps({"s3": key}).encode(), "application/json", **options)
-
-
-def problem(reply: Reply) -> tuple[int, str]:
-    return reply.status, reply.document["type"].removeprefix("urn:facet:problem:")
 
 
 def policy(reply: Reply) -> dict[str, Any]:
@@ -70,7 +59,7 @@ def test_a_jpeg_unless_told_otherwise_and_a_new_key_each_time() -> None:
     "document", [{"content_type": "text/html"}, {"content_type": 7}, {"bytes": 7}, [], "image/png"]
 )
 def test_other_offers_are_refused(document: Any) -> None:
-    assert problem(offer(document)) == (400, "bad-request")
+    assert offer(document).problem == (400, "bad-request")
 
 
 def test_an_uploaded_picture_is_answered_as_one_that_was_sent(
@@ -91,7 +80,7 @@ def test_an_upload_may_be_larger_than_a_body(
     monkeypatch.setenv("FACET_MAX_BODY", "1000")
     large = PNG + bytes(2000)
     s3.put_object(Bucket=fakes.BUCKET, Key=KEY, Body=large)
-    assert problem(predict(large)) == (413, "body-too-large")
+    assert predict(large).problem == (413, "body-too-large")
     assert ask(KEY).status == 200
 
 
@@ -99,20 +88,20 @@ def test_an_upload_may_be_larger_than_a_body(
 def test_an_upload_over_its_limit_is_not_read(s3: "S3Client") -> None:
     s3.put_object(Bucket=fakes.BUCKET, Key=KEY, Body=PNG + bytes(1_000_000))
     reply = ask(KEY)
-    assert problem(reply) == (413, "body-too-large")
+    assert reply.problem == (413, "body-too-large")
     assert "at most 1,000,000" in reply.document["detail"]
 
 
 @pytest.mark.usefixtures("live")
 def test_what_was_uploaded_is_not_believed(s3: "S3Client") -> None:
     s3.put_object(Bucket=fakes.BUCKET, Key=KEY, Body=b"<html>", ContentType="image/png")
-    assert problem(ask(KEY)) == (415, "unsupported-image")
+    assert ask(KEY).problem == (415, "unsupported-image")
 
 
 @pytest.mark.usefixtures("live")
 def test_a_key_without_an_upload_says_where_to_send_one() -> None:
     reply = ask(KEY)
-    assert problem(reply) == (404, "unknown-upload")
+    assert reply.problem == (404, "unknown-upload")
     assert "POST /uploads" in reply.document["detail"]
 
 
@@ -120,10 +109,10 @@ def test_a_key_without_an_upload_says_where_to_send_one() -> None:
 @pytest.mark.parametrize("key", ["mme/cifar.tar.gz", "", "/inbox/a", "datasets/a.jpg"])
 def test_only_the_inbox_is_read(key: str, s3: "S3Client") -> None:
     s3.put_object(Bucket=fakes.BUCKET, Key="datasets/a.jpg", Body=artifacts.encoded())
-    assert problem(ask(key)) == (400, "bad-request")
+    assert ask(key).problem == (400, "bad-request")
 
 
 @pytest.mark.usefixtures("live")
 @pytest.mark.parametrize("key", [7, None, [KEY], {"key": KEY}])
 def test_a_key_is_text(key: object) -> None:
-    assert problem(ask(key)) == (400, "bad-request")
+    assert ask(key).problem == (400, "bad-request")

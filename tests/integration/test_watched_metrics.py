@@ -70,11 +70,6 @@ def read(capsys: pytest.CaptureFixture[str]) -> Read:
     return lambda: written(capsys.readouterr().out)
 
 
-@pytest.fixture
-def live(table: "Table") -> Version:
-    return make_live(table, pending(1))
-
-
 def dropped(s3: "S3Client", data: bytes) -> dict[str, Any]:
     """An upload, and its event."""
     put = s3.put_object(Bucket=BUCKET, Key="mme/cats.tar.gz", Body=data)

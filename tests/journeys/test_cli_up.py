@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from cli import up
 from cli.app import app
+from local.__main__ import DEFAULT_PORT
 from tests.stacks import ROOT, environment
 
 
@@ -38,3 +40,7 @@ def test_wrong_arguments_start_nothing(arguments: list[str], told: str) -> None:
     done = CliRunner().invoke(app, ["up", *arguments])
     assert done.exit_code == 2
     assert told in done.output
+
+
+def test_it_says_the_port_that_the_stack_takes() -> None:
+    assert up.PORT == DEFAULT_PORT

@@ -22,10 +22,7 @@ def logger() -> Logger:
 
 def count(metric: str, value: int = 1, **dimensions: str) -> None:
     """Adds to a metric. It is written at once, so that it outlives an error that follows."""
-    line = EphemeralMetrics(namespace=NAMESPACE)
-    line.add_dimension("service", logger().service)
-    for name, each in dimensions.items():
-        line.add_dimension(name, each)
+    line = _line(dimensions)
     line.add_metric(metric, MetricUnit.Count, value)
     line.flush_metrics()
 
@@ -37,11 +34,8 @@ def measure(
     properties: Mapping[str, str],
 ) -> None:
     """Adds to several metrics with one line, each by its `dimensions` and without them."""
-    every = {"service": logger().service}
-    line = EphemeralMetrics(namespace=NAMESPACE, default_dimensions=every)
-    line.add_dimensions(**every)
-    for name, each in dimensions.items():
-        line.add_dimension(name, each)
+    line = _line(dimensions)
+    line.add_dimensions(service=logger().service)
     for name, number in counts.items():
         line.add_metric(name, MetricUnit.Count, number)
     for name, spent in milliseconds.items():
@@ -49,3 +43,10 @@ def measure(
     for name, each in properties.items():
         line.add_metadata(name, each)
     line.flush_metrics()
+
+
+def _line(dimensions: Mapping[str, str]) -> EphemeralMetrics:
+    line = EphemeralMetrics(namespace=NAMESPACE)
+    for name, each in {"service": logger().service, **dimensions}.items():
+        line.add_dimension(name, each)
+    return line
