@@ -1,4 +1,4 @@
-"""Running local stacks, as `make run` starts them."""
+"""Running stacks: local ones, as `make run` starts them, and the deployed one that is asked for."""
 
 import json
 import os
@@ -7,6 +7,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,6 +15,11 @@ from local.stack import Address
 
 ROOT = Path(__file__).parents[1]
 START_SECONDS = 120
+
+DEPLOYED = os.environ.get("FACET_STACK")
+"""The name of the deployed stack that is asked instead of one on this machine."""
+
+ONBOARDING_SECONDS = 900 if DEPLOYED else 60
 
 
 def descendants(pid: int) -> list[int]:
@@ -31,6 +37,16 @@ def alive(pid: int) -> bool:
     """Whether a process still runs; one that has ended and was not waited for does not."""
     state = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True)
     return state.stdout.strip()[:1] not in ("", "Z")
+
+
+@dataclass(frozen=True)
+class Reached:
+    """A stack as its clients see it."""
+
+    url: str
+    api_key: str
+    bucket: str
+    s3: Any
 
 
 @dataclass

@@ -5,10 +5,8 @@ deployed stack of that name instead: journeys that ask for `api` or `s3` go ther
 ask for `stack`, or start stacks of their own, are skipped.
 """
 
-import os
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import httpx
@@ -16,21 +14,9 @@ import pytest
 
 from cli.stack import find
 from local.aws import client
-from tests.stacks import ROOT, Running, start
+from tests.stacks import DEPLOYED, ONBOARDING_SECONDS, ROOT, Reached, Running, start
 
-DEPLOYED = os.environ.get("FACET_STACK")
 SAMPLES = ("cifar", "sign-language")
-ONBOARDING_SECONDS = 900
-
-
-@dataclass(frozen=True)
-class Reached:
-    """A stack as its clients see it."""
-
-    url: str
-    api_key: str
-    bucket: str
-    s3: Any
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

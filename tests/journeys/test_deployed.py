@@ -87,6 +87,17 @@ def test_the_predict_journeys_pass_against_it(stack: Running) -> None:
 
 
 @pytest.mark.usefixtures("outputs")
+def test_the_upload_journeys_pass_against_it_and_leave_no_model(stack: Running) -> None:
+    done = journeys(stack, NAME, "tests/journeys/test_onboard.py")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert counts(done.stdout)["passed"] >= 12
+    s3 = client("s3", stack.address.endpoint_url)
+    left = s3.list_objects_v2(Bucket=stack.address.bucket, Prefix="mme/journey-")
+    assert not left.get("Contents")
+    s3.close()
+
+
+@pytest.mark.usefixtures("outputs")
 def test_journeys_of_this_machine_are_skipped(stack: Running) -> None:
     done = journeys(stack, NAME, "tests/journeys/test_run.py", "tests/journeys/test_env.py")
     assert done.returncode == 0, done.stdout + done.stderr

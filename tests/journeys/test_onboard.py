@@ -5,12 +5,13 @@ import hashlib
 import io
 import json
 import os
+import secrets
 import subprocess
 import sys
 import tarfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +24,16 @@ from facet.alias import Alias
 from facet.records import Mode, Policy
 from local.aws import client
 from tests import artifacts
-from tests.stacks import ROOT, Running
+from tests.stacks import ONBOARDING_SECONDS, ROOT, Reached, Running
 
 SAMPLE = (ROOT / "samples/cifar.tar.gz").read_bytes()
 CAT = next((ROOT / "samples/pictures/cifar").glob("cat*")).read_bytes()
 
 DARK = artifacts.encoded(Image.new("RGB", (40, 30), "black"))
 BRIGHT = artifacts.encoded(Image.new("RGB", (40, 30), "white"))
+
+RUN = f"journey-{secrets.token_hex(3)}"
+"""Begins the names of models where the stack may be a deployed one, which has models of its own."""
 
 Change = Callable[[dict[str, bytes]], None]
 
@@ -107,7 +111,9 @@ class Uploads:
         sqs.close()
         return int(found["Attributes"][name])
 
-    def outcome(self, model: str, artifact: bytes, seconds: float = 60) -> dict[str, Any]:
+    def outcome(
+        self, model: str, artifact: bytes, seconds: float = ONBOARDING_SECONDS
+    ) -> dict[str, Any]:
         """The version's entry once it is no longer pending."""
         wanted, deadline = version_of(artifact), time.monotonic() + seconds
         while time.monotonic() < deadline:
@@ -136,36 +142,42 @@ class Uploads:
 
 
 @pytest.fixture(scope="module")
-def uploads(s3: Any, api: httpx.Client, stack: Running) -> Uploads:
-    return Uploads(s3, api, stack.address.bucket)
+def uploads(s3: Any, api: httpx.Client, reached: Reached) -> Iterator[Uploads]:
+    """Takes back what it has uploaded: a deployed stack outlives the tests."""
+    used = Uploads(s3, api, reached.bucket)
+    yield used
+    for key in used.keys(f"mme/{RUN}-"):
+        s3.delete_object(Bucket=used.bucket, Key=key)
 
 
 def test_an_upload_is_servable_within_seconds_without_a_restart(
     uploads: Uploads, api: httpx.Client
 ) -> None:
-    artifact = repacked(described_as("second"))
-    uploads.drop("second", artifact)
-    assert uploads.outcome("second", artifact) | {"status": "READY", "proof": "golden"} == (
-        uploads.outcome("second", artifact)
+    model = f"{RUN}-second"
+    artifact = repacked(described_as(model))
+    uploads.drop(model, artifact)
+    assert uploads.outcome(model, artifact) | {"status": "READY", "proof": "golden"} == (
+        uploads.outcome(model, artifact)
     )
-    answer = api.post("/models/second/predict", content=CAT).json()
-    assert (answer["model"], answer["version"]) == ("second", version_of(artifact))
+    answer = api.post(f"/models/{model}/predict", content=CAT).json()
+    assert (answer["model"], answer["version"]) == (model, version_of(artifact))
     assert answer["predictions"][0]["label"] == "cat"
-    uploads.wait_for_empty_door("second")
-    assert uploads.keys("mme/second/") == {f"mme/second/{version_of(artifact)}.tar.gz"}
+    uploads.wait_for_empty_door(model)
+    assert uploads.keys(f"mme/{model}/") == {f"mme/{model}/{version_of(artifact)}.tar.gz"}
 
 
 def test_new_bytes_are_a_new_version_and_the_same_bytes_are_none(uploads: Uploads) -> None:
+    model = f"{RUN}-twice"
     first, second = repacked(described_as("a")), repacked(described_as("b"))
     for artifact in (first, second):
-        uploads.drop("twice", artifact)
-        assert uploads.outcome("twice", artifact)["status"] == "READY"
-    assert uploads.live("twice") == version_of(second)
-    uploads.wait_for_empty_door("twice")
-    uploads.drop("twice", first)
-    uploads.wait_for_empty_door("twice")
-    assert uploads.live("twice") == version_of(second)
-    assert len(uploads.keys("mme/twice/")) == 2
+        uploads.drop(model, artifact)
+        assert uploads.outcome(model, artifact)["status"] == "READY"
+    assert uploads.live(model) == version_of(second)
+    uploads.wait_for_empty_door(model)
+    uploads.drop(model, first)
+    uploads.wait_for_empty_door(model)
+    assert uploads.live(model) == version_of(second)
+    assert len(uploads.keys(f"mme/{model}/")) == 2
 
 
 def _no_manifest(members: dict[str, bytes]) -> None:
@@ -222,35 +234,37 @@ def _other_labels(members: dict[str, bytes]) -> None:
 def test_a_bad_upload_is_rejected_with_its_reasons_and_the_live_model_stays(
     artifact: bytes, code: str, uploads: Uploads, api: httpx.Client
 ) -> None:
-    good = repacked(described_as("steady"))
-    uploads.drop("steady", good)
-    assert uploads.outcome("steady", good)["status"] == "READY"
+    model = f"{RUN}-steady"
+    good = repacked(described_as(model))
+    uploads.drop(model, good)
+    assert uploads.outcome(model, good)["status"] == "READY"
 
-    uploads.drop("steady", artifact)
-    refused = uploads.outcome("steady", artifact)
+    uploads.drop(model, artifact)
+    refused = uploads.outcome(model, artifact)
     assert refused["status"] == "REJECTED"
     assert code in [each["code"] for each in refused["violations"]]
     assert all(each["problem"] and each["remedy"] for each in refused["violations"])
 
-    place = f"rejected/steady/{version_of(artifact)}"
+    place = f"rejected/{model}/{version_of(artifact)}"
     kept = uploads.s3.get_object(Bucket=uploads.bucket, Key=f"{place}.tar.gz")["Body"].read()
     report = json.load(uploads.s3.get_object(Bucket=uploads.bucket, Key=f"{place}.json")["Body"])
     assert kept == artifact
     assert report["violations"] == refused["violations"]
 
-    uploads.wait_for_empty_door("steady")
-    assert f"mme/steady/{version_of(artifact)}.tar.gz" not in uploads.keys("mme/steady/")
-    assert uploads.live("steady") == version_of(good)
-    answer = api.post("/models/steady/predict", content=CAT).json()
+    uploads.wait_for_empty_door(model)
+    assert f"mme/{model}/{version_of(artifact)}.tar.gz" not in uploads.keys(f"mme/{model}/")
+    assert uploads.live(model) == version_of(good)
+    answer = api.post(f"/models/{model}/predict", content=CAT).json()
     assert answer["predictions"][0]["label"] == "cat"
 
 
 def test_a_model_whose_only_upload_was_rejected_says_so(
     uploads: Uploads, api: httpx.Client
 ) -> None:
-    uploads.drop("hopeless", b"nothing")
-    uploads.outcome("hopeless", b"nothing")
-    answer = api.post("/models/hopeless/predict", content=CAT)
+    model = f"{RUN}-hopeless"
+    uploads.drop(model, b"nothing")
+    uploads.outcome(model, b"nothing")
+    answer = api.post(f"/models/{model}/predict", content=CAT)
     assert answer.status_code == 409
     assert answer.json()["type"] == "urn:facet:problem:no-live-version"
     assert [each["code"] for each in answer.json()["violations"]] == ["not-gzip"]
@@ -259,16 +273,17 @@ def test_a_model_whose_only_upload_was_rejected_says_so(
 def test_a_saved_model_without_litert_is_served_by_tensorflow(
     uploads: Uploads, api: httpx.Client
 ) -> None:
+    model = f"{RUN}-saved-model"
     pytest.importorskip("tensorflow", reason="TensorFlow is not installed: make tensorflow")
 
     def without_litert(members: dict[str, bytes]) -> None:
         del members["1/assets.extra/model.tflite"]
 
     artifact = repacked(without_litert)
-    uploads.drop("saved-model", artifact)
-    assert uploads.outcome("saved-model", artifact)["status"] == "READY"
+    uploads.drop(model, artifact)
+    assert uploads.outcome(model, artifact)["status"] == "READY"
     lite = api.post("/models/cifar/predict?top_k=10", content=CAT).json()["predictions"]
-    full = api.post("/models/saved-model/predict?top_k=10", content=CAT).json()["predictions"]
+    full = api.post(f"/models/{model}/predict?top_k=10", content=CAT).json()["predictions"]
     assert [each["label"] for each in lite[:3]] == [each["label"] for each in full[:3]]
     assert lite[0]["score"] == pytest.approx(full[0]["score"], abs=0.001)
 
