@@ -23,6 +23,9 @@ PLACEHOLDER = "s3://sources/code.zip"
 SUBSTITUTION = re.compile(r"\$\{(\w+)\}")
 """A place in a state machine's definition that the template fills."""
 
+CONSTRAINTS = ("AllowedValues", "MinValue", "MaxValue", "AllowedPattern")
+"""Of a template's parameter."""
+
 
 @dataclass(frozen=True)
 class Sources:
@@ -55,7 +58,7 @@ class StackTemplate:
             if name not in known:
                 raise UnsupportedTemplate(f"the template has no parameter {name}")
             if not _fits(known[name], value):
-                raise UnsupportedTemplate(f"{name} cannot be '{value}': {known[name]}")
+                raise UnsupportedTemplate(f"{name} cannot be '{value}'. {_wanted(known[name])}")
 
     def for_moto(self) -> dict[str, Any]:
         """The part of the template from which moto makes a stack."""
@@ -72,6 +75,11 @@ class StackTemplate:
         return {"Resources": made} | {
             part: self.document[part] for part in kept if part in self.document
         }
+
+
+def _wanted(parameter: Mapping[str, Any]) -> str:
+    said = (f"{name}: {parameter[name]}" for name in CONSTRAINTS if name in parameter)
+    return f"{parameter.get('Description', '')} ({'; '.join(said)})"
 
 
 def _fits(parameter: Mapping[str, Any], value: str) -> bool:

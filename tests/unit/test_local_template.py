@@ -94,9 +94,12 @@ def test_an_empty_property_asks_for_nothing() -> None:
     [
         ({"NoSuch": "1"}, "no parameter NoSuch"),
         ({"AllowOrigin": "example.com"}, "AllowOrigin cannot be 'example.com'"),
-        ({"MaxPictures": "0"}, "MaxPictures cannot be '0'"),
+        (
+            {"MaxPictures": "0"},
+            "MaxPictures cannot be '0'. Pictures of one request. .MinValue: 1; MaxValue: 256.",
+        ),
         ({"MaxPictures": "many"}, "MaxPictures cannot be 'many'"),
-        ({"LogLevel": "LOUD"}, "LogLevel cannot be 'LOUD'"),
+        ({"LogLevel": "LOUD"}, "LogLevel cannot be 'LOUD'.*'DEBUG', 'INFO'"),
         ({"LogDays": "8"}, "LogDays cannot be '8'"),
     ],
 )
