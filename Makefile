@@ -1,6 +1,6 @@
 # Facet. `make` alone lists the targets; each sets up what it needs.
 .DEFAULT_GOAL := help
-.PHONY: help run data train test check format bench samples notebook env training tensorflow build deploy openapi proto clean
+.PHONY: help run data train test check lint template format bench samples notebook env training tensorflow build deploy openapi proto clean
 VENV := .venv/bin
 ENV ?= default
 BENCH ?= training serving scale predict onboarding
@@ -33,12 +33,18 @@ test:  ## run all tests (ARGS="-k name" runs some)
 	@.ci/setup dev
 	@$(VENV)/python -m pytest -n auto --dist loadfile $(ARGS)
 
-check:  ## lint, types, template
+check: lint template  ## all checks of what is not run: the next two
+
+lint:  ## style, format, types
 	@.ci/setup dev
 	$(VENV)/ruff check
 	$(VENV)/ruff format --check
 	$(VENV)/mypy
+
+template:  ## the template and the state machine, linted
+	@.ci/setup dev
 	$(VENV)/sam validate --lint
+	$(VENV)/statelint --ignore FLOAT statemachine/train.asl.json
 
 format:  ## put the code into its format
 	@.ci/setup dev
