@@ -1,13 +1,13 @@
 # Facet. `make` alone lists the targets; each sets up what it needs.
 .DEFAULT_GOAL := help
-.PHONY: help run data train test check lint template format bench samples notebook env training tensorflow build deploy openapi proto clean
+.PHONY: help run data train test check lint template format bench samples notebook env training tensorflow build deploy pins openapi proto clean
 VENV := .venv/bin
 ENV ?= default
 BENCH ?= training serving scale predict onboarding
 export SAM_CLI_TELEMETRY := 0
 # Compiled modules are kept: TensorFlow and botocore start many times slower without.
 export PYTHONDONTWRITEBYTECODE :=
-run train test check bench samples build: export AWS_DEFAULT_REGION ?= us-east-1
+run train test check template bench samples build: export AWS_DEFAULT_REGION ?= us-east-1
 PYTHON312 = $(shell .ci/python 3.12)
 SETTING = $(shell $(VENV)/python -c "import tomllib; print(tomllib.load(open('samconfig.toml', 'rb'))['$(ENV)']['deploy']['parameters'].get('$(1)', ''))")
 DEPLOYED = $(or $(STACK),$(call SETTING,stack_name))
@@ -86,6 +86,10 @@ deploy: build  ## sam deploy to the account of your AWS credentials (ENV=dev|pro
 	$(SAM) deploy --config-env $(ENV) --stack-name $(DEPLOYED) \
 		--parameter-overrides "TrainingCode=$$code" $(call SETTING,parameter_overrides) $(PARAMETERS) $(ARGS) && \
 	$(VENV)/python -m training.package --stack $(DEPLOYED) --required
+
+pins:  ## pin what pyproject.toml and requirements.in name (ARGS=--upgrade: to the newest, see CONTRIBUTING.md)
+	@.ci/setup dev
+	.ci/pins $(ARGS)
 
 openapi:  ## write the OpenAPI document that the API serves (after a change of a route or a model of it)
 	@.ci/setup dev

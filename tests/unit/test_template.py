@@ -18,6 +18,7 @@ from facet.placement import CANARY
 from facet.settings import PREFIX, Settings
 from predict.app import app
 from tests.permissions import LOG_DELIVERY
+from tests.pins import canonical, named
 
 ROOT = Path(__file__).parents[2]
 TEMPLATE: dict[str, Any] = yaml_parse((ROOT / "template.yaml").read_text())
@@ -65,15 +66,6 @@ def imports(folder: Path) -> Iterator[tuple[Path, str]]:
             elif isinstance(node, ast.ImportFrom):
                 assert node.level == 0, f"{path} imports relatively"
                 yield path, str(node.module).split(".")[0]
-
-
-def canonical(distribution: str) -> str:
-    return re.sub(r"[-_.]+", "-", distribution).lower()
-
-
-def pins(path: Path) -> dict[str, str]:
-    lines = (line.partition(";")[0].strip() for line in path.read_text().splitlines())
-    return dict(line.split("==") for line in lines if line and not line.startswith("#"))
 
 
 def without_names(path: str) -> str:
@@ -143,24 +135,13 @@ def test_functions_import_each_other_not() -> None:
 
 
 def test_the_layer_brings_what_is_imported() -> None:
-    brought = set(pins(ROOT / "layers/facet/requirements.txt")) | IN_LAMBDA
+    brought = named(ROOT / "layers/facet/requirements.in") | IN_LAMBDA
     ours = {"facet", "hours", "predict", "onboard", "train", "page"}
     dists = packages_distributions()
     for folder in ("layers/facet/facet", "functions"):
         for path, name in imports(ROOT / folder):
             if name not in sys.stdlib_module_names | ours:
                 assert brought & {canonical(each) for each in dists[name]}, f"{path} imports {name}"
-
-
-@pytest.mark.parametrize(
-    "path",
-    sorted(ROOT.glob("layers/*/requirements.txt"))
-    + sorted(ROOT.glob("functions/**/requirements.txt")),
-)
-def test_requirements_pin_what_the_constraints_pin(path: Path) -> None:
-    constraints = pins(ROOT / "constraints.txt")
-    for name, version in pins(path).items():
-        assert constraints[name] == version, name
 
 
 def statements(policies: list[dict[str, Any]]) -> dict[str, set[str]]:

@@ -1,0 +1,58 @@
+"""Requirements files: what they pin, and to which digests."""
+
+import re
+from importlib.metadata import requires
+from pathlib import Path
+
+from packaging.requirements import Requirement
+
+AWS = {
+    "python_version": "3.12",
+    "python_full_version": "3.12.0",
+    "sys_platform": "linux",
+    "platform_system": "Linux",
+    "platform_machine": "x86_64",
+    "extra": "",
+}
+"""What AWS runs, as far as markers ask for it."""
+
+
+def pins(path: Path) -> dict[str, str]:
+    """The version of each distribution that a file pins."""
+    found = re.findall(r"^([\w.-]+)==([^\s;\\]+)", path.read_text(), re.MULTILINE)
+    return {canonical(name): version for name, version in found}
+
+
+def digests(path: Path) -> dict[str, int]:
+    """How many digests each distribution may have."""
+    parts = re.split(r"^(?=\w)", path.read_text(), flags=re.MULTILINE)
+    return {canonical(each.partition("==")[0]): each.count("--hash=sha256:") for each in parts[1:]}
+
+
+def canonical(distribution: str) -> str:
+    """The one spelling of its name."""
+    return re.sub(r"[-_.]+", "-", distribution).lower()
+
+
+def named(path: Path) -> set[str]:
+    """What a requirements.in names, with those that it includes."""
+    found: set[str] = set()
+    for line in path.read_text().split("\n"):
+        include, _, other = line.partition("-r ")
+        found |= named(path.parent / other) if other else {canonical(include)}
+    return found - {""}
+
+
+def needed(names: set[str]) -> set[str]:
+    """Distributions with all that they need on AWS, by what is installed here."""
+    found: set[str] = set()
+    new = set(names)
+    while new:
+        found |= new
+        new = {each for name in new for each in _needs(name)} - found
+    return found
+
+
+def _needs(distribution: str) -> set[str]:
+    parsed = [Requirement(each) for each in requires(distribution) or []]
+    return {canonical(each.name) for each in parsed if not each.marker or each.marker.evaluate(AWS)}
