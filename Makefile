@@ -1,6 +1,6 @@
 # Facet. `make` alone lists the targets; each sets up what it needs.
 .DEFAULT_GOAL := help
-.PHONY: help run data train test check lint template format bench samples notebook env training tensorflow build deploy pins openapi proto clean
+.PHONY: help run data train test check lint template built format bench samples notebook env training tensorflow build deploy pins openapi proto clean
 VENV := .venv/bin
 ENV ?= default
 BENCH ?= training serving scale predict onboarding
@@ -11,6 +11,8 @@ run train test check template bench samples build: export AWS_DEFAULT_REGION ?= 
 PYTHON312 = $(shell .ci/python 3.12)
 SETTING = $(shell $(VENV)/python -c "import tomllib; print(tomllib.load(open('samconfig.toml', 'rb'))['$(ENV)']['deploy']['parameters'].get('$(1)', ''))")
 DEPLOYED = $(or $(STACK),$(call SETTING,stack_name))
+# A tool in an environment of its own, as .ci/tools pins it.
+TOOL = $(VENV)/uvx --quiet --python $(VENV)/python --constraints .ci/tools/$(1).txt --from $(1)
 SAM = PATH="$(CURDIR)/.venv/bin:$(dir $(PYTHON312)):$$PATH" sam
 
 help:  ## list the targets
@@ -41,10 +43,16 @@ lint:  ## style, format, types
 	$(VENV)/ruff format --check
 	$(VENV)/mypy
 
-template:  ## the template and the state machine, linted
+template:  ## template and state machine: linted, scanned, and built where there is Python 3.12
 	@.ci/setup dev
 	$(VENV)/sam validate --lint
 	$(VENV)/statelint --ignore FLOAT statemachine/train.asl.json
+	$(call TOOL,checkov) checkov --config-file .checkov.yaml
+	@if .ci/python 3.12 > /dev/null; then $(MAKE) --no-print-directory built; \
+	else echo "facet: without it, sam build is skipped"; fi
+
+built: build
+	$(VENV)/cfn-lint --template .aws-sam/build/template.yaml
 
 format:  ## put the code into its format
 	@.ci/setup dev
