@@ -1,8 +1,9 @@
 # Facet. `make` alone lists the targets; each sets up what it needs.
 .DEFAULT_GOAL := help
-.PHONY: help run data train test check lint template built format bench samples notebook env training tensorflow build deploy pins openapi proto clean
+.PHONY: help run data train test check lint template built audit sbom format bench samples notebook env training tensorflow build deploy pins openapi proto clean
 VENV := .venv/bin
 ENV ?= default
+BILLS ?= build/sbom
 BENCH ?= training serving scale predict onboarding
 export SAM_CLI_TELEMETRY := 0
 # Compiled modules are kept: TensorFlow and botocore start many times slower without.
@@ -13,6 +14,7 @@ SETTING = $(shell $(VENV)/python -c "import tomllib; print(tomllib.load(open('sa
 DEPLOYED = $(or $(STACK),$(call SETTING,stack_name))
 # A tool in an environment of its own, as .ci/tools pins it.
 TOOL = $(VENV)/uvx --quiet --python $(VENV)/python --constraints .ci/tools/$(1).txt --from $(1)
+BILL = PYTHONWARNINGS=ignore $(call TOOL,cyclonedx-bom) cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible
 SAM = PATH="$(CURDIR)/.venv/bin:$(dir $(PYTHON312)):$$PATH" sam
 
 help:  ## list the targets
@@ -35,7 +37,7 @@ test:  ## run all tests (ARGS="-k name" runs some)
 	@.ci/setup dev
 	@$(VENV)/python -m pytest -n auto --dist loadfile $(ARGS)
 
-check: lint template  ## all checks of what is not run: the next two
+check: lint template audit  ## all checks of what is not run: the next three
 
 lint:  ## style, format, types
 	@.ci/setup dev
@@ -53,6 +55,11 @@ template:  ## template and state machine: linted, scanned, and built where there
 
 built: build
 	$(VENV)/cfn-lint --template .aws-sam/build/template.yaml
+
+audit:  ## known vulnerabilities of what is deployed, where a database can be reached
+	@.ci/setup dev
+	$(VENV)/python .ci/audit layers/facet/requirements.txt serving/requirements-tensorflow.txt \
+		training/requirements.txt -- $(call TOOL,pip-audit) pip-audit
 
 format:  ## put the code into its format
 	@.ci/setup dev
@@ -98,6 +105,15 @@ deploy: build  ## sam deploy to the account of your AWS credentials (ENV=dev|pro
 pins:  ## pin what pyproject.toml and requirements.in name (ARGS=--upgrade: to the newest, see CONTRIBUTING.md)
 	@.ci/setup dev
 	.ci/pins $(ARGS)
+
+sbom:  ## bills of materials of what is deployed, as CycloneDX, into build/sbom
+	@.ci/setup dev
+	@mkdir -p $(BILLS)
+	@$(BILL) layers/facet/requirements.txt --output-file $(BILLS)/layer.json
+	@$(BILL) serving/requirements.txt --output-file $(BILLS)/container.json
+	@$(BILL) serving/requirements-tensorflow.txt --output-file $(BILLS)/container-tensorflow.json
+	@$(BILL) training/requirements.txt --output-file $(BILLS)/training.json
+	@echo "$(BILLS) has a document for each"
 
 openapi:  ## write the OpenAPI document that the API serves (after a change of a route or a model of it)
 	@.ci/setup dev
