@@ -26,12 +26,12 @@ run:  ## start Facet on this machine (ARGS="--once" stops after the predictions)
 
 data:  ## upload a data set (DATA=cifar10|sign-language|DIR ARGS="--name pets"; ARGS=--help)
 	@.ci/setup training
-	@$(VENV)/python -m training.data $(DATA) $(ARGS)
+	@$(VENV)/facet data $(DATA) $(ARGS)
 
 train:  ## data → training job → live model (RECIPE=cifar10 DATA=DIR ARGS="--set epochs=3")
 	@.ci/setup local
 	@.ci/setup training
-	@$(VENV)/python -m local.train $(RECIPE) $(DATA) $(ARGS)
+	@$(VENV)/facet train $(RECIPE) $(DATA) --upload --ask --up $(ARGS)
 
 test:  ## run all tests (ARGS="-k name" runs some)
 	@.ci/setup dev

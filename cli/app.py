@@ -10,9 +10,13 @@ from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 from typer.core import TyperGroup
 
-from cli import catalogue, invoke, push, redrive, status, up, versions, watch
+from cli import catalogue, data, invoke, push, redrive, status, up, versions, watch
+from cli.cost import command as cost
+from cli.doctor import command as doctor
+from cli.logs import command as logs
 from cli.pack import command as pack
 from cli.predict import command as predict
+from cli.train import command as train
 from facet.errors import FacetError
 
 DEBUG = "--debug"
@@ -59,6 +63,8 @@ app.command()(up.up)
 app.command()(predict.predict)
 app.command()(catalogue.models)
 app.command()(catalogue.show)
+app.command()(data.data)
+app.command()(train.train)
 app.command()(pack.pack)
 app.command()(push.push)
 app.command()(watch.watch)
@@ -69,6 +75,9 @@ app.command()(versions.retire)
 app.command()(redrive.redrive)
 app.command()(status.status)
 app.command()(invoke.invoke)
+app.command()(logs.logs)
+app.command()(doctor.doctor)
+app.command()(cost.cost)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -1,15 +1,13 @@
 """`facet models` and `facet show`: what the API says of models."""
 
 from collections.abc import Iterator
-from typing import Annotated
 
-import typer
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 from rich.table import Table
 from rich.text import Text
 
 from cli.api import parsed, reach
-from cli.options import THIS_HOME, AsJson, Home, StackName
+from cli.options import THIS_HOME, AsJson, Home, ModelName, StackName
 from cli.output import Output, facts
 from cli.stack import find
 from cli.tables import plain_table, print_table
@@ -85,7 +83,7 @@ def models(stack: StackName = None, home: Home = THIS_HOME, as_json: AsJson = Fa
 
 
 def show(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="The model's name.")],
+    model: ModelName,
     stack: StackName = None,
     home: Home = THIS_HOME,
     as_json: AsJson = False,

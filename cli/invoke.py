@@ -4,24 +4,20 @@ import base64
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 from botocore.config import Config
-from botocore.exceptions import ClientError
 
+from cli import completing
 from cli.options import THIS_HOME, Home, StackName
 from cli.output import Output
+from cli.resources import FUNCTION, resources
 from cli.stack import Stack, find
 from facet.errors import FacetError
 
-if TYPE_CHECKING:
-    from mypy_boto3_cloudformation import CloudFormationClient
-
 PATIENT = Config(read_timeout=905, retries={"total_max_attempts": 1})
 """No function takes longer than Lambda's 15 minutes, and none is invoked twice."""
-
-FUNCTION = "AWS::Lambda::Function"
 
 
 class NoFunction(FacetError):
@@ -40,13 +36,17 @@ def invoke(
     function: Annotated[
         str,
         typer.Argument(
-            metavar="FUNCTION", help="Its name in template.yaml, for example PredictFunction."
+            metavar="FUNCTION",
+            help="Its name in template.yaml, for example PredictFunction.",
+            autocompletion=completing.functions,
         ),
     ],
     event: Annotated[
         str,
         typer.Argument(
-            metavar="EVENT", help="A JSON file, as those in events/; - reads standard input."
+            metavar="EVENT",
+            help="A JSON file, as those in events/; - reads standard input.",
+            autocompletion=completing.events,
         ),
     ] = "",
     stack: StackName = None,
@@ -54,12 +54,11 @@ def invoke(
 ) -> None:
     """Invoke a function once: `sam local invoke` without Docker, or a deployed one.
 
-    The answer goes to standard output, as JSON; the log, where Lambda sends it, to standard error.
-    On this machine the log is in .facet/logs.
+    The answer goes to standard output, as JSON; the last 4 kB of the log to standard error.
     """
     payload = _event(event)
     found = find(stack, home)
-    answer = _client(found).invoke(
+    answer = found.client("lambda", PATIENT).invoke(
         FunctionName=_physical(found, function), Payload=payload, LogType="Tail"
     )
     output = Output()
@@ -83,33 +82,14 @@ def _event(source: str) -> bytes:
     return content
 
 
-def _client(stack: Stack) -> Any:
-    session: Any = stack.session
-    return session.client("lambda", endpoint_url=stack.endpoint_url, config=PATIENT)
-
-
 def _physical(stack: Stack, function: str) -> str:
     """The function's name in its account. Raises NoFunction."""
-    client: CloudFormationClient = stack.client("cloudformation")
-    try:
-        found = client.describe_stack_resource(
-            StackName=stack.cloudformation, LogicalResourceId=function
-        )["StackResourceDetail"]
-    except ClientError as error:
-        if error.response["Error"]["Code"] != "ValidationError":
-            raise
-        raise NoFunction(_functions(client, stack, function)) from error
-    if found["ResourceType"] != FUNCTION:
-        raise NoFunction(_functions(client, stack, function))
-    return found["PhysicalResourceId"]
-
-
-def _functions(client: "CloudFormationClient", stack: Stack, wrong: str) -> str:
-    resources = client.describe_stack_resources(StackName=stack.cloudformation)["StackResources"]
-    names = sorted(
-        each["LogicalResourceId"] for each in resources if each["ResourceType"] == FUNCTION
-    )
-    return f"there is no function {wrong}; there are {', '.join(names)}"
+    functions = resources(stack, FUNCTION)
+    if function not in functions:
+        raise NoFunction(
+            f"there is no function {function}; there are {', '.join(sorted(functions))}"
+        )
+    return functions[function]
 
 
 def _reason(body: bytes) -> str:

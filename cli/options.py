@@ -5,8 +5,13 @@ from typing import Annotated
 
 import typer
 
+from cli import completing
 from cli.stack import HOME
 
+ModelName = Annotated[
+    str,
+    typer.Argument(metavar="MODEL", help="The model's name.", autocompletion=completing.models),
+]
 StackName = Annotated[
     str | None,
     typer.Option(
@@ -26,3 +31,11 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs."
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing.")]
 
 THIS_HOME = HOME
+
+
+def named(text: str, option: str) -> tuple[str, str]:
+    """Name and value of `NAME=VALUE`, as the option was given it."""
+    name, equals, value = text.partition("=")
+    if not (name and equals):
+        raise typer.BadParameter(f"write NAME=VALUE, not '{text}'", param_hint=option)
+    return name, value

@@ -6,19 +6,14 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    TextColumn,
-    TimeRemainingColumn,
-    TransferSpeedColumn,
-)
 
+from cli import completing
 from cli.asking import MissingOption
 from cli.options import THIS_HOME, AsJson, Home, StackName
 from cli.output import Output
-from cli.progress import bar, spinner
+from cli.progress import spinner
 from cli.stack import Stack, find
+from cli.upload import upload
 from cli.watch import WITHIN, Wanted, report, tell
 from cli.words import reasons
 from facet.errors import BadRequest, FacetError, Violation
@@ -79,7 +74,10 @@ def push(
     ],
     model: Annotated[
         str | None,
-        typer.Option(help="The model's name; else its manifest's, else the file's name."),
+        typer.Option(
+            help="The model's name; else its manifest's, else the file's name.",
+            autocompletion=completing.models,
+        ),
     ] = None,
     no_check: Annotated[
         bool, typer.Option("--no-check", help="Upload it whatever onboarding will say.")
@@ -103,7 +101,7 @@ def push(
     if checked.violations and not no_check:
         _refused(output, drop, checked)
     if no_wait:
-        _upload(here, output, artifact, drop, checked)
+        upload(here, output, artifact, drop.key)
         _uploaded(output, drop, checked)
         return
     registry = Registry(here.registry())
@@ -111,28 +109,13 @@ def push(
     if before and before.status is Status.READY:
         tell(output, registry.model(drop.model), before, unchanged=True)
         return
-    _upload(here, output, artifact, drop, checked)
+    upload(here, output, artifact, drop.key)
     report(here, output, Wanted(drop.model, checked.version, before, uploaded=True), timeout)
 
 
 def _rules(stack: Stack) -> checks.Rules:
     ops = frozenset(each for each in stack.more_ops.split(",") if each)
     return checks.Rules(stack.golden_required, ops)
-
-
-def _upload(stack: Stack, output: Output, path: Path, drop: Drop, checked: Checked) -> None:
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-        TimeRemainingColumn(),
-    )
-    with bar(output, *columns) as shown:
-        task = shown.add_task(drop.key, total=checked.size)
-        stack.client("s3").upload_file(
-            str(path), stack.bucket, drop.key, Callback=lambda sent: shown.advance(task, sent)
-        )
 
 
 def _refused(output: Output, drop: Drop, checked: Checked) -> None:

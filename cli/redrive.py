@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from botocore.exceptions import ClientError
-from rich.progress import Progress
 
 from cli.options import THIS_HOME, AsJson, Home, StackName
 from cli.output import Output
+from cli.progress import bar
 from cli.stack import find
 
 if TYPE_CHECKING:
@@ -147,11 +147,11 @@ def redrive(
     work = Redrive(here.client("sqs"), here.dead_letters, here.client("lambda"), here.onboard)
     there = work.waiting()
     waiting = min(there, limit or there)
-    with Progress(console=output.remarks, transient=True, disable=as_json) as bar:
-        task = bar.add_task("uploads", total=waiting)
+    with bar(output) as shown:
+        task = shown.add_task("uploads", total=waiting)
 
         def told(keys: str, again: bool) -> None:
-            bar.advance(task)
+            shown.advance(task)
             if not as_json:
                 output.remark(f"{_outcome(again=again, dry=dry_run):12} {keys}")
 

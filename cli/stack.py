@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import boto3
+import botocore.session
+from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from facet.errors import FacetError
@@ -24,6 +26,8 @@ LOCAL_NAME = "facet"
 LOCAL_KEY = "local"
 """The local stack takes any credentials, and those of an account must not go there."""
 
+ONCE_MORE = Config(retries={"total_max_attempts": 2})
+"""A stack on this machine that does not answer will not answer later."""
 
 TOPIC = "NotificationTopicArn"
 """The template's parameter."""
@@ -41,7 +45,8 @@ class Stack:
     function, `topic` the ARN of an SNS topic that hears of versions, or empty. `name` says where it
     is, `cloudformation` is that stack's own name. The API's key is known, or its id is.
     `golden_required` and `more_ops` are the template's parameters: what its onboarding demands, and
-    allows.
+    allows. `state_machine` is the ARN of the one that trains. `home` is where the stack on this
+    machine keeps its state and its logs.
     """
 
     bucket: str
@@ -59,11 +64,13 @@ class Stack:
     api_key_id: str = ""
     golden_required: bool = False
     more_ops: str = ""
+    state_machine: str = ""
+    home: Path | None = None
 
-    def client(self, service: str) -> Any:
+    def client(self, service: str, config: Config | None = None) -> Any:
         """A boto3 client for the account that the stack is in."""
         made: Any = self.session
-        return made.client(service, endpoint_url=self.endpoint_url)
+        return made.client(service, endpoint_url=self.endpoint_url, config=config)
 
     def registry(self) -> "Table":
         """The registry's table."""
@@ -72,7 +79,15 @@ class Stack:
 
 def find(name: str | None, home: Path = HOME) -> Stack:
     """The deployed stack of that name, or else the one that runs here. Raises NoStack."""
-    return deployed(name, boto3.Session()) if name else local(home)
+    return deployed(name, account()) if name else local(home)
+
+
+def account(core: botocore.session.Session | None = None) -> boto3.Session:
+    """The account and region that the environment names.
+
+    AWS's command line reads AWS_REGION, boto3 only AWS_DEFAULT_REGION and the profile.
+    """
+    return boto3.Session(region_name=os.environ.get("AWS_REGION"), botocore_session=core)
 
 
 def deployed(name: str, session: boto3.Session) -> Stack:
@@ -100,6 +115,7 @@ def deployed(name: str, session: boto3.Session) -> Stack:
             api_key_id=outputs.get("ApiKeyId", ""),
             golden_required=parameters.get("GoldenRequired") == "true",
             more_ops=parameters.get("MoreOps", ""),
+            state_machine=outputs.get("TrainStateMachineArn", ""),
         )
     except KeyError as error:
         raise NoStack(f"stack {name} has no output {error}: is it Facet's?") from error
@@ -108,7 +124,11 @@ def deployed(name: str, session: boto3.Session) -> Stack:
 def local(home: Path) -> Stack:
     """The stack that runs with its state in `home`."""
     address = _address(home)
-    session = boto3.Session(LOCAL_KEY, LOCAL_KEY, region_name=address["region"])
+    core = botocore.session.get_session()
+    core.set_default_client_config(ONCE_MORE)
+    session = boto3.Session(
+        LOCAL_KEY, LOCAL_KEY, region_name=address["region"], botocore_session=core
+    )
     return Stack(
         bucket=address["bucket"],
         table=address["table"],
@@ -121,6 +141,8 @@ def local(home: Path) -> Stack:
         endpoint=address["endpoint"],
         api_url=address["url"],
         api_key=address["api_key"],
+        state_machine=address.get("state_machine_arn", ""),
+        home=home,
     )
 
 

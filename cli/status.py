@@ -39,20 +39,21 @@ class Counts:
 
 @dataclass
 class Findings:
-    """What was found, by name, for programs and for people; `wrong` says what is not as it should.
+    """What was found, by name, for programs and for people; `wrong` names what is not as it should.
 
     Whatever cannot be found out is wrong as well, and does not hide the rest.
     """
 
     document: dict[str, Any] = field(default_factory=dict)
     lines: dict[str, str] = field(default_factory=dict)
-    wrong: bool = False
+    wrong: list[str] = field(default_factory=list)
 
     def found(self, name: str, value: object, words: str, *, right: bool = True) -> None:
         """One finding."""
         self.document[name.replace(" ", "_")] = value
         self.lines[name] = words
-        self.wrong = self.wrong or not right
+        if not right:
+            self.wrong.append(name)
 
     def probe(self, name: str, finding: Callable[[], tuple[object, str, bool]]) -> None:
         """A finding that may fail, of its value, words, and whether it is as it should be."""

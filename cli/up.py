@@ -5,14 +5,10 @@ from typing import Annotated
 
 import typer
 
-from cli.options import THIS_HOME
-from facet.errors import FacetError
+from cli import extras
+from cli.options import THIS_HOME, named
 
 PORT = 8000
-
-
-class NotInstalled(FacetError):
-    """What the local stack is made of is not there; the message says how to get it."""
 
 
 def up(
@@ -33,17 +29,9 @@ def up(
     home: Annotated[Path, typer.Option(help="Where the stack keeps its state.")] = THIS_HOME,
 ) -> None:
     """Start the stack on this machine, as `make run` does: it serves until Ctrl-C."""
-    given = dict(_parameter(each) for each in parameter or [])
-    try:
-        from local.__main__ import serve
-    except ImportError as error:
-        raise NotInstalled(f"{error}: pip install 'facet[local]', or `make run`") from error
+    given = dict(named(each, "--parameter") for each in parameter or [])
+    extras.ensure("local")
+    from local.__main__ import serve
+
     if code := serve(home, port, once=once, parameters=given):
         raise typer.Exit(code)
-
-
-def _parameter(text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not (name and equals):
-        raise typer.BadParameter(f"write NAME=VALUE, not '{text}'", param_hint="--parameter")
-    return name, value

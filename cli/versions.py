@@ -9,7 +9,7 @@ import typer
 from botocore.exceptions import BotoCoreError, ClientError
 
 from cli.asking import asker
-from cli.options import THIS_HOME, AsJson, Home, StackName, Yes
+from cli.options import THIS_HOME, AsJson, Home, ModelName, StackName, Yes
 from cli.output import Output
 from cli.stack import Stack, find
 from facet.alias import Alias
@@ -17,8 +17,6 @@ from facet.errors import BadRequest, FacetError, UnknownVersion
 from facet.news import Happening, News
 from facet.records import Mode, Model, Policy, Status, Version
 from facet.registry import Registry
-
-ModelName = Annotated[str, typer.Argument(metavar="MODEL", help="The model's name.")]
 
 
 class NotConfirmed(FacetError):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from botocore.exceptions import ClientError
 
-from cli.options import THIS_HOME, AsJson, Home, StackName
+from cli.options import THIS_HOME, AsJson, Home, ModelName, StackName
 from cli.output import Output
 from cli.progress import spinner
 from cli.stack import Stack, find
@@ -138,7 +138,7 @@ def follow(
 
 
 def watch(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="The model's name.")],
+    model: ModelName,
     version: Annotated[
         str | None, typer.Argument(metavar="VERSION", help="An id; else the newest upload.")
     ] = None,

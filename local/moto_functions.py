@@ -3,6 +3,7 @@
 tests/integration/test_aws.py says what broke when moto's pin moves.
 """
 
+import base64
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -11,12 +12,13 @@ from unittest import mock
 from moto.awslambda.models import LambdaFunction
 
 from local.moto_notifications import notifications_handed_to
+from local.runtime.worker import Invocation
 
 Submit = Callable[[str, bytes], object]
 """Takes a function's name and an event, and returns at once."""
 
-Call = Callable[[str, bytes], tuple[bytes, str | None]]
-"""Function name and payload → the answer's payload and FunctionError, if any."""
+Call = Callable[[str, bytes], Invocation]
+"""Function name and payload → what the invocation came to."""
 
 
 @contextmanager
@@ -40,9 +42,10 @@ def _invoke_with(call: Call, submit: Submit) -> Callable[..., bytes]:
             case "Event":
                 submit(function.function_name, payload)
                 return b""
-        answer, error = call(function.function_name, payload)
-        if error:
-            response_headers["x-amz-function-error"] = error
-        return answer
+        outcome = call(function.function_name, payload)
+        if outcome.error:
+            response_headers["x-amz-function-error"] = outcome.error
+        response_headers["x-amz-log-result"] = base64.b64encode(outcome.log_tail).decode()
+        return outcome.payload
 
     return invoke

@@ -124,7 +124,7 @@ class Stack:
         invoker = self._invoker(made, aws, state, runtime)
         self._opened.enter_context(
             aws.functions_handed_to(
-                lambda name, payload: _answered(runtime.invoke(made.logical(name), payload)),
+                lambda name, payload: runtime.invoke(made.logical(name), payload),
                 lambda name, payload: invoker.submit(made.logical(name), payload),
             )
         )
@@ -249,7 +249,3 @@ class Stack:
         )
         gateway.start()
         return self._closing(gateway, Gateway.close)
-
-
-def _answered(outcome: Invocation) -> tuple[bytes, str | None]:
-    return outcome.payload, outcome.error

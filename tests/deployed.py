@@ -21,6 +21,7 @@ from tests.listening import listening
 STACK = "facet-test"
 KEY = "k" * 20
 STAGE = "/v1"
+ALARMS = "arn:aws:sns:eu-central-1:123456789012:alarms"
 
 
 class Gateway(ThreadingHTTPServer):
@@ -93,14 +94,40 @@ def gateway() -> Iterator[Gateway]:
         yield running
 
 
-def deploy(url: str, table: str, **parameters: str) -> None:
+TRUST = {"Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole"}]}
+RESOURCES = {
+    "Queue": {"Type": "AWS::SQS::Queue", "Properties": {}},
+    "Role": {"Type": "AWS::IAM::Role", "Properties": {"AssumeRolePolicyDocument": TRUST}},
+    "PredictFunction": {
+        "Type": "AWS::Lambda::Function",
+        "Properties": {
+            "FunctionName": f"{STACK}-predict",
+            "Handler": "index.handler",
+            "Runtime": "python3.12",
+            "Role": {"Fn::GetAtt": ["Role", "Arn"]},
+            "Code": {"ZipFile": "handler = print"},
+        },
+    },
+    "PredictLogs": {
+        "Type": "AWS::Logs::LogGroup",
+        "Properties": {"LogGroupName": f"/aws/lambda/{STACK}-predict"},
+    },
+    "EndpointLogs": {
+        "Type": "AWS::Logs::LogGroup",
+        "Properties": {"LogGroupName": f"/aws/sagemaker/Endpoints/{STACK}"},
+    },
+}
+"""Of the template's, those that commands look for."""
+
+
+def deploy(url: str, table: str, image: str = "i", **parameters: str) -> None:
     """A stack in moto's account with the template's outputs; the endpoint is in service."""
     key = boto3.client("apigateway").create_api_key(name="first", value=KEY, enabled=True)
     sagemaker = boto3.client("sagemaker")
     sagemaker.create_model(
         ModelName="all",
         ExecutionRoleArn="arn:aws:iam::123456789012:role/serve",
-        PrimaryContainer={"Image": "i", "ModelDataUrl": "s3://b/mme/"},
+        PrimaryContainer={"Image": image, "ModelDataUrl": "s3://b/mme/"},
     )
     variant = {"VariantName": "v", "ModelName": "all", "InitialInstanceCount": 1}
     sagemaker.create_endpoint_config(
@@ -116,10 +143,12 @@ def deploy(url: str, table: str, **parameters: str) -> None:
         "EndpointName": "endpoint",
         "OnboardFunctionName": "onboard",
         "UndeliveredDropsUrl": {"Ref": "Queue"},
+        "AlarmTopicArn": ALARMS,
+        "TrainStateMachineArn": "arn:aws:states:::stateMachine:train",
     }
     template = {
         "Parameters": {name: {"Type": "String"} for name in parameters},
-        "Resources": {"Queue": {"Type": "AWS::SQS::Queue", "Properties": {}}},
+        "Resources": RESOURCES,
         "Outputs": {name: {"Value": value} for name, value in outputs.items()},
     }
     boto3.client("cloudformation").create_stack(

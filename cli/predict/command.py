@@ -8,7 +8,7 @@ import typer
 from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn
 
 from cli.api import PATIENCE, Patience, reach
-from cli.options import THIS_HOME, AsJson, Home, StackName
+from cli.options import THIS_HOME, AsJson, Home, ModelName, StackName
 from cli.output import Output
 from cli.predict import sources
 from cli.predict.asking import Question, answers, results
@@ -21,7 +21,7 @@ Form = Literal["table", "csv", "jsonl"]
 
 
 def predict(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="The model's name.")],
+    model: ModelName,
     source: Annotated[
         list[str],
         typer.Argument(
@@ -37,7 +37,7 @@ def predict(
         str | None, typer.Option(help="Another READY version than the live one.")
     ] = None,
     form: Annotated[
-        Form | None, typer.Option("--format", help="How it is written. [default: table]")
+        Form | None, typer.Option("--format", help="How it is written; else as a table.")
     ] = None,
     wait: Annotated[
         float,

@@ -146,7 +146,7 @@ def _missing(at: int, job: JobInput, shelf: Shelf) -> Iterator[str]:
     if not shelf.has(train):
         yield (
             f"jobs[{at}].dataset {job.dataset}: there is nothing at {shelf.uri(train)}; "
-            "upload a folder of pictures for each label to it."
+            "upload a folder of pictures for each label to it, as `facet data` does."
         )
     if job.weights and not shelf.has(job.weights):
         yield f"jobs[{at}].weights {job.weights}: there is nothing at {shelf.uri(job.weights)}."

@@ -15,6 +15,7 @@ class FunctionLog:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        path.touch()
         self._lock = threading.Lock()
 
     def write(self, lines: bytes) -> None:

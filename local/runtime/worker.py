@@ -13,6 +13,7 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from local.runtime.api import (
@@ -113,7 +114,9 @@ class Worker:
         return self._process.poll() is None and self._fingerprint == fingerprint
 
     def invoke(self, request_id: str, payload: bytes) -> Invocation:
-        self._output.begin(f"START RequestId: {request_id} Version: $LATEST")
+        # A file does not know when a line was written, as CloudWatch does.
+        now = datetime.now(UTC).isoformat(timespec="milliseconds")
+        self._output.begin(f"START RequestId: {request_id} Version: $LATEST\tTime: {now}")
         init = None if self._ready else self._started
         failure = None if self._ready else self._initialise(request_id)
         begun = time.monotonic()

@@ -4,6 +4,7 @@ This is also the contract test of local/moto_hooks.py and local/moto_functions.p
 moves, it says which private part of moto has changed.
 """
 
+import base64
 import json
 import threading
 from collections.abc import Iterator
@@ -14,9 +15,11 @@ import pytest
 from botocore.exceptions import ClientError
 
 from local.aws import Aws
+from local.runtime.worker import Invocation
 from local.state import State
 from tests.moto_account import forget
 
+NOTHING = Invocation(b"", None, "", b"")
 TEMPLATE = {
     "Resources": {
         "Bucket": {"Type": "AWS::S3::Bucket", "Properties": {"BucketName": "models"}},
@@ -224,7 +227,7 @@ def test_s3_events_reach_functions_as_s3_sends_them(account: Account) -> None:
     account.aws.notify("models", configuration)
     s3 = account.aws.client("s3")
     with account.aws.functions_handed_to(
-        lambda *_: (b"", None), lambda name, event: events.append((name, json.loads(event)))
+        lambda *_: NOTHING, lambda name, event: events.append((name, json.loads(event)))
     ):
         s3.put_object(Bucket="models", Key="other/a.tar.gz", Body=b"1")
         first = s3.put_object(Bucket="models", Key="mme/a.tar.gz", Body=b"1")
@@ -244,7 +247,7 @@ def test_removals_reach_functions_without_a_filter(account: Account) -> None:
     s3 = account.aws.client("s3")
     version = s3.put_object(Bucket="models", Key="a", Body=b"1")["VersionId"]
     with account.aws.functions_handed_to(
-        lambda *_: (b"", None), lambda _, event: events.append(json.loads(event))
+        lambda *_: NOTHING, lambda _, event: events.append(json.loads(event))
     ):
         s3.delete_objects(Bucket="models", Delete={"Objects": [{"Key": "a", "VersionId": version}]})
     ((record,),) = (event["Records"] for event in events)
@@ -255,12 +258,13 @@ def test_removals_reach_functions_without_a_filter(account: Account) -> None:
 def test_the_invoke_api_reaches_functions(account: Account) -> None:
     submitted: list[tuple[str, bytes]] = []
 
-    def call(_: str, payload: bytes) -> tuple[bytes, str | None]:
-        return payload.upper(), "Unhandled" if b"bad" in payload else None
+    def call(_: str, payload: bytes) -> Invocation:
+        error = "Unhandled" if b"bad" in payload else None
+        return Invocation(payload.upper(), error, "", b"END\n")
 
     client = account.aws.client("lambda")
     with account.aws.functions_handed_to(call, lambda *event: submitted.append(event)):
-        good = client.invoke(FunctionName=account.function, Payload=b'"good"')
+        good = client.invoke(FunctionName=account.function, Payload=b'"good"', LogType="Tail")
         bad = client.invoke(FunctionName=account.function, Payload=b'"bad"')
         later = client.invoke(
             FunctionName=account.function, Payload=b'"later"', InvocationType="Event"
@@ -268,6 +272,8 @@ def test_the_invoke_api_reaches_functions(account: Account) -> None:
         dry = client.invoke(FunctionName=account.function, InvocationType="DryRun")
     assert good["Payload"].read() == b'"GOOD"'
     assert "FunctionError" not in good
+    assert base64.b64decode(good["LogResult"]) == b"END\n"
+    assert "LogResult" not in bad
     assert bad["FunctionError"] == "Unhandled"
     assert (later["StatusCode"], dry["StatusCode"]) == (202, 204)
     assert submitted == [(account.function, b'"later"')]
@@ -276,11 +282,11 @@ def test_the_invoke_api_reaches_functions(account: Account) -> None:
 def test_a_function_may_write_while_it_is_waited_for(account: Account) -> None:
     """An invocation lasts as long as its function, so it may not hold up what changes state."""
 
-    def call(_: str, payload: bytes) -> tuple[bytes, str | None]:
+    def call(_: str, payload: bytes) -> Invocation:
         item = {"id": {"S": payload.decode().strip('"')}}
         account.aws.client("dynamodb").put_item(TableName=account.table, Item=item)
         account.aws.client("s3").put_object(Bucket="models", Key="by-function", Body=b"1")
-        return b"null", None
+        return NOTHING
 
     with account.aws.functions_handed_to(call, lambda *_: None):
         account.aws.client("lambda").invoke(FunctionName=account.function, Payload=b'"x"')

@@ -51,7 +51,9 @@ class Account:
         )
         opened.callback(self.invoker.close)
         opened.enter_context(
-            self.aws.functions_handed_to(lambda *_: (b"", None), self.invoker.submit)
+            self.aws.functions_handed_to(
+                lambda *_: Invocation(b"", None, "", b""), self.invoker.submit
+            )
         )
 
     def _attempt(self, name: str, payload: bytes, *, request_id: str | None = None) -> Invocation:

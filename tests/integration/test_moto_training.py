@@ -19,6 +19,7 @@ from moto.core.exceptions import ServiceException
 from local import template
 from local.aws import Aws
 from local.moto_executions import Execution
+from local.runtime.worker import Invocation
 from local.state import State
 from local.training.description import Document, described, ended, moved
 from local.training.jobs import JobExists, NotRunning, UnknownJob
@@ -88,7 +89,7 @@ class Function:
     models: list[str] = field(default_factory=lambda: ["a"])
     answers: dict[str, Any] = field(default_factory=dict)
 
-    def __call__(self, _: str, payload: bytes) -> tuple[bytes, str | None]:
+    def __call__(self, _: str, payload: bytes) -> Invocation:
         step = json.loads(payload)
         self.steps.append(step)
         answer = self.answers.get(step["step"]) or getattr(self, step["step"])(step)
@@ -96,8 +97,8 @@ class Function:
             answer = answer.left.pop(0)
         if isinstance(answer, Exception):
             document = {"errorType": type(answer).__name__, "errorMessage": str(answer)}
-            return json.dumps(document).encode(), "Unhandled"
-        return json.dumps(answer).encode(), None
+            return Invocation(json.dumps(document).encode(), "Unhandled", "", b"")
+        return Invocation(json.dumps(answer).encode(), None, "", b"")
 
     def plan(self, _: Any) -> Any:
         return {"jobs": [planned(each) for each in self.models], "concurrency": 2}

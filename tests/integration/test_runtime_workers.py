@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -280,7 +281,9 @@ def test_the_log(start: Start, logs: Path) -> None:
     first, second = log.split("START ")[1:]
     assert invocation.log_tail.decode() == f"START {first}"
     begin, one, two, end, report = first.splitlines()
-    assert (begin, one, two, end) == (
+    begun, _, time = begin.partition("\tTime: ")
+    assert datetime.fromisoformat(time).tzinfo == UTC
+    assert (begun, one, two, end) == (
         f"RequestId: {invocation.request_id} Version: $LATEST",
         "one",
         "two",
@@ -290,6 +293,11 @@ def test_the_log(start: Start, logs: Path) -> None:
     assert "Memory Size: 256 MB\tInit Duration: " in report
     assert "three\n" in second
     assert "Init Duration" not in second
+
+
+def test_a_function_that_was_never_asked_has_an_empty_log(start: Start, logs: Path) -> None:
+    start("probe.talk")
+    assert (logs / "subject.log").read_text() == ""
 
 
 def test_the_log_tail_is_four_kilobytes(start: Start) -> None:

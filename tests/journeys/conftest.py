@@ -14,6 +14,7 @@ import pytest
 
 from cli.stack import find
 from local.aws import client
+from tests import trainer as training
 from tests.stacks import DEPLOYED, ONBOARDING_SECONDS, ROOT, Reached, Running, start
 
 SAMPLES = ("cifar", "sign-language")
@@ -34,6 +35,14 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     running = start(tmp_path_factory.mktemp("stack"))
     yield running
     assert running.stop() == 0
+
+
+@pytest.fixture(scope="module")
+def trainer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[training.Trainer]:
+    """A stack whose training jobs take a second."""
+    code, home = (tmp_path_factory.mktemp(name) for name in ("code", "trainer"))
+    with training.running(code, home) as opened:
+        yield opened
 
 
 @pytest.fixture(scope="session")

@@ -67,6 +67,7 @@ def test_errors_are_one_line(stack: Running, arguments: list[str], told: str) ->
     done = invoke(stack, *arguments)
     assert done.returncode == 1
     assert done.stdout == ""
-    (line,) = done.stderr.splitlines()
+    *log, line = done.stderr.splitlines()
+    assert bool(log) is ("KeyError" in told)
     assert line.startswith("error: ")
     assert told in line

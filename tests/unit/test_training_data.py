@@ -1,14 +1,11 @@
 """Data sets: any folder or zip → the layout → the bucket; errors that name what is wrong."""
 
 import io
-import json
 import os
 import stat
-import subprocess
 import zipfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,11 +17,10 @@ from PIL import Image
 
 from facet.preprocess import Pixels
 from training.data import sources, upload
-from training.data.bucket import Bucket, NoBucket, of_deployed, of_local
-from training.data.command import INTERRUPTED, main
+from training.data.bucket import Bucket
 from training.data.layout import Entry, Picture, Source, SourceError, arrange
 from training.data.sources import cifar10, local_copy, opened
-from training.data.upload import AT_ONCE, CONFIG, Change, synchronise
+from training.data.upload import AT_ONCE, Change, synchronise
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -240,6 +236,14 @@ def test_cifar10_without_a_network() -> None:
         cifar10(load)
 
 
+def test_cifar10_without_keras() -> None:
+    def load() -> sources.Loaded:
+        raise ModuleNotFoundError("No module named 'keras'")
+
+    with pytest.raises(SourceError, match=r"No module named 'keras'.*make training.*--from"):
+        cifar10(load)
+
+
 # --- the bucket -------------------------------------------------------------------------------
 
 
@@ -336,127 +340,6 @@ def test_an_interrupted_upload_goes_on_and_removes_nothing_before_its_end(s3: "S
     assert "datasets/cats/train/cat/old.jpg" in objects(s3)
     change = synchronise(pictures, Bucket(BUCKET, s3), "datasets/cats/", lambda: None)
     assert (change.uploaded, change.unchanged, change.removed) == (60 - there, there, 1)
-
-
-def test_the_bucket_of_a_deployed_stack(s3: "S3Client") -> None:  # noqa: ARG001
-    template = """
-    Resources: {Other: {Type: AWS::S3::Bucket, Properties: {BucketName: facet-of-stack}}}
-    Outputs: {BucketName: {Value: !Ref Other}}
-    """
-    cloudformation = boto3.client("cloudformation")
-    cloudformation.create_stack(StackName="prod", TemplateBody=template)
-    cloudformation.create_stack(
-        StackName="other", TemplateBody=template.split("Outputs")[0].replace("of-stack", "of-other")
-    )
-    assert of_deployed("prod", CONFIG).name == "facet-of-stack"
-    with pytest.raises(NoBucket, match="stack other has no output BucketName"):
-        of_deployed("other", CONFIG)
-    with pytest.raises(NoBucket, match=r"stack none: .*does not exist"):
-        of_deployed("none", CONFIG)
-
-
-def test_the_bucket_of_the_local_stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from local.stack import Address
-
-    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://elsewhere")
-    with pytest.raises(NoBucket, match="make run"):
-        of_local(tmp_path, CONFIG)
-    wanted = {
-        "bucket": "mine",
-        "endpoint_url": "http://127.0.0.1:9",
-        "region": "us-east-1",
-        "pid": os.getpid(),
-    }
-    assert wanted.keys() <= {field.name for field in fields(Address)}
-    (tmp_path / "stack.json").write_text(json.dumps(wanted))
-    bucket = of_local(tmp_path, CONFIG)
-    assert (bucket.name, bucket.s3.meta.endpoint_url) == ("mine", "http://127.0.0.1:9")
-    ended = subprocess.Popen(["true"])
-    ended.wait()
-    (tmp_path / "stack.json").write_text(json.dumps(wanted | {"pid": ended.pid}))
-    with pytest.raises(NoBucket, match="make run"):
-        of_local(tmp_path, CONFIG)
-
-
-# --- the command ------------------------------------------------------------------------------
-
-
-def test_the_command_uploads_a_folder_under_its_name(
-    s3: "S3Client", tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    root = folder(tmp_path / "pets", [*LAYOUT, "README.md"])
-    assert main([str(root), "--bucket", BUCKET]) == 0
-    told = capsys.readouterr().out
-    assert "2 train, 1 validation, 1 test pictures of 2 classes, 1 other files skipped" in told
-    assert f"s3://{BUCKET}/datasets/pets/: 4 uploaded" in told
-    assert objects(s3) == {f"datasets/pets/{name}": name.encode() for name in LAYOUT}
-    (root / LAYOUT[3]).unlink()
-    (root / "test/cat").mkdir()
-    (root / "test/cat/4.jpg").write_bytes(b"new")
-    (root / "test/dog").rmdir()
-    assert main([str(root), "--bucket", BUCKET]) == 0
-    assert "1 uploaded (0.0 MB), 3 unchanged, 1 removed" in capsys.readouterr().out
-
-
-def test_the_command_finds_the_known_data_sets(
-    s3: "S3Client", tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    packed(tmp_path / "cifar10_jpeg.zip", {"cifar10/train/cat/0000.jpg": b"cat"})
-    signs = folder(tmp_path / "signs", ["Dataset/0/1.JPG", "Examples/2.JPG"])
-    monkeypatch.setenv("FACET_DATA", str(tmp_path))
-    assert main(["cifar10", "--bucket", BUCKET]) == 0
-    assert main(["sign-language", "--from", str(signs), "--name", "s", "--bucket", BUCKET]) == 0
-    assert list(objects(s3)) == ["datasets/cifar10/train/cat/0000.jpg", "datasets/s/train/0/1.JPG"]
-
-
-@pytest.mark.parametrize(
-    ("arguments", "problem"),
-    [
-        (["{}/none"], "none: no such folder or zip"),
-        (["{}/pets", "--name", "My Pets"], "'My Pets' is no name for a data set"),
-        (["{}/pets", "--name=-x"], "'-x' is no name"),
-        (["{}/pets", "--name", "x" * 64], "is no name"),
-        (["{}/pets", "--from", "elsewhere"], "--from is for cifar10 and sign-language"),
-        (["{}/pets", "--home", "{}"], "no stack runs on this machine"),
-        (["{}/pets", "--bucket", "not-there"], "NoSuchBucket"),
-        (["{}/pets", "--stack", "not-there"], "stack not-there"),
-    ],
-)
-def test_an_error_is_one_line_and_exit_code_1(
-    s3: "S3Client",
-    arguments: list[str],
-    problem: str,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    folder(tmp_path / "pets", LAYOUT)
-    assert main([each.format(tmp_path) for each in arguments]) == 1
-    last = capsys.readouterr().err.strip().splitlines()[-1]
-    assert last.startswith("error: ")
-    assert problem in last
-    assert objects(s3) == {}
-
-
-def test_ctrl_c_says_how_to_go_on(
-    s3: "S3Client",  # noqa: ARG001
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    def interrupt(*_: object) -> bytes:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(sources, "_read", interrupt)
-    root = folder(tmp_path / "pets", LAYOUT)
-    assert main([str(root), "--bucket", BUCKET]) == INTERRUPTED
-    assert "run it again" in capsys.readouterr().err
-
-
-def test_wrong_arguments(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as stopped:
-        main(["x", "--bucket", "one", "--stack", "two"], prog="facet data")
-    assert stopped.value.code == 2
-    assert "usage: facet data" in capsys.readouterr().err
 
 
 # --- the real data ----------------------------------------------------------------------------

@@ -27,6 +27,11 @@ CIFAR10_LABELS = (
 )  # fmt: skip
 """In the order of the numbers that Keras's loader gives."""
 
+OWN_COPY = (
+    "name a copy with --from, a folder or zip as {train,test}/<class>/<picture>, or set FACET_DATA "
+    "to a folder that has it as cifar10_jpeg.zip or cifar10/"
+)
+
 Loaded = tuple[tuple[Pixels, Any], tuple[Pixels, Any]]
 """((pictures, classes) to train, the same to test): uint8 (n, 32, 32, 3) and integers (n, 1)."""
 
@@ -136,11 +141,14 @@ def cifar10(load: Callable[[], Loaded] = keras_cifar10) -> Source:
     """CIFAR-10 from Keras's loader, each picture as a PNG. Raises `SourceError`."""
     try:
         train, test = load()
+    except ImportError as error:
+        raise SourceError(
+            f"Keras, which loads CIFAR-10, is not installed ({error}): `make training`, or "
+            f"pip install 'facet[training]'. Or {OWN_COPY}"
+        ) from error
     except Exception as error:  # Keras raises no other when a download fails
         raise SourceError(
-            f"Keras cannot load CIFAR-10: {error}. Without a network, name a copy with --from, a "
-            "folder or zip as {train,test}/<class>/<picture>, or set FACET_DATA to a folder that "
-            "has it as cifar10_jpeg.zip or cifar10/"
+            f"Keras cannot load CIFAR-10: {error}. Without a network: {OWN_COPY}"
         ) from error
     return Source((*_pngs("train", *train), *_pngs("test", *test)))
 

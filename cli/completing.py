@@ -1,0 +1,93 @@
+"""What a shell may complete arguments with: quick, and nothing where it cannot be found out."""
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import botocore.session
+import typer
+from boto3.exceptions import Boto3Error
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from cli.logs import files, groups
+from cli.logs.files import ENDPOINT, TRAINING
+from cli.resources import FUNCTION, resources
+from cli.stack import HOME, Stack, account, deployed, local
+from facet.errors import FacetError
+from facet.registry import Registry
+
+QUICK = Config(connect_timeout=1, read_timeout=2, retries={"total_max_attempts": 1})
+"""A person waits at the prompt."""
+
+PAGE = 100
+EVENTS = Path("events")
+
+Completion = Callable[[typer.Context, str], Iterable[str]]
+
+
+def _silent(found: Completion) -> Completion:
+    """Those that begin as what was typed; a message would stand amid what a person types."""
+
+    def complete(ctx: typer.Context, incomplete: str) -> list[str]:
+        try:
+            return [each for each in found(ctx, incomplete) if each.startswith(incomplete)]
+        except (FacetError, BotoCoreError, ClientError, Boto3Error, OSError):
+            return []
+
+    return complete
+
+
+@_silent
+def models(ctx: typer.Context, incomplete: str) -> Iterable[str]:
+    """Names of models, the first page of those that begin so."""
+    page, _ = Registry(_stack(ctx).registry()).models(PAGE, before(incomplete))
+    return [each.name for each in page]
+
+
+@_silent
+def functions(ctx: typer.Context, _: str) -> Iterable[str]:
+    """The stack's functions."""
+    return sorted(resources(_stack(ctx), FUNCTION))
+
+
+@_silent
+def logs(ctx: typer.Context, _: str) -> Iterable[str]:
+    """What has a log."""
+    if ctx.params.get("stack"):
+        return [*groups.groups(_stack(ctx)), TRAINING]
+    return [*files.functions(_home(ctx) / "logs"), ENDPOINT, TRAINING]
+
+
+@_silent
+def jobs(ctx: typer.Context, _: str) -> Iterable[str]:
+    """The newest training jobs."""
+    if ctx.params.get("source") != TRAINING:
+        return []
+    if ctx.params.get("stack"):
+        return groups.jobs(_stack(ctx))
+    return files.jobs(_home(ctx) / "logs")
+
+
+@_silent
+def events(ctx: typer.Context, _: str) -> Iterable[str]:
+    """The events here that are called as the function is: `events/predict-raw.json`."""
+    stem = str(ctx.params.get("function") or "").removesuffix("Function").lower()
+    return sorted(map(str, EVENTS.glob(f"{stem}*.json")))
+
+
+def before(prefix: str) -> str | None:
+    """A name that comes before all that begin so, and after what comes before them."""
+    return f"{prefix[:-1]}{chr(ord(prefix[-1]) - 1)}~" if prefix else None
+
+
+def _stack(ctx: typer.Context) -> Stack:
+    """The one that the options before name."""
+    if not ctx.params.get("stack"):
+        return local(_home(ctx))
+    session = botocore.session.get_session()
+    session.set_default_client_config(QUICK)
+    return deployed(ctx.params["stack"], account(session))
+
+
+def _home(ctx: typer.Context) -> Path:
+    return Path(ctx.params.get("home") or HOME)

@@ -1,0 +1,1 @@
+"""What models cost: an endpoint for each, or one for all."""

@@ -1,0 +1,68 @@
+"""Costs as bars: in the terminal, and as a picture."""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.text import Text
+
+from cli.cost.model import Comparison
+from facet.errors import FacetError
+
+WIDTH = 40
+"""Characters of the longest bar."""
+
+EACH, ONE = "an endpoint each", "one endpoint"
+
+
+class NoChart(FacetError):
+    """The picture cannot be drawn; the message says what to do."""
+
+
+def bars(rows: Sequence[Comparison]) -> list[Text]:
+    """Two bars for each number of models. Every further character multiplies alike."""
+    most = max(row.each.dollars for row in rows)
+    least = min(row.one.dollars for row in rows)
+    width = max(len(f"{row.models:,}") for row in rows)
+    lines = []
+    for row in rows:
+        for name, dollars, colour in (
+            (f"{row.models:>{width},}", row.each.dollars, "bright_black"),
+            (" " * width, row.one.dollars, "green"),
+        ):
+            label = EACH if colour == "bright_black" else ONE
+            bar = "█" * _length(dollars, least, most)
+            lines.append(Text.assemble(f"{name}  {label:16}  ", (bar, colour), f" ${dollars:,.0f}"))
+    return lines
+
+
+def picture(path: Path, rows: Sequence[Comparison], title: str) -> None:
+    """Writes the same as a PNG. Raises NoChart where matplotlib is not installed, OSError."""
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise NoChart(f"--chart needs matplotlib ({error}): pip install matplotlib") from error
+    figure = Figure(figsize=(7, 4), dpi=100, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    places = range(len(rows))
+    each = axes.bar(
+        [at - 0.2 for at in places], [row.each.dollars for row in rows], 0.4, label=EACH
+    )
+    one = axes.bar([at + 0.2 for at in places], [row.one.dollars for row in rows], 0.4, label=ONE)
+    for drawn in (each, one):
+        axes.bar_label(drawn, fmt="${:,.0f}", fontsize=8)
+    axes.set_yscale("log")
+    axes.set_xticks(list(places), [f"{row.models:,}" for row in rows])
+    axes.set(xlabel="models", ylabel="dollars a month", title=title)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False)
+    figure.savefig(path, format="png", metadata={"Software": None})
+
+
+def _length(dollars: float, least: float, most: float) -> int:
+    """1 for the least, `WIDTH` for the most, and in between by the logarithm."""
+    if most <= least:
+        return WIDTH
+    return 1 + round((WIDTH - 1) * math.log(dollars / least) / math.log(most / least))

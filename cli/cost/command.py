@@ -1,0 +1,147 @@
+"""`facet cost`: an endpoint for each model, or one for all."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from cli.cost import chart
+from cli.cost.days import DAYS, Day
+from cli.cost.model import (
+    HOURS,
+    MODEL_MB,
+    REQUESTS_PER_VCPU,
+    Case,
+    Comparison,
+    Popularity,
+    Terms,
+    Traffic,
+)
+from cli.cost.prices import OURS, Prices, read
+from cli.options import AsJson
+from cli.output import Output
+
+MOST = 1_000_000
+Many = Annotated[int, typer.Option(min=1, max=MOST, help="How many models.")]
+
+
+def cost(
+    models: Many = 1000,
+    instance: Annotated[
+        str, typer.Option(metavar="TYPE", help="The endpoints' instance type.")
+    ] = "ml.m5.xlarge",
+    requests_per_second: Annotated[
+        float, typer.Option(min=0, help="On average, to all models together.")
+    ] = 10,
+    traffic: Annotated[
+        Day,
+        typer.Option(
+            help="A day: steady; day, a wave of 0.2 to 1.8 of the average; office, 90 % in nine "
+            "hours; burst, half in one hour."
+        ),
+    ] = "steady",
+    popularity: Annotated[
+        Popularity,
+        typer.Option(help="All models are asked alike, or the n-th most wanted one 1/n as often."),
+    ] = "even",
+    scaled: Annotated[
+        bool,
+        typer.Option("--scaled", help="The number of instances follows the hour, not the peak."),
+    ] = False,
+    minimum: Annotated[int, typer.Option(min=1, help="Instances that each endpoint has.")] = 1,
+    loaded: Annotated[
+        float,
+        typer.Option(min=0, max=1, help="The share of models that one endpoint keeps in memory."),
+    ] = 1,
+    model_mb: Annotated[
+        float, typer.Option(min=0.001, help="Memory of a loaded model, in MB.")
+    ] = MODEL_MB,
+    requests_per_vcpu: Annotated[
+        float, typer.Option(min=0.001, help="Requests that a processor answers in a second.")
+    ] = REQUESTS_PER_VCPU,
+    hours: Annotated[
+        float, typer.Option(min=1, max=744, help="Hours a month that endpoints run.")
+    ] = HOURS,
+    region: Annotated[str, typer.Option(help="A region of the price file.")] = "us-east-1",
+    prices: Annotated[
+        Path, typer.Option(metavar="FILE", help="Prices of your own.", show_default=False)
+    ] = OURS,
+    picture: Annotated[
+        Path | None, typer.Option("--chart", metavar="FILE.png", help="Write the bars as a PNG.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Compare one endpoint per model with one multi-model endpoint, in dollars a month.
+
+    The arithmetic is in docs/cost.md, the prices and their date in cli/cost/prices.json.
+    """
+    known = read(prices)
+    place = known.region(region)
+    terms = Terms(minimum, scaled, hours, loaded, model_mb, requests_per_vcpu)
+    case = Case(place.instance(instance), place, terms)
+    asked = Traffic(requests_per_second, DAYS[traffic], popularity)
+    found = case.compare(models, asked)
+    rows = list(_rows(case, models, asked))
+    title = (
+        f"{requests_per_second / models:,.3g} requests a second to a model on average ({traffic}), "
+        f"{instance} in {region}"
+    )
+    if picture:
+        chart.picture(picture, rows, title)
+    Output(as_json).result(
+        _document(known, region, instance, terms, found, rows),
+        [*_told(case, known, instance, region, found), "", title, *chart.bars(rows)],
+    )
+
+
+def _rows(case: Case, models: int, traffic: Traffic) -> Iterator[Comparison]:
+    """From 1 by tens to a thousand at least, and `models`; each model is asked alike often."""
+    counts = {models} | {10**power for power in range(7) if 10**power <= max(models, 1000)}
+    for count in sorted(counts):
+        yield case.compare(count, replace(traffic, mean=traffic.mean * count / models))
+
+
+def _told(
+    case: Case, prices: Prices, instance: str, region: str, found: Comparison
+) -> list[str | Text]:
+    terms, around = case.terms, found.around
+    return [
+        f"{found.models:,} models on {instance}, ${case.instance.hour:g} an hour in {region} "
+        f"(prices of {prices.date}), {terms.hours:g} hours a month",
+        "",
+        f"{'':26}{'at peak' if terms.follows else 'instances':>9}  {'a month':>14}",
+        f"{'an endpoint for each':26}{found.each.instances:>9,}  {found.each.dollars:>14,.2f}",
+        f"{'one multi-model endpoint':26}{found.one.instances:>9,}  {found.one.dollars:>14,.2f}",
+        f"{'saved':26}{found.saved:>9.1%}  {found.each.dollars - found.one.dollars:>14,.2f}",
+        "",
+        f"Both ways, for {found.requests:,.0f} requests: API Gateway {around.api:,.2f}, "
+        f"Lambda {around.function:,.2f}, storage {around.storage:,.2f}. "
+        f"Of the whole bill {found.saved_of_all:.1%} are saved.",
+        f"An instance answers {case.capacity:,.0f} requests a second and holds "
+        f"{int(case.room):,} models of {terms.model_mb:g} MB.",
+    ]
+
+
+def _document(
+    prices: Prices,
+    region: str,
+    instance: str,
+    terms: Terms,
+    found: Comparison,
+    rows: Sequence[Comparison],
+) -> dict[str, object]:
+    return {
+        "prices": {"date": prices.date, "currency": prices.currency, "note": prices.note},
+        "region": region,
+        "instance": instance,
+        "terms": asdict(terms),
+        **_row(found),
+        "by_models": [_row(row) for row in rows],
+    }
+
+
+def _row(row: Comparison) -> dict[str, object]:
+    return asdict(row) | {"saved": row.saved, "saved_of_all": row.saved_of_all}

@@ -1,0 +1,112 @@
+"""`facet data`: pictures → the image-folder layout → the bucket."""
+
+import os
+from contextlib import ExitStack
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+
+from cli.options import THIS_HOME, AsJson, Home, StackName
+from cli.output import Output
+from cli.progress import bar, spinner
+from cli.stack import Stack, account, find
+from cli.words import size
+from training.data.bucket import Bucket
+from training.data.layout import Source
+from training.data.sets import Content, DataSet, content_of, data_set, opened
+from training.data.upload import CONFIG, Change, synchronise
+
+
+def data(
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="cifar10|sign-language|DIR",
+            help="A folder or .zip of pictures: DIR/<class>/<picture>, or with channels "
+            "DIR/train/<class>/<picture>, DIR/validation/… and DIR/test/…. CIFAR-10 and the sign "
+            "language digits are looked for where FACET_DATA points; Keras downloads CIFAR-10.",
+        ),
+    ],
+    name: Annotated[str | None, typer.Option(help="Its name; else the source's.")] = None,
+    place: Annotated[
+        Path | None,
+        typer.Option("--from", help="The folder or zip to take cifar10 or sign-language from."),
+    ] = None,
+    bucket: Annotated[
+        str | None, typer.Option(help="A bucket of the account, instead of a stack's.")
+    ] = None,
+    stack: StackName = None,
+    home: Home = THIS_HOME,
+    as_json: AsJson = False,
+) -> None:
+    """Upload a data set to train on, as datasets/<name>/<channel>/<class>/<file>.
+
+    Run it again to upload what is missing or has changed; what the source no longer has is removed.
+    """
+    if bucket and stack:
+        raise typer.BadParameter("name a bucket or a stack, not both", param_hint="--bucket")
+    output = Output(as_json)
+    wanted = data_set(source, name, place, known_data())
+    target = _named(bucket) if bucket else bucket_of(find(stack, home))
+    content, change = bring(output, wanted, target)
+    output.result(
+        {
+            "dataset": wanted.name,
+            "bucket": target.name,
+            "prefix": wanted.prefix,
+            **asdict(change),
+            **asdict(content),
+        },
+        [told(wanted, target, change)],
+    )
+
+
+def bring(output: Output, wanted: DataSet, target: Bucket) -> tuple[Content, Change]:
+    """Uploads what the bucket lacks of the data set, and removes what it has too much of.
+
+    Raises SourceError, NotRemoved, and botocore's errors.
+    """
+    with ExitStack() as opening:
+        with spinner(output, f"{wanted.name}: looking for its pictures …"):
+            source = opening.enter_context(opened(wanted))
+        content = content_of(source)
+        if not output.as_json:
+            output.remark(f"{wanted.name}: {content.told()}")
+        try:
+            return content, _synchronised(output, source, wanted, target)
+        except KeyboardInterrupt:
+            output.remark("stopped; run it again to upload the rest")
+            raise
+
+
+def _synchronised(output: Output, source: Source, wanted: DataSet, target: Bucket) -> Change:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with bar(output, *columns, TimeRemainingColumn()) as shown:
+        task = shown.add_task("pictures", total=len(source.pictures))
+        return synchronise(source.pictures, target, wanted.prefix, lambda: shown.advance(task))
+
+
+def told(wanted: DataSet, target: Bucket, change: Change) -> str:
+    """What an upload has changed."""
+    return (
+        f"s3://{target.name}/{wanted.prefix}: {change.uploaded:,} uploaded "
+        f"({size(change.bytes)}), {change.unchanged:,} unchanged, {change.removed:,} removed"
+    )
+
+
+def known_data() -> Path | None:
+    """Where FACET_DATA points."""
+    found = os.environ.get("FACET_DATA")
+    return Path(found) if found else None
+
+
+def bucket_of(stack: Stack) -> Bucket:
+    """The stack's bucket, with as many connections as there are uploads at once."""
+    return Bucket(stack.bucket, stack.client("s3", CONFIG))
+
+
+def _named(bucket: str) -> Bucket:
+    return Bucket(bucket, account().client("s3", config=CONFIG))

@@ -1,0 +1,1 @@
+"""`facet logs`: what functions, endpoint and training jobs have written."""

@@ -1,0 +1,131 @@
+"""The command."""
+
+import re
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Annotated, Protocol
+
+import typer
+
+from cli import completing
+from cli.logs import files, groups
+from cli.logs.line import Level, Line
+from cli.logs.shown import document, readable
+from cli.options import THIS_HOME, Home, StackName
+from cli.output import Output
+from cli.stack import find
+
+LAST = 600.0
+"""Seconds that are looked back; for a training job it is all."""
+
+PAUSE = 2.0
+"""Seconds between two looks, with --follow."""
+
+UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+class Log(Protocol):
+    """Where lines come from, under what names."""
+
+    @property
+    def names(self) -> Sequence[str]:
+        """Of functions, endpoint or job."""
+
+    def read(self, since: float) -> Iterator[Line]:
+        """What came after the last call, and was not written before `since`, by time."""
+
+
+def _seconds(text: str) -> float:
+    found = re.fullmatch(r"(\d+)([smhd])", text)
+    if not found:
+        raise typer.BadParameter(f"write 30s, 10m, 2h or 1d, not '{text}'")
+    return float(found[1]) * UNITS[found[2]]
+
+
+def logs(
+    source: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="FUNCTION|endpoint|training",
+            help="A function's name in template.yaml, the endpoint, or a training job; without it: "
+            "all functions and the endpoint.",
+            show_default=False,
+            autocompletion=completing.logs,
+        ),
+    ] = None,
+    job: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="JOB",
+            help="With training: the job's name.",
+            show_default=False,
+            autocompletion=completing.jobs,
+        ),
+    ] = None,
+    since: Annotated[
+        float | None,
+        typer.Option(
+            metavar="30s|10m|2h|1d",
+            parser=_seconds,
+            help="How far to look back: 10m if nothing is said, and all of a training job.",
+        ),
+    ] = None,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Go on with what is written, until Ctrl-C.")
+    ] = False,
+    request: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ID",
+            help="Only lines with this in them: the id of a request, as errors and the header "
+            "x-amzn-RequestId have it, or of an invocation.",
+        ),
+    ] = None,
+    level: Annotated[
+        Level, typer.Option(case_sensitive=False, help="Only lines at least as grave.")
+    ] = Level.DEBUG,
+    stack: StackName = None,
+    home: Home = THIS_HOME,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print a JSON document for each line, for programs.")
+    ] = False,
+) -> None:
+    """Show what functions, endpoint and training jobs have written, by time (UTC).
+
+    On this machine the logs outlive the stack.
+    """
+    if job and source != files.TRAINING:
+        raise typer.BadParameter("only training takes a JOB", param_hint="JOB")
+    output = Output()
+    log = _chosen(source, job, request, stack, home)
+    begin = 0.0 if job and since is None else time.time() - (LAST if since is None else since)
+    width = 0 if source else max(map(len, log.names))
+    shown = 0
+    while True:
+        for line in log.read(begin):
+            if line.level.reaches(level) and (request is None or request in line.text):
+                shown += 1
+                _print(output, line, width, as_json=as_json)
+        if not follow:
+            break
+        time.sleep(PAUSE)
+    if not shown:
+        output.remark("no such lines; --since 1d looks further back")
+
+
+def _chosen(
+    source: str | None, job: str | None, request: str | None, stack: str | None, home: Path
+) -> Log:
+    """The logs on this machine are there whether the stack runs or not."""
+    if stack:
+        return groups.chosen(find(stack), source, job, request)
+    return files.chosen(home / "logs", source, job)
+
+
+def _print(output: Output, line: Line, width: int, *, as_json: bool) -> None:
+    if as_json:
+        output.results.print(document(line), markup=False)
+        return
+    for each in readable(line, width):
+        output.results.print(each)

@@ -1,0 +1,78 @@
+"""The logs of the stack on this machine: files, which outlive it."""
+
+import heapq
+from collections.abc import Iterator
+from pathlib import Path
+
+from cli.logs.errors import NoLog
+from cli.logs.line import Line, Reading
+from cli.stack import LOCAL_NAME
+
+ENDPOINT, TRAINING = "endpoint", "training"
+NOT_FUNCTIONS = ("stack", LOCAL_NAME)
+"""The stack's own log, and the endpoint's, which has the endpoint's name."""
+
+
+def chosen(folder: Path, source: str | None, job: str | None) -> "Files":
+    """The logs in a stack's folder that are wanted. Raises NoLog."""
+    if source == TRAINING:
+        return Files({job or TRAINING: _job(folder / "training", job)})
+    known = {each: folder / f"{each}.log" for each in functions(folder)}
+    known[ENDPOINT] = folder / f"{LOCAL_NAME}.log"
+    if not folder.is_dir():
+        raise NoLog(f"there are no logs in {folder}: `make run` starts a stack on this machine")
+    if source is None:
+        return Files(known)
+    if source not in known:
+        raise NoLog.of(source, known)
+    return Files({source: known[source]})
+
+
+def functions(folder: Path) -> list[str]:
+    """Those that have a log."""
+    return sorted(each.stem for each in folder.glob("*.log") if each.stem not in NOT_FUNCTIONS)
+
+
+def jobs(folder: Path) -> list[str]:
+    """The training jobs in a stack's folder of logs, the newest first."""
+    found = (folder / "training").glob("*.log")
+    return [each.stem for each in sorted(found, key=_written, reverse=True)]
+
+
+def _job(folder: Path, job: str | None) -> Path:
+    path = folder / f"{job}.log"
+    if not path.is_file():
+        raise NoLog.of_job(job, jobs(folder.parent))
+    return path
+
+
+class Files:
+    """Log files by the names that their lines shall have, read on and on."""
+
+    def __init__(self, files: dict[str, Path]) -> None:
+        self.names = list(files)
+        self._files = files
+        self._read = dict.fromkeys(files, 0)
+        self._readings: dict[str, Reading] = {}
+
+    def read(self, since: float) -> Iterator[Line]:
+        """What was written after the last call, and not before `since`, by time."""
+        merged = heapq.merge(*map(self._new, self._files), key=lambda line: line.time)
+        return (line for line in merged if line.time >= since)
+
+    def _new(self, name: str) -> Iterator[Line]:
+        path = self._files[name]
+        if not path.is_file():
+            return
+        reading = self._readings.setdefault(name, Reading(name, _written(path)))
+        with path.open("rb") as file:
+            file.seek(self._read[name])
+            for line in file:
+                if not line.endswith(b"\n"):
+                    return
+                self._read[name] += len(line)
+                yield reading.line(line.decode(errors="replace").rstrip("\r\n"))
+
+
+def _written(path: Path) -> float:
+    return path.stat().st_mtime

@@ -1,0 +1,130 @@
+"""The logs of a deployed stack, in CloudWatch."""
+
+import heapq
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from cli.logs.errors import NEWEST, NoLog
+from cli.logs.files import ENDPOINT, TRAINING
+from cli.logs.line import Line, Reading
+from cli.resources import FUNCTION, LOG_GROUP, resources
+from cli.stack import Stack
+
+if TYPE_CHECKING:
+    from mypy_boto3_logs import CloudWatchLogsClient
+
+TRAINING_JOBS = "/aws/sagemaker/TrainingJobs"
+"""Of all jobs of the account; a job's streams begin with its name."""
+
+LATE = 30.0
+"""Seconds by which a line may come into CloudWatch after one that was written later."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """A log group under the name that its lines shall have; of a training job only its streams."""
+
+    name: str
+    group: str
+    job: str | None = None
+
+
+def chosen(stack: Stack, source: str | None, job: str | None, request: str | None) -> "Groups":
+    """The logs of a stack that are wanted; only lines with `request` in them. Raises NoLog."""
+    client: CloudWatchLogsClient = stack.client("logs")
+    if source == TRAINING:
+        group = Group(job or TRAINING, TRAINING_JOBS, job)
+        if job is None or not _streams(client, group):
+            raise NoLog.of_job(job, jobs(stack))
+        return Groups(client, [group], request)
+    known = groups(stack)
+    if source is None:
+        return Groups(client, list(known.values()), request)
+    if source not in known:
+        raise NoLog.of(source, known)
+    return Groups(client, [known[source]], request)
+
+
+def groups(stack: Stack) -> dict[str, Group]:
+    """The log groups of functions and endpoint, those that the stack has."""
+    there = resources(stack, LOG_GROUP)
+    names = [*resources(stack, FUNCTION), ENDPOINT]
+    return {each: Group(each, there[log_of(each)]) for each in names if log_of(each) in there}
+
+
+def log_of(name: str) -> str:
+    """What the template calls the log group of a function, or of the endpoint."""
+    stem = name.removesuffix("Function")
+    return f"{stem[:1].upper()}{stem[1:]}Logs"
+
+
+def jobs(stack: Stack) -> list[str]:
+    """The account's newest training jobs, of whatever stack."""
+    found = stack.client("sagemaker").list_training_jobs(
+        SortBy="CreationTime", SortOrder="Descending", MaxResults=NEWEST
+    )
+    return [each["TrainingJobName"] for each in found["TrainingJobSummaries"]]
+
+
+@dataclass
+class Groups:
+    """Log groups, read on and on."""
+
+    client: "CloudWatchLogsClient"
+    groups: Sequence[Group]
+    request: str | None = None
+    _seen: dict[str, float] = field(default_factory=dict)
+    _newest: float = 0.0
+
+    @property
+    def names(self) -> list[str]:
+        """Those that the lines have."""
+        return [each.name for each in self.groups]
+
+    def read(self, since: float) -> Iterator[Line]:
+        """What came after the last call, and was not written before `since`, by time."""
+        start = max(since, self._newest - LATE)
+        new = (self._new(group, start) for group in self.groups)
+        yield from heapq.merge(*new, key=lambda line: line.time)
+        self._newest = max((self._newest, *self._seen.values()))
+        horizon = self._newest - LATE
+        self._seen = {each: time for each, time in self._seen.items() if time >= horizon}
+
+    def _new(self, group: Group, start: float) -> Iterator[Line]:
+        readings: dict[str, Reading] = {}
+        for event in self._events(group, start):
+            if event["eventId"] in self._seen:
+                continue
+            time = event["timestamp"] / 1000
+            self._seen[event["eventId"]] = time
+            reading = readings.setdefault(event["logStreamName"], Reading(group.name))
+            yield reading.line(event["message"].rstrip(), time)
+
+    def _events(self, group: Group, start: float) -> Iterator[Any]:
+        wanted: Any = {"logGroupName": group.group, "startTime": int(start * 1000)}
+        if self.request:
+            wanted["filterPattern"] = f'"{self.request}"'
+        if group.job:
+            wanted["logStreamNames"] = _streams(self.client, group)
+        try:
+            for page in self.client.get_paginator("filter_log_events").paginate(**wanted):
+                yield from page["events"]
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "ResourceNotFoundException":
+                raise
+
+
+def _streams(client: "CloudWatchLogsClient", group: Group) -> list[str]:
+    """Of a training job: one for each instance."""
+    try:
+        found = client.describe_log_streams(
+            logGroupName=group.group, logStreamNamePrefix=f"{group.job}/"
+        )
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "ResourceNotFoundException":
+            raise
+        return []
+    return [each["logStreamName"] for each in found["logStreams"]]

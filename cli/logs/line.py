@@ -1,0 +1,112 @@
+"""One line of a log: when it was written, how grave it is, and what it says."""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+
+class Level(StrEnum):
+    """As Python's logging has them, the least grave first."""
+
+    DEBUG = "DEBUG"
+    INFO = "INFO"
+    WARNING = "WARNING"
+    ERROR = "ERROR"
+    CRITICAL = "CRITICAL"
+
+    def reaches(self, least: "Level") -> bool:
+        """Whether it is at least as grave."""
+        order = list(Level)
+        return order.index(self) >= order.index(least)
+
+
+HEAD = 120
+"""Characters of a text in which its time and level are looked for."""
+
+TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?")
+WORD = re.compile(rf"\b({'|'.join(Level)})\b")
+BEFORE = re.compile(rf"{TIME.pattern}\s+{WORD.pattern}\s+")
+"""Time and level, as Python's logging begins its lines with."""
+
+LAMBDA = re.compile(r"(?:START|END|REPORT|INIT_START) ")
+LAMBDA_FAILED = re.compile(r"Task timed out after|RequestId: \S+ Error: ")
+
+
+@dataclass(frozen=True)
+class Line:
+    """`time` is in seconds since 1970; `fields` are the line's, where it is JSON."""
+
+    source: str
+    time: float
+    level: Level
+    text: str
+    fields: Mapping[str, Any] | None = None
+
+    @property
+    def moment(self) -> datetime:
+        """Its time, in UTC."""
+        return datetime.fromtimestamp(self.time, UTC)
+
+
+class Reading:
+    """Makes lines of one log's texts, in their order.
+
+    A text without a time or a level of its own, as the lines of a traceback, has those of the one
+    before it; the first has `time` and INFO.
+    """
+
+    def __init__(self, source: str, time: float = 0.0) -> None:
+        self._source = source
+        self._time = time
+        self._level = Level.INFO
+
+    def line(self, text: str, time: float | None = None) -> Line:
+        """The next line; `time` where the log knows it."""
+        fields = _fields(text)
+        self._time = time or (_time_in(fields) if fields else _time_of(text)) or self._time
+        self._level = _level_in(fields) if fields else _level_of(text) or self._level
+        return Line(self._source, self._time, self._level, text, fields)
+
+
+def _fields(text: str) -> Mapping[str, Any] | None:
+    if not text.startswith("{"):
+        return None
+    try:
+        found: Mapping[str, Any] = json.loads(text)
+    except ValueError:
+        return None
+    return found
+
+
+def _time_in(fields: Mapping[str, Any]) -> float | None:
+    match fields:
+        case {"_aws": {"Timestamp": int(milliseconds)}}:
+            return milliseconds / 1000
+        case {"timestamp": str(told)}:
+            return _time_of(told)
+        case _:
+            return None
+
+
+def _time_of(text: str) -> float | None:
+    """A time without a zone is this machine's."""
+    found = TIME.search(text[:HEAD])
+    return datetime.fromisoformat(found[0]).timestamp() if found else None
+
+
+def _level_in(fields: Mapping[str, Any]) -> Level:
+    told = fields.get("level")
+    return Level(told) if told in list(Level) else Level.INFO
+
+
+def _level_of(text: str) -> Level | None:
+    if LAMBDA_FAILED.search(text[:HEAD]):
+        return Level.ERROR
+    if LAMBDA.match(text):
+        return Level.INFO
+    found = WORD.search(text[:HEAD])
+    return Level(found[1]) if found else None

@@ -1,0 +1,1 @@
+"""`facet train`: an execution of the training state machine, followed to its end."""

@@ -1,0 +1,43 @@
+"""A new model, asked about pictures of the data set that it was trained on."""
+
+from collections.abc import Iterator
+
+from cli.api import PATIENCE, Patience, reach
+from cli.output import Output
+from cli.predict.asking import Question, Result, answers
+from cli.predict.batches import Picture, batches
+from cli.stack import Stack
+from cli.train.execution import Report
+
+SHOWN = 10
+"""So many pictures are asked about, each of another label."""
+
+LABELS = 3
+"""So many does each answer have."""
+
+
+def ask(stack: Stack, output: Output, report: Report, dataset: str) -> list[Result]:
+    """What the new version says to one picture of each label.
+
+    Raises ApiRefused, ApiUnreachable, NoStack.
+    """
+    api = reach(stack, Patience(PATIENCE, told=output.remark))
+    question = Question(report["model"], LABELS, report["version"])
+    pictures = examples(stack, dataset)
+    return [each for batch in batches(pictures) for each in answers(api, question, batch)]
+
+
+def examples(stack: Stack, dataset: str) -> Iterator[Picture]:
+    """The first picture of each label, of channel `test` where there is one."""
+    s3 = stack.client("s3")
+    for channel in ("test", "validation", "train"):
+        prefix = f"datasets/{dataset}/{channel}/"
+        found = s3.list_objects_v2(Bucket=stack.bucket, Prefix=prefix, Delimiter="/")
+        folders = found.get("CommonPrefixes", [])
+        for folder in folders[:SHOWN]:
+            listed = s3.list_objects_v2(Bucket=stack.bucket, Prefix=folder["Prefix"], MaxKeys=1)
+            key = listed["Contents"][0]["Key"]
+            content = s3.get_object(Bucket=stack.bucket, Key=key)["Body"].read()
+            yield Picture(key.removeprefix(f"datasets/{dataset}/"), content)
+        if folders:
+            return

@@ -1,0 +1,98 @@
+"""What `facet train` does: uploads, an execution from its start to its end, questions."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cli import extras
+from cli.data import bring, bucket_of, told
+from cli.output import Output
+from cli.stack import Stack
+from cli.train import logs, weights
+from cli.train.asking import ask
+from cli.train.execution import Execution, Report, Sight, start
+from cli.train.logs import Log
+from cli.train.shown import Shown
+from cli.train.telling import READY, tell
+from training.data.sets import DataSet
+
+HERE, AWAY = 0.5, 5.0
+"""Seconds between two looks: at the stack on this machine, at a deployed one."""
+
+
+@dataclass(frozen=True)
+class Training:
+    """`job` is the execution's input, of `epochs` at most. `pictures` is its data set, uploaded
+    first if `upload`, as are `weights` if that is a file. `ask`: the new model is asked about its
+    data set. `wait`: until the execution has ended.
+    """
+
+    job: Mapping[str, Any]
+    epochs: int
+    pictures: DataSet
+    upload: bool
+    weights: Path | None
+    ask: bool
+    wait: bool
+
+
+def carry_out(training: Training, stack: Stack, output: Output) -> bool:
+    """Whether the model is READY, or under way if nobody waits for it.
+
+    Raises NotInstalled, NoMachine, NotTrained, SourceError, and botocore's errors.
+    """
+    if stack.home:
+        extras.ensure("training")
+    if training.upload:
+        bucket = bucket_of(stack)
+        _, change = bring(output, training.pictures, bucket)
+        if not output.as_json:
+            output.remark(told(training.pictures, bucket, change))
+    if training.weights:
+        weights.bring(training.weights, stack, output)
+    execution = start(stack, training.job)
+    if training.wait:
+        return _ended(training, stack, output, execution)
+    output.result(
+        {"execution": execution.arn, "model": training.job["model"]},
+        [f"{training.job['model']}: execution {execution.name} has begun"],
+    )
+    return True
+
+
+def _ended(training: Training, stack: Stack, output: Output, execution: Execution) -> bool:
+    log, seconds = logs.of(stack), HERE if stack.home else AWAY
+    with Shown(output, training.job["model"], training.epochs) as shown:
+        shown.stage(f"execution {execution.name}")
+        try:
+            report = follow(execution.look, log, shown, lambda: time.sleep(seconds))
+        except KeyboardInterrupt:
+            execution.stop()
+            output.remark(f"{training.job['model']}: stopped the execution and its training job")
+            raise
+    ready = bool(report["outcome"] == READY)
+    asked = ask(stack, output, report, training.pictures.name) if ready and training.ask else ()
+    tell(output, execution, report, log, asked)
+    return ready
+
+
+def follow(
+    look: Callable[[], Sight], log: Log, shown: Shown, pause: Callable[[], object]
+) -> Report:
+    """The report of the execution's job, once it has ended. Raises NotTrained."""
+    stage = job = ""
+    while True:
+        seen = look()
+        if seen.job != job:
+            job = seen.job
+            shown.stage(f"training job {job}")
+        if seen.stage not in ("", stage):
+            stage = seen.stage
+            shown.stage(stage)
+        for line in log.new(job) if job else ():
+            shown.line(line)
+        if seen.report is not None:
+            return seen.report
+        pause()

@@ -1,0 +1,170 @@
+"""`facet train`: what is asked for, and which stack it is asked of."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from cli import completing, extras
+from cli.data import known_data
+from cli.options import THIS_HOME, AsJson, Home, StackName, named
+from cli.output import Output
+from cli.stack import find
+from cli.train import weights
+from cli.train.carrying import Training, carry_out
+from facet.manifest import MODEL_NAME
+from facet.recipes import RECIPES, BadHyperparameter, Metric, recipe
+from train.input import BadInput, parse
+from training.data.sets import DataSet, data_set
+from training.data.sources import CIFAR10, SIGN_LANGUAGE
+
+OWN_DATA = (CIFAR10, SIGN_LANGUAGE)
+"""Recipes with a data set of the same name."""
+
+
+def train(
+    recipe_name: Annotated[
+        str,
+        typer.Argument(metavar="RECIPE", help=f"{', '.join(RECIPES)}."),
+    ],
+    dataset: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="DATASET",
+            help="A data set under datasets/, or with --upload what `facet data` takes; else the "
+            "recipe's own.",
+            show_default=False,
+        ),
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            help="The model's name; else the data set's.", autocompletion=completing.models
+        ),
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="A hyperparameter (docs/training.md)."),
+    ] = None,
+    metric: Annotated[Metric | None, typer.Option(help="What decides; else the recipe's.")] = None,
+    minimum: Annotated[
+        float | None, typer.Option(min=0, max=1, help="It must reach this; else the recipe's.")
+    ] = None,
+    allow_worse: Annotated[
+        bool, typer.Option("--allow-worse", help="Publish it even if the live version is better.")
+    ] = False,
+    pretrained: Annotated[
+        str | None,
+        typer.Option(
+            "--weights",
+            metavar="FILE|PREFIX",
+            help="Pretrained weights: an .h5 file, or where one lies in the bucket (weights/…/).",
+        ),
+    ] = None,
+    instance_type: Annotated[
+        str | None, typer.Option(metavar="TYPE", help="Such as ml.c7i.2xlarge; else the recipe's.")
+    ] = None,
+    instance_count: Annotated[
+        int, typer.Option(min=1, max=20, help="Instances that share the work.")
+    ] = 1,
+    spot: Annotated[
+        bool, typer.Option("--spot", help="Spare capacity: cheaper, may be taken away.")
+    ] = False,
+    max_runtime: Annotated[
+        int | None,
+        typer.Option(metavar="SECONDS", min=1, help="Then the job is stopped; else the recipe's."),
+    ] = None,
+    upload: Annotated[
+        bool, typer.Option("--upload", help="Upload the data set first, as `facet data` does.")
+    ] = False,
+    name: Annotated[
+        str | None, typer.Option(help="With --upload: the data set's name; else the source's.")
+    ] = None,
+    ask: Annotated[
+        bool, typer.Option("--ask", help="Ask the new model about a picture of each label.")
+    ] = False,
+    up: Annotated[
+        bool, typer.Option("--up", help="If no stack runs on this machine, start one meanwhile.")
+    ] = False,
+    no_wait: Annotated[
+        bool, typer.Option("--no-wait", help="Start it, and do not wait for its end.")
+    ] = False,
+    stack: StackName = None,
+    home: Home = THIS_HOME,
+    as_json: AsJson = False,
+) -> None:
+    """Train a model, and publish it if it is good enough. Exit code 0 only if it is READY.
+
+    Ctrl-C stops the execution and its training job.
+    """
+    if up and (stack or no_wait):
+        raise typer.BadParameter("it is for a stack on this machine, and waits", param_hint="--up")
+    if ask and no_wait:
+        raise typer.BadParameter("--no-wait waits for nothing to ask", param_hint="--ask")
+    pictures = _pictures(recipe_name, dataset, name, upload=upload)
+    job = {
+        "model": model or pictures.name,
+        "recipe": recipe_name,
+        "dataset": pictures.name,
+        "hyperparameters": dict(named(each, "--set") for each in settings or ()),
+        "metric": metric,
+        "minimum": minimum,
+        "allow_worse": allow_worse,
+        "weights": weights.place(pretrained),
+        "instance_type": instance_type,
+        "instance_count": instance_count,
+        "spot": spot,
+        "max_runtime": max_runtime,
+    }
+    given = {field: value for field, value in job.items() if value is not None}
+    file = weights.file(pretrained)
+    training = Training(given, _epochs(given), pictures, upload, file, ask, not no_wait)
+    output = Output(as_json)
+    with _standing(output, home, start=up):
+        ready = carry_out(training, find(stack, home), output)
+    if not ready:
+        raise typer.Exit(1)
+
+
+def _pictures(recipe_name: str, dataset: str | None, name: str | None, *, upload: bool) -> DataSet:
+    if recipe_name not in RECIPES:
+        raise typer.BadParameter(
+            f"'{recipe_name}' is none of {', '.join(RECIPES)}", param_hint="RECIPE"
+        )
+    source = dataset or recipe_name
+    if not dataset and recipe_name not in OWN_DATA:
+        raise typer.BadParameter(
+            f"{recipe_name} has no data set of its own: name one, or with --upload a folder of "
+            "pictures",
+            param_hint="DATASET",
+        )
+    if upload:
+        return data_set(source, name, data=known_data())
+    if name or not MODEL_NAME.fullmatch(source):
+        wrong = "--name is" if name else f"'{source}' is no data set's name; folders are"
+        raise typer.BadParameter(f"{wrong} for --upload", param_hint="DATASET")
+    return DataSet(source, source)
+
+
+def _epochs(job: dict[str, Any]) -> int:
+    """How many it may take, after the checks that the state machine will make as well."""
+    try:
+        parse({"jobs": [job]})
+        return recipe(job["recipe"]).settings(job["hyperparameters"]).epochs
+    except (BadInput, BadHyperparameter) as error:
+        raise typer.BadParameter(str(error).replace("jobs[0].", "")) from error
+
+
+@contextmanager
+def _standing(output: Output, home: Path, *, start: bool) -> Iterator[None]:
+    """A stack runs on this machine while it lasts, if it shall be started."""
+    if not start:
+        yield
+        return
+    extras.ensure("local")
+    from local.temporary import running
+
+    with running(home, output.remark):
+        yield

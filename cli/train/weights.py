@@ -1,0 +1,42 @@
+"""Pretrained weights: a file of one's own, or what lies in the bucket already."""
+
+import hashlib
+from pathlib import Path
+
+from cli.output import Output
+from cli.stack import Stack
+from cli.upload import upload
+from facet.errors import FacetError
+
+BELOW = "weights/"
+ID_LENGTH = 12
+
+
+class NoWeights(FacetError):
+    """There is no such file, and it is no place in the bucket."""
+
+
+def file(given: str | None) -> Path | None:
+    """The file to upload, if it is one."""
+    path = Path(given) if given else None
+    return path if path and path.is_file() else None
+
+
+def place(given: str | None) -> str | None:
+    """The prefix where they lie, or will: a file's is made of its content. Raises NoWeights."""
+    if path := file(given):
+        return _below(path)
+    if given and not (given.startswith(BELOW) and given.endswith("/")):
+        raise NoWeights(f"{given}: there is no such file, nor is it a prefix as {BELOW}vgg16/")
+    return given
+
+
+def bring(path: Path, stack: Stack, output: Output) -> None:
+    """Uploads a file to its place."""
+    upload(stack, output, path, f"{_below(path)}{path.name}")
+
+
+def _below(path: Path) -> str:
+    with path.open("rb") as opened:
+        digest = hashlib.file_digest(opened, "sha256").hexdigest()
+    return f"{BELOW}{digest[:ID_LENGTH]}/"

@@ -1,0 +1,140 @@
+"""`facet train` on a stack with its state machine: what it shows, and what it says at the end."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from typer.testing import CliRunner, Result
+
+from cli.app import app
+from tests.stacks import ROOT
+from tests.trainer import Trainer, artifact
+
+
+def facet(trainer: Trainer, *arguments: str) -> Result:
+    return CliRunner().invoke(app, ["train", "cifar10", *arguments, "--home", str(trainer.home)])
+
+
+def test_a_good_model_is_ready_and_live(trainer: Trainer) -> None:
+    trainer.dataset("good", artifact("good", 0.9))
+    done = facet(trainer, "good")
+    assert done.exit_code == 0, done.output
+    first, metrics, reason = done.stdout.splitlines()
+    assert first == f"good {trainer.live('good')}: READY, and live"
+    assert metrics == "  validation_accuracy 0.9000"
+    assert reason == "  validation_accuracy 0.9000 reaches the minimum 0.7500; no version is live"
+    said = done.stderr.splitlines()
+    assert re.fullmatch(r"good: execution good-[0-9a-f]{8}", said[0])
+    job = next(line for line in said if line.startswith("good: training job good-good-"))
+    epoch = next(line for line in said if line.startswith("good: epoch=1 loss=0.5 accuracy=0.8"))
+    published = "good: published, onboarding checks it"
+    assert said.index(job) < said.index(epoch) < said.index(published)
+
+
+def test_for_programs_it_is_one_document(trainer: Trainer) -> None:
+    trainer.dataset("data", artifact("data", 0.8))
+    told = facet(trainer, "data", "--model", "program", "--json")
+    assert told.exit_code == 0, told.output
+    assert told.stderr == ""
+    document = json.loads(told.stdout)
+    assert document["execution"].startswith("arn:aws:states:")
+    assert (document["model"], document["outcome"], document["live"]) == ("program", "READY", True)
+    assert document["version"] == trainer.live("program")
+    assert document["metrics"] == {"validation_accuracy": 0.8}
+
+
+def test_options_reach_the_training_job(trainer: Trainer) -> None:
+    trainer.dataset("optional", artifact("optional", 0.6))
+    given = ["--set", "epochs=3", "--minimum", "0.5", "--spot", "--max-runtime", "60"]
+    given += ["--instance-type", "ml.c5.xlarge", "--instance-count", "2"]
+    done = facet(trainer, "optional", *given, "--json")
+    assert done.exit_code == 0, done.output
+    job = trainer.sagemaker.describe_training_job(
+        TrainingJobName=json.loads(done.stdout)["training_job"]
+    )
+    assert json.loads(job["HyperParameters"]["epochs"]) == "3"
+    assert job["EnableManagedSpotTraining"] is True
+    assert job["StoppingCondition"]["MaxRuntimeInSeconds"] == 60
+    resources = job["ResourceConfig"]
+    assert (resources["InstanceType"], resources["InstanceCount"]) == ("ml.c5.xlarge", 2)
+
+
+def test_a_model_that_is_too_bad(trainer: Trainer) -> None:
+    trainer.dataset("bad", artifact("bad", 0.5))
+    done = facet(trainer, "bad")
+    assert done.exit_code == 1
+    assert re.match(r"bad [0-9a-f]{12}: BELOW_MINIMUM\n", done.stdout)
+    assert "  validation_accuracy 0.5000 is below the minimum 0.7500\n" in done.stdout
+    assert trainer.live("bad") is None
+
+
+def test_a_model_that_onboarding_refuses(trainer: Trainer) -> None:
+    trainer.dataset("wrong", artifact("wrong", 0.9, golden="truck"))
+    done = facet(trainer, "wrong")
+    assert done.exit_code == 1
+    assert re.match(r"wrong [0-9a-f]{12}: REJECTED\n", done.stdout)
+    assert "[golden-label]" in done.stdout
+    assert "\n    → " in done.stdout
+
+
+def test_a_training_job_that_fails(trainer: Trainer) -> None:
+    trainer.dataset("no-pictures")
+    done = facet(trainer, "no-pictures", "--model", "none")
+    assert done.exit_code == 1
+    first, reason, log = done.stdout.splitlines()
+    assert first == "none: FAILED"
+    assert "error: channel train has no pictures" in reason
+    assert log.startswith("  its log: ")
+    assert "channel train" in Path(log.removeprefix("  its log: ")).read_text()
+    assert "none: error: channel train has no pictures" in done.stderr.splitlines()
+
+
+def test_a_data_set_that_is_not_there(trainer: Trainer) -> None:
+    done = facet(trainer, "nothing", "--model", "lost")
+    assert done.exit_code == 1
+    assert done.stdout == ""
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("error: dataset nothing: there is nothing at s3://")
+    assert "facet data" in last
+
+
+def test_it_need_not_wait(trainer: Trainer) -> None:
+    trainer.dataset("later", artifact("later", 0.9))
+    done = facet(trainer, "later", "--no-wait", "--json")
+    assert done.exit_code == 0, done.output
+    document = json.loads(done.stdout)
+    assert document["model"] == "later"
+    assert trainer.reports(document["execution"])["later"]["outcome"] == "READY"
+
+
+def test_ctrl_c_stops_the_execution_and_its_job(trainer: Trainer) -> None:
+    trainer.dataset("endless")
+    facet = [str(Path(sys.executable).with_name("facet")), "train", "cifar10", "endless"]
+    started = subprocess.Popen(
+        [*facet, "--home", str(trainer.home)],
+        cwd=ROOT,
+        env=os.environ,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with started:
+        trainer.until(lambda: "waiting" in (line for _, line in trainer.lines))
+        started.send_signal(signal.SIGINT)
+        _, said = started.communicate(timeout=60)
+    assert started.returncode == 130
+    assert "endless: stopped the execution and its training job" in said.splitlines()
+    listed = trainer.sfn.list_executions(stateMachineArn=trainer.address.state_machine_arn)
+    (execution,) = [each for each in listed["executions"] if each["name"].startswith("endless-")]
+    assert trainer.end(execution["executionArn"])["status"] == "ABORTED"
+    (job, _) = next(each for each in trainer.lines if each[1] == "waiting")
+    trainer.until(
+        lambda: (
+            trainer.sagemaker.describe_training_job(TrainingJobName=job)["TrainingJobStatus"]
+            == "Stopped"
+        )
+    )

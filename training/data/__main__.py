@@ -1,8 +1,0 @@
-"""`python -m training.data`."""
-
-import sys
-
-from training.data.command import main
-
-if __name__ == "__main__":
-    sys.exit(main())
