@@ -7,16 +7,12 @@ from pathlib import Path
 from rich.text import Text
 
 from cli.cost.model import Comparison
-from facet.errors import FacetError
+from cli.extras import NotInstalled
 
 WIDTH = 40
 """Characters of the longest bar."""
 
 EACH, ONE = "an endpoint each", "one endpoint"
-
-
-class NoChart(FacetError):
-    """The picture cannot be drawn; the message says what to do."""
 
 
 def bars(rows: Sequence[Comparison]) -> list[Text]:
@@ -37,12 +33,14 @@ def bars(rows: Sequence[Comparison]) -> list[Text]:
 
 
 def picture(path: Path, rows: Sequence[Comparison], title: str) -> None:
-    """Writes the same as a PNG. Raises NoChart where matplotlib is not installed, OSError."""
+    """Writes the same as a PNG. Raises NotInstalled without matplotlib, OSError."""
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
     except ImportError as error:
-        raise NoChart(f"--chart needs matplotlib ({error}): pip install matplotlib") from error
+        raise NotInstalled(
+            f"--chart needs matplotlib ({error}): pip install 'facet[training]', or `make training`"
+        ) from error
     figure = Figure(figsize=(7, 4), dpi=100, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots()

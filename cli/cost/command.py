@@ -110,7 +110,7 @@ def _told(
     terms, around = case.terms, found.around
     return [
         f"{found.models:,} models on {instance}, ${case.instance.hour:g} an hour in {region} "
-        f"(prices of {prices.date}), {terms.hours:g} hours a month",
+        f"(prices of {prices.oldest(instance)}), {terms.hours:g} hours a month",
         "",
         f"{'':26}{'at peak' if terms.follows else 'instances':>9}  {'a month':>14}",
         f"{'an endpoint for each':26}{found.each.instances:>9,}  {found.each.dollars:>14,.2f}",
@@ -118,11 +118,21 @@ def _told(
         f"{'saved':26}{found.saved:>9.1%}  {found.each.dollars - found.one.dollars:>14,.2f}",
         "",
         f"Both ways, for {found.requests:,.0f} requests: API Gateway {around.api:,.2f}, "
-        f"Lambda {around.function:,.2f}, storage {around.storage:,.2f}. "
+        f"Lambda {around.function:,.2f}, storage {around.storage:,.2f}, "
+        f"metrics and alarms {around.watching:,.2f}.",
         f"Of the whole bill {found.saved_of_all:.1%} are saved.",
         f"An instance answers {case.capacity:,.0f} requests a second and holds "
         f"{int(case.room):,} models of {terms.model_mb:g} MB.",
+        *_doubts(prices, instance),
     ]
+
+
+def _doubts(prices: Prices, instance: str) -> Iterator[str]:
+    if names := prices.unverified(instance):
+        yield (
+            f"Prices that were not read on AWS's own pages: {', '.join(names)}. "
+            "Compare them before you decide."
+        )
 
 
 def _document(
@@ -134,7 +144,11 @@ def _document(
     rows: Sequence[Comparison],
 ) -> dict[str, object]:
     return {
-        "prices": {"date": prices.date, "currency": prices.currency, "note": prices.note},
+        "prices": {
+            "date": prices.oldest(instance).isoformat(),
+            "currency": prices.currency,
+            "unverified": prices.unverified(instance),
+        },
         "region": region,
         "instance": instance,
         "terms": asdict(terms),

@@ -31,6 +31,9 @@ LAMBDA_GB, LAMBDA_SECONDS = 1.0, 0.1
 """The predict function's memory (template.yaml), and the time that a prediction is assumed to
 take."""
 
+METRICS, ALARMS, DASHBOARDS = 40, 19, 1
+"""Of a stack without watched models: docs/operations.md, "Models by name", and template.yaml."""
+
 NEARLY = 1e-9
 """So much more than a whole number is taken for a fault of the arithmetic."""
 
@@ -79,16 +82,17 @@ class Fleet:
 
 @dataclass(frozen=True)
 class Around:
-    """What a month of requests and storage costs, in dollars: the same both ways."""
+    """What a month of requests, storage and watching costs, in dollars: the same both ways."""
 
     api: float
     function: float
     storage: float
+    watching: float
 
     @property
     def dollars(self) -> float:
         """All of it."""
-        return self.api + self.function + self.storage
+        return self.api + self.function + self.storage + self.watching
 
 
 @dataclass(frozen=True)
@@ -172,6 +176,11 @@ class Case:
             api=millions * prices.api_million_requests,
             function=millions * prices.lambda_million_requests + busy * prices.lambda_gb_second,
             storage=models * self.terms.model_mb / 1e3 * prices.storage_gb_month,
+            watching=(
+                METRICS * prices.metric_month
+                + ALARMS * prices.alarm_month
+                + DASHBOARDS * prices.dashboard_month
+            ),
         )
 
 

@@ -84,7 +84,7 @@ def test_the_story_is_told_from_top_to_bottom(outputs: list[str]) -> None:
     assert shown(outputs, "models = {model: onboarded").count("golden") == 2
     assert "MultiModel" in shown(outputs, 'hosted["Mode"]')
     assert "6 pictures, the same labels" in shown(outputs, "client.invoke(")
-    assert "99.0% saved" in shown(outputs, "def saving")
+    assert "10 of 1,000 instances, 99.0% saved" in shown(outputs, "from cli.cost.model")
 
 
 def test_models_are_loaded_as_they_are_asked_for(outputs: list[str]) -> None:

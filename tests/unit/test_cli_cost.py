@@ -1,7 +1,8 @@
 """`facet cost`: tables, bars, pictures, JSON, and files of prices."""
 
-import builtins
 import json
+import sys
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from typer.testing import CliRunner, Result
 
 from cli.app import app
 from cli.cost.prices import OURS
+from tests.stacks import ROOT
 
 
 def cost(*arguments: str) -> Result:
@@ -18,10 +20,11 @@ def cost(*arguments: str) -> Result:
 
 
 def own(tmp_path: Path, change: dict[str, Any]) -> str:
-    """A price file with one region, `moon`, in which members are replaced."""
+    """A price file with one region, `moon`, some members of which are replaced."""
     document = json.loads(OURS.read_text())
     moon = document["regions"]["us-east-1"]
-    document |= {"date": "2030-01-02", "regions": {"moon": moon | change}}
+    document["sources"]["crater"] = {"date": "2025-01-02", "verified": True, "told": "a friend"}
+    document |= {"regions": {"moon": moon | change}}
     path = tmp_path / "mine.json"
     path.write_text(json.dumps(document))
     return str(path)
@@ -34,8 +37,9 @@ def test_the_default_is_a_thousand_models() -> None:
     assert ["an", "endpoint", "for", "each", "1,000", "167,900.00"] in lines
     assert ["one", "multi-model", "endpoint", "1", "167.90"] in lines
     assert ["saved", "99.9%", "167,732.10"] in lines
-    date = json.loads(OURS.read_text())["date"]
+    date = json.loads(OURS.read_text())["sources"]["ml.m5"]["date"]
     assert f"(prices of {date})" in done.stdout
+    assert "not read on AWS's own pages: ml.m5, storage, watching." in done.stdout
 
 
 def test_bars_grow_with_the_number_of_models() -> None:
@@ -57,9 +61,10 @@ def test_json_has_all_numbers() -> None:
     assert document["each"] == {"instances": 20, "dollars": pytest.approx(20 * 0.23 * 100)}
     assert document["one"] == {"instances": 1, "dollars": pytest.approx(23)}
     assert document["saved"] == pytest.approx(0.95)
-    assert set(document["around"]) == {"api", "function", "storage"}
+    assert set(document["around"]) == {"api", "function", "storage", "watching"}
     assert [row["models"] for row in document["by_models"]] == [1, 10, 20, 100, 1000]
     assert document["prices"]["date"]
+    assert document["prices"]["unverified"] == ["ml.m5", "storage", "watching"]
     assert document["terms"]["hours"] == 100
 
 
@@ -97,7 +102,17 @@ def test_prices_of_one_s_own(tmp_path: Path) -> None:
     assert ["an", "endpoint", "for", "each", "2", "60.00"] in [
         line.split() for line in done.stdout.splitlines()
     ]
-    assert "(prices of 2030-01-02)" in done.stdout
+    assert "(prices of 2025-01-02)" in done.stdout
+    assert "pages: storage, watching." in done.stdout
+
+
+@pytest.mark.parametrize("page", ["cost.md", "cli.md"])
+def test_the_pages_show_what_it_prints(page: str) -> None:
+    lines = (ROOT / "docs" / page).read_text().splitlines()
+    (at,) = [at for at, line in enumerate(lines) if line.startswith("    $ facet cost ")]
+    shown = takewhile(lambda line: not line or line.startswith("    "), lines[at + 1 :])
+    printed = cost(*lines[at].split()[3:]).stdout.splitlines()
+    assert [line[4:] for line in shown][:-1] == [line.rstrip() for line in printed]
 
 
 @pytest.mark.parametrize(
@@ -123,6 +138,7 @@ def test_wrong_words(arguments: list[str], code: int, told: str, tmp_path: Path)
     [
         ({"api_million_requests": -1}, "regions.moon.api_million_requests: "),
         ({"instances": {}}, "regions.moon.instances: "),
+        ({"instances": {"ml.x9.big": {"hour": 1, "vcpus": 1, "memory_gib": 1}}}, "lacks ml.x9"),
         ({"extra": 1}, "regions.moon.extra: "),
     ],
 )
@@ -143,15 +159,9 @@ def test_the_bars_as_a_picture(tmp_path: Path) -> None:
 def test_without_matplotlib_there_is_no_picture(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plain = builtins.__import__
-
-    def without(name: str, *given: Any, **named: Any) -> Any:
-        if name.startswith("matplotlib"):
-            raise ModuleNotFoundError(f"No module named '{name}'")
-        return plain(name, *given, **named)
-
-    monkeypatch.setattr(builtins, "__import__", without)
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     failed = cost("--chart", str(tmp_path / "cost.png"))
     assert failed.exit_code == 1
     assert "--chart needs matplotlib" in failed.stderr
+    assert "facet[training]" in failed.stderr
     assert list(tmp_path.iterdir()) == []

@@ -1,7 +1,7 @@
 """What hosting costs, either way: the article's claim, break-evens, and laws that always hold."""
 
-import json
 import math
+from collections import Counter
 from dataclasses import replace
 
 import pytest
@@ -11,8 +11,11 @@ from samcli.yamlhelper import yaml_parse
 
 from cli.cost.days import DAYS
 from cli.cost.model import (
+    ALARMS,
+    DASHBOARDS,
     LAMBDA_GB,
     MEMORY_SHARE,
+    METRICS,
     Case,
     Comparison,
     Popularity,
@@ -20,7 +23,7 @@ from cli.cost.model import (
     TooLarge,
     Traffic,
 )
-from cli.cost.prices import OURS, Instance, Prices, Region, read
+from cli.cost.prices import Instance, Region, read
 from serving.memory import SHARE_FOR_MODELS
 from tests.stacks import ROOT
 
@@ -78,8 +81,9 @@ def test_the_bill_by_hand() -> None:
     assert found.each.dollars == pytest.approx(7 * 100 * 0.115)
     assert found.one.dollars == pytest.approx(100 * 0.115)
     assert found.around.api == pytest.approx(0.72 * 3.5)
-    assert found.around.function == pytest.approx(0.72 * 0.2 + 720_000 * 0.1 * 0.0000166667)
+    assert found.around.function == pytest.approx(0.72 * 0.2 + 720_000 * 0.1 * 0.00001667)
     assert found.around.storage == pytest.approx(7 * 0.01 * 0.023)
+    assert found.around.watching == pytest.approx(40 * 0.3 + 19 * 0.1 + 3)
     whole = found.each.dollars + found.around.dollars
     shared = found.one.dollars + found.around.dollars
     assert found.saved_of_all == pytest.approx(1 - shared / whole)
@@ -195,15 +199,31 @@ def test_the_assumptions_are_those_of_the_code_they_are_about() -> None:
     template = yaml_parse((ROOT / "template.yaml").read_text())
     memory = template["Resources"]["PredictFunction"]["Properties"]["MemorySize"]
     assert memory == LAMBDA_GB * 1024
+    kinds = Counter(each["Type"] for each in template["Resources"].values())
+    assert kinds["AWS::CloudWatch::Alarm"] == ALARMS
+    assert kinds["AWS::CloudWatch::Dashboard"] == DASHBOARDS
 
 
-def test_the_prices_are_dated_and_plausible() -> None:
+@pytest.mark.parametrize("page", ["operations.md", "deployment.md"])
+def test_the_pages_have_the_prices_of_the_file(page: str) -> None:
+    text = " ".join((ROOT / "docs" / page).read_text().split())
+    watching = compare(1, 1).around.watching
+    assert f"about ${watching:.0f} a month" in text
+    if page == "operations.md":
+        assert f"about {METRICS} metrics, {ALARMS} alarms" in text
+        assert f"(${PRICES.metric_month:.2f} a month" in text
+        assert f"${8 * PRICES.metric_month:.2f} a month" in text
+
+
+def test_the_prices_are_plausible() -> None:
     """Twice the size costs twice as much, within a percent: a slip of the pen would show."""
-    document = json.loads(OURS.read_text())
-    prices = Prices.model_validate(document)
-    assert len(prices.date.split("-")) == 3
-    for region in prices.regions.values():
+    for region in read().regions.values():
         _plausible(region)
+
+
+def test_verified_prices_name_a_page_of_aws_s() -> None:
+    for source in read().sources.values():
+        assert ("https://docs.aws.amazon.com/" in source.told) is source.verified
 
 
 def _plausible(region: Region) -> None:
