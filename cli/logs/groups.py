@@ -109,6 +109,8 @@ class Groups:
             wanted["filterPattern"] = f'"{self.request}"'
         if group.job:
             wanted["logStreamNames"] = _streams(self.client, group)
+            if not wanted["logStreamNames"]:
+                return
         try:
             for page in self.client.get_paginator("filter_log_events").paginate(**wanted):
                 yield from page["events"]

@@ -1,19 +1,21 @@
 """What `facet train` does: uploads, an execution from its start to its end, questions."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
 
 from cli import extras
 from cli.data import bring, bucket_of, told
 from cli.output import Output
 from cli.stack import Stack
-from cli.train import logs, weights
+from cli.train import weights
 from cli.train.asking import ask
 from cli.train.execution import Execution, Report, Sight, start
-from cli.train.logs import Log
+from cli.train.logs import Logs
 from cli.train.shown import Shown
 from cli.train.telling import READY, tell
 from training.data.sets import DataSet
@@ -63,25 +65,35 @@ def carry_out(training: Training, stack: Stack, output: Output) -> bool:
 
 
 def _ended(training: Training, stack: Stack, output: Output, execution: Execution) -> bool:
-    log, seconds = logs.of(stack), HERE if stack.home else AWAY
-    with Shown(output, training.job["model"], training.epochs) as shown:
+    new, seconds = Logs(stack).new, HERE if stack.home else AWAY
+    model = training.job["model"]
+    with Shown(output, model, training.epochs) as shown:
         shown.stage(f"execution {execution.name}")
         try:
-            report = follow(execution.look, log, shown, lambda: time.sleep(seconds))
+            report = follow(execution.look, new, shown, lambda: time.sleep(seconds))
         except KeyboardInterrupt:
             execution.stop()
-            output.remark(f"{training.job['model']}: stopped the execution and its training job")
+            output.remark(f"{model}: stopped the execution and its training job")
+            raise
+        except (BotoCoreError, ClientError):
+            output.remark(f"{model}: execution {execution.name} goes on")
             raise
     ready = bool(report["outcome"] == READY)
     asked = ask(stack, output, report, training.pictures.name) if ready and training.ask else ()
-    tell(output, execution, report, log, asked)
+    tell(output, execution, report, stack, asked)
     return ready
 
 
 def follow(
-    look: Callable[[], Sight], log: Log, shown: Shown, pause: Callable[[], object]
+    look: Callable[[], Sight],
+    new: Callable[[str], Iterable[str]],
+    shown: Shown,
+    pause: Callable[[], object],
 ) -> Report:
-    """The report of the execution's job, once it has ended. Raises NotTrained."""
+    """The report of the execution's job, once it has ended. Raises NotTrained.
+
+    `new` hands out the lines that a training job has written since it was last called.
+    """
     stage = job = ""
     while True:
         seen = look()
@@ -91,7 +103,7 @@ def follow(
         if seen.stage not in ("", stage):
             stage = seen.stage
             shown.stage(stage)
-        for line in log.new(job) if job else ():
+        for line in new(job) if job else ():
             shown.line(line)
         if seen.report is not None:
             return seen.report

@@ -26,9 +26,6 @@ STAGES = {
 RECENT = 50
 """Of an execution's newest events so many hold its latest state."""
 
-NAME_LENGTH = 80
-"""Of an execution, at most."""
-
 Report = Mapping[str, Any]
 """What the state machine tells of a job: `model`, `outcome`, and more (docs/training.md)."""
 
@@ -105,7 +102,7 @@ def start(stack: Stack, job: Mapping[str, object]) -> Execution:
     states: SFNClient = stack.client("stepfunctions")
     started = states.start_execution(
         stateMachineArn=stack.state_machine,
-        name=f"{job['model']}-{uuid.uuid4().hex[:8]}"[-NAME_LENGTH:],
+        name=f"{job['model']}-{uuid.uuid4().hex[:8]}",
         input=json.dumps({"jobs": [job]}),
     )
     return Execution(started["executionArn"], states, stack.client("sagemaker"))

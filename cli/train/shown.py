@@ -1,5 +1,6 @@
 """How far a training is: a bar on a terminal, a line for each event anywhere."""
 
+import re
 from types import TracebackType
 from typing import Self
 
@@ -7,8 +8,12 @@ from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 
 from cli.output import Output
 from cli.progress import bar
-from cli.train.logs import EPOCH, TOLD
 from cli.words import printable
+
+TOLD = re.compile(r"[a-z_]+=\S|error: ")
+"""How the lines of training/train.py begin; its libraries and the image write others."""
+
+EPOCH = re.compile(r"epoch=(\d+) ")
 
 
 class Shown:

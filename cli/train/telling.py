@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 from cli.output import Output
 from cli.predict.asking import Result
 from cli.predict.written import Shown, document
+from cli.stack import Stack
 from cli.train.execution import Execution, Report
-from cli.train.logs import Log
 from cli.words import printable, reasons
 from facet.errors import Violation
 
@@ -14,11 +14,11 @@ READY = "READY"
 
 
 def tell(
-    output: Output, execution: Execution, report: Report, log: Log, asked: Sequence[Result] = ()
+    output: Output, execution: Execution, report: Report, stack: Stack, asked: Sequence[Result] = ()
 ) -> None:
     """The report, and what the new model says."""
     answers = {"asked": [document(each) for each in asked]} if asked else {}
-    output.result({"execution": execution.arn, **report, **answers}, _lines(report, log))
+    output.result({"execution": execution.arn, **report, **answers}, _lines(report, stack))
     if not output.as_json:
         table = Shown(output)
         for each in asked:
@@ -26,7 +26,7 @@ def tell(
         table.end()
 
 
-def _lines(report: Report, log: Log) -> Iterator[str]:
+def _lines(report: Report, stack: Stack) -> Iterator[str]:
     model, version, outcome = report["model"], report.get("version", ""), report["outcome"]
     yield f"{f'{model} {version}'.strip()}: {outcome}{_standing(report)}"
     if metrics := report.get("metrics"):
@@ -36,7 +36,8 @@ def _lines(report: Report, log: Log) -> Iterator[str]:
     if not violations and (reason := report.get("reason")):
         yield f"  {printable(' '.join(reason.split()))}"
     if version == "" and (job := report.get("training_job")):
-        yield f"  its log: {log.where(job)}"
+        where = "" if stack.home else f" --stack {stack.cloudformation}"
+        yield f"  its log: facet logs training {job}{where}"
 
 
 def _standing(report: Report) -> str:

@@ -88,8 +88,10 @@ def test_a_training_job_that_fails(trainer: Trainer) -> None:
     first, reason, log = done.stdout.splitlines()
     assert first == "none: FAILED"
     assert "error: channel train has no pictures" in reason
-    assert log.startswith("  its log: ")
-    assert "channel train" in Path(log.removeprefix("  its log: ")).read_text()
+    assert log.startswith("  its log: facet logs training none-none-")
+    words = log.removeprefix("  its log: facet ").split()
+    shown = CliRunner().invoke(app, [*words, "--home", str(trainer.home)])
+    assert "error: channel train has no pictures" in shown.output
     assert "none: error: channel train has no pictures" in done.stderr.splitlines()
 
 

@@ -15,6 +15,7 @@ from typer.testing import CliRunner, Result
 from cli.app import app
 from cli.data import bring
 from cli.output import Output
+from tests import partly_installed
 from training.data.bucket import Bucket
 from training.data.sets import data_set
 
@@ -162,3 +163,11 @@ def test_a_bucket_and_a_stack_are_one_too_many() -> None:
     wrong = data("x", "--bucket", "one", "--stack", "two")
     assert wrong.exit_code == 2
     assert "not both" in wrong.output
+
+
+def test_without_keras_it_says_what_to_install(tmp_path: Path) -> None:
+    done = partly_installed.facet(tmp_path, "keras", "data", "cifar10", "--bucket", BUCKET)
+    assert (done.returncode, done.stdout) == (1, "")
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("error: Keras, which loads CIFAR-10, is not installed")
+    assert "pip install 'facet[training]'" in line

@@ -3,6 +3,8 @@
 from importlib import metadata
 from pathlib import Path
 
+import pytest
+
 from cli import extras
 from tests.partly_installed import facet
 
@@ -28,3 +30,14 @@ def test_up_says_what_to_install(tmp_path: Path) -> None:
     assert done.stderr == (
         "error: moto==5.2.5 missing: pip install 'facet[local]', or `make run`\n"
     )
+
+
+def test_who_needs_an_extra_is_told_how_to_get_it() -> None:
+    extras.ensure("local")
+    with pytest.raises(extras.NotInstalled) as refused:
+        extras.ensure("local", old_and_absent)
+    assert str(refused.value) == (
+        "moto==5.2.5, rich>=14 missing: pip install 'facet[local]', or `make run`"
+    )
+    with pytest.raises(extras.NotInstalled, match=r"'facet\[training\]', or `make training`"):
+        extras.ensure("training", old_and_absent)

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,19 +10,34 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.exceptions import EndpointConnectionError
 from moto import mock_aws
 from rich.console import Console
 from typer.testing import CliRunner
 
 from cli.app import app
+from cli.logs.groups import TRAINING_JOBS
 from cli.output import Output
+from cli.predict.asking import Ranked, Result
 from cli.stack import Stack
 from cli.train import weights
-from cli.train.carrying import follow
-from cli.train.execution import STAGES, TRAINING, Execution, NoMachine, NotTrained, Sight, start
-from cli.train.logs import GROUP, CloudWatch, Files
+from cli.train.asking import SHOWN, examples
+from cli.train.carrying import Training, carry_out, follow
+from cli.train.execution import (
+    STAGES,
+    TRAINING,
+    Execution,
+    NoMachine,
+    NotTrained,
+    Report,
+    Sight,
+    start,
+)
+from cli.train.logs import Logs
 from cli.train.shown import Shown
+from cli.train.telling import tell
 from tests.stacks import ROOT
+from training.data.sets import DataSet
 
 REPORT = {"model": "pets", "outcome": "READY"}
 
@@ -178,20 +194,6 @@ def test_a_deployed_machine_is_given_the_job(aws: boto3.Session) -> None:
 # --- how it is followed -----------------------------------------------------------------------
 
 
-class Log:
-    """Each line once, as if it were written between two looks."""
-
-    def __init__(self, *lines: str) -> None:
-        self._lines = list(lines)
-
-    def new(self, job: str) -> Iterator[str]:
-        assert job == "pets-1"
-        yield self._lines.pop(0)
-
-    def where(self, job: str) -> str:
-        return job
-
-
 def followed(out: Output) -> None:
     sights = iter(
         [
@@ -201,10 +203,15 @@ def followed(out: Output) -> None:
             Sight("", "pets-1", REPORT),
         ]
     )
-    log = Log("epoch=1 loss=0.5", "INFO: of a library", "epoch=2 loss=0.4")
+    lines = iter(["epoch=1 loss=0.5", "INFO: of a library", "epoch=2 loss=0.4"])
+
+    def new(job: str) -> Iterator[str]:
+        assert job == "pets-1"
+        yield next(lines)
+
     pauses: list[None] = []
     with Shown(out, "pets", 4) as shown:
-        report = follow(sights.__next__, log, shown, lambda: pauses.append(None))
+        report = follow(sights.__next__, new, shown, lambda: pauses.append(None))
     assert report == REPORT
     assert len(pauses) == 3
 
@@ -241,11 +248,90 @@ def test_what_a_log_says_is_printable() -> None:
     assert "\x1b" not in written.getvalue()
 
 
+def test_who_cannot_follow_hears_that_it_goes_on(aws: boto3.Session) -> None:
+    def unreachable(**_: object) -> None:
+        raise EndpointConnectionError(endpoint_url="https://states")
+
+    machine = aws.client("stepfunctions").create_state_machine(
+        name="train", definition="{}", roleArn="arn:aws:iam::123456789012:role/train"
+    )["stateMachineArn"]
+    job = {"model": "pets", "recipe": "image-folder", "dataset": "pets"}
+    training = Training(job, 1, DataSet("pets", "pets"), False, None, False, True)
+    out, written = output()
+    aws.events.register("before-call.sfn.DescribeExecution", unreachable)
+    with pytest.raises(EndpointConnectionError):
+        carry_out(training, Stack("b", "t", "d", "o", aws, state_machine=machine), out)
+    assert re.fullmatch(r"pets: execution pets-\w+ goes on", written.getvalue().splitlines()[-1])
+
+
+# --- what became of it ------------------------------------------------------------------------
+
+
+def told(report: Report, *asked: Result, home: Path | None = None, as_json: bool = False) -> str:
+    out, written = output(as_json=as_json)
+    none: Any = None
+    stack = Stack("b", "t", "d", "o", none, cloudformation="prod", home=home)
+    tell(out, Execution("arn:pets-1", none, none), report, stack, asked)
+    return written.getvalue()
+
+
+def test_a_version_that_waits_for_its_promotion() -> None:
+    report = {**REPORT, "version": "0123456789ab", "live": False, "reason": "good enough"}
+    first, reason = told(report).splitlines()
+    assert first == ("pets 0123456789ab: READY, not live: facet show pets says how it stands")
+    assert reason == "  good enough"
+
+
+def test_a_job_that_failed_says_why_and_where_its_log_is() -> None:
+    report = {
+        "model": "pets",
+        "outcome": "FAILED",
+        "reason": "AlgorithmError:\n error\x1b[2J",
+        "training_job": "pets-1",
+    }
+    first, reason, log = told(report).splitlines()
+    assert (first, reason) == ("pets: FAILED", "  AlgorithmError: error�[2J")
+    assert log == "  its log: facet logs training pets-1 --stack prod"
+    assert told(report, home=Path()).endswith("  its log: facet logs training pets-1\n")
+
+
+def test_answers_are_a_table_or_part_of_the_document(capsys: pytest.CaptureFixture[str]) -> None:
+    answer = Result("test/cat/1.jpg", "0123456789ab", (Ranked(label="cat", score=0.9),))
+    report = {**REPORT, "version": "0123456789ab", "live": True}
+    assert told(report, answer).splitlines() == ["pets 0123456789ab: READY, and live"]
+    assert capsys.readouterr().out.splitlines()[1].split() == ["test/cat/1.jpg", "cat", "0.9000"]
+    document = json.loads(told(report, answer, as_json=True))
+    assert document["execution"] == "arn:pets-1"
+    (asked,) = document["asked"]
+    assert (asked["picture"], asked["predictions"]) == (
+        "test/cat/1.jpg",
+        [{"label": "cat", "score": 0.9}],
+    )
+    assert "asked" not in json.loads(told(report, as_json=True))
+
+
+@pytest.mark.parametrize("channels", [("test", "validation", "train"), ("validation", "train")])
+def test_examples_are_one_of_each_label_of_the_best_channel(
+    aws: boto3.Session, channels: tuple[str, ...]
+) -> None:
+    s3 = aws.client("s3")
+    s3.create_bucket(Bucket="pictures")
+    for channel in channels:
+        for label in range(12):
+            for name in ("1.png", "2.png"):
+                key = f"datasets/pets/{channel}/{label:02}/{name}"
+                s3.put_object(Bucket="pictures", Key=key, Body=key.encode())
+    found = list(examples(Stack("pictures", "t", "d", "o", aws), "pets"))
+    assert [each.name for each in found] == [f"{channels[0]}/{at:02}/1.png" for at in range(SHOWN)]
+    assert found[0].data == f"datasets/pets/{channels[0]}/00/1.png".encode()
+
+
 # --- logs -------------------------------------------------------------------------------------
 
 
 def test_a_file_is_read_as_it_grows(tmp_path: Path) -> None:
-    log = Files(tmp_path)
+    none: Any = None
+    log = Logs(Stack("b", "t", "d", "o", none, home=tmp_path))
     assert list(log.new("pets-1")) == []
     path = tmp_path / "logs/training/pets-1.log"
     path.parent.mkdir(parents=True)
@@ -255,22 +341,22 @@ def test_a_file_is_read_as_it_grows(tmp_path: Path) -> None:
         assert list(log.new("pets-1")) == []
         file.write("epoch=2\nepoch=3\n")
         assert list(log.new("pets-1")) == ["epoch=2", "epoch=3"]
-    assert Path(log.where("pets-1")).resolve() == path.resolve()
 
 
 def test_a_stream_is_read_as_it_grows(aws: boto3.Session) -> None:
     logs = aws.client("logs")
-    log = CloudWatch(logs)
+    log = Logs(Stack("b", "t", "d", "o", aws))
     assert list(log.new("pets-1")) == []
-    logs.create_log_group(logGroupName=GROUP)
+    logs.create_log_group(logGroupName=TRAINING_JOBS)
     assert list(log.new("pets-1")) == []
 
     def write(stream: str, *lines: str) -> None:
-        events: Any = [{"timestamp": round(time.time() * 1000), "message": line} for line in lines]
-        logs.put_log_events(logGroupName=GROUP, logStreamName=stream, logEvents=events)
+        now = round(time.time() * 1000)
+        events: Any = [{"timestamp": now, "message": line} for line in lines]
+        logs.put_log_events(logGroupName=TRAINING_JOBS, logStreamName=stream, logEvents=events)
 
-    for stream in ("pets-1/algo-1-17", "pets-1/algo-2-17", "pets-10/algo-1-17"):
-        logs.create_log_stream(logGroupName=GROUP, logStreamName=stream)
+    for stream in ("pets-1/algo-1-17", "pets-10/algo-1-17"):
+        logs.create_log_stream(logGroupName=TRAINING_JOBS, logStreamName=stream)
         write(stream, f"first={stream}")
     assert list(log.new("pets-1")) == ["first=pets-1/algo-1-17"]
     assert list(log.new("pets-1")) == []
