@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cli.asking import Asker
 from cli.pack import answers, tensorflow
@@ -13,6 +14,9 @@ from cli.pack.signature import Chosen, choose
 from cli.pack.source import GRAPH, KerasFile, SavedModelFolder
 from facet.manifest import InputSpec
 from onboard.savedmodel import TensorSpec, UnreadableSavedModel, signatures
+
+if TYPE_CHECKING:
+    from cli.pack.wrapping import Network
 
 LITE = Path("assets.extra", "model.tflite")
 SIGNATURE, TENSOR, SCORES = "serving_default", "image", "scores"
@@ -96,14 +100,7 @@ def _of_unserved(folder: Path, chosen: Chosen, takes: Geometry, given: Given, as
         from cli.pack import wrapping
 
         network = wrapping.saved_network(folder, chosen)
-    return Plan(
-        "SavedModel, exported anew to take a picture's bytes",
-        spec,
-        SCORES,
-        chosen.labels,
-        export=lambda scratch: wrapping.save(network, takes, spec, scratch),
-        convert=lambda: wrapping.convert(network, takes, spec),
-    )
+    return _exported("SavedModel, exported anew to take a picture's bytes", network, takes, spec)
 
 
 def _of_keras(file: Path, given: Given, asker: Asker) -> Plan:
@@ -114,8 +111,15 @@ def _of_keras(file: Path, given: Given, asker: Asker) -> Plan:
         network = wrapping.keras_network(file)
     takes = replace(_sized(str(file), network.takes, given, asker), served="wrapped")
     spec = answers.spec(takes, SIGNATURE, TENSOR, given, asker)
+    return _exported("Keras, exported as a SavedModel", network, takes, spec)
+
+
+def _exported(kind: str, network: "Network", takes: Geometry, spec: InputSpec) -> Plan:
+    """Behind the signature of a training's models."""
+    from cli.pack import wrapping
+
     return Plan(
-        "Keras, exported as a SavedModel",
+        kind,
         spec,
         SCORES,
         network.labels,
