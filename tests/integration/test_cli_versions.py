@@ -206,8 +206,10 @@ def test_retire_takes_a_whole_model_out_after_it_was_confirmed(table: "Table") -
     ("arguments", "told"),
     [
         (["promote", "cifar", "0" * 12], "has no version '000000000000' that is READY"),
+        (["promote", "cifar", "0" * 12], "`facet show cifar`, lists its versions"),
         (["promote", "nothing", "0" * 12], "There is no model 'nothing'"),
-        (["rollback", "cifar"], "has no previous version to go back to"),
+        (["promote", "nothing", "0" * 12], "`facet models`, lists the models"),
+        (["rollback", "cifar"], "has no previous version to go back to. `facet show cifar`"),
         (["retire", "cifar", f"{1:012x}"], "promote another one first"),
         (["retire", "cifar", "0" * 12], "has no version"),
         (["policy", "nothing", "auto"], "There is no model 'nothing'"),

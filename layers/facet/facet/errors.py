@@ -39,7 +39,7 @@ class UnknownModel(FacetError):
 
     def __init__(self, model: str) -> None:
         super().__init__(
-            f"There is no model '{model}'. GET /models lists the models; "
+            f"There is no model '{model}'. GET /models, or `facet models`, lists the models; "
             f"upload an artifact to mme/{model}.tar.gz to make it one."
         )
 
@@ -50,7 +50,7 @@ class UnknownVersion(FacetError):
     def __init__(self, model: str, version: str) -> None:
         super().__init__(
             f"Model '{model}' has no version '{version}' that is READY. "
-            f"GET /models/{model} lists its versions."
+            f"GET /models/{model}, or `facet show {model}`, lists its versions."
         )
 
 
@@ -101,7 +101,7 @@ class NothingToRollBack(FacetError):
     def __init__(self, model: str) -> None:
         super().__init__(
             f"Model '{model}' has no previous version to go back to. "
-            f"GET /models/{model} lists its versions; promote a READY one."
+            f"`facet show {model}` lists its versions; promote a READY one."
         )
 
 
