@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import botocore.session
 from botocore.config import Config
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from facet.errors import FacetError
 
@@ -94,7 +94,7 @@ def deployed(name: str, session: boto3.Session) -> Stack:
     """A stack in the account and region of the session, by the template's outputs."""
     try:
         (found,) = session.client("cloudformation").describe_stacks(StackName=name)["Stacks"]
-    except ClientError as error:
+    except (BotoCoreError, ClientError) as error:
         raise NoStack(f"stack {name}: {_told(error)}; check AWS_PROFILE and AWS_REGION") from error
     outputs = {each["OutputKey"]: each["OutputValue"] for each in found.get("Outputs", [])}
     parameters = {
@@ -158,5 +158,6 @@ def _address(home: Path) -> Mapping[str, Any]:
     return address
 
 
-def _told(error: ClientError) -> str:
-    return error.response["Error"].get("Message", str(error))
+def _told(error: BotoCoreError | ClientError) -> str:
+    told = error.response["Error"].get("Message") if isinstance(error, ClientError) else None
+    return told or str(error).rstrip(".")

@@ -1,12 +1,11 @@
 """`facet up`: the stack on this machine."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from cli import extras
-from cli.options import THIS_HOME, named
+from cli.options import THIS_HOME, Home, named
 
 PORT = 8000
 
@@ -26,7 +25,7 @@ def up(
         int,
         typer.Option(envvar="FACET_PORT", min=0, max=65535, help="The API's; 0 for any free one."),
     ] = PORT,
-    home: Annotated[Path, typer.Option(help="Where the stack keeps its state.")] = THIS_HOME,
+    home: Home = THIS_HOME,
 ) -> None:
     """Start the stack on this machine, as `make run` does: it serves until Ctrl-C."""
     given = dict(named(each, "--parameter") for each in parameter or [])

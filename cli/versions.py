@@ -64,7 +64,11 @@ def rollback(
 def policy(
     model: ModelName,
     mode: Annotated[
-        Mode | None, typer.Argument(help="How new versions go live; without it: how they do now.")
+        Mode | None,
+        typer.Argument(
+            metavar="auto|manual|canary",
+            help="How new versions go live; without it: how they do now.",
+        ),
     ] = None,
     percent: Annotated[
         int | None, typer.Option(min=1, max=100, help="canary: requests that the new one gets.")

@@ -1,6 +1,7 @@
 """Sizes, times, violations and policies, as people read them."""
 
 from collections.abc import Iterable, Iterator
+from unicodedata import category
 
 from facet.errors import Violation
 from facet.records import Mode, Policy
@@ -12,7 +13,10 @@ def printable(text: str) -> str:
     """The text without control characters: labels, names and reports may be anybody's, and a
     terminal would obey them.
     """
-    return "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in text)
+    return "".join(
+        each if each.isprintable() or category(each) == "Zs" else "\N{REPLACEMENT CHARACTER}"
+        for each in text
+    )
 
 
 def size(count: int) -> str:

@@ -32,7 +32,10 @@ Preprocessing = Literal["unit", "tf", "imagenet-torch", "imagenet-caffe", "none"
 def pack(
     source: Annotated[
         Path,
-        typer.Argument(help="A SavedModel's folder (or the one around it), a .keras or .h5 file."),
+        typer.Argument(
+            metavar="SOURCE",
+            help="A SavedModel's folder (or the one around it), a .keras or .h5 file.",
+        ),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="The artifact.")] = Path("model.tar.gz"),
     labels: Annotated[
@@ -62,12 +65,12 @@ def pack(
     ] = None,
     resize: Annotated[
         Resize | None,
-        typer.Option(help="Pillow's filter. [default: bilinear]", rich_help_panel=ASKED),
+        typer.Option(help="Pillow's filter; else bilinear.", rich_help_panel=ASKED),
     ] = None,
     fit: Annotated[
         Fit | None,
         typer.Option(
-            help="Other shapes are stretched, cropped, or padded. [default: stretch]",
+            help="Other shapes are stretched, if nothing is said, cropped, or padded.",
             rich_help_panel=ASKED,
         ),
     ] = None,
@@ -114,8 +117,9 @@ def pack(
 ) -> None:
     """Make an artifact, model.tar.gz, of any SavedModel or Keras file.
 
-    It reads the model's signature and asks for what that does not say. Without a terminal, or with
-    --yes, it names the option that is missing.
+    It reads the model's signature and asks for what that does not say.
+
+    Without a terminal, or with --yes, it names the option that is missing.
     """
     output = Output(as_json)
     _check(model, golden, golden_label, out)

@@ -25,7 +25,7 @@ def predict(
     source: Annotated[
         list[str],
         typer.Argument(
-            metavar="SOURCE...",
+            metavar="SOURCE",
             help="Picture files, folders (with all below them), 'quoted patterns', - for standard "
             "input.",
         ),

@@ -54,6 +54,14 @@ def test_the_region_is_as_for_aws_s_own_command_line(
     assert find("prod").name == "prod in us-east-1"
 
 
+def test_no_region(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", "none")
+    with pytest.raises(NoStack, match="specify a region; check AWS_PROFILE and AWS_REGION"):
+        find("prod")
+
+
 def test_a_stack_that_is_not_there_or_not_facet_s(session: boto3.Session) -> None:
     create(session, "other", **dict.fromkeys(NAMES[1:], "x"))
     with pytest.raises(NoStack, match="stack other has no output 'BucketName'"):
