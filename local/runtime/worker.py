@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from local.runtime import faults
 from local.runtime.api import (
     RESPONSE_LIMIT,
     Answered,
@@ -147,7 +148,7 @@ class Worker:
                 self.stop()
                 return Answered(payload, failed=True)
             case Exited(code):
-                return _exit_error(request_id, code)
+                return self._exited(request_id, code)
             case _:
                 return self._time_out(request_id, INIT_SECONDS)
 
@@ -158,11 +159,11 @@ class Worker:
         match self._api.wait(timeout):
             case Answered(answer) if len(answer) > RESPONSE_LIMIT:
                 self.stop()
-                return _oversized(len(answer))
+                return faults.oversized(len(answer))
             case Answered() as answered:
                 return answered
             case Exited(code):
-                return _exit_error(request_id, code)
+                return self._exited(request_id, code)
             case _:
                 return self._time_out(request_id, timeout)
 
@@ -170,7 +171,12 @@ class Worker:
         self.stop()
         message = f"Task timed out after {seconds:.2f} seconds"
         self._output.write(f"{request_id} {message}")
-        return _error("Sandbox.Timedout", f"RequestId: {request_id} Error: {message}")
+        return faults.fault("Sandbox.Timedout", f"RequestId: {request_id} Error: {message}")
+
+    def _exited(self, request_id: str, code: int) -> Answered:
+        message = faults.exited(request_id, code)
+        self._output.write(message)
+        return faults.fault("Runtime.ExitError", message)
 
     def _report(self, request_id: str, seconds: float, init: float | None) -> str:
         fields = [
@@ -227,26 +233,3 @@ def _environment(
 def _trace_id() -> str:
     root = f"1-{int(time.time()):08x}-{secrets.token_hex(12)}"
     return f"Root={root};Parent={secrets.token_hex(8)};Sampled=0"
-
-
-def _error(kind: str, message: str) -> Answered:
-    document = {"errorType": kind, "errorMessage": message}
-    return Answered(json.dumps(document).encode(), failed=True)
-
-
-def _exit_error(request_id: str, code: int) -> Answered:
-    if code == 0:
-        reason = "without providing a reason"
-    elif code > 0:
-        reason = f"with error: exit status {code}"
-    else:
-        reason = f"with error: signal: {(signal.strsignal(-code) or str(-code)).lower()}"
-    return _error("Runtime.ExitError", f"RequestId: {request_id} Error: Runtime exited {reason}")
-
-
-def _oversized(size: int) -> Answered:
-    return _error(
-        "Function.ResponseSizeTooLarge",
-        f"Response payload size ({size} bytes) exceeded maximum allowed payload size"
-        f" ({RESPONSE_LIMIT} bytes).",
-    )

@@ -213,7 +213,7 @@ def test_a_timeout_ends_the_worker_and_its_children(start: Start, logs: Path) ->
         ("leaves_at_import.handler", b"{}", "with error: exit status 7"),
     ],
 )
-def test_an_exit(start: Start, handler: str, event: bytes, reason: str) -> None:
+def test_an_exit(start: Start, logs: Path, handler: str, event: bytes, reason: str) -> None:
     runtime = start(handler)
     for _ in range(2):
         invocation = runtime.invoke("subject", event)
@@ -221,6 +221,7 @@ def test_an_exit(start: Start, handler: str, event: bytes, reason: str) -> None:
             "Runtime.ExitError",
             f"RequestId: {invocation.request_id} Error: Runtime exited {reason}",
         )
+        assert f"\n{fault(invocation)[1]}\n" in (logs / "subject.log").read_text()
 
 
 def test_an_exit_ends_the_children(start: Start, logs: Path) -> None:
