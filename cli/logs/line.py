@@ -38,13 +38,16 @@ LAMBDA_FAILED = re.compile(r"Task timed out after|RequestId: \S+ Error: ")
 
 @dataclass(frozen=True)
 class Line:
-    """`time` is in seconds since 1970; `fields` are the line's, where it is JSON."""
+    """`time` is in seconds since 1970, and only a bound of it unless `timed`. `fields` are the
+    line's, where it is JSON.
+    """
 
     source: str
     time: float
     level: Level
     text: str
-    fields: Mapping[str, Any] | None = None
+    fields: Mapping[str, Any] | None
+    timed: bool
 
     @property
     def moment(self) -> datetime:
@@ -56,20 +59,23 @@ class Reading:
     """Makes lines of one log's texts, in their order.
 
     A text without a time or a level of its own, as the lines of a traceback, has those of the one
-    before it; the first has `time` and INFO.
+    before it. Until one has a time it is `time` for all; the first is INFO.
     """
 
     def __init__(self, source: str, time: float = 0.0) -> None:
         self._source = source
         self._time = time
+        self._timed = False
         self._level = Level.INFO
 
     def line(self, text: str, time: float | None = None) -> Line:
         """The next line; `time` where the log knows it."""
         fields = _fields(text)
-        self._time = time or (_time_in(fields) if fields else _time_of(text)) or self._time
+        found = time or (_time_in(fields) if fields else _time_of(text))
+        self._timed = self._timed or found is not None
+        self._time = found or self._time
         self._level = _level_in(fields) if fields else _level_of(text) or self._level
-        return Line(self._source, self._time, self._level, text, fields)
+        return Line(self._source, self._time, self._level, text, fields, self._timed)
 
 
 def _fields(text: str) -> Mapping[str, Any] | None:

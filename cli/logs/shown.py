@@ -28,21 +28,27 @@ TRACE = ("exception", "stack_trace")
 def document(line: Line) -> str:
     """One JSON document on one line: the log's own fields, or the text as `message`."""
     said: Mapping[str, Any] = {"message": line.text} if line.fields is None else line.fields
-    time = line.moment.isoformat(timespec="milliseconds")
-    return json.dumps({"source": line.source, "time": time, **said})
+    time = {"time": line.moment.isoformat(timespec="milliseconds")} if line.timed else {}
+    return json.dumps({"source": line.source, **time, **said})
 
 
 def readable(line: Line, width: int) -> Iterator[Text]:
     """The line, and below it what has lines of its own. `width` is the longest source's, 0 for no
     source.
     """
-    head = Text(f"{line.moment:%Y-%m-%d %H:%M:%S}.{line.moment.microsecond // 1000:03}  ", "dim")
+    head = Text(_moment(line), "dim")
     source = f"{line.source:{width}}  " if width else ""
     first, *rest = _said(line)
     quiet = LAMBDA.match(line.text) or (line.fields is not None and METRICS in line.fields)
     style = "dim" if quiet else STYLES[line.level]
     yield Text.assemble(head, (source, "cyan"), (f"{line.level:8}  ", style), (first, style))
     yield from (Text(f"    {each}", style) for each in rest)
+
+
+def _moment(line: Line) -> str:
+    if not line.timed:
+        return ""
+    return f"{line.moment:%Y-%m-%d %H:%M:%S}.{line.moment.microsecond // 1000:03}  "
 
 
 def _said(line: Line) -> list[str]:

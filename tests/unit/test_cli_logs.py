@@ -68,7 +68,7 @@ def test_cloudwatch_s_time_wins() -> None:
 
 
 def shown(text: str, width: int = 0) -> list[str]:
-    return [each.plain for each in readable(Reading("predict", AT).line(text), width)]
+    return [each.plain for each in readable(Reading("predict").line(text, AT), width)]
 
 
 def test_a_line_of_json_is_read_with_ease_and_without_its_control_characters() -> None:
@@ -96,7 +96,13 @@ def test_time_and_level_of_a_text_are_not_told_twice() -> None:
 def test_for_programs_a_line_is_a_document_with_the_log_s_own_fields() -> None:
     about = {"source": "f", "time": "2026-01-05T03:50:36.133+00:00"}
     assert json.loads(document(Reading("f").line(json.dumps(SAID)))) == about | SAID
-    assert json.loads(document(Reading("f", AT).line("text"))) == about | {"message": "text"}
+    assert json.loads(document(Reading("f").line("text", AT))) == about | {"message": "text"}
+
+
+def test_a_time_that_nobody_knows_is_not_told() -> None:
+    line = Reading("cats-1", AT).line("epoch=1")
+    assert [each.plain for each in readable(line, 0)] == ["INFO      epoch=1"]
+    assert json.loads(document(line)) == {"source": "cats-1", "message": "epoch=1"}
 
 
 def test_files_are_read_on_by_whole_lines_and_merged_by_time(tmp_path: Path) -> None:
