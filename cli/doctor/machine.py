@@ -28,6 +28,23 @@ data set may not fit.
 SECONDS = 10
 
 
+def _runs(command: Sequence[str]) -> bool:
+    try:
+        return subprocess.run(command, capture_output=True, timeout=SECONDS).returncode == 0
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+
+
+def _taken(port: int) -> bool:
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind(("127.0.0.1", port))
+        except OSError:
+            return True
+    return False
+
+
 @dataclass(frozen=True)
 class Machine:
     """This one, as the checks see it.
@@ -39,10 +56,10 @@ class Machine:
 
     python: tuple[int, int] = sys.version_info[:2]
     which: Callable[[str], str | None] = shutil.which
-    runs: Callable[[Sequence[str]], bool] = lambda command: _runs(command)
+    runs: Callable[[Sequence[str]], bool] = _runs
     lacking: Callable[[str], Sequence[str]] = extras.missing
     free: Callable[[Path], int] = lambda folder: shutil.disk_usage(folder).free
-    taken: Callable[[int], bool] = lambda port: _taken(port)
+    taken: Callable[[int], bool] = _taken
 
 
 def examine(machine: Machine, home: Path, port: int) -> Iterator[Finding]:
@@ -62,7 +79,9 @@ def _python(machine: Machine) -> Finding:
     version = ".".join(map(str, machine.python))
     if OLDEST <= machine.python <= NEWEST:
         return ok("python", version)
-    return missing("python", version, "install Python 3.11, 3.12 or 3.13, then `make clean run`")
+    return missing(
+        "python", version, "install Python 3.11, 3.12 or 3.13, remove .venv, then `make run`"
+    )
 
 
 def _local(machine: Machine) -> Finding:
@@ -135,23 +154,6 @@ def _chromium(machine: Machine) -> Finding:
     if machine.which("chromium") or machine.which("chromium-browser"):
         return ok("chromium", "installed")
     return warning("chromium", "not installed: only tests want it", "apt-get install chromium")
-
-
-def _runs(command: Sequence[str]) -> bool:
-    try:
-        return subprocess.run(command, capture_output=True, timeout=SECONDS).returncode == 0
-    except (OSError, subprocess.TimeoutExpired):
-        return False
-
-
-def _taken(port: int) -> bool:
-    with socket.socket() as listener:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listener.bind(("127.0.0.1", port))
-        except OSError:
-            return True
-    return False
 
 
 def chosen_port(default: int) -> int:
