@@ -2,6 +2,7 @@
 
 import json
 import os
+import secrets
 import signal
 import subprocess
 import sys
@@ -20,6 +21,9 @@ DEPLOYED = os.environ.get("FACET_STACK")
 """The name of the deployed stack that is asked instead of one on this machine."""
 
 ONBOARDING_SECONDS = 900 if DEPLOYED else 60
+
+RUN = f"journey-{secrets.token_hex(3)}"
+"""Begins the names of models where the stack may be a deployed one, which has models of its own."""
 
 
 def descendants(pid: int) -> list[int]:
@@ -41,12 +45,20 @@ def alive(pid: int) -> bool:
 
 @dataclass(frozen=True)
 class Reached:
-    """A stack as its clients see it."""
+    """A stack as its clients see it; the command takes it with `options`."""
 
     url: str
     api_key: str
     bucket: str
     s3: Any
+    options: tuple[str, str]
+
+    def delete(self, *prefixes: str) -> None:
+        """Takes objects back: a deployed stack outlives the tests."""
+        for prefix in prefixes:
+            listed = self.s3.list_objects_v2(Bucket=self.bucket, Prefix=prefix)
+            for each in listed.get("Contents", []):
+                self.s3.delete_object(Bucket=self.bucket, Key=each["Key"])
 
 
 @dataclass

@@ -51,12 +51,16 @@ def reached(request: pytest.FixtureRequest) -> Iterator[Reached]:
     if DEPLOYED:
         found = find(DEPLOYED)
         key = found.client("apigateway").get_api_key(apiKey=found.api_key_id, includeValue=True)
-        there = Reached(found.api_url, key["value"], found.bucket, found.client("s3"))
+        there = Reached(
+            found.api_url, key["value"], found.bucket, found.client("s3"), ("--stack", DEPLOYED)
+        )
         onboard_samples(there)
     else:
-        address = request.getfixturevalue("stack").address
+        running = request.getfixturevalue("stack")
+        address = running.address
         s3 = client("s3", address.endpoint_url)
-        there = Reached(address.url, address.api_key, address.bucket, s3)
+        home = ("--home", str(running.home))
+        there = Reached(address.url, address.api_key, address.bucket, s3, home)
     yield there
     there.s3.close()
 

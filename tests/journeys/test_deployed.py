@@ -34,6 +34,7 @@ def outputs(stack: Running) -> Iterator[dict[str, str]]:
         "EndpointName": address.endpoint,
         "OnboardFunctionName": address.onboard_function,
         "UndeliveredDropsUrl": address.dead_letter_queue_url,
+        "TrainStateMachineArn": address.state_machine_arn,
     }
     template = {
         "Resources": {"Queue": {"Type": "AWS::SQS::Queue", "Properties": {}}},
@@ -87,13 +88,17 @@ def test_the_predict_journeys_pass_against_it(stack: Running) -> None:
 
 
 @pytest.mark.usefixtures("outputs")
-def test_the_upload_journeys_pass_against_it_and_leave_no_model(stack: Running) -> None:
-    done = journeys(stack, NAME, "tests/journeys/test_onboard.py")
+@pytest.mark.parametrize(("file", "passed"), [("test_onboard", 12), ("test_train_command", 1)])
+def test_journeys_that_make_models_pass_against_it_and_leave_none(
+    stack: Running, file: str, passed: int
+) -> None:
+    done = journeys(stack, NAME, f"tests/journeys/{file}.py")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert counts(done.stdout)["passed"] >= 12
+    assert counts(done.stdout)["passed"] >= passed
     s3 = client("s3", stack.address.endpoint_url)
-    left = s3.list_objects_v2(Bucket=stack.address.bucket, Prefix="mme/journey-")
-    assert not left.get("Contents")
+    for place in ("mme", "datasets"):
+        left = s3.list_objects_v2(Bucket=stack.address.bucket, Prefix=f"{place}/journey-")
+        assert not left.get("Contents")
     s3.close()
 
 

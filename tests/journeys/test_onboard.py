@@ -5,7 +5,6 @@ import hashlib
 import io
 import json
 import os
-import secrets
 import subprocess
 import sys
 import tarfile
@@ -24,16 +23,13 @@ from facet.alias import Alias
 from facet.records import Mode, Policy
 from local.aws import client
 from tests import artifacts
-from tests.stacks import ONBOARDING_SECONDS, ROOT, Reached, Running
+from tests.stacks import ONBOARDING_SECONDS, ROOT, RUN, Reached, Running
 
 SAMPLE = (ROOT / "samples/cifar.tar.gz").read_bytes()
 CAT = next((ROOT / "samples/pictures/cifar").glob("cat*")).read_bytes()
 
 DARK = artifacts.encoded(Image.new("RGB", (40, 30), "black"))
 BRIGHT = artifacts.encoded(Image.new("RGB", (40, 30), "white"))
-
-RUN = f"journey-{secrets.token_hex(3)}"
-"""Begins the names of models where the stack may be a deployed one, which has models of its own."""
 
 Change = Callable[[dict[str, bytes]], None]
 
@@ -143,11 +139,8 @@ class Uploads:
 
 @pytest.fixture(scope="module")
 def uploads(s3: Any, api: httpx.Client, reached: Reached) -> Iterator[Uploads]:
-    """Takes back what it has uploaded: a deployed stack outlives the tests."""
-    used = Uploads(s3, api, reached.bucket)
-    yield used
-    for key in used.keys(f"mme/{RUN}-"):
-        s3.delete_object(Bucket=used.bucket, Key=key)
+    yield Uploads(s3, api, reached.bucket)
+    reached.delete(f"mme/{RUN}-")
 
 
 def test_an_upload_is_servable_within_seconds_without_a_restart(

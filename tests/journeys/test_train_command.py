@@ -1,6 +1,6 @@
-"""`make train`: from a folder of pictures to a model that answers, with a stack of its own.
+"""`facet train`: from a folder of pictures to a model that answers, by the real training code.
 
-That is `facet train` with three options; the training code is the real one.
+`make train` is that with three options.
 """
 
 import re
@@ -8,14 +8,22 @@ import subprocess
 import sys
 from pathlib import Path
 
+import httpx
 import numpy as np
 import pytest
 from PIL import Image
 
-from tests.stacks import ROOT, environment
+from tests.stacks import DEPLOYED, ROOT, RUN, Reached, environment
 
 HUES = {"green": (60, 200, 60), "red": (200, 60, 60)}
 QUICK = ["epochs=8", "width=4", "dense=8", "image-size=16", "batch-size=8", "learning-rate=0.01"]
+
+TRAINING_SECONDS = 1800 if DEPLOYED else 400
+
+
+def quick() -> list[str]:
+    """Options for a training of seconds."""
+    return [word for each in QUICK for word in ("--set", each)]
 
 
 @pytest.fixture
@@ -31,21 +39,37 @@ def lights(tmp_path: Path) -> Path:
     return tmp_path / "lights"
 
 
-def train(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    facet = [str(Path(sys.executable).with_name("facet")), "train", "--upload", "--ask", "--up"]
+def train(*arguments: str) -> subprocess.CompletedProcess[str]:
+    facet = [str(Path(sys.executable).with_name("facet")), "train", "--upload", "--ask"]
     return subprocess.run(
-        [*facet, *arguments, "--home", str(home)],
+        [*facet, *arguments],
         cwd=ROOT,
         env=environment(),
         capture_output=True,
         text=True,
-        timeout=400,
+        timeout=TRAINING_SECONDS,
     )
 
 
+def test_a_stack_trains_publishes_and_answers(
+    api: httpx.Client, reached: Reached, lights: Path
+) -> None:
+    model = f"{RUN}-lights"
+    names = ["--model", model, "--name", model]
+    done = train(
+        "image-folder", str(lights), *names, "--minimum", "0.8", *quick(), *reached.options
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    answer = api.post(
+        f"/models/{model}/predict", content=next((lights / "red").iterdir()).read_bytes()
+    )
+    assert answer.json()["predictions"][0]["label"] == "red"
+    reached.delete(f"mme/{model}/", f"datasets/{model}/")
+
+
 def test_a_folder_of_pictures_becomes_a_model_that_answers(lights: Path, tmp_path: Path) -> None:
-    quick = [word for each in QUICK for word in ("--set", each)]
-    done = train(tmp_path / "home", "image-folder", str(lights), "--minimum", "0.8", *quick)
+    own = ["--up", "--home", str(tmp_path / "home")]
+    done = train("image-folder", str(lights), "--minimum", "0.8", *quick(), *own)
     assert done.returncode == 0, done.stdout + done.stderr
     follow_each_other(
         done.stderr,
@@ -77,7 +101,7 @@ def follow_each_other(text: str, *patterns: str) -> None:
 def test_a_training_that_fails_says_why(lights: Path, tmp_path: Path) -> None:
     (lights / "blue").mkdir()
     Image.new("RGB", (30, 30), "blue").save(lights / "blue" / "only.png")
-    done = train(tmp_path / "home", "image-folder", str(lights))
+    done = train("image-folder", str(lights), "--up", "--home", str(tmp_path / "home"))
     assert done.returncode == 1
     assert done.stdout.startswith("lights: FAILED\n")
     assert "error: Class 'blue' has one picture" in done.stdout
@@ -85,6 +109,6 @@ def test_a_training_that_fails_says_why(lights: Path, tmp_path: Path) -> None:
 
 
 def test_a_source_that_is_none_is_one_clear_line(tmp_path: Path) -> None:
-    done = train(tmp_path, "image-folder", "nowhere")
+    done = train("image-folder", "nowhere", "--up", "--home", str(tmp_path))
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1] == "error: nowhere: no such folder or zip"
