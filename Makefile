@@ -37,7 +37,7 @@ test:  ## run all tests (ARGS="-k name" runs some)
 	@.ci/setup dev
 	@$(VENV)/python -m pytest -n auto --dist loadfile $(ARGS)
 
-check: lint template audit  ## all checks of what is not run: the next three
+check: lint template audit  ## what is checked without running it: the next three
 
 lint:  ## style, format, types
 	@.ci/setup dev

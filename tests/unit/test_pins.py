@@ -56,6 +56,13 @@ def test_the_container_takes_nothing_without_a_digest() -> None:
     assert all("--require-hashes" in each for each in installs)
 
 
+def test_the_tools_that_make_runs_are_pinned() -> None:
+    tools = set(re.findall(r"\$\(call TOOL,([\w-]+)\)", (ROOT / "Makefile").read_text()))
+    assert tools == {each.stem for each in (ROOT / ".ci/tools").iterdir()}
+    for each in tools:
+        assert each in pins(ROOT / f".ci/tools/{each}.txt")
+
+
 def test_nothing_names_a_host() -> None:
     assert {each.with_suffix(".txt") for each in DEPLOYED} <= set(PINNED)
     for path in [ROOT / "constraints.txt", *ROOT.glob(".ci/tools/*"), *PINNED]:
