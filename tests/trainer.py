@@ -21,6 +21,7 @@ from local.listeners import Listeners
 from local.moto_executions import Execution
 from local.stack import Stack
 from local.training.description import Document
+from tests.moto_account import forget
 from tests.stacks import ROOT
 from training.package import pack_code
 
@@ -149,3 +150,4 @@ def running(repository: Path, home: Path) -> Iterator[Trainer]:
     with stack:
         heard.append(Trainer(stack, home))
         yield heard[0]
+    forget("s3", "dynamodb", "sqs", "sns", "lambda", "cloudformation", "iam", "sagemaker", "events")
