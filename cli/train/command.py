@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import typer
 
@@ -48,7 +48,13 @@ def train(
         list[str] | None,
         typer.Option("--set", metavar="NAME=VALUE", help="A hyperparameter (docs/training.md)."),
     ] = None,
-    metric: Annotated[Metric | None, typer.Option(help="What decides; else the recipe's.")] = None,
+    metric: Annotated[
+        Metric | None,
+        typer.Option(
+            metavar="METRIC",
+            help=f"What decides: {', '.join(get_args(Metric))}; else the recipe's.",
+        ),
+    ] = None,
     minimum: Annotated[
         float | None, typer.Option(min=0, max=1, help="It must reach this; else the recipe's.")
     ] = None,
