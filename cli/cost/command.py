@@ -31,7 +31,7 @@ Many = Annotated[int, typer.Option(min=1, max=MOST, help="How many models.")]
 def cost(
     models: Many = 1000,
     instance: Annotated[
-        str, typer.Option(metavar="TYPE", help="The endpoints' instance type.")
+        str, typer.Option("--instance-type", metavar="TYPE", help="The endpoints' instance type.")
     ] = "ml.m5.xlarge",
     requests_per_second: Annotated[
         float, typer.Option(min=0, help="On average, to all models together.")

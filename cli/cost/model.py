@@ -141,7 +141,7 @@ class Case:
             raise TooLarge(
                 f"a model of {self.terms.model_mb:,.0f} MB does not fit into "
                 f"{self.instance.memory_gib:g} GiB, of which models get {MEMORY_SHARE:.0%}; choose "
-                "a larger --instance"
+                "a larger --instance-type"
             )
         requests = traffic.mean * 3600 * self.terms.hours
         return Comparison(

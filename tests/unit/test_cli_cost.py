@@ -79,7 +79,7 @@ def test_every_option_counts() -> None:
     assert both("--requests-per-second", "2000", "--popularity", "zipf") == (100, 5)
     assert both("--requests-per-second", "4000", "--popularity", "zipf") == (101, 10)
     assert both("--requests-per-second", "2000", "--traffic", "burst") == (100, 60)
-    assert both("--requests-per-second", "2000", "--instance", "ml.m5.large") == (100, 10)
+    assert both("--requests-per-second", "2000", "--instance-type", "ml.m5.large") == (100, 10)
     assert both("--requests-per-second", "2000", "--requests-per-vcpu", "500") == (100, 1)
     assert both("--model-mb", "1000") == (100, 8)
     assert both("--model-mb", "1000", "--loaded", "0.25") == (100, 2)
@@ -97,7 +97,7 @@ def test_scaled_endpoints_cost_less_where_traffic_varies() -> None:
 
 def test_prices_of_one_s_own(tmp_path: Path) -> None:
     mine = own(tmp_path, {"instances": {"crater": {"hour": 3, "vcpus": 1, "memory_gib": 1}}})
-    where = ["--prices", mine, "--region", "moon", "--instance", "crater"]
+    where = ["--prices", mine, "--region", "moon", "--instance-type", "crater"]
     done = cost(*where, "--models", "2", "--hours", "10")
     assert ["an", "endpoint", "for", "each", "2", "60.00"] in [
         line.split() for line in done.stdout.splitlines()
@@ -119,8 +119,12 @@ def test_the_pages_show_what_it_prints(page: str) -> None:
     ("arguments", "code", "told"),
     [
         (["--region", "mars"], 1, "no prices for the region mars, but for us-east-1"),
-        (["--instance", "ml.p5"], 1, "no prices for the instance type ml.p5, but for ml.m5.large"),
-        (["--model-mb", "20000"], 1, "choose a larger --instance"),
+        (
+            ["--instance-type", "ml.p5"],
+            1,
+            "no prices for the instance type ml.p5, but for ml.m5.large",
+        ),
+        (["--model-mb", "20000"], 1, "choose a larger --instance-type"),
         (["--prices", "{}/none.json"], 1, "none.json: No such file"),
         (["--models", "0"], 2, "greater than or equal to 1"),
         (["--traffic", "never"], 2, "never"),
