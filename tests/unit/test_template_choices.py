@@ -277,6 +277,8 @@ def test_the_api_writes_its_log_where_it_may() -> None:
         assert len(accounts) == roles
         for name in accounts:
             assert chosen.resources[name]["DeletionPolicy"] == "Retain", "it is not ours alone"
+            (api,) = (chosen.resources[each] for each in chosen.of_type("AWS::ApiGateway::RestApi"))
+            assert api["Metadata"]["After"] == name, "the stage is refused before there is a role"
 
 
 def test_the_api_bounds_callers_without_a_key() -> None:
