@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 PREDICT = f"/aws/lambda/{STACK}-predict"
 ENDPOINT = f"/aws/sagemaker/Endpoints/{STACK}"
-NOW = time.time()
+Write = Callable[..., None]
 
 
 @pytest.fixture
@@ -29,20 +30,28 @@ def client(aws: None) -> "CloudWatchLogsClient":  # noqa: ARG001
     return boto3.client("logs")
 
 
-def write(client: "CloudWatchLogsClient", group: str, stream: str, *texts: str, ago: float) -> None:
-    """Lines that were written `ago` seconds before now, and each next one 0.1 s later."""
-    there = client.describe_log_groups(logGroupNamePrefix=group)["logGroups"]
-    if not there:
-        client.create_log_group(logGroupName=group)
-    if not client.describe_log_streams(logGroupName=group, logStreamNamePrefix=stream)[
-        "logStreams"
-    ]:
-        client.create_log_stream(logGroupName=group, logStreamName=stream)
-    events: Any = [
-        {"timestamp": int((NOW - ago + number / 10) * 1000), "message": each}
-        for number, each in enumerate(texts)
-    ]
-    client.put_log_events(logGroupName=group, logStreamName=stream, logEvents=events)
+@pytest.fixture
+def now() -> float:
+    return time.time()
+
+
+@pytest.fixture
+def write(client: "CloudWatchLogsClient", now: float) -> Write:
+    """Writes lines into a group's stream, `ago` seconds before now, each next one 0.1 s later."""
+
+    def put(group: str, stream: str, *texts: str, ago: float) -> None:
+        if not client.describe_log_groups(logGroupNamePrefix=group)["logGroups"]:
+            client.create_log_group(logGroupName=group)
+        asked: Any = {"logGroupName": group, "logStreamNamePrefix": stream}
+        if not client.describe_log_streams(**asked)["logStreams"]:
+            client.create_log_stream(logGroupName=group, logStreamName=stream)
+        events: Any = [
+            {"timestamp": int((now - ago + number / 10) * 1000), "message": each}
+            for number, each in enumerate(texts)
+        ]
+        client.put_log_events(logGroupName=group, logStreamName=stream, logEvents=events)
+
+    return put
 
 
 def documents(*arguments: str) -> list[dict[str, Any]]:
@@ -51,11 +60,11 @@ def documents(*arguments: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
-def test_functions_and_endpoint_by_time(client: "CloudWatchLogsClient") -> None:
+def test_functions_and_endpoint_by_time(write: Write) -> None:
     said = '{"level": "WARNING", "message": "slow", "correlation_id": "7f1c-2"}'
-    write(client, PREDICT, "a", "START RequestId: 1", said + "\n", ago=30)
-    write(client, ENDPOINT, "AllTraffic/i-0", "ERROR failed 7f1c-2", "Traceback", ago=29.95)
-    write(client, PREDICT, "a", "long ago", ago=3600)
+    write(PREDICT, "a", "START RequestId: 1", said + "\n", ago=30)
+    write(ENDPOINT, "AllTraffic/i-0", "ERROR failed 7f1c-2", "Traceback", ago=29.95)
+    write(PREDICT, "a", "long ago", ago=3600)
     assert [(each["source"], each["message"]) for each in documents()] == [
         ("PredictFunction", "START RequestId: 1"),
         ("endpoint", "ERROR failed 7f1c-2"),
@@ -76,19 +85,21 @@ def test_functions_and_endpoint_by_time(client: "CloudWatchLogsClient") -> None:
     assert "WARNING   slow correlation_id=7f1c-2\n" in readable
 
 
-def test_what_comes_late_is_read_and_nothing_twice(client: "CloudWatchLogsClient") -> None:
+def test_what_comes_late_is_read_and_nothing_twice(
+    client: "CloudWatchLogsClient", write: Write, now: float
+) -> None:
     log = Groups(client, [groups.Group("p", PREDICT)])
-    write(client, PREDICT, "a", "first", ago=10)
-    assert [each.text for each in log.read(NOW - 60)] == ["first"]
-    write(client, PREDICT, "b", "late", ago=20)
-    write(client, PREDICT, "a", "next", ago=5)
-    assert {each.text for each in log.read(NOW - 60)} == {"late", "next"}
-    assert [*log.read(NOW - 60)] == []
+    write(PREDICT, "a", "first", ago=10)
+    assert [each.text for each in log.read(now - 60)] == ["first"]
+    write(PREDICT, "b", "late", ago=20)
+    write(PREDICT, "a", "next", ago=5)
+    assert {each.text for each in log.read(now - 60)} == {"late", "next"}
+    assert [*log.read(now - 60)] == []
 
 
-def test_a_training_job_is_shown_whole_and_alone(client: "CloudWatchLogsClient") -> None:
-    write(client, groups.TRAINING_JOBS, "cats-1/algo-1-1", "epoch 1", ago=5000)
-    write(client, groups.TRAINING_JOBS, "cats-11/algo-1-1", "another", ago=5)
+def test_a_training_job_is_shown_whole_and_alone(write: Write) -> None:
+    write(groups.TRAINING_JOBS, "cats-1/algo-1-1", "epoch 1", ago=5000)
+    write(groups.TRAINING_JOBS, "cats-11/algo-1-1", "another", ago=5)
     assert [each["message"] for each in documents("training", "cats-1")] == ["epoch 1"]
     assert documents("training", "cats-1", "--since", "10m") == []
 
