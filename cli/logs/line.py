@@ -99,9 +99,12 @@ def _time_in(fields: Mapping[str, Any]) -> float | None:
 
 
 def _time_of(text: str) -> float | None:
-    """A time without a zone is this machine's."""
+    """A time without a zone is this machine's; one that no calendar has is none."""
     found = TIME.search(text[:HEAD])
-    return datetime.fromisoformat(found[0]).timestamp() if found else None
+    try:
+        return datetime.fromisoformat(found[0]).timestamp() if found else None
+    except (ValueError, OverflowError):
+        return None
 
 
 def _level_in(fields: Mapping[str, Any]) -> Level:

@@ -45,6 +45,8 @@ METRICS = {
         ("REPORT RequestId: ERROR\tDuration: 1 ms", 7.0, Level.INFO),
         ("{no json", 7.0, Level.INFO),
         ('{"level": "odd"}', 7.0, Level.INFO),
+        ("2026-13-45 99:99:99 ERROR x", 7.0, Level.ERROR),
+        ("0000-00-00 00:00:00 x", 7.0, Level.INFO),
         ("", 7.0, Level.INFO),
     ],
 )
