@@ -97,7 +97,7 @@ def follow(
     stage = job = ""
     while True:
         seen = look()
-        if seen.job != job:
+        if seen.job not in ("", job):
             job = seen.job
             shown.stage(f"training job {job}")
         if seen.stage not in ("", stage):

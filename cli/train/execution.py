@@ -42,7 +42,7 @@ class NotTrained(FacetError):
 class Sight:
     """How an execution stands: in words, its training job if there is one, its report at the end.
 
-    `stage` is empty where there is nothing new to tell.
+    `stage` is empty where there is nothing new to tell, as `job` is: later events hide it.
     """
 
     stage: str

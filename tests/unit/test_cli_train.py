@@ -200,6 +200,7 @@ def followed(out: Output) -> None:
             Sight("planning", "", None),
             Sight("Starting", "pets-1", None),
             Sight("Starting", "pets-1", None),
+            Sight("", "", None),
             Sight("", "pets-1", REPORT),
         ]
     )
