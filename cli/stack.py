@@ -122,8 +122,25 @@ def deployed(name: str, session: boto3.Session) -> Stack:
 
 
 def local(home: Path) -> Stack:
-    """The stack that runs with its state in `home`."""
-    address = _address(home)
+    """The stack that runs with its state in `home`. Raises NoStack."""
+    path = home / "stack.json"
+    try:
+        address: Mapping[str, Any] = json.loads(path.read_text())
+        os.kill(address["pid"], 0)  # a stack that was killed has left the file behind
+        return _at(address, home)
+    except (FileNotFoundError, ProcessLookupError) as error:
+        raise NoStack(
+            "no stack runs on this machine. Start one with `make run`, or name a deployed one with "
+            "--stack"
+        ) from error
+    except (ValueError, TypeError, KeyError, OverflowError) as error:
+        raise NoStack(
+            f"{path} says no longer where the stack is. Stop the stack if one runs, and start it "
+            "again with `make run`"
+        ) from error
+
+
+def _at(address: Mapping[str, Any], home: Path) -> Stack:
     core = botocore.session.get_session()
     core.set_default_client_config(ONCE_MORE)
     session = boto3.Session(
@@ -144,18 +161,6 @@ def local(home: Path) -> Stack:
         state_machine=address.get("state_machine_arn", ""),
         home=home,
     )
-
-
-def _address(home: Path) -> Mapping[str, Any]:
-    try:
-        address: Mapping[str, Any] = json.loads((home / "stack.json").read_text())
-        os.kill(address["pid"], 0)  # a stack that was killed has left the file behind
-    except (FileNotFoundError, ProcessLookupError) as error:
-        raise NoStack(
-            "no stack runs on this machine. Start one with `make run`, or name a deployed one with "
-            "--stack"
-        ) from error
-    return address
 
 
 def _told(error: BotoCoreError | ClientError) -> str:

@@ -85,6 +85,16 @@ def test_the_stack_on_this_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert found.client("s3").meta.endpoint_url == "http://127.0.0.1:9"
 
 
+@pytest.mark.parametrize(
+    "content",
+    ["", "{", "[]", '{"pid": "1"}', '{"pid": 99999999999999}', f'{{"pid": {os.getpid()}}}'],
+)
+def test_a_file_that_does_not_say_where_the_stack_is(tmp_path: Path, content: str) -> None:
+    (tmp_path / "stack.json").write_text(content)
+    with pytest.raises(NoStack, match="start it again with `make run`"):
+        local(tmp_path)
+
+
 def test_a_stack_that_was_killed_has_left_its_file(tmp_path: Path) -> None:
     ended = subprocess.Popen(["true"])
     ended.wait()
