@@ -28,9 +28,16 @@ Home = Annotated[
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+Port = Annotated[
+    int,
+    typer.Option(
+        "--port", envvar="FACET_PORT", min=0, max=65535, help="The API's; 0 for any free one."
+    ),
+]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing.")]
 
 THIS_HOME = HOME
+THIS_PORT = 8000
 
 
 def named(text: str, option: str) -> tuple[str, str]:

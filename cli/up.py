@@ -5,9 +5,7 @@ from typing import Annotated
 import typer
 
 from cli import extras
-from cli.options import THIS_HOME, Home, named
-
-PORT = 8000
+from cli.options import THIS_HOME, THIS_PORT, Home, Port, named
 
 
 def up(
@@ -21,10 +19,7 @@ def up(
             help="A parameter of template.yaml, for example AllowOrigin=http://localhost:3000.",
         ),
     ] = None,
-    port: Annotated[
-        int,
-        typer.Option(envvar="FACET_PORT", min=0, max=65535, help="The API's; 0 for any free one."),
-    ] = PORT,
+    port: Port = THIS_PORT,
     home: Home = THIS_HOME,
 ) -> None:
     """Start the stack on this machine, as `make run` does: it serves until Ctrl-C."""

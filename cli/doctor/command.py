@@ -8,16 +8,20 @@ from rich.text import Text
 
 from cli.doctor import account, machine
 from cli.doctor.finding import Finding, State
-from cli.options import THIS_HOME, AsJson, Home, StackName
+from cli.options import THIS_HOME, THIS_PORT, AsJson, Home, Port, StackName
 from cli.output import Output
 from cli.progress import spinner
 from cli.stack import account as session
-from cli.up import PORT
 
 STYLES = {State.OK: "green", State.WARNING: "yellow", State.MISSING: "bold red"}
 
 
-def doctor(stack: StackName = None, home: Home = THIS_HOME, as_json: AsJson = False) -> None:
+def doctor(
+    stack: StackName = None,
+    home: Home = THIS_HOME,
+    port: Port = THIS_PORT,
+    as_json: AsJson = False,
+) -> None:
     """Tell what is missing on this machine, or with --stack in an account, and how to mend it.
 
     Exit code 1 if something is missing that Facet cannot do without.
@@ -27,7 +31,6 @@ def doctor(stack: StackName = None, home: Home = THIS_HOME, as_json: AsJson = Fa
         if stack:
             found = [*account.examine(stack, session())]
         else:
-            port = machine.chosen_port(PORT)
             found = [*machine.examine(machine.Machine(), home, port)]
     healthy = all(each.state is not State.MISSING for each in found)
     output.result({"healthy": healthy, "findings": [asdict(each) for each in found]}, _lines(found))

@@ -1,6 +1,5 @@
 """What the stack on this machine needs: to run, and for what not everybody does."""
 
-import os
 import shutil
 import socket
 import subprocess
@@ -154,9 +153,3 @@ def _chromium(machine: Machine) -> Finding:
     if machine.which("chromium") or machine.which("chromium-browser"):
         return ok("chromium", "installed")
     return warning("chromium", "not installed: only tests want it", "apt-get install chromium")
-
-
-def chosen_port(default: int) -> int:
-    """The API's on this machine, as `make run` chooses it."""
-    told = os.environ.get("FACET_PORT", "")
-    return int(told) if told.isdecimal() else default

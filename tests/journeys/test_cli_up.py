@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from cli import up
+from cli import options
 from cli.app import app
 from local.__main__ import DEFAULT_PORT
 from tests.stacks import ROOT, environment
@@ -43,4 +43,4 @@ def test_wrong_arguments_start_nothing(arguments: list[str], told: str) -> None:
 
 
 def test_it_says_the_port_that_the_stack_takes() -> None:
-    assert up.PORT == DEFAULT_PORT
+    assert options.THIS_PORT == DEFAULT_PORT

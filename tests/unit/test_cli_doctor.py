@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from cli.app import app
 from cli.doctor.finding import State
-from cli.doctor.machine import Machine, chosen_port, examine
+from cli.doctor.machine import Machine, examine
 from tests.partly_installed import facet
 from tests.unit.test_cli_stack import OWN
 
@@ -103,11 +103,11 @@ def test_a_port_that_something_listens_on(tmp_path: Path) -> None:
     assert found["port"].state is State.MISSING
 
 
-def test_the_port_of_make_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("FACET_PORT", raising=False)
-    assert chosen_port(8000) == 8000
-    monkeypatch.setenv("FACET_PORT", "8001")
-    assert chosen_port(8000) == 8001
+@pytest.mark.parametrize("port", ["99999", "api"])
+def test_a_port_that_make_run_would_not_take(port: str) -> None:
+    done = CliRunner().invoke(app, ["doctor"], env={"FACET_PORT": port})
+    assert done.exit_code == 2
+    assert "FACET_PORT" in done.output
 
 
 def test_the_command_on_a_machine_that_lacks_something(tmp_path: Path) -> None:
