@@ -71,7 +71,7 @@ def examine(name: str, session: boto3.Session) -> Iterator[Finding]:
     yield ok("credentials", who["Arn"])
     try:
         (described,) = session.client("cloudformation").describe_stacks(StackName=name)["Stacks"]
-    except ClientError as error:
+    except (BotoCoreError, ClientError) as error:
         yield missing("stack", _line(error), "`make deploy`, or another --stack or AWS_REGION")
         return
     yield standing(described)

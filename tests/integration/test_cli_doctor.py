@@ -71,6 +71,9 @@ def test_no_region_no_credentials_and_no_stack(monkeypatch: pytest.MonkeyPatch) 
         "An error occurred (ValidationError) when calling the DescribeStacks operation: "
         f"Stack with id {STACK} does not exist",
     )
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    monkeypatch.setenv("AWS_ENDPOINT_URL_CLOUDFORMATION", "http://127.0.0.1:9")
+    assert wrong("stack")[1].startswith("Could not connect to the endpoint URL")
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(name)
