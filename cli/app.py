@@ -17,6 +17,7 @@ from cli.logs import command as logs
 from cli.pack import command as pack
 from cli.predict import command as predict
 from cli.train import command as train
+from cli.words import printable
 from facet.errors import FacetError
 
 DEBUG = "--debug"
@@ -35,7 +36,7 @@ class OneLine(TyperGroup):
             if ctx.params.get("debug"):
                 raise
             Console(stderr=True, highlight=False, soft_wrap=True).print(
-                f"error: {_one_line(error)}", markup=False
+                f"error: {printable(_one_line(error))}", markup=False
             )
             raise typer.Exit(FAILED) from error
 
