@@ -24,7 +24,7 @@ from cli.cost.prices import OURS, Prices, read
 from cli.options import AsJson
 from cli.output import Output
 
-MOST = 1_000_000
+MOST, MOST_ASKED = 1_000_000, 1e9
 Many = Annotated[int, typer.Option(min=1, max=MOST, help="How many models.")]
 
 
@@ -34,7 +34,7 @@ def cost(
         str, typer.Option("--instance-type", metavar="TYPE", help="The endpoints' instance type.")
     ] = "ml.m5.xlarge",
     requests_per_second: Annotated[
-        float, typer.Option(min=0, help="On average, to all models together.")
+        float, typer.Option(min=0, max=MOST_ASKED, help="On average, to all models together.")
     ] = 10,
     traffic: Annotated[
         Day,
