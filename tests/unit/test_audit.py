@@ -16,10 +16,10 @@ if "--dry-run" in words:
 (database,) = re.findall(r"--vulnerability-service=(\\w+)", words)
 (asked,) = re.findall(r"--requirement=(\\S+)", words)
 said = json.loads((place / "said.json").read_text()).get(database)
-if said is None:
+if said is None or asked not in said:
     sys.exit(f"{database} cannot be reached")
-print(json.dumps({"dependencies": said.get(asked, [])}))
-sys.exit(any(each.get("vulns") for each in said.get(asked, [])))
+print(json.dumps({"dependencies": said[asked]}))
+sys.exit(any(each.get("vulns") for each in said[asked]))
 """
 Package = dict[str, Any]
 Said = dict[str, dict[str, list[Package]]]
@@ -50,7 +50,7 @@ def test_a_vulnerability_of_any_file_fails(tmp_path: Path) -> None:
     )
     assert found.returncode == 1
     assert "pillow 12.0: PYSEC-1, fixed in 12.1" in found.stdout
-    assert "pypi has 1 vulnerabilities of 2 packages" in found.stdout
+    assert "two.txt: pypi has 1 vulnerabilities of 1 packages" in found.stdout
 
 
 def test_none_passes_and_names_what_the_database_does_not_know(tmp_path: Path) -> None:
@@ -65,6 +65,24 @@ def test_the_next_database_is_asked_where_one_knows_nothing(tmp_path: Path) -> N
     found = audit(tmp_path, said)
     assert found.returncode == 1
     assert "osv has 1 vulnerabilities" in found.stdout
+
+
+def test_a_database_that_answers_about_some_files_only_is_not_enough(tmp_path: Path) -> None:
+    said = {"pypi": {"one.txt": [GOOD]}, "osv": {"two.txt": [FLAWED]}}
+    found = audit(tmp_path, said, "one.txt", "two.txt", "three.txt")
+    assert found.returncode == 1
+    assert "one.txt: pypi has 0 vulnerabilities of 1 packages" in found.stdout
+    assert "two.txt: osv has 1 vulnerabilities of 1 packages" in found.stdout
+    assert "no vulnerability database answers here, so three.txt is not audited" in found.stdout
+
+
+def test_each_version_of_a_package_counts(tmp_path: Path) -> None:
+    mended = FLAWED | {"version": "12.1", "vulns": []}
+    found = audit(
+        tmp_path, {"pypi": {"one.txt": [FLAWED], "two.txt": [mended]}}, "one.txt", "two.txt"
+    )
+    assert found.returncode == 1
+    assert "pillow 12.0: PYSEC-1" in found.stdout
 
 
 def test_without_a_database_it_says_that_nothing_was_audited(tmp_path: Path) -> None:
