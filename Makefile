@@ -15,6 +15,8 @@ DEPLOYED = $(or $(STACK),$(call SETTING,stack_name))
 # A tool in an environment of its own, as .ci/tools pins it.
 TOOL = $(VENV)/uvx --quiet --python $(VENV)/python --constraints .ci/tools/$(1).txt --from $(1)
 BILL = PYTHONWARNINGS=ignore $(call TOOL,cyclonedx-bom) cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible
+# One word, whatever the folder is called.
+SOURCE = $(if $(DATA),'$(subst ','\'',$(DATA))')
 SAM = PATH="$(CURDIR)/.venv/bin:$(dir $(PYTHON312)):$$PATH" sam
 
 help:  ## list the targets
@@ -26,12 +28,12 @@ run:  ## start Facet on this machine (ARGS="--once" stops after the predictions)
 
 data:  ## upload a data set (DATA=cifar10|sign-language|DIR ARGS="--name pets"; ARGS=--help)
 	@.ci/setup training
-	@$(VENV)/facet data $(DATA) $(ARGS)
+	@$(VENV)/facet data $(SOURCE) $(ARGS)
 
 train:  ## data → training job → live model (RECIPE=cifar10 DATA=DIR ARGS="--set epochs=3")
 	@.ci/setup local
 	@.ci/setup training
-	@$(VENV)/facet train $(RECIPE) $(DATA) --upload --ask --up $(ARGS)
+	@$(VENV)/facet train $(RECIPE) $(SOURCE) --upload --ask --up $(ARGS)
 
 test:  ## run all tests (ARGS="-k name" runs some)
 	@.ci/setup dev

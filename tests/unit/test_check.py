@@ -1,6 +1,7 @@
-"""`make check`: what it runs, and what it may overlook."""
+"""The Makefile: what `make check` runs and may overlook, and whose words reach the command."""
 
 import re
+import shlex
 import subprocess
 from pathlib import Path
 
@@ -35,6 +36,22 @@ def test_it_runs(command: str) -> None:
     )
     assert made.returncode == 0, made.stderr
     assert re.search(rf"[/ ]{re.escape(command)}$", made.stdout, re.MULTILINE)
+
+
+@pytest.mark.parametrize("target", ["data", "train"])
+@pytest.mark.parametrize("folder", ["pets", "my pets", "anna's pets; exit", ""])
+def test_a_folder_of_any_name_is_one_word(target: str, folder: str) -> None:
+    made = subprocess.run(
+        ["make", "--dry-run", target, f"DATA={folder}", "RECIPE=image-folder"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    words = shlex.split(made.stdout.splitlines()[-1])
+    given = [each for each in words[2:] if each != "image-folder" and not each.startswith("--")]
+    assert given == ([folder] if folder else [])
 
 
 def test_what_checkov_overlooks_of_a_resource_has_a_reason() -> None:
