@@ -11,7 +11,7 @@ import typer.main
 from botocore import xform_name
 
 from cli.app import app
-from tests.watching import STACK
+from tests.watching import STACK, dashboard
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs/operations.md").read_text()
@@ -22,6 +22,15 @@ OF_S3 = {"cp": 2, "ls": 1, "rm": 1}
 API_OF = {"s3api": "s3"}
 OF_AWS = {"--query", "--output", "--max-items"}
 """Options of every command of the AWS CLI."""
+STANDS_FOR = {
+    "BUCKET": "BucketName",
+    "TABLE": "RegistryName",
+    "QUEUE": "UndeliveredDropsUrl",
+    "MACHINE": "TrainStateMachineArn",
+    "STACK_KEY": "ApiKeyId",
+}
+"""Which output a name in a command is."""
+PLACE = re.compile(r"\$([A-Z_]+)")
 
 SERVICES = botocore.session.get_session()
 FACET: Any = typer.main.get_command(app)
@@ -78,6 +87,48 @@ def test_aws_s3_takes_it(line: list[str]) -> None:
     places = line[3:]
     assert len(places) == OF_S3[line[2]]
     assert all(re.match(r"s3://\$\w+/(mme|rejected)/", each) for each in places)
+
+
+def test_the_text_says_what_each_name_in_a_command_stands_for() -> None:
+    prose = re.sub(r"^```.*?^```$", "", TEXT, flags=re.MULTILINE | re.DOTALL)
+    said = set(re.findall(r"`\$([A-Z_]+)`", prose))
+    assert set(PLACE.findall("".join(BLOCKS))) == said
+    for name, output in STANDS_FOR.items():
+        assert name in said
+        assert f"`{output}`" in prose
+        assert output in STACK.document["Outputs"]
+
+
+@pytest.mark.parametrize(
+    "about",
+    [
+        "## Deploy",
+        "## Roll back",
+        "### Throttling",
+        "### Endpoint failing",
+        "### A stuck drop",
+        "### A rejected model",
+        "## Restore from nothing",
+        "## Rotate keys",
+        "## Upgrade the TensorFlow image",
+    ],
+)
+def test_there_is_something_to_type_for(about: str) -> None:
+    _, found, rest = TEXT.partition(f"\n{about}\n")
+    assert found
+    assert "\n```sh\n" in re.split(r"\n#", rest)[0]
+
+
+def test_widgets_that_the_text_names_are_on_the_dashboard() -> None:
+    titles = [each["properties"]["title"] for each in dashboard()["widgets"]]
+    named = set(re.findall(r'"([^"`]+)"\s+on the dashboard', TEXT))
+    assert named >= {"Errors by kind", "Where the time goes", "Versions that fail"}
+    assert [each for each in named if not any(title.startswith(each) for title in titles)] == []
+
+
+def test_the_image_that_it_upgrades_from_is_the_templates() -> None:
+    (tag,) = re.findall(r"tensorflow-inference:(\S+?)\"", TEXT)
+    assert f"/tensorflow-inference:{tag}\n" in (ROOT / "template.yaml").read_text()
 
 
 def test_parameters_and_outputs_that_the_text_names_are_the_templates() -> None:
