@@ -1,6 +1,8 @@
 """Who may do what by the template's policies, the bucket's own among them."""
 
+import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -79,6 +81,14 @@ def test_every_exception_is_needed() -> None:
         if each["Effect"] == "Allow" and "*" in many(each["Resource"])
     }
     assert everywhere == EVERYWHERE.keys()
+
+
+def test_the_page_on_security_says_what_every_function_may() -> None:
+    page = (Path(__file__).parents[2] / "docs/security.md").read_text()
+    rows = re.findall(r"^\| (\w+) function\b.* \|$", page, re.MULTILINE)
+    assert sorted(f"{name.capitalize()}FunctionRole" for name in rows) == sorted(
+        function_roles(FULL)
+    )
 
 
 @pytest.mark.parametrize("chosen", [DEFAULT, FULL], ids=["default", "full"])
