@@ -144,6 +144,14 @@ def test_the_runbook_names_no_alarm_that_is_not() -> None:
     assert set(re.findall(r"`(\w+Alarm)`", RUNBOOK)) == set(ALARMS)
 
 
+def test_the_runbook_tells_every_metric_of_ours() -> None:
+    (rows,) = re.findall(r"^\| metric \|.*\n\|-.*\n((?:\|.*\n)+)", RUNBOOK, re.MULTILINE)
+    names = [row.split("|")[1] for row in rows.splitlines()]
+    told = {name for each in names for name in re.findall(r"`(\w+)`", each)}
+    asked = (*of_alarms(), *of_widgets())
+    assert told == {each.name for each in asked if each.namespace == "Facet"}
+
+
 @alarm
 def test_an_alarm_is_silent_while_there_is_nothing_to_measure(name: str) -> None:
     assert ALARMS[name]["TreatMissingData"] == "notBreaching"
