@@ -1,4 +1,4 @@
-"""What documents point at is there."""
+"""What documents point at is there, in links, prose and lines to paste."""
 
 import re
 import subprocess
@@ -47,6 +47,35 @@ def test_every_relative_link_leads_somewhere(document: Path) -> None:
     assert not broken(document)
 
 
+def folders() -> set[str]:
+    """The repository's own at the top."""
+    command = ["git", "ls-files", "-co", "--exclude-standard"]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    return {line.split("/")[0] for line in listed.stdout.splitlines() if "/" in line}
+
+
+def absent(text: str) -> list[str]:
+    """Paths below one of the repository's folders that code in the text names in vain.
+
+    Those with a place to fill in, as `training/<execution>/`, are keys of the bucket.
+    """
+    below = re.compile(rf"(?<![\w/.<>-])(?:{'|'.join(map(re.escape, folders()))})/[\w./<>*-]+")
+    named = {path for code in CODE.findall(text) for path in below.findall(code)}
+    return sorted(each for each in named if "<" not in each and not list(ROOT.glob(each)))
+
+
+@pytest.mark.parametrize("document", documents(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_path_that_code_names_is_there(document: Path) -> None:
+    assert not absent(document.read_text())
+
+
+def test_a_path_to_nowhere_is_noticed() -> None:
+    assert absent("`samples/none.jpg`\n\n```\ncat events/*.json docs/none/\n```\n") == [
+        "docs/none/",
+        "samples/none.jpg",
+    ]
+
+
 def test_a_link_to_nowhere_is_noticed(tmp_path: Path) -> None:
     document = tmp_path / "a.md"
     document.write_text(
@@ -71,11 +100,8 @@ def test_the_house_table_names_what_is_there() -> None:
 
 
 def test_the_house_table_names_every_folder() -> None:
-    command = ["git", "ls-files", "-co", "--exclude-standard"]
-    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    folders = {line.split("/")[0] for line in listed.stdout.splitlines() if "/" in line}
     shown = {name.split("/")[0] for cell in house() for name in re.findall(r"`([^`]+)`", cell)}
-    assert {each for each in folders if not each.startswith(".")} == shown & folders
+    assert {each for each in folders() if not each.startswith(".")} == shown & folders()
 
 
 def test_every_decision_is_in_the_list() -> None:
