@@ -24,6 +24,17 @@ def test_every_parameter_is_in_a_table_with_its_default() -> None:
     assert rows == {name: str(each["Default"]) for name, each in DOCUMENT["Parameters"].items()}
 
 
+@pytest.mark.parametrize("page", ["api.md", "onboarding.md"])
+def test_other_pages_give_parameters_the_same_defaults(page: str) -> None:
+    text = (ROOT / "docs" / page).read_text()
+    rows = re.findall(r"^\| (`[A-Z]\w+`(?:, `\w+`)*) \|(?: ([^|]+))? \|", text, re.MULTILINE)
+    assert rows
+    for cell, values in rows:
+        names = re.findall(r"`(\w+)`", cell)
+        defaults = re.sub(r"(?<=\d),(?=\d{3})", "", values).split(", ")
+        assert defaults == [str(DOCUMENT["Parameters"][name]["Default"]) for name in names]
+
+
 @pytest.mark.parametrize("line", DEPLOYS)
 def test_make_and_the_template_take_the_deploys(line: str) -> None:
     _, _, *arguments = shlex.split(line)
