@@ -85,7 +85,7 @@ class Stack:
         listeners: Listeners = NOBODY,
     ) -> None:
         self._source = source
-        self._home = home
+        self._home = home.resolve()
         self._port = port
         self._code = pack_code() if code is None else code
         self._parameters = {"TrainingCode": code_key(self._code)} | dict(parameters)

@@ -1,5 +1,6 @@
 """`facet train`: what is asked for, and which stack it is asked of."""
 
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -103,7 +104,7 @@ def train(
 ) -> None:
     """Train a model, and publish it if it is good enough. Exit code 0 only if it is READY.
 
-    Ctrl-C stops the execution and its training job.
+    Ctrl-C and SIGTERM stop the execution and its training job.
     """
     if up and (stack or no_wait):
         raise typer.BadParameter("it is for a stack on this machine, and waits", param_hint="--up")
@@ -128,6 +129,8 @@ def train(
     file = weights.file(pretrained)
     training = Training(given, _epochs(given), pictures, upload, file, ask, not no_wait)
     output = Output(as_json)
+    # Who takes a run of CI back does not want its training job either.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with _standing(output, home, start=up):
         ready = carry_out(training, find(stack, home), output)
     if not ready:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from typer.testing import CliRunner, Result
 
 from cli.app import app
@@ -113,27 +114,33 @@ def test_it_need_not_wait(trainer: Trainer) -> None:
     assert trainer.reports(document["execution"])["later"]["outcome"] == "READY"
 
 
-def test_ctrl_c_stops_the_execution_and_its_job(trainer: Trainer) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_stops_the_execution_and_its_job(trainer: Trainer, number: signal.Signals) -> None:
+    model = f"endless-{number.name.lower()}"
     trainer.dataset("endless")
-    facet = [str(Path(sys.executable).with_name("facet")), "train", "cifar10", "endless"]
+    command = [str(Path(sys.executable).with_name("facet")), "train", "cifar10", "endless"]
     started = subprocess.Popen(
-        [*facet, "--home", str(trainer.home)],
+        [*command, "--model", model, "--home", str(trainer.home)],
         cwd=ROOT,
         env=os.environ,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
+
+    def waiting() -> list[str]:
+        return [job for job, line in trainer.lines if line == "waiting" and job.startswith(model)]
+
     with started:
-        trainer.until(lambda: "waiting" in (line for _, line in trainer.lines))
-        started.send_signal(signal.SIGINT)
+        trainer.until(waiting)
+        started.send_signal(number)
         _, said = started.communicate(timeout=60)
     assert started.returncode == 130
-    assert "endless: stopped the execution and its training job" in said.splitlines()
+    assert f"{model}: stopped the execution and its training job" in said.splitlines()
     listed = trainer.sfn.list_executions(stateMachineArn=trainer.address.state_machine_arn)
-    (execution,) = [each for each in listed["executions"] if each["name"].startswith("endless-")]
+    (execution,) = [each for each in listed["executions"] if each["name"].startswith(model)]
     assert trainer.end(execution["executionArn"])["status"] == "ABORTED"
-    (job, _) = next(each for each in trainer.lines if each[1] == "waiting")
+    (job,) = waiting()
     trainer.until(
         lambda: (
             trainer.sagemaker.describe_training_job(TrainingJobName=job)["TrainingJobStatus"]

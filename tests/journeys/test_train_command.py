@@ -3,6 +3,7 @@
 `make train` is that with three options.
 """
 
+import os
 import re
 import subprocess
 import sys
@@ -68,7 +69,7 @@ def test_a_stack_trains_publishes_and_answers(
 
 
 def test_a_folder_of_pictures_becomes_a_model_that_answers(lights: Path, tmp_path: Path) -> None:
-    own = ["--up", "--home", str(tmp_path / "home")]
+    own = ["--up", "--home", os.path.relpath(tmp_path / "home", ROOT)]
     done = train("image-folder", str(lights), "--minimum", "0.8", *quick(), *own)
     assert done.returncode == 0, done.stdout + done.stderr
     follow_each_other(
