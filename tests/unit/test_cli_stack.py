@@ -88,6 +88,7 @@ def test_the_stack_on_this_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 @pytest.mark.parametrize(
     "content",
     ["", "{", "[]", '{"pid": "1"}', '{"pid": 99999999999999}', f'{{"pid": {os.getpid()}}}'],
+    ids=["empty", "cut", "list", "text", "beyond", "nothing-else"],
 )
 def test_a_file_that_does_not_say_where_the_stack_is(tmp_path: Path, content: str) -> None:
     (tmp_path / "stack.json").write_text(content)
