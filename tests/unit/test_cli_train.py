@@ -5,6 +5,7 @@ import json
 import re
 import time
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -208,13 +209,13 @@ def followed(out: Output) -> None:
 
     def new(job: str) -> Iterator[str]:
         assert job == "pets-1"
-        yield next(lines)
+        yield from islice(lines, 1)
 
     pauses: list[None] = []
     with Shown(out, "pets", 4) as shown:
         report = follow(sights.__next__, new, shown, lambda: pauses.append(None))
     assert report == REPORT
-    assert len(pauses) == 3
+    assert len(pauses) == 4
 
 
 def test_each_event_is_a_line() -> None:
