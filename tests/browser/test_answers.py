@@ -169,6 +169,19 @@ def test_another_model_and_another_version_can_be_asked(page: Page, site: Site) 
     expect(answers(page).first.locator("pre")).to_contain_text(path)
 
 
+def test_the_chosen_version_stays_when_the_model_is_shown_anew(page: Page, site: Site) -> None:
+    choose_model(page, "tried-out")
+    picker = page.get_by_label("Version to ask")
+    picker.select_option(ready(2).id)
+    shown = picker.element_handle()
+    page.get_by_role("button", name="Refresh").click()
+    page.wait_for_function("element => !element.isConnected", arg=shown)
+    expect(picker).to_have_value(ready(2).id)
+    use_sample(page, "tabby cat")
+    assert labels(answers(page).first)
+    assert site.asked[-1][0] == f"/v1/models/tried-out/predict?version={ready(2).id}"
+
+
 def test_odd_file_names_are_quoted_for_the_shell(page: Page, site: Site) -> None:
     choose_file(page, file("it's a cat.json", b"{}", "application/json"))
     expect(answers(page).first.locator("pre")).to_contain_text("""'@it'\\''s a cat.json'""")

@@ -23,21 +23,34 @@ let chosen = { model: null, version: null };
 
 const byId = (id) => document.getElementById(id);
 
+/** Versions that can be asked beside the live one. */
+function othersOf(model) {
+  return model.versions.filter(({ version, status }) => status === "READY" && version !== model.live);
+}
+
 /** A select for the versions of a model that can be asked, or null where there is no choice. */
 function versionPicker(model) {
-  const others = model.versions.filter(({ version, status }) => status === "READY" && version !== model.live);
+  const others = othersOf(model);
   if (others.length === 0) return null;
   const usual = model.live ? "the live one, as the API chooses" : "the live one (there is none)";
   const select = element("select", {},
     element("option", { value: "" }, usual),
     others.map(({ version, dropped_at: at }) => element("option", { value: version }, `${version}, uploaded ${moment(at)}`)));
+  select.value = chosen.version ?? "";
   select.onchange = () => { chosen = { ...chosen, version: select.value || null }; };
   return element("label", {}, "Version to ask ", select);
 }
 
+/** The version that the reader has chosen, if it is the same model's and can still be asked. */
+function keptVersion(model) {
+  if (chosen.model?.model !== model.model) return null;
+  const there = !model.versions || othersOf(model).some(({ version }) => version === chosen.version);
+  return there ? chosen.version : null;
+}
+
 function showModel() {
   const { model } = gallery;
-  chosen = { model, version: null };
+  chosen = { model, version: keptVersion(model) };
   byId("model").hidden = !model.versions;
   if (model.versions) byId("model").replaceChildren(...description(model, versionPicker(model)).filter(Boolean));
   for (const answer of answers) answer.offer();
