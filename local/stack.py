@@ -166,8 +166,9 @@ class Stack:
 
     def _tell(self) -> None:
         path = self._home / "stack.json"
-        path.write_text(json.dumps(asdict(self.address), indent=2) + "\n")
+        path.touch(mode=0o600)  # it has the API's key
         path.chmod(0o600)
+        path.write_text(json.dumps(asdict(self.address), indent=2) + "\n")
         self._opened.callback(path.unlink, missing_ok=True)
 
     def _closing(self, opened: Opened, close: Callable[[Opened], object]) -> Opened:
