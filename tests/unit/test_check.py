@@ -42,7 +42,14 @@ def test_it_runs(command: str) -> None:
 @pytest.mark.parametrize("folder", ["pets", "my pets", "anna's pets; exit", ""])
 def test_a_folder_of_any_name_is_one_word(target: str, folder: str) -> None:
     made = subprocess.run(
-        ["make", "--dry-run", target, f"DATA={folder}", "RECIPE=image-folder"],
+        [
+            "make",
+            "--no-print-directory",
+            "--dry-run",
+            target,
+            f"DATA={folder}",
+            "RECIPE=image-folder",
+        ],
         cwd=ROOT,
         capture_output=True,
         text=True,
