@@ -46,15 +46,9 @@ def test_it_runs(command: str) -> None:
 @pytest.mark.parametrize("folder", ["pets", "my pets", "anna's pets; exit", ""])
 def test_a_folder_of_any_name_is_one_word(target: str, folder: str) -> None:
     made = subprocess.run(
-        [
-            "make",
-            "--no-print-directory",
-            "--dry-run",
-            target,
-            f"DATA={folder}",
-            "RECIPE=image-folder",
-        ],
+        ["make", "--dry-run", target, f"DATA={folder}", "RECIPE=image-folder"],
         cwd=ROOT,
+        env=ALONE,
         capture_output=True,
         text=True,
         check=True,
