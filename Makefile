@@ -35,9 +35,10 @@ train:  ## data → training job → live model (RECIPE=cifar10 DATA=DIR ARGS="-
 	@.ci/setup training
 	@$(VENV)/facet train $(RECIPE) $(SOURCE) --upload --ask --up $(ARGS)
 
+# Tests run make themselves, which must not take over what this one was told.
 test:  ## run all tests (ARGS="-k name" runs some)
 	@.ci/setup dev
-	@$(VENV)/python -m pytest -n auto --dist loadfile $(ARGS)
+	@env -u MAKEFLAGS -u MAKELEVEL -u ARGS $(VENV)/python -m pytest -n auto --dist loadfile $(ARGS)
 
 check: lint template audit  ## what is checked without running it: the next three
 

@@ -1,6 +1,5 @@
 """The Makefile: what `make check` runs and may overlook, and whose words reach the command."""
 
-import os
 import re
 import shlex
 import subprocess
@@ -14,9 +13,6 @@ TEMPLATE = (ROOT / "template.yaml").read_text()
 CONFIG = (ROOT / ".checkov.yaml").read_text()
 
 PYTHON_3_12 = subprocess.run([ROOT / ".ci/python", "3.12"], capture_output=True).returncode == 0
-ALONE = {name: each for name, each in os.environ.items() if name not in ("MAKEFLAGS", "ARGS")}
-"""As if no `make test` ran it, which hands on its own variables."""
-
 builds = pytest.mark.skipif(not PYTHON_3_12, reason="sam build needs Python 3.12")
 
 
@@ -48,7 +44,6 @@ def test_a_folder_of_any_name_is_one_word(target: str, folder: str) -> None:
     made = subprocess.run(
         ["make", "--dry-run", target, f"DATA={folder}", "RECIPE=image-folder"],
         cwd=ROOT,
-        env=ALONE,
         capture_output=True,
         text=True,
         check=True,
