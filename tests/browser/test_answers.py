@@ -185,6 +185,7 @@ def test_the_chosen_version_stays_when_the_model_is_shown_anew(page: Page, site:
 def test_odd_file_names_are_quoted_for_the_shell(page: Page, site: Site) -> None:
     choose_file(page, file("it's a cat.json", b"{}", "application/json"))
     expect(answers(page).first.locator("pre")).to_contain_text("""'@it'\\''s a cat.json'""")
+    assert labels(answers(page).first)  # the line is shown before the request is sent
     assert site.asked[-1][1]["content-type"] == "application/octet-stream"
 
 
