@@ -29,7 +29,7 @@ REGION: Final = "eu-central-1"
 ENVIRONMENT = {
     "FACET_BUCKET": BUCKET,
     "FACET_ENDPOINT": "endpoint",
-    "FACET_INVOKE_TIMEOUT": "0.5",
+    "FACET_INVOKE_TIMEOUT": "3",
     "FACET_REGISTRY_TTL": "0",
     "FACET_TOPIC": "",
     "FACET_GOLDEN_REQUIRED": "false",

@@ -202,7 +202,7 @@ def error(status: int, code: str) -> Answer:
         (error(400, "ThrottlingException"), 429, "throttled"),
         (error(429, "TooManyRequestsException"), 429, "throttled"),
         (error(429, "ModelNotReadyException"), 503, "model-loading"),
-        (Answer(seconds=1), 503, "model-loading"),
+        (Answer(seconds=5), 503, "model-loading"),
         (error(503, "ServiceUnavailable"), 503, "unavailable"),
         (error(500, "InternalFailure"), 503, "unavailable"),
         (error(530, "InternalDependencyException"), 503, "unavailable"),
