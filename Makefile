@@ -124,8 +124,8 @@ openapi:  ## write the OpenAPI document that the API serves (after a change of a
 
 proto:  ## compile the protocol buffers (after a change of a .proto file)
 	@.ci/setup dev
-	cd functions && ../$(VENV)/uvx --from grpcio-tools==1.76.0 python -m grpc_tools.protoc -I. \
-		--python_out=. --pyi_out=. onboard/saved_model.proto
+	cd layers/facet && ../../$(VENV)/uvx --from grpcio-tools==1.76.0 python -m grpc_tools.protoc -I. \
+		--python_out=. --pyi_out=. facet/artifact/graphs/saved_model.proto
 
 clean:  ## remove what was built, and the local stack's state
 	rm -rf .venv .venv-notebook .facet .aws-sam build .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info

@@ -124,11 +124,11 @@ def _round(file: Path) -> Round:
 
 def _onboarded(file: Path) -> int:
     """Reads and checks as the function does; the process's highest resident memory in bytes."""
-    from onboard import archive, checks
+    from facet.artifact import archive, validation
 
     import_module("onboard.app")
     with file.open("rb") as body:
-        manifest, violations = checks.run(archive.read(body))
+        manifest, violations = validation.run(archive.read(body))
     if violations or not manifest:
         raise SystemExit(f"error: {violations}")
     unit = 1 if sys.platform == "darwin" else 1024

@@ -16,11 +16,11 @@ from cli.stack import Stack, find
 from cli.upload import upload
 from cli.watch import WITHIN, Wanted, report, tell
 from cli.words import reasons
+from facet.artifact import archive, validation
 from facet.errors import BadRequest, FacetError, Violation
 from facet.manifest import MODEL_NAME, Manifest
 from facet.records import Status
 from facet.registry import Registry
-from onboard import archive, checks
 from onboard.drop import Drop
 
 SUFFIX = ".tar.gz"
@@ -44,14 +44,14 @@ class Checked:
     violations: Sequence[Violation]
 
 
-def check(path: Path, rules: checks.Rules) -> Checked:
+def check(path: Path, rules: validation.Rules) -> Checked:
     """Reads the artifact once and judges it as onboarding will. Raises OSError, NoArtifact."""
     if path.is_dir():
         raise NoArtifact(f"{path} is a folder; facet pack makes an artifact of it")
     with path.open("rb") as file:
         found = archive.read(file)
-    manifest, violations = checks.run(found, rules)
-    return Checked(found.sha256[:ID_LENGTH], found.size, manifest, checks.reported(violations))
+    manifest, violations = validation.run(found, rules)
+    return Checked(found.sha256[:ID_LENGTH], found.size, manifest, validation.reported(violations))
 
 
 def name(given: str | None, manifest: Manifest | None, path: Path) -> str:
@@ -113,9 +113,9 @@ def push(
     report(here, output, Wanted(drop.model, checked.version, before, uploaded=True), timeout)
 
 
-def _rules(stack: Stack) -> checks.Rules:
+def _rules(stack: Stack) -> validation.Rules:
     ops = frozenset(each for each in stack.more_ops.split(",") if each)
-    return checks.Rules(stack.golden_required, ops)
+    return validation.Rules(stack.golden_required, ops)
 
 
 def _refused(output: Output, drop: Drop, checked: Checked) -> None:

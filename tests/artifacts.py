@@ -9,7 +9,7 @@ from typing import Any
 
 from PIL import Image
 
-from onboard import saved_model_pb2 as pb
+from facet.artifact.graphs import saved_model_pb2 as pb
 
 LABELS = ("cat", "dog", "ship")
 FLOAT, STRING = 1, 7

@@ -14,7 +14,7 @@ from typing import Any
 
 from PIL import Image
 
-from onboard import archive, names, packed, tarred
+from facet.artifact import archive, gzip_stream, names, tar_stream
 from tests import artifacts
 from tests.artifacts import FLOAT, STRING
 
@@ -131,7 +131,7 @@ def _broken_header() -> bytes:
 
 def _bomb() -> bytes:
     """Eight gigabytes of zeros are announced, and half of one comes, in as many kilobytes."""
-    deflate = zlib.compressobj(9, zlib.DEFLATED, packed.ONE_GZIP)
+    deflate = zlib.compressobj(9, zlib.DEFLATED, gzip_stream.ONE_GZIP)
     head = deflate.compress(header("1/x", size=1 << 33)) + deflate.flush(zlib.Z_FULL_FLUSH)
     zeros = deflate.compress(bytes(MIB)) + deflate.flush(zlib.Z_FULL_FLUSH)
     return head + zeros * 512
@@ -145,7 +145,7 @@ def _large(name: str, size: int) -> bytes:
 
 def _sparse_map() -> bytes:
     sparse = bytearray(header("weights", tarfile.GNUTYPE_SPARSE))
-    sparse[tarred.SPARSE_MORE] = 1
+    sparse[tar_stream.SPARSE_MORE] = 1
     sparse[148:156] = b" " * 8
     sparse[148:155] = f"{sum(sparse):06o}\0".encode()
     return blocks(bytes(sparse), bytes(512))
@@ -210,7 +210,7 @@ ARCHIVES: Mapping[str, tuple[Made, str]] = {
         _raw(pax(record("size", str(10 << 60))), header("1/x")),
         "too-large",
     ),
-    "a huge pax header": (_raw(header("x", b"x", tarred.MAX_HEADER + 1)), "too-large-header"),
+    "a huge pax header": (_raw(header("x", b"x", tar_stream.MAX_HEADER + 1)), "too-large-header"),
     "a huge GNU name": (_raw(header("x", b"L", 1 << 33)), "too-large-header"),
     "a name in two headers": (
         _raw(pax(record("path", "1/a")), block("long", b"../../x\0", b"L"), header("1/b")),

@@ -9,13 +9,13 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from facet.alias import Alias
+from facet.artifact.validation import Rules
 from facet.endpoint import Endpoint
 from facet.news import News
 from facet.records import Status, Version
 from facet.registry import Registry
 from onboard.app import wanted
 from onboard.bucket import Bucket
-from onboard.checks import Rules
 from onboard.door import Door
 from onboard.drop import Drop, Outcome
 from onboard.patience import Patience

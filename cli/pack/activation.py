@@ -5,8 +5,8 @@ from typing import Literal, NamedTuple
 
 from google.protobuf.message import DecodeError
 
-from onboard import saved_model_pb2 as pb
-from onboard.savedmodel import SERVE_TAG
+from facet.artifact.graphs import saved_model_pb2 as pb
+from facet.artifact.graphs.saved_model import SERVE_TAG
 
 Activation = Literal["softmax", "logits", "sigmoid"]
 

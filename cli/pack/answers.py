@@ -11,8 +11,8 @@ from cli.pack.activation import Activation, Found
 from cli.pack.errors import CannotPack
 from cli.pack.geometry import Geometry, Layout, Size, SizeNeeded, geometry, parse_size
 from cli.pack.presets import PRESETS, Order, Scaling
+from facet.artifact.graphs.saved_model import TensorSpec
 from facet.manifest import InputSpec
-from onboard.savedmodel import TensorSpec
 
 Resize = Literal["nearest", "box", "bilinear", "hamming", "bicubic", "lanczos"]
 Fit = Literal["stretch", "crop", "pad"]

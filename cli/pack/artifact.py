@@ -4,9 +4,9 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from facet.artifact import archive, validation
 from facet.errors import Violation
 from facet.manifest import Manifest
-from onboard import archive, checks
 from training.package import pack
 
 MANIFEST = "facet.json"
@@ -43,7 +43,7 @@ def write(manifest: Manifest, files: list[tuple[str, Path]], target: Path) -> Pa
             pack([(MANIFEST, document), *files], file)
         with part.open("rb") as packed:
             found = archive.read(packed)
-        _, violations = checks.run(found)
+        _, violations = validation.run(found)
         if not violations:
             part.replace(target)
     return Packed(found.sha256[:VERSION_ID_LENGTH], found.size, violations)

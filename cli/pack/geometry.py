@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from cli.pack.errors import CannotPack
-from onboard.savedmodel import TensorSpec
+from facet.artifact.graphs.saved_model import TensorSpec
 
 Layout = Literal["hwc", "flat"]
 Dims = tuple[int, ...]

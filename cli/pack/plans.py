@@ -12,8 +12,8 @@ from cli.pack.errors import CannotPack
 from cli.pack.geometry import Geometry
 from cli.pack.signature import Chosen, choose
 from cli.pack.source import GRAPH, KerasFile, SavedModelFolder
+from facet.artifact.graphs.saved_model import TensorSpec, UnreadableSavedModel, signatures
 from facet.manifest import InputSpec
-from onboard.savedmodel import TensorSpec, UnreadableSavedModel, signatures
 
 if TYPE_CHECKING:
     from cli.pack.wrapping import Network

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from cli.asking import Asker
 from cli.pack.errors import CannotPack
-from onboard.savedmodel import Signature, TensorSpec
+from facet.artifact.graphs.saved_model import Signature, TensorSpec
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from cli.pack.errors import CannotPack
 from cli.pack.geometry import Geometry
 from cli.pack.signature import Chosen
 from cli.pack.tensorflow import ERRORS, reason
+from facet.artifact.graphs.saved_model import TensorSpec
 from facet.manifest import InputSpec
-from onboard.savedmodel import TensorSpec
 from training.export import convert_module, save_module
 from training.graph import Classifier, bytes_module, pixels_module
 

@@ -15,6 +15,7 @@ from botocore.config import Config
 
 from facet import endpoint
 from facet.alias import Alias
+from facet.artifact.validation import Rules
 from facet.errors import EndpointRemoved
 from facet.manifest import MODEL_NAME
 from facet.news import news
@@ -22,7 +23,6 @@ from facet.observability import count, logger
 from facet.registry import Registry
 from facet.settings import settings
 from onboard.bucket import Bucket
-from onboard.checks import Rules
 from onboard.drop import DROP, VERSION, Drop, Outcome
 from onboard.patience import Patience
 from onboard.promote import Onboarding, Registers

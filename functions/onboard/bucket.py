@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import orjson
 from botocore.exceptions import ClientError
 
+from facet.artifact import archive
 from facet.records import Status, Version
 from facet.registry import Registry
-from onboard import archive
 from onboard.drop import Drop
 
 if TYPE_CHECKING:

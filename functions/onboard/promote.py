@@ -9,12 +9,12 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from facet.alias import Alias
+from facet.artifact import validation
 from facet.errors import RegistryConflict, Violation
 from facet.manifest import Manifest
 from facet.placement import Placement
 from facet.records import Model, Status, Version
 from facet.registry import Registry
-from onboard import checks
 from onboard.bucket import Bucket
 from onboard.drop import Drop, Outcome
 from onboard.patience import Patience
@@ -63,7 +63,7 @@ class Onboarding:
         bucket: Bucket,
         registers: Registers,
         prover: Prover,
-        rules: checks.Rules,
+        rules: validation.Rules,
         keep: int,
         now: Callable[[], str] = utc_now,
     ) -> None:
@@ -97,7 +97,7 @@ class Onboarding:
         if taken is None:
             return None
         found = taken.found
-        manifest, violations = checks.run(found, self._rules)
+        manifest, violations = validation.run(found, self._rules)
         version = Version(
             model=taken.drop.model,
             id=found.sha256[:VERSION_ID_LENGTH],
@@ -156,7 +156,7 @@ class Onboarding:
         rejected = replace(
             checked.version,
             status=Status.REJECTED,
-            violations=checks.reported(violations),
+            violations=validation.reported(violations),
             updated_at=self._now(),
         )
         self._bucket.refuse(checked.drop, rejected)

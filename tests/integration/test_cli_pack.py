@@ -19,8 +19,8 @@ from typer.testing import CliRunner, Result
 
 from cli.app import app
 from facet import preprocess
+from facet.artifact import archive, validation
 from facet.manifest import Manifest
-from onboard import archive, checks
 from tests.artifacts import encoded, picture
 
 WEIGHTS = np.random.default_rng(3).normal(size=(64, 4)).astype(np.float32)
@@ -99,7 +99,7 @@ def packed(source: Path, *options: str) -> tuple[Manifest, dict[str, bytes]]:
     done = pack(source, *LABELS, *options)
     assert done.exit_code == 0, done.output
     data = (source.parent / "model.tar.gz").read_bytes()
-    manifest, violations = checks.run(archive.read(io.BytesIO(data)))
+    manifest, violations = validation.run(archive.read(io.BytesIO(data)))
     assert manifest
     assert violations == []
     with tarfile.open(fileobj=io.BytesIO(data)) as tar:

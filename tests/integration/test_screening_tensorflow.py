@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from onboard import screening
-from onboard.ops import ALLOWED, SAVE_RESTORE
+from facet.artifact.graphs import op_policy
+from facet.artifact.graphs.ops import ALLOWED, SAVE_RESTORE
 
 PLACE = "1/saved_model.pb"
 
@@ -181,4 +181,4 @@ def test_what_gets_past_other_scanners_is_refused(
 def _found(folder: Path) -> list[str]:
     """The ops that are refused."""
     data = (folder / "saved_model.pb").read_bytes()
-    return [each.problem.split("'")[1] for each in screening.graph(PLACE, data, frozenset())]
+    return [each.problem.split("'")[1] for each in op_policy.graph(PLACE, data, frozenset())]

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from onboard import archive, names, packed
-from onboard.archive import Archive
+from facet.artifact import archive, gzip_stream, names
+from facet.artifact.archive import Archive
 from tests import artifacts
 from tests.hostile import block, header, info
 
@@ -298,7 +298,7 @@ def test_a_bomb_is_given_up_at_its_ratio() -> None:
     assert peak < 16 * MIB
 
 
-@pytest.mark.parametrize("size", [packed.MAX_UNPACKED, 1 << 80])
+@pytest.mark.parametrize("size", [gzip_stream.MAX_UNPACKED, 1 << 80])
 def test_a_size_that_is_only_claimed(size: int) -> None:
     assert codes(gzip.compress(header("1/x", tarfile.REGTYPE, size + 1))) == ["too-large"]
 
@@ -359,8 +359,8 @@ def test_an_error_of_the_stream_is_not_taken_for_one_of_the_artifact() -> None:
 
 @settings(deadline=None)
 @given(st.binary(max_size=3000), st.booleans())
-def test_random_bytes_never_crash(data: bytes, packed: bool) -> None:
-    assert codes(gzip.compress(data) if packed else data)
+def test_random_bytes_never_crash(data: bytes, gzip_stream: bool) -> None:
+    assert codes(gzip.compress(data) if gzip_stream else data)
 
 
 @settings(deadline=None)

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
+from facet.artifact import archive, validation
+from facet.artifact.archive import Archive
+from facet.artifact.graphs import saved_model_pb2 as pb
 from facet.errors import Violation
-from onboard import archive, checks
-from onboard import saved_model_pb2 as pb
-from onboard.archive import Archive
 from tests import artifacts
 from tests.artifacts import FLOAT, STRING
 
@@ -19,7 +19,7 @@ LITERT = "1/assets.extra/model.tflite"
 
 def run(files: dict[str, bytes]) -> list[Violation]:
     found = archive.read(io.BytesIO(artifacts.packed(files)))
-    return checks.run(found)[1]
+    return validation.run(found)[1]
 
 
 def codes(files: dict[str, bytes]) -> list[str]:
@@ -42,7 +42,7 @@ def without(*names: str) -> dict[str, bytes]:
 def test_a_good_artifact_has_no_violation(model: str | None) -> None:
     files = artifacts.members(model=model, golden=artifacts.golden())
     found = archive.read(io.BytesIO(artifacts.packed(files)))
-    manifest, violations = checks.run(found)
+    manifest, violations = validation.run(found)
     assert violations == []
     assert manifest
     assert manifest.labels == artifacts.LABELS
@@ -179,7 +179,7 @@ def test_all_wrong_fields_are_told_at_once() -> None:
     ids=["text", "gzip of text", "cut short", "wrong checksum"],
 )
 def test_what_cannot_be_trusted_is_told_that_alone(data: bytes, code: str) -> None:
-    manifest, violations = checks.run(archive.read(io.BytesIO(data)))
+    manifest, violations = validation.run(archive.read(io.BytesIO(data)))
     assert manifest is None
     assert [each.code for each in violations] == [code]
 
@@ -190,17 +190,17 @@ def found(files: dict[str, bytes]) -> Archive:
 
 def test_after_a_limit_what_was_seen_is_judged_and_nothing_is_missed() -> None:
     seen = {"facet.json": CLEAN["facet.json"], "x" * 2000: b""}
-    manifest, violations = checks.run(found(seen))
+    manifest, violations = validation.run(found(seen))
     assert manifest
     assert [each.code for each in violations] == ["too-long-name"]
 
 
 @pytest.mark.parametrize("required", [True, False])
 def test_a_golden_sample_is_demanded_where_a_rule_says_so(required: bool) -> None:
-    rules = checks.Rules(golden_required=required)
-    _, violations = checks.run(found(artifacts.members()), rules)
+    rules = validation.Rules(golden_required=required)
+    _, violations = validation.run(found(artifacts.members()), rules)
     assert [each.code for each in violations] == (["golden-required"] if required else [])
-    assert checks.run(found(CLEAN), rules)[1] == []
+    assert validation.run(found(CLEAN), rules)[1] == []
 
 
 def test_an_op_is_let_in_where_a_rule_says_so() -> None:
@@ -208,14 +208,14 @@ def test_an_op_is_let_in_where_a_rule_says_so() -> None:
     model.meta_graphs[0].graph_def.node.add(name="n", op="Print")
     files = CLEAN | {"1/saved_model.pb": model.SerializeToString()}
     assert codes(files) == ["forbidden-op"]
-    assert checks.run(found(files), checks.Rules(ops=frozenset({"Print"})))[1] == []
+    assert validation.run(found(files), validation.Rules(ops=frozenset({"Print"})))[1] == []
 
 
 def test_a_litert_model_is_given_back_once_it_was_screened() -> None:
     artifact = found(CLEAN | {LITERT: b"?" * 5000})
     model = artifact.litert[LITERT]
     assert isinstance(model, mmap.mmap)
-    _, violations = checks.run(artifact)
+    _, violations = validation.run(artifact)
     assert [(each.code, each.place) for each in violations] == [("litert-unreadable", LITERT)]
     assert model.closed
     assert not artifact.litert
@@ -223,7 +223,7 @@ def test_a_litert_model_is_given_back_once_it_was_screened() -> None:
 
 def test_a_litert_model_that_would_not_fit_on_disk() -> None:
     files = {LITERT: archive.MAX_LITERT + 1}
-    _, violations = checks.run(Archive(files=files))
+    _, violations = validation.run(Archive(files=files))
     assert [(each.code, each.place) for each in violations] == [("litert-too-large", LITERT)]
 
 
@@ -238,17 +238,17 @@ def test_no_manifest_costs_the_other_checks() -> None:
 
 
 def test_a_report_has_bounds_that_the_registry_can_hold() -> None:
-    found = checks.reported([Violation("code", "x" * 10_000, "p", "r")] * 10_000)
-    assert len(found) == checks.MAX_REPORTED + 1
+    found = validation.reported([Violation("code", "x" * 10_000, "p", "r")] * 10_000)
+    assert len(found) == validation.MAX_REPORTED + 1
     assert "9,950 more" in found[-1].problem
-    assert max(len(each.place) for each in found) == checks.MAX_TEXT
+    assert max(len(each.place) for each in found) == validation.MAX_TEXT
 
 
 def test_a_report_is_text_whatever_the_names_in_the_archive_were() -> None:
-    (found,) = checks.reported([Violation("unsafe-path", "../\udcff\ud800", "p", "r")])
+    (found,) = validation.reported([Violation("unsafe-path", "../\udcff\ud800", "p", "r")])
     assert found.place.encode() == b"../??"
 
 
 def test_a_short_report_is_left_as_it_is() -> None:
     violations = run(artifacts.members(model="other", labels=["cat"]))
-    assert list(checks.reported(violations)) == violations
+    assert list(validation.reported(violations)) == violations

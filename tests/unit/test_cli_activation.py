@@ -3,7 +3,7 @@
 import pytest
 
 from cli.pack.activation import Found, found
-from onboard import saved_model_pb2 as pb
+from facet.artifact.graphs import saved_model_pb2 as pb
 
 
 def saved_model(tensor: str) -> tuple[pb.SavedModel, pb.GraphDef]:

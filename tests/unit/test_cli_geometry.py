@@ -4,7 +4,7 @@ import pytest
 
 from cli.pack.errors import CannotPack
 from cli.pack.geometry import Geometry, Size, SizeNeeded, geometry, parse_size
-from onboard.savedmodel import TensorSpec
+from facet.artifact.graphs.saved_model import TensorSpec
 
 
 def takes(shape: tuple[int, ...] | None, dtype: str = "float32") -> TensorSpec:

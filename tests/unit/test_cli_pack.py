@@ -14,7 +14,7 @@ from cli.pack.geometry import Geometry
 from cli.pack.presets import PRESETS, Scaling
 from cli.pack.signature import choose
 from cli.pack.source import GRAPH, KerasFile, SavedModelFolder, find
-from onboard.savedmodel import Signature, TensorSpec
+from facet.artifact.graphs.saved_model import Signature, TensorSpec
 
 PICTURES = TensorSpec("float32", (-1, 8, 8, 3))
 ROWS = TensorSpec("float32", (-1, 4))

@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from onboard import archive, checks
+from facet.artifact import archive, validation
 from tests.hostile import CASES, Case
 
 
@@ -12,7 +12,7 @@ from tests.hostile import CASES, Case
 def test_each_gets_exactly_its_violations(case: Case) -> None:
     data = case.made()
     found = archive.read(io.BytesIO(data))
-    violations = checks.run(found)[1]
+    violations = validation.run(found)[1]
     assert {each.code for each in violations} == case.codes
     assert all(each.place or case.name == "a name of nothing" for each in violations)
     assert all(each.problem and each.remedy for each in violations)

@@ -1,7 +1,7 @@
 import pytest
 
-from onboard import layout
-from onboard.layout import check
+from facet.artifact import layout
+from facet.artifact.layout import check
 
 GRAPH = {"1/saved_model.pb": 10}
 INDEX = {"1/variables/variables.index": 10}

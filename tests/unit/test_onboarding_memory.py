@@ -8,8 +8,8 @@ from random import Random
 
 import pytest
 
-from onboard import archive, checks, names
-from onboard import saved_model_pb2 as pb
+from facet.artifact import archive, names, validation
+from facet.artifact.graphs import saved_model_pb2 as pb
 from tests import artifacts
 
 MIB = 1 << 20
@@ -17,12 +17,13 @@ LIMIT = 256 * MIB
 CHILD = """
 import sys
 import boto3
-from onboard import app, archive, checks
+from facet.artifact import archive, validation
+from onboard import app
 clients = [boto3.client(each, region_name="us-east-1") for each in ("s3", "sagemaker-runtime")]
 table = boto3.resource("dynamodb", region_name="us-east-1").Table("facet")
 with open(sys.argv[1], "rb") as file:
     found = archive.read(file)
-manifest, violations = checks.run(found)
+manifest, violations = validation.run(found)
 assert manifest, violations
 assert len(found.kept) == 4, found.kept.keys()
 assert not violations, violations
@@ -45,7 +46,7 @@ def graph() -> bytes:
 
 def members() -> dict[str, bytes]:
     """The largest of everything that is still taken."""
-    side = int(checks.MAX_PIXELS**0.5)
+    side = int(validation.MAX_PIXELS**0.5)
     picture = artifacts.picture((side, side)).convert("RGBA")
     golden = artifacts.encoded(picture, "WEBP", method=0)
     rest = Random(1).randbytes(archive.MAX_PICTURE - len(golden))

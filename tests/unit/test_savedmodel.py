@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from onboard import saved_model_pb2 as pb
-from onboard.savedmodel import TensorSpec, UnreadableSavedModel, signatures
+from facet.artifact.graphs import saved_model_pb2 as pb
+from facet.artifact.graphs.saved_model import TensorSpec, UnreadableSavedModel, signatures
 from tests import artifacts
 from tests.artifacts import FLOAT, STRING
 

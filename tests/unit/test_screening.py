@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from onboard import graph as graphs
-from onboard import saved_model_pb2 as pb
-from onboard import savedmodel, screening
-from onboard.ops import ALLOWED, SAVE_RESTORE
+from facet.artifact.graphs import graph as graphs
+from facet.artifact.graphs import op_policy, saved_model
+from facet.artifact.graphs import saved_model_pb2 as pb
+from facet.artifact.graphs.ops import ALLOWED, SAVE_RESTORE
 
 ROOT = Path(__file__).parents[2]
 PLACE = "1/saved_model.pb"
@@ -71,7 +71,7 @@ def meta_graph(
     return made
 
 
-def saved_model(*made: pb.MetaGraphDef) -> bytes:
+def model_bytes(*made: pb.MetaGraphDef) -> bytes:
     return pb.SavedModel(meta_graphs=made).SerializeToString()
 
 
@@ -136,7 +136,7 @@ LETS_IN = {
 
 @pytest.mark.parametrize("made", LETS_IN.values(), ids=LETS_IN)
 def test_what_a_classifier_needs_is_let_in(made: pb.MetaGraphDef) -> None:
-    assert list(screening.graph(PLACE, saved_model(made), frozenset())) == []
+    assert list(op_policy.graph(PLACE, model_bytes(made), frozenset())) == []
 
 
 REFUSED: dict[str, tuple[pb.MetaGraphDef, set[tuple[str, str]]]] = {
@@ -402,7 +402,7 @@ REFUSED: dict[str, tuple[pb.MetaGraphDef, set[tuple[str, str]]]] = {
 def test_what_no_classifier_needs_is_refused(
     made: pb.MetaGraphDef, expected: set[tuple[str, str]]
 ) -> None:
-    found = list(screening.graph(PLACE, saved_model(made), frozenset()))
+    found = list(op_policy.graph(PLACE, model_bytes(made), frozenset()))
     assert {(each.code, each.place) for each in found} == {
         (code, f"{PLACE}: {place}") for code, place in expected
     }
@@ -411,12 +411,12 @@ def test_what_no_classifier_needs_is_refused(
 
 def test_every_meta_graph_counts() -> None:
     hidden = meta_graph(node("bad", "WriteFile"), tags=["train", "gpu"])
-    (found,) = screening.graph(PLACE, saved_model(meta_graph(), hidden), frozenset())
+    (found,) = op_policy.graph(PLACE, model_bytes(meta_graph(), hidden), frozenset())
     assert found.place == f"{PLACE}: meta graph 'train,gpu', node bad"
 
 
 def test_a_violation_names_the_op_and_what_to_do() -> None:
-    (found,) = screening.graph(PLACE, saved_model(meta_graph(node("n", "ReadFile"))), frozenset())
+    (found,) = op_policy.graph(PLACE, model_bytes(meta_graph(node("n", "ReadFile"))), frozenset())
     assert "'ReadFile'" in found.problem
     assert "export" in found.remedy
     assert "MoreOps=ReadFile" in found.remedy
@@ -427,14 +427,14 @@ def test_a_violation_names_the_op_and_what_to_do() -> None:
     ("more", "left"), [({"ReadFile"}, {"PyFunc"}), ({"ReadFile", "PyFunc"}, set())]
 )
 def test_an_operator_widens_the_list(more: set[str], left: set[str]) -> None:
-    made = saved_model(meta_graph(node("a", "ReadFile"), node("b", "PyFunc")))
-    found = list(screening.graph(PLACE, made, frozenset(more)))
+    made = model_bytes(meta_graph(node("a", "ReadFile"), node("b", "PyFunc")))
+    found = list(op_policy.graph(PLACE, made, frozenset(more)))
     assert {each.problem.split("'")[1] for each in found} == left
 
 
 def test_an_operator_may_let_a_signature_restore() -> None:
-    made = saved_model(meta_graph(SAVE, node("r", "RestoreV2"), outputs={"a": "r", "b": "save"}))
-    found = list(screening.graph(PLACE, made, frozenset({"RestoreV2"})))
+    made = model_bytes(meta_graph(SAVE, node("r", "RestoreV2"), outputs={"a": "r", "b": "save"}))
+    found = list(op_policy.graph(PLACE, made, frozenset({"RestoreV2"})))
     assert [each.place for each in found] == [f"{PLACE}: node save"]
 
 
@@ -443,7 +443,7 @@ def test_composite_outputs_count() -> None:
     outputs = made.signature_def["serving_default"].outputs
     outputs["sparse"].coo_sparse.indices_tensor_name = "save:0"
     outputs["ragged"].composite_tensor.components.add().name = "read:0"
-    places = {each.place for each in screening.graph(PLACE, saved_model(made), frozenset())}
+    places = {each.place for each in op_policy.graph(PLACE, model_bytes(made), frozenset())}
     assert places == {f"{PLACE}: node save", f"{PLACE}: node read"}
 
 
@@ -456,7 +456,7 @@ def test_parts_of_a_graph_in_several_pieces_count_together() -> None:
     del second.graph_def.node[0]
     pieces = first.SerializeToString() + second.SerializeToString()
     data = pb.SavedModel().SerializeToString() + b"\x12" + _varint(len(pieces)) + pieces
-    assert [each.code for each in screening.graph(PLACE, data, frozenset())] == [REACHABLE]
+    assert [each.code for each in op_policy.graph(PLACE, data, frozenset())] == [REACHABLE]
 
 
 def test_a_function_behind_another_attribute_value_counts() -> None:
@@ -466,7 +466,7 @@ def test_a_function_behind_another_attribute_value_counts() -> None:
     made.graph_def.node[0].attr["f"].MergeFromString(
         call.SerializeToString() + pb.AttrValue(s=b"text").SerializeToString()
     )
-    found = screening.graph(PLACE, saved_model(made), frozenset())
+    found = op_policy.graph(PLACE, model_bytes(made), frozenset())
     assert [each.code for each in found] == [REACHABLE]
 
 
@@ -475,7 +475,7 @@ def test_a_function_behind_another_attribute_value_counts() -> None:
     [
         (b"a text file", "wire type"),
         (b"\xff" * 40, "no end"),
-        (saved_model(meta_graph())[:-1], "ends beyond"),
+        (model_bytes(meta_graph())[:-1], "ends beyond"),
         (b"\x0b" * 5_000, "wire type 3"),
         (b"\x12\x02\x12\x00" * 100, "over 16 meta graphs"),
         (b"\x12" + b"\x84\x80\x80\x04", "ends beyond"),
@@ -484,14 +484,14 @@ def test_a_function_behind_another_attribute_value_counts() -> None:
     ids=["text", "ff", "cut", "groups", "graphs", "long", "zero"],
 )
 def test_other_bytes_are_unreadable(data: bytes, problem: str) -> None:
-    (found,) = screening.graph(PLACE, data, frozenset())
+    (found,) = op_policy.graph(PLACE, data, frozenset())
     assert (found.code, found.place) == ("saved-model-unreadable", PLACE)
     assert problem in found.problem
 
 
 def test_text_that_is_not_utf_8_is_unreadable() -> None:
-    bad = saved_model(meta_graph(node("bad-name", "Relu"))).replace(b"bad-name", b"bad\xff\xfename")
-    assert [each.code for each in screening.graph(PLACE, bad, frozenset())] == [
+    bad = model_bytes(meta_graph(node("bad-name", "Relu"))).replace(b"bad-name", b"bad\xff\xfename")
+    assert [each.code for each in op_policy.graph(PLACE, bad, frozenset())] == [
         "saved-model-unreadable"
     ]
 
@@ -507,7 +507,7 @@ def test_attributes_nested_too_deep_are_unreadable() -> None:
     data = b"\x0a" + _varint(len(body)) + body
     for field in (b"\x12", b"\x12"):
         data = field + _varint(len(data)) + data
-    (found,) = screening.graph(PLACE, data, frozenset())
+    (found,) = op_policy.graph(PLACE, data, frozenset())
     assert "nested" in found.problem
 
 
@@ -527,23 +527,23 @@ FULL = node("full", "AddN", *[""] * (graphs.MAX_NAMES - 10))
 )
 def test_more_names_than_fit_are_unreadable(made: pb.MetaGraphDef) -> None:
     """Two bytes each in the file, and up to a thousand in memory."""
-    (found,) = screening.graph(PLACE, saved_model(made), frozenset())
+    (found,) = op_policy.graph(PLACE, model_bytes(made), frozenset())
     assert found.code == "saved-model-unreadable"
     assert "names" in found.problem
 
 
 def test_as_many_names_as_fit_are_read() -> None:
-    assert list(screening.graph(PLACE, saved_model(meta_graph(FULL)), frozenset())) == []
+    assert list(op_policy.graph(PLACE, model_bytes(meta_graph(FULL)), frozenset())) == []
 
 
 @pytest.mark.parametrize(
     ("field", "item", "count"),
-    [(b"\x12", b"\x2a\x00", savedmodel.MAX_FIELDS), (b"", b"\x08\x00", graphs.MAX_FIELDS)],
+    [(b"\x12", b"\x2a\x00", saved_model.MAX_FIELDS), (b"", b"\x08\x00", graphs.MAX_FIELDS)],
     ids=["signatures", "fields"],
 )
 def test_a_flood_of_fields_is_unreadable(field: bytes, item: bytes, count: int) -> None:
     data = item * (count + 1)
-    (found,) = screening.graph(
+    (found,) = op_policy.graph(
         PLACE, field + _varint(len(data)) + data if field else data, frozenset()
     )
     assert found.code == "saved-model-unreadable"
@@ -552,8 +552,8 @@ def test_a_flood_of_fields_is_unreadable(field: bytes, item: bytes, count: int) 
 
 def test_a_report_is_bounded() -> None:
     made = meta_graph(*(node(f"n{number}", f"Op{number}" * 100) for number in range(300)))
-    found = list(screening.graph(PLACE, saved_model(made), frozenset()))
-    assert len(found) == screening.MOST
+    found = list(op_policy.graph(PLACE, model_bytes(made), frozenset()))
+    assert len(found) == op_policy.MOST
     assert max(len(each.problem) for each in found) < 400
 
 
@@ -567,8 +567,8 @@ def test_ten_thousand_nodes_and_functions_take_linear_time() -> None:
     ]
     nodes.append(node("out", "f1999", "n9999"))
     found = list(
-        screening.graph(
-            PLACE, saved_model(meta_graph(*nodes, functions=functions, outputs=OUT)), frozenset()
+        op_policy.graph(
+            PLACE, model_bytes(meta_graph(*nodes, functions=functions, outputs=OUT)), frozenset()
         )
     )
     assert [each.place for each in found] == [f"{PLACE}: function f0, node w"]
@@ -578,7 +578,7 @@ def test_constants_are_passed_over() -> None:
     """An attribute's tensor is field 8; the graph's other fields are not ours either."""
     made = meta_graph(node("weights", "Const"))
     made.graph_def.node[0].attr["value"].MergeFromString(b"\x42\x80\x80\x40" + bytes(1 << 20))
-    assert list(screening.graph(PLACE, saved_model(made), frozenset())) == []
+    assert list(op_policy.graph(PLACE, model_bytes(made), frozenset())) == []
 
 
 def test_the_savers_ops_are_in_no_group() -> None:
@@ -592,8 +592,8 @@ def test_our_samples_are_let_in(name: str) -> None:
         lite = tar.extractfile("1/assets.extra/model.tflite")
         assert graph
         assert lite
-        assert list(screening.graph(PLACE, graph.read(), frozenset())) == []
-        assert list(screening.litert("1/assets.extra/model.tflite", lite.read())) == []
+        assert list(op_policy.graph(PLACE, graph.read(), frozenset())) == []
+        assert list(op_policy.litert("1/assets.extra/model.tflite", lite.read())) == []
 
 
 @pytest.mark.skipif("FACET_DATA" not in os.environ, reason="FACET_DATA names no SavedModels")
@@ -601,16 +601,16 @@ def test_other_peoples_models_are_let_in() -> None:
     files = sorted(Path(os.environ["FACET_DATA"], "saved_models").rglob("saved_model.pb"))
     assert files
     for file in files:
-        assert list(screening.graph(file.name, file.read_bytes(), frozenset())) == []
+        assert list(op_policy.graph(file.name, file.read_bytes(), frozenset())) == []
 
 
-EVERYTHING = saved_model(REFUSED["RestoreV2 in a function, called well and badly"][0], meta_graph())
+EVERYTHING = model_bytes(REFUSED["RestoreV2 in a function, called well and badly"][0], meta_graph())
 CODES = {"saved-model-unreadable", FORBIDDEN, REACHABLE, FOREIGN}
 
 
 @given(st.binary(max_size=400))
 def test_any_bytes_are_screened_or_unreadable(data: bytes) -> None:
-    assert {each.code for each in screening.graph(PLACE, data, frozenset())} <= CODES
+    assert {each.code for each in op_policy.graph(PLACE, data, frozenset())} <= CODES
 
 
 @settings(max_examples=300)
@@ -627,18 +627,18 @@ def test_damaged_models_are_screened_or_unreadable(
     for at, value in damages:
         data[at] = value
     assert {
-        each.code for each in screening.graph(PLACE, bytes(data[:length]), frozenset())
+        each.code for each in op_policy.graph(PLACE, bytes(data[:length]), frozenset())
     } <= CODES
 
 
 OTHER = """
 from google.protobuf.internal import api_implementation
-from onboard import screening
+from facet.artifact.graphs import op_policy
 from tests.unit import test_screening as cases
 
 assert api_implementation.Type() == "python"
 for made, expected in cases.REFUSED.values():
-    found = screening.graph("file", cases.saved_model(made), frozenset())
+    found = op_policy.graph("file", cases.model_bytes(made), frozenset())
     assert {(each.code, each.place) for each in found} == {
         (code, f"file: {place}") for code, place in expected
     }
@@ -664,7 +664,7 @@ def test_protobufs_other_implementation_agrees() -> None:
 def test_what_is_read_of_a_graph_is_what_protobuf_reads(data: bytes) -> None:
     """Our own walk of the outer messages agrees with protobuf's of all."""
     wrapped = b"\x12" + _varint(len(data)) + data
-    with contextlib.suppress(savedmodel.UnreadableSavedModel):
+    with contextlib.suppress(saved_model.UnreadableSavedModel):
         (found,) = graphs.graphs(wrapped)
         whole = pb.SavedModel.FromString(wrapped).meta_graphs[0]
         assert [each.op for each in found.nodes] == [each.op for each in whole.graph_def.node]

@@ -9,8 +9,16 @@ import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from facet.artifact.gzip_stream import (
+    BLOCK,
+    DAMAGED,
+    MAX_UNPACKED,
+    TOO_LARGE,
+    TRUNCATED,
+    Enough,
+    Readable,
+)
 from facet.errors import Violation
-from onboard.packed import BLOCK, DAMAGED, MAX_UNPACKED, TOO_LARGE, TRUNCATED, Enough, Readable
 
 RECORD = 512
 MAX_HEADER = 1 << 18

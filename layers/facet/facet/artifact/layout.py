@@ -5,8 +5,8 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from itertools import islice
 
+from facet.artifact.archive import GRAPH, MANIFEST
 from facet.errors import Violation
-from onboard.archive import GRAPH, MANIFEST
 
 IN_FOLDER = re.compile(r"([0-9]+)/.+")
 WRAPPED = re.compile(r"(.+)/[0-9]+/saved_model\.pb")

@@ -7,8 +7,8 @@ from typing import TypeVar
 
 from google.protobuf.message import DecodeError, Message
 
-from onboard import saved_model_pb2 as pb
-from onboard import wire
+from facet.artifact.graphs import protobuf_wire
+from facet.artifact.graphs import saved_model_pb2 as pb
 
 SERVE_TAG = "serve"
 DTYPES = {1: "float32", 2: "float64", 3: "int32", 4: "uint8", 7: "string", 9: "int64"}
@@ -64,12 +64,12 @@ def meta_graphs(data: bytes) -> Iterator[tuple[pb.MetaGraphDef, int, int]]:
     """
     count = 0
     with readable():
-        for begin, end in wire.parts(data, 0, len(data), META_GRAPH):
+        for begin, end in protobuf_wire.parts(data, 0, len(data), META_GRAPH):
             count += 1
             if count > MAX_GRAPHS:
                 raise UnreadableSavedModel(f"it has over {MAX_GRAPHS} meta graphs")
-            described = wire.without(data, begin, end, GRAPH)
-            wire.check(described, pb.MetaGraphDef, MAX_FIELDS)
+            described = protobuf_wire.without(data, begin, end, GRAPH)
+            protobuf_wire.check(described, pb.MetaGraphDef, MAX_FIELDS)
             yield parsed(pb.MetaGraphDef, described), begin, end
 
 
@@ -78,7 +78,7 @@ def readable() -> Iterator[None]:
     """What protobuf says of bytes that it cannot read becomes UnreadableSavedModel."""
     try:
         yield
-    except wire.Malformed as error:
+    except protobuf_wire.Malformed as error:
         raise UnreadableSavedModel(f"it is not a SavedModel protocol buffer: {error}") from error
 
 

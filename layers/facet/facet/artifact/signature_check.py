@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator, Mapping
 
+from facet.artifact.archive import MANIFEST
+from facet.artifact.graphs.saved_model import Signature, TensorSpec
 from facet.endpoint import MAX_BODY
 from facet.errors import Violation
 from facet.manifest import InputSpec, Manifest
-from onboard.archive import MANIFEST
-from onboard.savedmodel import Signature, TensorSpec
 
 LEAST = {"float": 2.0, "uint8": 4 / 3}
 """Bytes that a value takes in a request at the least: JSON's `0,`, and base64."""

@@ -6,13 +6,13 @@ Screened, not safe: TensorFlow itself says that a model from a stranger is a pro
 from collections.abc import Iterator
 from itertools import islice
 
+from facet.artifact.graphs import graph as graphs
+from facet.artifact.graphs import litert as lite
+from facet.artifact.graphs.graph import MetaGraph
+from facet.artifact.graphs.ops import ALLOWED, SAVE_RESTORE, WRITES_VARIABLES
+from facet.artifact.graphs.reachability import Use, everything, reached, reads_elsewhere, uses
+from facet.artifact.graphs.saved_model import UnreadableSavedModel
 from facet.errors import Violation
-from onboard import graph as graphs
-from onboard import litert as lite
-from onboard.graph import MetaGraph
-from onboard.ops import ALLOWED, SAVE_RESTORE, WRITES_VARIABLES
-from onboard.reach import Use, everything, reached, reads_elsewhere, uses
-from onboard.savedmodel import UnreadableSavedModel
 
 MOST = 100
 """Violations of one file; more than a report shows."""

@@ -1,10 +1,8 @@
-from collections.abc import Iterable as _Iterable
-from collections.abc import Mapping as _Mapping
-from typing import ClassVar as _ClassVar
-
+from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
-from google.protobuf.internal import containers as _containers
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
@@ -12,43 +10,29 @@ class SavedModel(_message.Message):
     __slots__ = ("meta_graphs",)
     META_GRAPHS_FIELD_NUMBER: _ClassVar[int]
     meta_graphs: _containers.RepeatedCompositeFieldContainer[MetaGraphDef]
-    def __init__(self, meta_graphs: _Iterable[MetaGraphDef | _Mapping] | None = ...) -> None: ...
+    def __init__(self, meta_graphs: _Optional[_Iterable[_Union[MetaGraphDef, _Mapping]]] = ...) -> None: ...
 
 class MetaGraphDef(_message.Message):
-    __slots__ = (
-        "collection_def",
-        "graph_def",
-        "meta_info_def",
-        "object_graph_def",
-        "saver_def",
-        "signature_def",
-    )
+    __slots__ = ("meta_info_def", "graph_def", "saver_def", "collection_def", "signature_def", "object_graph_def")
     class MetaInfoDef(_message.Message):
         __slots__ = ("tags",)
         TAGS_FIELD_NUMBER: _ClassVar[int]
         tags: _containers.RepeatedScalarFieldContainer[str]
-        def __init__(self, tags: _Iterable[str] | None = ...) -> None: ...
-
+        def __init__(self, tags: _Optional[_Iterable[str]] = ...) -> None: ...
     class CollectionDefEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
         VALUE_FIELD_NUMBER: _ClassVar[int]
         key: str
         value: CollectionDef
-        def __init__(
-            self, key: str | None = ..., value: CollectionDef | _Mapping | None = ...
-        ) -> None: ...
-
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[_Union[CollectionDef, _Mapping]] = ...) -> None: ...
     class SignatureDefEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
         VALUE_FIELD_NUMBER: _ClassVar[int]
         key: str
         value: SignatureDef
-        def __init__(
-            self, key: str | None = ..., value: SignatureDef | _Mapping | None = ...
-        ) -> None: ...
-
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[_Union[SignatureDef, _Mapping]] = ...) -> None: ...
     META_INFO_DEF_FIELD_NUMBER: _ClassVar[int]
     GRAPH_DEF_FIELD_NUMBER: _ClassVar[int]
     SAVER_DEF_FIELD_NUMBER: _ClassVar[int]
@@ -61,15 +45,7 @@ class MetaGraphDef(_message.Message):
     collection_def: _containers.MessageMap[str, CollectionDef]
     signature_def: _containers.MessageMap[str, SignatureDef]
     object_graph_def: SavedObjectGraph
-    def __init__(
-        self,
-        meta_info_def: MetaGraphDef.MetaInfoDef | _Mapping | None = ...,
-        graph_def: GraphDef | _Mapping | None = ...,
-        saver_def: SaverDef | _Mapping | None = ...,
-        collection_def: _Mapping[str, CollectionDef] | None = ...,
-        signature_def: _Mapping[str, SignatureDef] | None = ...,
-        object_graph_def: SavedObjectGraph | _Mapping | None = ...,
-    ) -> None: ...
+    def __init__(self, meta_info_def: _Optional[_Union[MetaGraphDef.MetaInfoDef, _Mapping]] = ..., graph_def: _Optional[_Union[GraphDef, _Mapping]] = ..., saver_def: _Optional[_Union[SaverDef, _Mapping]] = ..., collection_def: _Optional[_Mapping[str, CollectionDef]] = ..., signature_def: _Optional[_Mapping[str, SignatureDef]] = ..., object_graph_def: _Optional[_Union[SavedObjectGraph, _Mapping]] = ...) -> None: ...
 
 class SignatureDef(_message.Message):
     __slots__ = ("inputs", "outputs")
@@ -79,53 +55,36 @@ class SignatureDef(_message.Message):
         VALUE_FIELD_NUMBER: _ClassVar[int]
         key: str
         value: TensorInfo
-        def __init__(
-            self, key: str | None = ..., value: TensorInfo | _Mapping | None = ...
-        ) -> None: ...
-
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[_Union[TensorInfo, _Mapping]] = ...) -> None: ...
     class OutputsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
         VALUE_FIELD_NUMBER: _ClassVar[int]
         key: str
         value: TensorInfo
-        def __init__(
-            self, key: str | None = ..., value: TensorInfo | _Mapping | None = ...
-        ) -> None: ...
-
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[_Union[TensorInfo, _Mapping]] = ...) -> None: ...
     INPUTS_FIELD_NUMBER: _ClassVar[int]
     OUTPUTS_FIELD_NUMBER: _ClassVar[int]
     inputs: _containers.MessageMap[str, TensorInfo]
     outputs: _containers.MessageMap[str, TensorInfo]
-    def __init__(
-        self,
-        inputs: _Mapping[str, TensorInfo] | None = ...,
-        outputs: _Mapping[str, TensorInfo] | None = ...,
-    ) -> None: ...
+    def __init__(self, inputs: _Optional[_Mapping[str, TensorInfo]] = ..., outputs: _Optional[_Mapping[str, TensorInfo]] = ...) -> None: ...
 
 class TensorInfo(_message.Message):
-    __slots__ = ("composite_tensor", "coo_sparse", "dtype", "name", "tensor_shape")
+    __slots__ = ("name", "dtype", "tensor_shape", "coo_sparse", "composite_tensor")
     class CooSparse(_message.Message):
-        __slots__ = ("dense_shape_tensor_name", "indices_tensor_name", "values_tensor_name")
+        __slots__ = ("values_tensor_name", "indices_tensor_name", "dense_shape_tensor_name")
         VALUES_TENSOR_NAME_FIELD_NUMBER: _ClassVar[int]
         INDICES_TENSOR_NAME_FIELD_NUMBER: _ClassVar[int]
         DENSE_SHAPE_TENSOR_NAME_FIELD_NUMBER: _ClassVar[int]
         values_tensor_name: str
         indices_tensor_name: str
         dense_shape_tensor_name: str
-        def __init__(
-            self,
-            values_tensor_name: str | None = ...,
-            indices_tensor_name: str | None = ...,
-            dense_shape_tensor_name: str | None = ...,
-        ) -> None: ...
-
+        def __init__(self, values_tensor_name: _Optional[str] = ..., indices_tensor_name: _Optional[str] = ..., dense_shape_tensor_name: _Optional[str] = ...) -> None: ...
     class CompositeTensor(_message.Message):
         __slots__ = ("components",)
         COMPONENTS_FIELD_NUMBER: _ClassVar[int]
         components: _containers.RepeatedCompositeFieldContainer[TensorInfo]
-        def __init__(self, components: _Iterable[TensorInfo | _Mapping] | None = ...) -> None: ...
-
+        def __init__(self, components: _Optional[_Iterable[_Union[TensorInfo, _Mapping]]] = ...) -> None: ...
     NAME_FIELD_NUMBER: _ClassVar[int]
     DTYPE_FIELD_NUMBER: _ClassVar[int]
     TENSOR_SHAPE_FIELD_NUMBER: _ClassVar[int]
@@ -136,14 +95,7 @@ class TensorInfo(_message.Message):
     tensor_shape: TensorShapeProto
     coo_sparse: TensorInfo.CooSparse
     composite_tensor: TensorInfo.CompositeTensor
-    def __init__(
-        self,
-        name: str | None = ...,
-        dtype: int | None = ...,
-        tensor_shape: TensorShapeProto | _Mapping | None = ...,
-        coo_sparse: TensorInfo.CooSparse | _Mapping | None = ...,
-        composite_tensor: TensorInfo.CompositeTensor | _Mapping | None = ...,
-    ) -> None: ...
+    def __init__(self, name: _Optional[str] = ..., dtype: _Optional[int] = ..., tensor_shape: _Optional[_Union[TensorShapeProto, _Mapping]] = ..., coo_sparse: _Optional[_Union[TensorInfo.CooSparse, _Mapping]] = ..., composite_tensor: _Optional[_Union[TensorInfo.CompositeTensor, _Mapping]] = ...) -> None: ...
 
 class TensorShapeProto(_message.Message):
     __slots__ = ("dim", "unknown_rank")
@@ -151,40 +103,30 @@ class TensorShapeProto(_message.Message):
         __slots__ = ("size",)
         SIZE_FIELD_NUMBER: _ClassVar[int]
         size: int
-        def __init__(self, size: int | None = ...) -> None: ...
-
+        def __init__(self, size: _Optional[int] = ...) -> None: ...
     DIM_FIELD_NUMBER: _ClassVar[int]
     UNKNOWN_RANK_FIELD_NUMBER: _ClassVar[int]
     dim: _containers.RepeatedCompositeFieldContainer[TensorShapeProto.Dim]
     unknown_rank: bool
-    def __init__(
-        self, dim: _Iterable[TensorShapeProto.Dim | _Mapping] | None = ..., unknown_rank: bool = ...
-    ) -> None: ...
+    def __init__(self, dim: _Optional[_Iterable[_Union[TensorShapeProto.Dim, _Mapping]]] = ..., unknown_rank: bool = ...) -> None: ...
 
 class GraphDef(_message.Message):
-    __slots__ = ("library", "node")
+    __slots__ = ("node", "library")
     NODE_FIELD_NUMBER: _ClassVar[int]
     LIBRARY_FIELD_NUMBER: _ClassVar[int]
     node: _containers.RepeatedCompositeFieldContainer[NodeDef]
     library: FunctionDefLibrary
-    def __init__(
-        self,
-        node: _Iterable[NodeDef | _Mapping] | None = ...,
-        library: FunctionDefLibrary | _Mapping | None = ...,
-    ) -> None: ...
+    def __init__(self, node: _Optional[_Iterable[_Union[NodeDef, _Mapping]]] = ..., library: _Optional[_Union[FunctionDefLibrary, _Mapping]] = ...) -> None: ...
 
 class NodeDef(_message.Message):
-    __slots__ = ("attr", "input", "name", "op")
+    __slots__ = ("name", "op", "input", "attr")
     class AttrEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
         VALUE_FIELD_NUMBER: _ClassVar[int]
         key: str
         value: AttrValue
-        def __init__(
-            self, key: str | None = ..., value: AttrValue | _Mapping | None = ...
-        ) -> None: ...
-
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[_Union[AttrValue, _Mapping]] = ...) -> None: ...
     NAME_FIELD_NUMBER: _ClassVar[int]
     OP_FIELD_NUMBER: _ClassVar[int]
     INPUT_FIELD_NUMBER: _ClassVar[int]
@@ -193,81 +135,60 @@ class NodeDef(_message.Message):
     op: str
     input: _containers.RepeatedScalarFieldContainer[str]
     attr: _containers.MessageMap[str, AttrValue]
-    def __init__(
-        self,
-        name: str | None = ...,
-        op: str | None = ...,
-        input: _Iterable[str] | None = ...,
-        attr: _Mapping[str, AttrValue] | None = ...,
-    ) -> None: ...
+    def __init__(self, name: _Optional[str] = ..., op: _Optional[str] = ..., input: _Optional[_Iterable[str]] = ..., attr: _Optional[_Mapping[str, AttrValue]] = ...) -> None: ...
 
 class AttrValue(_message.Message):
-    __slots__ = ("func", "list", "s")
+    __slots__ = ("list", "s", "func")
     class ListValue(_message.Message):
         __slots__ = ("func",)
         FUNC_FIELD_NUMBER: _ClassVar[int]
         func: _containers.RepeatedCompositeFieldContainer[NameAttrList]
-        def __init__(self, func: _Iterable[NameAttrList | _Mapping] | None = ...) -> None: ...
-
+        def __init__(self, func: _Optional[_Iterable[_Union[NameAttrList, _Mapping]]] = ...) -> None: ...
     LIST_FIELD_NUMBER: _ClassVar[int]
     S_FIELD_NUMBER: _ClassVar[int]
     FUNC_FIELD_NUMBER: _ClassVar[int]
     list: AttrValue.ListValue
     s: bytes
     func: NameAttrList
-    def __init__(
-        self,
-        list: AttrValue.ListValue | _Mapping | None = ...,
-        s: bytes | None = ...,
-        func: NameAttrList | _Mapping | None = ...,
-    ) -> None: ...
+    def __init__(self, list: _Optional[_Union[AttrValue.ListValue, _Mapping]] = ..., s: _Optional[bytes] = ..., func: _Optional[_Union[NameAttrList, _Mapping]] = ...) -> None: ...
 
 class NameAttrList(_message.Message):
-    __slots__ = ("attr", "name")
+    __slots__ = ("name", "attr")
     class AttrEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
         VALUE_FIELD_NUMBER: _ClassVar[int]
         key: str
         value: AttrValue
-        def __init__(
-            self, key: str | None = ..., value: AttrValue | _Mapping | None = ...
-        ) -> None: ...
-
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[_Union[AttrValue, _Mapping]] = ...) -> None: ...
     NAME_FIELD_NUMBER: _ClassVar[int]
     ATTR_FIELD_NUMBER: _ClassVar[int]
     name: str
     attr: _containers.MessageMap[str, AttrValue]
-    def __init__(
-        self, name: str | None = ..., attr: _Mapping[str, AttrValue] | None = ...
-    ) -> None: ...
+    def __init__(self, name: _Optional[str] = ..., attr: _Optional[_Mapping[str, AttrValue]] = ...) -> None: ...
 
 class FunctionDefLibrary(_message.Message):
     __slots__ = ("function",)
     FUNCTION_FIELD_NUMBER: _ClassVar[int]
     function: _containers.RepeatedCompositeFieldContainer[FunctionDef]
-    def __init__(self, function: _Iterable[FunctionDef | _Mapping] | None = ...) -> None: ...
+    def __init__(self, function: _Optional[_Iterable[_Union[FunctionDef, _Mapping]]] = ...) -> None: ...
 
 class FunctionDef(_message.Message):
-    __slots__ = ("attr", "node_def", "ret", "signature")
+    __slots__ = ("signature", "node_def", "ret", "attr")
     class RetEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
         VALUE_FIELD_NUMBER: _ClassVar[int]
         key: str
         value: str
-        def __init__(self, key: str | None = ..., value: str | None = ...) -> None: ...
-
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
     class AttrEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
         VALUE_FIELD_NUMBER: _ClassVar[int]
         key: str
         value: AttrValue
-        def __init__(
-            self, key: str | None = ..., value: AttrValue | _Mapping | None = ...
-        ) -> None: ...
-
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[_Union[AttrValue, _Mapping]] = ...) -> None: ...
     SIGNATURE_FIELD_NUMBER: _ClassVar[int]
     NODE_DEF_FIELD_NUMBER: _ClassVar[int]
     RET_FIELD_NUMBER: _ClassVar[int]
@@ -276,49 +197,32 @@ class FunctionDef(_message.Message):
     node_def: _containers.RepeatedCompositeFieldContainer[NodeDef]
     ret: _containers.ScalarMap[str, str]
     attr: _containers.MessageMap[str, AttrValue]
-    def __init__(
-        self,
-        signature: OpDef | _Mapping | None = ...,
-        node_def: _Iterable[NodeDef | _Mapping] | None = ...,
-        ret: _Mapping[str, str] | None = ...,
-        attr: _Mapping[str, AttrValue] | None = ...,
-    ) -> None: ...
+    def __init__(self, signature: _Optional[_Union[OpDef, _Mapping]] = ..., node_def: _Optional[_Iterable[_Union[NodeDef, _Mapping]]] = ..., ret: _Optional[_Mapping[str, str]] = ..., attr: _Optional[_Mapping[str, AttrValue]] = ...) -> None: ...
 
 class OpDef(_message.Message):
-    __slots__ = ("input_arg", "name", "output_arg")
+    __slots__ = ("name", "input_arg", "output_arg")
     class ArgDef(_message.Message):
         __slots__ = ("name",)
         NAME_FIELD_NUMBER: _ClassVar[int]
         name: str
-        def __init__(self, name: str | None = ...) -> None: ...
-
+        def __init__(self, name: _Optional[str] = ...) -> None: ...
     NAME_FIELD_NUMBER: _ClassVar[int]
     INPUT_ARG_FIELD_NUMBER: _ClassVar[int]
     OUTPUT_ARG_FIELD_NUMBER: _ClassVar[int]
     name: str
     input_arg: _containers.RepeatedCompositeFieldContainer[OpDef.ArgDef]
     output_arg: _containers.RepeatedCompositeFieldContainer[OpDef.ArgDef]
-    def __init__(
-        self,
-        name: str | None = ...,
-        input_arg: _Iterable[OpDef.ArgDef | _Mapping] | None = ...,
-        output_arg: _Iterable[OpDef.ArgDef | _Mapping] | None = ...,
-    ) -> None: ...
+    def __init__(self, name: _Optional[str] = ..., input_arg: _Optional[_Iterable[_Union[OpDef.ArgDef, _Mapping]]] = ..., output_arg: _Optional[_Iterable[_Union[OpDef.ArgDef, _Mapping]]] = ...) -> None: ...
 
 class SaverDef(_message.Message):
-    __slots__ = ("filename_tensor_name", "restore_op_name", "save_tensor_name")
+    __slots__ = ("filename_tensor_name", "save_tensor_name", "restore_op_name")
     FILENAME_TENSOR_NAME_FIELD_NUMBER: _ClassVar[int]
     SAVE_TENSOR_NAME_FIELD_NUMBER: _ClassVar[int]
     RESTORE_OP_NAME_FIELD_NUMBER: _ClassVar[int]
     filename_tensor_name: str
     save_tensor_name: str
     restore_op_name: str
-    def __init__(
-        self,
-        filename_tensor_name: str | None = ...,
-        save_tensor_name: str | None = ...,
-        restore_op_name: str | None = ...,
-    ) -> None: ...
+    def __init__(self, filename_tensor_name: _Optional[str] = ..., save_tensor_name: _Optional[str] = ..., restore_op_name: _Optional[str] = ...) -> None: ...
 
 class CollectionDef(_message.Message):
     __slots__ = ("node_list",)
@@ -326,11 +230,10 @@ class CollectionDef(_message.Message):
         __slots__ = ("value",)
         VALUE_FIELD_NUMBER: _ClassVar[int]
         value: _containers.RepeatedScalarFieldContainer[str]
-        def __init__(self, value: _Iterable[str] | None = ...) -> None: ...
-
+        def __init__(self, value: _Optional[_Iterable[str]] = ...) -> None: ...
     NODE_LIST_FIELD_NUMBER: _ClassVar[int]
     node_list: CollectionDef.NodeList
-    def __init__(self, node_list: CollectionDef.NodeList | _Mapping | None = ...) -> None: ...
+    def __init__(self, node_list: _Optional[_Union[CollectionDef.NodeList, _Mapping]] = ...) -> None: ...
 
 class SavedObjectGraph(_message.Message):
     __slots__ = ("concrete_functions",)
@@ -340,15 +243,10 @@ class SavedObjectGraph(_message.Message):
         VALUE_FIELD_NUMBER: _ClassVar[int]
         key: str
         value: SavedConcreteFunction
-        def __init__(
-            self, key: str | None = ..., value: SavedConcreteFunction | _Mapping | None = ...
-        ) -> None: ...
-
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[_Union[SavedConcreteFunction, _Mapping]] = ...) -> None: ...
     CONCRETE_FUNCTIONS_FIELD_NUMBER: _ClassVar[int]
     concrete_functions: _containers.MessageMap[str, SavedConcreteFunction]
-    def __init__(
-        self, concrete_functions: _Mapping[str, SavedConcreteFunction] | None = ...
-    ) -> None: ...
+    def __init__(self, concrete_functions: _Optional[_Mapping[str, SavedConcreteFunction]] = ...) -> None: ...
 
 class SavedConcreteFunction(_message.Message):
     __slots__ = ()

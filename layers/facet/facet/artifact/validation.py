@@ -7,10 +7,8 @@ from dataclasses import astuple, dataclass
 from pydantic import ValidationError
 
 from facet import preprocess
-from facet.errors import BrokenImage, UnsupportedImage, Violation
-from facet.manifest import Manifest
-from onboard import contract, layout, savedmodel, screening
-from onboard.archive import (
+from facet.artifact import layout, signature_check
+from facet.artifact.archive import (
     GRAPH,
     LITERT,
     MANIFEST,
@@ -20,6 +18,9 @@ from onboard.archive import (
     MAX_PICTURE,
     Archive,
 )
+from facet.artifact.graphs import op_policy, saved_model
+from facet.errors import BrokenImage, UnsupportedImage, Violation
+from facet.manifest import Manifest
 
 UNREADABLE = {"not-gzip", "not-tar", "truncated", "damaged"}
 """Violations after which what was read may not be what was packed."""
@@ -57,7 +58,10 @@ def run(archive: Archive, rules: Rules = Rules()) -> tuple[Manifest | None, list
         violations += layout.check(archive.files, _restores(archive))
     violations += wrong
     if manifest:
-        violations += [*_golden(manifest, archive, rules), *contract.sendable(manifest.input)]
+        violations += [
+            *_golden(manifest, archive, rules),
+            *signature_check.sendable(manifest.input),
+        ]
     violations += [*_contract(manifest, archive), *_screened(archive, rules)]
     return manifest, list(dict.fromkeys(violations))
 
@@ -163,9 +167,9 @@ def _restores(archive: Archive) -> bool:
     graph = _graph(archive)
     try:
         return graph is not None and any(
-            found.saver_def.restore_op_name for found, _, _ in savedmodel.meta_graphs(graph)
+            found.saver_def.restore_op_name for found, _, _ in saved_model.meta_graphs(graph)
         )
-    except savedmodel.UnreadableSavedModel:
+    except saved_model.UnreadableSavedModel:
         return False
 
 
@@ -174,21 +178,21 @@ def _contract(manifest: Manifest | None, archive: Archive) -> Iterator[Violation
     if graph is None:
         return
     try:
-        found = savedmodel.signatures(graph)
-    except savedmodel.UnreadableSavedModel as error:
+        found = saved_model.signatures(graph)
+    except saved_model.UnreadableSavedModel as error:
         (place,) = (name for name in archive.kept if GRAPH.fullmatch(name))
-        yield screening.unreadable(place, error)
+        yield op_policy.unreadable(place, error)
         return
     if manifest:
-        yield from contract.check(manifest, found)
+        yield from signature_check.check(manifest, found)
 
 
 def _screened(archive: Archive, rules: Rules) -> Iterator[Violation]:
     for name, content in archive.kept.items():
         if GRAPH.fullmatch(name):
-            yield from screening.graph(name, content, rules.ops)
+            yield from op_policy.graph(name, content, rules.ops)
     for name, model in archive.litert.items():
-        yield from screening.litert(name, model)
+        yield from op_policy.litert(name, model)
         if isinstance(model, mmap.mmap):
             model.close()
     archive.litert.clear()

@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from onboard import saved_model_pb2 as pb
-from onboard import wire
-from onboard.ops import READS_VARIABLES
-from onboard.savedmodel import UnreadableSavedModel, meta_graphs, parsed, readable
+from facet.artifact.graphs import protobuf_wire
+from facet.artifact.graphs import saved_model_pb2 as pb
+from facet.artifact.graphs.ops import READS_VARIABLES
+from facet.artifact.graphs.saved_model import UnreadableSavedModel, meta_graphs, parsed, readable
 
 GRAPH = pb.MetaGraphDef.GRAPH_DEF_FIELD_NUMBER
 NODE = pb.GraphDef.NODE_FIELD_NUMBER
@@ -94,17 +94,17 @@ def graphs(data: bytes) -> Iterator[MetaGraph]:
     """Every meta graph of a SavedModel, whatever its tags. Raises UnreadableSavedModel."""
     names = _Names()
     with readable():
-        wire.check(data, pb.SavedModel, MAX_FIELDS)
+        protobuf_wire.check(data, pb.SavedModel, MAX_FIELDS)
         for found, begin, end in meta_graphs(data):
             yield MetaGraph(
                 tags=tuple(found.meta_info_def.tags),
                 nodes=tuple(
                     _node(parsed(pb.NodeDef, data[at:after]), names)
-                    for at, after in wire.parts(data, begin, end, GRAPH, NODE)
+                    for at, after in protobuf_wire.parts(data, begin, end, GRAPH, NODE)
                 ),
                 functions=tuple(
                     _function(data, at, after, names)
-                    for at, after in wire.parts(data, begin, end, GRAPH, LIBRARY, FUNCTION)
+                    for at, after in protobuf_wire.parts(data, begin, end, GRAPH, LIBRARY, FUNCTION)
                 ),
                 run_nodes=frozenset(_run(found)),
                 run_functions=frozenset(found.object_graph_def.concrete_functions),
@@ -120,13 +120,13 @@ def _node(found: pb.NodeDef, names: _Names) -> Node:
 
 
 def _function(data: bytes, begin: int, end: int, names: _Names) -> Function:
-    described = parsed(pb.FunctionDef, wire.without(data, begin, end, BODY))
+    described = parsed(pb.FunctionDef, protobuf_wire.without(data, begin, end, BODY))
     arguments = tuple(each.name for each in described.signature.input_arg)
     names.take(MAPS + len(arguments))
     ops: dict[str, str] = {}
     paths: set[str] = set()
     calls = set(_called(described.attr.values()))
-    for at, after in wire.parts(data, begin, end, BODY):
+    for at, after in protobuf_wire.parts(data, begin, end, BODY):
         node = parsed(pb.NodeDef, data[at:after])
         known = len(ops) + len(calls) + len(paths)
         ops.setdefault(node.op, node.name)

@@ -4,8 +4,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from onboard.graph import Function, MetaGraph, Node
-from onboard.ops import READS_VARIABLES
+from facet.artifact.graphs.graph import Function, MetaGraph, Node
+from facet.artifact.graphs.ops import READS_VARIABLES
 
 PASSES_ON = frozenset(["Identity", "PlaceholderWithDefault"])
 

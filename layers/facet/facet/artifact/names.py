@@ -5,9 +5,9 @@ import re
 import unicodedata
 from collections.abc import Iterator
 
+from facet.artifact.gzip_stream import Enough
+from facet.artifact.tar_stream import Member
 from facet.errors import Violation
-from onboard.packed import Enough
-from onboard.tarred import Member
 
 MAX_MEMBERS = 2_000
 MAX_NAME = 500

@@ -5,10 +5,10 @@ import re
 import tempfile
 from dataclasses import dataclass, field
 
+from facet.artifact.gzip_stream import Digested, Enough, Readable, Unpacked
+from facet.artifact.names import Names, is_from_macos, normalised
+from facet.artifact.tar_stream import Content, Member, members
 from facet.errors import Violation
-from onboard.names import Names, is_from_macos, normalised
-from onboard.packed import Digested, Enough, Readable, Unpacked
-from onboard.tarred import Content, Member, members
 
 MANIFEST = "facet.json"
 GRAPH = re.compile(r"[0-9]+/saved_model\.pb")

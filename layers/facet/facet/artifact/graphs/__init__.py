@@ -1,0 +1,1 @@
+"""Reading and screening what a model computes: SavedModel graphs and LiteRT files."""
