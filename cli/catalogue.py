@@ -13,7 +13,7 @@ from cli.stack import find
 from cli.tables import plain_table, print_table
 from cli.words import moment, printable, reasons, short, size
 from facet.errors import Violation
-from facet.records import Canary, Policy, Status
+from facet.registry.models import Canary, Policy, Status
 
 LABELS = 72
 """Characters of the labels that are shown."""

@@ -14,7 +14,7 @@ from cli.logs.files import ENDPOINT, TRAINING
 from cli.resources import FUNCTION, resources
 from cli.stack import HOME, Stack, account, deployed, local
 from facet.errors import FacetError
-from facet.registry import Registry
+from facet.registry.store import Registry
 
 QUICK = Config(connect_timeout=1, read_timeout=2, retries={"total_max_attempts": 1})
 """A person waits at the prompt."""

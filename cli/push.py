@@ -19,8 +19,8 @@ from cli.words import reasons
 from facet.artifact import archive, validation
 from facet.errors import BadRequest, FacetError, Violation
 from facet.manifest import MODEL_NAME, Manifest
-from facet.records import Status
-from facet.registry import Registry
+from facet.registry.models import Status
+from facet.registry.store import Registry
 from onboard.drop import Drop
 
 SUFFIX = ".tar.gz"

@@ -13,8 +13,8 @@ from cli.output import Output, facts
 from cli.progress import spinner
 from cli.stack import Stack, find
 from facet.errors import FacetError
-from facet.records import Model, Status
-from facet.registry import Registry
+from facet.registry.models import Model, Status
+from facet.registry.store import Registry
 from onboard.door import Door
 
 PAGE = 100

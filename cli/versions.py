@@ -12,11 +12,11 @@ from cli.asking import asker
 from cli.options import THIS_HOME, AsJson, Home, ModelName, StackName, Yes
 from cli.output import Output
 from cli.stack import Stack, find
-from facet.alias import Alias
 from facet.errors import BadRequest, FacetError, UnknownVersion
 from facet.news import Happening, News
-from facet.records import Mode, Model, Policy, Status, Version
-from facet.registry import Registry
+from facet.registry.models import Mode, Model, Policy, Status, Version
+from facet.registry.releases import Alias
+from facet.registry.store import Registry
 
 
 class NotConfirmed(FacetError):

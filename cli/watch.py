@@ -15,8 +15,8 @@ from cli.stack import Stack, find
 from cli.words import reasons
 from facet.errors import FacetError, UnknownModel, UnknownVersion
 from facet.manifest import MODEL_NAME
-from facet.records import Model, Status, Version
-from facet.registry import Registry
+from facet.registry.models import Model, Status, Version
+from facet.registry.store import Registry
 from onboard.bucket import missing
 from onboard.drop import Drop
 

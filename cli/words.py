@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from unicodedata import category
 
 from facet.errors import Violation
-from facet.records import Mode, Policy
+from facet.registry.models import Mode, Policy
 
 UNITS = ("bytes", "kB", "MB", "GB")
 

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from facet.records import Status
+from facet.registry.models import Status
 from tests import fakes
 from tests.onboarding import Account, identity
 

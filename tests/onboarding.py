@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from facet.alias import Alias
 from facet.artifact.validation import Rules
 from facet.endpoint import Endpoint
 from facet.news import News
-from facet.records import Status, Version
-from facet.registry import Registry
+from facet.registry.models import Status, Version
+from facet.registry.releases import Alias
+from facet.registry.store import Registry
 from onboard.app import wanted
 from onboard.bucket import Bucket
 from onboard.door import Door

@@ -4,12 +4,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
-from facet.alias import Alias
 from facet.errors import Violation
 from facet.manifest import Manifest
-from facet.placement import Placement
-from facet.records import Status, Version
-from facet.registry import Registry
+from facet.registry.models import Status, Version
+from facet.registry.releases import Alias, Placement
+from facet.registry.store import Registry
 from tests import artifacts
 
 if TYPE_CHECKING:

@@ -14,13 +14,13 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from botocore.config import Config
 
 from facet import endpoint
-from facet.alias import Alias
 from facet.artifact.validation import Rules
 from facet.errors import EndpointRemoved
 from facet.manifest import MODEL_NAME
 from facet.news import news
 from facet.observability import count, logger
-from facet.registry import Registry
+from facet.registry.releases import Alias
+from facet.registry.store import Registry
 from facet.settings import settings
 from onboard.bucket import Bucket
 from onboard.drop import DROP, VERSION, Drop, Outcome

@@ -8,8 +8,8 @@ import orjson
 from botocore.exceptions import ClientError
 
 from facet.artifact import archive
-from facet.records import Status, Version
-from facet.registry import Registry
+from facet.registry.models import Status, Version
+from facet.registry.store import Registry
 from onboard.drop import Drop
 
 if TYPE_CHECKING:

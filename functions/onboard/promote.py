@@ -8,13 +8,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from facet.alias import Alias
 from facet.artifact import validation
 from facet.errors import RegistryConflict, Violation
 from facet.manifest import Manifest
-from facet.placement import Placement
-from facet.records import Model, Status, Version
-from facet.registry import Registry
+from facet.registry.models import Model, Status, Version
+from facet.registry.releases import Alias, Placement
+from facet.registry.store import Registry
 from onboard.bucket import Bucket
 from onboard.drop import Drop, Outcome
 from onboard.patience import Patience

@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-from facet.alias import Alias
 from facet.errors import RegistryConflict, VersionInUse
 from facet.observability import logger
-from facet.records import Model, Status, Version
-from facet.registry import Registry
+from facet.registry.models import Model, Status, Version
+from facet.registry.releases import Alias
+from facet.registry.store import Registry
 from onboard.telling import Telling
 
 

@@ -17,8 +17,8 @@ from botocore.exceptions import ClientError
 from facet.errors import RegistryConflict, Violation
 from facet.news import news
 from facet.observability import count, logger
-from facet.records import Status, Version
-from facet.registry import Registry
+from facet.registry.models import Status, Version
+from facet.registry.store import Registry
 from facet.settings import settings
 from onboard.bucket import Bucket, missing
 from onboard.door import Door, Waiting, due

@@ -2,8 +2,8 @@
 
 from facet.news import Happening, News
 from facet.observability import logger
-from facet.placement import Placement
-from facet.records import Version
+from facet.registry.models import Version
+from facet.registry.releases import Placement
 
 
 class Telling:

@@ -4,9 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from facet.alias import Alias
-from facet.records import Status, Version
-from facet.registry import Registry
+from facet.registry.models import Status, Version
+from facet.registry.releases import Alias
+from facet.registry.store import Registry
 from onboard.bucket import Bucket
 from onboard.drop import Outcome
 from onboard.telling import Telling

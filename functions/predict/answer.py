@@ -8,7 +8,7 @@ from botocore.exceptions import ClientError
 from facet.errors import BodyTooLarge, EndpointUnavailable, ModelFailed, ModelLoading
 from facet.observability import logger
 from facet.preprocess import Pixels
-from facet.records import Serving, Version
+from facet.registry.models import Serving, Version
 from predict.canary import chosen
 from predict.classify import Classified, Classifier, Watch
 from predict.deadline import Deadline

@@ -4,7 +4,7 @@ import math
 from enum import StrEnum
 from hashlib import sha256
 
-from facet.records import Canary
+from facet.registry.models import Canary
 
 LEAST_BAD = 3
 """Bad answers below which nothing is rolled back: one broken picture proves nothing."""

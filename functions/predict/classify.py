@@ -12,7 +12,7 @@ from facet.endpoint import Endpoint, Scores
 from facet.errors import BadRequest
 from facet.manifest import InputSpec
 from facet.preprocess import Pixels, Tensor
-from facet.records import Version
+from facet.registry.models import Version
 from predict.deadline import Deadline
 
 

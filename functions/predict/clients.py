@@ -7,9 +7,9 @@ import boto3
 from botocore.config import Config
 
 from facet import endpoint
-from facet.alias import Alias
 from facet.news import News
-from facet.registry import Registry
+from facet.registry.releases import Alias
+from facet.registry.store import Registry
 from facet.settings import settings
 from predict.answer import Predictor
 from predict.classify import Classifier

@@ -2,7 +2,7 @@
 
 from dataclasses import asdict
 
-from facet.records import Model, Version
+from facet.registry.models import Model, Version
 from predict.classify import Classified
 
 

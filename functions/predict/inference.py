@@ -12,7 +12,7 @@ from aws_lambda_powertools.event_handler.api_gateway import Response
 from aws_lambda_powertools.event_handler.router import APIGatewayRouter
 
 from facet.errors import BadRequest, NoLiveVersion
-from facet.records import Status, Version
+from facet.registry.models import Status, Version
 from facet.settings import settings
 from predict import tensors
 from predict.answer import Asked

@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 from botocore.exceptions import BotoCoreError, ClientError
 
 from facet.observability import count, logger
-from facet.records import Serving, Version
-from facet.registry import Registry
+from facet.registry.models import Serving, Version
+from facet.registry.store import Registry
 
 CAPACITY = 10_000
 """Entries kept; the one that was read longest ago goes first."""

@@ -4,7 +4,7 @@ from collections.abc import Container
 
 from facet.errors import ModelFailed, ModelLoading
 from facet.observability import measure
-from facet.records import Version
+from facet.registry.models import Version
 from predict.classify import Classified
 
 OTHERS = "other"

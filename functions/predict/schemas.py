@@ -11,7 +11,7 @@ from pydantic.json_schema import SkipJsonSchema
 
 from facet.errors import Violation
 from facet.manifest import MODEL_NAME, VERSION_ID, Finite, Frozen, InputSpec
-from facet.records import Canary, Policy, Status
+from facet.registry.models import Canary, Policy, Status
 from predict.classify import Prediction
 from predict.inbox import PREFIX, TYPES
 from predict.problems import BUG, NO_ROUTE, TABLE

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from facet.alias import Alias
 from facet.news import Happening
 from facet.observability import count, logger
-from facet.records import CANARY_COUNTS, Canary, Model, counted
+from facet.registry.models import CANARY_COUNTS, Canary, Model, counted
+from facet.registry.releases import Alias
 from predict.canary import Verdict, verdict
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from pydantic import BaseModel, Field, TypeAdapter
 
 from facet.errors import NoLiveVersion, UnknownModel, Violation
 from facet.observability import count, logger
-from facet.records import Version
-from facet.registry import Registry
+from facet.registry.models import Version
+from facet.registry.store import Registry
 from facet.settings import settings
 from train.bucket import Bucket
 from train.judge import Gate, judge, read

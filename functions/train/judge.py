@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from facet.errors import FacetError
 from facet.manifest import Frozen, Manifest
-from facet.records import Version
+from facet.registry.models import Version
 
 BLOCK = 1 << 20
 MANIFEST = "facet.json"

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from facet.records import Canary, Mode, Model, Policy, Status, Version
+from facet.registry.models import Canary, Mode, Model, Policy, Status, Version
 from tests.browser.site import Site
 from tests.versions import pending, ready, rejected
 

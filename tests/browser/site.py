@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from facet.errors import FacetError
-from facet.records import Model, Version
+from facet.registry.models import Model, Version
 from local.gateway.refusals import Refusal
 from page import app as page
 from predict import documents, problems

@@ -10,8 +10,8 @@ import pytest
 from moto import mock_aws
 from samcli.yamlhelper import yaml_parse
 
-from facet.records import Version
-from facet.registry import Registry
+from facet.registry.models import Version
+from facet.registry.store import Registry
 from facet.settings import settings
 from onboard.app import onboarding
 from onboard.sweep import sweeper

@@ -1,4 +1,4 @@
-"""facet/alias.py: which version answers, and who may change that when."""
+"""facet/registry/releases.py: which version answers, and who may change that when."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import pytest
 from botocore.exceptions import ClientError
 
-from facet.alias import MAX_GOOD_ANSWERS, Alias
 from facet.errors import (
     BadRequest,
     NothingToRollBack,
@@ -16,9 +15,9 @@ from facet.errors import (
     UnknownVersion,
     VersionInUse,
 )
-from facet.placement import Placement
-from facet.records import Canary, Mode, Model, Policy, Status, Version
-from facet.registry import Registry
+from facet.registry.models import Canary, Mode, Model, Policy, Status, Version
+from facet.registry.releases import MAX_GOOD_ANSWERS, Alias, Placement
+from facet.registry.store import Registry
 from tests.versions import (
     NOW,
     accept,

@@ -12,9 +12,9 @@ import pytest
 from typer.testing import CliRunner
 
 from cli.app import app
-from facet.alias import Alias
-from facet.records import Mode, Policy
-from facet.registry import Registry
+from facet.registry.models import Mode, Policy
+from facet.registry.releases import Alias
+from facet.registry.store import Registry
 from tests import artifacts, deployed, fakes
 from tests.deployed import Gateway, facet
 from tests.integration.conftest import REGION

@@ -11,7 +11,7 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from facet.registry import Registry
+from facet.registry.store import Registry
 from onboard.drop import Drop
 from tests import artifacts, deployed, fakes
 from tests.deployed import facet

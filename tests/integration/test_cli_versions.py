@@ -12,9 +12,9 @@ from moto import mock_aws
 from typer.testing import CliRunner, Result
 
 from cli.app import app
-from facet.placement import Placement
-from facet.records import Mode, Policy, Status
-from facet.registry import Registry
+from facet.registry.models import Mode, Policy, Status
+from facet.registry.releases import Placement
+from facet.registry.store import Registry
 from tests.integration.conftest import REGION
 from tests.versions import accept, make_live, pending
 

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from samcli.yamlhelper import yaml_parse
 
-from facet.registry import Registry
+from facet.registry.store import Registry
 from onboard import app as onboard
 from onboard import sweep
 from predict import app as predict

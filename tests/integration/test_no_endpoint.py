@@ -9,7 +9,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from facet.errors import EndpointRemoved
-from facet.records import Status
+from facet.registry.models import Status
 from onboard.app import handler
 from onboard.door import LONGEST
 from tests import artifacts, fakes

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from facet.placement import Placement
-from facet.records import Mode, Policy, Status
+from facet.registry.models import Mode, Policy, Status
+from facet.registry.releases import Placement
 from tests import artifacts, fakes
 from tests.killing import House, Watched
 from tests.onboarding import Account, identity, patient

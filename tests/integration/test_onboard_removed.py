@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from facet.errors import NoLiveVersion, RegistryConflict
-from facet.records import Mode, Policy, Status
+from facet.registry.models import Mode, Policy, Status
 from onboard.app import handler, wanted
 from onboard.retain import surplus
 from onboard.withdraw import Removal

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from facet.records import Status
+from facet.registry.models import Status
 from onboard import app
 from onboard.drop import Drop
 from onboard.sweep import handler, invoke

@@ -8,8 +8,8 @@ import pytest
 from botocore.exceptions import ReadTimeoutError
 from PIL import Image
 
-from facet.records import Version
-from facet.registry import Registry
+from facet.registry.models import Version
+from facet.registry.store import Registry
 from predict import clients
 from tests import artifacts, fakes
 from tests.api import PNG, REQUEST_ID, Reply, call, predict

@@ -11,10 +11,9 @@ import boto3
 import pytest
 from samcli.yamlhelper import yaml_parse
 
-from facet.alias import Alias
-from facet.placement import Placement
-from facet.records import Canary, Mode, Policy
-from facet.registry import Registry
+from facet.registry.models import Canary, Mode, Policy
+from facet.registry.releases import Alias, Placement
+from facet.registry.store import Registry
 from predict import clients
 from predict.canary import chosen
 from tests import artifacts, fakes

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from facet.records import Version
+from facet.registry.models import Version
 from tests import fakes
 from tests.api import PNG, Reply, call, predict
 from tests.versions import make_live, pending, rejected

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from facet.records import Version
+from facet.registry.models import Version
 from predict import app
 from tests import fakes
 from tests.api import PNG, call, predict

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from facet.records import Version
+from facet.registry.models import Version
 from predict.inbox import TYPES
 from tests import artifacts, fakes
 from tests.api import PNG, Reply, call, predict

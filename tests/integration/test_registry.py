@@ -1,4 +1,4 @@
-"""facet/registry.py: what it reads, and its writes of versions. test_alias.py has the rest."""
+"""facet/registry/store.py: reads, and writes of versions. test_alias.py has the rest."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 import pytest
 from botocore.exceptions import ClientError
 
-from facet.alias import Alias
 from facet.errors import NoLiveVersion, RegistryConflict, UnknownModel, UnknownVersion
 from facet.manifest import Manifest
-from facet.records import Canary, Mode, Model, Policy, Serving, Status
-from facet.registry import Registry
+from facet.registry.models import Canary, Mode, Model, Policy, Serving, Status
+from facet.registry.releases import Alias
+from facet.registry.store import Registry
 from tests import artifacts
 from tests.versions import NOW, VIOLATION, accept, make_live, overtaken, pending, ready, rejected
 

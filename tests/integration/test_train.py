@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from facet.alias import Alias
 from facet.errors import Violation
 from facet.manifest import Manifest
-from facet.records import Status, Version
-from facet.registry import Registry
+from facet.registry.models import Status, Version
+from facet.registry.releases import Alias
+from facet.registry.store import Registry
 from tests import artifacts, fakes
 from tests.versions import make_live
 from train import app

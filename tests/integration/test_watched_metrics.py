@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
-from facet.alias import Alias
-from facet.placement import Placement
-from facet.records import Mode, Policy, Version
+from facet.registry.models import Mode, Policy, Version
+from facet.registry.releases import Alias, Placement
 from onboard import app as onboard
 from onboard import sweep
 from predict.canary import chosen

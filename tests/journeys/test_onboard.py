@@ -19,8 +19,8 @@ import httpx
 import pytest
 from PIL import Image
 
-from facet.alias import Alias
-from facet.records import Mode, Policy
+from facet.registry.models import Mode, Policy
+from facet.registry.releases import Alias
 from local.aws import client
 from tests import artifacts
 from tests.stacks import ONBOARDING_SECONDS, ROOT, RUN, Reached, Running

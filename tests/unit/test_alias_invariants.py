@@ -8,10 +8,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
-from facet.alias import Alias
 from facet.errors import FacetError
-from facet.records import Mode, Model, Policy, Status, Version
-from facet.registry import Registry
+from facet.registry.models import Mode, Model, Policy, Status, Version
+from facet.registry.releases import Alias
+from facet.registry.store import Registry
 from tests.memory_table import memory_table
 from tests.versions import NOW, VIOLATION, overtaken
 

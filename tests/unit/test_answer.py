@@ -17,7 +17,7 @@ from facet.errors import (
     NoLiveVersion,
     UnknownVersion,
 )
-from facet.records import Canary, Model, Serving, Status, Version
+from facet.registry.models import Canary, Model, Serving, Status, Version
 from predict.answer import Asked, Predictor
 from predict.canary import chosen
 from predict.classify import Classified, Watch

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facet.records import Canary
+from facet.registry.models import Canary
 from predict.canary import LEAST_BAD, Verdict, chosen, verdict, worse
 
 REQUESTS = [str(uuid.UUID(int=number)) for number in range(4000)]

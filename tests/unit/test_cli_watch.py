@@ -7,7 +7,7 @@ import pytest
 
 from cli.watch import Lost, Sight, StillUnderWay, Wanted, follow
 from facet.errors import UnknownModel, UnknownVersion
-from facet.records import Version
+from facet.registry.models import Version
 from tests.versions import pending, ready, rejected
 
 ID = f"{1:012x}"

@@ -4,7 +4,7 @@ import pytest
 
 from cli.words import moment, printable, reasons, short, size
 from facet.errors import Violation
-from facet.records import Mode, Policy
+from facet.registry.models import Mode, Policy
 
 
 @pytest.mark.parametrize(

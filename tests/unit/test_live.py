@@ -5,7 +5,7 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
 from facet.errors import NoLiveVersion, UnknownModel, UnknownVersion
-from facet.records import Model, Serving, Status, Version
+from facet.registry.models import Model, Serving, Status, Version
 from predict import live
 from predict.live import LiveVersions
 

@@ -7,7 +7,7 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
 from facet.news import Happening
-from facet.records import Canary, Mode, Model, Policy
+from facet.registry.models import Canary, Mode, Model, Policy
 from predict.tally import Arm, Tally
 
 LIVE, CANDIDATE = "a" * 12, "b" * 12

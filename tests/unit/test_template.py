@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from samcli.yamlhelper import yaml_parse
 
-from facet.placement import CANARY
+from facet.registry.releases import CANARY
 from facet.settings import PREFIX, Settings
 from predict.app import app
 from tests.permissions import LOG_DELIVERY

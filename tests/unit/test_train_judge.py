@@ -11,7 +11,7 @@ from dataclasses import replace
 import pytest
 
 from facet.manifest import Manifest
-from facet.records import Status, Version
+from facet.registry.models import Status, Version
 from tests import artifacts
 from train.judge import Candidate, Gate, NoManifest, NoMetric, judge, read
 

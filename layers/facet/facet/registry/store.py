@@ -3,16 +3,18 @@
 One DynamoDB table. A model's items share its name as partition key (`model`): one item
 `item = "model"` for the model, and one `item = "version#<id>"` for each version. The index
 `models` lists what carries a `kind`: the models, and the versions that are not settled yet.
-Which version answers is changed in `facet.alias` alone.
+Which version answers is changed in `facet.registry.releases` alone.
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from boto3.dynamodb.conditions import ConditionBase, Key
+from botocore.exceptions import ClientError
 
 from facet.errors import NoLiveVersion, RegistryConflict, UnknownModel, UnknownVersion
-from facet.records import (
+from facet.registry.models import (
     MODEL_ITEM,
     UNSETTLED,
     VERSION_ITEM,
@@ -181,3 +183,103 @@ def unless_ready(version: Version) -> dict[str, Any]:
 
 def _of_kind(kind: str) -> dict[str, str | ConditionBase]:
     return {"IndexName": "models", "KeyConditionExpression": Key("kind").eq(kind)}
+
+
+@dataclass(frozen=True)
+class Change:
+    """Attributes of a model's item to set (None: to leave) and to remove."""
+
+    set: Mapping[str, object]
+    remove: tuple[str, ...] = ()
+
+
+class Writes:
+    """Builds conditional writes to one table and commits them together."""
+
+    def __init__(self, table: "Table") -> None:
+        self._table = table
+
+    def accepted(self, version: Version) -> dict[str, Any]:
+        """A version as READY, on condition that it is PENDING, and of the same drop.
+
+        So nobody refused it meanwhile, or began with the same bytes of another upload.
+        """
+        values: dict[str, object] = {":pending": Status.PENDING}
+        same_drop = "attribute_not_exists(#drop)"
+        if version.drop is not None:
+            same_drop, values[":drop"] = "#drop = :drop", version.drop
+        return {
+            "Put": {
+                "TableName": self._table.name,
+                "Item": item_of(version),
+                "ConditionExpression": f"#status = :pending AND {same_drop}",
+                "ExpressionAttributeNames": {"#status": "status", "#drop": "drop"},
+                "ExpressionAttributeValues": values,
+            }
+        }
+
+    def update(self, model: str, change: Change, seen: Mapping[str, str | None]) -> dict[str, Any]:
+        """The update of a model's item on condition that it is as it was seen."""
+        kept = {name: value for name, value in change.set.items() if value is not None}
+        remove = tuple(dict.fromkeys(name for name in change.remove if name not in kept))
+        conditions = ["attribute_exists(model)"]
+        conditions += [
+            f"attribute_not_exists(#{name})" if value is None else f"#{name} = :seen_{name}"
+            for name, value in seen.items()
+        ]
+        names = {*kept, *remove, *seen}
+        expression = "SET " + ", ".join(f"#{name} = :{name}" for name in kept)
+        if remove:
+            expression += " REMOVE " + ", ".join(f"#{name}" for name in remove)
+        return {
+            "Update": {
+                "TableName": self._table.name,
+                "Key": {"model": model, "item": MODEL_ITEM},
+                "UpdateExpression": expression,
+                "ConditionExpression": " AND ".join(conditions),
+                "ExpressionAttributeNames": {f"#{name}": name for name in names},
+                "ExpressionAttributeValues": {
+                    **{f":{name}": value for name, value in kept.items()},
+                    **{f":seen_{name}": value for name, value in seen.items() if value is not None},
+                },
+            }
+        }
+
+    def still_ready(self, model: str, version: str) -> dict[str, Any]:
+        """The check that a version may answer predictions."""
+        return {
+            "ConditionCheck": {
+                "TableName": self._table.name,
+                "Key": {"model": model, "item": VERSION_ITEM + version},
+                "ConditionExpression": "#status = :ready",
+                "ExpressionAttributeNames": {"#status": "status"},
+                "ExpressionAttributeValues": {":ready": Status.READY},
+            }
+        }
+
+    def retired(self, version: Version, now: str) -> dict[str, Any]:
+        """A version as RETIRED, on condition that it was not written since it was read."""
+        retired = replace(version, status=Status.RETIRED, updated_at=now)
+        return {
+            "Put": {
+                "TableName": self._table.name,
+                "Item": item_of(retired),
+                "ConditionExpression": "#status = :status AND #at = :at",
+                "ExpressionAttributeNames": {"#status": "status", "#at": "updated_at"},
+                "ExpressionAttributeValues": {
+                    ":status": version.status,
+                    ":at": version.updated_at,
+                },
+            }
+        }
+
+    def commit(self, writes: list[dict[str, Any]], subject: str) -> None:
+        """All of them or none. Raises RegistryConflict where a condition does not hold."""
+        try:
+            self._table.meta.client.transact_write_items(TransactItems=writes)  # type: ignore[arg-type]
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "TransactionCanceledException":
+                raise
+            raise RegistryConflict(
+                f"another writer changed {subject} at the same time; try again"
+            ) from error
