@@ -21,7 +21,7 @@ from facet.errors import BadRequest, FacetError, Violation
 from facet.manifest import MODEL_NAME, Manifest
 from facet.registry.models import Status
 from facet.registry.store import Registry
-from onboard.drop import Drop
+from onboard.uploads import Drop
 
 SUFFIX = ".tar.gz"
 NAMELESS = "model"

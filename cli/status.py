@@ -15,7 +15,7 @@ from cli.stack import Stack, find
 from facet.errors import FacetError
 from facet.registry.models import Model, Status
 from facet.registry.store import Registry
-from onboard.door import Door
+from onboard.uploads import Door
 
 PAGE = 100
 HEALTHY = "ok"

@@ -18,7 +18,7 @@ from facet.manifest import MODEL_NAME
 from facet.registry.models import Model, Status, Version
 from facet.registry.store import Registry
 from onboard.bucket import missing
-from onboard.drop import Drop
+from onboard.uploads import Drop
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

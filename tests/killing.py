@@ -10,7 +10,7 @@ from tests import fakes
 from tests.onboarding import Account, identity
 
 if TYPE_CHECKING:
-    from onboard.drop import Drop
+    from onboard.uploads import Drop
 
 WRITES = {
     "CopyObject",

@@ -16,14 +16,13 @@ from facet.registry.releases import Alias
 from facet.registry.store import Registry
 from onboard.app import wanted
 from onboard.bucket import Bucket
-from onboard.door import Door
-from onboard.drop import Drop, Outcome
-from onboard.patience import Patience
-from onboard.promote import Onboarding, Registers
-from onboard.proof import Prover
-from onboard.sweep import Ages, Sweeper, Swept
+from onboard.onboarding import Onboarding, Registers
+from onboard.prover import Prover
+from onboard.retention import Removal
+from onboard.retry import Patience
+from onboard.sweeper import Ages, Sweeper, Swept
 from onboard.telling import Telling
-from onboard.withdraw import Removal
+from onboard.uploads import Door, Drop, Outcome
 from tests import fakes
 from tests.fakes import BUCKET
 

@@ -23,12 +23,12 @@ from facet.registry.releases import Alias
 from facet.registry.store import Registry
 from facet.settings import settings
 from onboard.bucket import Bucket
-from onboard.drop import DROP, VERSION, Drop, Outcome
-from onboard.patience import Patience
-from onboard.promote import Onboarding, Registers
-from onboard.proof import Prover
+from onboard.onboarding import Onboarding, Registers
+from onboard.prover import Prover
+from onboard.retention import Removal
+from onboard.retry import Patience
 from onboard.telling import Telling
-from onboard.withdraw import Removal
+from onboard.uploads import DROP, VERSION, Drop, Outcome
 
 MISNAMED = re.compile(r"mme/[^/]*\.tar\.gz", re.DOTALL)
 S3_CLIENT = Config(read_timeout=180)

@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 from facet.artifact import archive
 from facet.registry.models import Status, Version
 from facet.registry.store import Registry
-from onboard.drop import Drop
+from onboard.uploads import Drop
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

@@ -14,7 +14,7 @@ from facet.registry.models import Version
 from facet.registry.store import Registry
 from facet.settings import settings
 from onboard.app import onboarding
-from onboard.sweep import sweeper
+from onboard.sweeper import sweeper
 from predict import clients
 from tests import fakes
 from tests.fakes import BUCKET

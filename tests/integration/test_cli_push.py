@@ -12,7 +12,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from facet.registry.store import Registry
-from onboard.drop import Drop
+from onboard.uploads import Drop
 from tests import artifacts, deployed, fakes
 from tests.deployed import facet
 from tests.fakes import BUCKET

@@ -13,7 +13,7 @@ from samcli.yamlhelper import yaml_parse
 
 from facet.registry.store import Registry
 from onboard import app as onboard
-from onboard import sweep
+from onboard import sweeper
 from predict import app as predict
 from tests import artifacts, fakes
 from train import app as train
@@ -131,7 +131,7 @@ def test_the_removal_event_of_an_unknown_version_is_nothing() -> None:
 
 @pytest.mark.usefixtures("onboarded")
 def test_the_sweep_event_finds_nothing_to_do() -> None:
-    assert not any(sent_to(sweep.handler, "onboard-sweep").values())
+    assert not any(sent_to(sweeper.handler, "onboard-sweep").values())
 
 
 @pytest.mark.usefixtures("functions")

@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 from facet.errors import EndpointRemoved
 from facet.registry.models import Status
 from onboard.app import handler
-from onboard.door import LONGEST
+from onboard.uploads import LONGEST
 from tests import artifacts, fakes
 from tests.api import predict
 from tests.fakes import Answer

@@ -17,7 +17,7 @@ from facet.errors import (
     RegistryConflict,
 )
 from onboard.app import MisnamedDrop, handler
-from onboard.drop import Drop
+from onboard.uploads import Drop
 from tests import artifacts, fakes
 from tests.artifacts import FLOAT
 from tests.fakes import refusal

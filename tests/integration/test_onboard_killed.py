@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
     from mypy_boto3_s3 import S3Client
 
-    from onboard.drop import Drop
+    from onboard.uploads import Drop
 
 GOOD, OTHER, THIRD, FOURTH = (
     artifacts.artifact(golden=artifacts.golden(), description=text) for text in "abcd"

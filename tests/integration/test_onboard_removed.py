@@ -9,8 +9,7 @@ import pytest
 from facet.errors import NoLiveVersion, RegistryConflict
 from facet.registry.models import Mode, Policy, Status
 from onboard.app import handler, wanted
-from onboard.retain import surplus
-from onboard.withdraw import Removal
+from onboard.retention import Removal, surplus
 from tests import artifacts, fakes
 from tests.onboarding import IMPATIENT, Account, identity, patient
 

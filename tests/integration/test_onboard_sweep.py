@@ -11,8 +11,8 @@ import pytest
 
 from facet.registry.models import Status
 from onboard import app
-from onboard.drop import Drop
-from onboard.sweep import handler, invoke
+from onboard.sweeper import handler, invoke
+from onboard.uploads import Drop
 from tests import artifacts, fakes
 from tests.fakes import BUCKET
 from tests.killing import House, Watched

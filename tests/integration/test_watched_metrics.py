@@ -9,7 +9,7 @@ import pytest
 from facet.registry.models import Mode, Policy, Version
 from facet.registry.releases import Alias, Placement
 from onboard import app as onboard
-from onboard import sweep
+from onboard import sweeper
 from predict.canary import chosen
 from tests import artifacts, fakes, watching
 from tests.api import call, predict
@@ -88,7 +88,7 @@ def of_drops(s3: "S3Client", sagemaker: fakes.SageMaker) -> None:
         onboarded(s3, artifacts.artifact())
     sagemaker.answer = Answer()
     onboarded(s3, artifacts.artifact())
-    sweep.handler({}, fakes.Context())  # type: ignore[arg-type]
+    sweeper.handler({}, fakes.Context())  # type: ignore[arg-type]
 
 
 def of_predictions(sagemaker: fakes.SageMaker) -> None:

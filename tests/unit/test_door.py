@@ -1,8 +1,8 @@
-"""onboard/door.py: when a drop that nobody brought to its outcome is handed over again."""
+"""onboard/uploads.py: when a drop that nobody brought to its outcome is handed over again."""
 
 from datetime import UTC, datetime, timedelta
 
-from onboard.door import due
+from onboard.uploads import due
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 AFTER = timedelta(minutes=30)

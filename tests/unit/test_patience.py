@@ -1,4 +1,4 @@
-"""onboard/patience.py: trying again for as long as there is time."""
+"""onboard/retry.py: trying again for as long as there is time."""
 
 from collections.abc import Callable
 
@@ -12,7 +12,7 @@ from facet.errors import (
     ModelLoading,
     RegistryConflict,
 )
-from onboard.patience import LONGEST_PAUSE, MAX_CONFLICTS, RESERVE, Patience
+from onboard.retry import LONGEST_PAUSE, MAX_CONFLICTS, RESERVE, Patience
 from tests.fakes import refusal
 from tests.onboarding import patient
 

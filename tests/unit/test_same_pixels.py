@@ -16,8 +16,8 @@ from facet.endpoint import Endpoint
 from facet.image import MAX_PIXELS
 from facet.manifest import InputSpec, Manifest
 from facet.recipes import Hyperparameters
-from onboard.patience import Patience
-from onboard.proof import Prover
+from onboard.prover import Prover
+from onboard.retry import Patience
 from predict.classify import Classifier, Watch
 from predict.deadline import Deadline
 from tests import artifacts, fakes, pictures, versions

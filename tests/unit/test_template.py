@@ -232,7 +232,7 @@ def test_the_sweeper_deletes_versions_and_never_drops() -> None:
 
 
 def test_no_attempt_at_the_endpoint_ends_the_function() -> None:
-    """Time for the last attempt and for what follows it (onboard.patience.RESERVE)."""
+    """Time for the last attempt and for what follows it (onboard.retry.RESERVE)."""
     timeout = float(environment("OnboardFunction")["FACET_INVOKE_TIMEOUT"])
     assert timeout + 60 < FUNCTIONS["OnboardFunction"]["Timeout"] / 4
 

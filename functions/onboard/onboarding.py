@@ -15,12 +15,11 @@ from facet.registry.models import Model, Status, Version
 from facet.registry.releases import Alias, Placement
 from facet.registry.store import Registry
 from onboard.bucket import Bucket
-from onboard.drop import Drop, Outcome
-from onboard.patience import Patience
-from onboard.proof import Prover
-from onboard.retain import Retention
+from onboard.prover import Prover
+from onboard.retention import Removal, Retention, Withdrawal
+from onboard.retry import Patience
 from onboard.telling import Telling
-from onboard.withdraw import Removal, Withdrawal
+from onboard.uploads import Drop, Outcome
 
 VERSION_ID_LENGTH = 12
 

@@ -21,9 +21,8 @@ from facet.registry.models import Status, Version
 from facet.registry.store import Registry
 from facet.settings import settings
 from onboard.bucket import Bucket, missing
-from onboard.door import Door, Waiting, due
-from onboard.drop import DROP, Drop
 from onboard.telling import Telling
+from onboard.uploads import DROP, Door, Drop, Waiting, due
 
 if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient

@@ -11,7 +11,7 @@ from facet import preprocess
 from facet.endpoint import Endpoint, Scores
 from facet.errors import BodyTooLarge, ModelFailed, Violation
 from facet.manifest import GoldenSample, Manifest
-from onboard.patience import Patience
+from onboard.retry import Patience
 
 SUM_TOLERANCE = 0.02
 """How far softmax scores may add up beside 1: half-precision weights stay within it."""
