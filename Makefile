@@ -120,7 +120,7 @@ sbom:  ## bills of materials of what is deployed, as CycloneDX, into build/sbom
 
 openapi:  ## write the OpenAPI document that the API serves (after a change of a route or a model of it)
 	@.ci/setup dev
-	$(VENV)/python -m predict.openapi functions/page/static/openapi.json
+	$(VENV)/python -m openapi.document functions/page/static/openapi.json
 
 proto:  ## compile the protocol buffers (after a change of a .proto file)
 	@.ci/setup dev

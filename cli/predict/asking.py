@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 from cli.api import Api, ApiRefused, Document, parsed
 from cli.predict.batches import Batch, Picture, batches, body
 from cli.predict.sources import Source
-from predict.body import MAX_BODY
+from predict.http.body import MAX_BODY
 
 HOPELESS = frozenset({400, 401, 403, 404, 409})
 """Statuses that every other picture would get as well."""

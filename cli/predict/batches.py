@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from predict.body import MAX_BODY, MAX_PICTURES
+from predict.http.body import MAX_BODY, MAX_PICTURES
 
 ENVELOPE = len('{"images": []}')
 AROUND_ONE = len('"", ')

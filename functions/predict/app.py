@@ -12,18 +12,18 @@ from facet.errors import BadRequest, FacetError, ModelFailed
 from facet.manifest import MODEL_NAME, VERSION_ID
 from facet.observability import count, logger
 from facet.settings import settings
-from predict import body, cors, documents, inference, problems
-from predict.answer import Asked
 from predict.clients import inbox, predictor, registry
-from predict.reply import fresh, respond, timing
-from predict.request import deadline_of, named, number, raw_body, request_id
+from predict.http import body, cors, oip, problems, responses
+from predict.http.request import deadline_of, named, number, raw_body, request_id
+from predict.http.responses import fresh, respond, timing
+from predict.predictor import Asked
 
 MAX_TOP_K = 1000
 DEFAULT_TOP_K = 5
 MAX_PAGE = 100
 
 app = APIGatewayRestResolver()
-app.include_router(inference.router)
+app.include_router(oip.router)
 
 
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
@@ -49,7 +49,7 @@ def list_models() -> Response[str]:
     if after and not MODEL_NAME.fullmatch(after):
         raise BadRequest("after must be the name of a model: the 'next' of the page before.")
     models, following = registry().models(number(event, "limit", MAX_PAGE, MAX_PAGE), after)
-    listed = [documents.listed(each) for each in models]
+    listed = [responses.listed(each) for each in models]
     return fresh(event, {"models": listed, "next": following})
 
 
@@ -57,7 +57,7 @@ def list_models() -> Response[str]:
 def show_model(name: str) -> Response[str]:
     """A model, and all its versions with their violations."""
     model = registry().model(named(name))
-    return fresh(app.current_event, documents.described(model, registry().versions(model.name)))
+    return fresh(app.current_event, responses.described(model, registry().versions(model.name)))
 
 
 @app.post("/uploads")
@@ -94,7 +94,7 @@ def predict(name: str) -> Response[str]:
         version=version,
     )
     answer = predictor().predict(asked)
-    document = documents.predictions(answer, sent.many, top_k)
+    document = responses.predictions(answer, sent.many, top_k)
     return respond(document, headers=timing(answer))
 
 
@@ -124,5 +124,5 @@ def answered(problem: problems.Problem, detail: str, error: object = None) -> Re
     """The problem document, with what clients of the Open Inference Protocol look for."""
     count("Problems", problem=problem.name)
     event = app.current_event
-    below = str(event.get("resource")).startswith(inference.ROOT)
+    below = str(event.get("resource")).startswith(oip.ROOT)
     return problems.respond(problem, detail, request_id(event), error, protocol=below)

@@ -1,10 +1,24 @@
 """A canary's share of the requests, and what its counts say. Pure."""
 
 import math
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
 from enum import StrEnum
 from hashlib import sha256
+from typing import TYPE_CHECKING
 
-from facet.registry.models import Canary
+from botocore.exceptions import BotoCoreError, ClientError
+
+from facet.news import Happening
+from facet.observability import count, logger
+from facet.registry.models import CANARY_COUNTS, Canary, Model, counted
+from facet.registry.releases import Alias
+
+if TYPE_CHECKING:
+    from facet.news import News
 
 LEAST_BAD = 3
 """Bad answers below which nothing is rolled back: one broken picture proves nothing."""
@@ -49,3 +63,109 @@ def worse(canary: Canary) -> bool:
     spread = math.sqrt(pooled * (1 - pooled) * (1 / ours + 1 / theirs)) if ours else math.inf
     difference = canary.candidate_bad / max(ours, 1) - canary.live_bad / theirs
     return difference / spread >= SIGNIFICANT
+
+
+INTERVAL = 1.0
+"""Seconds between two updates of one canary's counts."""
+
+
+class Arm(StrEnum):
+    """Whose answer it was."""
+
+    CANDIDATE = "candidate"
+    LIVE = "live"
+
+
+@dataclass
+class _Pending:
+    """Answers of one canary that the registry does not know yet."""
+
+    canary: Canary
+    live: str
+    counts: Counter[str] = field(default_factory=Counter)
+    written: float = -INTERVAL
+
+    def taken(self) -> Canary:
+        return counted(self.canary, {name: self.counts[name] for name in CANARY_COUNTS})
+
+
+class Tally:
+    """Counts good and bad answers of each canary, and concludes it when they say so.
+
+    An update of the counts is sent with a candidate's bad answer and otherwise at most every
+    `INTERVAL`; the answers of less than that are lost when the process ends.
+    """
+
+    def __init__(
+        self,
+        alias: Alias,
+        news: "Callable[[], News]",
+        changed: Callable[[str], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`changed` is called with a model's name when its canary has ended."""
+        self._alias = alias
+        self._news = news
+        self._changed = changed
+        self._clock = clock
+        self._pending: dict[str, _Pending] = {}
+
+    def count(self, model: Model, arm: Arm, *, good: bool) -> None:
+        """Counts an answer to a request that the canary's hash gave to this arm.
+
+        Raises nothing that DynamoDB or the news fail with: the caller has an answer already. What
+        could not be written is written with the next.
+        """
+        if model.canary is None or model.live is None:
+            return
+        pending = self._pending_of(model.name, model.canary, model.live)
+        pending.counts[f"{arm}_{'good' if good else 'bad'}"] += 1
+        now = self._clock()
+        if now - pending.written < INTERVAL and (good or arm is Arm.LIVE):
+            return
+        pending.written = now
+        try:
+            self._write(model, pending)
+        except (BotoCoreError, ClientError) as error:
+            logger().warning("canary not counted", model=model.name, exc_info=error)
+
+    def _pending_of(self, name: str, canary: Canary, live: str) -> _Pending:
+        begun = counted(canary, dict.fromkeys(CANARY_COUNTS, 0))
+        known = self._pending.get(name)
+        if known is None or (known.canary, known.live) != (begun, live):
+            known = self._pending[name] = _Pending(begun, live)
+        return known
+
+    def _write(self, model: Model, pending: _Pending) -> None:
+        totals = self._alias.count(model.name, pending.taken(), pending.live)
+        pending.counts.clear()
+        if totals is None:
+            self._end(model.name)
+        elif (found := verdict(totals)) is not Verdict.GO_ON:
+            self._conclude(replace(model, canary=totals), totals, promoted=found is Verdict.PROMOTE)
+
+    def _conclude(self, model: Model, totals: Canary, *, promoted: bool) -> None:
+        now = datetime.now(UTC).isoformat(timespec="milliseconds")
+        concluded = self._alias.conclude(model, promoted=promoted, now=now)
+        self._end(model.name)
+        if not concluded:
+            return
+        count("Canaries", outcome="PROMOTED" if promoted else "ROLLED_BACK")
+        logger().info("canary ended", model=model.name, promoted=promoted, canary=asdict(totals))
+        if promoted:
+            self._tell(Happening.PROMOTED, model, totals, previous=model.live)
+        else:
+            self._tell(Happening.ROLLED_BACK, model, totals, live=model.live)
+
+    def _tell(self, happening: Happening, model: Model, totals: Canary, **live: str | None) -> None:
+        counts = {name: getattr(totals, name) for name in CANARY_COUNTS}
+        try:
+            self._news().tell(
+                happening, model.name, totals.candidate, by="canary", **live, **counts
+            )
+        except (BotoCoreError, ClientError) as error:
+            logger().warning("news not told", model=model.name, exc_info=error)
+
+    def _end(self, name: str) -> None:
+        self._pending.pop(name, None)
+        self._changed(name)

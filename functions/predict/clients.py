@@ -11,12 +11,12 @@ from facet.news import News
 from facet.registry.releases import Alias
 from facet.registry.store import Registry
 from facet.settings import settings
-from predict.answer import Predictor
-from predict.classify import Classifier
+from predict.canary import Tally
+from predict.classifier import Classifier
 from predict.inbox import Inbox
-from predict.live import LiveVersions
-from predict.measures import Measures
-from predict.tally import Tally
+from predict.metrics import Measures
+from predict.predictor import Predictor
+from predict.version_cache import LiveVersions
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table

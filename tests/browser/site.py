@@ -16,7 +16,7 @@ from facet.errors import FacetError
 from facet.registry.models import Model, Version
 from local.gateway.refusals import Refusal
 from page import app as page
-from predict import documents, problems
+from predict.http import problems, responses
 from tests import fakes
 from tests.listening import listening
 
@@ -95,7 +95,7 @@ class Site(ThreadingHTTPServer):
         """As GET /models."""
         names = sorted(name for name in self.models if name > after)
         following = names[limit - 1] if len(names) > limit else None
-        shown = [documents.listed(self.models[name][0]) for name in names[:limit]]
+        shown = [responses.listed(self.models[name][0]) for name in names[:limit]]
         return _json({"models": shown, "next": following})
 
     def predicted(self, name: str) -> Reply:
@@ -126,7 +126,7 @@ class _Request(BaseHTTPRequestHandler):
             case ["", "models"]:
                 self._reply(self.server.listed(int(query["limit"]), query.get("after", "")))
             case ["", "models", name]:
-                self._reply(_json(documents.described(*self.server.models[name])))
+                self._reply(_json(responses.described(*self.server.models[name])))
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))

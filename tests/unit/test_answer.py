@@ -1,4 +1,4 @@
-"""functions/predict/answer.py: which version answers, and what is counted of it."""
+"""functions/predict/predictor.py: which version answers, and what is counted of it."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -18,12 +18,11 @@ from facet.errors import (
     UnknownVersion,
 )
 from facet.registry.models import Canary, Model, Serving, Status, Version
-from predict.answer import Asked, Predictor
-from predict.canary import chosen
-from predict.classify import Classified, Watch
-from predict.deadline import Deadline
-from predict.live import LiveVersions
-from predict.tally import Arm
+from predict.canary import Arm, chosen
+from predict.classifier import Classified
+from predict.predictor import Asked, Predictor
+from predict.timing import Deadline, Watch
+from predict.version_cache import LiveVersions
 
 GONE = ClientError({"Error": {"Code": "ValidationError"}}, "InvokeEndpoint")
 FORBIDDEN = ClientError({"Error": {"Code": "AccessDeniedException"}}, "InvokeEndpoint")

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from facet.errors import BadRequest, BodyTooLarge
-from predict.body import MAX_BODY, MAX_PICTURES, Pictures, pictures
+from predict.http.body import MAX_BODY, MAX_PICTURES, Pictures, pictures
 
 JPEG = b"\xff\xd8\xff not really"
 TEXT = base64.b64encode(JPEG).decode()

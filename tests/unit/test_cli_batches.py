@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cli.predict.batches import JSON, RAW, Picture, batches, body
-from predict.body import pictures as read
+from predict.http.body import pictures as read
 
 
 def pictures(*sizes: int) -> list[Picture]:

@@ -1,11 +1,11 @@
-"""functions/predict/deadline.py: an invocation ends before the request does."""
+"""functions/predict/timing.py: an invocation ends before the request does."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from facet.errors import OutOfTime
-from predict.deadline import RESERVE, STEPS, Deadline
+from predict.timing import RESERVE, STEPS, Deadline
 
 
 def deadline(left: float) -> Deadline:

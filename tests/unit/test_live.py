@@ -6,8 +6,8 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 
 from facet.errors import NoLiveVersion, UnknownModel, UnknownVersion
 from facet.registry.models import Model, Serving, Status, Version
-from predict import live
-from predict.live import LiveVersions
+from predict import version_cache
+from predict.version_cache import LiveVersions
 
 OUTAGES = [
     ClientError({"Error": {"Code": "InternalServerError"}}, "GetItem"),
@@ -176,10 +176,10 @@ def test_what_expired_is_still_known_in_an_outage(
 def test_memory_is_bounded_and_the_oldest_entry_goes_first(
     versions: LiveVersions, registry: Registry
 ) -> None:
-    for number in range(live.CAPACITY + 1):
+    for number in range(version_cache.CAPACITY + 1):
         versions.serving(f"model-{number}")
     registry.asked.clear()
-    versions.serving(f"model-{live.CAPACITY}")
+    versions.serving(f"model-{version_cache.CAPACITY}")
     versions.serving("model-1")
     assert registry.asked == []
     versions.serving("model-0")

@@ -14,10 +14,10 @@ from samcli.yamlhelper import yaml_parse
 from facet import preprocess
 from facet.manifest import InputSpec
 from local.gateway.refusals import Refusal
+from openapi import document
+from openapi.bodies import PIXEL, PROBLEMS
 from page import app as page
 from page import files
-from predict import openapi
-from predict.schemas import PIXEL, PROBLEMS
 from tests import contract, fakes
 from tests.contract import DOCUMENT, FILE, operations
 
@@ -35,7 +35,7 @@ each_operation = pytest.mark.parametrize(
 
 
 def test_the_committed_file_is_what_make_openapi_writes(tmp_path: Path) -> None:
-    openapi.main([str(tmp_path / "openapi.json")])
+    document.main([str(tmp_path / "openapi.json")])
     written = (tmp_path / "openapi.json").read_text()
     assert FILE.read_text() == written, "run `make openapi`"
 
@@ -80,7 +80,7 @@ def test_every_problem_of_the_api_is_documented() -> None:
         name
         for _, _, described in operations()
         for answer in described["responses"].values()
-        for name in answer.get("content", {}).get(openapi.PROBLEM, {}).get("examples", ())
+        for name in answer.get("content", {}).get(document.PROBLEM, {}).get("examples", ())
     }
     assert documented == set(PROBLEMS) - OF_THE_COMMAND_LINE
 
@@ -208,7 +208,7 @@ def test_a_problem_that_the_route_does_not_document_is_noticed() -> None:
     responses = contract.operation("GET", "/models/cifar")["responses"]
     (media,) = responses["404"]["content"].values()
     problem = media["examples"]["unknown-model"]["value"]
-    sent = {"Content-Type": openapi.PROBLEM}
+    sent = {"Content-Type": document.PROBLEM}
     contract.check_answer("GET", "/models/cifar", 404, sent, problem)
     other = problem | {"type": "urn:facet:problem:unknown-version"}
     with pytest.raises(AssertionError, match="unknown-version"):

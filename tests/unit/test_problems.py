@@ -7,7 +7,7 @@ import pytest
 
 from facet import errors
 from facet.errors import FacetError, NoLiveVersion, UnknownModel, Violation
-from predict import problems
+from predict.http import problems
 
 VIOLATION = Violation("no-manifest", "facet.json", "there is none", "add one")
 

@@ -18,8 +18,8 @@ from facet.manifest import InputSpec, Manifest
 from facet.recipes import Hyperparameters
 from onboard.prover import Prover
 from onboard.retry import Patience
-from predict.classify import Classifier, Watch
-from predict.deadline import Deadline
+from predict.classifier import Classifier
+from predict.timing import Deadline, Watch
 from tests import artifacts, fakes, pictures, versions
 from training import dataset
 

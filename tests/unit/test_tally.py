@@ -1,4 +1,4 @@
-"""functions/predict/tally.py: what is counted, when it is written, and how a canary ends."""
+"""functions/predict/canary.py: what is counted, when it is written, and how a canary ends."""
 
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -8,7 +8,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 
 from facet.news import Happening
 from facet.registry.models import Canary, Mode, Model, Policy
-from predict.tally import Arm, Tally
+from predict.canary import Arm, Tally
 
 LIVE, CANDIDATE = "a" * 12, "b" * 12
 OUTAGES = [

@@ -1,4 +1,4 @@
-"""functions/predict/tensors.py: the wire format of the Open Inference Protocol."""
+"""functions/predict/http/tensors.py: the wire format of the Open Inference Protocol."""
 
 import base64
 import json
@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from facet.errors import BadRequest
-from predict import tensors
-from predict.tensors import Answered, Elements
+from predict.http import tensors
+from predict.http.tensors import Answered, Elements
 
 
 def request(*inputs: dict[str, Any], behind: bytes = b"") -> tuple[bytes, str]:

@@ -7,7 +7,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from facet.errors import BadRequest, UnknownModel, UnknownVersion
 from facet.manifest import MODEL_NAME, VERSION_ID
-from predict.deadline import Deadline
+from predict.timing import Deadline
 
 
 def named(name: str) -> str:

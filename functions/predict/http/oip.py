@@ -14,14 +14,14 @@ from aws_lambda_powertools.event_handler.router import APIGatewayRouter
 from facet.errors import BadRequest, NoLiveVersion
 from facet.registry.models import Status, Version
 from facet.settings import settings
-from predict import tensors
-from predict.answer import Asked
-from predict.body import check_size
-from predict.classify import Classified, best
+from predict.classifier import Classified, best
 from predict.clients import predictor, registry
-from predict.reply import respond, timing
-from predict.request import deadline_of, named, raw_body, request_id, versioned
-from predict.tensors import Answered, Elements, Output
+from predict.http import tensors
+from predict.http.body import check_size
+from predict.http.request import deadline_of, named, raw_body, request_id, versioned
+from predict.http.responses import respond, timing
+from predict.http.tensors import Answered, Elements, Output
+from predict.predictor import Asked
 
 ROOT = "/v2"
 IMAGE, PIXELS = "image", "pixels"

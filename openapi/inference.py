@@ -1,13 +1,14 @@
 """The routes of the Open Inference Protocol, as the OpenAPI document describes them."""
 
-from predict import schemas, tensors
-from predict.openapi_operations import ANSWERING, JSON, Operation, octets
+from openapi import bodies
+from openapi.operations import ANSWERING, JSON, Operation, octets
+from predict.http import tensors
 
 UNKNOWN = ("unknown-model", "no-live-version", "internal-error")
 TAG = "inference"
 
 
-def _health(which: str, summary: str, answer: type[schemas.Answer]) -> Operation:
+def _health(which: str, summary: str, answer: type[bodies.Answer]) -> Operation:
     return Operation(
         "GET",
         f"/v2/health/{which}",
@@ -36,7 +37,7 @@ def _of_model(path: str, name: str, *, versioned: bool) -> tuple[Operation, ...]
             f"Inputs and outputs of the {which}",
             "Instead of `image`, `pixels` may be sent: UINT8 of the model's own size.",
             "Them",
-            {JSON: schemas.InferenceModel},
+            {JSON: bodies.InferenceModel},
             parameters=parameters,
             problems=unknown,
         ),
@@ -48,7 +49,7 @@ def _of_model(path: str, name: str, *, versioned: bool) -> tuple[Operation, ...]
             f"Can the {which} be asked?",
             "200 says so.",
             "It can",
-            {JSON: schemas.InferenceModelReady},
+            {JSON: bodies.InferenceModelReady},
             parameters=parameters,
             problems=unknown,
         ),
@@ -61,7 +62,7 @@ def _of_model(path: str, name: str, *, versioned: bool) -> tuple[Operation, ...]
             "Tensors in JSON, or as bytes behind it with the header "
             "`Inference-Header-Content-Length`, which the answer then has, too.",
             "Its outputs",
-            {JSON: schemas.InferenceAnswer, **octets()},
+            {JSON: bodies.InferenceAnswer, **octets()},
             headers=("X-Model-Version", "Server-Timing"),
             parameters=parameters,
             body={JSON: tensors.InferenceRequest, **octets()},
@@ -79,11 +80,11 @@ INFERENCE = (
         "What this server is",
         "Its name, and the extensions of the protocol that it knows.",
         "That",
-        {JSON: schemas.InferenceServer},
+        {JSON: bodies.InferenceServer},
         problems=("internal-error",),
     ),
-    _health("live", "Does the server run?", schemas.InferenceLive),
-    _health("ready", "Does the server take requests?", schemas.InferenceReady),
+    _health("live", "Does the server run?", bodies.InferenceLive),
+    _health("ready", "Does the server take requests?", bodies.InferenceReady),
     *_of_model("/v2/models/{model}", "Model", versioned=False),
     *_of_model("/v2/models/{model}/versions/{version}", "Version", versioned=True),
 )

@@ -12,9 +12,9 @@ from pydantic.json_schema import SkipJsonSchema
 from facet.errors import Violation
 from facet.manifest import MODEL_NAME, VERSION_ID, Finite, Frozen, InputSpec
 from facet.registry.models import Canary, Policy, Status
-from predict.classify import Prediction
+from predict.classifier import Prediction
+from predict.http.problems import BUG, NO_ROUTE, TABLE
 from predict.inbox import PREFIX, TYPES
-from predict.problems import BUG, NO_ROUTE, TABLE
 
 PROBLEMS = {each.name: each for each in (*TABLE.values(), NO_ROUTE, BUG)}
 URN = "urn:facet:problem:"

@@ -11,15 +11,15 @@ from pydantic.json_schema import (
     models_json_schema,
 )
 
-from predict import schemas
-from predict.openapi_operations import Bodies, Operation
+from openapi import bodies
+from openapi.operations import Bodies, Operation
 
 
 def components(operations: Iterable[Operation]) -> dict[str, Any]:
     """The schemas of all the models that operations name, and of those within."""
     models: dict[tuple[type[BaseModel], JsonSchemaMode], None] = {
-        (schemas.Problem, "serialization"): None,
-        (schemas.Refusal, "serialization"): None,
+        (bodies.Problem, "serialization"): None,
+        (bodies.Refusal, "serialization"): None,
     }
     for operation in operations:
         models |= dict.fromkeys((each, "validation") for each in _models(operation.body))

@@ -1,9 +1,7 @@
 """Pictures → ranked labels, by one version."""
 
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -13,7 +11,7 @@ from facet.errors import BadRequest
 from facet.manifest import InputSpec
 from facet.preprocess import Pixels, Tensor
 from facet.registry.models import Version
-from predict.deadline import Deadline
+from predict.timing import Deadline, Watch
 
 
 @dataclass(frozen=True)
@@ -22,23 +20,6 @@ class Prediction:
 
     label: str
     score: float
-
-
-@dataclass
-class Watch:
-    """The milliseconds that each step of one request took, added up by name."""
-
-    milliseconds: dict[str, float] = field(default_factory=dict)
-
-    @contextmanager
-    def step(self, name: str) -> Iterator[None]:
-        """Times what is done within."""
-        start = time.perf_counter()
-        try:
-            yield
-        finally:
-            spent = (time.perf_counter() - start) * 1000
-            self.milliseconds[name] = self.milliseconds.get(name, 0) + spent
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,11 @@ from facet.errors import BodyTooLarge, EndpointUnavailable, ModelFailed, ModelLo
 from facet.observability import logger
 from facet.preprocess import Pixels
 from facet.registry.models import Serving, Version
-from predict.canary import chosen
-from predict.classify import Classified, Classifier, Watch
-from predict.deadline import Deadline
-from predict.live import LiveVersions
-from predict.measures import Measures
-from predict.tally import Arm, Tally
+from predict.canary import Arm, Tally, chosen
+from predict.classifier import Classified, Classifier
+from predict.metrics import Measures
+from predict.timing import Deadline, Watch
+from predict.version_cache import LiveVersions
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,9 @@
-"""How long a request may still take."""
+"""How long a request may still take, and how long its steps took."""
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 
 from facet.errors import OutOfTime
 
@@ -40,3 +41,20 @@ class Deadline:
             "The time that a request has was over before the model could be asked. "
             "Try again, with fewer pictures at once, or smaller ones."
         )
+
+
+@dataclass
+class Watch:
+    """The milliseconds that each step of one request took, added up by name."""
+
+    milliseconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        """Times what is done within."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            spent = (time.perf_counter() - start) * 1000
+            self.milliseconds[name] = self.milliseconds.get(name, 0) + spent

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from predict import schemas
+from openapi import bodies
 
 Body = type[BaseModel] | tuple[type[BaseModel], ...] | dict[str, Any]
 Bodies = Mapping[str, Body]
@@ -58,7 +58,7 @@ PICTURE_BODIES: Bodies = {
         "required": ["image"],
         "properties": {"image": _bytes("application/octet-stream")},
     },
-    JSON: (schemas.OnePicture, schemas.ManyPictures, schemas.UploadedPicture),
+    JSON: (bodies.OnePicture, bodies.ManyPictures, bodies.UploadedPicture),
 }
 
 ANSWERING = (
@@ -92,7 +92,7 @@ OPERATIONS = (
         "Unless this API is set up otherwise, a body has up to 4.5 MB (`POST /uploads` helps with "
         "larger pictures), a picture 50 million pixels, a batch 32 pictures.",
         "Labels, the best first: `predictions` of one picture, `results` of `images`",
-        {JSON: (schemas.Predictions, schemas.Results)},
+        {JSON: (bodies.Predictions, bodies.Results)},
         headers=("X-Model-Version", "Server-Timing"),
         parameters=("model", "top_k", "version"),
         body=PICTURE_BODIES,
@@ -108,9 +108,9 @@ OPERATIONS = (
         "`fields`, and last the file as `file`. Then ask for a prediction with the JSON "
         '`{"s3": "…"}`. The upload is kept for a day.',
         "Where to send the picture",
-        {JSON: schemas.Upload},
+        {JSON: bodies.Upload},
         status=201,
-        body={JSON: schemas.UploadRequest},
+        body={JSON: bodies.UploadRequest},
         body_required=False,
         problems=("bad-request", "internal-error"),
     ),
@@ -122,7 +122,7 @@ OPERATIONS = (
         "List the models",
         "By name, a page at a time.",
         "One page",
-        {JSON: schemas.ModelList},
+        {JSON: bodies.ModelList},
         headers=("ETag",),
         parameters=("limit", "after"),
         problems=("bad-request", "internal-error"),
@@ -136,7 +136,7 @@ OPERATIONS = (
         "Labels and input of its live version, and every version with its status, proof, metrics "
         "and violations.",
         "The model",
-        {JSON: schemas.ModelDescription},
+        {JSON: bodies.ModelDescription},
         headers=("ETag",),
         parameters=("model",),
         problems=("unknown-model", "internal-error"),
@@ -149,7 +149,7 @@ OPERATIONS = (
         "Is the API up?",
         "Says nothing about any model.",
         "It is",
-        {JSON: schemas.Health},
+        {JSON: bodies.Health},
         problems=("internal-error",),
         keyed=False,
     ),

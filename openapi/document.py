@@ -1,7 +1,7 @@
 """The API's OpenAPI 3.1 document, made of the operations and the models of their bodies.
 
 The functions do not import this. `make openapi` writes the document to where the page's function
-serves it from: `python -m predict.openapi FILE`.
+serves it from: `python -m openapi.document FILE`.
 """
 
 import sys
@@ -11,13 +11,13 @@ from typing import Any
 
 import orjson
 
-from predict import problems
-from predict.openapi_inference import INFERENCE
-from predict.openapi_operations import OPERATIONS, Bodies, Body, Operation
-from predict.openapi_parts import EXAMPLES, HEADERS, INFO, PARAMETERS, TAGS
-from predict.openapi_schemas import components
-from predict.problems import Problem
-from predict.schemas import PROBLEMS
+from openapi.bodies import PROBLEMS
+from openapi.components import components
+from openapi.inference import INFERENCE
+from openapi.operations import OPERATIONS, Bodies, Body, Operation
+from openapi.parts import EXAMPLES, HEADERS, INFO, PARAMETERS, TAGS
+from predict.http import problems
+from predict.http.problems import Problem
 
 PROBLEM, JSON = "application/problem+json", "application/json"
 REQUEST_ID = "7f1c0b7e-3d0b-4c58-9a55-2f0d6a1b9c3e"

@@ -5,7 +5,7 @@ from collections.abc import Container
 from facet.errors import ModelFailed, ModelLoading
 from facet.observability import measure
 from facet.registry.models import Version
-from predict.classify import Classified
+from predict.classifier import Classified
 
 OTHERS = "other"
 """The model and version of all that nobody watches: each pair that has a name is billed."""

@@ -1,0 +1,1 @@
+"""HTTP requests and answers: bodies, tensors, problem documents, the Open Inference Protocol."""

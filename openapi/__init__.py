@@ -1,0 +1,1 @@
+"""The OpenAPI document: built by `make openapi`, served by the page function."""
