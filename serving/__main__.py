@@ -14,7 +14,7 @@ from serving.app import create_app
 from serving.memory import Ledger
 from serving.metrics import Metrics
 from serving.models import Models
-from serving.opening import loader
+from serving.runtimes.loader import loader
 from serving.settings import from_environment
 
 PR_SET_PDEATHSIG = 1  # prctl(2)

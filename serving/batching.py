@@ -12,7 +12,7 @@ import numpy as np
 from serving import rest
 from serving.errors import InferenceFailed, ServingError
 from serving.rest import Query
-from serving.runtime import Array, Runtime
+from serving.runtimes.runtime import Array, Runtime
 
 Results = list[bytes | Exception]
 

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from serving import savedmodel
 from serving.artifact import Version, versions, without_lite
 from serving.batching import Batching, Lane
 from serving.errors import (
@@ -26,7 +25,8 @@ from serving.errors import (
 )
 from serving.memory import Charge, Ledger
 from serving.metrics import Metrics
-from serving.runtime import Runtime
+from serving.runtimes import saved_model
+from serving.runtimes.runtime import Runtime
 
 log = logging.getLogger(__name__)
 
@@ -195,11 +195,11 @@ class Models:
     async def _prepare_tensorflow(self, name: str) -> None:
         """Import TensorFlow once; what it takes outlives the model that needed it first."""
         async with self._tensorflow:
-            if savedmodel.imported():
+            if saved_model.imported():
                 return
-            charge = self._ledger.open(f"{name} (TensorFlow itself)", savedmodel.TENSORFLOW_MEMORY)
+            charge = self._ledger.open(f"{name} (TensorFlow itself)", saved_model.TENSORFLOW_MEMORY)
             try:
-                await self._in(self._loading, savedmodel.import_tensorflow)
+                await self._in(self._loading, saved_model.import_tensorflow)
             except ServingError:
                 self._ledger.release(charge)
                 raise

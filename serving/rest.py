@@ -11,7 +11,7 @@ import numpy as np
 import orjson
 
 from serving.errors import BadInput
-from serving.runtime import Array, Signature, TensorSpec
+from serving.runtimes.runtime import Array, Signature, TensorSpec
 
 DEFAULT_SIGNATURE = "serving_default"
 

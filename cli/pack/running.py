@@ -12,7 +12,7 @@ from facet.endpoint import Scores, softmax
 from facet.manifest import InputSpec, OutputSpec
 from facet.preprocess import Pixels
 from serving.errors import ServingError
-from serving.runtime import Array, Runtime
+from serving.runtimes.runtime import Array, Runtime
 
 Scorer = Callable[[Pixels], Scores]
 """uint8 (pictures, height, width, channels) → float32 (pictures, labels), as Facet answers them."""
@@ -21,7 +21,7 @@ Scorer = Callable[[Pixels], Scores]
 @contextmanager
 def saved_model(folder: Path, spec: InputSpec, output: OutputSpec) -> Iterator[Scorer]:
     """What the SavedModel answers; needs TensorFlow. Raises CannotPack where it does not load."""
-    from serving.savedmodel import SavedModel
+    from serving.runtimes.saved_model import SavedModel
 
     try:
         runtime = SavedModel(folder, parallel=1)
@@ -36,7 +36,7 @@ def saved_model(folder: Path, spec: InputSpec, output: OutputSpec) -> Iterator[S
 @contextmanager
 def lite(model: Path, spec: InputSpec, output: OutputSpec) -> Iterator[Scorer]:
     """What a LiteRT model answers. Raises CannotPack where it does not load."""
-    from serving.litert import LiteRT
+    from serving.runtimes.litert import LiteRT
 
     try:
         runtime = LiteRT(model, threads=1)

@@ -11,7 +11,7 @@ import numpy as np
 
 from serving.batching import Batching, Lane, Results, answers
 from serving.errors import BadInput, InferenceFailed
-from serving.runtime import Array, Signature, TensorSpec
+from serving.runtimes.runtime import Array, Signature, TensorSpec
 
 ROW = TensorSpec(np.dtype("int64"), (None, 2))
 ANY = TensorSpec(np.dtype("int64"), (None, None))

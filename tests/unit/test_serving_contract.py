@@ -18,7 +18,7 @@ from serving.batching import Batching
 from serving.memory import Ledger
 from serving.metrics import Metrics
 from serving.models import TRIM_EVERY, Loader, Models
-from serving.runtime import Array, Signature, TensorSpec
+from serving.runtimes.runtime import Array, Signature, TensorSpec
 
 SIZE = 100  # bytes that each model is charged
 TARGET = {"X-Amzn-SageMaker-Target-Model": "cifar/1.tar.gz"}
@@ -521,7 +521,7 @@ def test_without_tensorflow_a_saved_model_says_what_to_do(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setitem(sys.modules, "tensorflow", None)
-    monkeypatch.setattr("serving.savedmodel.TENSORFLOW_MEMORY", SIZE)
+    monkeypatch.setattr("serving.runtimes.saved_model.TENSORFLOW_MEMORY", SIZE)
     (bench.folder / "plain" / "1").mkdir(parents=True)
 
     async def scenario() -> None:

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from serving import litert, savedmodel
 from serving.artifact import TFLITE, versions
+from serving.crash_guard import LOADING, Strikes
 from serving.errors import LoadFailed
-from serving.opening import loader
+from serving.runtimes import litert, saved_model
+from serving.runtimes.loader import loader
 from serving.settings import from_environment
-from serving.strikes import LOADING, Strikes
 
 SETTINGS = from_environment({})
 
@@ -30,7 +30,7 @@ def test_each_runtime_estimates_its_own(artifact: Path, tmp_path: Path) -> None:
     estimate = loader(SETTINGS, tmp_path / "state").estimate
     lite, full = versions(artifact, "m")
     assert estimate(lite) == litert.estimate(10_000)
-    assert estimate(full) == savedmodel.estimate(20_000)
+    assert estimate(full) == saved_model.estimate(20_000)
     assert estimate(lite) < estimate(full)
 
 

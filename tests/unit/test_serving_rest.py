@@ -9,7 +9,7 @@ import pytest
 
 from serving import rest
 from serving.errors import BadInput
-from serving.runtime import Signature, TensorSpec
+from serving.runtimes.runtime import Signature, TensorSpec
 
 
 def spec(dtype: str, *shape: int | None, raw: bool = False) -> TensorSpec:

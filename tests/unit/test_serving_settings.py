@@ -43,3 +43,15 @@ def test_every_setting_is_documented() -> None:
     names = set(re.findall(r'"((?:SAGEMAKER|FACET)_[A-Z_]+)"', source))
     assert len(names) > 8
     assert {name for name in names if f"`{name}`" not in document} == set()
+
+
+def test_the_image_has_every_module_of_the_container() -> None:
+    lines = (ROOT / "serving" / "Dockerfile").read_text().splitlines()
+    copied = {
+        path
+        for line in lines
+        if (copy := re.fullmatch(r"COPY (serving\S*/)\*\.py /opt/facet/(\S+)", line))
+        and copy[1] == copy[2]
+        for path in (ROOT / copy[1]).glob("*.py")
+    }
+    assert copied == set((ROOT / "serving").rglob("*.py"))

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from serving.crash_guard import LOADING, SLOTS, WINDOW, Strikes
 from serving.errors import LoadFailed
-from serving.strikes import LOADING, SLOTS, WINDOW, Strikes
 
 CAT, DOG = Path("/models/cat"), Path("/models/dog")
 

@@ -18,8 +18,8 @@ import pytest
 from numpy.typing import NDArray
 
 from serving.artifact import versions
-from serving.litert import LiteRT
-from serving.savedmodel import SavedModel
+from serving.runtimes.litert import LiteRT
+from serving.runtimes.saved_model import SavedModel
 
 Pixels = NDArray[np.uint8]
 ContainerProcess = Any  # conftest.ContainerProcess
@@ -244,7 +244,7 @@ def test_a_bad_setting_is_one_clear_line() -> None:
 FIRST_ANSWERS = """
 import sys
 from pathlib import Path
-from serving.litert import LiteRT
+from serving.runtimes.litert import LiteRT
 from serving.memory import resident_bytes
 models = [LiteRT(Path(sys.argv[1]), 1) for _ in range(20)]
 before = resident_bytes()

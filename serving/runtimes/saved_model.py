@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from serving.errors import BadInput, InferenceFailed, LoadFailed
-from serving.runtime import Array, Signature, TensorSpec
+from serving.runtimes.runtime import Array, Signature, TensorSpec
 
 TENSORFLOW_MEMORY = 500_000_000  # resident after the import, before the first model
 # VGG16: 73 MB in memory for 58 MB of variables; the small CIFAR network: 10 MB for 2 MB.

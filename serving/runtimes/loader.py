@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from serving import litert, savedmodel
 from serving.artifact import Version
+from serving.crash_guard import Strikes, default_folder
 from serving.models import Loader
-from serving.runtime import Runtime
+from serving.runtimes import litert, saved_model
+from serving.runtimes.runtime import Runtime
 from serving.settings import Settings
-from serving.strikes import Strikes, default_folder
 
 
 def loader(settings: Settings, state: Path | None = None) -> Loader:
@@ -21,7 +21,7 @@ def loader(settings: Settings, state: Path | None = None) -> Loader:
         with strikes.watch(version.source):
             if version.lite:
                 return litert.LiteRT(version.source, settings.litert_threads)
-            return savedmodel.SavedModel(version.source, settings.workers)
+            return saved_model.SavedModel(version.source, settings.workers)
 
     return Loader(_estimate, open_version)
 
@@ -29,4 +29,4 @@ def loader(settings: Settings, state: Path | None = None) -> Loader:
 def _estimate(version: Version) -> int:
     if version.lite:
         return litert.estimate(version.size)
-    return savedmodel.estimate(version.size)
+    return saved_model.estimate(version.size)

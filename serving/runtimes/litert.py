@@ -10,7 +10,7 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter, SignatureRunner
 
 from serving.errors import InferenceFailed, LoadFailed
-from serving.runtime import Array, Signature, TensorSpec
+from serving.runtimes.runtime import Array, Signature, TensorSpec
 
 # Memory of a loaded model over the bytes of its file: 4.4 MB for 2 MB, 148 MB for VGG16's 58 MB,
 # as the weights are mapped once and packed once for XNNPACK.

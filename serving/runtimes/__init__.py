@@ -1,0 +1,1 @@
+"""What computes a model: LiteRT or TensorFlow, behind one protocol."""
