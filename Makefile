@@ -95,7 +95,7 @@ build:  ## sam build (needs Python 3.12, the functions' runtime)
 	$(SAM) build
 
 env: build  ## template and environment file for `sam local`, whose containers then reach the running stack
-	@$(VENV)/python -m local.env $(ARGS)
+	@$(VENV)/python -m local.sam_local $(ARGS)
 
 # A first deploy makes the bucket, so the training code follows it; later ones find it there.
 deploy: build  ## sam deploy to the account of your AWS credentials (ENV=dev|prod STACK=facet PARAMETERS="LogLevel=DEBUG" ARGS=...)

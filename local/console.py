@@ -1,19 +1,24 @@
 """What `make run` prints, in its order: the address, the samples, their pictures, a curl line."""
 
+import json
 import os
 import shlex
 import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
-from local.aws import NONE
+from local.demo import Picture, Tour, TourFailed, artifacts, model_of, pictures, version_of
 from local.gateway.server import PortTaken
 from local.listeners import Listeners
-from local.news import News
+from local.moto.aws import NONE
+from local.moto.step_functions import Execution
+from local.runtime.worker import Invocation
 from local.stack import AlreadyRunning, Stack
 from local.supported import UnsupportedTemplate
-from local.tour import Picture, Tour, TourFailed, artifacts, model_of, pictures, version_of
+from local.training.description import Document
+from local.training.layout import decoded
 
 ROOT = Path(__file__).resolve().parent.parent
 TEMPLATE = ROOT / "template.yaml"
@@ -99,3 +104,42 @@ def _curl(stack: Stack, picture: Picture) -> str:
         f"curl -H 'x-api-key: {address.api_key}' --data-binary @{path} "
         f"{address.url}/models/{picture.model}/predict"
     )
+
+
+class News:
+    """Hears of everything, and says it once `show` is set."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self.show = False
+        self._say = say
+
+    def invoked(self, _: str, invocation: Invocation) -> None:
+        """One line for each upload that came to its end."""
+        if invocation.error or not self.show:
+            return
+        answer = json.loads(invocation.payload)
+        for each in answer.get("outcomes", []) if isinstance(answer, dict) else ():
+            line = f"{each['model']:14} {each['version'] or '':12}  {each['outcome']}"
+            for reason in each["violations"]:
+                line += f"\n    {reason['code']}: {reason['problem']}; {reason['remedy']}"
+            self._say(line)
+
+    def trained(self, job: Document, line: str) -> None:
+        """Each line of a training job's log, with the name of its model."""
+        if self.show:
+            model = job.get("HyperParameters", {}).get("model", job["TrainingJobName"])
+            self._say(f"{decoded(model):14} | {line}")
+
+    def executed(self, execution: Execution) -> None:
+        """One line for an execution's end, and one for each of its jobs."""
+        if not self.show:
+            return
+        reason = f"  {execution.error}: {execution.cause}" if execution.error else ""
+        self._say(f"execution {execution.name}  {execution.status}{reason}")
+        for job in (execution.output or {}).get("jobs", []):
+            self._say(_reported(job))
+
+
+def _reported(job: dict[str, Any]) -> str:
+    version, reason = job.get("version", ""), job.get("reason", "")
+    return f"{job['model']:14} {version:12}  {job['outcome']}  {reason}".rstrip()

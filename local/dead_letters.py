@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from local.aws import Aws
+from local.moto.aws import Aws
 from local.runtime.pool import Invocation
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from local.moto_executions import Ended
+from local.moto.step_functions import Ended
 from local.runtime.pool import Invocation
 from local.training.jobs import Told
 

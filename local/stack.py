@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Self, TypeVar
 
 from local import template
-from local.aws import EVENTS_PATH, NONE, Aws
 from local.dead_letters import bury
 from local.endpoint.platform import EndpointConfig, Platform
 from local.gateway.server import Gateway, ensure_free
 from local.gateway.usage_plan import UsagePlan
 from local.listeners import NOBODY, Listeners
-from local.moto_hooks import REGION
+from local.moto.aws import EVENTS_PATH, NONE, Aws
+from local.moto.hooks import REGION
 from local.resources import Resources
 from local.runtime.invocations import AsyncInvoker, Pending
 from local.runtime.pool import Invocation, Runtime

@@ -139,7 +139,7 @@ def _take_definitions(document: dict[str, Any], root: Path) -> dict[str, Path]:
 
 
 def _for_moto(name: str, resource: Mapping[str, Any], definition: Path | None) -> dict[str, Any]:
-    """The properties that moto takes; those that it ignores are applied after by local/aws.py.
+    """The properties that moto takes; those that it ignores are applied after by local/moto/aws.py.
 
     Those without effect here are left out: they may name resources that are not made. A function
     gets its logical id as its name, under which its workers know themselves.

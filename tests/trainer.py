@@ -16,9 +16,9 @@ from typing import Any
 import httpx
 import pytest
 
-from local.aws import client
 from local.listeners import Listeners
-from local.moto_executions import Execution
+from local.moto.aws import client
+from local.moto.step_functions import Execution
 from local.stack import Stack
 from local.training.description import Document
 from tests.moto_account import forget

@@ -2,7 +2,7 @@
 
 import sys
 
-from local.lifeline import end_with_parent
+from local.runtime.exit_with_parent import end_with_parent
 
 
 def main() -> None:

@@ -3,7 +3,7 @@
 import runpy
 import sys
 
-from local.lifeline import end_with_parent
+from local.runtime.exit_with_parent import end_with_parent
 
 
 def main() -> None:

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from local.aws import client
+from local.moto.aws import client
 from tests.artifacts import packed
 from tests.browser import acting
 from tests.browser.acting import answers, choose_file, choose_model, labels, use_sample

@@ -1,7 +1,7 @@
-"""local/aws.py over HTTP: what it keeps, what it makes atomic, how functions are reached.
+"""local/moto/aws.py over HTTP: what it keeps, what it makes atomic, how functions are reached.
 
-This is also the contract test of local/moto_hooks.py and local/moto_functions.py: when moto's pin
-moves, it says which private part of moto has changed.
+This is also the contract test of local/moto/hooks.py and local/moto/lambda_functions.py: when
+moto's pin moves, it says which private part of moto has changed.
 """
 
 import base64
@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from local.aws import Aws
+from local.moto.aws import Aws
 from local.runtime.worker import Invocation
 from local.state import State
 from tests.moto_account import forget

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from local.moto_functions import functions_handed_to
+from local.moto.lambda_functions import functions_handed_to
 from local.runtime.worker import Invocation
 from tests import deployed
 from tests.deployed import STACK, facet

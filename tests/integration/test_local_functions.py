@@ -11,9 +11,9 @@ import httpx
 import pytest
 
 from local import template
-from local.aws import EVENTS_PATH, Aws
 from local.dead_letters import bury
-from local.moto_hooks import REGION
+from local.moto.aws import EVENTS_PATH, Aws
+from local.moto.hooks import REGION
 from local.resources import Resources
 from local.runtime.invocations import AsyncInvoker, Delivery
 from local.runtime.pool import Invocation, Runtime

@@ -1,7 +1,7 @@
 """The state machine in moto, with stand-ins for its function and for SageMaker: every way through.
 
-This is also the contract test of local/moto_training.py and local/moto_executions.py: when moto's
-pin moves, it says which private part of moto has changed.
+This is also the contract test of local/moto/training_jobs.py and local/moto/step_functions.py:
+when moto's pin moves, it says which private part of moto has changed.
 """
 
 import json
@@ -17,8 +17,8 @@ import pytest
 from moto.core.exceptions import ServiceException
 
 from local import template
-from local.aws import Aws
-from local.moto_executions import Execution
+from local.moto.aws import Aws
+from local.moto.step_functions import Execution
 from local.runtime.worker import Invocation
 from local.state import State
 from local.training.description import Document, described, ended, moved

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from cli.stack import find
-from local.aws import client
+from local.moto.aws import client
 from tests import trainer as training
 from tests.stacks import DEPLOYED, ONBOARDING_SECONDS, ROOT, Reached, Running, start
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from local.aws import client
+from local.moto.aws import client
 from tests.stacks import ROOT, Running
 
 NAME = "as-deployed"

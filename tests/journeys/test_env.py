@@ -16,7 +16,7 @@ from samcli.lib.providers.sam_function_provider import SamFunctionProvider
 from samcli.lib.providers.sam_stack_provider import SamLocalStackProvider
 from samcli.yamlhelper import yaml_parse
 
-from local import env
+from local import sam_local
 from tests.stacks import ROOT, Running
 
 FUNCTIONS = sorted(
@@ -44,12 +44,12 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def written(stack: Running, built: Path, host: str) -> dict[str, dict[str, str]]:
     """For each function what SAM would put into its container."""
     arguments = ["--home", str(stack.home), "--built", str(built), "--host", host]
-    assert env.main(arguments) == 0
+    assert sam_local.main(arguments) == 0
     with warnings.catch_warnings():  # SAM uses what its own translator has deprecated
         warnings.simplefilter("ignore", DeprecationWarning)
-        stacks, _ = SamLocalStackProvider.get_stacks(str(built / env.TEMPLATE))
+        stacks, _ = SamLocalStackProvider.get_stacks(str(built / sam_local.TEMPLATE))
         provider = SamFunctionProvider(stacks, use_raw_codeuri=True)
-    values = json.loads((built / env.VARIABLES).read_text())
+    values = json.loads((built / sam_local.VARIABLES).read_text())
     runner = LocalLambdaRunner(None, provider, str(ROOT), str(ROOT), env_vars_values=values)
     runner.get_aws_creds = lambda: {"key": "an", "secret": "account's", "sessiontoken": "own"}
     return {name: runner._make_env_vars(provider.get(name)).resolve() for name in FUNCTIONS}
@@ -98,7 +98,7 @@ def test_a_function_with_that_environment_answers_from_the_running_stack(
 
 def test_the_account_takes_the_bucket_as_part_of_the_host(stack: Running) -> None:
     port = stack.address.endpoint_url.rpartition(":")[2]
-    host = f"{stack.address.bucket}.{env.HOST}:{port}"
+    host = f"{stack.address.bucket}.{sam_local.HOST}:{port}"
     answer = httpx.get(f"{stack.address.endpoint_url}/?list-type=2", headers={"host": host})
     assert f"<Name>{stack.address.bucket}</Name>" in answer.text
 
@@ -106,22 +106,22 @@ def test_the_account_takes_the_bucket_as_part_of_the_host(stack: Running) -> Non
 def test_the_lines_to_paste_name_what_was_written(
     stack: Running, built: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert env.main(["--home", str(stack.home), "--built", str(built)]) == 0
+    assert sam_local.main(["--home", str(stack.home), "--built", str(built)]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[:3] for line in lines] == [
         ["sam", "local", "invoke"],
         ["sam", "local", "start-api"],
     ]
     for line in lines:
-        assert f"-t {built / env.TEMPLATE} --env-vars {built / env.VARIABLES}" in line
-        assert f"--add-host {env.HOST}:host-gateway" in line
-        assert f"--add-host {stack.address.bucket}.{env.HOST}:host-gateway" in line
+        assert f"-t {built / sam_local.TEMPLATE} --env-vars {built / sam_local.VARIABLES}" in line
+        assert f"--add-host {sam_local.HOST}:host-gateway" in line
+        assert f"--add-host {stack.address.bucket}.{sam_local.HOST}:host-gateway" in line
 
 
 def test_what_is_missing_is_one_clear_line(
     stack: Running, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert env.main(["--home", str(tmp_path)]) == 1
+    assert sam_local.main(["--home", str(tmp_path)]) == 1
     assert "Start one with `make run`" in capsys.readouterr().err
-    assert env.main(["--home", str(stack.home), "--built", str(tmp_path)]) == 1
+    assert sam_local.main(["--home", str(stack.home), "--built", str(tmp_path)]) == 1
     assert "run `make build` first" in capsys.readouterr().err

@@ -21,7 +21,7 @@ from PIL import Image
 
 from facet.registry.models import Mode, Policy
 from facet.registry.releases import Alias
-from local.aws import client
+from local.moto.aws import client
 from tests import artifacts
 from tests.stacks import ONBOARDING_SECONDS, ROOT, RUN, Reached, Running
 

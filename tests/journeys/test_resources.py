@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from local import supported
-from local.aws import client
+from local.moto.aws import client
 from local.stack import NAME, Address
 from tests.choosing import Chosen
 from tests.stacks import Running

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from local.aws import client
+from local.moto.aws import client
 from tests.stacks import ROOT
 from tests.trainer import Trainer, artifact
 

@@ -1,10 +1,10 @@
-"""local/news.py: what `make run` prints while it serves."""
+"""local/console.py: what `make run` prints while it serves."""
 
 import json
 from typing import Any
 
-from local.moto_executions import Execution
-from local.news import News
+from local.console import News
+from local.moto.step_functions import Execution
 from local.runtime.worker import Invocation
 
 

@@ -39,7 +39,7 @@ from moto.stepfunctions.parser.backend.execution import Execution as MotoExecuti
 from moto.stepfunctions.parser.backend.execution_worker import ExecutionWorker
 from moto.stepfunctions.parser.models import stepfunctions_parser_backends
 
-from local.moto_hooks import ACCOUNT, REGION
+from local.moto.hooks import ACCOUNT, REGION
 from local.training.description import RUNNING
 from local.training.jobs import Service
 

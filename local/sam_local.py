@@ -17,7 +17,7 @@ from samcli.yamlhelper import yaml_dump, yaml_parse
 
 from cli.stack import HOME, NoStack, Stack, find
 from facet.errors import FacetError
-from local.aws import CHECKSUMS, CREDENTIALS
+from local.moto.aws import CHECKSUMS, CREDENTIALS
 
 HOST = "host.docker.internal"
 BUILT = Path(__file__).resolve().parents[1] / ".aws-sam/build"
@@ -94,7 +94,7 @@ def naming(document: Mapping[str, Any], more: Variables) -> dict[str, Any]:
 
 
 def _options(arguments: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m local.env", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m local.sam_local", description=__doc__)
     parser.add_argument("--home", type=Path, default=HOME, help="where the stack keeps its state")
     parser.add_argument("--built", type=Path, default=BUILT, help="what `sam build` wrote")
     parser.add_argument("--host", default=HOST, help="what containers call this machine")

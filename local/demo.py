@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 
-from local.aws import client
+from local.moto.aws import client
 from local.stack import Address
 
 ONBOARDING_SECONDS = 120.0

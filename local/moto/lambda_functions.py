@@ -11,7 +11,7 @@ from unittest import mock
 
 from moto.awslambda.models import LambdaFunction
 
-from local.moto_notifications import notifications_handed_to
+from local.moto.s3_notifications import notifications_handed_to
 from local.runtime.worker import Invocation
 
 Submit = Callable[[str, bytes], object]

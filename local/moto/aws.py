@@ -14,10 +14,10 @@ from botocore.config import Config
 from werkzeug.serving import make_server
 from werkzeug.wrappers import Response
 
-from local import moto_bus, moto_executions, moto_functions, moto_hooks, moto_training
-from local.moto_executions import Ended
-from local.moto_functions import Call, Submit
-from local.moto_hooks import REGION
+from local.moto import event_buses, hooks, lambda_functions, step_functions, training_jobs
+from local.moto.hooks import REGION
+from local.moto.lambda_functions import Call, Submit
+from local.moto.step_functions import Ended
 from local.state import State
 from local.training.jobs import Service
 
@@ -58,15 +58,15 @@ class Aws:
         self._tables: Mapping[str, str] = {}
         self._queues: Mapping[str, str] = {}
         self._alone = threading.RLock()
-        self._moto = moto_hooks.application()
+        self._moto = hooks.application()
         self._server = make_server(
-            "127.0.0.1", port, self._answer, threaded=True, request_handler=moto_hooks.QuietHandler
+            "127.0.0.1", port, self._answer, threaded=True, request_handler=hooks.QuietHandler
         )
         self._thread = threading.Thread(target=self._server.serve_forever, name="aws", daemon=True)
 
     def start(self) -> None:
         """Answers from now on."""
-        moto_hooks.executions_call(self._server.server_port)
+        hooks.executions_call(self._server.server_port)
         self._thread.start()
 
     def close(self) -> None:
@@ -98,14 +98,14 @@ class Aws:
     ) -> Callable[[Any], Any]:
         """Creates a CloudFormation stack; answers what resolves its intrinsic functions."""
         given = [{"ParameterKey": key, "ParameterValue": each} for key, each in parameters.items()]
-        with moto_executions.machines_that_run():
+        with step_functions.machines_that_run():
             stack = self.client("cloudformation").create_stack(
                 StackName=name,
                 TemplateBody=json.dumps(template),
                 Capabilities=["CAPABILITY_IAM"],
                 Parameters=given,
             )
-        return moto_hooks.resolver(stack["StackId"])
+        return hooks.resolver(stack["StackId"])
 
     def configure_bucket(self, name: str, properties: Callable[[str], Any]) -> None:
         """What CloudFormation in moto leaves out of a bucket, but for its notifications."""
@@ -141,7 +141,7 @@ class Aws:
             url = self.queue_url(queue)
             for message in self._state.items(owner):
                 self.client("sqs").send_message(QueueUrl=url, **message)
-        self._touched = moto_hooks.refill(
+        self._touched = hooks.refill(
             bucket, self._state.objects(bucket), lambda each: self._state.content(each).read_bytes()
         )
         self._bucket, self._tables, self._queues = bucket, tables, queues
@@ -152,25 +152,25 @@ class Aws:
 
     def functions_handed_to(self, call: Call, submit: Submit) -> AbstractContextManager[None]:
         """While it is entered, functions are invoked for real: by API calls and S3 events."""
-        return moto_functions.functions_handed_to(call, submit)
+        return lambda_functions.functions_handed_to(call, submit)
 
     @contextmanager
-    def bus_followed(self, heard: moto_bus.Hear) -> Iterator[None]:
+    def bus_followed(self, heard: event_buses.Hear) -> Iterator[None]:
         """While it is entered, `heard` gets each event that is put on an event bus."""
 
         def hear(event: dict[str, Any]) -> None:
             self._events.append(event)
             heard(event)
 
-        with moto_bus.buses_heard_by(hear):
+        with event_buses.buses_heard_by(hear):
             yield
 
     @contextmanager
     def training_handed_to(self, service: Service, ended: Ended) -> Iterator[None]:
         """While it is entered, training jobs really run and executions wait for them."""
         with (
-            moto_training.training_handed_to(service),
-            moto_executions.executions_followed(service, ended),
+            training_jobs.training_handed_to(service),
+            step_functions.executions_followed(service, ended),
         ):
             yield
 
@@ -195,13 +195,13 @@ class Aws:
     def _keep(self, target: str, body: bytes) -> None:
         for table, attributes in _written(target, body):
             if owner := self._tables.get(table):
-                self._state.keep_item(owner, *moto_hooks.item(table, attributes))
+                self._state.keep_item(owner, *hooks.item(table, attributes))
         if target.startswith("AmazonSQS."):
             for queue, owner in self._queues.items():
-                self._state.keep_items(owner, moto_hooks.messages(queue))
+                self._state.keep_items(owner, hooks.messages(queue))
         while self._touched:
             key = self._touched.pop()
-            versions = moto_hooks.object_versions(self._bucket, key, self._keep_content)
+            versions = hooks.object_versions(self._bucket, key, self._keep_content)
             self._state.keep_versions(self._bucket, key, list(versions))
 
     def _keep_content(self, version: str, content: BinaryIO) -> None:

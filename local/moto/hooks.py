@@ -1,7 +1,7 @@
 """moto's private parts: its server, reading and restoring what it holds.
 
 Functions, notifications, the event bus, training jobs and executions have theirs in the other
-local/moto_*.py; no other module touches them. moto's exact version is pinned, and
+local/moto/; no other module touches them. moto's exact version is pinned, and
 tests/integration/test_aws.py says what broke when the pin moves.
 """
 

@@ -12,7 +12,7 @@ from unittest import mock
 
 from moto.events.models import EventsBackend
 
-from local.moto_hooks import ACCOUNT, REGION
+from local.moto.hooks import ACCOUNT, REGION
 
 Hear = Callable[[dict[str, Any]], object]
 """Takes an event in the form in which EventBridge delivers it."""

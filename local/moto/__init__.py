@@ -1,0 +1,1 @@
+"""AWS on a laptop: moto in server mode, and what Facet adds to it, one module per AWS behaviour."""
