@@ -10,14 +10,14 @@ from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 from typer.core import TyperGroup
 
-from cli import catalogue, data, invoke, push, redrive, status, up, versions, watch
+from cli import data, invoke, models, push, redrive, status, up, versions, watch
 from cli.cost import command as cost
 from cli.doctor import command as doctor
 from cli.logs import command as logs
 from cli.pack import command as pack
 from cli.predict import command as predict
+from cli.terminal.formatting import printable
 from cli.train import command as train
-from cli.words import printable
 from facet.errors import FacetError
 
 DEBUG = "--debug"
@@ -62,8 +62,8 @@ def facet(
 
 app.command()(up.up)
 app.command()(predict.predict)
-app.command()(catalogue.models)
-app.command()(catalogue.show)
+app.command()(models.models)
+app.command()(models.show)
 app.command()(data.data)
 app.command()(train.train)
 app.command()(pack.pack)

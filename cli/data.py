@@ -9,11 +9,11 @@ from typing import Annotated
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
-from cli.options import THIS_HOME, AsJson, Home, StackName
-from cli.output import Output
-from cli.progress import bar, spinner
-from cli.stack import Stack, account, find
-from cli.words import size
+from cli.client.stack import Stack, account, find
+from cli.terminal.formatting import size
+from cli.terminal.options import THIS_HOME, AsJson, Home, StackName
+from cli.terminal.output import Output
+from cli.terminal.progress import bar, spinner
 from training.data.bucket import Bucket
 from training.data.layout import Source
 from training.data.sets import Content, DataSet, content_of, data_set, opened

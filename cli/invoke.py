@@ -9,11 +9,11 @@ from typing import Annotated
 import typer
 from botocore.config import Config
 
-from cli import completing
-from cli.options import THIS_HOME, Home, StackName
-from cli.output import Output
-from cli.resources import FUNCTION, resources
-from cli.stack import Stack, find
+from cli.client.resources import FUNCTION, resources
+from cli.client.stack import Stack, find
+from cli.terminal import completion
+from cli.terminal.options import THIS_HOME, Home, StackName
+from cli.terminal.output import Output
 from facet.errors import FacetError
 
 PATIENT = Config(read_timeout=905, retries={"total_max_attempts": 1})
@@ -38,7 +38,7 @@ def invoke(
         typer.Argument(
             metavar="FUNCTION",
             help="Its name in template.yaml, for example PredictFunction.",
-            autocompletion=completing.functions,
+            autocompletion=completion.functions,
         ),
     ],
     event: Annotated[
@@ -46,7 +46,7 @@ def invoke(
         typer.Argument(
             metavar="EVENT",
             help="A JSON file, as those in events/; - reads standard input.",
-            autocompletion=completing.events,
+            autocompletion=completion.events,
         ),
     ] = "",
     stack: StackName = None,

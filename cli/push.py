@@ -7,15 +7,15 @@ from typing import Annotated
 
 import typer
 
-from cli import completing
-from cli.asking import MissingOption
-from cli.options import THIS_HOME, AsJson, Home, StackName
-from cli.output import Output
-from cli.progress import spinner
-from cli.stack import Stack, find
-from cli.upload import upload
+from cli.client.stack import Stack, find
+from cli.client.upload import upload
+from cli.terminal import completion
+from cli.terminal.formatting import reasons
+from cli.terminal.options import THIS_HOME, AsJson, Home, StackName
+from cli.terminal.output import Output
+from cli.terminal.progress import spinner
+from cli.terminal.prompts import MissingOption
 from cli.watch import WITHIN, Wanted, report, tell
-from cli.words import reasons
 from facet.artifact import archive, validation
 from facet.errors import BadRequest, FacetError, Violation
 from facet.manifest import MODEL_NAME, Manifest
@@ -76,7 +76,7 @@ def push(
         str | None,
         typer.Option(
             help="The model's name; else its manifest's, else the file's name.",
-            autocompletion=completing.models,
+            autocompletion=completion.models,
         ),
     ] = None,
     no_check: Annotated[

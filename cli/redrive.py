@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from botocore.exceptions import ClientError
 
-from cli.options import THIS_HOME, AsJson, Home, StackName
-from cli.output import Output
-from cli.progress import bar
-from cli.stack import find
+from cli.client.stack import find
+from cli.terminal.options import THIS_HOME, AsJson, Home, StackName
+from cli.terminal.output import Output
+from cli.terminal.progress import bar
 
 if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient

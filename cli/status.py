@@ -7,11 +7,11 @@ from typing import Any
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
 
-from cli.api import Patience, reach
-from cli.options import THIS_HOME, AsJson, Home, StackName
-from cli.output import Output, facts
-from cli.progress import spinner
-from cli.stack import Stack, find
+from cli.client.api import Patience, reach
+from cli.client.stack import Stack, find
+from cli.terminal.options import THIS_HOME, AsJson, Home, StackName
+from cli.terminal.output import Output, facts
+from cli.terminal.progress import spinner
 from facet.errors import FacetError
 from facet.registry.models import Model, Status
 from facet.registry.store import Registry

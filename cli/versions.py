@@ -8,10 +8,10 @@ from typing import Annotated
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
 
-from cli.asking import asker
-from cli.options import THIS_HOME, AsJson, Home, ModelName, StackName, Yes
-from cli.output import Output
-from cli.stack import Stack, find
+from cli.client.stack import Stack, find
+from cli.terminal.options import THIS_HOME, AsJson, Home, ModelName, StackName, Yes
+from cli.terminal.output import Output
+from cli.terminal.prompts import asker
 from facet.errors import BadRequest, FacetError, UnknownVersion
 from facet.news import Happening, News
 from facet.registry.models import Mode, Model, Policy, Status, Version

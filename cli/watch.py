@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from botocore.exceptions import ClientError
 
-from cli.options import THIS_HOME, AsJson, Home, ModelName, StackName
-from cli.output import Output
-from cli.progress import spinner
-from cli.stack import Stack, find
-from cli.words import reasons
+from cli.client.stack import Stack, find
+from cli.terminal.formatting import reasons
+from cli.terminal.options import THIS_HOME, AsJson, Home, ModelName, StackName
+from cli.terminal.output import Output
+from cli.terminal.progress import spinner
 from facet.errors import FacetError, UnknownModel, UnknownVersion
 from facet.manifest import MODEL_NAME
 from facet.registry.models import Model, Status, Version

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from samcli.yamlhelper import yaml_dump, yaml_parse
 
-from cli.stack import HOME, NoStack, Stack, find
+from cli.client.stack import HOME, NoStack, Stack, find
 from facet.errors import FacetError
 from local.moto.aws import CHECKSUMS, CREDENTIALS
 

@@ -21,8 +21,8 @@ from cli.cost.model import (
     Traffic,
 )
 from cli.cost.prices import OURS, Prices, read
-from cli.options import AsJson
-from cli.output import Output
+from cli.terminal.options import AsJson
+from cli.terminal.output import Output
 
 MOST, MOST_ASKED = 1_000_000, 1e9
 Many = Annotated[int, typer.Option(min=1, max=MOST, help="How many models.")]

@@ -9,9 +9,9 @@ from typing import Any
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
-from cli.api import Patience, reach
+from cli.client.api import Patience, reach
+from cli.client.stack import Stack, deployed
 from cli.doctor.finding import Finding, missing, ok, warning
-from cli.stack import Stack, deployed
 from facet.errors import FacetError
 
 OUTPUTS = (

@@ -6,12 +6,12 @@ from dataclasses import asdict
 import typer
 from rich.text import Text
 
+from cli.client.stack import account as session
 from cli.doctor import account, machine
 from cli.doctor.finding import Finding, State
-from cli.options import THIS_HOME, THIS_PORT, AsJson, Home, Port, StackName
-from cli.output import Output
-from cli.progress import spinner
-from cli.stack import account as session
+from cli.terminal.options import THIS_HOME, THIS_PORT, AsJson, Home, Port, StackName
+from cli.terminal.output import Output
+from cli.terminal.progress import spinner
 
 STYLES = {State.OK: "green", State.WARNING: "yellow", State.MISSING: "bold red"}
 

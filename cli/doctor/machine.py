@@ -10,10 +10,10 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from cli import extras
+from cli.client.stack import NoStack, local
 from cli.doctor.finding import Finding, missing, ok, warning
-from cli.stack import NoStack, local
 from cli.status import examine as look
-from cli.words import size
+from cli.terminal.formatting import size
 
 ROOT = Path(__file__).resolve().parents[2]
 OLDEST, NEWEST = (3, 11), (3, 13)

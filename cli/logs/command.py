@@ -8,13 +8,13 @@ from typing import Annotated, Protocol
 
 import typer
 
-from cli import completing
-from cli.logs import files, groups
+from cli.client.stack import find
+from cli.logs import files, log_groups
+from cli.logs.formatting import document, readable
 from cli.logs.line import Level, Line
-from cli.logs.shown import document, readable
-from cli.options import THIS_HOME, Home, StackName
-from cli.output import Output
-from cli.stack import find
+from cli.terminal import completion
+from cli.terminal.options import THIS_HOME, Home, StackName
+from cli.terminal.output import Output
 
 LAST = 600.0
 """Seconds that are looked back; for a training job it is all."""
@@ -51,7 +51,7 @@ def logs(
             help="A function's name in template.yaml, the endpoint, or a training job; without it: "
             "all functions and the endpoint.",
             show_default=False,
-            autocompletion=completing.logs,
+            autocompletion=completion.logs,
         ),
     ] = None,
     job: Annotated[
@@ -60,7 +60,7 @@ def logs(
             metavar="JOB",
             help="With training: the job's name.",
             show_default=False,
-            autocompletion=completing.jobs,
+            autocompletion=completion.jobs,
         ),
     ] = None,
     since: Annotated[
@@ -119,7 +119,7 @@ def _chosen(
 ) -> Log:
     """The logs on this machine are there whether the stack runs or not."""
     if stack:
-        return groups.chosen(find(stack), source, job, request)
+        return log_groups.chosen(find(stack), source, job, request)
     return files.chosen(home / "logs", source, job)
 
 

@@ -4,9 +4,9 @@ import heapq
 from collections.abc import Iterator
 from pathlib import Path
 
+from cli.client.stack import LOCAL_NAME
 from cli.logs.errors import NoLog
 from cli.logs.line import Line, Reading
-from cli.stack import LOCAL_NAME
 
 ENDPOINT, TRAINING = "endpoint", "training"
 NOT_FUNCTIONS = ("stack", LOCAL_NAME)

@@ -7,19 +7,19 @@ from typing import Annotated, Literal
 
 import typer
 
-from cli.asking import asker
-from cli.options import AsJson, Yes
-from cli.output import Output, facts
 from cli.pack import artifact
-from cli.pack.activation import Activation
-from cli.pack.answers import Fit, Given, Resize
 from cli.pack.artifact import Packed
-from cli.pack.building import About, Built, build
+from cli.pack.build import About, Built, build
 from cli.pack.errors import CannotPack
-from cli.pack.geometry import Layout
-from cli.pack.plans import plan
-from cli.pack.presets import Order
-from cli.pack.source import find
+from cli.pack.model.activation import Activation
+from cli.pack.model.geometry import Layout
+from cli.pack.model.scaling import Order
+from cli.pack.model.source import find
+from cli.pack.options import Fit, Given, Resize
+from cli.pack.plan import plan
+from cli.terminal.options import AsJson, Yes
+from cli.terminal.output import Output, facts
+from cli.terminal.prompts import asker
 from facet.manifest import MODEL_NAME, Manifest
 
 READ = "What the source says by itself, if it is not clear"

@@ -7,15 +7,15 @@ from typing import Annotated, Literal
 import typer
 from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn
 
-from cli.api import PATIENCE, Patience, reach
-from cli.options import THIS_HOME, AsJson, Home, ModelName, StackName
-from cli.output import Output
+from cli.client.api import PATIENCE, Patience, reach
+from cli.client.stack import find
 from cli.predict import sources
-from cli.predict.asking import Question, answers, results
-from cli.predict.written import Csv, JsonLines, OneDocument, Shown, Writer
-from cli.progress import bar
-from cli.stack import find
-from cli.words import printable
+from cli.predict.results import Question, answers, results
+from cli.predict.writers import Csv, JsonLines, OneDocument, Shown, Writer
+from cli.terminal.formatting import printable
+from cli.terminal.options import THIS_HOME, AsJson, Home, ModelName, StackName
+from cli.terminal.output import Output
+from cli.terminal.progress import bar
 
 Form = Literal["table", "csv", "jsonl"]
 

@@ -8,13 +8,14 @@ from typing import Annotated, Any, get_args
 
 import typer
 
-from cli import completing, extras
+from cli import extras
+from cli.client.stack import find
 from cli.data import known_data
-from cli.options import THIS_HOME, AsJson, Home, StackName, named
-from cli.output import Output
-from cli.stack import find
+from cli.terminal import completion
+from cli.terminal.options import THIS_HOME, AsJson, Home, StackName, named
+from cli.terminal.output import Output
 from cli.train import weights
-from cli.train.carrying import Training, carry_out
+from cli.train.run import Training, carry_out
 from facet.manifest import MODEL_NAME
 from facet.recipes import RECIPES, BadHyperparameter, Metric, recipe
 from train.input import BadInput, parse
@@ -42,7 +43,7 @@ def train(
     model: Annotated[
         str | None,
         typer.Option(
-            help="The model's name; else the data set's.", autocompletion=completing.models
+            help="The model's name; else the data set's.", autocompletion=completion.models
         ),
     ] = None,
     settings: Annotated[

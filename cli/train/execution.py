@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from cli.stack import Stack
+from cli.client.stack import Stack
 from facet.errors import FacetError
 
 if TYPE_CHECKING:

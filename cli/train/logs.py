@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
+from cli.client.stack import Stack
 from cli.logs.files import Files
-from cli.logs.groups import TRAINING_JOBS, Group, Groups
-from cli.stack import Stack
+from cli.logs.log_groups import TRAINING_JOBS, Group, Groups
 
 
 class Logs:

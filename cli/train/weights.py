@@ -3,9 +3,9 @@
 import hashlib
 from pathlib import Path
 
-from cli.output import Output
-from cli.stack import Stack
-from cli.upload import upload
+from cli.client.stack import Stack
+from cli.client.upload import upload
+from cli.terminal.output import Output
 from facet.errors import FacetError
 
 BELOW = "weights/"

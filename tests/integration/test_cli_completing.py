@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from cli.app import app
-from cli.completing import before
+from cli.terminal.completion import before
 from tests import deployed
 from tests.deployed import STACK
 from tests.stacks import ROOT

@@ -9,9 +9,9 @@ import boto3
 import pytest
 from samcli.yamlhelper import yaml_parse
 
-from cli.logs import groups
-from cli.logs.groups import Groups
-from cli.stack import deployed as found
+from cli.client.stack import deployed as found
+from cli.logs import log_groups
+from cli.logs.log_groups import Groups
 from tests import deployed
 from tests.deployed import STACK, facet
 from tests.integration.conftest import TEMPLATE
@@ -88,7 +88,7 @@ def test_functions_and_endpoint_by_time(write: Write) -> None:
 def test_what_comes_late_is_read_and_nothing_twice(
     client: "CloudWatchLogsClient", write: Write, now: float
 ) -> None:
-    log = Groups(client, [groups.Group("p", PREDICT)])
+    log = Groups(client, [log_groups.Group("p", PREDICT)])
     write(PREDICT, "a", "first", ago=10)
     assert [each.text for each in log.read(now - 60)] == ["first"]
     write(PREDICT, "b", "late", ago=20)
@@ -98,8 +98,8 @@ def test_what_comes_late_is_read_and_nothing_twice(
 
 
 def test_a_training_job_is_shown_whole_and_alone(write: Write) -> None:
-    write(groups.TRAINING_JOBS, "cats-1/algo-1-1", "epoch 1", ago=5000)
-    write(groups.TRAINING_JOBS, "cats-11/algo-1-1", "another", ago=5)
+    write(log_groups.TRAINING_JOBS, "cats-1/algo-1-1", "epoch 1", ago=5000)
+    write(log_groups.TRAINING_JOBS, "cats-11/algo-1-1", "another", ago=5)
     assert [each["message"] for each in documents("training", "cats-1")] == ["epoch 1"]
     assert documents("training", "cats-1", "--since", "10m") == []
 
@@ -125,17 +125,17 @@ def test_the_template_s_log_groups_are_found() -> None:
     }
     assert functions
     for name, each in functions.items():
-        log = groups.log_of(name)
+        log = log_groups.log_of(name)
         assert there[log]["Type"] == "AWS::Logs::LogGroup"
         assert each["Properties"]["LoggingConfig"] == {"LogGroup": {"Ref": log}}
-    endpoint = there[groups.log_of("endpoint")]["Properties"]["LogGroupName"]
+    endpoint = there[log_groups.log_of("endpoint")]["Properties"]["LogGroupName"]
     assert endpoint == {"Fn::Sub": "/aws/sagemaker/Endpoints/${AWS::StackName}"}
 
 
 def test_the_stack_s_groups(client: "CloudWatchLogsClient") -> None:
     del client
     stack = found(STACK, boto3.Session())
-    assert {name: each.group for name, each in groups.groups(stack).items()} == {
+    assert {name: each.group for name, each in log_groups.groups(stack).items()} == {
         "PredictFunction": PREDICT,
         "endpoint": ENDPOINT,
     }

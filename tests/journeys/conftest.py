@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from cli.stack import find
+from cli.client.stack import find
 from local.moto.aws import client
 from tests import trainer as training
 from tests.stacks import DEPLOYED, ONBOARDING_SECONDS, ROOT, Reached, Running, start

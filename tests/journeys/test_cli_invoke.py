@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from cli.stack import LOCAL_NAME
+from cli.client.stack import LOCAL_NAME
 from local.stack import NAME
 from tests.stacks import ROOT, Running
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 
-from cli.stack import LOCAL_NAME
+from cli.client.stack import LOCAL_NAME
 from tests.stacks import ROOT, Running
 
 FACET = str(Path(sys.executable).with_name("facet"))

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from cli import options
 from cli.app import app
+from cli.terminal import options
 from local.__main__ import DEFAULT_PORT
 from tests.stacks import ROOT, environment
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from cli.pack.activation import Found, found
+from cli.pack.model.activation import Found, found
 from facet.artifact.graphs import saved_model_pb2 as pb
 
 

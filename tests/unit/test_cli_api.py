@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from cli.api import Api, ApiRefused, ApiUnreachable, Patience, parsed
-from cli.catalogue import Listed
-from cli.predict.asking import Question, Ranked, Result, answers
+from cli.client.api import Api, ApiRefused, ApiUnreachable, Patience, parsed
+from cli.models import Listed
 from cli.predict.batches import Picture
+from cli.predict.results import Question, Ranked, Result, answers
 
 OK = {"status": "ok"}
 

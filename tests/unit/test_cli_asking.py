@@ -5,7 +5,7 @@ import io
 import pytest
 from rich.console import Console
 
-from cli.asking import MissingOption, Nobody, Person
+from cli.terminal.prompts import MissingOption, Nobody, Person
 
 
 def person(said: str) -> tuple[Person, io.StringIO]:

@@ -14,7 +14,7 @@ from typer.testing import CliRunner, Result
 
 from cli.app import app
 from cli.data import bring
-from cli.output import Output
+from cli.terminal.output import Output
 from tests import partly_installed
 from training.data.bucket import Bucket
 from training.data.sets import data_set

@@ -3,7 +3,7 @@
 import pytest
 
 from cli.pack.errors import CannotPack
-from cli.pack.geometry import Geometry, Size, SizeNeeded, geometry, parse_size
+from cli.pack.model.geometry import Geometry, Size, SizeNeeded, geometry, parse_size
 from facet.artifact.graphs.saved_model import TensorSpec
 
 

@@ -10,8 +10,8 @@ from typer.testing import CliRunner, Result
 
 from cli.app import app
 from cli.logs.files import Files
+from cli.logs.formatting import document, readable
 from cli.logs.line import Level, Reading
-from cli.logs.shown import document, readable
 
 AT = datetime(2026, 1, 5, 3, 50, 36, 133000, UTC).timestamp()
 TIME = "Time: 2026-01-05T03:50:36.133+00:00"

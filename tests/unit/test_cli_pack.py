@@ -5,15 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from cli.asking import MissingOption, Nobody
-from cli.pack import answers
-from cli.pack.activation import Found
-from cli.pack.answers import DIGITS, Given
+from cli.pack import options
 from cli.pack.errors import CannotPack
-from cli.pack.geometry import Geometry
-from cli.pack.presets import PRESETS, Scaling
-from cli.pack.signature import choose
-from cli.pack.source import GRAPH, KerasFile, SavedModelFolder, find
+from cli.pack.model.activation import Found
+from cli.pack.model.geometry import Geometry
+from cli.pack.model.scaling import PRESETS, Scaling
+from cli.pack.model.signature import choose
+from cli.pack.model.source import GRAPH, KerasFile, SavedModelFolder, find
+from cli.pack.options import DIGITS, Given
+from cli.terminal.prompts import MissingOption, Nobody
 from facet.artifact.graphs.saved_model import Signature, TensorSpec
 
 PICTURES = TensorSpec("float32", (-1, 8, 8, 3))
@@ -150,18 +150,18 @@ def test_signatures_that_do_not_classify_pictures() -> None:
 
 
 def test_labels_come_from_a_list_or_a_file(tmp_path: Path) -> None:
-    assert answers.labels("cat, dog", 2, NOBODY) == ("cat", "dog")
+    assert options.labels("cat, dog", 2, NOBODY) == ("cat", "dog")
     file = tmp_path / "labels.txt"
     file.write_text("sea lion\ncat, tabby\n\n")
-    assert answers.labels(str(file), None, NOBODY) == ("sea lion", "cat, tabby")
+    assert options.labels(str(file), None, NOBODY) == ("sea lion", "cat, tabby")
 
 
 def test_ten_scores_without_labels_are_offered_digits() -> None:
-    assert answers.labels(None, 10, Somebody()) == tuple("0123456789")
+    assert options.labels(None, 10, Somebody()) == tuple("0123456789")
     with pytest.raises(MissingOption, match=f"^--labels {DIGITS}"):
-        answers.labels(None, 10, NOBODY)
+        options.labels(None, 10, NOBODY)
     with pytest.raises(MissingOption, match=r"^--labels a,b,c .* What are the 3 labels"):
-        answers.labels(None, 3, NOBODY)
+        options.labels(None, 3, NOBODY)
 
 
 @pytest.mark.parametrize(
@@ -174,7 +174,7 @@ def test_ten_scores_without_labels_are_offered_digits() -> None:
 )
 def test_labels_that_do_not_fit(labels: str, problem: str) -> None:
     with pytest.raises(CannotPack, match=problem):
-        answers.labels(labels, 2, NOBODY)
+        options.labels(labels, 2, NOBODY)
 
 
 @pytest.mark.parametrize(
@@ -188,27 +188,27 @@ def test_presets_map_0_and_255(preset: str, low: float, high: float) -> None:
 
 
 def test_a_preset_gives_the_whole_input() -> None:
-    caffe = answers.spec(COLOURS, "s", "x", Given(preprocessing="imagenet-caffe"), NOBODY)
+    caffe = options.spec(COLOURS, "s", "x", Given(preprocessing="imagenet-caffe"), NOBODY)
     assert (caffe.scale, caffe.mean, caffe.order) == (1, (103.939, 116.779, 123.68), "BGR")
     assert (caffe.signature, caffe.tensor, caffe.encoding) == ("s", "x", "float")
-    grey = answers.spec(GREY, "s", "x", Given(preprocessing="tf"), NOBODY)
+    grey = options.spec(GREY, "s", "x", Given(preprocessing="tf"), NOBODY)
     assert (grey.layout, grey.height, grey.channels, grey.mean) == ("flat", 28, 1, (1.0,))
 
 
 def test_scaling_by_hand() -> None:
     given = Given(scale=0.5, mean="1,2,3", std="2", order="BGR", resize="nearest", fit="crop")
-    spec = answers.spec(COLOURS, "s", "x", given, NOBODY)
+    spec = options.spec(COLOURS, "s", "x", given, NOBODY)
     assert (spec.scale, spec.mean, spec.std) == (0.5, (1, 2, 3), (2, 2, 2))
     assert (spec.order, spec.resize, spec.fit) == ("BGR", "nearest", "crop")
 
 
 def test_what_nobody_said_is_asked_for_with_the_manifest_s_defaults() -> None:
     someone = Somebody(preprocessing="unit", fit="pad")
-    spec = answers.spec(COLOURS, "s", "x", Given(), someone)
+    spec = options.spec(COLOURS, "s", "x", Given(), someone)
     assert someone.asked == ["preprocessing", "order", "resize", "fit"]
     assert (spec.scale, spec.resize, spec.fit) == (1 / 255, "bilinear", "pad")
     with pytest.raises(MissingOption, match=r"^--preprocessing"):
-        answers.spec(COLOURS, "s", "x", Given(), NOBODY)
+        options.spec(COLOURS, "s", "x", Given(), NOBODY)
 
 
 @pytest.mark.parametrize(("preset", "geometry"), [("imagenet-caffe", COLOURS), ("unit", GREY)])
@@ -216,19 +216,19 @@ def test_the_order_of_colours_is_asked_for_where_it_is_open(
     preset: str, geometry: Geometry
 ) -> None:
     someone = Somebody(preprocessing=preset)
-    answers.spec(geometry, "s", "x", Given(), someone)
+    options.spec(geometry, "s", "x", Given(), someone)
     assert "order" not in someone.asked
     given = Given(preprocessing=preset, order="RGB")
-    assert answers.spec(geometry, "s", "x", given, NOBODY).order == "RGB"
+    assert options.spec(geometry, "s", "x", given, NOBODY).order == "RGB"
 
 
 def test_an_answer_that_is_no_choice() -> None:
     with pytest.raises(CannotPack, match="--activation relu: there are softmax, logits, sigmoid"):
-        answers.activation("relu", Found(None, sure=False), NOBODY)
+        options.activation("relu", Found(None, sure=False), NOBODY)
 
 
 def test_a_graph_that_takes_bytes_scales_them_itself() -> None:
-    spec = answers.spec(STRINGS, "s", "x", Given(), NOBODY)
+    spec = options.spec(STRINGS, "s", "x", Given(), NOBODY)
     assert (spec.encoding, spec.scale, spec.mean) == ("uint8", 1, ())
 
 
@@ -243,14 +243,14 @@ def test_a_graph_that_takes_bytes_scales_them_itself() -> None:
 )
 def test_scaling_that_does_not_fit(given: Given, problem: str) -> None:
     with pytest.raises(CannotPack, match=problem):
-        answers.spec(COLOURS, "s", "x", given, NOBODY)
+        options.spec(COLOURS, "s", "x", given, NOBODY)
 
 
 def test_imagenet_presets_are_for_colours() -> None:
     with pytest.raises(CannotPack, match="3 values for 1 channels"):
-        answers.scaling(Given(preprocessing="imagenet-torch"), 1, NOBODY)
+        options.scaling(Given(preprocessing="imagenet-torch"), 1, NOBODY)
     with pytest.raises(MissingOption, match=r"unit\|tf\|none is missing"):
-        answers.scaling(Given(), 1, NOBODY)
+        options.scaling(Given(), 1, NOBODY)
     assert PRESETS["imagenet-torch"] == Scaling(
         1 / 255, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
     )
@@ -258,19 +258,19 @@ def test_imagenet_presets_are_for_colours() -> None:
 
 def test_the_size_is_asked_for_where_the_shape_leaves_it_open() -> None:
     anything = TensorSpec("float32", (-1, -1, -1, 3))
-    assert answers.sized(anything, Given(), Somebody(size="8x9")).width == 9
+    assert options.sized(anything, Given(), Somebody(size="8x9")).width == 9
     with pytest.raises(MissingOption, match=r"^--size HEIGHTxWIDTH"):
-        answers.sized(anything, Given(), NOBODY)
+        options.sized(anything, Given(), NOBODY)
     with pytest.raises(CannotPack, match="8x9 does not say enough"):
-        answers.sized(WORDS, Given(), Somebody(size="8x9"))
+        options.sized(WORDS, Given(), Somebody(size="8x9"))
 
 
 def test_the_graph_is_believed_about_its_activation() -> None:
     softmax, unclear = Found("softmax", sure=True), Found("logits", sure=False)
-    assert answers.activation(None, softmax, NOBODY) == "softmax"
+    assert options.activation(None, softmax, NOBODY) == "softmax"
     with pytest.raises(CannotPack, match="come out of a softmax"):
-        answers.activation("logits", softmax, NOBODY)
-    assert answers.activation("sigmoid", unclear, NOBODY) == "sigmoid"
-    assert answers.activation(None, unclear, Somebody()) == "logits"
+        options.activation("logits", softmax, NOBODY)
+    assert options.activation("sigmoid", unclear, NOBODY) == "sigmoid"
+    assert options.activation(None, unclear, Somebody()) == "logits"
     with pytest.raises(MissingOption, match=r"^--activation softmax\|logits\|sigmoid"):
-        answers.activation(None, unclear, NOBODY)
+        options.activation(None, unclear, NOBODY)

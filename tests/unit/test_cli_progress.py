@@ -5,9 +5,9 @@ import io
 import pytest
 from rich.console import Console
 
-from cli.output import Output
-from cli.progress import bar, spinner
-from cli.tables import plain_table, print_table
+from cli.terminal.output import Output
+from cli.terminal.progress import bar, spinner
+from cli.terminal.tables import plain_table, print_table
 
 
 def output(*, terminal: bool) -> tuple[Output, io.StringIO]:

@@ -11,7 +11,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from cli.stack import NoStack, deployed, find, local
+from cli.client.stack import NoStack, deployed, find, local
 from local.stack import Address
 
 NAMES = ("BucketName", "RegistryName", "UndeliveredDropsUrl", "OnboardFunctionName")

@@ -17,13 +17,12 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from cli.app import app
-from cli.logs.groups import TRAINING_JOBS
-from cli.output import Output
-from cli.predict.asking import Ranked, Result
-from cli.stack import Stack
+from cli.client.stack import Stack
+from cli.logs.log_groups import TRAINING_JOBS
+from cli.predict.results import Ranked, Result
+from cli.terminal.output import Output
 from cli.train import weights
-from cli.train.asking import SHOWN, examples
-from cli.train.carrying import Training, carry_out, follow
+from cli.train.examples import SHOWN, examples
 from cli.train.execution import (
     STAGES,
     TRAINING,
@@ -35,8 +34,9 @@ from cli.train.execution import (
     start,
 )
 from cli.train.logs import Logs
-from cli.train.shown import Shown
-from cli.train.telling import tell
+from cli.train.progress import Shown
+from cli.train.report import tell
+from cli.train.run import Training, carry_out, follow
 from tests.stacks import ROOT
 from training.data.sets import DataSet
 

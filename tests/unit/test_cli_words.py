@@ -2,7 +2,7 @@
 
 import pytest
 
-from cli.words import moment, printable, reasons, short, size
+from cli.terminal.formatting import moment, printable, reasons, short, size
 from facet.errors import Violation
 from facet.registry.models import Mode, Policy
 

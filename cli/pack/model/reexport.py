@@ -11,9 +11,9 @@ import keras
 import tensorflow as tf
 
 from cli.pack.errors import CannotPack
-from cli.pack.geometry import Geometry
-from cli.pack.signature import Chosen
-from cli.pack.tensorflow import ERRORS, reason
+from cli.pack.model.geometry import Geometry
+from cli.pack.model.signature import Chosen
+from cli.pack.model.tensorflow import ERRORS, reason
 from facet.artifact.graphs.saved_model import TensorSpec
 from facet.manifest import InputSpec
 from training.export import convert_module, save_module

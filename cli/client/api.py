@@ -12,7 +12,7 @@ import urllib3
 from pydantic import BaseModel, ValidationError
 from urllib3.exceptions import HTTPError
 
-from cli.stack import NoStack, Stack
+from cli.client.stack import NoStack, Stack
 from facet.errors import FacetError
 
 CONNECT, READ = 5.0, 35.0

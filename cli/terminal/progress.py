@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from rich.progress import Progress, ProgressColumn
 from rich.text import Text
 
-from cli.output import Output
+from cli.terminal.output import Output
 
 
 def bar(output: Output, *columns: ProgressColumn, hidden: bool = False) -> Progress:

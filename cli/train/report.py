@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 
-from cli.output import Output
-from cli.predict.asking import Result
-from cli.predict.written import Shown, document
-from cli.stack import Stack
+from cli.client.stack import Stack
+from cli.predict.results import Result
+from cli.predict.writers import Shown, document
+from cli.terminal.formatting import printable, reasons
+from cli.terminal.output import Output
 from cli.train.execution import Execution, Report
-from cli.words import printable, reasons
 from facet.errors import Violation
 
 READY = "READY"

@@ -5,12 +5,12 @@ from typing import Annotated
 
 import typer
 
-from cli import completing
-from cli.stack import HOME
+from cli.client.stack import HOME
+from cli.terminal import completion
 
 ModelName = Annotated[
     str,
-    typer.Argument(metavar="MODEL", help="The model's name.", autocompletion=completing.models),
+    typer.Argument(metavar="MODEL", help="The model's name.", autocompletion=completion.models),
 ]
 StackName = Annotated[
     str | None,

@@ -17,7 +17,7 @@ from facet.errors import FacetError
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
 
-HOME = Path(__file__).resolve().parents[1] / ".facet"
+HOME = Path(__file__).resolve().parents[2] / ".facet"
 """Where `make run` keeps its state."""
 
 LOCAL_NAME = "facet"

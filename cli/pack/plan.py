@@ -5,18 +5,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cli.asking import Asker
-from cli.pack import answers, tensorflow
-from cli.pack.answers import Given
+from cli.pack import options
 from cli.pack.errors import CannotPack
-from cli.pack.geometry import Geometry
-from cli.pack.signature import Chosen, choose
-from cli.pack.source import GRAPH, KerasFile, SavedModelFolder
+from cli.pack.model import tensorflow
+from cli.pack.model.geometry import Geometry
+from cli.pack.model.signature import Chosen, choose
+from cli.pack.model.source import GRAPH, KerasFile, SavedModelFolder
+from cli.pack.options import Given
+from cli.terminal.prompts import Asker
 from facet.artifact.graphs.saved_model import TensorSpec, UnreadableSavedModel, signatures
 from facet.manifest import InputSpec
 
 if TYPE_CHECKING:
-    from cli.pack.wrapping import Network
+    from cli.pack.model.reexport import Network
 
 LITE = Path("assets.extra", "model.tflite")
 SIGNATURE, TENSOR, SCORES = "serving_default", "image", "scores"
@@ -66,16 +67,16 @@ def plan(
 
 def _sized(what: str, tensor: TensorSpec, given: Given, asker: Asker) -> Geometry:
     try:
-        return answers.sized(tensor, given, asker)
+        return options.sized(tensor, given, asker)
     except CannotPack as error:
         raise CannotPack(f"{what}: {error}") from error
 
 
 def _as_it_is(folder: Path, chosen: Chosen, takes: Geometry, given: Given, asker: Asker) -> Plan:
-    spec = answers.spec(takes, chosen.signature, chosen.input, given, asker)
+    spec = options.spec(takes, chosen.signature, chosen.input, given, asker)
 
     def convert() -> bytes:
-        from cli.pack import freezing
+        from cli.pack.model import freezing
         from training.export import convert_module
 
         scores = freezing.frozen(folder, chosen.signature, chosen.input, chosen.output)
@@ -95,34 +96,34 @@ def _as_it_is(folder: Path, chosen: Chosen, takes: Geometry, given: Given, asker
 
 def _of_unserved(folder: Path, chosen: Chosen, takes: Geometry, given: Given, asker: Asker) -> Plan:
     tensorflow.required(f"an input of {chosen.takes.dtype} {list(chosen.takes.shape or ())}")
-    spec = answers.spec(takes, SIGNATURE, TENSOR, given, asker)
+    spec = options.spec(takes, SIGNATURE, TENSOR, given, asker)
     with tensorflow.quiet():
-        from cli.pack import wrapping
+        from cli.pack.model import reexport
 
-        network = wrapping.saved_network(folder, chosen)
+        network = reexport.saved_network(folder, chosen)
     return _exported("SavedModel, exported anew to take a picture's bytes", network, takes, spec)
 
 
 def _of_keras(file: Path, given: Given, asker: Asker) -> Plan:
     tensorflow.required("a Keras file")
     with tensorflow.quiet():
-        from cli.pack import wrapping
+        from cli.pack.model import reexport
 
-        network = wrapping.keras_network(file)
+        network = reexport.keras_network(file)
     takes = replace(_sized(str(file), network.takes, given, asker), served="wrapped")
-    spec = answers.spec(takes, SIGNATURE, TENSOR, given, asker)
+    spec = options.spec(takes, SIGNATURE, TENSOR, given, asker)
     return _exported("Keras, exported as a SavedModel", network, takes, spec)
 
 
 def _exported(kind: str, network: "Network", takes: Geometry, spec: InputSpec) -> Plan:
     """Behind the signature of a training's models."""
-    from cli.pack import wrapping
+    from cli.pack.model import reexport
 
     return Plan(
         kind,
         spec,
         SCORES,
         network.labels,
-        export=lambda scratch: wrapping.save(network, takes, spec, scratch),
-        convert=lambda: wrapping.convert(network, takes, spec),
+        export=lambda scratch: reexport.save(network, takes, spec, scratch),
+        convert=lambda: reexport.convert(network, takes, spec),
     )

@@ -9,10 +9,10 @@ from boto3.exceptions import Boto3Error
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from cli.logs import files, groups
+from cli.client.resources import FUNCTION, resources
+from cli.client.stack import HOME, Stack, account, deployed, local
+from cli.logs import files, log_groups
 from cli.logs.files import ENDPOINT, TRAINING
-from cli.resources import FUNCTION, resources
-from cli.stack import HOME, Stack, account, deployed, local
 from facet.errors import FacetError
 from facet.registry.store import Registry
 
@@ -54,7 +54,7 @@ def functions(ctx: typer.Context, _: str) -> Iterable[str]:
 def logs(ctx: typer.Context, _: str) -> Iterable[str]:
     """What has a log."""
     if ctx.params.get("stack"):
-        return [*groups.groups(_stack(ctx)), TRAINING]
+        return [*log_groups.groups(_stack(ctx)), TRAINING]
     return [*files.functions(_home(ctx) / "logs"), ENDPOINT, TRAINING]
 
 
@@ -64,7 +64,7 @@ def jobs(ctx: typer.Context, _: str) -> Iterable[str]:
     if ctx.params.get("source") != TRAINING:
         return []
     if ctx.params.get("stack"):
-        return groups.jobs(_stack(ctx))
+        return log_groups.jobs(_stack(ctx))
     return files.jobs(_home(ctx) / "logs")
 
 

@@ -7,12 +7,13 @@ from pathlib import Path
 import numpy as np
 from pydantic import ValidationError
 
-from cli.asking import Asker
-from cli.pack import activation, answers, artifact, running, tensorflow
+from cli.pack import artifact, inference, options
 from cli.pack.errors import CannotPack
-from cli.pack.plans import LITE, Plan
-from cli.pack.running import Scorer
-from cli.pack.source import GRAPH
+from cli.pack.inference import Scorer
+from cli.pack.model import activation, tensorflow
+from cli.pack.model.source import GRAPH
+from cli.pack.plan import LITE, Plan
+from cli.terminal.prompts import Asker
 from facet import preprocess
 from facet.manifest import GoldenSample, InputSpec, Manifest, OutputSpec
 from facet.preprocess import Pixels
@@ -50,13 +51,13 @@ def build(
     plan: Plan, about: About, asker: Asker, scratch: Path, remark: Callable[[str], object]
 ) -> Built:
     """Asks for the labels, exports, and runs the model. Raises CannotPack, MissingOption."""
-    labels = answers.labels(about.labels, plan.labels, asker)
+    labels = options.labels(about.labels, plan.labels, asker)
     remark("reading the model ...")
     with tensorflow.quiet():
         folder = plan.export(scratch / "saved")
     read = activation.found((folder / GRAPH).read_bytes(), plan.spec.signature, plan.output)
     output = OutputSpec(
-        tensor=plan.output, activation=answers.activation(about.activation, read, asker)
+        tensor=plan.output, activation=options.activation(about.activation, read, asker)
     )
     golden, lite = _run(plan, about, labels, output, folder, scratch, remark)
     files = artifact.members(folder)
@@ -92,7 +93,7 @@ def _run(
         return None, _Lite(None, NO_TENSORFLOW)
     picture = about.golden.read_bytes() if about.golden else None
     remark("running it with TensorFlow ...")
-    with tensorflow.quiet(), running.saved_model(folder, plan.spec, output) as scores:
+    with tensorflow.quiet(), inference.saved_model(folder, plan.spec, output) as scores:
         golden = _golden(scores, plan.spec, labels, picture, about) if picture else None
         return golden, _lite(plan, output, scores, about, picture, scratch)
 
@@ -144,7 +145,7 @@ def _lite(
     try:
         if plan.convert and not plan.lite:
             file.write_bytes(plan.convert())
-        with running.lite(file, plan.spec, output) as other:
+        with inference.lite(file, plan.spec, output) as other:
             apart = prove(scores, other, pixels)
     except (ConverterError, tf.errors.OpError, *tensorflow.ERRORS) as error:
         return _Lite(None, f"left out, it cannot be converted: {tensorflow.reason(error)}")

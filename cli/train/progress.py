@@ -6,9 +6,9 @@ from typing import Self
 
 from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 
-from cli.output import Output
-from cli.progress import bar
-from cli.words import printable
+from cli.terminal.formatting import printable
+from cli.terminal.output import Output
+from cli.terminal.progress import bar
 
 TOLD = re.compile(r"[a-z_]+=\S|error: ")
 """How the lines of training/train.py begin; its libraries and the image write others."""

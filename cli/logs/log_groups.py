@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
+from cli.client.resources import FUNCTION, LOG_GROUP, resources
+from cli.client.stack import Stack
 from cli.logs.errors import NEWEST, NoLog
 from cli.logs.files import ENDPOINT, TRAINING
 from cli.logs.line import Line, Reading
-from cli.resources import FUNCTION, LOG_GROUP, resources
-from cli.stack import Stack
 
 if TYPE_CHECKING:
     from mypy_boto3_logs import CloudWatchLogsClient

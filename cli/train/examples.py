@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator
 
-from cli.api import PATIENCE, Patience, reach
-from cli.output import Output
-from cli.predict.asking import Question, Result, answers
+from cli.client.api import PATIENCE, Patience, reach
+from cli.client.stack import Stack
 from cli.predict.batches import Picture, batches
-from cli.stack import Stack
+from cli.predict.results import Question, Result, answers
+from cli.terminal.output import Output
 from cli.train.execution import Report
 
 SHOWN = 10

@@ -9,10 +9,10 @@ from typing import Any, Protocol
 import typer
 from rich.text import Text
 
-from cli.output import Output
-from cli.predict.asking import Ranked, Result
-from cli.tables import plain_table, print_table
-from cli.words import printable
+from cli.predict.results import Ranked, Result
+from cli.terminal.formatting import printable
+from cli.terminal.output import Output
+from cli.terminal.tables import plain_table, print_table
 
 HEAD = ("picture", "version", "rank", "label", "score", "error")
 

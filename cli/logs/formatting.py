@@ -7,7 +7,7 @@ from typing import Any
 from rich.text import Text
 
 from cli.logs.line import BEFORE, LAMBDA, Level, Line
-from cli.words import printable
+from cli.terminal.formatting import printable
 
 STYLES = {
     Level.DEBUG: "dim",

@@ -10,9 +10,9 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
-from cli.output import Output
-from cli.progress import bar
-from cli.stack import Stack
+from cli.client.stack import Stack
+from cli.terminal.output import Output
+from cli.terminal.progress import bar
 
 
 def upload(stack: Stack, output: Output, path: Path, key: str) -> None:

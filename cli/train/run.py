@@ -9,15 +9,15 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from cli import extras
+from cli.client.stack import Stack
 from cli.data import bring, bucket_of, told
-from cli.output import Output
-from cli.stack import Stack
+from cli.terminal.output import Output
 from cli.train import weights
-from cli.train.asking import ask
+from cli.train.examples import ask
 from cli.train.execution import Execution, Report, Sight, start
 from cli.train.logs import Logs
-from cli.train.shown import Shown
-from cli.train.telling import READY, tell
+from cli.train.progress import Shown
+from cli.train.report import READY, tell
 from training.data.sets import DataSet
 
 HERE, AWAY = 0.5, 5.0

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from cli.stack import Stack
+from cli.client.stack import Stack
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from cli.asking import Asker
 from cli.pack.errors import CannotPack
+from cli.terminal.prompts import Asker
 from facet.artifact.graphs.saved_model import Signature, TensorSpec
 
 

@@ -3,7 +3,7 @@
 from rich.console import Console
 from rich.table import Table
 
-from cli.output import Output
+from cli.terminal.output import Output
 
 UNFOLDED = 10_000
 """Characters of a line where no terminal sets its width."""

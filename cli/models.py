@@ -6,12 +6,12 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 from rich.table import Table
 from rich.text import Text
 
-from cli.api import parsed, reach
-from cli.options import THIS_HOME, AsJson, Home, ModelName, StackName
-from cli.output import Output, facts
-from cli.stack import find
-from cli.tables import plain_table, print_table
-from cli.words import moment, printable, reasons, short, size
+from cli.client.api import parsed, reach
+from cli.client.stack import find
+from cli.terminal.formatting import moment, printable, reasons, short, size
+from cli.terminal.options import THIS_HOME, AsJson, Home, ModelName, StackName
+from cli.terminal.output import Output, facts
+from cli.terminal.tables import plain_table, print_table
 from facet.errors import Violation
 from facet.registry.models import Canary, Policy, Status
 

@@ -6,7 +6,7 @@ from typing import BinaryIO
 
 from pydantic import BaseModel, ConfigDict
 
-from cli.api import Api, ApiRefused, Document, parsed
+from cli.client.api import Api, ApiRefused, Document, parsed
 from cli.predict.batches import Batch, Picture, batches, body
 from cli.predict.sources import Source
 from predict.http.body import MAX_BODY

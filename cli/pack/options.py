@@ -6,11 +6,11 @@ from typing import Literal, TypeVar, get_args
 
 from pydantic import ValidationError
 
-from cli.asking import Asker
-from cli.pack.activation import Activation, Found
 from cli.pack.errors import CannotPack
-from cli.pack.geometry import Geometry, Layout, Size, SizeNeeded, geometry, parse_size
-from cli.pack.presets import PRESETS, Order, Scaling
+from cli.pack.model.activation import Activation, Found
+from cli.pack.model.geometry import Geometry, Layout, Size, SizeNeeded, geometry, parse_size
+from cli.pack.model.scaling import PRESETS, Order, Scaling
+from cli.terminal.prompts import Asker
 from facet.artifact.graphs.saved_model import TensorSpec
 from facet.manifest import InputSpec
 

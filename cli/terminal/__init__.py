@@ -1,0 +1,1 @@
+"""What commands share towards a person: options, prompts, tables, progress."""
