@@ -23,15 +23,15 @@ from benchmarks import article, machine, plots
 from benchmarks.document import write
 from facet.recipes import RECIPES, Hyperparameters
 from samples.build import BUILD, unzipped
-from training.checkpoint import Checkpoint
 from training.dataset import Dataset, Pictures, load
 from training.evaluate import evaluate
-from training.features import extract
-from training.fit import fit
-from training.learn import learn, policy
+from training.fitting.checkpoint import Checkpoint
+from training.fitting.features import extract
+from training.fitting.fit import fit
+from training.fitting.stream import Examples
+from training.fitting.workers import Alone
 from training.networks import Network, build, spec
-from training.stream import Examples
-from training.workers import Alone
+from training.trainer import learn, policy
 
 ROUNDS = 3
 """Interleaved, so that whatever else the machine does meets both."""

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from facet.manifest import InputSpec
 from training.dataset import Pictures
-from training.graph import normalised
+from training.export.graph import normalised
 
 BATCH = 64
 

@@ -9,8 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from training.checkpoint import History, best_epoch
 from training.evaluate import Evaluation
+from training.fitting.checkpoint import History, best_epoch
 
 NAMED = 30
 """A matrix of more classes has no room for their names and numbers."""

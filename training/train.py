@@ -21,14 +21,14 @@ import tensorflow as tf
 from facet.errors import FacetError
 from facet.recipes import Hyperparameters
 from training import report
-from training.checkpoint import Checkpoint, History
 from training.dataset import Dataset, load
 from training.evaluate import Evaluation, evaluate
-from training.export import About, export
+from training.export.export import About, export
+from training.fitting.checkpoint import Checkpoint, History
+from training.fitting.workers import Workers, join
 from training.job import Job, parse
-from training.learn import learn, policy
 from training.networks import Network, build, spec
-from training.workers import Workers, join
+from training.trainer import learn, policy
 
 PROOF = 64
 """How many validation pictures the exported models must agree on."""

@@ -80,7 +80,7 @@ def build(pictures: Pixels) -> Family:
     Imports TensorFlow: not for a process that shall measure something afterwards.
     """
     from facet.recipes import RECIPES
-    from training.export import convert, lite_scorer
+    from training.export.export import convert, lite_scorer
     from training.networks import build as network_of
 
     sizes = {"width": 16, "dense": 24, "image_size": pictures.shape[1]}

@@ -12,8 +12,8 @@ import numpy as np
 
 from facet import preprocess
 from facet.recipes import RECIPES
-from training import golden
-from training.export import About, export
+from training.export import golden
+from training.export.export import About, export
 from training.networks import build
 
 PROOFS = 8

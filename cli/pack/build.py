@@ -132,8 +132,8 @@ def _lite(
     import tensorflow as tf
     from tensorflow.lite.python.convert_phase import ConverterError
 
-    from training import golden
-    from training.export import ExportError, prove
+    from training.export import golden
+    from training.export.export import ExportError, prove
 
     if not about.lite:
         return _Lite(None, "left out, as was asked for")

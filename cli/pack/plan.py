@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 LITE = Path("assets.extra", "model.tflite")
 SIGNATURE, TENSOR, SCORES = "serving_default", "image", "scores"
-"""The names in models that are exported here, as the training has them (`training.graph`)."""
+"""The names in models that are exported here, as in `training.export.graph`."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def _as_it_is(folder: Path, chosen: Chosen, takes: Geometry, given: Given, asker
 
     def convert() -> bytes:
         from cli.pack.model import freezing
-        from training.export import convert_module
+        from training.export.export import convert_module
 
         scores = freezing.frozen(folder, chosen.signature, chosen.input, chosen.output)
         return convert_module(freezing.module(scores, spec, chosen.output, takes.own), spec)

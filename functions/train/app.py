@@ -15,8 +15,8 @@ from facet.registry.models import Version
 from facet.registry.store import Registry
 from facet.settings import settings
 from train.bucket import Bucket
-from train.judge import Gate, judge, read
 from train.plan import ANYWHERE, Execution, Place, plan
+from train.quality_gate import Gate, judge, read
 
 
 class PlanStep(BaseModel):

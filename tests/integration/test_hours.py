@@ -9,8 +9,8 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from hours.app import handler
-from hours.switch import PARAMETER, StackBusy, Switch
+from endpoint_schedule.app import handler
+from endpoint_schedule.toggle import PARAMETER, StackBusy, Switch
 from tests import fakes, watching
 
 if TYPE_CHECKING:

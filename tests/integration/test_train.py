@@ -15,7 +15,7 @@ from tests import artifacts, fakes
 from tests.versions import make_live
 from train import app
 from train.input import BadInput
-from train.judge import NoManifest
+from train.quality_gate import NoManifest
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table

@@ -1,4 +1,4 @@
-"""functions/train/judge.py: what is read of an artifact, and what is decided."""
+"""functions/train/quality_gate.py: what is read of an artifact, and what is decided."""
 
 import gzip
 import hashlib
@@ -13,7 +13,7 @@ import pytest
 from facet.manifest import Manifest
 from facet.registry.models import Status, Version
 from tests import artifacts
-from train.judge import Candidate, Gate, NoManifest, NoMetric, judge, read
+from train.quality_gate import Candidate, Gate, NoManifest, NoMetric, judge, read
 
 GATE = Gate(metric="validation_accuracy", minimum=0.75, allow_worse=False)
 

@@ -6,7 +6,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from facet.recipes import RECIPES
-from training.augment import Augmentation, augment
+from training.fitting.augment import Augmentation, augment
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (16, 12, 10, 3), dtype=np.uint8)
 

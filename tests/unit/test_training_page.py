@@ -7,7 +7,7 @@ from typing import get_args, get_type_hints
 
 from facet.recipes import RECIPES, Hyperparameters, Metric
 from train.input import Input, JobInput, parse
-from train.judge import Verdict
+from train.quality_gate import Verdict
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs/training.md").read_text()

@@ -9,8 +9,8 @@ from typing import TypeVar
 import numpy as np
 import pytest
 
-from training import workers
-from training.workers import Alone, WorkerLost, Workers, join
+from training.fitting import workers
+from training.fitting.workers import Alone, WorkerLost, Workers, join
 
 Answer = TypeVar("Answer")
 

@@ -13,7 +13,7 @@ from tensorflow.python.framework.convert_to_constants import (
 
 from cli.pack.errors import CannotPack
 from facet.manifest import InputSpec
-from training.graph import Classifier
+from training.export.graph import Classifier
 
 
 def frozen(folder: Path, signature: str, tensor: str, output: str) -> Classifier:

@@ -16,8 +16,8 @@ from cli.pack.model.signature import Chosen
 from cli.pack.model.tensorflow import ERRORS, reason
 from facet.artifact.graphs.saved_model import TensorSpec
 from facet.manifest import InputSpec
-from training.export import convert_module, save_module
-from training.graph import Classifier, bytes_module, pixels_module
+from training.export.export import convert_module, save_module
+from training.export.graph import Classifier, bytes_module, pixels_module
 
 UNIQUE = "fingerprint.pb"
 """TensorFlow's loaders do without; it differs each time a model is saved."""

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from facet import preprocess
 from facet.image import decode
 from facet.manifest import InputSpec, Manifest
-from training import golden
-from training.export import About, ExportError, export, lite_scorer, prove
-from training.graph import normalised
+from training.export import golden
+from training.export.export import About, ExportError, export, lite_scorer, prove
+from training.export.graph import normalised
 
 LABELS = ("cat", "dog", "frog")
 SPEC = InputSpec(

@@ -12,13 +12,13 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from facet.recipes import RECIPES, Hyperparameters
-from training.checkpoint import Checkpoint, History, best_epoch
 from training.dataset import Dataset, Pictures
 from training.evaluate import evaluate
-from training.fit import MEASURES, Course
-from training.learn import learn, policy
+from training.fitting.checkpoint import Checkpoint, History, best_epoch
+from training.fitting.fit import MEASURES, Course
+from training.fitting.workers import Alone, Workers
 from training.networks import Network, build
-from training.workers import Alone, Workers
+from training.trainer import learn, policy
 
 LINE = re.compile(
     r"epoch=(\d+) loss=\d+\.\d{4} accuracy=\d\.\d{4} "

@@ -7,9 +7,9 @@ import pytest
 import tensorflow as tf
 
 from facet.recipes import Hyperparameters
-from training.fit import plain_batches
-from training.stream import BadBatch, Examples, plan, stream
-from training.workers import Alone, Workers
+from training.fitting.fit import plain_batches
+from training.fitting.stream import BadBatch, Examples, plan, stream
+from training.fitting.workers import Alone, Workers
 
 SETTINGS = Hyperparameters(epochs=4, batch_size=8)
 

@@ -7,15 +7,15 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from facet.recipes import Hyperparameters
-from training.augment import Augmentation, augment
-from training.checkpoint import Checkpoint, History
 from training.dataset import Dataset, Pictures
-from training.features import extract, restored
-from training.fit import fit
-from training.graph import normalised
+from training.export.graph import normalised
+from training.fitting.augment import Augmentation, augment
+from training.fitting.checkpoint import Checkpoint, History
+from training.fitting.features import extract, restored
+from training.fitting.fit import fit
+from training.fitting.stream import Examples, plan
+from training.fitting.workers import Workers
 from training.networks import Network
-from training.stream import Examples, plan
-from training.workers import Workers
 
 CPUINFO = Path("/proc/cpuinfo")
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from facet.errors import FacetError
 from facet.recipes import Hyperparameters
-from training.workers import Workers
+from training.fitting.workers import Workers
 
 Prepare = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 """(rows of a batch, seed of two ints) → what the network takes."""

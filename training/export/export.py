@@ -18,8 +18,8 @@ from facet import preprocess
 from facet.errors import FacetError
 from facet.manifest import GoldenSample, InputSpec, Manifest, OutputSpec
 from facet.preprocess import Pixels
-from training import golden
-from training.graph import SCORES, bytes_model, pixels_model
+from training.export import golden
+from training.export.graph import SCORES, bytes_model, pixels_model
 
 BOUND = 1e-4
 """How far two runtimes' probabilities for one picture may lie apart."""

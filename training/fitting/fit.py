@@ -11,9 +11,9 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from facet.recipes import Hyperparameters
-from training.checkpoint import Checkpoint, History, Progress, best_epoch
-from training.stream import Examples, Prepare, plan, quiet, stream
-from training.workers import Workers
+from training.fitting.checkpoint import Checkpoint, History, Progress, best_epoch
+from training.fitting.stream import Examples, Prepare, plan, quiet, stream
+from training.fitting.workers import Workers
 
 WARM_UP = 0.25
 """The share of all steps in which the learning rate rises; then it falls along a cosine."""

@@ -12,11 +12,11 @@ from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 
 from facet.recipes import Hyperparameters
-from training.augment import Augmentation, augment
 from training.dataset import Pictures
-from training.graph import normalised
+from training.export.graph import normalised
+from training.fitting.augment import Augmentation, augment
+from training.fitting.workers import Workers
 from training.networks import Network
-from training.workers import Workers
 
 BATCH = 32
 

@@ -6,8 +6,8 @@ import boto3
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import BaseModel
 
+from endpoint_schedule.toggle import Switch
 from facet.observability import logger
-from hours.switch import Switch
 
 
 class Turn(BaseModel):

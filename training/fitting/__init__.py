@@ -1,0 +1,1 @@
+"""Batches, augmentation, checkpoints, several hosts: how a network is fitted."""
