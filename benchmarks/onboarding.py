@@ -23,7 +23,7 @@ import numpy as np
 
 from benchmarks import machine
 from benchmarks.document import write
-from tests import artifacts
+from tests.support import artifacts
 
 ROUNDS = 3
 PACKED = 500_000_000

@@ -2,8 +2,8 @@
 
 samcli knows how to read the routes, make the events and read the answers; what it lacks (keys,
 usage plans, limits, the gateway's own error documents) is here. Its API is private, so this is the
-only module that touches it, and tests/integration/test_gateway_contract.py says what a new version
-broke.
+only module that touches it, and tests/integration/local/test_gateway_contract.py says what a new
+version broke.
 """
 
 import json

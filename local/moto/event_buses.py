@@ -1,6 +1,6 @@
 """moto's private parts of EventBridge: what is put on the event buses, as a target would get it.
 
-tests/integration/test_local_functions.py says what broke when moto's pin moves.
+tests/integration/local/test_functions.py says what broke when moto's pin moves.
 """
 
 import json

@@ -2,7 +2,7 @@
 
 Functions, notifications, the event bus, training jobs and executions have theirs in the other
 local/moto/; no other module touches them. moto's exact version is pinned, and
-tests/integration/test_aws.py says what broke when the pin moves.
+tests/integration/local/test_aws.py says what broke when the pin moves.
 """
 
 import json

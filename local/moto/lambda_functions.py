@@ -1,6 +1,6 @@
 """moto's private parts of Lambda: its Invoke API reaches real functions.
 
-tests/integration/test_aws.py says what broke when moto's pin moves.
+tests/integration/local/test_aws.py says what broke when moto's pin moves.
 """
 
 import base64

@@ -1,8 +1,8 @@
 """moto's private parts of S3's notifications: one event for each change, as S3 sends them.
 
 moto itself sends none for a delete marker or for one version of several, two for an upload in
-parts, and no version. tests/integration/test_moto_notifications.py says what broke when moto's pin
-moves.
+parts, and no version. tests/integration/local/test_s3_notifications.py says what broke when moto's
+pin moves.
 """
 
 import json

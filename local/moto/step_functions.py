@@ -1,6 +1,6 @@
 """moto's private parts of Step Functions: tasks that wait for training jobs, executions' ends.
 
-tests/integration/test_moto_training.py says what broke when moto's pin moves.
+tests/integration/local/test_step_functions.py says what broke when moto's pin moves.
 """
 
 import json

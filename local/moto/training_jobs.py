@@ -1,6 +1,6 @@
 """moto's private parts of SageMaker's training: jobs that a service of ours carries out.
 
-tests/integration/test_moto_training.py says what broke when moto's pin moves.
+tests/integration/local/test_step_functions.py says what broke when moto's pin moves.
 """
 
 from collections.abc import Callable, Iterator

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from facet.registry.models import Canary, Mode, Model, Policy, Status, Version
 from tests.browser.site import Site
-from tests.versions import pending, ready, rejected
+from tests.support.versions import pending, ready, rejected
 
 LABELS = [f"class {number}" for number in range(30)]
 GREY = {"tensor": "image", "height": 28, "width": 28, "channels": 1, "fit": "pad"}

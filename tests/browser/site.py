@@ -17,8 +17,8 @@ from facet.registry.models import Model, Version
 from local.gateway.refusals import Refusal
 from page import app as page
 from predict.http import problems, responses
-from tests import fakes
-from tests.listening import listening
+from tests.support import fakes
+from tests.support.listening import listening
 
 STAGE = "/v1"
 KEY = "the-key-of-the-usage-plan"

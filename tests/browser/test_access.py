@@ -16,7 +16,7 @@ from tests.browser.acting import answers, choose_model, labels, use_sample
 from tests.browser.conftest import Open, opening
 from tests.browser.models import fill
 from tests.browser.site import KEY, Site, problem
-from tests.versions import VIOLATION
+from tests.support.versions import VIOLATION
 
 FOCUSED = """() => {
   const it = document.activeElement;

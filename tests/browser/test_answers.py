@@ -12,13 +12,13 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 from facet import errors
 from local.gateway.refusals import Refusal
-from tests.artifacts import encoded
 from tests.browser import acting
 from tests.browser.acting import TIMES, answers, choose_file, choose_model, labels, use_sample
 from tests.browser.conftest import Open, opening
 from tests.browser.models import GREY, fill, live
 from tests.browser.site import KEY, PREDICTIONS, Reply, Site, answer, problem, refusal
-from tests.versions import ready
+from tests.support.artifacts import encoded
+from tests.support.versions import ready
 
 PNG = encoded()
 

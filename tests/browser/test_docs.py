@@ -7,11 +7,11 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from page.files import STATIC
-from tests import artifacts
 from tests.browser import acting
 from tests.browser.conftest import Open
 from tests.browser.models import fill
 from tests.browser.site import KEY, Site
+from tests.support import artifacts
 
 DOCUMENT: dict[str, Any] = json.loads((STATIC / "openapi.json").read_text())
 OPERATIONS = [

@@ -4,10 +4,10 @@ import subprocess
 import sys
 
 from tests.browser.conftest import CHROMIUM
-from tests.stacks import ROOT
+from tests.support.stacks import ROOT
 
 BEFORE = "tests/browser/test_access.py::test_the_dialog_is_left_by_escape_and_keeps_the_focus"
-AFTER = "tests/unit/test_serving_metrics.py::test_what_is_counted_for_each_model"
+AFTER = "tests/unit/serving/test_metrics.py::test_what_is_counted_for_each_model"
 
 
 def test_later_tests_of_the_same_process_can_run_event_loops() -> None:

@@ -11,7 +11,7 @@ from tests.browser.acting import TIMES, choose_model
 from tests.browser.conftest import Open, opening
 from tests.browser.models import fill, live
 from tests.browser.site import KEY, Site
-from tests.versions import VIOLATION, ready
+from tests.support.versions import VIOLATION, ready
 
 
 @pytest.fixture(scope="module")

@@ -11,11 +11,11 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from local.moto.aws import client
-from tests.artifacts import packed
 from tests.browser import acting
 from tests.browser.acting import answers, choose_file, choose_model, labels, use_sample
 from tests.browser.conftest import opening
-from tests.stacks import ROOT, Running, start
+from tests.support.artifacts import packed
+from tests.support.stacks import ROOT, Running, start
 
 PICTURES = ROOT / "samples/pictures"
 CAT = PICTURES / "cifar/cat-chelsea.jpg"

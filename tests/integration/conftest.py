@@ -16,9 +16,9 @@ from facet.settings import settings
 from onboard.app import onboarding
 from onboard.sweeper import sweeper
 from predict import clients
-from tests import fakes
-from tests.fakes import BUCKET
-from tests.versions import make_live, pending
+from tests.support import fakes
+from tests.support.fakes import BUCKET
+from tests.support.versions import make_live, pending
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import DynamoDBServiceResource, Table

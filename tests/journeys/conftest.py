@@ -14,8 +14,8 @@ import pytest
 
 from cli.client.stack import find
 from local.moto.aws import client
-from tests import trainer as training
-from tests.stacks import DEPLOYED, ONBOARDING_SECONDS, ROOT, Reached, Running, start
+from tests.support import trainer as training
+from tests.support.stacks import DEPLOYED, ONBOARDING_SECONDS, ROOT, Reached, Running, start
 
 SAMPLES = ("cifar", "sign-language")
 

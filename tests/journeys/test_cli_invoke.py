@@ -10,7 +10,7 @@ import pytest
 
 from cli.client.stack import LOCAL_NAME
 from local.stack import NAME
-from tests.stacks import ROOT, Running
+from tests.support.stacks import ROOT, Running
 
 EVENTS = ROOT / "events"
 

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 
 from cli.client.stack import LOCAL_NAME
-from tests.stacks import ROOT, Running
+from tests.support.stacks import ROOT, Running
 
 FACET = str(Path(sys.executable).with_name("facet"))
 PICTURE = (ROOT / "samples/pictures/cifar/cat-chelsea.jpg").read_bytes()

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.stacks import Running
+from tests.support.stacks import Running
 
 FACET = str(Path(sys.executable).with_name("facet"))
 COLOURS = {"red": (250, 10, 10), "green": (10, 250, 10), "blue": (10, 10, 250)}

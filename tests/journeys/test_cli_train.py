@@ -12,8 +12,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from cli.app import app
-from tests.stacks import ROOT
-from tests.trainer import Trainer, artifact
+from tests.support.stacks import ROOT
+from tests.support.trainer import Trainer, artifact
 
 
 def facet(trainer: Trainer, *arguments: str) -> Result:

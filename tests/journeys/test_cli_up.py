@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from cli.app import app
 from cli.terminal import options
 from local.__main__ import DEFAULT_PORT
-from tests.stacks import ROOT, environment
+from tests.support.stacks import ROOT, environment
 
 
 def test_it_starts_shows_the_samples_and_stops(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from local.moto.aws import client
-from tests.stacks import ROOT, Running
+from tests.support.stacks import ROOT, Running
 
 NAME = "as-deployed"
 SECONDS = 300

@@ -17,7 +17,7 @@ from samcli.lib.providers.sam_stack_provider import SamLocalStackProvider
 from samcli.yamlhelper import yaml_parse
 
 from local import sam_local
-from tests.stacks import ROOT, Running
+from tests.support.stacks import ROOT, Running
 
 FUNCTIONS = sorted(
     name
@@ -26,7 +26,7 @@ FUNCTIONS = sorted(
 )
 RUN = """
 import importlib, json, sys
-from tests.fakes import Context
+from tests.support.fakes import Context
 module, _, name = sys.argv[1].rpartition(".")
 json.dump(getattr(importlib.import_module(module), name)(json.load(sys.stdin), Context(29)),
           sys.stdout)

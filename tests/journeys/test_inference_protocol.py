@@ -9,7 +9,7 @@ import pytest
 
 from facet import preprocess
 from facet.manifest import InputSpec
-from tests.stacks import ROOT, Running
+from tests.support.stacks import ROOT, Running
 
 CAT = next((ROOT / "samples/pictures/cifar").glob("cat*")).read_bytes()
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.stacks import ROOT, Running
+from tests.support.stacks import ROOT, Running
 
 NOTEBOOK = ROOT / "notebooks/walkthrough.ipynb"
 BIN = ROOT / ".venv-notebook/bin"

@@ -22,8 +22,8 @@ from PIL import Image
 from facet.registry.models import Mode, Policy
 from facet.registry.releases import Alias
 from local.moto.aws import client
-from tests import artifacts
-from tests.stacks import ONBOARDING_SECONDS, ROOT, RUN, Reached, Running
+from tests.support import artifacts
+from tests.support.stacks import ONBOARDING_SECONDS, ROOT, RUN, Reached, Running
 
 SAMPLE = (ROOT / "samples/cifar.tar.gz").read_bytes()
 CAT = next((ROOT / "samples/pictures/cifar").glob("cat*")).read_bytes()

@@ -11,7 +11,7 @@ import httpx
 import pytest
 from PIL import Image
 
-from tests.stacks import ROOT
+from tests.support.stacks import ROOT
 
 PICTURE = next((ROOT / "samples/pictures/cifar").glob("cat*"))
 URL = "/models/cifar/predict"

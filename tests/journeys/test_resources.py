@@ -9,8 +9,8 @@ import pytest
 from local import supported
 from local.moto.aws import client
 from local.stack import NAME, Address
-from tests.choosing import Chosen
-from tests.stacks import Running
+from tests.support.choosing import Chosen
+from tests.support.stacks import Running
 
 RESOURCES = Chosen().resources
 LOOKS: dict[str, tuple[str, Callable[[Any, str], Any]]] = {
@@ -44,12 +44,12 @@ LOOKS: dict[str, tuple[str, Callable[[Any, str], Any]]] = {
 """The service that has a resource of each type, and how to ask it for one by its physical id."""
 
 ELSEWHERE = {
-    "AWS::Lambda::EventInvokeConfig": "tests/integration/test_local_functions.py",
-    "AWS::Events::Rule": "tests/unit/test_local_schedule.py",
+    "AWS::Lambda::EventInvokeConfig": "tests/integration/local/test_functions.py",
+    "AWS::Events::Rule": "tests/unit/local/test_schedule.py",
     "AWS::ApiGateway::RestApi": "below, by asking it",
     "AWS::ApiGateway::ApiKey": "below, by asking it",
-    "AWS::ApiGateway::UsagePlan": "tests/unit/test_gateway_usage_plan.py",
-    "AWS::ApiGateway::UsagePlanKey": "tests/unit/test_gateway_usage_plan.py",
+    "AWS::ApiGateway::UsagePlan": "tests/unit/local/test_gateway_usage_plan.py",
+    "AWS::ApiGateway::UsagePlanKey": "tests/unit/local/test_gateway_usage_plan.py",
 }
 """Types that moto does not show, and what proves them."""
 

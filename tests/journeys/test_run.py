@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.stacks import ROOT, Running, command, environment, start
+from tests.support.stacks import ROOT, Running, command, environment, start
 
 VERSION = r"[0-9a-f]{12}"
 

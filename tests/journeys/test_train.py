@@ -9,8 +9,8 @@ import httpx
 import pytest
 
 from local.moto.aws import client
-from tests.stacks import ROOT
-from tests.trainer import Trainer, artifact
+from tests.support.stacks import ROOT
+from tests.support.trainer import Trainer, artifact
 
 CAT = next((ROOT / "samples/pictures/cifar").glob("cat*")).read_bytes()
 

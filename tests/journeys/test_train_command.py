@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.stacks import DEPLOYED, ROOT, RUN, Reached, environment
+from tests.support.stacks import DEPLOYED, ROOT, RUN, Reached, environment
 
 HUES = {"green": (60, 200, 60), "red": (200, 60, 60)}
 QUICK = ["epochs=8", "width=4", "dense=8", "image-size=16", "batch-size=8", "learning-rate=0.01"]

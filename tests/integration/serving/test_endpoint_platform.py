@@ -19,7 +19,6 @@ import pytest
 from facet.endpoint import Endpoint
 from facet.errors import ModelFailed
 from facet.manifest import Manifest
-from tests.artifacts import manifest
 from tests.integration.serving.endpoints import (
     BUCKET,
     ENDPOINT,
@@ -31,6 +30,7 @@ from tests.integration.serving.endpoints import (
     stacks,
     wait_for,
 )
+from tests.support.artifacts import manifest
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

@@ -1,0 +1,303 @@
+"""`facet pack` on SavedModels of TensorFlow 1 and 2 and on Keras' files."""
+# mypy: disallow-subclassing-any=False, disallow-untyped-decorators=False
+
+import io
+import json
+import os
+import tarfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from numpy.typing import NDArray
+from PIL import Image
+from typer.testing import CliRunner, Result
+
+from cli.app import app
+from facet import preprocess
+from facet.artifact import archive, validation
+from facet.manifest import Manifest
+from tests.support.artifacts import encoded, picture
+
+WEIGHTS = np.random.default_rng(3).normal(size=(64, 4)).astype(np.float32)
+
+
+class Network(tf.Module):
+    """Pictures of 4 by 4 pixels as rows of any type → four scores."""
+
+    def __init__(self, last: Callable[[Any], Any] = tf.nn.softmax, values: int = 48) -> None:
+        super().__init__()
+        self.weights = tf.Variable(WEIGHTS[:values])
+        self.last = last
+
+    def scores(self, picture: Any) -> Mapping[str, Any]:
+        rows = tf.reshape(tf.cast(picture, tf.float32), [-1, self.weights.shape[0]])
+        return {"scores": self.last(rows @ self.weights)}
+
+
+def save(folder: Path, network: Network, shape: list[int | None], dtype: Any = tf.float32) -> Path:
+    spec = tf.TensorSpec(shape, dtype, "picture")
+    signature = tf.function(network.scores).get_concrete_function(spec)
+    tf.saved_model.save(network, str(folder / "1"), signatures={"mine": signature})
+    return folder
+
+
+@pytest.fixture
+def hwc(tmp_path: Path) -> Path:
+    return save(tmp_path / "hwc", Network(), [None, 4, 4, 3])
+
+
+@pytest.fixture
+def tf1(tmp_path: Path) -> Path:
+    """Somebody else's, as TensorFlow 1 wrote them: fed in the middle of its graph, flat."""
+    v1 = tf.compat.v1
+    with v1.Graph().as_default(), v1.Session() as session:
+        examples = v1.placeholder(tf.string, [None], "examples")
+        read = tf.io.parse_example(examples, {"x": tf.io.FixedLenFeature([16], tf.float32)})
+        images = tf.identity(read["x"], "images")
+        weights = v1.get_variable("weights", initializer=WEIGHTS[:16])
+        scores = tf.nn.softmax(images @ weights)
+        session.run(v1.global_variables_initializer())
+        info = v1.saved_model.build_tensor_info
+        signatures = {
+            name: v1.saved_model.build_signature_def(
+                {key: info(source)}, {"scores": info(scores)}, "tensorflow/serving/predict"
+            )
+            for name, key, source in (
+                ("predict_images", "images", images),
+                ("serving_default", "inputs", examples),
+            )
+        }
+        builder = v1.saved_model.Builder(str(tmp_path / "tf1" / "1"))
+        builder.add_meta_graph_and_variables(session, ["serve"], signatures)
+        builder.save()
+    return tmp_path / "tf1"
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> Path:
+    file = tmp_path / "photo.PNG"
+    file.write_bytes(encoded(picture((40, 30))))
+    return file
+
+
+def pack(source: Path, *options: str) -> Result:
+    out = source.parent / "model.tar.gz"
+    return CliRunner().invoke(app, ["pack", str(source), "-o", str(out), *options])
+
+
+LABELS = ("--labels", "a,b,c,d")
+UNIT = ("--preprocessing", "unit")
+
+
+def packed(source: Path, *options: str) -> tuple[Manifest, dict[str, bytes]]:
+    """What is in the artifact, which nothing may be wrong with."""
+    done = pack(source, *LABELS, *options)
+    assert done.exit_code == 0, done.output
+    data = (source.parent / "model.tar.gz").read_bytes()
+    manifest, violations = validation.run(archive.read(io.BytesIO(data)))
+    assert manifest
+    assert violations == []
+    with tarfile.open(fileobj=io.BytesIO(data)) as tar:
+        members = {each.name: tar.extractfile(each) for each in tar.getmembers()}
+        return manifest, {name: file.read() for name, file in members.items() if file}
+
+
+def expected(pixels: NDArray[Any]) -> NDArray[np.float32]:
+    """What Network answers to one picture's values, in its own order."""
+    logits = pixels.reshape(1, -1).astype(np.float32) @ WEIGHTS[: pixels.size]
+    (scores,) = np.asarray(tf.nn.softmax(logits), dtype=np.float32)
+    return np.asarray(scores)
+
+
+def test_a_flat_model_of_tensorflow_1_with_signatures_of_its_own(tf1: Path, photo: Path) -> None:
+    options = ("--signature", "predict_images", *UNIT, "--golden", str(photo))
+    manifest, files = packed(tf1, *options)
+    given = manifest.input
+    assert (given.signature, given.tensor, given.layout) == ("predict_images", "images", "flat")
+    assert (given.height, given.width, given.channels) == (4, 4, 1)
+    assert (manifest.output.tensor, manifest.output.activation) == ("scores", "softmax")
+    scores = expected(preprocess.apply(given, picture((40, 30))))
+    assert manifest.golden
+    assert manifest.golden.image == "golden.png"
+    assert manifest.golden.label == "abcd"[scores.argmax()]
+    assert manifest.golden.score == pytest.approx(scores.max(), abs=1e-5)
+    assert next(iter(files)) == "facet.json"
+    assert files["1/assets.extra/model.tflite"][4:8] == b"TFL3"
+    assert files["golden.png"] == photo.read_bytes()
+
+
+def test_the_same_source_packs_into_the_same_bytes(tf1: Path) -> None:
+    options = (*LABELS, *UNIT, "--signature", "predict_images", "--json")
+    told = json.loads(pack(tf1, *options).stdout)
+    artifact = (tf1.parent / "model.tar.gz").read_bytes()
+    assert told["version"] == archive.read(io.BytesIO(artifact)).sha256[:12]
+    for each in tf1.rglob("*"):
+        os.utime(each, (1, 1))
+    assert pack(tf1, *options).exit_code == 0
+    assert (tf1.parent / "model.tar.gz").read_bytes() == artifact
+
+
+def test_a_saved_model_of_tensorflow_2_goes_in_as_it_is(hwc: Path) -> None:
+    manifest, files = packed(hwc, "--preprocessing", "imagenet-torch")
+    assert (manifest.input.layout, manifest.input.encoding) == ("hwc", "float")
+    assert manifest.input.std == (0.229, 0.224, 0.225)
+    for file in ("saved_model.pb", "variables/variables.index"):
+        assert files[f"1/{file}"] == (hwc / "1" / file).read_bytes()
+    assert manifest.output.activation == "softmax"
+    assert manifest.golden is None
+    assert "1/assets.extra/model.tflite" in files
+
+
+@pytest.mark.parametrize(
+    ("shape", "dtype", "turn"),
+    [
+        ([None, 4, 4, 3], tf.uint8, (0, 1, 2)),
+        ([None, 3, 4, 4], tf.float64, (2, 0, 1)),
+    ],
+)
+def test_what_facet_cannot_send_to_is_exported_anew(
+    tmp_path: Path, photo: Path, shape: list[int | None], dtype: Any, turn: tuple[int, int, int]
+) -> None:
+    source = save(tmp_path / "model", Network(), shape, dtype)
+    manifest, files = packed(source, "--preprocessing", "none", "--golden", str(photo))
+    given = manifest.input
+    assert (given.encoding, given.signature, given.tensor) == ("uint8", "serving_default", "image")
+    pixels = preprocess.geometry(given, picture((40, 30))).transpose(turn)
+    scores = expected(pixels)
+    assert manifest.golden
+    assert manifest.golden.label == "abcd"[scores.argmax()]
+    assert manifest.golden.score == pytest.approx(scores.max(), abs=1e-4)
+    assert "1/assets.extra/model.tflite" in files
+
+
+def test_a_model_that_takes_bytes_needs_the_size_alone(tmp_path: Path) -> None:
+    class Bytes(Network):
+        def scores(self, picture: Any) -> Mapping[str, Any]:
+            return super().scores(tf.io.decode_raw(picture, tf.uint8))
+
+    source = save(tmp_path / "bytes", Bytes(), [None], tf.string)
+    assert pack(source, *LABELS).stderr.startswith("error: --size HEIGHTxWIDTHxCHANNELS is missing")
+    manifest, files = packed(source, "--size", "4x4x3")
+    assert manifest.input.encoding == "uint8"
+    assert "1/assets.extra/model.tflite" not in files
+
+
+def test_what_litert_cannot_compute_is_packed_without(tmp_path: Path) -> None:
+    source = save(
+        tmp_path / "igamma",
+        Network(lambda x: tf.nn.softmax(tf.math.igamma(tf.abs(x), 1.0))),
+        [None, 48],
+    )
+    done = pack(source, *LABELS, *UNIT)
+    assert done.exit_code == 0, done.output
+    assert "left out, it cannot be converted" in done.stdout, done.stdout
+
+
+def test_a_litert_model_of_the_source_s_own_must_answer_alike(hwc: Path, tmp_path: Path) -> None:
+    other = save(tmp_path / "other", Network(lambda x: tf.nn.softmax(-x)), [None, 4, 4, 3])
+    converter = tf.lite.TFLiteConverter.from_saved_model(str(other / "1"), signature_keys=["mine"])
+    (hwc / "1" / "assets.extra").mkdir()
+    (hwc / "1" / "assets.extra" / "model.tflite").write_bytes(converter.convert())
+    done = pack(hwc, *LABELS, *UNIT, "--json")
+    assert "answer differently" in json.loads(done.stdout)["lite"]
+    assert "1/assets.extra/model.tflite" not in packed(hwc, *UNIT)[1]
+
+
+@pytest.mark.parametrize("name", ["pets.keras", "pets.h5"])
+@pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5 file")
+def test_a_keras_file_is_exported_with_its_scaling(tmp_path: Path, photo: Path, name: str) -> None:
+    layers = [keras.Input((4, 4)), keras.layers.Flatten(), keras.layers.Dense(4)]
+    network = keras.Sequential(layers)
+    network.set_weights([WEIGHTS[:16], np.zeros(4, np.float32)])
+    network.save(tmp_path / name)
+    needed = pack(tmp_path / name, *LABELS, *UNIT)
+    assert needed.stderr.splitlines()[-1].startswith("error: --activation softmax|logits|sigmoid")
+    options = (*UNIT, "--activation", "logits", "--golden", str(photo), "--model", "pets")
+    manifest, files = packed(tmp_path / name, *options)
+    assert (manifest.input.encoding, manifest.input.channels) == ("uint8", 1)
+    pixels = preprocess.geometry(manifest.input, picture((40, 30)))
+    scores = expected(pixels / 255)
+    assert manifest.golden
+    assert manifest.golden.score == pytest.approx(scores.max(), abs=1e-4)
+    assert manifest.model == "pets"
+    assert "1/assets.extra/model.tflite" in files
+
+
+@pytest.mark.parametrize(
+    ("options", "missing"),
+    [
+        ((), "--preprocessing unit|tf|imagenet-torch|imagenet-caffe|none is missing"),
+        (UNIT, "--labels a,b,c (or a file, one a line) is missing"),
+    ],
+)
+def test_without_a_terminal_the_missing_option_is_named(
+    hwc: Path, options: tuple[str, ...], missing: str
+) -> None:
+    done = pack(hwc, *options)
+    assert done.exit_code == 1
+    assert done.stderr.startswith(f"error: {missing}")
+    assert done.stderr.count("\n") == 1
+    assert not (hwc.parent / "model.tar.gz").exists()
+
+
+def test_a_golden_sample_that_the_model_gets_wrong(hwc: Path, tmp_path: Path) -> None:
+    file = tmp_path / "grey.png"
+    Image.new("RGB", (8, 8), "grey").save(file)
+    best = "abcd"[expected(np.full(48, 128 / 255)).argmax()]
+    wrong = "a" if best != "a" else "b"
+    done = pack(hwc, *LABELS, *UNIT, "--golden", str(file), "--golden-label", wrong)
+    assert done.exit_code == 1
+    assert f"the model answers '{best}'" in done.stderr
+    assert "--labels, --preprocessing" in done.stderr
+
+
+def test_what_onboarding_would_refuse_is_not_written(tmp_path: Path) -> None:
+    class Reads(Network):
+        def scores(self, picture: Any) -> Mapping[str, Any]:
+            name = tf.strings.join(["/etc/", "hostname"])
+            size = tf.cast(tf.strings.length(tf.io.read_file(name)), tf.float32)
+            return super().scores(picture + 0 * size)
+
+    source = save(tmp_path / "reads", Reads(), [None, 48])
+    done = pack(source, *LABELS, *UNIT)
+    assert done.exit_code == 1
+    assert "onboarding would refuse it, nothing was written:" in done.stdout
+    assert "ReadFile" in done.stdout
+    assert not (tmp_path / "model.tar.gz").exists()
+    assert json.loads(pack(source, *LABELS, *UNIT, "--json").stdout)["violations"]
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        (("--model", "Not A Name"), "--model Not A Name: a name has"),
+        (("--golden-label", "a"), "name it with --golden"),
+        (("--golden", "nowhere.png"), "nowhere.png"),
+        (("--out", "nowhere/model.tar.gz"), "there is no folder nowhere"),
+    ],
+)
+def test_options_that_cannot_be(hwc: Path, options: tuple[str, ...], problem: str) -> None:
+    done = pack(hwc, *LABELS, *UNIT, *options)
+    assert done.exit_code == 1
+    assert problem in done.stderr
+
+
+def test_somebody_else_s_mnist_packs(data: Path, tmp_path: Path) -> None:
+    source = data / "saved_models" / "tf-bridge-mnist"
+    if not source.is_dir():
+        pytest.skip(f"{source} is not there")
+    out = tmp_path / "model.tar.gz"
+    options = ["--signature", "predict_images", "--labels", "0,1,2,3,4,5,6,7,8,9", *UNIT]
+    done = CliRunner().invoke(app, ["pack", str(source), "-o", str(out), *options, "--json"])
+    assert done.exit_code == 0, done.output
+    told = json.loads(done.stdout)
+    given = told["manifest"]["input"]
+    assert (given["tensor"], given["layout"]) == ("images", "flat")
+    assert (given["height"], given["width"], given["channels"]) == (28, 28, 1)
+    assert told["manifest"]["output"] == {"tensor": "scores", "activation": "softmax"}
+    assert told["lite"].startswith("answers as the SavedModel does")

@@ -1,0 +1,239 @@
+"""`facet predict`, `models`, `show` against the API's own handler, over HTTP."""
+
+import csv
+import io
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from typer.testing import CliRunner
+
+from cli.app import app
+from facet.registry.models import Mode, Policy
+from facet.registry.releases import Alias
+from facet.registry.store import Registry
+from tests.integration.conftest import REGION
+from tests.support import artifacts, deployed, fakes
+from tests.support.deployed import Gateway, facet
+from tests.support.versions import NOW, accept, make_live, pending, rejected
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.service_resource import Table
+
+pytestmark = pytest.mark.usefixtures("cold_start")
+
+
+@pytest.fixture
+def gateway(table: "Table") -> Iterator[Gateway]:
+    with deployed.gateway() as running:
+        deployed.deploy(running.url, table.name)
+        yield running
+
+
+@pytest.fixture
+def live(gateway: Gateway, table: "Table") -> str:  # noqa: ARG001
+    """The id of cifar's live version."""
+    return make_live(table, pending(1)).id
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Two pictures, one of them a floor deeper, and a text."""
+    (tmp_path / "deep").mkdir()
+    for name in ("a.png", "deep/b.PNG"):
+        (tmp_path / name).write_bytes(artifacts.encoded())
+    (tmp_path / "notes.txt").write_text("no picture")
+    return tmp_path
+
+
+def test_a_folder_is_one_request_and_a_table(live: str, gateway: Gateway, folder: Path) -> None:
+    done = facet("predict", "cifar", str(folder), "--top-k", "2")
+    assert done.exit_code == 0, done.output
+    head, *rows = done.stdout.splitlines()
+    assert head.split() == ["picture", "label", "score", "then"]
+    assert [row.split()[1:] for row in rows] == [["cat", "0.7000", "dog", "0.20"]] * 2
+    assert [path for path, _ in gateway.asked] == ["/models/cifar/predict"]
+    assert live
+
+
+def test_json_lines_name_picture_and_version(live: str, folder: Path) -> None:
+    done = facet("predict", "cifar", f"{folder}/*.png", "-k1", "--format", "jsonl")
+    assert [json.loads(line) for line in done.stdout.splitlines()] == [
+        {
+            "picture": f"{folder}/a.png",
+            "version": live,
+            "predictions": [{"label": "cat", "score": 0.7}],
+        }
+    ]
+
+
+def test_csv_has_a_row_for_each_label(live: str, folder: Path) -> None:
+    done = facet("predict", "cifar", f"{folder}/a.png", "--format", "csv")
+    rows = list(csv.DictReader(io.StringIO(done.stdout)))
+    assert [(row["rank"], row["label"], row["version"]) for row in rows] == [
+        ("1", "cat", live),
+        ("2", "dog", live),
+        ("3", "ship", live),
+    ]
+
+
+def test_a_picture_comes_from_standard_input(live: str) -> None:
+    done = facet("predict", "cifar", "-", "--json", stdin=artifacts.encoded())
+    document = json.loads(done.stdout)
+    assert document["failed"] == 0
+    assert [(each["picture"], each["version"]) for each in document["results"]] == [("-", live)]
+
+
+@pytest.mark.usefixtures("live")
+def test_what_is_no_picture_does_not_stop_the_others(gateway: Gateway, folder: Path) -> None:
+    done = facet("predict", "cifar", f"{folder}/notes.txt", str(folder), "--json")
+    assert done.exit_code == 1
+    document = json.loads(done.stdout)
+    assert [each.get("error", "")[:10] != "" for each in document["results"]] == [
+        True,
+        False,
+        False,
+    ]
+    assert document["failed"] == 1
+    assert f"error: {folder}/notes.txt: " in done.stderr
+    assert "1 of 3 pictures failed" in done.stderr
+    assert len(gateway.asked) == 4  # together, then each alone
+
+
+@pytest.mark.usefixtures("live")
+def test_what_is_too_large_is_told_and_not_sent(gateway: Gateway, folder: Path) -> None:
+    (folder / "c.png").write_bytes(bytes(4_500_001))
+    done = facet("predict", "cifar", str(folder), "--format", "csv")
+    assert done.exit_code == 1
+    assert "c.png: has over 4.5 MB" in done.stderr
+    assert "send a smaller copy" in done.stderr
+    assert done.stdout.count("cat") == 2
+    assert len(gateway.asked) == 1
+
+
+def test_another_version_is_asked_for(live: str, table: "Table", folder: Path) -> None:
+    new = make_live(table, pending(2)).id
+    sent = str(folder / "a.png")
+    assert live in facet("predict", "cifar", sent, "--version", live, "--json").stdout
+    assert new in facet("predict", "cifar", sent, "--json").stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["nothing", "a.png"], "There is no model 'nothing'"),
+        (["cifar", "a.png", "--version", "0" * 12], "has no version '000000000000'"),
+        (["cifar", "a.png", "--version", "newest"], "version must be 12 hex digits"),
+        (["cifar", "b.png"], "b.png: there is no such file or folder"),
+        (["cifar", "*.gif"], "*.gif: there is no such file or folder"),
+        (["cifar", "empty"], "empty: there is no picture in this folder"),
+    ],
+)
+@pytest.mark.usefixtures("live")
+def test_what_no_picture_could_mend_is_one_line(
+    arguments: list[str], told: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder)
+    (folder / "empty").mkdir()
+    failed = facet("predict", *arguments, "--json")
+    assert (failed.exit_code, failed.stdout) == (1, "")
+    assert told in failed.stderr
+    assert failed.stderr.count("\n") == 1
+
+
+@pytest.mark.usefixtures("live")
+def test_a_model_that_fails_is_told_for_each_picture(
+    sagemaker: fakes.SageMaker, folder: Path
+) -> None:
+    sagemaker.answer = fakes.Answer(400, "ModelError", b'{"Message": "secret"}')
+    done = facet("predict", "cifar", str(folder), "--json")
+    assert done.exit_code == 1
+    assert json.loads(done.stdout)["failed"] == 2
+    assert "The model could not answer" in done.stderr
+
+
+@pytest.mark.usefixtures("live")
+def test_json_has_no_other_format(folder: Path) -> None:
+    refused = facet("predict", "cifar", str(folder), "--json", "--format", "csv")
+    assert refused.exit_code == 2
+    assert "leave --format out" in refused.stderr
+
+
+@pytest.mark.usefixtures("live")
+def test_models_are_listed(table: "Table") -> None:
+    Registry(table).reject(rejected(1, "refused"))
+    done = facet("models")
+    lines = done.stdout.splitlines()
+    assert lines[0].split() == ["model", "live", "policy", "updated", "(UTC)"]
+    assert lines[1].split()[:3] == ["cifar", f"{1:012x}", "auto"]
+    assert lines[2].split()[:2] == ["refused", "none"]
+    listed = json.loads(facet("models", "--json").stdout)["models"]
+    assert [each["name"] for each in listed] == ["cifar", "refused"]
+
+
+@pytest.mark.usefixtures("gateway")
+def test_no_models_yet() -> None:
+    done = facet("models")
+    assert (done.exit_code, done.stdout) == (0, "")
+    assert "facet push" in done.stderr
+
+
+def test_show_tells_versions_canary_and_violations(live: str, table: "Table") -> None:
+    Alias(table).set_policy("cifar", Policy(Mode.CANARY, 20, 50), NOW)
+    accept(table, pending(2, metrics={"accuracy": 0.8125}))
+    Registry(table).reject(rejected(3))
+    done = facet("show", "cifar")
+    assert done.exit_code == 0, done.output
+    told = " ".join(done.stdout.split())
+    assert f"live {live} policy canary, 20 % until 50 good answers" in told
+    assert f"{2:012x} gets 20 % of the requests: 0 of 50 good answers, 0 bad" in told
+    assert "labels 3: cat, dog, ship" in told
+    assert f"{2:012x} READY canary smoke 102 bytes 2026-01-01 00:00 accuracy 0.8125" in told
+    assert f"{live} READY live smoke 101 bytes" in told
+    assert f"why {3:012x} was refused facet.json: there is none [no-manifest] → add one" in told
+    assert json.loads(facet("show", "cifar", "--json").stdout)["live"] == live
+
+
+@pytest.mark.usefixtures("gateway")
+def test_labels_are_shown_as_they_are_and_command_no_terminal(table: "Table", folder: Path) -> None:
+    make_live(table, pending(1, labels=[":cat:", "[red]dog", "ship\x1b[31m"]))
+    assert "labels    3: :cat:, [red]dog, ship�[31m" in facet("show", "cifar").stdout
+    assert json.loads(facet("show", "cifar", "--json").stdout)["labels"][0] == ":cat:"
+    shown = facet("predict", "cifar", str(folder / "a.png")).stdout
+    assert ":cat:  0.7000  [red]dog 0.20, ship�[31m 0.10" in shown
+
+
+@pytest.mark.usefixtures("gateway")
+def test_show_of_no_model() -> None:
+    failed = facet("show", "nothing")
+    assert failed.exit_code == 1
+    assert failed.stderr.startswith("error: There is no model 'nothing'")
+
+
+@pytest.mark.usefixtures("live")
+def test_the_stack_on_this_machine(gateway: Gateway, tmp_path: Path) -> None:
+    address = {"pid": os.getpid(), "region": REGION, "url": gateway.url, "api_key": gateway.key}
+    others = ("bucket", "table", "endpoint", "endpoint_url", "dead_letter_queue_url")
+    address |= dict.fromkeys((*others, "onboard_function"), "unused")
+    (tmp_path / "stack.json").write_text(json.dumps(address))
+    done = CliRunner().invoke(app, ["models", "--json", "--home", str(tmp_path)])
+    assert done.exit_code == 0, done.output
+    assert [each["name"] for each in json.loads(done.stdout)["models"]] == ["cifar"]
+
+
+def test_a_key_that_is_not_the_api_s(gateway: Gateway) -> None:
+    gateway.key = "another"
+    failed = facet("models")
+    assert failed.exit_code == 1
+    assert "the API does not take this key (Forbidden)" in failed.stderr
+
+
+def test_an_api_that_is_not_there(table: "Table") -> None:
+    deployed.deploy("http://127.0.0.1:9/v1", table.name)
+    failed = facet("models")
+    assert failed.exit_code == 1
+    assert "http://127.0.0.1:9/v1 cannot be reached" in failed.stderr
+    assert "`facet status`" in failed.stderr

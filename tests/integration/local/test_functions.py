@@ -1,0 +1,194 @@
+"""A template's functions on the local account: how they call each other, and what is told of it."""
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from local import template
+from local.dead_letters import bury
+from local.moto.aws import EVENTS_PATH, Aws
+from local.moto.hooks import REGION
+from local.resources import Resources
+from local.runtime.invocations import AsyncInvoker, Delivery
+from local.runtime.pool import Invocation, Runtime
+from local.schedule import Schedule, schedules
+from local.state import State
+from local.supported import UnsupportedTemplate
+from tests.support.moto_account import forget
+
+TEMPLATE = Path(__file__).parents[2] / "handlers/account.yaml"
+DELAYS = (0.05, 0.1)
+
+
+class Account:
+    """An account with the template's stack, whose functions run."""
+
+    def __init__(self, home: Path, opened: ExitStack, **parameters: str) -> None:
+        opened.callback(forget, "cloudformation", "iam", "lambda", "sns", "sqs")
+        state = State(home / "state")
+        opened.callback(state.close)
+        self.aws = Aws(state)
+        self.aws.start()
+        opened.callback(self.aws.close)
+        read = template.load(TEMPLATE)
+        self.made = Resources(read, self.aws.create_stack("test", read.for_moto(), parameters))
+        self.runtime = Runtime(
+            self.made.functions(),
+            environment=self.aws.environment(),
+            log_dir=home / "logs",
+            scratch_dir=home / "tmp",
+        )
+        opened.callback(self.runtime.close)
+        self.attempts: list[tuple[str, bytes]] = []
+        self.invoker = AsyncInvoker(
+            self._attempt, self._bury, delays=DELAYS, deliveries=self.made.deliveries()
+        )
+        opened.callback(self.invoker.close)
+        opened.enter_context(
+            self.aws.functions_handed_to(
+                lambda *_: Invocation(b"", None, "", b""), self.invoker.submit
+            )
+        )
+
+    def _attempt(self, name: str, payload: bytes, *, request_id: str | None = None) -> Invocation:
+        self.attempts.append((name, payload))
+        return self.runtime.invoke(name, payload, request_id=request_id)
+
+    def _bury(self, function: str, payload: bytes, outcome: Invocation) -> None:
+        bury(self.aws, self.made.property(function, "DeadLetterConfig"), payload, outcome)
+
+    def buried(self) -> list[dict[str, Any]]:
+        """The messages of the dead-letter queue."""
+        received = self.aws.client("sqs").receive_message(
+            QueueUrl=self.aws.queue_url(self.made.output("Undelivered").rpartition("/")[2]),
+            MaxNumberOfMessages=10,
+            MessageAttributeNames=["All"],
+        )
+        messages: list[dict[str, Any]] = received.get("Messages", [])
+        return messages
+
+
+@pytest.fixture
+def opened() -> Iterator[ExitStack]:
+    with ExitStack() as opened:
+        yield opened
+
+
+def test_one_function_calls_another_whose_failure_is_retried_and_buried(
+    tmp_path: Path, opened: ExitStack
+) -> None:
+    account = Account(tmp_path, opened)
+    heard: list[dict[str, Any]] = []
+    opened.enter_context(account.aws.bus_followed(heard.append))
+
+    account.invoker.submit("Caller", b'{"name": "cats"}')
+
+    assert account.invoker.drain(30)
+    called = ("Callee", b'{"from": "cats"}')
+    assert account.attempts == [("Caller", b'{"name": "cats"}'), called, called]
+    (message,) = account.buried()
+    assert json.loads(message["Body"]) == {"from": "cats"}
+    reason = message["MessageAttributes"]["ErrorMessage"]["StringValue"]
+    assert reason == "ValueError: no such picture"
+    assert [(each["detail-type"], each["detail"]) for each in heard] == [
+        ("Called", {"status": 202})
+    ]
+
+
+def test_what_is_on_the_event_bus_can_be_read(tmp_path: Path, opened: ExitStack) -> None:
+    account = Account(tmp_path, opened)
+    opened.enter_context(account.aws.bus_followed(lambda _: None))
+    good = {"Source": "facet", "DetailType": "ModelReady", "Detail": '{"model": "cats"}'}
+    answer = account.aws.client("events").put_events(Entries=[good, good | {"Detail": "no JSON"}])
+
+    (event,) = httpx.get(account.aws.url + EVENTS_PATH).json()["events"]
+
+    assert answer["FailedEntryCount"] == 1
+    assert event.pop("id") == answer["Entries"][0]["EventId"]
+    assert event.pop("time").endswith("Z")
+    assert event == {
+        "version": "0",
+        "detail-type": "ModelReady",
+        "source": "facet",
+        "account": "123456789012",
+        "region": REGION,
+        "resources": [],
+        "detail": {"model": "cats"},
+    }
+
+
+def test_no_more_run_at_a_time_than_are_reserved(tmp_path: Path, opened: ExitStack) -> None:
+    account = Account(tmp_path, opened, Reserved="1")
+    for number in range(3):
+        account.aws.client("lambda").invoke(
+            FunctionName="Callee", InvocationType="Event", Payload=str(number)
+        )
+    assert account.invoker.drain(30)
+    assert len(account.attempts) == 6
+    workers_started = (tmp_path / "logs/Callee.log").read_text().count("Init Duration")
+    assert workers_started == 1
+    assert len(account.buried()) == 3
+
+
+def test_a_template_s_figures_are_carried_out(tmp_path: Path, opened: ExitStack) -> None:
+    made = Account(tmp_path, opened).made
+    assert made.deliveries() == {
+        "Caller": Delivery(),
+        "Callee": Delivery(retries=1, age=3600, concurrency=2),
+    }
+    caller = made.functions()[0].environment
+    assert (caller["CALLEE"], caller["LIMIT"], caller["LOUD"]) == ("Callee", "2", "false")
+    assert {each.name: each.concurrency for each in made.functions()} == {
+        "Caller": None,
+        "Callee": 2,
+    }
+    assert sorted(schedules(made, "facet"), key=lambda each: each.every) == [
+        Schedule("facet-CallerOften", "Caller", 900.0),
+        Schedule("nightly", "Caller", 86400.0, '{"do": "sweep"}'),
+    ]
+
+
+def test_only_what_its_condition_allows_is_made(tmp_path: Path, opened: ExitStack) -> None:
+    quiet = Account(tmp_path, opened)
+    assert quiet.made.of_type("AWS::SNS::Topic") == ["Topic"]
+    assert len(quiet.aws.client("sns").list_topics()["Topics"]) == 1
+
+
+def test_a_condition_that_is_met_makes_it(tmp_path: Path, opened: ExitStack) -> None:
+    loud = Account(tmp_path, opened, Loud="yes")
+    assert loud.made.of_type("AWS::SNS::Topic") == ["Topic", "SecondTopic"]
+    assert len(loud.aws.client("sns").list_topics()["Topics"]) == 2
+
+
+def test_a_function_without_a_bound_has_none(tmp_path: Path, opened: ExitStack) -> None:
+    made = Account(tmp_path, opened, Reserved="0").made
+    assert made.deliveries()["Callee"].concurrency is None
+
+
+def test_a_function_that_may_never_run_is_refused(tmp_path: Path, opened: ExitStack) -> None:
+    with pytest.raises(UnsupportedTemplate, match=r"Stopped.*reserve at least 1"):
+        Account(tmp_path, opened, Stop="yes")
+
+
+def test_events_that_are_put_at_once_are_all_kept(tmp_path: Path, opened: ExitStack) -> None:
+    account = Account(tmp_path, opened)
+    opened.enter_context(account.aws.bus_followed(lambda _: None))
+    events = account.aws.client("events")
+
+    def put(number: int) -> None:
+        detail = json.dumps({"number": number})
+        events.put_events(Entries=[{"Source": "s", "DetailType": "d", "Detail": detail}])
+
+    threads = [threading.Thread(target=put, args=(number,)) for number in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    seen = httpx.get(account.aws.url + EVENTS_PATH).json()["events"]
+    assert sorted(each["detail"]["number"] for each in seen) == list(range(20))

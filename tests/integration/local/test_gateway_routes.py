@@ -1,0 +1,351 @@
+"""The gateway over HTTP, in front of a function that answers in this program."""
+
+import base64
+import json
+import logging
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from samcli.lib.telemetry.event import EventTracker
+
+from local.gateway.server import Gateway, PortTaken, UnsupportedApi
+from local.gateway.usage_plan import UsagePlan
+from local.runtime.pool import Invocation, InvokeError, RequestTooLarge, UnknownFunction
+
+TEMPLATE = Path(__file__).parents[2] / "handlers" / "template.yaml"
+KEY = {"x-api-key": "secret"}
+PREDICT = "/models/cifar/predict"
+
+Answer = Callable[[], Invocation]
+Connect = Callable[..., httpx.Client]
+
+
+def proxy_answer(**properties: Any) -> Invocation:
+    answer = {"statusCode": 200, "body": "{}", **properties}
+    return Invocation(json.dumps(answer).encode(), None, "r", b"")
+
+
+class Function:
+    """Remembers the events it gets; gives the answers it was told."""
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def __call__(self, name: str, payload: bytes) -> Invocation:
+        self.names.append(name)
+        self.events.append(json.loads(payload))
+        return self.answer()
+
+    def reset(self) -> None:
+        self.events: list[dict[str, Any]] = []
+        self.names: list[str] = []
+        self.answer: Answer = proxy_answer
+
+
+@pytest.fixture(scope="module")
+def connect() -> Iterator[Connect]:
+    """Starts a gateway in front of a function and connects to it."""
+    with ExitStack() as opened:
+
+        def connect(function: Function, **options: Any) -> httpx.Client:
+            gateway = Gateway(TEMPLATE, {"StageName": "v7"}, function, {"secret"}, **options)
+            opened.enter_context(gateway)
+            return opened.enter_context(httpx.Client(base_url=gateway.url, timeout=20))
+
+        yield connect
+
+
+@pytest.fixture(scope="module")
+def served(connect: Connect) -> tuple[Function, httpx.Client]:
+    function = Function()
+    return function, connect(function)
+
+
+@pytest.fixture
+def function(served: tuple[Function, httpx.Client]) -> Function:
+    served[0].reset()
+    return served[0]
+
+
+@pytest.fixture
+def client(served: tuple[Function, httpx.Client]) -> httpx.Client:
+    return served[1]
+
+
+def refusal(response: httpx.Response) -> tuple[int, str, str]:
+    assert response.headers["content-type"] == "application/json"
+    assert response.headers["x-amzn-RequestId"]
+    message = response.json()["message"]
+    return response.status_code, response.headers["x-amzn-ErrorType"], message
+
+
+def test_a_route_needs_no_key_if_the_template_says_so(
+    client: httpx.Client, function: Function
+) -> None:
+    assert client.get("/health").status_code == 200
+    assert function.names == ["ProxyFunction"]
+    (event,) = function.events
+    assert event["httpMethod"] == "GET"
+    assert event["path"] == event["resource"] == "/health"
+    assert event["body"] is None
+    assert event["isBase64Encoded"] is False
+    assert event["requestContext"]["identity"]["apiKey"] is None
+
+
+@pytest.mark.parametrize("headers", [{}, {"x-api-key": ""}, {"x-api-key": "wrong"}])
+@pytest.mark.parametrize(("method", "path"), [("GET", "/models/cifar"), ("POST", PREDICT)])
+def test_the_others_need_one(
+    client: httpx.Client, function: Function, headers: dict[str, str], method: str, path: str
+) -> None:
+    response = client.request(method, path, headers=headers)
+    assert refusal(response) == (403, "ForbiddenException", "Forbidden")
+    assert function.events == []
+
+
+def test_the_event_of_a_picture(client: httpx.Client, function: Function) -> None:
+    picture = bytes(range(256))
+    response = client.post(
+        f"{PREDICT}?top_k=3&tag=a&tag=b",
+        content=picture,
+        headers={**KEY, "Content-Type": "image/jpeg", "User-Agent": "tests"},
+    )
+    (event,) = function.events
+    assert base64.b64decode(event["body"]) == picture
+    assert event["isBase64Encoded"] is True
+    assert event["resource"] == "/models/{model}/predict"
+    assert event["path"] == PREDICT
+    assert event["pathParameters"] == {"model": "cifar"}
+    assert event["queryStringParameters"] == {"top_k": "3", "tag": "b"}
+    assert event["multiValueQueryStringParameters"] == {"top_k": ["3"], "tag": ["a", "b"]}
+    assert event["headers"]["Content-Type"] == "image/jpeg"
+    assert event["headers"]["X-Forwarded-For"] == "127.0.0.1"
+    assert event["headers"]["X-Forwarded-Port"] == str(client.base_url.port)
+    context = event["requestContext"]
+    assert context["requestId"] == response.headers["x-amzn-RequestId"]
+    assert context["stage"] == "v7"
+    assert context["identity"]["apiKey"] == "secret"
+    assert context["identity"]["sourceIp"] == "127.0.0.1"
+    assert context["identity"]["userAgent"] == "tests"
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    ["application/json", "application/x-www-form-urlencoded", "multipart/form-data; boundary=b"],
+)
+def test_every_content_type_arrives_as_it_was_sent(
+    client: httpx.Client, function: Function, content_type: str
+) -> None:
+    body = b'--b\r\n{"image": "\xff\xd8"}&a=b'
+    client.post(PREDICT, content=body, headers={**KEY, "Content-Type": content_type})
+    assert base64.b64decode(function.events[0]["body"]) == body
+    assert function.events[0]["isBase64Encoded"] is True
+
+
+def test_every_request_has_an_id_and_a_time_of_its_own(
+    client: httpx.Client, function: Function
+) -> None:
+    ids = {client.get("/health").headers["x-amzn-RequestId"] for _ in range(3)}
+    assert len(ids) == 3
+    times = [event["requestContext"]["requestTimeEpoch"] for event in function.events]
+    assert times == sorted(times)
+    assert times[0] < times[2]
+
+
+def test_the_answer(client: httpx.Client, function: Function) -> None:
+    function.answer = lambda: proxy_answer(
+        statusCode=404,
+        headers={"Content-Type": "application/problem+json", "X-Model-Version": "0"},
+        multiValueHeaders={"Server-Timing": ["decode;dur=1", "invoke;dur=2"]},
+        body='{"title": "é"}',
+    )
+    response = client.post(PREDICT, headers=KEY)
+    assert response.status_code == 404
+    assert response.headers["content-type"] == "application/problem+json"
+    assert response.headers["x-model-version"] == "0"
+    assert response.headers.get_list("server-timing") == ["decode;dur=1", "invoke;dur=2"]
+    assert response.json() == {"title": "é"}
+    assert "x-amzn-ErrorType" not in response.headers
+
+
+@pytest.mark.parametrize("accept", ["*/*", "application/json", None])
+def test_a_binary_answer(client: httpx.Client, function: Function, accept: str | None) -> None:
+    function.answer = lambda: proxy_answer(
+        headers={"Content-Type": "image/png"},
+        body=base64.b64encode(b"\x89PNG\xff").decode(),
+        isBase64Encoded=True,
+    )
+    request = client.build_request("GET", "/health", headers={"Accept": accept or ""})
+    if accept is None:
+        del request.headers["Accept"]
+    assert client.send(request).content == b"\x89PNG\xff"
+    assert function.events[0]["headers"].get("Accept") == accept
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("GET", "/"), ("GET", "/models"), ("DELETE", "/models/cifar"), ("HEAD", "/health")],
+)
+def test_an_unknown_route(client: httpx.Client, method: str, path: str) -> None:
+    response = client.request(method, path, headers=KEY)
+    assert response.status_code == 403
+    assert response.headers["x-amzn-ErrorType"] == "MissingAuthenticationTokenException"
+    if method != "HEAD":
+        assert response.json() == {"message": "Missing Authentication Token"}
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+@pytest.mark.parametrize("excess", [1, 1_000_000])
+def test_a_body_over_10_megabytes(
+    client: httpx.Client, function: Function, chunked: bool, excess: int
+) -> None:
+    body = b"x" * (10 * 1024 * 1024 + excess)
+    response = client.post(PREDICT, content=iter([body]) if chunked else body, headers=KEY)
+    assert refusal(response) == (413, "BadRequestException", "Request Too Long")
+    assert function.events == []
+
+
+def raising(error: InvokeError) -> Answer:
+    def answer() -> Invocation:
+        raise error
+
+    return answer
+
+
+def test_an_event_over_6_megabytes(client: httpx.Client, function: Function) -> None:
+    function.answer = raising(RequestTooLarge("ProxyFunction", 7_000_000))
+    response = client.post(PREDICT, headers=KEY)
+    assert refusal(response) == (413, "BadRequestException", "Request Too Long")
+
+
+def test_a_function_that_is_not_there(client: httpx.Client, function: Function) -> None:
+    function.answer = raising(UnknownFunction("ProxyFunction", []))
+    response = client.post(PREDICT, headers=KEY)
+    assert refusal(response) == (500, "InternalServerErrorException", "Internal server error")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Invocation(b'{"errorType": "ValueError"}', "Unhandled", "r", b""),
+        Invocation(b"not JSON", None, "r", b""),
+        Invocation(b"\xff", None, "r", b""),
+        Invocation(b"[]", None, "r", b""),
+        Invocation(b'{"status": "fine"}', None, "r", b""),
+        proxy_answer(statusCode="many"),
+        proxy_answer(headers=["Content-Type"]),
+        proxy_answer(headers={"X-Model-Version": "a\nb"}),
+        proxy_answer(isBase64Encoded="perhaps"),
+    ],
+)
+def test_a_failed_function_or_a_malformed_answer(
+    client: httpx.Client, function: Function, answer: Invocation, caplog: pytest.LogCaptureFixture
+) -> None:
+    function.answer = lambda: answer
+    response = client.post(PREDICT, headers=KEY)
+    assert refusal(response) == (502, "InternalServerErrorException", "Internal server error")
+    assert response.headers["x-amzn-RequestId"] in caplog.text
+    assert "ProxyFunction" in caplog.text
+
+
+def test_a_function_that_takes_too_long(connect: Connect, function: Function) -> None:
+    released = threading.Event()
+
+    def answer() -> Invocation:
+        released.wait(10)
+        return proxy_answer()
+
+    function.answer = answer
+    client = connect(function, timeout=0.2)
+    response = client.post(PREDICT, headers=KEY)
+    released.set()
+    assert refusal(response) == (
+        504,
+        "InternalServerErrorException",
+        "Endpoint request timed out",
+    )
+
+
+def test_throttling(connect: Connect, function: Function) -> None:
+    client = connect(function, plan=UsagePlan(rate=0.001, burst=2))
+    responses = [client.get("/models/cifar", headers=KEY) for _ in range(3)]
+    assert [response.status_code for response in responses] == [200, 200, 429]
+    assert refusal(responses[2]) == (429, "TooManyRequestsException", "Too Many Requests")
+    assert len(function.events) == 2
+    assert client.get("/health").status_code == 200
+
+
+def test_a_quota(connect: Connect, function: Function) -> None:
+    client = connect(function, plan=UsagePlan(rate=1000, burst=1000, quota=1))
+    responses = [client.get("/models/cifar", headers=KEY) for _ in range(2)]
+    assert responses[0].status_code == 200
+    assert refusal(responses[1]) == (429, "LimitExceededException", "Limit Exceeded")
+
+
+def test_is_quiet(
+    client: httpx.Client, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    client.get("/health")
+    client.get("/nope")
+    assert capfd.readouterr() == ("", "")
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
+
+
+def test_sends_no_telemetry(client: httpx.Client) -> None:
+    client.get("/health")
+    assert EventTracker.get_tracked_events() == []
+
+
+def test_a_taken_port(function: Function) -> None:
+    with closing(socket.create_server(("127.0.0.1", 0))) as other:
+        port = other.getsockname()[1]
+        gateway = Gateway(TEMPLATE, {}, function, set(), port)
+        with pytest.raises(PortTaken, match=f"port {port} is taken"):
+            gateway.start()
+        gateway.close()
+
+
+def test_close_frees_the_port(function: Function) -> None:
+    with Gateway(TEMPLATE, {}, function, set()) as gateway:
+        port = int(gateway.url.rpartition(":")[2])
+    with Gateway(TEMPLATE, {}, function, set(), port) as gateway:
+        assert httpx.get(f"{gateway.url}/health").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [
+        ("Auth: {ApiKeyRequired: true}", "Cors: \"'*'\"", "Cors"),
+        ("Type: Api\n", "Type: HttpApi\n", "only REST API routes"),
+    ],
+)
+def test_refuses_what_it_does_not_do(
+    tmp_path: Path, function: Function, old: str, new: str, reason: str
+) -> None:
+    text = TEMPLATE.read_text()
+    assert old in text
+    if "HttpApi" in new:
+        text = text.replace("RestApiId: !Ref Api, ", "").replace(
+            ", Auth: {ApiKeyRequired: false}", ""
+        )
+    template = tmp_path / "template.yaml"
+    template.write_text(text.replace(old, new))
+    with pytest.raises(UnsupportedApi, match=reason):
+        Gateway(template, {}, function, set())
+
+
+def test_refusals_are_readable_for_the_origin_that_is_allowed() -> None:
+    origin = "https://app.example.com"
+    with Gateway(TEMPLATE, {"AllowOrigin": origin}, Function(), {"secret"}) as gateway:
+        refused = httpx.get(f"{gateway.url}/models/cifar")
+        assert refused.status_code == 403
+        assert refused.headers["Access-Control-Allow-Origin"] == origin
+
+
+def test_refusals_are_nobody_elses_to_read_by_default(client: httpx.Client) -> None:
+    assert "Access-Control-Allow-Origin" not in client.get("/models/cifar").headers

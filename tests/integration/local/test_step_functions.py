@@ -1,0 +1,499 @@
+"""The state machine in moto, with stand-ins for its function and for SageMaker: every way through.
+
+This is also the contract test of local/moto/training_jobs.py and local/moto/step_functions.py:
+when moto's pin moves, it says which private part of moto has changed.
+"""
+
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+from moto.core.exceptions import ServiceException
+
+from local import template
+from local.moto.aws import Aws
+from local.moto.step_functions import Execution
+from local.runtime.worker import Invocation
+from local.state import State
+from local.training.description import Document, described, ended, moved
+from local.training.jobs import JobExists, NotRunning, UnknownJob
+
+ROOT = Path(__file__).parents[3]
+MACHINE = "TrainStateMachine"
+METRICS = {"validation_accuracy": 0.9}
+
+
+class Throttled(ServiceException):
+    code = "ThrottlingException"
+
+
+class LimitExceeded(ServiceException):
+    code = "ResourceLimitExceeded"
+
+
+@dataclass
+class Service:
+    """SageMaker: each new job is refused, or ends, as `ends` says; then all of them complete.
+
+    An entry is an error, or a status with its secondary status or failure reason.
+    """
+
+    ends: list[Exception | tuple[str, str]] = field(default_factory=list)
+    jobs: dict[str, Document] = field(default_factory=dict)
+
+    def create(self, request: Mapping[str, Any], arn: str) -> None:
+        end = self.ends.pop(0) if self.ends else ("Completed", "Completed")
+        if isinstance(end, Exception):
+            raise end
+        status, why = end
+        document = moved(described(request, arn), "Training")
+        if status == "Failed":
+            document = ended(document, "Failed", "Failed", why)
+        elif status != "InProgress":
+            document = ended(document, why, status)
+        self.jobs[request["TrainingJobName"]] = document
+
+    def stop(self, name: str) -> None:
+        if self.describe(name)["TrainingJobStatus"] != "InProgress":
+            raise NotRunning("it has ended")
+        self.jobs[name] = ended(self.jobs[name], "Stopped", "Stopped")
+
+    def describe(self, name: str) -> Document:
+        if name not in self.jobs:
+            raise UnknownJob(name)
+        return self.jobs[name]
+
+    def names(self) -> list[str]:
+        return list(self.jobs)
+
+
+@dataclass
+class Series:
+    """Answers that are given one after another."""
+
+    left: list[Any]
+
+
+@dataclass
+class Function:
+    """TrainFunction: what each step answers; an exception is raised as Lambda does."""
+
+    bucket: str
+    steps: list[dict[str, Any]] = field(default_factory=list)
+    models: list[str] = field(default_factory=lambda: ["a"])
+    answers: dict[str, Any] = field(default_factory=dict)
+
+    def __call__(self, _: str, payload: bytes) -> Invocation:
+        step = json.loads(payload)
+        self.steps.append(step)
+        answer = self.answers.get(step["step"]) or getattr(self, step["step"])(step)
+        if isinstance(answer, Series):
+            answer = answer.left.pop(0)
+        if isinstance(answer, Exception):
+            document = {"errorType": type(answer).__name__, "errorMessage": str(answer)}
+            return Invocation(json.dumps(document).encode(), "Unhandled", "", b"")
+        return Invocation(json.dumps(answer).encode(), None, "", b"")
+
+    def plan(self, _: Any) -> Any:
+        return {"jobs": [planned(each) for each in self.models], "concurrency": 2}
+
+    def judge(self, step: Any) -> Any:
+        assert step["artifact"].startswith("s3://b/training/e/a/")
+        verdict = {"verdict": "PUBLISH", "reason": "good", "version": "0" * 12}
+        return verdict | {"metrics": METRICS, "copy_source": f"{self.bucket}/trained"}
+
+    def outcome(self, _: Any) -> Any:
+        return {"status": "READY", "live": True, "reason": "", "violations": []}
+
+    def summary(self, step: Any) -> Any:
+        return {"jobs": step["jobs"], "counts": {}}
+
+
+def planned(model: str) -> dict[str, Any]:
+    return {
+        "model": model,
+        "name": f"{model}-base",
+        "hyperparameters": {"recipe": '"cifar10"'},
+        "channels": [],
+        "resources": {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 50},
+        "network": None,
+        "spot": False,
+        "stopping": {"MaxRuntimeInSeconds": 60},
+        "output": {"S3OutputPath": "s3://b/training/e/a"},
+        "checkpoints": "s3://b/training/e/a/checkpoints/0",
+        "metric": "validation_accuracy",
+        "minimum": 0.5,
+        "allow_worse": False,
+    }
+
+
+Change = Callable[[dict[str, Any]], None]
+
+
+def quick(definition: Path) -> str:
+    """The state machine with no pauses to speak of."""
+
+    def hurried(name: str, value: Any) -> Any:
+        if isinstance(value, dict):
+            return {each: hurried(each, inner) for each, inner in value.items()}
+        if isinstance(value, list):
+            return [hurried(name, inner) for inner in value]
+        limits = {"IntervalSeconds": 1, "Seconds": 1, "MaxAttempts": 2, "BackoffRate": 1}
+        return min(value, limits[name]) if name in limits else value
+
+    return json.dumps(hurried("", json.loads(definition.read_text())))
+
+
+class Machine:
+    """An account with the template's state machine."""
+
+    def __init__(self, folder: Path) -> None:
+        self.service = Service()
+        self.heard: list[Execution] = []
+        self._opened = ExitStack()
+        state = State(folder)
+        self._opened.callback(state.close)
+        self.aws = Aws(state)
+        self.aws.start()
+        self._opened.callback(self.aws.close)
+        read = template.load(ROOT / "template.yaml")
+        (folder / "quick.json").write_text(quick(read.definitions[MACHINE]))
+        read = replace(read, definitions={MACHINE: folder / "quick.json"})
+        self.resolve = self.aws.create_stack("train", read.for_moto(), {"TrainingCode": "code/x"})
+        self.bucket = self.resolve({"Ref": "Bucket"})
+        self.function = Function(self.bucket)
+        self._opened.enter_context(self.aws.functions_handed_to(self.function, lambda *_: None))
+        self._opened.enter_context(self.aws.training_handed_to(self.service, self.heard.append))
+        self._numbers = count(1)
+        self.name = ""
+
+    def forget(self) -> None:
+        """Whatever happened before."""
+        self.name = f"execution-{next(self._numbers)}"
+        self.heard.clear()
+        vars(self.service).update(vars(Service()))
+        vars(self.function).update(vars(Function(self.bucket)))
+        s3 = self.aws.client("s3")
+        s3.put_object(Bucket=self.bucket, Key="trained", Body=b"model")
+        for model in "abc":
+            s3.delete_object(Bucket=self.bucket, Key=f"mme/{model}.tar.gz")
+
+    def start(self) -> str:
+        """Starts an execution; its ARN."""
+        started = self.aws.client("stepfunctions").start_execution(
+            stateMachineArn=self.resolve({"Ref": MACHINE}), name=self.name, input='{"jobs": []}'
+        )
+        return str(started["executionArn"])
+
+    def end(self, execution: str) -> dict[str, Any]:
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
+            sfn = self.aws.client("stepfunctions")
+            found: dict[str, Any] = sfn.describe_execution(executionArn=execution)
+            if found["status"] != "RUNNING":
+                return found
+            time.sleep(0.05)
+        pytest.fail("the execution does not end")
+
+    def run(self) -> dict[str, Any]:
+        """The output of an execution that succeeds."""
+        found = self.end(self.start())
+        assert found["status"] == "SUCCEEDED", found
+        output: dict[str, Any] = json.loads(found["output"])
+        return output
+
+    def report(self) -> dict[str, Any]:
+        """The report of the only job."""
+        (job,) = self.run()["jobs"]
+        return dict(job)
+
+    def close(self) -> None:
+        self._opened.close()
+        for service in ("s3", "dynamodb", "sqs", "sns", "lambda", "iam", "cloudformation"):
+            _reset(service)
+
+
+def _reset(service: str) -> None:
+    from moto.backends import get_backend
+
+    for account in get_backend(service).values():  # type: ignore[call-overload]
+        for region in account.values():
+            region.reset()
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+    opened = Machine(tmp_path_factory.mktemp("state"))
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def machine(shared: Machine) -> Machine:
+    """The machine as if nothing had happened; each test's execution has a name of its own."""
+    shared.forget()
+    return shared
+
+
+Make = Callable[[Change], dict[str, Any]]
+
+
+@pytest.fixture
+def changed(machine: Machine) -> Make:
+    """The report of the only job, by a state machine whose definition was changed."""
+
+    def report(change: Change) -> dict[str, Any]:
+        sfn, arn = machine.aws.client("stepfunctions"), machine.resolve({"Ref": MACHINE})
+        before = sfn.describe_state_machine(stateMachineArn=arn)["definition"]
+        document = json.loads(before)
+        change(document)
+        sfn.update_state_machine(stateMachineArn=arn, definition=json.dumps(document))
+        try:
+            return machine.report()
+        finally:
+            sfn.update_state_machine(stateMachineArn=arn, definition=before)
+
+    return report
+
+
+def test_a_good_job(machine: Machine) -> None:
+    report = machine.report()
+    assert report == {
+        "model": "a",
+        "outcome": "READY",
+        "version": "0" * 12,
+        "live": True,
+        "training_job": "a-base-0-1-0",
+        "metrics": METRICS,
+        "reason": "good",
+    }
+    copied = machine.aws.client("s3").get_object(Bucket=machine.bucket, Key="mme/a.tar.gz")
+    assert copied["Body"].read() == b"model"
+    assert [(each.name, each.status) for each in machine.heard] == [(machine.name, "SUCCEEDED")]
+
+
+def test_the_plan_gets_the_execution_and_the_code(machine: Machine) -> None:
+    machine.run()
+    plan = machine.function.steps[0]
+    assert plan["input"] == {"jobs": []}
+    assert plan["code"] == "code/x"
+    assert plan["execution"]["name"] == machine.name
+    assert plan["execution"]["id"].endswith(f":{machine.name}")
+    assert plan["execution"]["started"]
+
+
+def test_the_training_job_is_what_was_planned(machine: Machine) -> None:
+    machine.run()
+    job = machine.service.jobs["a-base-0-1-0"]
+    wanted = planned("a")
+    assert job["HyperParameters"] == wanted["hyperparameters"]
+    assert job["StoppingCondition"] == wanted["stopping"]
+    assert job["OutputDataConfig"] == wanted["output"]
+    assert job.get("VpcConfig") is None
+    assert job["CheckpointConfig"] == {
+        "S3Uri": wanted["checkpoints"],
+        "LocalPath": "/opt/ml/checkpoints",
+    }
+    assert job["ResourceConfig"] == wanted["resources"]
+    assert job["RoleArn"] == machine.resolve({"Fn::GetAtt": ["TrainingRole", "Arn"]})
+    image = job["AlgorithmSpecification"]["TrainingImage"]
+    assert image.startswith("763104351884.dkr.ecr.us-east-1.")
+
+
+def test_a_refusal_of_the_input_is_the_execution_s_error(machine: Machine) -> None:
+    class BadInput(Exception):
+        pass
+
+    machine.function.answers["plan"] = BadInput("jobs[0].model: missing")
+    found = machine.end(machine.start())
+    assert (found["status"], found["error"]) == ("FAILED", "BadInput")
+    assert found["cause"] == "jobs[0].model: missing"
+    assert not machine.service.jobs
+
+
+@pytest.mark.parametrize("refusal", [Throttled("slow down"), LimitExceeded("too many")])
+def test_a_refused_job_is_tried_again_under_another_name(
+    machine: Machine, refusal: Exception
+) -> None:
+    machine.service.ends = [refusal]
+    report = machine.report()
+    assert (report["outcome"], report["training_job"]) == ("READY", "a-base-0-1-1")
+
+
+def test_a_job_for_which_there_is_no_capacity_is_tried_again(machine: Machine) -> None:
+    lacking = "CapacityError: Unable to provision requested ML compute capacity."
+    machine.service.ends = [("Failed", lacking)] * 2
+    report = machine.report()
+    assert (report["outcome"], report["training_job"]) == ("READY", "a-base-0-3-0")
+
+
+def test_capacity_is_not_waited_for_without_end(machine: Machine) -> None:
+    lacking = "CapacityError: Unable to provision requested ML compute capacity."
+    machine.service.ends = [("Failed", lacking)] * 5
+    report = machine.report()
+    assert (report["outcome"], report["reason"]) == ("FAILED", lacking)
+    assert len(machine.service.jobs) == 5
+
+
+def test_a_name_that_is_taken_is_a_failure_of_that_job(machine: Machine) -> None:
+    machine.service.ends = [JobExists("there is one")]
+    report = machine.report()
+    assert (report["outcome"], report["error"]) == ("FAILED", "SageMaker.ResourceInUseException")
+    assert "there is one" in report["reason"]
+    assert report["training_job"] == "a-base"
+
+
+def test_a_bad_job_stops_no_other(machine: Machine) -> None:
+    machine.function.models = ["a", "b", "c"]
+    machine.service.ends = [("Failed", "AlgorithmError: no pictures")] * 2
+    outcomes = [job["outcome"] for job in machine.run()["jobs"]]
+    assert sorted(outcomes) == ["FAILED", "FAILED", "READY"]
+
+
+def test_a_stopped_job_is_reported_with_the_reason(machine: Machine) -> None:
+    machine.service.ends = [("Stopped", "MaxRuntimeExceeded")]
+    report = machine.report()
+    assert report == {
+        "model": "a",
+        "outcome": "STOPPED",
+        "training_job": "a-base-0-1-0",
+        "reason": "the training job was stopped: MaxRuntimeExceeded",
+    }
+
+
+def test_a_stopped_job_that_counts_as_success_is_reported_just_the_same(
+    changed: Make,
+) -> None:
+    """Whether `.sync` succeeds then is not documented: the machine must do right either way."""
+    end = {"TrainingJobName": "j", "TrainingJobStatus": "Stopped", "SecondaryStatus": "Stopped"}
+
+    def after_training(document: dict[str, Any]) -> None:
+        each = document["States"]["TrainEach"]
+        each["ItemProcessor"]["StartAt"] = "DidItComplete"
+        each["ItemSelector"]["training"] = end
+
+    report = changed(after_training)
+    assert (report["outcome"], report["training_job"]) == ("STOPPED", "j")
+
+
+def test_what_is_not_good_enough_is_not_published(machine: Machine) -> None:
+    verdict = {"verdict": "WORSE", "reason": "0.8 < 0.9", "version": "1" * 12, "metrics": METRICS}
+    machine.function.answers["judge"] = verdict | {"copy_source": "x"}
+    report = machine.report()
+    assert (report["outcome"], report["reason"]) == ("WORSE", "0.8 < 0.9")
+    assert report["metrics"] == METRICS
+    listed = machine.aws.client("s3").list_objects_v2(Bucket=machine.bucket, Prefix="mme/")
+    assert listed["KeyCount"] == 0
+
+
+def test_an_error_of_the_function_is_reported_in_its_words(machine: Machine) -> None:
+    class NoManifest(Exception):
+        pass
+
+    machine.function.answers["judge"] = NoManifest("there is none")
+    report = machine.report()
+    assert (report["outcome"], report["error"]) == ("FAILED", "NoManifest")
+    assert report["reason"] == "there is none"
+    assert report["training_job"] == "a-base-0-1-0"
+
+
+def test_a_passing_fault_of_the_function_costs_nothing(machine: Machine) -> None:
+    """Neither of the judge nor, once the model is published, of a look at its onboarding."""
+    verdict = machine.function.judge({"artifact": "s3://b/training/e/a/"})
+    machine.function.answers["judge"] = Series([RuntimeError("no connection"), verdict])
+    ready = machine.function.outcome({})
+    machine.function.answers["outcome"] = Series([RuntimeError("no connection"), ready])
+    assert machine.report()["outcome"] == "READY"
+
+
+def test_a_copy_that_fails_is_reported(machine: Machine) -> None:
+    machine.aws.client("s3").delete_object(Bucket=machine.bucket, Key="trained")
+    report = machine.report()
+    assert report["outcome"] == "FAILED"
+    assert report["error"].startswith("s3.")
+    assert report["reason"]
+
+
+def test_onboarding_is_waited_for(machine: Machine) -> None:
+    pending = {"status": "PENDING", "live": False, "reason": "", "violations": []}
+    rejected = pending | {"status": "REJECTED", "reason": "bad", "violations": [{"code": "x"}]}
+    machine.function.answers["outcome"] = Series([pending, pending, rejected])
+    report = machine.report()
+    assert (report["outcome"], report["reason"]) == ("REJECTED", "bad")
+    assert report["violations"] == [{"code": "x"}]
+
+
+def test_onboarding_is_not_waited_for_without_end(machine: Machine, changed: Make) -> None:
+    def last_round(document: dict[str, Any]) -> None:
+        states = document["States"]["TrainEach"]["ItemProcessor"]["States"]
+        states["FirstRound"]["Result"] = {"seconds": 45}
+        states["WaitForOnboarding"] = {"Type": "Wait", "Seconds": 1, "Next": "Outcome"}
+
+    pending = {"status": "PENDING", "live": False, "reason": "", "violations": []}
+    machine.function.answers["outcome"] = pending
+    report = changed(last_round)
+    assert report["outcome"] == "ONBOARDING_TIMED_OUT"
+    assert "the version is PENDING after 17 minutes" in report["reason"]
+
+
+def test_jobs_are_reported_even_if_nobody_can_be_told(machine: Machine) -> None:
+    topic = machine.resolve({"Ref": "TrainingTopic"})
+    sns = machine.aws.client("sns")
+    sns.delete_topic(TopicArn=topic)
+    output = machine.run()
+    assert sns.create_topic(Name=topic.rpartition(":")[2])["TopicArn"] == topic
+    assert output["not_told"]["Error"] == "SNS.NotFoundException"
+    assert [job["outcome"] for job in output["jobs"]] == ["READY"]
+
+
+def test_a_stopped_execution_stops_its_job_and_is_aborted(machine: Machine) -> None:
+    machine.service.ends = [("InProgress", "")]
+    execution = machine.start()
+    deadline = time.monotonic() + 20
+    while not machine.service.jobs and time.monotonic() < deadline:
+        time.sleep(0.05)
+    machine.aws.client("stepfunctions").stop_execution(executionArn=execution)
+    assert machine.end(execution)["status"] == "ABORTED"
+    (job,) = machine.service.jobs.values()
+    assert job["TrainingJobStatus"] == "Stopped"
+
+
+def test_a_job_of_a_network_is_trained_in_it(machine: Machine) -> None:
+    network = {"Subnets": ["subnet-1"], "SecurityGroupIds": ["sg-1"]}
+    plan = {"jobs": [planned("a") | {"network": network}], "concurrency": 2}
+    machine.function.answers["plan"] = plan
+    assert machine.report()["outcome"] == "READY"
+    assert machine.service.jobs["a-base-0-1-0"]["VpcConfig"] == network
+
+
+def test_sagemaker_s_api_is_the_service_s(machine: Machine) -> None:
+    sagemaker = machine.aws.client("sagemaker")
+    machine.service.ends = [("InProgress", "")]
+    wanted = planned("a")
+    request: dict[str, Any] = {
+        "TrainingJobName": "mine",
+        "AlgorithmSpecification": {"TrainingImage": "i", "TrainingInputMode": "File"},
+        "RoleArn": "arn:aws:iam::123456789012:role/r-long-enough",
+        "OutputDataConfig": wanted["output"],
+        "ResourceConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 1},
+        "StoppingCondition": {"MaxRuntimeInSeconds": 60},
+    }
+    made = sagemaker.create_training_job(**request)
+    assert made["TrainingJobArn"].endswith(":training-job/mine")
+    (listed,) = sagemaker.list_training_jobs(StatusEquals="InProgress")["TrainingJobSummaries"]
+    assert listed["TrainingJobName"] == "mine"
+    sagemaker.stop_training_job(TrainingJobName="mine")
+    job = sagemaker.describe_training_job(TrainingJobName="mine")
+    assert (job["TrainingJobStatus"], job["TrainingJobArn"]) == ("Stopped", made["TrainingJobArn"])
+    folder = wanted["output"]["S3OutputPath"]
+    assert job["ModelArtifacts"]["S3ModelArtifacts"] == f"{folder}/mine/output/model.tar.gz"
+    assert sagemaker.list_training_jobs(StatusEquals="InProgress")["TrainingJobSummaries"] == []
+    for call in (sagemaker.stop_training_job, sagemaker.describe_training_job):
+        with pytest.raises(sagemaker.exceptions.ClientError, match="ValidationException"):
+            call(TrainingJobName="other")

@@ -1,0 +1,148 @@
+"""The function ends before any of its writes, and what is left is sound and finds its end.
+
+Between two writes only reads happen, so the moment before a write is also the one after the write
+before it.
+"""
+
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from facet.registry.models import Mode, Policy, Status
+from facet.registry.releases import Placement
+from tests.support import artifacts, fakes
+from tests.support.killing import House, Watched
+from tests.support.onboarding import Account, identity, patient
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.service_resource import Table
+    from mypy_boto3_s3 import S3Client
+
+    from onboard.uploads import Drop
+
+GOOD, OTHER, THIRD, FOURTH = (
+    artifacts.artifact(golden=artifacts.golden(), description=text) for text in "abcd"
+)
+CODE = artifacts.packed(artifacts.members() | {"code/inference.py": b"import os"})
+WRONG_SCORES = (0.1, 0.8, 0.1)
+NOW = "2026-01-01T00:00:00.000+00:00"
+
+
+@pytest.fixture
+def house(s3: "S3Client", table: "Table") -> House:
+    watched = Watched()
+    account = Account(s3, table, watched, watched, watched, keep=3)
+    return House(account, watched)
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is there before, what is dropped, and what has become of it in the end.
+
+    `told` has all happenings of the drop's version, `writes` is how many there are to be killed
+    before.
+    """
+
+    data: bytes
+    outcome: Status
+    told: set[str]
+    writes: int
+    before: tuple[bytes, ...] = (OTHER,)
+    mode: Mode = Mode.AUTO
+    scores: tuple[float, ...] = fakes.SCORES
+    at: Placement | None = None
+    retired: tuple[bytes, ...] = ()
+
+
+PROMOTED = {"ModelReady", "ModelPromoted"}
+CASES = {
+    "first": Case(GOOD, Status.READY, PROMOTED, 10, before=(), at=Placement.LIVE),
+    "good": Case(GOOD, Status.READY, PROMOTED, 10, at=Placement.LIVE),
+    "bad": Case(CODE, Status.REJECTED, {"ModelRejected"}, 7),
+    "unproven": Case(GOOD, Status.REJECTED, {"ModelRejected"}, 12, scores=WRONG_SCORES),
+    "canary": Case(GOOD, Status.READY, {"ModelReady"}, 8, mode=Mode.CANARY, at=Placement.CANDIDATE),
+    "same-bytes": Case(
+        GOOD, Status.READY, PROMOTED, 1, before=(OTHER, GOOD), at=Placement.LIVE
+    ),
+    "retention": Case(
+        GOOD, Status.READY, PROMOTED, 13, before=(OTHER, THIRD, FOURTH), at=Placement.LIVE,
+        retired=(OTHER,),
+    ),
+}  # fmt: skip
+
+
+def prepared(house: House, case: Case, model: str) -> "Drop":
+    house.onboarded(model, *case.before)
+    if case.before:
+        house.account.alias.set_policy(model, Policy(case.mode), NOW)
+    house.watched.runtime.scores = case.scores
+    return house.put(model, case.data)
+
+
+def assert_ended(house: House, case: Case, model: str) -> None:
+    account, version = house.account, identity(case.data)
+    house.assert_settled(model)
+    assert account.status(case.data, model) is case.outcome
+    told = {kind for kind, detail in house.watched.told if _is(detail, model, version)}
+    assert told == case.told, "whoever listens has heard it"
+    found = account.registry.model(model)
+    before = identity(case.before[-1]) if case.before else None
+    assert found.live == (version if case.at is Placement.LIVE else before)
+    candidate = found.canary.candidate if found.canary else None
+    assert candidate == (version if case.at is Placement.CANDIDATE else None)
+    for each in case.retired:
+        assert account.status(each, model) is Status.RETIRED
+
+
+def _is(detail: dict[str, Any], model: str, version: str) -> bool:
+    return (detail["model"], detail["version"]) == (model, version)
+
+
+def replayed(house: House, drop: "Drop") -> None:
+    """Lambda tries the event again; then S3 delivers it once more."""
+    house.account.onboarding.onboard(drop, patient()[0])
+    house.assert_sound(drop.model)
+    assert house.account.take(drop).outcome == "GONE"
+
+
+def swept(house: House, _: "Drop") -> None:
+    """The event is lost for good."""
+    house.account.sweep()
+
+
+@pytest.mark.parametrize(
+    ("case", "again"),
+    [
+        *((case, replayed) for case in CASES),
+        *((case, swept) for case in ("good", "bad", "unproven", "retention")),
+    ],
+)
+def test_killed_before_any_write_it_is_brought_to_its_end(
+    house: House, case: str, again: Callable[[House, "Drop"], None]
+) -> None:
+    wanted = CASES[case]
+    for most in itertools.count(1):
+        model, house.watched.runtime.scores = f"m{most}", fakes.SCORES
+        drop = prepared(house, wanted, model)
+        ended = house.killed(most, partial(house.account.take, drop))
+        house.assert_sound(model)
+        again(house, drop)
+        assert_ended(house, wanted, model)
+        if not ended:
+            break
+    assert most == wanted.writes + 1
+
+
+def test_killed_in_the_replay_too(house: House) -> None:
+    """Each attempt comes one write further than the one before it."""
+    drop = prepared(house, CASES["good"], "m")
+    for most in itertools.count(1):
+        ended = house.killed(most, lambda: house.account.take(drop))
+        house.assert_sound("m")
+        if not ended:
+            break
+    assert_ended(house, CASES["good"], "m")

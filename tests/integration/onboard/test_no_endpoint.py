@@ -1,0 +1,114 @@
+"""The endpoint is away out of hours: nothing is lost, and nobody hears that a model is bad."""
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from facet.errors import EndpointRemoved
+from facet.registry.models import Status
+from onboard.app import handler
+from onboard.uploads import LONGEST
+from tests.support import artifacts, fakes
+from tests.support.api import predict
+from tests.support.fakes import Answer
+from tests.support.onboarding import Account, patient
+from tests.support.versions import make_live, pending
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.service_resource import Table
+    from mypy_boto3_s3 import S3Client
+
+GOOD = artifacts.artifact(golden=artifacts.golden())
+SAID = {"Message": "Endpoint facet of account 123456789012 not found."}
+AWAY = Answer(status=400, code="ValidationError", body=json.dumps(SAID).encode())
+
+
+@pytest.fixture
+def account(s3: "S3Client", table: "Table") -> Account:
+    return Account(s3, table)
+
+
+@pytest.fixture
+def dropped(account: Account) -> dict[str, Any]:
+    """The event of an upload."""
+    drop = account.put(GOOD)
+    described = {"key": drop.key, "versionId": drop.object_version}
+    head = {"eventName": "ObjectCreated:Put", "eventTime": "2026-01-01T12:00:00.123Z"}
+    return {"Records": [head | {"s3": {"object": described}}]}
+
+
+@pytest.fixture
+def onboard(functions: None) -> Callable[[dict[str, Any]], list[dict[str, Any]]]:  # noqa: ARG001
+    """The handler, with all the time that Lambda gives it."""
+
+    def outcomes(event: dict[str, Any]) -> list[dict[str, Any]]:
+        answered = handler(event, fakes.Context(900))  # type: ignore[arg-type]
+        found: list[dict[str, Any]] = answered["outcomes"]
+        return found
+
+    return outcomes
+
+
+@pytest.mark.usefixtures("functions")
+def test_predictions_say_that_there_is_no_endpoint(
+    table: "Table", sagemaker: fakes.SageMaker
+) -> None:
+    make_live(table, pending(1))
+    sagemaker.answer = AWAY
+    reply = predict()
+    assert (reply.status, reply.document["type"]) == (503, "urn:facet:problem:no-endpoint")
+    assert "out of hours" in reply.document["detail"]
+    assert int(reply.headers["Retry-After"]) >= 60
+    assert "123456789012" not in json.dumps(reply.document)
+
+
+def test_onboarding_does_not_wait_for_an_endpoint_that_is_away(account: Account) -> None:
+    drop = account.put(GOOD)
+    refused = {"Error": {"Code": "ValidationError", **SAID}}
+    account.runtime.error = ClientError(refused, "InvokeEndpoint")  # type: ignore[arg-type]
+    patience, pauses = patient()
+    with pytest.raises(EndpointRemoved):
+        account.take(drop, patience)
+    assert pauses == []
+
+
+def test_an_upload_waits_at_the_door_and_is_not_rejected(
+    account: Account,
+    dropped: dict[str, Any],
+    onboard: Callable[[dict[str, Any]], list[dict[str, Any]]],
+    sagemaker: fakes.SageMaker,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    sagemaker.answer = AWAY
+    (outcome,) = onboard(dropped)
+    assert (outcome["model"], outcome["outcome"]) == ("cifar", "POSTPONED")
+    assert account.content("mme/cifar.tar.gz") == GOOD
+    assert account.status(GOOD) is Status.PENDING
+    assert not any(key.startswith("rejected/") for key in account.stored())
+    (counted,) = (
+        json.loads(line) for line in capsys.readouterr().out.splitlines() if '"_aws"' in line
+    )
+    assert (counted["Drops"], counted["outcome"]) == ([1.0], "POSTPONED")
+
+
+def test_the_sweeper_brings_it_in_when_the_endpoint_is_back(
+    account: Account,
+    dropped: dict[str, Any],
+    onboard: Callable[[dict[str, Any]], list[dict[str, Any]]],
+    sagemaker: fakes.SageMaker,
+) -> None:
+    sagemaker.answer = AWAY
+    onboard(dropped)
+    sweeper, start = account.sweeper(onboard), datetime.now(UTC)
+    night = timedelta(hours=11)
+    for quarters in range(1, int(night / timedelta(minutes=15))):
+        assert sweeper.sweep(start + quarters * timedelta(minutes=15)).failed == []
+    assert account.content("mme/cifar.tar.gz") == GOOD
+
+    sagemaker.answer = Answer()
+    sweeper.sweep(start + night + LONGEST)
+    account.assert_live(GOOD)

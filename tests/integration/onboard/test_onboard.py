@@ -1,0 +1,520 @@
+import gzip
+import itertools
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from botocore.exceptions import ClientError, ConnectionClosedError
+
+from facet.errors import (
+    EndpointThrottled,
+    EndpointUnavailable,
+    ModelLoading,
+    NoLiveVersion,
+    RegistryConflict,
+)
+from onboard.app import MisnamedDrop, handler
+from onboard.uploads import Drop
+from tests.support import artifacts, fakes
+from tests.support.artifacts import FLOAT
+from tests.support.fakes import refusal
+from tests.support.onboarding import Account, identity, patient
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.service_resource import Table
+    from mypy_boto3_s3 import S3Client
+
+GOOD = artifacts.artifact(golden=artifacts.golden())
+OTHER = artifacts.artifact(golden=artifacts.golden(), description="another")
+CODE = artifacts.packed(artifacts.members() | {"code/inference.py": b"import os"})
+WRONG_SCORES = (0.1, 0.8, 0.1)
+
+
+@pytest.fixture
+def account(s3: "S3Client", table: "Table") -> Account:
+    return Account(s3, table)
+
+
+def test_a_good_artifact_is_ready_and_live(account: Account) -> None:
+    outcome = account.take(account.put(GOOD))
+    assert (outcome.outcome, outcome.version) == ("READY", identity(GOOD))
+    account.assert_live(GOOD)
+    assert account.stored() == {f"mme/cifar/{identity(GOOD)}.tar.gz"}
+    assert account.runtime.asked == [f"cifar/{identity(GOOD)}.tar.gz"]
+    version = account.registry.live("cifar")
+    assert (version.size, version.proof) == (len(GOOD), "golden")
+    assert version.manifest
+    assert version.manifest.golden
+
+
+def test_without_a_golden_sample_the_proof_is_smoke(account: Account) -> None:
+    assert account.onboard(artifacts.artifact()) == "READY"
+    assert account.registry.live("cifar").proof == "smoke"
+
+
+def test_without_an_object_version_the_newest_is_taken(account: Account) -> None:
+    account.put(GOOD)
+    assert account.take(Drop("cifar")).outcome == "READY"
+    account.assert_live(GOOD)
+
+
+def test_a_second_artifact_takes_over_and_the_first_stays_servable(account: Account) -> None:
+    account.onboard(GOOD)
+    account.onboard(OTHER)
+    account.assert_live(OTHER)
+    account.assert_ready(GOOD)
+    assert account.registry.model("cifar").previous == identity(GOOD)
+
+
+def test_models_with_the_same_bytes_do_not_meet(account: Account) -> None:
+    assert account.onboard(GOOD, "a") == account.onboard(GOOD, "b") == "READY"
+    assert account.registry.live("a").target != account.registry.live("b").target
+
+
+def test_the_same_bytes_twice_change_nothing(account: Account) -> None:
+    account.onboard(GOOD)
+    before = account.registry.versions("cifar"), account.registry.model("cifar")
+    assert account.onboard(GOOD) == "UNCHANGED"
+    assert (account.registry.versions("cifar"), account.registry.model("cifar")) == before
+    account.assert_live(GOOD)
+    assert len(account.runtime.asked) == 1
+
+
+@pytest.mark.parametrize("object_version", [None, "first"])
+def test_an_event_that_comes_twice_finds_the_drop_gone(
+    account: Account, object_version: str | None
+) -> None:
+    drop = account.put(GOOD)
+    account.take(drop)
+    again = drop if object_version else Drop("cifar")
+    assert account.take(again).outcome == "GONE"
+    account.assert_live(GOOD)
+
+
+REJECTED = {
+    "empty": (b"", ["not-gzip"]),
+    "text": (b"a text file", ["not-gzip"]),
+    "no-tar": (gzip.compress(b"a text file"), ["not-tar"]),
+    "cut": (GOOD[:-20], ["truncated"]),
+    "no-manifest": (
+        artifacts.packed({k: v for k, v in artifacts.members().items() if k != "facet.json"}),
+        ["no-manifest"],
+    ),
+    "no-folder": (
+        artifacts.packed({"facet.json": artifacts.members()["facet.json"]}),
+        ["no-version-folder"],
+    ),
+    "code": (CODE, ["code"]),
+    "surrogates": (
+        artifacts.packed(artifacts.members() | {"../\udcff": b"x"}),
+        ["unsafe-path"],
+    ),
+}
+
+
+@pytest.mark.parametrize("live", [False, True], ids=["new", "live"])
+@pytest.mark.parametrize(("data", "codes"), REJECTED.values(), ids=REJECTED)
+def test_a_bad_artifact_is_rejected_and_the_live_one_stays(
+    account: Account, data: bytes, codes: list[str], live: bool
+) -> None:
+    if live:
+        account.onboard(GOOD)
+    assert account.onboard(data) == "REJECTED"
+    assert account.assert_rejected(data) == codes
+    if live:
+        account.assert_live(GOOD)
+    else:
+        with pytest.raises(NoLiveVersion) as caught:
+            account.registry.live("cifar")
+        assert [each.code for each in caught.value.violations] == codes
+    assert len(account.runtime.asked) == live, "only what passed the checks reaches the endpoint"
+
+
+def test_the_report_says_what_and_when(account: Account) -> None:
+    account.onboard(CODE)
+    report = account.report(CODE)
+    assert report.keys() == {
+        "model", "version", "sha256", "size", "dropped_at", "rejected_at", "violations",
+    }  # fmt: skip
+    assert (report["model"], report["size"]) == ("cifar", len(CODE))
+    assert report["violations"][0].keys() == {"code", "place", "problem", "remedy"}
+
+
+def test_an_artifact_with_endless_violations_is_rejected_too(account: Account) -> None:
+    data = artifacts.packed((f"../{'x' * 200}{at}", b"") for at in range(600))
+    assert account.onboard(data) == "REJECTED"
+    assert account.assert_rejected(data)[-1] == "more"
+
+
+def test_a_manifest_as_large_as_they_may_be_is_recorded(account: Account) -> None:
+    labels = [f"{at:03}" for at in range(14_000)]
+    files = artifacts.members(labels=labels)
+    files["1/saved_model.pb"] = artifacts.saved_model(outputs={"scores": (FLOAT, None)})
+    account.runtime.scores = (1.0,) + (0.0,) * (len(labels) - 1)
+    assert account.onboard(artifacts.packed(files)) == "READY"
+
+
+@pytest.mark.parametrize(
+    ("scores", "codes"),
+    [
+        (WRONG_SCORES, ["golden-label"]),
+        ((0.6, 0.3, 0.1), ["golden-score"]),
+        ((0.73, 0.17, 0.1), ["golden-score"]),
+        ((7.0, 2.0, 1.0), ["not-probabilities", "golden-score"]),
+        ((0.7, -0.1, 0.4), ["not-probabilities"]),
+        ((0.7, 0.7, 0.7), ["not-probabilities"]),
+        ((0.5, 0.5), ["model-failed"]),
+        ((float("nan"), 0.5, 0.5), ["model-failed"]),
+    ],
+)
+def test_a_version_that_the_endpoint_does_not_prove_is_rejected(
+    account: Account, scores: tuple[float, ...], codes: list[str]
+) -> None:
+    account.onboard(OTHER)
+    account.runtime.scores = scores
+    assert account.onboard(GOOD) == "REJECTED"
+    assert account.assert_rejected(GOOD) == codes
+    account.assert_live(OTHER)
+
+
+@pytest.mark.parametrize("scores", [(0.719, 0.181, 0.1), (0.681, 0.219, 0.1)])
+def test_a_score_within_the_tolerance_is_proof(account: Account, scores: tuple[float, ...]) -> None:
+    account.runtime.scores = scores
+    assert account.onboard(GOOD) == "READY"
+
+
+def test_sigmoid_scores_need_not_add_up(account: Account) -> None:
+    account.runtime.scores = (0.9, 0.8, 0.7)
+    output = {"tensor": "scores", "activation": "sigmoid"}
+    assert account.onboard(artifacts.artifact(output=output)) == "READY"
+
+
+@pytest.mark.parametrize("status", [0, 400, 404, 408, 500])
+def test_what_the_container_says_is_in_the_uploaders_report(account: Account, status: int) -> None:
+    words = "Op type not registered 'MyOp'"
+    account.runtime.error = refusal("ModelError", OriginalStatusCode=status, OriginalMessage=words)
+    assert account.onboard(GOOD) == "REJECTED"
+    assert account.assert_rejected(GOOD) == ["model-failed"]
+    assert words in account.report(GOOD)["violations"][0]["problem"]
+
+
+def test_an_input_that_no_request_can_hold_is_rejected(account: Account) -> None:
+    spec = {"tensor": "image", "height": 900, "width": 900}
+    files = artifacts.members(input=spec)
+    files["1/saved_model.pb"] = artifacts.saved_model(inputs={"image": (FLOAT, None)})
+    data = artifacts.packed(files)
+    assert account.onboard(data) == "REJECTED"
+    assert account.assert_rejected(data) == ["input-too-large"]
+
+
+@pytest.mark.parametrize(
+    ("error", "raised"),
+    [
+        (refusal("ThrottlingException"), EndpointThrottled),
+        (refusal("ModelNotReadyException"), ModelLoading),
+        (refusal("ServiceUnavailable"), EndpointUnavailable),
+        (refusal("InternalFailure"), EndpointUnavailable),
+        (refusal("ModelError", OriginalStatusCode=507), EndpointUnavailable),
+        (refusal("ModelError", OriginalStatusCode=503), EndpointUnavailable),
+        (ConnectionClosedError(endpoint_url="https://x"), EndpointUnavailable),
+        (refusal("AccessDeniedException"), ClientError),
+        (refusal("ExpiredTokenException"), ClientError),
+        (refusal("ValidationError"), ClientError),
+    ],
+)
+def test_what_says_nothing_of_the_artifact_does_not_reject_it(
+    account: Account, error: Exception, raised: type[Exception]
+) -> None:
+    account.onboard(OTHER)
+    drop = account.put(GOOD)
+    account.runtime.error = error
+    with pytest.raises(raised):
+        account.take(drop)
+    assert account.content(drop.key) == GOOD
+    assert not any(key.startswith("rejected/") for key in account.stored())
+    assert account.registry.live("cifar").id == identity(OTHER)
+
+    account.runtime.error = None
+    assert account.take(drop).outcome == "READY"
+    account.assert_live(GOOD)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        refusal("ThrottlingException"),
+        refusal("ModelNotReadyException"),
+        ConnectionClosedError(endpoint_url="https://x"),
+    ],
+)
+def test_the_endpoint_is_asked_again_while_there_is_time(
+    account: Account, error: Exception
+) -> None:
+    account.runtime.error = error
+    patience, pauses = patient()
+
+    def pause(seconds: float) -> None:
+        patience.sleep(seconds)
+        if sum(pauses) > 300:
+            account.runtime.error = None
+
+    asking = replace(patience, sleep=pause)
+    assert account.take(account.put(GOOD), asking).outcome == "READY"
+    assert sum(pauses) > 300
+    account.assert_live(GOOD)
+
+
+def ticking(*seconds: float) -> Callable[[], float]:
+    """A clock that shows these lengths, one after the other, for what is timed."""
+    times = itertools.accumulate(itertools.chain.from_iterable((0, each) for each in seconds))
+    return lambda: next(times)
+
+
+def test_a_first_answer_that_takes_long_is_a_cold_load(account: Account) -> None:
+    account.clock = ticking(40, 9)
+    assert account.onboard(GOOD) == "READY"
+    assert len(account.runtime.asked) == 2
+
+
+def test_a_first_answer_in_time_is_enough(account: Account) -> None:
+    account.clock = ticking(9.9)
+    assert account.onboard(GOOD) == "READY"
+    assert len(account.runtime.asked) == 1
+
+
+def test_a_loaded_model_that_takes_long_is_rejected(account: Account) -> None:
+    account.clock = ticking(40, 12.3)
+    assert account.onboard(GOOD) == "REJECTED"
+    assert account.assert_rejected(GOOD) == ["too-slow"]
+    assert "12.3 s" in account.report(GOOD)["violations"][0]["problem"]
+
+
+def test_a_rejected_artifact_may_be_tried_again(account: Account) -> None:
+    account.runtime.scores = WRONG_SCORES
+    assert account.onboard(GOOD) == "REJECTED"
+    account.runtime.scores = fakes.SCORES
+    assert account.onboard(GOOD) == "READY"
+    account.assert_live(GOOD)
+    assert account.registry.live("cifar").violations == ()
+
+
+def test_a_newer_drop_is_left_for_its_own_event(account: Account) -> None:
+    first, second = account.put(GOOD), account.put(OTHER)
+    assert account.take(first).version == identity(GOOD)
+    assert account.content(first.key) == OTHER
+    assert account.registry.live("cifar").id == identity(GOOD)
+    assert account.take(second).version == identity(OTHER)
+    account.assert_live(OTHER)
+
+
+def test_a_newer_drop_survives_the_rejection_of_an_older_one(account: Account) -> None:
+    first, second = account.put(CODE), account.put(GOOD)
+    assert account.take(first).outcome == "REJECTED"
+    assert account.content(f"rejected/cifar/{identity(CODE)}.tar.gz") == CODE
+    assert account.content(first.key) == GOOD
+    assert account.take(second).outcome == "READY"
+    account.assert_rejected(CODE)
+    account.assert_live(GOOD)
+
+
+def test_an_upload_in_parts_is_as_new_as_its_end(account: Account) -> None:
+    """S3 dates it to its beginning; a small upload came and went meanwhile."""
+    began_first, meanwhile = account.put(GOOD), account.put(OTHER)
+    times = (f"2026-01-01T12:{minute}:00+00:00" for minute in (30, 15))
+    for drop, ended in zip((began_first, meanwhile), times, strict=True):
+        assert account.take(replace(drop, dropped_at=ended)).outcome == "READY"
+    account.assert_live(GOOD)
+
+
+def test_events_out_of_order_leave_the_newest_drop_live(account: Account) -> None:
+    first, second = account.put(GOOD), account.put(OTHER)
+    hours = {first.object_version: 1, second.object_version: 2}
+
+    def put_hours_between(parsed: dict[str, Any], **_: Any) -> None:
+        hour = hours[parsed["VersionId"]]
+        parsed["LastModified"] = datetime(2026, 1, 1, hour, tzinfo=UTC)
+
+    account.s3.meta.events.register("after-call.s3.GetObject", put_hours_between)
+    assert account.take(second).outcome == "READY"
+    assert account.take(first).outcome == "READY"
+    account.s3.meta.events.unregister("after-call.s3.GetObject", put_hours_between)
+    account.assert_live(OTHER)
+    account.assert_ready(GOOD)
+
+
+def test_the_same_event_twice_at_once(account: Account) -> None:
+    drop = account.put(GOOD)
+    account.runtime.meanwhile = lambda: account.take(drop)
+    assert account.take(drop, patient()[0]).outcome == "GONE"
+    account.assert_live(GOOD)
+
+
+def test_without_time_for_another_attempt_a_conflict_is_left_to_lambda(account: Account) -> None:
+    drop = account.put(GOOD)
+    account.runtime.meanwhile = lambda: account.take(drop)
+    with pytest.raises(RegistryConflict):
+        account.take(drop)
+    account.assert_live(GOOD)
+
+
+def test_the_same_bytes_in_two_drops_at_once(account: Account) -> None:
+    first, second = account.put(GOOD), account.put(GOOD)
+    account.runtime.meanwhile = lambda: account.take(second)
+    assert account.take(first, patient()[0]).outcome == "UNCHANGED"
+    account.assert_live(GOOD)
+    assert account.told().count(("ModelReady", identity(GOOD))) == 1
+
+
+def test_two_versions_at_once_for_one_model(account: Account) -> None:
+    """The later drop overtakes the earlier one, between its reading and writing of the model."""
+    first, second = account.put(OTHER), account.put(GOOD)
+    events = account.table.meta.client.meta.events
+
+    def overtake(**_: Any) -> None:
+        events.unregister("before-call.dynamodb.TransactWriteItems", overtake)
+        assert account.take(second, patient()[0]).outcome == "READY"
+
+    events.register("before-call.dynamodb.TransactWriteItems", overtake)
+    assert account.take(first, patient()[0]).outcome == "READY"
+    account.assert_live(GOOD)
+    account.assert_ready(OTHER)
+    promoted = [version for kind, version in account.told() if kind == "ModelPromoted"]
+    assert promoted == [identity(GOOD)]
+
+
+def test_what_another_delivery_of_the_event_refused_meanwhile_stays_so(account: Account) -> None:
+    drop = account.put(GOOD)
+
+    def refused_elsewhere() -> None:
+        account.runtime.scores = WRONG_SCORES
+        assert account.take(drop).outcome == "REJECTED"
+        account.runtime.scores = fakes.SCORES
+
+    account.runtime.meanwhile = refused_elsewhere
+    assert account.take(drop, patient()[0]).outcome == "GONE"
+    assert account.assert_rejected(GOOD) == ["golden-label"]
+
+
+def test_what_another_drop_of_the_bytes_failed_with_meanwhile_is_proven_anew(
+    account: Account,
+) -> None:
+    first, second = account.put(GOOD), account.put(GOOD)
+
+    def refused_elsewhere() -> None:
+        account.runtime.scores = WRONG_SCORES
+        assert account.take(second).outcome == "REJECTED"
+        account.runtime.scores = fakes.SCORES
+
+    account.runtime.meanwhile = refused_elsewhere
+    assert account.take(first, patient()[0]).outcome == "READY"
+    account.assert_live(GOOD)
+
+
+def test_a_late_failure_does_not_take_back_what_was_proven_meanwhile(account: Account) -> None:
+    drop = account.put(GOOD)
+
+    def proven_elsewhere() -> None:
+        account.take(drop)
+        account.runtime.scores = WRONG_SCORES
+
+    account.runtime.meanwhile = proven_elsewhere
+    with pytest.raises(ClientError, match="CopyObject"):
+        account.take(drop, patient()[0])
+    account.assert_live(GOOD)
+
+
+def put_event(*keys: str, version: str | None = None) -> dict[str, Any]:
+    described = {"versionId": version} if version else {}
+    records = [{"object": {"key": key, **described}} for key in keys]
+    head = {"eventName": "ObjectCreated:Put", "eventTime": "2026-01-01T12:00:00.123Z"}
+    return {"Records": [head | {"s3": each} for each in records]}
+
+
+@pytest.mark.usefixtures("functions")
+def test_the_handler_onboards_what_the_event_names(account: Account) -> None:
+    drop = account.put(GOOD, "sign-language")
+    event = put_event("mme%2Fsign-language.tar.gz", version=drop.object_version)
+    answer = json.loads(json.dumps(handler(event, fakes.Context())))  # type: ignore[arg-type]
+    assert answer == {
+        "outcomes": [
+            {
+                "model": "sign-language",
+                "outcome": "READY",
+                "version": identity(GOOD),
+                "violations": [],
+            }
+        ]
+    }
+    assert account.registry.live("sign-language").id == identity(GOOD)
+
+
+def counted(printed: str) -> list[tuple[str, float, dict[str, str]]]:
+    """Name, value and dimensions of each metric among lines of a log."""
+    found = []
+    for line in map(json.loads, printed.splitlines()):
+        for directive in line.get("_aws", {}).get("CloudWatchMetrics", []):
+            assert directive["Namespace"] == "Facet"
+            names = {name for each in directive["Dimensions"] for name in each} - {"service"}
+            dimensions = {name: line[name] for name in names}
+            for metric in directive["Metrics"]:
+                found.append((metric["Name"], sum(line[metric["Name"]]), dimensions))
+    return found
+
+
+@pytest.mark.usefixtures("functions")
+def test_the_handler_counts_outcomes_and_violations(
+    account: Account, capsys: pytest.CaptureFixture[str]
+) -> None:
+    account.put(artifacts.packed(artifacts.members() | {"code/a.py": b"", "code/b.py": b""}))
+    handler(put_event("mme/cifar.tar.gz"), fakes.Context())  # type: ignore[arg-type]
+    assert counted(capsys.readouterr().out) == [
+        ("Drops", 1, {"outcome": "REJECTED"}),
+        ("Violations", 2, {"code": "code"}),
+    ]
+
+
+@pytest.mark.usefixtures("functions")
+def test_the_handler_counts_what_it_raises(
+    account: Account, sagemaker: fakes.SageMaker, capsys: pytest.CaptureFixture[str]
+) -> None:
+    account.put(GOOD)
+    sagemaker.answer = fakes.Answer(status=503, code="ServiceUnavailable", body=b"{}")
+    with pytest.raises(EndpointUnavailable):
+        handler(put_event("mme/cifar.tar.gz"), fakes.Context())  # type: ignore[arg-type]
+    assert counted(capsys.readouterr().out) == [("Drops", 1, {"outcome": "FAILED"})]
+
+
+@pytest.mark.usefixtures("functions")
+def test_the_handler_raises_so_that_lambda_tries_again(
+    account: Account, sagemaker: fakes.SageMaker
+) -> None:
+    account.put(GOOD)
+    sagemaker.answer = fakes.Answer(status=429, code="ModelNotReadyException", body=b"{}")
+    with pytest.raises(ModelLoading):
+        handler(put_event("mme/cifar.tar.gz"), fakes.Context())  # type: ignore[arg-type]
+    assert account.content("mme/cifar.tar.gz") == GOOD
+
+
+@pytest.mark.usefixtures("functions")
+@pytest.mark.parametrize(
+    "event",
+    [
+        {},
+        {"Event": "s3:TestEvent", "Service": "Amazon S3"},
+        put_event("mme/cifar/0123456789ab.tar.gz"),
+        put_event("mme/cifar.tar.gz.part"),
+        put_event("rejected/cifar.tar.gz"),
+    ],
+)
+def test_the_handler_passes_over_everything_else(event: dict[str, Any]) -> None:
+    assert handler(event, fakes.Context()) == {"outcomes": []}  # type: ignore[arg-type]
+
+
+@pytest.mark.usefixtures("functions")
+@pytest.mark.parametrize("name", ["Cifar", "", "c%C3%AFfar", "a.b", "a+b", "a%0Ab", "c" * 64])
+def test_an_upload_that_can_be_no_model_is_not_passed_over_in_silence(name: str) -> None:
+    with pytest.raises(MisnamedDrop, match="a model's name has the form"):
+        handler(put_event(f"mme/{name}.tar.gz"), fakes.Context())  # type: ignore[arg-type]

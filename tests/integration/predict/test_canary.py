@@ -1,0 +1,254 @@
+"""A canary behind the API: who answers, what is counted, how it ends, who is told."""
+
+import json
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+from samcli.yamlhelper import yaml_parse
+
+from facet.registry.models import Canary, Mode, Policy
+from facet.registry.releases import Alias, Placement
+from facet.registry.store import Registry
+from predict import clients
+from predict.canary import chosen
+from tests.support import artifacts, fakes
+from tests.support.api import call, predict
+from tests.support.fakes import Answer
+from tests.support.versions import NOW, accept, make_live, pending, ready
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.service_resource import Table
+    from mypy_boto3_sqs import SQSClient
+
+pytestmark = pytest.mark.usefixtures("canary", "cold_start")
+
+POLICY = Policy(Mode.CANARY, percent=40, good_answers=3)
+CHOSEN = [each for each in map(str, range(200)) if chosen(POLICY.percent, each)]
+OTHERS = [each for each in map(str, range(200)) if not chosen(POLICY.percent, each)]
+LIVE, CANDIDATE = ready(1), ready(2)
+FAILURE = Answer(
+    424,
+    "ModelError",
+    json.dumps({"OriginalStatusCode": 500, "OriginalMessage": "words"}).encode(),
+)
+TEMPLATE = Path(__file__).parents[3] / "template.yaml"
+MISSING = Answer(400, "ValidationError", b"{}")
+
+
+@pytest.fixture(autouse=True)
+def canary(table: "Table", functions: None, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ARG001
+    """Under way, before a process that will believe its cache for the whole test."""
+    make_live(table, pending(1))
+    Alias(table).set_policy("cifar", POLICY, NOW)
+    assert accept(table, pending(2)) is Placement.CANDIDATE
+    monkeypatch.setenv("FACET_REGISTRY_TTL", "1000")
+
+
+@pytest.fixture
+def bus(aws: None) -> "tuple[SQSClient, str]":  # noqa: ARG001
+    """A queue that has all of our events."""
+    sqs, events = boto3.client("sqs"), boto3.client("events")
+    queue = sqs.create_queue(QueueName="heard")["QueueUrl"]
+    attributes = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])
+    events.put_rule(Name="ours", EventPattern=json.dumps({"source": ["facet"]}))
+    arn = attributes["Attributes"]["QueueArn"]
+    events.put_targets(Rule="ours", Targets=[{"Id": "queue", "Arn": arn}])
+    return sqs, queue
+
+
+def heard(bus: "tuple[SQSClient, str]") -> list[tuple[str, dict[str, Any]]]:
+    sqs, queue = bus
+    messages = sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages", [])
+    found = [json.loads(each["Body"]) for each in messages]
+    return [(each["detail-type"], each["detail"]) for each in found]
+
+
+def answering(request_id: str) -> str:
+    reply = predict(request_id=request_id)
+    assert reply.status == 200, reply
+    assert reply.headers["X-Model-Version"] == reply.document["version"]
+    return str(reply.document["version"])
+
+
+def test_the_request_id_of_api_gateway_decides_who_answers(sagemaker: fakes.SageMaker) -> None:
+    assert [answering(each) for each in CHOSEN[:2]] == [CANDIDATE.id] * 2
+    assert [answering(each) for each in OTHERS[:2]] == [LIVE.id] * 2
+    assert [target for target, _ in sagemaker.asked] == [
+        CANDIDATE.target,
+        CANDIDATE.target,
+        LIVE.target,
+        LIVE.target,
+    ]
+
+
+def test_whoever_asks_for_a_version_gets_it(registry: Registry) -> None:
+    for request_id in (CHOSEN[0], OTHERS[0]):
+        assert predict(request_id=request_id, version=LIVE.id).document["version"] == LIVE.id
+    found = registry.model("cifar").canary
+    assert found == Canary(CANDIDATE.id, POLICY.percent, POLICY.good_answers)
+
+
+def test_bad_answers_cost_no_caller_and_roll_it_back(
+    registry: Registry, sagemaker: fakes.SageMaker, bus: "tuple[SQSClient, str]"
+) -> None:
+    sagemaker.answers[CANDIDATE.target] = FAILURE
+    assert [answering(each) for each in CHOSEN[:3]] == [LIVE.id] * 3
+    model = registry.model("cifar")
+    assert (model.live, model.canary, model.rolled_back) == (LIVE.id, None, CANDIDATE.id)
+    ((happening, detail),) = heard(bus)
+    assert happening == "ModelRolledBack"
+    assert (detail["model"], detail["version"]) == ("cifar", CANDIDATE.id)
+    assert (detail["by"], detail["live"], detail["candidate_bad"]) == ("canary", LIVE.id, 3)
+    sagemaker.asked.clear()
+    assert answering(CHOSEN[3]) == LIVE.id
+    assert [target for target, _ in sagemaker.asked] == [LIVE.target]
+
+
+def test_good_answers_make_it_live_for_this_process_at_once(
+    registry: Registry, bus: "tuple[SQSClient, str]"
+) -> None:
+    for each in CHOSEN[:3]:
+        answering(each)
+    time.sleep(1.1)
+    answering(CHOSEN[3])
+    model = registry.model("cifar")
+    assert (model.live, model.previous, model.canary) == (CANDIDATE.id, LIVE.id, None)
+    assert answering(OTHERS[0]) == CANDIDATE.id
+    ((happening, detail),) = heard(bus)
+    assert (happening, detail["previous"]) == ("ModelPromoted", LIVE.id)
+    assert detail["candidate_good"] == 4
+
+
+def test_a_live_version_that_fails_as_often_keeps_the_candidate(
+    registry: Registry, sagemaker: fakes.SageMaker
+) -> None:
+    sagemaker.answer = FAILURE
+    for each in OTHERS[:3]:
+        assert predict(request_id=each).status == 502
+    time.sleep(1.1)
+    for each in (OTHERS[3], *CHOSEN[:3]):
+        assert predict(request_id=each).status == 502
+    found = registry.model("cifar").canary
+    assert found
+    assert (found.candidate_bad, found.live_bad) == (3, 4)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Answer(429, "ThrottlingException", b"{}"),
+        Answer(429, "ModelNotReadyException", b"{}"),
+        Answer(503, "ServiceUnavailable", b"{}"),
+    ],
+)
+def test_what_says_nothing_of_a_model_is_not_counted(
+    registry: Registry, sagemaker: fakes.SageMaker, answer: Answer
+) -> None:
+    sagemaker.answer = answer
+    for each in (*CHOSEN[:5], *OTHERS[:5]):
+        assert predict(request_id=each).status in (429, 503)
+    assert registry.model("cifar").canary == Canary(CANDIDATE.id, 40, 3)
+
+
+def test_what_the_caller_got_wrong_is_not_counted(registry: Registry) -> None:
+    for each in (CHOSEN[0], OTHERS[0]):
+        assert predict(artifacts.encoded()[:-50], request_id=each).status == 422
+    assert registry.model("cifar").canary == Canary(CANDIDATE.id, 40, 3)
+
+
+def test_a_candidate_whose_object_is_gone_is_answered_for_and_forgotten(
+    table: "Table", sagemaker: fakes.SageMaker
+) -> None:
+    assert answering(CHOSEN[0]) == CANDIDATE.id
+    Alias(table).withdraw(CANDIDATE, NOW)
+    sagemaker.answers[CANDIDATE.target] = MISSING
+    assert [answering(each) for each in CHOSEN[:2]] == [LIVE.id] * 2
+    assert [target for target, _ in sagemaker.asked].count(CANDIDATE.target) == 2
+
+
+def test_a_live_version_that_was_retired_and_deleted_is_looked_up_again(
+    table: "Table", sagemaker: fakes.SageMaker
+) -> None:
+    assert answering(OTHERS[0]) == LIVE.id
+    Alias(table).promote("cifar", CANDIDATE.id, NOW)
+    Alias(table).retire(LIVE, NOW)
+    assert answering(OTHERS[0]) == LIVE.id, "while its object is there"
+    sagemaker.answers[LIVE.target] = MISSING
+    assert [answering(each) for each in OTHERS[:2]] == [CANDIDATE.id] * 2
+
+
+def test_a_registry_that_is_down_fails_no_prediction(
+    table: "Table", caplog: pytest.LogCaptureFixture
+) -> None:
+    answering(CHOSEN[0])
+    table.delete()
+    time.sleep(1.1)
+    assert answering(CHOSEN[0]) == CANDIDATE.id
+    assert "canary not counted" in caplog.text
+
+
+def test_the_canary_is_shown(sagemaker: fakes.SageMaker) -> None:
+    answering(OTHERS[0])
+    sagemaker.answers[CANDIDATE.target] = FAILURE
+    answering(CHOSEN[0])
+    shown = {
+        "candidate": CANDIDATE.id,
+        "percent": 40,
+        "good_answers": 3,
+        "candidate_good": 0,
+        "candidate_bad": 1,
+        "live_good": 1,
+        "live_bad": 0,
+    }
+    document = call("GET", "/models/cifar").document
+    assert document["canary"] == shown
+    assert document["policy"] == {"mode": "canary", "percent": 40, "good_answers": 3}
+    assert (document["live"], document["rolled_back"]) == (LIVE.id, None)
+    (listed,) = call("GET", "/models").document["models"]
+    assert listed["canary"] == shown
+
+
+def written(request: dict[str, Any]) -> Iterator[tuple[str, set[str]]]:
+    """The permission that each write of a request needs, and the attributes that it names."""
+    writes = [each for item in request.get("TransactItems", []) for each in item.items()]
+    for kind, write in writes or [("Update", request)]:
+        text = f"{write.get('UpdateExpression', '')} {write['ConditionExpression']}"
+        words = set(re.findall(r"(?<![:\w#])#?[a-z_]\w*", text))
+        names = write.get("ExpressionAttributeNames", {})
+        named = {names.get(word, word) for word in words - {"attribute_exists"}}
+        action = {"Update": "UpdateItem", "ConditionCheck": "ConditionCheckItem"}[kind]
+        yield f"dynamodb:{action}", named | set(write["Key"])
+
+
+def test_the_template_permits_what_is_written_and_no_more(
+    table: "Table", sagemaker: fakes.SageMaker
+) -> None:
+    seen: dict[str, set[str]] = {}
+
+    def watch(model: Any, params: dict[str, Any], **_: Any) -> None:
+        if model.name in ("UpdateItem", "TransactWriteItems"):
+            for action, named in written(json.loads(params["body"])):
+                seen.setdefault(action, set()).update(named)
+
+    clients.table().meta.client.meta.events.register("before-call.dynamodb", watch)
+    for each in CHOSEN[:3]:
+        answering(each)
+    time.sleep(1.1)
+    answering(CHOSEN[3])
+    accept(table, pending(3))
+    sagemaker.answers[ready(3).target] = FAILURE
+    for each in CHOSEN[:3]:
+        answering(each)
+    function = yaml_parse(TEMPLATE.read_text())["Resources"]["PredictFunction"]["Properties"]
+    (policy,) = function["Policies"]
+    rules = {each["Sid"]: each for each in policy["Statement"] if "Sid" in each}
+    counting, checking = rules["ConcludeCanaries"], rules["SeeThatTheyAreReady"]
+    permitted = counting["Condition"]["ForAllValues:StringEquals"]["dynamodb:Attributes"]
+    assert set(seen) == {counting["Action"], checking["Action"]}
+    assert seen[counting["Action"]] == set(permitted)
+    assert len(counting["Condition"]) == 1, "what an update answers, predict may read anyway"

@@ -1,0 +1,121 @@
+"""The API's limits, its patience, what clients may keep, and whose pages may call it."""
+
+import base64
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from facet.registry.models import Version
+from predict import app
+from tests.support import fakes
+from tests.support.api import PNG, call, predict
+from tests.support.fakes import Answer
+from tests.support.versions import make_live, pending
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.service_resource import Table
+
+pytestmark = pytest.mark.usefixtures("functions")
+
+ORIGIN = "https://app.example.com"
+
+
+@pytest.fixture
+def limited(monkeypatch: pytest.MonkeyPatch, live: Version, cold_start: None) -> None:  # noqa: ARG001
+    limits = {"FACET_MAX_BODY": "2000", "FACET_MAX_PIXELS": "63", "FACET_MAX_PICTURES": "2"}
+    for name, value in limits.items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.mark.usefixtures("limited")
+def test_limits_are_settings() -> None:
+    large = predict(bytes(2001))
+    assert large.problem == (413, "body-too-large")
+    assert "at most 2,000" in large.document["detail"]
+    pixels = predict(PNG)
+    assert pixels.problem == (422, "broken-image")
+    assert "at most 63" in pixels.document["detail"]
+    images = json.dumps({"images": [base64.b64encode(b"x").decode()] * 3}).encode()
+    many = predict(images, "application/json")
+    assert many.problem == (400, "bad-request")
+    assert "send 2 at most" in many.document["detail"]
+
+
+@pytest.mark.usefixtures("live", "cold_start")
+def test_the_endpoint_is_given_up_in_time(
+    sagemaker: fakes.SageMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """25 seconds are usual; of 8 that are left 2.5 are kept."""
+    monkeypatch.setenv("FACET_INVOKE_TIMEOUT", "25")
+    assert predict().status == 200  # makes the clients, which takes seconds on a busy machine
+    sagemaker.answer = Answer(seconds=6)
+    reply = predict(seconds=8)
+    assert reply.problem == (503, "model-loading")
+    assert reply.headers["Retry-After"]
+
+
+@pytest.mark.usefixtures("live")
+def test_without_time_the_endpoint_is_not_asked(sagemaker: fakes.SageMaker) -> None:
+    reply = predict(seconds=2)
+    assert reply.problem == (503, "out-of-time")
+    assert reply.headers["Retry-After"]
+    assert sagemaker.asked == []
+
+
+@pytest.mark.usefixtures("live")
+@pytest.mark.parametrize("path", ["/models", "/models/cifar"])
+def test_clients_may_keep_what_is_still_so(path: str, table: "Table") -> None:
+    first = call("GET", path)
+    tag = first.headers["ETag"]
+    assert first.headers["Cache-Control"] == "private, no-cache"
+    again = call("GET", path, headers={"If-None-Match": f'"other", W/{tag}'})
+    assert (again.status, again.document, again.headers["ETag"]) == (304, {}, tag)
+    make_live(table, pending(2))
+    changed = call("GET", path, headers={"If-None-Match": tag})
+    assert changed.status == 200
+    assert changed.headers["ETag"] != tag
+
+
+@pytest.fixture
+def shared(monkeypatch: pytest.MonkeyPatch, live: Version, cold_start: None) -> None:  # noqa: ARG001
+    monkeypatch.setenv("FACET_ALLOW_ORIGIN", ORIGIN)
+
+
+def preflight(path: str = "/models/cifar/predict") -> dict[str, Any]:
+    event = {
+        "resource": "/{proxy+}",
+        "path": path,
+        "httpMethod": "OPTIONS",
+        "requestContext": {"requestId": "1"},
+    }
+    answer: dict[str, Any] = app.handler(event, fakes.Context(29))  # type: ignore[arg-type]
+    return answer
+
+
+@pytest.mark.usefixtures("shared")
+def test_pages_of_the_origin_may_call_the_api() -> None:
+    answer = preflight()
+    headers = {name: value for name, (value,) in answer["multiValueHeaders"].items()}
+    assert answer["statusCode"] == 204
+    assert headers["Access-Control-Allow-Origin"] == ORIGIN
+    assert headers["Vary"] == "Origin"
+    assert "X-Api-Key" in headers["Access-Control-Allow-Headers"]
+    assert "POST" in headers["Access-Control-Allow-Methods"]
+    assert "Inference-Header-Content-Length" in headers["Access-Control-Allow-Headers"]
+
+
+@pytest.mark.usefixtures("shared")
+@pytest.mark.parametrize("body", [PNG, b"no picture"], ids=["answer", "problem"])
+def test_answers_and_errors_are_readable_there(body: bytes) -> None:
+    headers = predict(body).headers
+    assert headers["Access-Control-Allow-Origin"] == ORIGIN
+    exposed = headers["Access-Control-Expose-Headers"]
+    told = {"X-Model-Version", "Server-Timing", "Retry-After", "Inference-Header-Content-Length"}
+    assert told <= set(exposed.split(", "))
+
+
+@pytest.mark.usefixtures("live")
+def test_nothing_is_shared_unless_told() -> None:
+    assert not any(name.startswith("Access-Control") for name in predict().headers)
+    assert preflight()["multiValueHeaders"] == {}

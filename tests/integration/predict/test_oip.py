@@ -1,0 +1,149 @@
+"""The routes below /v2: the Open Inference Protocol. tests/journeys has a client of it."""
+
+import base64
+import json
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from facet.registry.models import Version
+from tests.support import fakes
+from tests.support.api import PNG, Reply, call, predict
+from tests.support.versions import make_live, pending, rejected
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.service_resource import Table
+
+pytestmark = pytest.mark.usefixtures("functions")
+
+IMAGE = {
+    "name": "image",
+    "shape": [1],
+    "datatype": "BYTES",
+    "data": [base64.b64encode(PNG).decode()],
+}
+PIXELS = {
+    "name": "pixels",
+    "shape": [2, 8, 8, 3],
+    "datatype": "UINT8",
+    "data": list(np.arange(384) % 256),
+}
+
+
+def infer(*inputs: dict[str, Any], path: str = "/v2/models/cifar", **more: Any) -> Reply:
+    document = {"inputs": inputs} | more
+    body = json.dumps(document, default=int).encode()
+    return call("POST", f"{path}/infer", body, "application/json")
+
+
+def outputs(reply: Reply) -> dict[str, Any]:
+    assert reply.status == 200, reply.document
+    return {each["name"]: each for each in reply.document["outputs"]}
+
+
+def test_what_the_server_is() -> None:
+    assert call("GET", "/v2").document["name"] == "facet"
+    assert call("GET", "/v2/health/live").status == 200
+    assert call("GET", "/v2/health/ready").status == 200
+
+
+def test_what_a_model_takes_and_gives(live: Version) -> None:
+    document = call("GET", "/v2/models/cifar").document
+    assert document["versions"] == [live.id]
+    assert document["inputs"] == [{"name": "image", "datatype": "BYTES", "shape": [-1]}]
+    assert [each["shape"] for each in document["outputs"]] == [[-1, 3], [-1]]
+    assert call("GET", f"/v2/models/cifar/versions/{live.id}").document == document
+    assert call("GET", "/v2/models/cifar/ready").status == 200
+    assert call("GET", f"/v2/models/cifar/versions/{live.id}/ready").status == 200
+
+
+def test_an_encoded_picture_is_answered_as_by_the_other_route(
+    live: Version, sagemaker: fakes.SageMaker
+) -> None:
+    reply = infer(IMAGE, id="mine")
+    assert (reply.document["id"], reply.document["model_version"]) == ("mine", live.id)
+    assert outputs(reply)["scores"]["data"] == pytest.approx([0.7, 0.2, 0.1])
+    assert outputs(reply)["label"]["data"] == ["cat"]
+    assert reply.headers["X-Model-Version"] == live.id
+    predict()
+    assert sagemaker.asked[0] == sagemaker.asked[1]
+
+
+@pytest.mark.usefixtures("live")
+def test_pixels_of_the_models_size_go_to_it_as_they_are(sagemaker: fakes.SageMaker) -> None:
+    assert outputs(infer(PIXELS))["scores"]["shape"] == [2, 3]
+    ((_, body),) = sagemaker.asked
+    sent = b"".join(base64.b64decode(row["image"]["b64"]) for row in body["instances"])
+    assert sent == bytes(PIXELS["data"])  # type: ignore[arg-type]
+
+
+@pytest.mark.usefixtures("live")
+def test_labels_instead_of_scores() -> None:
+    wanted = [{"name": "scores", "parameters": {"classification": 2}}]
+    found = outputs(infer(IMAGE, outputs=wanted))["scores"]
+    assert (found["datatype"], found["shape"]) == ("BYTES", [1, 2])
+    assert found["data"] == ["0.700000:0:cat", "0.200000:1:dog"]
+
+
+def test_a_version_asked_for(live: Version, table: "Table") -> None:
+    make_live(table, pending(2))
+    assert infer(IMAGE).document["model_version"] == pending(2).id
+    path = f"/v2/models/cifar/versions/{live.id}"
+    assert infer(IMAGE, path=path).document["model_version"] == live.id
+
+
+@pytest.mark.usefixtures("live")
+@pytest.mark.parametrize(
+    ("inputs", "status", "name"),
+    [
+        ([], 400, "bad-request"),
+        ([IMAGE, PIXELS], 400, "bad-request"),
+        ([IMAGE | {"name": "input_1"}], 400, "bad-request"),
+        ([IMAGE | {"datatype": "UINT8", "data": [1]}], 400, "bad-request"),
+        ([IMAGE | {"shape": [0], "data": []}], 400, "bad-request"),
+        ([IMAGE | {"shape": [33], "data": IMAGE["data"] * 33}], 400, "bad-request"),  # type: ignore[operator]
+        ([PIXELS | {"shape": [2, 8, 24]}], 400, "bad-request"),
+        ([PIXELS | {"shape": []}], 400, "bad-request"),
+        ([IMAGE | {"data": [base64.b64encode(b"text").decode()]}], 415, "unsupported-image"),
+    ],
+)
+def test_errors_are_problems_with_the_protocols_member(
+    inputs: list[dict[str, Any]], status: int, name: str
+) -> None:
+    reply = infer(*inputs)
+    assert (reply.status, reply.document["type"]) == (status, f"urn:facet:problem:{name}")
+    assert reply.document["error"] == reply.document["detail"]
+
+
+@pytest.mark.usefixtures("live")
+def test_an_output_that_is_not_there_costs_no_invocation(sagemaker: fakes.SageMaker) -> None:
+    reply = infer(IMAGE, outputs=[{"name": "probabilities"}])
+    assert reply.status == 400
+    assert "scores and label" in reply.document["error"]
+    assert not sagemaker.asked
+
+
+@pytest.mark.usefixtures("live")
+def test_pixels_of_another_datatype_are_told_which() -> None:
+    reply = infer(PIXELS | {"datatype": "FP32"})
+    assert reply.status == 400
+    assert "pixels (UINT8)" in reply.document["error"]
+
+
+def test_models_that_cannot_be_asked(table: "Table") -> None:
+    make_live(table, pending(1))
+    assert infer(IMAGE, path="/v2/models/nobody").status == 404
+    assert call("GET", "/v2/models/nobody/ready").status == 404
+    assert call("GET", "/v2/models/cifar/versions/latest").status == 404
+    assert call("GET", f"/v2/models/cifar/versions/{rejected(3).id}/ready").status == 404
+
+
+@pytest.mark.usefixtures("live")
+def test_a_packed_body_is_refused_by_name() -> None:
+    body = json.dumps({"inputs": [IMAGE]}).encode()
+    path = "/v2/models/cifar/infer"
+    packed = {"Content-Encoding": "gzip"}
+    reply = call("POST", path, body, "application/json", headers=packed)
+    assert reply.status == 400
+    assert "Content-Encoding gzip" in reply.document["error"]

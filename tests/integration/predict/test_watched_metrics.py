@@ -1,0 +1,219 @@
+"""Each metric of ours that alarms and dashboard ask for is written by the handlers run here."""
+
+import json
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pytest
+
+from facet.registry.models import Mode, Policy, Version
+from facet.registry.releases import Alias, Placement
+from onboard import app as onboard
+from onboard import sweeper
+from predict.canary import chosen
+from tests.support import artifacts, fakes, watching
+from tests.support.api import call, predict
+from tests.support.fakes import BUCKET, Answer
+from tests.support.versions import NOW, accept, make_live, pending
+from tests.support.watching import Asked, of_alarms, of_widgets
+from train import app as train
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.service_resource import Table
+    from mypy_boto3_s3 import S3Client
+
+pytestmark = pytest.mark.usefixtures("cold_start")
+
+ASKED = [each for each in (*of_alarms(), *of_widgets()) if each.namespace == "Facet"]
+FAILURE = Answer(
+    424,
+    "ModelError",
+    json.dumps({"OriginalStatusCode": 500, "OriginalMessage": "words"}).encode(),
+)
+THROTTLED = Answer(429, "ThrottlingException", b"{}")
+LOADING = Answer(429, "ModelNotReadyException", b"{}")
+POLICY = Policy(Mode.CANARY, percent=40, good_answers=3)
+CHOSEN = [each for each in map(str, range(200)) if chosen(POLICY.percent, each)]
+
+
+class Written(NamedTuple):
+    """One metric of one line in the log."""
+
+    name: str
+    unit: str
+    values: list[float]
+    dimensions: Mapping[str, str]
+    line: Mapping[str, Any]
+
+
+Read = Callable[[], list[Written]]
+
+
+def written(printed: str) -> list[Written]:
+    """What CloudWatch makes of a log in its embedded metric format."""
+    found = []
+    for line in map(json.loads, printed.splitlines()):
+        for directive in line.get("_aws", {}).get("CloudWatchMetrics", []):
+            assert directive["Namespace"] == "Facet"
+            for names in directive["Dimensions"]:
+                dimensions = {each: line[each] for each in names}
+                for metric in directive["Metrics"]:
+                    name = metric["Name"]
+                    found.append(Written(name, metric["Unit"], line[name], dimensions, line))
+    return found
+
+
+@pytest.fixture
+def read(capsys: pytest.CaptureFixture[str]) -> Read:
+    """The metrics written since it was asked last."""
+    return lambda: written(capsys.readouterr().out)
+
+
+def dropped(s3: "S3Client", data: bytes) -> dict[str, Any]:
+    """An upload, and its event."""
+    put = s3.put_object(Bucket=BUCKET, Key="mme/cats.tar.gz", Body=data)
+    described = {"key": "mme/cats.tar.gz", "versionId": put["VersionId"]}
+    record = {"eventName": "ObjectCreated:Put", "eventTime": "2026-01-01T00:00:00Z"}
+    return {"Records": [record | {"s3": {"object": described}}]}
+
+
+def onboarded(s3: "S3Client", data: bytes) -> None:
+    onboard.handler(dropped(s3, data), fakes.Context())  # type: ignore[arg-type]
+
+
+def of_drops(s3: "S3Client", sagemaker: fakes.SageMaker) -> None:
+    onboarded(s3, artifacts.packed(artifacts.members() | {"code/a.py": b""}))
+    sagemaker.answer = THROTTLED
+    with pytest.raises(Exception, match="too much to do"):
+        onboarded(s3, artifacts.artifact())
+    sagemaker.answer = Answer()
+    onboarded(s3, artifacts.artifact())
+    sweeper.handler({}, fakes.Context())  # type: ignore[arg-type]
+
+
+def of_predictions(sagemaker: fakes.SageMaker) -> None:
+    assert predict().status == 200
+    for answer in (FAILURE, LOADING, THROTTLED):
+        sagemaker.answer = answer
+        assert predict().status != 200
+    sagemaker.answer = Answer()
+
+
+def of_canaries(table: "Table", sagemaker: fakes.SageMaker) -> None:
+    Alias(table).set_policy("cifar", POLICY, NOW)
+    assert accept(table, pending(2)) is Placement.CANDIDATE
+    sagemaker.answers[pending(2).target] = FAILURE
+    assert [predict(request_id=each).status for each in CHOSEN[:3]] == [200] * 3
+
+
+def of_training() -> None:
+    event = {"step": "summary", "jobs": [{"outcome": "READY"}, {"outcome": "FAILED"}]}
+    train.handler(event, fakes.Context())  # type: ignore[arg-type]
+
+
+def of_an_outage(table: "Table") -> None:
+    assert predict().status == 200
+    table.delete()
+    assert predict().status == 200
+
+
+def emits(metric: Written, asked: Asked) -> bool:
+    """Whether that is it. The service is the stack's name, which is nobody's here."""
+    if metric.name != asked.name or metric.dimensions.keys() != asked.dimensions.keys():
+        return False
+    values = {name: each for name, each in asked.dimensions.items() if each and name != "service"}
+    return values.items() <= metric.dimensions.items()
+
+
+@pytest.mark.usefixtures("live")
+def test_every_metric_of_ours_that_is_asked_for_is_written(
+    s3: "S3Client", table: "Table", sagemaker: fakes.SageMaker, read: Read
+) -> None:
+    of_predictions(sagemaker)
+    of_drops(s3, sagemaker)
+    of_canaries(table, sagemaker)
+    of_training()
+    of_an_outage(table)
+    metrics = read()
+    assert [each for each in ASKED if not any(emits(metric, each) for metric in metrics)] == []
+    assert len({each.name for each in ASKED}) >= 15
+    names = {each.name for each in metrics}
+    assert names == {each.name for each in ASKED}, "written, and looked at by nobody"
+
+
+def test_a_prediction_is_measured_by_its_version_and_without(live: Version, read: Read) -> None:
+    assert predict().status == 200
+    metrics = read()
+    by_version = {"service", "model", "version"}
+    for keys in ({"service"}, by_version):
+        found = {each.name: each for each in metrics if each.dimensions.keys() == keys}
+        assert {name: each.unit for name, each in found.items()} == {
+            "Predictions": "Count",
+            "Pictures": "Count",
+            "RegistryTime": "Milliseconds",
+            "DecodeTime": "Milliseconds",
+            "PreprocessTime": "Milliseconds",
+            "InvokeTime": "Milliseconds",
+        }
+        assert found["Pictures"].values == [1]
+        assert found["InvokeTime"].values[0] > 0
+    named = next(each for each in metrics if each.dimensions.keys() == by_version)
+    assert (named.dimensions["model"], named.dimensions["version"]) == ("cifar", live.id)
+    assert named.line["target"] == live.target
+    assert len({id(each.line) for each in metrics}) == 1, "one line for each prediction"
+
+
+def test_models_that_nobody_watches_share_one_name_and_the_line_tells_which_it_was(
+    table: "Table", sagemaker: fakes.SageMaker, read: Read
+) -> None:
+    versions = [make_live(table, pending(number, model=f"m-{number}")) for number in range(1, 4)]
+    for each in versions:
+        assert call("POST", f"/models/{each.model}/predict", artifacts.encoded()).status == 200
+    sagemaker.answer = FAILURE
+    assert call("POST", "/models/m-1/predict", artifacts.encoded()).status == 502
+    metrics = read()
+    pairs = {(each.dimensions.get("model"), each.dimensions.get("version")) for each in metrics}
+    assert pairs == {("other", "other"), (None, None)}
+    (failure,) = (
+        each for each in metrics if each.name == "ModelFailures" and "model" in each.dimensions
+    )
+    assert failure.line["target"] == versions[0].target
+
+
+def test_what_the_table_of_failing_versions_reads_is_in_the_lines(
+    live: Version, sagemaker: fakes.SageMaker, read: Read
+) -> None:
+    (widget,) = (each for each in watching.dashboard()["widgets"] if each["type"] == "log")
+    query = widget["properties"]["query"]
+    assert query.startswith("SOURCE 'PredictLogs' | ")
+    sagemaker.answer = FAILURE
+    predict()
+    line = next(each.line for each in read() if each.name == "ModelFailures")
+    assert line["target"] == live.target
+    for name in ("ModelFailures", "target", "request_id"):
+        assert name in query
+        assert name in line
+
+
+@pytest.mark.usefixtures("live")
+def test_the_request_id_of_api_gateway_reaches_the_endpoint_and_the_metrics(
+    sagemaker: fakes.SageMaker, read: Read
+) -> None:
+    assert predict(request_id="0b7e-1").status == 200
+    sagemaker.answer = FAILURE
+    assert predict(request_id="0b7e-2").document["request_id"] == "0b7e-2"
+    assert sagemaker.attributes == ["facet-request=0b7e-1", "facet-request=0b7e-2"]
+    lines = [each.line for each in read() if "model" in each.dimensions]
+    assert [each["request_id"] for each in lines if "ModelFailures" in each] == ["0b7e-2"]
+    assert {each["request_id"] for each in lines} == {"0b7e-1", "0b7e-2"}
+
+
+def test_problems_are_counted_by_kind_and_never_by_what_callers_send(
+    read: Read,
+) -> None:
+    for name in ("nobody", "no--one"):
+        assert call("GET", f"/models/{name}").status == 404
+    assert call("GET", "/nowhere").status == 404
+    problems = [each.dimensions for each in read()]
+    assert {each["problem"] for each in problems} == {"unknown-model", "no-route"}
+    assert all(each.keys() == {"service", "problem"} for each in problems)

@@ -1,0 +1,287 @@
+"""facet/registry/store.py: reads, and writes of versions. test_alias.py has the rest."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+from botocore.exceptions import ClientError
+
+from facet.errors import NoLiveVersion, RegistryConflict, UnknownModel, UnknownVersion
+from facet.manifest import Manifest
+from facet.registry.models import Canary, Mode, Model, Policy, Serving, Status
+from facet.registry.releases import Alias
+from facet.registry.store import Registry
+from tests.support import artifacts
+from tests.support.versions import (
+    NOW,
+    VIOLATION,
+    accept,
+    make_live,
+    overtaken,
+    pending,
+    ready,
+    rejected,
+)
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.service_resource import Table
+
+
+def test_nothing_is_known_at_first(registry: Registry) -> None:
+    assert registry.models(10) == ([], None)
+    assert registry.versions("cifar") == []
+    assert registry.find("cifar", pending(1).id) is None
+    for read in (registry.model, registry.live, registry.serving):
+        with pytest.raises(UnknownModel, match="'cifar'"):
+            read("cifar")
+    with pytest.raises(UnknownModel):
+        registry.ready("cifar", pending(1).id)
+
+
+def test_a_version_that_began_is_pending_and_its_model_known(registry: Registry) -> None:
+    registry.begin(pending(1))
+    assert registry.find("cifar", pending(1).id) == pending(1)
+    assert registry.model("cifar") == Model("cifar", updated_at=pending(1).updated_at)
+    with pytest.raises(UnknownVersion):
+        registry.ready("cifar", pending(1).id)
+    with pytest.raises(NoLiveVersion, match="still being checked") as caught:
+        registry.live("cifar")
+    assert caught.value.violations == ()
+
+
+def test_every_field_of_a_version_comes_back(registry: Registry) -> None:
+    whole = replace(
+        pending(1, golden=artifacts.golden()),
+        status=Status.REJECTED,
+        drop="object-version",
+        sequencer="00A1",
+        proof="smoke",
+        violations=(VIOLATION,) * 2,
+    )
+    registry.reject(whole)
+    assert registry.find("cifar", whole.id) == whole
+
+
+def test_every_field_of_a_model_comes_back(registry: Registry, table: "Table") -> None:
+    first, second = make_live(table, pending(1)), make_live(table, pending(2))
+    Alias(table).set_policy("cifar", Policy(Mode.CANARY, 20, 30), NOW)
+    taken_back, candidate = pending(3), pending(4)
+    accept(table, taken_back)
+    Alias(table).rollback("cifar", NOW)
+    accept(table, candidate)
+    assert registry.model("cifar") == Model(
+        "cifar",
+        live=second.id,
+        previous=first.id,
+        policy=Policy(Mode.CANARY, 20, 30),
+        canary=Canary(candidate.id, 20, 30),
+        rolled_back=taken_back.id,
+        updated_at=candidate.updated_at,
+        newest=candidate.order,
+    )
+
+
+def test_a_model_whose_first_upload_was_rejected_is_known_with_its_violations(
+    registry: Registry,
+) -> None:
+    registry.reject(rejected(1))
+    assert [each.name for each in registry.models(10)[0]] == ["cifar"]
+    with pytest.raises(NoLiveVersion, match="rejected") as caught:
+        registry.live("cifar")
+    assert caught.value.violations == (VIOLATION,)
+
+
+def test_a_new_upload_after_a_rejected_one_is_still_being_checked(registry: Registry) -> None:
+    registry.reject(rejected(1))
+    registry.begin(pending(2))
+    with pytest.raises(NoLiveVersion, match="still being checked"):
+        registry.live("cifar")
+
+
+def test_a_proven_version_that_nobody_promoted_is_named(registry: Registry, table: "Table") -> None:
+    registry.begin(pending(1))
+    Alias(table).set_policy("cifar", Policy(Mode.MANUAL), NOW)
+    accept(table, pending(1))
+    registry.reject(rejected(2))
+    with pytest.raises(NoLiveVersion, match=f"facet promote cifar {pending(1).id}"):
+        registry.live("cifar")
+
+
+def test_a_model_all_of_whose_versions_are_retired_wants_an_upload(
+    registry: Registry, table: "Table"
+) -> None:
+    Alias(table).withdraw(make_live(table, pending(1)), NOW)
+    with pytest.raises(NoLiveVersion, match=r"retired; upload an artifact to mme/cifar\.tar\.gz"):
+        registry.live("cifar")
+
+
+def test_what_serves_is_the_live_version_and_a_canary_s_candidate(
+    registry: Registry, table: "Table"
+) -> None:
+    live = make_live(table, pending(1))
+    assert registry.serving("cifar") == Serving(registry.model("cifar"), live)
+    Alias(table).set_policy("cifar", Policy(Mode.CANARY), NOW)
+    accept(table, pending(2))
+    assert registry.serving("cifar") == Serving(registry.model("cifar"), live, ready(2))
+
+
+def test_without_a_canary_two_items_are_read(registry: Registry, table: "Table") -> None:
+    """The model and its live version: each prediction whose cache is over pays for them."""
+    make_live(table, pending(1))
+    reads: list[str] = []
+    events = table.meta.client.meta.events
+    count: Callable[..., None] = lambda model, **_: reads.append(model.name)  # noqa: E731
+    events.register("before-call.dynamodb", count)
+    try:
+        registry.serving("cifar")
+    finally:
+        events.unregister("before-call.dynamodb", count)
+    assert reads == ["GetItem", "GetItem"]
+
+
+def test_a_live_version_that_is_replaced_and_retired_while_it_is_read(table: "Table") -> None:
+    first = make_live(table, pending(1))
+
+    def replaced() -> None:
+        make_live(table, pending(2))
+        Alias(table).retire(first, NOW)
+
+    assert Registry(overtaken(table, 1, replaced)).live("cifar") == ready(2)
+
+
+def test_a_candidate_that_is_withdrawn_while_it_is_read_is_none(table: "Table") -> None:
+    live = make_live(table, pending(1))
+    Alias(table).set_policy("cifar", Policy(Mode.CANARY), NOW)
+    accept(table, pending(2))
+    withdrawn = overtaken(table, 1, lambda: Alias(table).withdraw(ready(2), NOW))
+    found = Registry(withdrawn).serving("cifar")
+    assert (found.live, found.candidate) == (live, None)
+
+
+def test_a_live_version_that_is_not_ready_is_not_served(registry: Registry, table: "Table") -> None:
+    """Nothing but a hand that edits the table brings it to that."""
+    made = make_live(table, pending(1))
+    table.delete_item(Key={"model": "cifar", "item": f"version#{made.id}"})
+    with pytest.raises(UnknownVersion, match=made.id):
+        registry.live("cifar")
+
+
+def test_versions_come_newest_first(registry: Registry) -> None:
+    for number in (2, 3, 1):
+        registry.begin(pending(number))
+    assert registry.versions("cifar") == [pending(3), pending(2), pending(1)]
+
+
+def test_versions_of_one_second_come_by_their_sequencers(registry: Registry) -> None:
+    """S3's rule: pad the shorter one on the right with zeros, then compare."""
+    second = pending(1).dropped_at
+    drops = [
+        replace(pending(number), dropped_at=second, sequencer=sequencer)
+        for number, sequencer in enumerate(
+            ["0055AED6DCD90281E5", "0055AED6DCD90281E6", "0056", None]
+        )
+    ]
+    for drop in drops:
+        registry.begin(drop)
+    assert [each.sequencer for each in registry.versions("cifar")] == [
+        None,
+        "0056",
+        "0055AED6DCD90281E6",
+        "0055AED6DCD90281E5",
+    ]
+
+
+def test_versions_are_all_read_over_many_pages(registry: Registry) -> None:
+    labels = tuple(f"{at:0150}" for at in range(500))
+    large = Manifest.model_validate(artifacts.manifest()).model_copy(update={"labels": labels})
+    for number in range(20):
+        registry.begin(replace(pending(number), manifest=large))
+    assert len(registry.versions("cifar")) == 20
+
+
+@pytest.mark.parametrize("write", ["begin", "reject"])
+def test_a_ready_version_cannot_be_taken_back(
+    registry: Registry, table: "Table", write: str
+) -> None:
+    promoted = make_live(table, pending(1))
+    with pytest.raises(RegistryConflict, match="READY"):
+        getattr(registry, write)(rejected(1) if write == "reject" else pending(1))
+    assert registry.live("cifar") == promoted
+
+
+def test_beginning_and_rejecting_may_be_done_over(registry: Registry, table: "Table") -> None:
+    for _ in range(2):
+        registry.begin(pending(1))
+        registry.reject(rejected(1))
+    make_live(table, pending(1))
+
+
+def test_what_is_not_settled_is_listed_over_all_models(registry: Registry, table: "Table") -> None:
+    for model in ("a", "b"):
+        make_live(table, pending(1, model))
+        make_live(table, pending(2, model))
+        registry.begin(pending(3, model))
+        registry.reject(rejected(4, model))
+    Alias(table).retire(ready(1, "b"), NOW)
+    waiting, retired = (
+        [(each.model, each.id) for each in registry.unsettled(status)]
+        for status in (Status.PENDING, Status.RETIRED)
+    )
+    assert waiting == [("a", pending(3).id), ("b", pending(3).id)]
+    assert retired == [("b", pending(1).id)]
+
+
+def test_a_retired_version_whose_object_is_gone_is_settled(
+    registry: Registry, table: "Table"
+) -> None:
+    first = make_live(table, pending(1))
+    make_live(table, pending(2))
+    Alias(table).retire(first, NOW)
+    for _ in range(2):
+        registry.settle(first)
+    assert list(registry.unsettled(Status.RETIRED)) == []
+    found = registry.find("cifar", first.id)
+    assert found == replace(first, status=Status.RETIRED, updated_at=NOW)
+
+
+def test_a_retired_version_that_is_back_cannot_be_settled(
+    registry: Registry, table: "Table"
+) -> None:
+    first = make_live(table, pending(1))
+    make_live(table, pending(2))
+    Alias(table).retire(first, NOW)
+    registry.begin(pending(1))
+    with pytest.raises(RegistryConflict, match="not RETIRED any more"):
+        registry.settle(first)
+    assert [each.id for each in registry.unsettled(Status.PENDING)] == [first.id]
+
+
+def test_other_errors_of_the_table_are_raised_as_they_are(
+    registry: Registry, table: "Table"
+) -> None:
+    registry.begin(pending(1))
+    table.delete()
+    for write in (registry.begin, registry.reject, registry.settle):
+        with pytest.raises(ClientError, match="ResourceNotFoundException"):
+            write(pending(1))
+
+
+def test_models_are_listed_by_name_in_pages(registry: Registry, table: "Table") -> None:
+    names = ["a", "b-1", "c", "d", "e"]
+    for name in reversed(names):
+        make_live(table, pending(1, name))
+        registry.begin(pending(2, name))
+    found: list[str] = []
+    after, pages = None, 0
+    while pages == 0 or after:
+        page, after = registry.models(2, after)
+        found += [each.name for each in page]
+        pages += 1
+    assert found == names
+    assert pages == 3
+    assert [each.name for each in registry.models(10, "b")[0]] == names[1:]
+
+
+def test_target_is_the_key_under_the_endpoints_prefix() -> None:
+    assert pending(1).target == "cifar/000000000001.tar.gz"

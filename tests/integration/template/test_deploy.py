@@ -1,0 +1,206 @@
+"""`make deploy` without an account: all but carrying out the change set, against moto.
+
+moto makes a change set of the template as SAM wrote it. It neither translates that nor looks at its
+conditions, so it cannot make the stack.
+"""
+
+import io
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from samcli.yamlhelper import yaml_parse
+
+from tests.support.deploying import overrides
+from training.package import code_key, pack_code
+
+ROOT = Path(__file__).parents[3]
+NEEDED = ("Makefile", "pyproject.toml", "constraints.txt", "samconfig.toml", "template.yaml")
+FOLDERS = (".ci", "functions", "layers", "statemachine", "training")
+CONFIG = tomllib.loads((ROOT / "samconfig.toml").read_text())
+PYTHON_3_12 = subprocess.run([ROOT / ".ci/python", "3.12"], capture_output=True).returncode == 0
+ACCOUNT = {
+    "AWS_ACCESS_KEY_ID": "test",
+    "AWS_SECRET_ACCESS_KEY": "test",
+    "AWS_DEFAULT_REGION": "us-east-1",
+}
+SAMS_BUCKET = {
+    "Resources": {"Bucket": {"Type": "AWS::S3::Bucket"}},
+    "Outputs": {"SourceBucket": {"Value": {"Ref": "Bucket"}}},
+}
+"""SAM makes it with its first deploy; what moto makes of a change set lacks the tags and outputs
+by which SAM knows it again."""
+
+pytestmark = pytest.mark.skipif(not PYTHON_3_12, reason="sam build needs Python 3.12")
+
+
+@dataclass(frozen=True)
+class Account:
+    """An AWS account of its own, in a moto server."""
+
+    url: str
+
+    def client(self, service: Any) -> Any:
+        return boto3.client(
+            service,
+            endpoint_url=self.url,
+            region_name="us-east-1",
+            aws_access_key_id="test",
+            aws_secret_access_key="test",
+        )
+
+    @property
+    def bucket(self) -> str:
+        """What SAM packages into."""
+        found = self.client("cloudformation").describe_stacks(
+            StackName="aws-sam-cli-managed-default"
+        )
+        name: str = found["Stacks"][0]["Outputs"][0]["OutputValue"]
+        return name
+
+    def packaged(self) -> dict[str, Any]:
+        """The resources of the one template that is in the bucket."""
+        (key,) = (each for each in self.keys() if each.endswith(".template"))
+        template: dict[str, Any] = yaml_parse(self.read(key).decode())
+        resources: dict[str, Any] = template["Resources"]
+        return resources
+
+    def keys(self) -> list[str]:
+        listed = self.client("s3").list_objects_v2(Bucket=self.bucket)
+        return [each["Key"] for each in listed["Contents"]]
+
+    def read(self, key: str) -> bytes:
+        content: bytes = self.client("s3").get_object(Bucket=self.bucket, Key=key)["Body"].read()
+        return content
+
+
+@pytest.fixture(scope="module")
+def account() -> Iterator[Account]:
+    command = [sys.executable, "-m", "moto.server", "--host", "127.0.0.1", "--port", "0"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as server:
+        assert server.stderr is not None
+        port = next(
+            found[1]
+            for line in server.stderr
+            if (found := re.search(r"http://127\.0\.0\.1:(\d+)", line))
+        )
+        # SAM names the template by this address, in which moto looks for the word localhost.
+        account = Account(f"http://localhost:{port}")
+        account.client("cloudformation").create_stack(
+            StackName="aws-sam-cli-managed-default",
+            TemplateBody=json.dumps(SAMS_BUCKET),
+            Tags=[{"Key": "ManagedStackSource", "Value": "AwsSamCli"}],
+        )
+        yield account
+        server.terminate()
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the sources, built: builds of other tests leave theirs where it is."""
+    folder = tmp_path_factory.mktemp("checkout")
+    for name in NEEDED:
+        shutil.copy(ROOT / name, folder)
+    for name in FOLDERS:
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    (folder / ".venv").symlink_to(sys.prefix)
+    built = make(folder, "build")
+    assert built.returncode == 0, built.stderr
+    return folder
+
+
+@pytest.fixture(scope="module", params=["default", "dev", "prod"])
+def environment(request: pytest.FixtureRequest) -> str:
+    name: str = request.param
+    return name
+
+
+@pytest.fixture(scope="module")
+def deployed(
+    environment: str, checkout: Path, account: Account
+) -> subprocess.CompletedProcess[str]:
+    """What `make deploy` says that stops before it would carry anything out."""
+    return make(
+        checkout,
+        "--old-file=build",
+        "deploy",
+        f"ENV={environment}",
+        "ARGS=--no-execute-changeset --no-confirm-changeset",
+        AWS_ENDPOINT_URL=account.url,
+    )
+
+
+def make(folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["make", *arguments],
+        cwd=folder,
+        env=os.environ | ACCOUNT | variables,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+def test_it_makes_a_change_set_and_misses_the_stack(
+    deployed: subprocess.CompletedProcess[str], environment: str
+) -> None:
+    """Once the stack is there, the training code goes into its bucket."""
+    stack = CONFIG[environment]["deploy"]["parameters"]["stack_name"]
+    assert "Changeset created successfully" in deployed.stdout, deployed.stderr
+    assert f"error: stack {stack} has no bucket to upload to" in deployed.stderr
+    assert deployed.returncode
+
+
+def test_the_change_set_has_what_the_environment_says(
+    deployed: subprocess.CompletedProcess[str], environment: str, account: Account
+) -> None:
+    asked = CONFIG[environment]["deploy"]["parameters"]
+    (change,) = re.findall(r"successfully\. (arn:\S+)", deployed.stdout)
+    made = account.client("cloudformation").describe_change_set(ChangeSetName=change)
+    assert made["StackName"] == asked["stack_name"]
+    given = {each["ParameterKey"]: each.get("ParameterValue") for each in made["Parameters"]}
+    words = asked.get("parameter_overrides", "").split()
+    expected = overrides(*words) if words else {}
+    expected["TrainingCode"] = code_key(pack_code(ROOT))
+    assert {name: given[name] for name in expected} == expected
+
+
+@pytest.mark.usefixtures("deployed")
+def test_it_uploads_what_the_functions_run(account: Account) -> None:
+    functions = {
+        name: each["Properties"]
+        for name, each in account.packaged().items()
+        if each["Type"] == "AWS::Serverless::Function"
+    }
+    assert functions
+    for name, each in functions.items():
+        module = each["Handler"].rpartition(".")[0].replace(".", "/")
+        assert f"{module}.py" in files(account, each["CodeUri"]), name
+
+
+@pytest.mark.usefixtures("deployed")
+def test_it_uploads_the_layer_and_the_state_machine(account: Account) -> None:
+    packaged = account.packaged()
+    layer = files(account, packaged["FacetLayer"]["Properties"]["ContentUri"])
+    assert {"python/facet/manifest.py", "python/numpy/__init__.py"} <= layer
+    definition = packaged["TrainStateMachine"]["Properties"]["DefinitionUri"]
+    assert definition["Bucket"] == account.bucket
+    assert account.read(definition["Key"]) == (ROOT / "statemachine/train.asl.json").read_bytes()
+
+
+def files(account: Account, location: str) -> set[str]:
+    """What is in an uploaded archive."""
+    key = location.removeprefix(f"s3://{account.bucket}/")
+    with zipfile.ZipFile(io.BytesIO(account.read(key))) as archive:
+        return set(archive.namelist())

@@ -1,0 +1,165 @@
+"""Every event of events/ through the handler that it is for, as `sam local invoke` would."""
+
+import base64
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from PIL import Image
+from samcli.yamlhelper import yaml_parse
+
+from facet.registry.store import Registry
+from onboard import app as onboard
+from onboard import sweeper
+from predict import app as predict
+from tests.support import artifacts, fakes
+from train import app as train
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+ROOT = Path(__file__).parents[3]
+EVENTS = {path.stem: json.loads(path.read_text()) for path in (ROOT / "events").glob("*.json")}
+PAGE_EVENTS = sorted(name for name in EVENTS if name.startswith("page"))
+OTHERS = ("hours-", "onboard-", "page", "train-")
+API_EVENTS = sorted(name for name in EVENTS if not name.startswith(OTHERS))
+PREDICT_EVENTS = [name for name in API_EVENTS if name.startswith("predict-")]
+WITHOUT_MODEL = {
+    "health",
+    "inference-live",
+    "inference-ready",
+    "inference-server",
+    "preflight",
+    "upload",
+}
+LAMBDA_LIMIT = 6 << 20
+
+
+@pytest.fixture
+def onboarded(functions: None, s3: "S3Client") -> dict[str, Any]:  # noqa: ARG001
+    """What the upload's handler answers, after an upload."""
+    s3.put_object(Bucket=fakes.BUCKET, Key="mme/cifar.tar.gz", Body=artifacts.artifact())
+    picture = base64.b64decode(EVENTS["predict-raw"]["body"])
+    key = json.loads(base64.b64decode(EVENTS["predict-s3"]["body"]))["s3"]
+    s3.put_object(Bucket=fakes.BUCKET, Key=key, Body=picture)
+    return sent_to(onboard.handler, "onboard-put")
+
+
+def sent_to(handler: Callable[[dict[str, Any], Any], dict[str, Any]], name: str) -> dict[str, Any]:
+    answer: dict[str, Any] = json.loads(json.dumps(handler(EVENTS[name], fakes.Context(29))))
+    return answer
+
+
+def test_there_is_an_event_for_each_route_and_each_kind_of_body() -> None:
+    template = yaml_parse((ROOT / "template.yaml").read_text())
+    events = template["Resources"]["PredictFunction"]["Properties"]["Events"].values()
+    routes = {
+        (each["Properties"]["Method"], each["Properties"]["Path"])
+        for each in events
+        if "{version}" not in each["Properties"]["Path"]  # there is none that every reader has
+    }
+    assert {(EVENTS[name]["httpMethod"], EVENTS[name]["resource"]) for name in API_EVENTS} == routes
+    kinds = [EVENTS[name]["headers"]["Content-Type"].split(";")[0] for name in PREDICT_EVENTS]
+    assert sorted(set(kinds)) == ["application/json", "image/jpeg", "multipart/form-data"]
+    assert {"onboard-put", "onboard-removed", "onboard-sweep"} <= set(EVENTS)
+    steps = {event["step"] for name, event in EVENTS.items() if name.startswith("train-")}
+    assert steps == set(train.STEP.json_schema()["discriminator"]["mapping"])
+
+
+@pytest.mark.parametrize("name", API_EVENTS + PAGE_EVENTS)
+def test_api_events_are_consistent_as_api_gateways_are(name: str) -> None:
+    event = EVENTS[name]
+    context = event["requestContext"]
+    assert (event["resource"], event["httpMethod"]) == (
+        context["resourcePath"],
+        context["httpMethod"],
+    )
+    assert context["path"] == f"/{context['stage']}{event['path']}"
+    resource = event["resource"].replace("+}", "}")
+    assert event["path"] == resource.format(**event["pathParameters"] or {})
+    assert event["multiValueHeaders"] == {key: [each] for key, each in event["headers"].items()}
+    query = event["queryStringParameters"]
+    many = {key: [value] for key, value in query.items()} if query else None
+    assert event["multiValueQueryStringParameters"] == many
+    assert event["isBase64Encoded"] == (event["body"] is not None)
+    assert len(json.dumps(event)) < LAMBDA_LIMIT
+
+
+@pytest.mark.usefixtures("onboarded")
+@pytest.mark.parametrize("name", API_EVENTS)
+def test_the_api_answers_every_event(name: str) -> None:
+    answer = sent_to(predict.handler, name)
+    wanted = {"upload": 201, "preflight": 204}.get(name, 200)
+    assert answer["statusCode"] == wanted, answer["body"]
+    assert "cifar" in answer["body"] or name in WITHOUT_MODEL
+
+
+@pytest.mark.usefixtures("onboarded")
+@pytest.mark.parametrize("name", PREDICT_EVENTS)
+def test_each_kind_of_body_brings_the_same_picture(name: str, sagemaker: fakes.SageMaker) -> None:
+    sent_to(predict.handler, "predict-raw")
+    sent_to(predict.handler, name)
+    assert sagemaker.asked[-1] == sagemaker.asked[-2]
+
+
+def test_the_picture_is_a_jpeg() -> None:
+    picture = Image.open(io.BytesIO(base64.b64decode(EVENTS["predict-raw"]["body"])))
+    assert (picture.format, picture.size) == ("JPEG", (32, 32))
+
+
+def test_the_upload_event_makes_the_model_live(
+    onboarded: dict[str, Any], registry: Registry
+) -> None:
+    (outcome,) = onboarded["outcomes"]
+    assert (outcome["model"], outcome["outcome"]) == ("cifar", "READY")
+    assert registry.live("cifar").id == outcome["version"]
+
+
+@pytest.mark.usefixtures("functions")
+def test_the_upload_event_without_an_upload_finds_it_gone() -> None:
+    (outcome,) = sent_to(onboard.handler, "onboard-put")["outcomes"]
+    assert outcome["outcome"] == "GONE"
+
+
+@pytest.mark.usefixtures("functions")
+def test_the_removal_event_of_an_unknown_version_is_nothing() -> None:
+    assert sent_to(onboard.handler, "onboard-removed") == {"outcomes": []}
+
+
+@pytest.mark.usefixtures("onboarded")
+def test_the_sweep_event_finds_nothing_to_do() -> None:
+    assert not any(sent_to(sweeper.handler, "onboard-sweep").values())
+
+
+@pytest.mark.usefixtures("functions")
+def test_the_plan_event_is_carried_out_with_its_data(s3: "S3Client") -> None:
+    for key in (
+        EVENTS["train-plan"]["code"],
+        "datasets/cifar10/train/cat/1.jpg",
+        "datasets/sign-language/train/0/1.jpg",
+        "weights/vgg16/weights.h5",
+    ):
+        s3.put_object(Bucket=fakes.BUCKET, Key=key, Body=b"x")
+    jobs = sent_to(train.handler, "train-plan")["jobs"]
+    assert [job["model"] for job in jobs] == ["cifar", "hands"]
+
+
+@pytest.mark.usefixtures("functions")
+def test_the_judge_event_finds_the_artifact(s3: "S3Client") -> None:
+    key = EVENTS["train-judge"]["artifact"].removeprefix(f"s3://{fakes.BUCKET}/")
+    good = artifacts.artifact(metrics={"validation_accuracy": 0.9})
+    s3.put_object(Bucket=fakes.BUCKET, Key=key, Body=good)
+    assert sent_to(train.handler, "train-judge")["verdict"] == "PUBLISH"
+
+
+@pytest.mark.usefixtures("functions")
+def test_the_outcome_event_is_answered() -> None:
+    assert sent_to(train.handler, "train-outcome")["status"] == "UNKNOWN"
+
+
+@pytest.mark.usefixtures("functions")
+def test_the_summary_event_is_counted() -> None:
+    assert sent_to(train.handler, "train-summary")["counts"] == {"READY": 1, "FAILED": 1}

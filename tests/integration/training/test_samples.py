@@ -1,0 +1,114 @@
+"""The committed artifacts: as accurate as claimed, small, and right about the sample pictures."""
+
+import tarfile
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from ai_edge_litert.interpreter import Interpreter
+
+from facet import preprocess
+from facet.manifest import Manifest
+
+SAMPLES = Path(__file__).parents[3] / "samples"
+MODELS = ("cifar", "sign-language")
+PICTURES = sorted(SAMPLES.glob("pictures/*/*"))
+PER_CLASS = 200
+"""CIFAR-10 test pictures looked at, of 1,000 in each class."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """An artifact, run by LiteRT alone."""
+
+    manifest: Manifest
+    golden: bytes
+    runner: Any
+
+    def scores(self, pictures: list[bytes]) -> np.ndarray:
+        """(pictures, labels)."""
+        spec = self.manifest.input
+        pixels = np.stack(
+            [preprocess.apply(spec, preprocess.decode(spec, each)) for each in pictures]
+        )
+        return np.asarray(self.runner(**{spec.tensor: pixels})[self.manifest.output.tensor])
+
+    def accuracy(self, labelled: Iterator[tuple[str, bytes]]) -> float:
+        """The share of pictures whose best label is theirs."""
+        labels, pictures = zip(*labelled, strict=True)
+        best = self.scores(list(pictures)).argmax(axis=1)
+        return float(np.mean([self.manifest.labels[index] for index in best] == np.array(labels)))
+
+
+@pytest.fixture(scope="module")
+def samples() -> dict[str, Sample]:
+    return {model: opened(SAMPLES / f"{model}.tar.gz") for model in MODELS}
+
+
+def opened(artifact: Path) -> Sample:
+    with tarfile.open(artifact) as tar:
+        members = {member.name: tar.extractfile(member) for member in tar}
+        content = {name: file.read() for name, file in members.items() if file}
+    manifest = Manifest.model_validate_json(content["facet.json"])
+    assert manifest.golden
+    interpreter = Interpreter(model_content=content["1/assets.extra/model.tflite"])
+    runner = interpreter.get_signature_runner(manifest.input.signature)
+    return Sample(manifest, content[manifest.golden.image], runner)
+
+
+def test_the_artifacts_are_small() -> None:
+    assert sum((SAMPLES / f"{model}.tar.gz").stat().st_size for model in MODELS) < 12e6
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_the_golden_sample_holds(samples: dict[str, Sample], model: str) -> None:
+    sample = samples[model]
+    golden = sample.manifest.golden
+    assert golden
+    assert sample.manifest.model == model
+    scores = sample.scores([sample.golden])[0]
+    assert sample.manifest.labels[scores.argmax()] == golden.label
+    assert scores.max() == pytest.approx(golden.score, abs=golden.tolerance)
+    assert scores.max() - np.sort(scores)[-2] > 0.3
+
+
+@pytest.mark.parametrize("path", PICTURES, ids=lambda path: path.name)
+def test_a_sample_picture_gets_its_label(samples: dict[str, Sample], path: Path) -> None:
+    """`pictures/<model>/<label>-<what it shows>.jpg`, right with a margin."""
+    sample = samples[path.parent.name]
+    scores = sample.scores([path.read_bytes()])[0]
+    assert sample.manifest.labels[scores.argmax()] == path.name.split("-")[0]
+    assert scores.max() - np.sort(scores)[-2] > 0.2
+
+
+def test_each_model_has_sample_pictures() -> None:
+    counts = {model: sum(path.parent.name == model for path in PICTURES) for model in MODELS}
+    assert min(counts.values()) >= 2
+
+
+def test_cifar_reaches_its_accuracy(samples: dict[str, Sample], data: Path) -> None:
+    assert samples["cifar"].accuracy(cifar_test(data)) >= 0.80
+
+
+def cifar_test(data: Path) -> Iterator[tuple[str, bytes]]:
+    """The first pictures of each class."""
+    with zipfile.ZipFile(data / "cifar10_jpeg.zip") as archive:
+        names = sorted(name for name in archive.namelist() if name.startswith("cifar10/test/"))
+        by_label: dict[str, list[str]] = {}
+        for name in names:
+            if name.endswith(".jpg"):
+                by_label.setdefault(name.split("/")[2], []).append(name)
+        assert len(by_label) == 10
+        for label, files in by_label.items():
+            yield from ((label, archive.read(name)) for name in files[:PER_CLASS])
+
+
+def test_sign_language_reaches_its_accuracy(samples: dict[str, Sample], data: Path) -> None:
+    files = sorted((data / "sign_language" / "validation").glob("*/*.JPG"))
+    assert len(files) == 300
+    labelled = ((path.parent.name, path.read_bytes()) for path in files)
+    assert samples["sign-language"].accuracy(labelled) >= 0.90

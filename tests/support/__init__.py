@@ -1,0 +1,1 @@
+"""What several tests share: fakes, small artifacts, running stacks."""

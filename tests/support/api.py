@@ -1,0 +1,77 @@
+"""Requests to the API's handler, as API Gateway's REST proxy events tell it of them."""
+
+import base64
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from predict import app
+from tests.support import artifacts, contract, fakes
+
+PNG = artifacts.encoded()
+REQUEST_ID = "7f1c0b7e-3d0b-4c58-9a55-2f0d6a1b9c3e"
+
+
+@dataclass(frozen=True)
+class Reply:
+    """The handler's answer, its body out of JSON."""
+
+    status: int
+    headers: dict[str, str]
+    document: dict[str, Any]
+
+    @property
+    def problem(self) -> tuple[int, str]:
+        """Status and name of a refusal."""
+        return self.status, self.document["type"].removeprefix("urn:facet:problem:")
+
+
+def call(
+    method: str,
+    path: str,
+    body: bytes | None = None,
+    content_type: str = "",
+    *,
+    request_id: str = REQUEST_ID,
+    seconds: float = 29,
+    headers: dict[str, str] | None = None,
+    **query: Any,
+) -> Reply:
+    """The handler's answer to that request, which is as the OpenAPI document says.
+
+    It has so many `seconds` for it.
+    """
+    given = ({"Content-Type": content_type} if content_type else {}) | (headers or {})
+    event = {
+        "resource": path,
+        "path": path,
+        "httpMethod": method,
+        "headers": given or None,
+        "multiValueHeaders": None,
+        "queryStringParameters": query or None,
+        "multiValueQueryStringParameters": None,
+        "pathParameters": None,
+        "stageVariables": None,
+        "requestContext": {"requestId": request_id, "stage": "v1", "path": f"/v1{path}"},
+        "body": None if body is None else base64.b64encode(body).decode(),
+        "isBase64Encoded": body is not None,
+    }
+    context = fakes.Context(seconds)
+    answer = json.loads(json.dumps(app.handler(event, context)))  # type: ignore[arg-type]
+    assert answer["isBase64Encoded"] is False
+    sent = {name: values[0] for name, values in answer["multiValueHeaders"].items()}
+    reply = Reply(answer["statusCode"], sent, json.loads(answer["body"] or "{}"))
+    if reply.document.get("type") != "urn:facet:problem:no-route":
+        contract.check_answer(method, path, reply.status, reply.headers, reply.document)
+    return reply
+
+
+def predict(
+    body: bytes = PNG,
+    content_type: str = "image/png",
+    *,
+    request_id: str = REQUEST_ID,
+    **query: Any,
+) -> Reply:
+    """The answer to `POST /models/cifar/predict`."""
+    return call("POST", "/models/cifar/predict", body, content_type, request_id=request_id, **query)

@@ -1,0 +1,154 @@
+"""SageMaker's runtime, twice: as a client object, and over HTTP for code that makes its own."""
+
+import io
+import json
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from tests.support.listening import listening
+
+SCORES = (0.7, 0.2, 0.1)
+"""What a model of artifacts.LABELS answers to any picture."""
+
+BUCKET = "facet-models"
+
+
+@dataclass
+class Context:
+    """What Lambda tells a handler: `seconds` are left; with 0 nothing can be tried again."""
+
+    seconds: float = 0
+    aws_request_id: str = "00000000-0000-4000-8000-000000000000"
+
+    def get_remaining_time_in_millis(self) -> int:
+        return int(self.seconds * 1000)
+
+
+@dataclass
+class Events:
+    """EventBridge's client; `told` has type and detail of each event. Refuses with `error`."""
+
+    told: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    error: str | None = None
+
+    def put_events(self, *, Entries: list[dict[str, str]]) -> dict[str, Any]:  # noqa: N803
+        if self.error:
+            refused = {"ErrorCode": self.error, "ErrorMessage": "not now"}
+            return {"FailedEntryCount": 1, "Entries": [refused]}
+        for each in Entries:
+            assert each["Source"] == "facet"
+            self.told.append((each["DetailType"], json.loads(each["Detail"])))
+        return {"FailedEntryCount": 0, "Entries": [{"EventId": "1"}]}
+
+
+@dataclass
+class Topic:
+    """SNS's client; `published` has subject and message of each."""
+
+    published: list[tuple[str, str]] = field(default_factory=list)
+
+    def publish(self, *, TopicArn: str, Subject: str, Message: str) -> None:  # noqa: N803
+        assert TopicArn.startswith("arn:")
+        self.published.append((Subject, Message))
+
+
+def refusal(code: str, **members: Any) -> ClientError:
+    """What botocore raises when SageMaker refuses an invocation."""
+    return ClientError({"Error": {"Code": code}, **members}, "InvokeEndpoint")  # type: ignore[typeddict-item]
+
+
+@dataclass
+class Runtime:
+    """A client whose every invocation is answered with `scores` for each picture, or refused.
+
+    `meanwhile` happens once, during the next invocation.
+    """
+
+    scores: tuple[float, ...] = SCORES
+    error: Exception | None = None
+    meanwhile: Callable[[], object] | None = None
+    asked: list[str] = field(default_factory=list)
+
+    def invoke_endpoint(self, *, TargetModel: str, Body: bytes, **_: str) -> dict[str, Any]:  # noqa: N803
+        self.asked.append(TargetModel)
+        if meanwhile := self.meanwhile:
+            self.meanwhile = None
+            meanwhile()
+        if self.error:
+            raise self.error
+        count = len(json.loads(Body)["instances"])
+        return {"Body": io.BytesIO(json.dumps({"predictions": [self.scores] * count}).encode())}
+
+
+@dataclass
+class Answer:
+    """What the HTTP endpoint answers. Without a body it is `scores` for each picture.
+
+    `code` is the error's name; `seconds` it waits first; `hangs_up` ends it without an answer.
+    """
+
+    status: int = 200
+    code: str | None = None
+    body: bytes | None = None
+    scores: tuple[float, ...] = SCORES
+    seconds: float = 0
+    hangs_up: bool = False
+
+
+class SageMaker(ThreadingHTTPServer):
+    """`POST /endpoints/{name}/invocations` on a free port; `asked` has target and body of each.
+
+    `attributes` has each one's custom attributes. `answers` has those of single targets, before
+    `answer`.
+    """
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Invocation)
+        self.answer = Answer()
+        self.answers: dict[str, Answer] = {}
+        self.asked: list[tuple[str, dict[str, Any]]] = []
+        self.attributes: list[str | None] = []
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
+
+
+class _Invocation(BaseHTTPRequestHandler):
+    server: SageMaker
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        target = self.headers["X-Amzn-SageMaker-Target-Model"]
+        self.server.asked.append((target, body))
+        self.server.attributes.append(self.headers["X-Amzn-SageMaker-Custom-Attributes"])
+        answer = self.server.answers.get(target, self.server.answer)
+        time.sleep(answer.seconds)
+        if answer.hangs_up:
+            self.close_connection = True
+            return
+        predictions = {"predictions": [answer.scores] * len(body["instances"])}
+        content = json.dumps(predictions).encode() if answer.body is None else answer.body
+        self.send_response(answer.status)
+        if answer.code:
+            self.send_header("x-amzn-ErrorType", answer.code)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *_: Any) -> None:
+        """Nothing: pytest's output is for failures."""
+
+
+def sagemaker() -> AbstractContextManager[SageMaker]:
+    """A running one."""
+    return listening(SageMaker())

@@ -1,0 +1,146 @@
+"""Processes that end before any of their writes, and what has to hold then."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from facet.registry.models import Status
+from tests.support import fakes
+from tests.support.onboarding import Account, identity
+
+if TYPE_CHECKING:
+    from onboard.uploads import Drop
+
+WRITES = {
+    "CopyObject",
+    "PutObject",
+    "DeleteObject",
+    "PutObjectTagging",
+    "UpdateItem",
+    "PutItem",
+    "TransactWriteItems",
+}
+
+
+class Killed(BaseException):
+    """The process ended."""
+
+
+@dataclass
+class Fuse:
+    """Ends the process before its nth write; `writes` has those that it came to."""
+
+    most: int | None = None
+    writes: list[str] = field(default_factory=list)
+
+    def before(self, write: str) -> None:
+        self.writes.append(write)
+        if len(self.writes) == self.most:
+            raise Killed
+
+    def __call__(self, model: Any, **_: Any) -> None:
+        """As botocore tells it of a call."""
+        if model.name in WRITES:
+            self.before(model.name)
+
+
+@dataclass
+class Watched:
+    """The endpoint, EventBridge and SNS behind a fuse. `proven` has the targets that did well."""
+
+    runtime: fakes.Runtime = field(default_factory=fakes.Runtime)
+    events: fakes.Events = field(default_factory=fakes.Events)
+    topic: fakes.Topic = field(default_factory=fakes.Topic)
+    proven: set[str] = field(default_factory=set)
+    fuse: Fuse = field(default_factory=Fuse)
+
+    def invoke_endpoint(self, **asked: Any) -> dict[str, Any]:
+        self.fuse.before("InvokeEndpoint")
+        if self.runtime.scores == fakes.SCORES:
+            self.proven.add(asked["TargetModel"])
+        return self.runtime.invoke_endpoint(**asked)
+
+    def put_events(self, **told: Any) -> dict[str, Any]:
+        self.fuse.before("PutEvents")
+        return self.events.put_events(**told)
+
+    def publish(self, **told: Any) -> None:
+        self.fuse.before("Publish")
+        self.topic.publish(**told)
+
+    @property
+    def told(self) -> list[tuple[str, dict[str, Any]]]:
+        return self.events.told
+
+
+@dataclass
+class House:
+    """An account with a fuse, and the drops that were put at its door."""
+
+    account: Account
+    watched: Watched
+    drops: dict[str, list[tuple["Drop", bytes]]] = field(default_factory=dict)
+
+    def put(self, model: str, data: bytes) -> "Drop":
+        drop = self.account.put(data, model)
+        self.drops.setdefault(model, []).append((drop, data))
+        return drop
+
+    def onboarded(self, model: str, *data: bytes) -> None:
+        for each in data:
+            assert self.account.take(self.put(model, each)).outcome == "READY"
+
+    @contextmanager
+    def fused(self, most: int | None) -> Iterator[Fuse]:
+        fuse = self.watched.fuse = Fuse(most)
+        clients = [self.account.s3, self.account.table.meta.client]
+        for each in clients:
+            each.meta.events.register("before-call", fuse)
+        try:
+            yield fuse
+        finally:
+            self.watched.fuse = Fuse()
+            for each in clients:
+                each.meta.events.unregister("before-call", fuse)
+
+    def killed(self, most: int, what: Callable[[], object]) -> bool:
+        """Whether the process came to its nth write, and ended there."""
+        try:
+            with self.fused(most):
+                what()
+        except Killed:
+            return True
+        return False
+
+    def assert_sound(self, model: str) -> None:
+        """What holds at every moment."""
+        account = self.account
+        versions = {each.id: each for each in account.registry.versions(model)}
+        stored = account.stored(f"mme/{model}/")
+        ready = {each.id for each in versions.values() if each.status is Status.READY}
+        for each in ready:
+            assert f"mme/{versions[each].target}" in stored, "a READY version's object is there"
+            assert versions[each].target in self.watched.proven, "nothing unproven is READY"
+        assert stored <= {f"mme/{each.target}" for each in versions.values()}, "no strays"
+        if versions:
+            found = account.registry.model(model)
+            assert found.live in ready or (found.live is None and not ready)
+            if found.canary:
+                assert found.canary.candidate in ready - {found.live}
+        for drop, data in self.drops[model]:
+            version = versions.get(identity(data))
+            done = version and version.status is not Status.PENDING
+            assert done or account.bucket.has(drop), "no drop is lost"
+
+    def assert_settled(self, model: str) -> None:
+        """What holds when all drops had their outcome."""
+        self.assert_sound(model)
+        account = self.account
+        versions = account.registry.versions(model)
+        assert not {each.status for each in versions} & {Status.PENDING}
+        for each in versions:
+            if each.status is Status.REJECTED:
+                assert not account.bucket.holds(each)
+                assert f"rejected/{model}/{each.id}.json" in account.stored("rejected/")
+        assert not account.stored(f"mme/{model}.tar.gz")

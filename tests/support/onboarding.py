@@ -1,0 +1,167 @@
+"""An account that onboards: the bucket, the registry, the endpoint, and what tests ask of them."""
+
+import hashlib
+import itertools
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from facet.artifact.validation import Rules
+from facet.endpoint import Endpoint
+from facet.news import News
+from facet.registry.models import Status, Version
+from facet.registry.releases import Alias
+from facet.registry.store import Registry
+from onboard.app import wanted
+from onboard.bucket import Bucket
+from onboard.onboarding import Onboarding, Registers
+from onboard.prover import Prover
+from onboard.retention import Removal
+from onboard.retry import Patience
+from onboard.sweeper import Ages, Sweeper, Swept
+from onboard.telling import Telling
+from onboard.uploads import Door, Drop, Outcome
+from tests.support import fakes
+from tests.support.fakes import BUCKET
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.service_resource import Table
+    from mypy_boto3_s3 import S3Client
+
+TOPIC = "arn:aws:sns:eu-central-1:123456789012:news"
+IMPATIENT = Patience(left=lambda: 0, attempt=1)
+"""Tries nothing again."""
+
+AGES = Ages(drop=timedelta(minutes=30), retired=timedelta(hours=1))
+
+
+def identity(data: bytes) -> str:
+    """The version that these bytes become."""
+    return hashlib.sha256(data).hexdigest()[:12]
+
+
+def patient(seconds: float = 900) -> tuple[Patience, list[float]]:
+    """A patience for which time passes only in its pauses, and the pauses that it made."""
+    pauses: list[float] = []
+    return Patience(lambda: seconds - sum(pauses), 65, pauses.append), pauses
+
+
+@dataclass
+class Account:
+    """`events` and `topic` have what was told, `runtime` what the endpoint was asked."""
+
+    s3: "S3Client"
+    table: "Table"
+    runtime: Any = field(default_factory=fakes.Runtime)
+    events: Any = field(default_factory=fakes.Events)
+    topic: Any = field(default_factory=fakes.Topic)
+    rules: Rules = field(default_factory=Rules)
+    keep: int = 5
+    within: float = 10
+    clock: Callable[[], float] = lambda: 0
+    sequence: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+
+    @property
+    def registry(self) -> Registry:
+        return Registry(self.table)
+
+    @property
+    def alias(self) -> Alias:
+        return Alias(self.table)
+
+    @property
+    def bucket(self) -> Bucket:
+        return Bucket(self.s3, BUCKET)
+
+    @property
+    def telling(self) -> Telling:
+        return Telling(News(self.events, self.topic, TOPIC))
+
+    @property
+    def onboarding(self) -> Onboarding:
+        registers = Registers(self.registry, self.alias, self.telling)
+        prover = Prover(Endpoint(self.runtime, "endpoint"), self.within, self.clock)
+        return Onboarding(self.bucket, registers, prover, self.rules, self.keep)
+
+    def put(self, data: bytes, model: str = "cifar") -> Drop:
+        """An upload whose event is still to come."""
+        answer = self.s3.put_object(Bucket=BUCKET, Key=f"mme/{model}.tar.gz", Body=data)
+        return Drop(model, answer["VersionId"], f"{next(self.sequence):016X}")
+
+    def take(self, drop: Drop, patience: Patience = IMPATIENT) -> Outcome:
+        """The event of an upload."""
+        return self.onboarding.onboard(drop, patience)
+
+    def onboard(self, data: bytes, model: str = "cifar") -> str:
+        """An upload and its event."""
+        return self.take(self.put(data, model)).outcome
+
+    def send(self, event: dict[str, Any]) -> list[Outcome]:
+        """What the handler does with an event, with patience and this account's collaborators."""
+        patience, _ = patient()
+        outcomes: list[Outcome] = []
+        for each in wanted(event):
+            if isinstance(each, Removal):
+                if outcome := self.onboarding.withdraw(each, patience):
+                    outcomes.append(outcome)
+            else:
+                outcomes.append(self.onboarding.onboard(each, patience))
+        return outcomes
+
+    def sweep(self, later: timedelta = timedelta(minutes=31)) -> Swept:
+        """One run of the sweeper after that time; onboarding gets its events at once."""
+        return self.sweeper(self.send).sweep(datetime.now(UTC) + later)
+
+    def sweeper(self, hand_over: Callable[[dict[str, Any]], object]) -> Sweeper:
+        """The sweeper, which hands events over so."""
+        door = Door(self.s3, BUCKET)
+        return Sweeper(door, self.bucket, self.registry, self.telling, hand_over, AGES)
+
+    def stored(self, prefix: str = "") -> set[str]:
+        """The keys of all objects."""
+        listed = self.s3.list_objects_v2(Bucket=BUCKET, Prefix=prefix)
+        return {each["Key"] for each in listed.get("Contents", [])}
+
+    def content(self, key: str) -> bytes:
+        return self.s3.get_object(Bucket=BUCKET, Key=key)["Body"].read()
+
+    def delete(self, data: bytes, model: str = "cifar") -> Removal:
+        """Somebody deletes a version's object; the event that says so."""
+        version = identity(data)
+        self.s3.delete_object(Bucket=BUCKET, Key=f"mme/{model}/{version}.tar.gz")
+        return Removal(model, version, datetime.now(UTC))
+
+    def report(self, data: bytes, model: str = "cifar") -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.content(f"rejected/{model}/{identity(data)}.json"))
+        return found
+
+    def status(self, data: bytes, model: str = "cifar") -> Status | None:
+        version = self.registry.find(model, identity(data))
+        return version.status if version else None
+
+    def told(self) -> list[tuple[str, str]]:
+        """Happening and version of all that was told."""
+        return [(kind, detail["version"]) for kind, detail in self.events.told]
+
+    def assert_ready(self, data: bytes, model: str = "cifar") -> Version:
+        version = self.registry.ready(model, identity(data))
+        assert version.sha256 == hashlib.sha256(data).hexdigest()
+        assert self.content(f"mme/{version.target}") == data
+        assert f"mme/{model}.tar.gz" not in self.stored()
+        return version
+
+    def assert_live(self, data: bytes, model: str = "cifar") -> None:
+        self.assert_ready(data, model)
+        assert self.registry.live(model).id == identity(data)
+
+    def assert_rejected(self, data: bytes) -> list[str]:
+        """The codes of its violations."""
+        version = self.registry.find("cifar", identity(data))
+        assert version
+        assert version.status is Status.REJECTED
+        assert self.content(f"rejected/cifar/{version.id}.tar.gz") == data
+        assert self.report(data)["violations"] == [vars(each) for each in version.violations]
+        assert not self.stored() & {"mme/cifar.tar.gz", f"mme/{version.target}"}
+        return [each.code for each in version.violations]

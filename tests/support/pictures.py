@@ -1,0 +1,107 @@
+"""Picture files of every format and kind that is taken, made by code."""
+
+import struct
+import zlib
+from functools import cache
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from tests.support import artifacts
+
+ADOBE_TRANSFORM = 11
+"""Where the marker `Adobe` says whether CMYK is stored as YCCK (2)."""
+
+
+def scene(size: tuple[int, int] = (640, 480)) -> Image.Image:
+    """Shapes with hard edges on a gradient: no two corners alike, neither side even."""
+    picture = artifacts.picture(size)
+    pen, random = ImageDraw.Draw(picture), np.random.default_rng(5)
+    for number in range(24):
+        left, top = random.uniform(0, 0.9, 2) * size
+        right, bottom = random.uniform(0.02, 0.1, 2) * size + (left, top)
+        shape = pen.ellipse if number % 2 else pen.rectangle
+        shape((left, top, right, bottom), fill=tuple(random.integers(0, 256, 3).tolist()))
+    return picture
+
+
+def png(
+    colour_type: int,
+    depth: int,
+    row: bytes,
+    *extra: tuple[bytes, bytes],
+    size: tuple[int, int] = (1, 1),
+) -> bytes:
+    """A PNG with the same row again and again, by the specification: Pillow writes not all kinds.
+
+    `extra` are chunks before the pixels, as (name, data).
+    """
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return (
+            struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+        )
+
+    head = struct.pack(">IIBBBBB", *size, depth, colour_type, 0, 0, 0)
+    rows = zlib.compress((b"\0" + row) * size[1])
+    chunks = [(b"IHDR", head), *extra, (b"IDAT", rows), (b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*each) for each in chunks)
+
+
+def jpeg(size: tuple[int, int] = (640, 480), orientation: int = 1, **options: object) -> bytes:
+    """`scene` as a JPEG that says it was taken so."""
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    return artifacts.encoded(scene(size), "JPEG", exif=exif, **options)
+
+
+def ycck(ink: tuple[int, int, int, int], size: tuple[int, int] = (16, 16)) -> bytes:
+    """One colour as Adobe's YCCK, which Pillow reads but does not write."""
+    cyan, magenta, yellow, black = ink
+    light = Image.new("RGB", (1, 1), (cyan, magenta, yellow)).convert("YCbCr").getpixel((0, 0))
+    assert isinstance(light, tuple)
+    stored = Image.new("CMYK", size, (*(255 - value for value in light), black))
+    data = bytearray(artifacts.encoded(stored, "JPEG", quality=95))
+    data[data.index(b"Adobe") + ADOBE_TRANSFORM] = 2
+    return bytes(data)
+
+
+@cache
+def files() -> dict[str, bytes]:
+    """Name → file. JPEGs are large enough to be decoded at a reduced scale for small inputs."""
+    plain, clear = scene(), scene((120, 90)).convert("RGBA")
+    clear.putalpha(Image.linear_gradient("L").resize(clear.size))
+    small, encoded = scene((120, 90)), artifacts.encoded
+    sixteen = Image.fromarray(np.asarray(small.convert("L")).astype(np.uint16) * 257)
+    wide = np.linspace(0, 65535, 60 * 3).astype(">u2").tobytes()
+    frames = [small, small.rotate(180)]
+    return {
+        "jpeg.jpg": encoded(plain, "JPEG"),
+        "jpeg-small.jpg": encoded(small, "JPEG"),
+        "jpeg-12-megapixels.jpg": jpeg((4032, 3024)),
+        "jpeg-progressive.jpg": encoded(plain, "JPEG", progressive=True),
+        "jpeg-444.jpg": encoded(plain, "JPEG", subsampling=0, quality=95),
+        "jpeg-cmyk.jpg": encoded(plain.convert("CMYK"), "JPEG"),
+        "jpeg-ycck.jpg": ycck((0, 255, 255, 0), (640, 480)),
+        "jpeg-rgb.jpg": encoded(plain, "JPEG", keep_rgb=True),
+        "jpeg-grey.jpg": encoded(plain.convert("L"), "JPEG"),
+        "jpeg-mpo.jpg": encoded(plain, "MPO", save_all=True, append_images=[plain.rotate(180)]),
+        **{f"jpeg-orientation-{each}.jpg": jpeg(orientation=each) for each in range(1, 9)},
+        "png.png": encoded(small),
+        "png-alpha.png": encoded(clear),
+        "png-grey.png": encoded(small.convert("L")),
+        "png-grey-alpha.png": encoded(clear.convert("LA")),
+        "png-palette.png": encoded(small.quantize(32)),
+        "png-palette-alpha.png": encoded(clear.quantize(32)),
+        "png-1-bit.png": encoded(small.convert("1")),
+        "png-16-bit-grey.png": encoded(sixteen),
+        "png-16-bit.png": png(2, 16, wide, size=(60, 40)),
+        "webp.webp": encoded(small, "WEBP"),
+        "webp-alpha.webp": encoded(clear, "WEBP", lossless=True),
+        "webp-animated.webp": encoded(frames[0], "WEBP", save_all=True, append_images=frames[1:]),
+        "bmp.bmp": encoded(small, "BMP"),
+        "bmp-palette.bmp": encoded(small.quantize(32), "BMP"),
+        "gif.gif": encoded(small, "GIF"),
+        "gif-animated.gif": encoded(frames[0], "GIF", save_all=True, append_images=frames[1:]),
+        "gif-transparent.gif": encoded(clear, "GIF"),
+    }

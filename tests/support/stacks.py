@@ -1,0 +1,129 @@
+"""Running stacks: local ones, as `make run` starts them, and the deployed one that is asked for."""
+
+import json
+import os
+import secrets
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local.stack import Address
+
+ROOT = Path(__file__).parents[2]
+START_SECONDS = 120
+
+DEPLOYED = os.environ.get("FACET_STACK")
+"""The name of the deployed stack that is asked instead of one on this machine."""
+
+ONBOARDING_SECONDS = 900 if DEPLOYED else 60
+
+RUN = f"journey-{secrets.token_hex(3)}"
+"""Begins the names of models where the stack may be a deployed one, which has models of its own."""
+
+
+def descendants(pid: int) -> list[int]:
+    """The processes that a process has started, and theirs."""
+    listed = subprocess.run(["ps", "-eo", "pid=,ppid="], capture_output=True, text=True, check=True)
+    pairs = [tuple(map(int, line.split())) for line in listed.stdout.splitlines()]
+    found, new = [], [pid]
+    while new:
+        new = [child for child, parent in pairs if parent in new]
+        found += new
+    return found
+
+
+def alive(pid: int) -> bool:
+    """Whether a process still runs; one that has ended and was not waited for does not."""
+    state = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True)
+    return state.stdout.strip()[:1] not in ("", "Z")
+
+
+@dataclass(frozen=True)
+class Reached:
+    """A stack as its clients see it; the command takes it with `options`."""
+
+    url: str
+    api_key: str
+    bucket: str
+    s3: Any
+    options: tuple[str, str]
+
+    def delete(self, *prefixes: str) -> None:
+        """Takes objects back: a deployed stack outlives the tests."""
+        for prefix in prefixes:
+            listed = self.s3.list_objects_v2(Bucket=self.bucket, Prefix=prefix)
+            for each in listed.get("Contents", []):
+                self.s3.delete_object(Bucket=self.bucket, Key=each["Key"])
+
+
+@dataclass
+class Running:
+    """A `make run` that serves: what it printed, where it is."""
+
+    process: subprocess.Popen[str]
+    printed: list[str]
+    home: Path
+
+    @property
+    def address(self) -> Address:
+        """What stack.json says."""
+        return Address(**json.loads((self.home / "stack.json").read_text()))
+
+    def stop(self, how: signal.Signals = signal.SIGINT) -> int:
+        """Ends it; its exit code. Nothing that it started may be left."""
+        started = descendants(self.process.pid)
+        assert started, "a running stack has processes of its own"
+        self.process.send_signal(how)
+        code = self.process.wait(30)
+        assert self.process.stdout is not None
+        self.printed += self.process.stdout.read().splitlines()
+        self.process.stdout.close()
+        left = [pid for pid in started if _outlives(pid)]
+        assert not left, f"left behind: {left}"
+        return code
+
+
+def _outlives(pid: int, seconds: float = 5.0) -> bool:
+    waited = 0.0
+    while alive(pid):
+        if waited > seconds:
+            return True
+        signal.sigtimedwait([], 0.1)
+        waited += 0.1
+    return False
+
+
+def environment(**more: str) -> dict[str, str]:
+    """The environment of `make run`, with no real data and a free port."""
+    plain = {name: value for name, value in os.environ.items() if name != "FACET_DATA"}
+    return plain | {"FACET_PORT": "0"} | more
+
+
+def command(home: Path, *arguments: str) -> list[str]:
+    """What `make run` executes."""
+    return [sys.executable, "-m", "local", "--home", str(home), *arguments]
+
+
+def start(home: Path, **more: str) -> Running:
+    """Starts a stack in a folder and waits until it serves."""
+    process = subprocess.Popen(
+        command(home),
+        cwd=ROOT,
+        env=environment(**more),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert process.stdout is not None
+    printed: list[str] = []
+    for line in process.stdout:
+        printed.append(line.rstrip("\n"))
+        if line.startswith("serving until"):
+            return Running(process, printed, home)
+    process.wait(START_SECONDS)
+    pytest.fail("the stack did not start:\n" + "\n".join(printed))

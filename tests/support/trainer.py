@@ -1,0 +1,153 @@
+"""A local stack whose training code is a stand-in, so that a training job takes a second.
+
+The code hands out the artifact that its data set consists of; the rest of the stack is whole.
+"""
+
+import gzip
+import io
+import json
+import tarfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from local.listeners import Listeners
+from local.moto.aws import client
+from local.moto.step_functions import Execution
+from local.stack import Stack
+from local.training.description import Document
+from tests.support.moto_account import forget
+from tests.support.stacks import ROOT
+from training.package import pack_code
+
+SAMPLE = (ROOT / "samples/cifar.tar.gz").read_bytes()
+
+PROGRAM = """
+import os, sys, tarfile, time
+from pathlib import Path
+
+given = dict(zip(sys.argv[1::2], sys.argv[2::2]))
+print("epoch=1 loss=0.5 accuracy=0.8 val_loss=0.6 val_accuracy=0.7 seconds=0.1")
+if given["--dataset"] == "no-pictures":
+    sys.exit("error: channel train has no pictures")
+if given["--dataset"] == "endless":
+    (Path(os.environ["SM_MODEL_DIR"]).parent / "checkpoints/epoch-1").write_text("weights")
+    print("waiting")
+    time.sleep(600)
+channel = Path(os.environ["SM_CHANNEL_TRAIN"])
+with tarfile.open(channel / "artifact/model.tar.gz") as tar:
+    tar.extractall(os.environ["SM_MODEL_DIR"], filter="data")
+"""
+
+
+def artifact(description: str, accuracy: float, *, golden: str | None = None) -> bytes:
+    """The sample with another description and accuracy, and with a golden label that is wrong."""
+    packed = io.BytesIO()
+    with (
+        tarfile.open(fileobj=io.BytesIO(SAMPLE)) as old,
+        tarfile.open(fileobj=packed, mode="w") as new,
+    ):
+        for member in old:
+            content = old.extractfile(member)
+            assert content is not None
+            data = content.read()
+            if member.name == "facet.json":
+                manifest = json.loads(data)
+                manifest["description"] = description
+                manifest["metrics"] = {"validation_accuracy": accuracy}
+                if golden:
+                    manifest["golden"]["label"] = golden
+                data = json.dumps(manifest).encode()
+            info = tarfile.TarInfo(member.name)
+            info.size = len(data)
+            new.addfile(info, io.BytesIO(data))
+    return gzip.compress(packed.getvalue(), mtime=0)
+
+
+class Trainer:
+    """A running stack, and what a user of its state machine does."""
+
+    def __init__(self, stack: Stack, home: Path) -> None:
+        self.address = stack.address
+        self.home = home
+        self.s3 = client("s3", self.address.endpoint_url)
+        self.sfn = client("stepfunctions", self.address.endpoint_url)
+        self.sagemaker = client("sagemaker", self.address.endpoint_url)
+        self.lines: list[tuple[str, str]] = []
+        self.executed: list[Execution] = []
+
+    def dataset(self, name: str, content: bytes = b"x") -> str:
+        key = f"datasets/{name}/train/artifact/model.tar.gz"
+        self.s3.put_object(Bucket=self.address.bucket, Key=key, Body=content)
+        return name
+
+    def start(self, name: str, *jobs: dict[str, Any], **more: Any) -> str:
+        defaults = {"recipe": "cifar10"}
+        started = self.sfn.start_execution(
+            stateMachineArn=self.address.state_machine_arn,
+            name=name,
+            input=json.dumps({"jobs": [defaults | job for job in jobs]} | more),
+        )
+        return str(started["executionArn"])
+
+    def end(self, execution: str, seconds: float = 90) -> dict[str, Any]:
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            found: dict[str, Any] = self.sfn.describe_execution(executionArn=execution)
+            if found["status"] != "RUNNING":
+                return found
+            time.sleep(0.1)
+        pytest.fail(f"{execution} does not end")
+
+    def reports(self, execution: str) -> dict[str, dict[str, Any]]:
+        ended = self.end(execution)
+        assert ended["status"] == "SUCCEEDED", ended
+        return {job["model"]: job for job in json.loads(ended["output"])["jobs"]}
+
+    def train(self, name: str, *jobs: dict[str, Any], **more: Any) -> dict[str, dict[str, Any]]:
+        return self.reports(self.start(name, *jobs, **more))
+
+    def live(self, model: str) -> str | None:
+        answer = httpx.get(
+            f"{self.address.url}/models/{model}", headers={"x-api-key": self.address.api_key}
+        )
+        live: str | None = answer.json().get("live")
+        return live
+
+    def until(self, seen: Callable[[], object], seconds: float = 30) -> None:
+        deadline = time.monotonic() + seconds
+        while not seen():
+            assert time.monotonic() < deadline, "it does not happen"
+            time.sleep(0.05)
+
+
+@contextmanager
+def running(repository: Path, home: Path) -> Iterator[Trainer]:
+    """A stack in `home`, whose training code is made in `repository`."""
+    for name, text in {
+        "training/train.py": PROGRAM,
+        "training/requirements.txt": "",
+        "layers/facet/facet/__init__.py": "",
+    }.items():
+        (repository / name).parent.mkdir(parents=True, exist_ok=True)
+        (repository / name).write_text(text)
+    heard: list[Trainer] = []
+
+    def trained(job: Document, line: str) -> None:
+        heard[0].lines.append((job["TrainingJobName"], line))
+
+    stack = Stack(
+        ROOT / "template.yaml",
+        home,
+        code=pack_code(repository),
+        listeners=Listeners(trained=trained, executed=lambda each: heard[0].executed.append(each)),
+    )
+    with stack:
+        heard.append(Trainer(stack, home))
+        yield heard[0]
+    forget("s3", "dynamodb", "sqs", "sns", "lambda", "cloudformation", "iam", "sagemaker", "events")

@@ -1,0 +1,89 @@
+"""What the template's alarms and dashboard ask CloudWatch for."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from local import template
+
+STACK = template.load(Path(__file__).parents[2] / "template.yaml")
+ALARMS = {
+    name: STACK.resources[name]["Properties"] for name in STACK.of_type("AWS::CloudWatch::Alarm")
+}
+SEARCH = re.compile(
+    r"SEARCH\('\{([^}]+)\} MetricName=\"(\w+)\" service=\"([^\"]+)\"', '(\w+)', \d+\)"
+)
+"""Of CloudWatch's metric math: the namespace with the names of all dimensions, and some values."""
+
+
+class Asked(NamedTuple):
+    """One metric. `dimensions` has the values, None for those that are searched; `by` who asks."""
+
+    by: str
+    namespace: str
+    name: str
+    statistic: str
+    dimensions: Mapping[str, str | None]
+
+
+def resolved(value: Any) -> Any:
+    """A template's value with every reference replaced by what it refers to, as text."""
+    if isinstance(value, list):
+        return [resolved(each) for each in value]
+    if not isinstance(value, dict):
+        return value
+    match value:
+        case {"Ref": str(name)}:
+            return name
+        case {"Fn::GetAtt": [name, attribute]}:
+            return f"{name}.{attribute}"
+        case {"Fn::Sub": str(text)}:
+            return re.sub(r"\$\{([\w.:]+)\}", r"\1", text)
+    return {name: resolved(each) for name, each in value.items()}
+
+
+def dashboard() -> dict[str, Any]:
+    """The body, out of JSON."""
+    (name,) = STACK.of_type("AWS::CloudWatch::Dashboard")
+    body: dict[str, Any] = json.loads(
+        resolved(STACK.resources[name]["Properties"]["DashboardBody"])
+    )
+    return body
+
+
+def of_alarms() -> Iterator[Asked]:
+    """The metrics of all alarms."""
+    for name, alarm in ALARMS.items():
+        for each in alarm.get("Metrics", [alarm]):
+            if "Expression" in each:
+                continue
+            stat = each.get("MetricStat", {})
+            metric = stat.get("Metric", each)
+            pairs = resolved(metric["Dimensions"])
+            kind = stat.get("Stat") or each.get("Statistic") or each["ExtendedStatistic"]
+            dimensions = {pair["Name"]: pair["Value"] for pair in pairs}
+            yield Asked(name, metric["Namespace"], metric["MetricName"], kind, dimensions)
+
+
+def of_widgets() -> Iterator[Asked]:
+    """The metrics of the dashboard, those that it searches for among them."""
+    for widget in dashboard()["widgets"]:
+        properties = widget["properties"]
+        for row in properties.get("metrics", []):
+            options = row[-1] if isinstance(row[-1], dict) else {}
+            if "expression" in options:
+                yield from _searched(properties["title"], options["expression"])
+                continue
+            namespace, name, *pairs = [each for each in row if isinstance(each, str)]
+            dimensions = dict(zip(pairs[::2], pairs[1::2], strict=True))
+            stat = options.get("stat") or properties["stat"]
+            yield Asked(properties["title"], namespace, name, stat, dimensions)
+
+
+def _searched(title: str, expression: str) -> Iterator[Asked]:
+    for schema, name, service, stat in SEARCH.findall(expression):
+        namespace, *dimensions = schema.split(",")
+        known = dict.fromkeys(dimensions) | {"service": service}
+        yield Asked(title, namespace, name, stat, known)

@@ -1,0 +1,42 @@
+"""docs/violations.md has every code, and no other."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests.support.hostile import CASES
+
+ROOT = Path(__file__).parents[3]
+PAGE = ROOT / "docs" / "violations.md"
+CODE = re.compile(r"[a-z]+(-[a-z]+)*")
+
+
+def codes() -> Iterator[str]:
+    """The first argument of whatever makes a violation, where it is a code."""
+    folders = (ROOT / "functions/onboard", ROOT / "layers/facet/facet/artifact")
+    for path in sorted(path for folder in folders for path in folder.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.args):
+                continue
+            code = node.args[0]
+            if node.func.id not in ("Violation", "_too_large") or isinstance(code, ast.Starred):
+                continue
+            if isinstance(code, ast.Constant):
+                assert isinstance(code.value, str)
+                yield code.value
+            else:
+                assert path.name in ("validation.py", "prover.py"), f"{path.name}:{code.lineno}"
+
+
+def test_the_page_has_every_code_and_no_other() -> None:
+    told = re.findall(r"^(?:\| `|`(?=more` stands))([a-z-]+)`", PAGE.read_text(), re.MULTILINE)
+    assert sorted(told) == sorted(set(codes()))
+    assert all(CODE.fullmatch(code) for code in told)
+
+
+def test_the_corpus_has_every_code_of_archives_layouts_and_manifests() -> None:
+    sections = PAGE.read_text().partition("## What it would run")[0]
+    told = set(re.findall(r"^\| `([a-z-]+)`", sections, re.MULTILINE))
+    tested = {code for case in CASES for code in case.codes}
+    assert told - tested == {"golden-required", "litert-too-large"}

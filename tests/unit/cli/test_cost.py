@@ -1,0 +1,172 @@
+"""`facet cost`: tables, bars, pictures, JSON, and files of prices."""
+
+import json
+import sys
+from itertools import takewhile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+from typer.testing import CliRunner, Result
+
+from cli.app import app
+from cli.cost.prices import OURS
+from tests.support.stacks import ROOT
+
+
+def cost(*arguments: str) -> Result:
+    return CliRunner().invoke(app, ["cost", *arguments])
+
+
+def own(tmp_path: Path, change: dict[str, Any]) -> str:
+    """A price file with one region, `moon`, some members of which are replaced."""
+    document = json.loads(OURS.read_text())
+    moon = document["regions"]["us-east-1"]
+    document["sources"]["crater"] = {"date": "2025-01-02", "verified": True, "told": "a friend"}
+    document |= {"regions": {"moon": moon | change}}
+    path = tmp_path / "mine.json"
+    path.write_text(json.dumps(document))
+    return str(path)
+
+
+def test_the_default_is_a_thousand_models() -> None:
+    done = cost()
+    assert done.exit_code == 0, done.output
+    lines = [line.split() for line in done.stdout.splitlines()]
+    assert ["an", "endpoint", "for", "each", "1,000", "167,900.00"] in lines
+    assert ["one", "multi-model", "endpoint", "1", "167.90"] in lines
+    assert ["saved", "99.9%", "167,732.10"] in lines
+    date = json.loads(OURS.read_text())["sources"]["ml.m5"]["date"]
+    assert f"(prices of {date})" in done.stdout
+    assert "not read on AWS's own pages: ml.m5, storage, watching." in done.stdout
+
+
+def test_bars_grow_with_the_number_of_models() -> None:
+    lines = cost("--models", "50").stdout.splitlines()
+    bars = [(line, line.count("█")) for line in lines if "█" in line]
+    each = [length for line, length in bars if "an endpoint each" in line]
+    one = [length for line, length in bars if "one endpoint" in line]
+    counts = [line.split()[0] for line, _ in bars if "an endpoint each" in line]
+    assert counts == ["1", "10", "50", "100", "1,000"]
+    assert each == sorted(each)
+    assert len(set(each)) == 5
+    assert (min(each), max(each)) == (1, 40)
+    assert one == [1, 1, 1, 1, 1]
+
+
+def test_json_has_all_numbers() -> None:
+    document = json.loads(cost("--models", "20", "--hours", "100", "--json").stdout)
+    assert document["models"] == 20
+    assert document["each"] == {"instances": 20, "dollars": pytest.approx(20 * 0.23 * 100)}
+    assert document["one"] == {"instances": 1, "dollars": pytest.approx(23)}
+    assert document["saved"] == pytest.approx(0.95)
+    assert set(document["around"]) == {"api", "function", "storage", "watching"}
+    assert [row["models"] for row in document["by_models"]] == [1, 10, 20, 100, 1000]
+    assert document["prices"]["date"]
+    assert document["prices"]["unverified"] == ["ml.m5", "storage", "watching"]
+    assert document["terms"]["hours"] == 100
+
+
+def test_every_option_counts() -> None:
+    def both(*arguments: str) -> tuple[int, int]:
+        document = json.loads(cost("--models", "100", *arguments, "--json").stdout)
+        return document["each"]["instances"], document["one"]["instances"]
+
+    assert both() == (100, 1)
+    assert both("--minimum", "2") == (200, 2)
+    assert both("--requests-per-second", "2000") == (100, 5)
+    assert both("--requests-per-second", "2000", "--popularity", "zipf") == (100, 5)
+    assert both("--requests-per-second", "4000", "--popularity", "zipf") == (101, 10)
+    assert both("--requests-per-second", "2000", "--traffic", "burst") == (100, 60)
+    assert both("--requests-per-second", "2000", "--instance-type", "ml.m5.large") == (100, 10)
+    assert both("--requests-per-second", "2000", "--requests-per-vcpu", "500") == (100, 1)
+    assert both("--model-mb", "1000") == (100, 8)
+    assert both("--model-mb", "1000", "--loaded", "0.25") == (100, 2)
+
+
+def test_scaled_endpoints_cost_less_where_traffic_varies() -> None:
+    def dollars(*arguments: str) -> float:
+        office = ["--requests-per-second", "2000", "--traffic", "office"]
+        found = json.loads(cost(*office, *arguments, "--json").stdout)["one"]["dollars"]
+        return float(found)
+
+    assert dollars("--scaled") < dollars()
+    assert "at peak" in cost("--scaled").stdout
+
+
+def test_prices_of_one_s_own(tmp_path: Path) -> None:
+    mine = own(tmp_path, {"instances": {"crater": {"hour": 3, "vcpus": 1, "memory_gib": 1}}})
+    where = ["--prices", mine, "--region", "moon", "--instance-type", "crater"]
+    done = cost(*where, "--models", "2", "--hours", "10")
+    assert ["an", "endpoint", "for", "each", "2", "60.00"] in [
+        line.split() for line in done.stdout.splitlines()
+    ]
+    assert "(prices of 2025-01-02)" in done.stdout
+    assert "pages: storage, watching." in done.stdout
+
+
+@pytest.mark.parametrize("page", ["cost.md", "cli.md"])
+def test_the_pages_show_what_it_prints(page: str) -> None:
+    lines = (ROOT / "docs" / page).read_text().splitlines()
+    (at,) = [at for at, line in enumerate(lines) if line.startswith("    $ facet cost ")]
+    shown = takewhile(lambda line: not line or line.startswith("    "), lines[at + 1 :])
+    printed = cost(*lines[at].split()[3:]).stdout.splitlines()
+    assert [line[4:] for line in shown][:-1] == [line.rstrip() for line in printed]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "told"),
+    [
+        (["--region", "mars"], 1, "no prices for the region mars, but for us-east-1"),
+        (
+            ["--instance-type", "ml.p5"],
+            1,
+            "no prices for the instance type ml.p5, but for ml.m5.large",
+        ),
+        (["--model-mb", "20000"], 1, "choose a larger --instance-type"),
+        (["--prices", "{}/none.json"], 1, "none.json: No such file"),
+        (["--models", "0"], 2, "greater than or equal to 1"),
+        (["--requests-per-second", "inf"], 2, "'--requests-per-second': "),
+        (["--traffic", "never"], 2, "never"),
+        (["--chart", "{}/none/x.png"], 1, "x.png: No such file"),
+    ],
+)
+def test_wrong_words(arguments: list[str], code: int, told: str, tmp_path: Path) -> None:
+    failed = cost(*[each.format(tmp_path) for each in arguments])
+    assert failed.exit_code == code
+    assert told in failed.output
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"api_million_requests": -1}, "regions.moon.api_million_requests: "),
+        ({"instances": {}}, "regions.moon.instances: "),
+        ({"instances": {"ml.x9.big": {"hour": 1, "vcpus": 1, "memory_gib": 1}}}, "lacks ml.x9"),
+        ({"extra": 1}, "regions.moon.extra: "),
+    ],
+)
+def test_a_price_file_that_is_wrong(change: dict[str, Any], told: str, tmp_path: Path) -> None:
+    failed = cost("--prices", own(tmp_path, change), "--region", "moon")
+    assert failed.exit_code == 1
+    assert told in failed.stderr
+    assert failed.stderr.count("\n") == 1
+
+
+def test_the_bars_as_a_picture(tmp_path: Path) -> None:
+    assert cost("--chart", str(tmp_path / "cost.png")).exit_code == 0
+    with Image.open(tmp_path / "cost.png") as drawn:
+        assert (drawn.format, drawn.size) == ("PNG", (700, 400))
+        assert len(drawn.convert("RGB").getcolors(1 << 24) or []) > 10
+
+
+def test_without_matplotlib_there_is_no_picture(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    failed = cost("--chart", str(tmp_path / "cost.png"))
+    assert failed.exit_code == 1
+    assert "--chart needs matplotlib" in failed.stderr
+    assert "facet[training]" in failed.stderr
+    assert list(tmp_path.iterdir()) == []

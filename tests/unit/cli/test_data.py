@@ -1,0 +1,173 @@
+"""`facet data`: what it uploads, and what it says to wrong words."""
+
+import io
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import boto3
+import pytest
+from moto import mock_aws
+from rich.console import Console
+from typer.testing import CliRunner, Result
+
+from cli.app import app
+from cli.data import bring
+from cli.terminal.output import Output
+from tests.support import partly_installed
+from training.data.bucket import Bucket
+from training.data.sets import data_set
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+BUCKET = "facet-data"
+LAYOUT = ("train/cat/1.jpg", "train/dog/1.png", "validation/cat/2.JPG", "test/dog/3.webp")
+
+
+@pytest.fixture
+def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator["S3Client"]:
+    for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL", "AWS_SESSION_TOKEN", "FACET_DATA"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    with mock_aws():
+        client = boto3.client("s3")
+        client.create_bucket(Bucket=BUCKET)
+        yield client
+
+
+def folder(root: Path, names: Sequence[str]) -> Path:
+    """Files whose content is their own name."""
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(name)
+    return root
+
+
+def objects(s3: "S3Client") -> dict[str, bytes]:
+    listed = s3.list_objects_v2(Bucket=BUCKET).get("Contents", [])
+    return {
+        each["Key"]: s3.get_object(Bucket=BUCKET, Key=each["Key"])["Body"].read() for each in listed
+    }
+
+
+def data(*arguments: str) -> Result:
+    return CliRunner().invoke(app, ["data", *arguments])
+
+
+def test_a_folder_is_uploaded_under_its_name(s3: "S3Client", tmp_path: Path) -> None:
+    root = folder(tmp_path / "pets", [*LAYOUT, "README.md"])
+    done = data(str(root), "--bucket", BUCKET)
+    assert done.exit_code == 0, done.output
+    assert done.stdout.startswith(f"s3://{BUCKET}/datasets/pets/: 4 uploaded (")
+    told = "pets: 2 train, 1 validation, 1 test pictures of 2 classes, 1 other files skipped\n"
+    assert done.stderr == told
+    assert objects(s3) == {f"datasets/pets/{name}": name.encode() for name in LAYOUT}
+
+
+def test_a_second_run_uploads_the_difference_and_says_so_in_json(
+    s3: "S3Client", tmp_path: Path
+) -> None:
+    root = folder(tmp_path / "pets", LAYOUT)
+    data(str(root), "--bucket", BUCKET)
+    (root / LAYOUT[3]).unlink()
+    (root / "test/dog").rmdir()
+    folder(root, ["test/cat/4.jpg"])
+    done = data(str(root), "--bucket", BUCKET, "--json")
+    assert json.loads(done.stdout) == {
+        "dataset": "pets",
+        "bucket": BUCKET,
+        "prefix": "datasets/pets/",
+        "uploaded": 1,
+        "bytes": len("test/cat/4.jpg"),
+        "unchanged": 3,
+        "removed": 1,
+        "pictures": {"train": 2, "validation": 1, "test": 1},
+        "classes": 2,
+        "skipped": 0,
+    }
+    assert done.stderr == ""
+    assert "datasets/pets/test/cat/4.jpg" in objects(s3)
+
+
+def test_the_bucket_is_that_of_a_deployed_stack(s3: "S3Client", tmp_path: Path) -> None:
+    names = ("RegistryName", "UndeliveredDropsUrl", "OnboardFunctionName")
+    outputs = {name: {"Value": "unused"} for name in names}
+    template = {
+        "Resources": {"Topic": {"Type": "AWS::SNS::Topic"}},
+        "Outputs": {**outputs, "BucketName": {"Value": BUCKET}},
+    }
+    cloudformation = boto3.client("cloudformation")
+    cloudformation.create_stack(StackName="prod", TemplateBody=json.dumps(template))
+    done = data(str(folder(tmp_path / "pets", LAYOUT)), "--stack", "prod", "--name", "dogs")
+    assert done.exit_code == 0, done.output
+    assert set(objects(s3)) == {f"datasets/dogs/{name}" for name in LAYOUT}
+
+
+def test_the_known_data_sets_are_found(
+    s3: "S3Client", tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder(tmp_path / "cifar10", ["train/cat/0000.jpg"])
+    signs = folder(tmp_path / "signs", ["Dataset/0/1.JPG", "Examples/2.JPG"])
+    monkeypatch.setenv("FACET_DATA", str(tmp_path))
+    assert data("cifar10", "--bucket", BUCKET).exit_code == 0
+    named = ["--from", str(signs), "--name", "s"]
+    assert data("sign-language", *named, "--bucket", BUCKET).exit_code == 0
+    assert list(objects(s3)) == ["datasets/cifar10/train/cat/0000.jpg", "datasets/s/train/0/1.JPG"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (["{}/none", "--bucket", BUCKET], "none: no such folder or zip"),
+        (["{}/pets", "--name", "My Pets"], "'My Pets' is no name for a data set"),
+        (["{}/pets", "--name=-x"], "'-x' is no name"),
+        (["{}/pets", "--name", "x" * 64], "is no name"),
+        (["{}/pets", "--from", "elsewhere"], "--from is for cifar10 and sign-language"),
+        (["{}/pets", "--home", "{}"], "no stack runs on this machine"),
+        (["{}/pets", "--bucket", "not-there"], "NoSuchBucket"),
+        (["{}/pets", "--stack", "not-there"], "stack not-there"),
+        (["sign-language", "--bucket", BUCKET], "the sign language digits are not at hand"),
+    ],
+)
+def test_an_error_is_one_line_and_exit_code_1(
+    s3: "S3Client", arguments: list[str], problem: str, tmp_path: Path
+) -> None:
+    folder(tmp_path / "pets", LAYOUT)
+    failed = data(*[each.format(tmp_path) for each in arguments])
+    assert failed.exit_code == 1
+    last = failed.stderr.strip().splitlines()[-1]
+    assert last.startswith("error: ")
+    assert problem in last
+    assert objects(s3) == {}
+
+
+def test_ctrl_c_says_how_to_go_on(s3: "S3Client", tmp_path: Path) -> None:
+    def interrupt(**_: object) -> None:
+        raise KeyboardInterrupt
+
+    s3.meta.events.register("before-call.s3.PutObject", interrupt)
+    wanted = data_set(str(folder(tmp_path / "pets", LAYOUT)))
+    written = io.StringIO()
+    output = Output(remarks=Console(file=written))
+    with pytest.raises(KeyboardInterrupt):
+        bring(output, wanted, Bucket(BUCKET, s3))
+    assert written.getvalue().endswith("stopped; run it again to upload the rest\n")
+    assert objects(s3) == {}
+
+
+def test_a_bucket_and_a_stack_are_one_too_many() -> None:
+    wrong = data("x", "--bucket", "one", "--stack", "two")
+    assert wrong.exit_code == 2
+    assert "not both" in wrong.output
+
+
+def test_without_keras_it_says_what_to_install(tmp_path: Path) -> None:
+    done = partly_installed.facet(tmp_path, "keras", "data", "cifar10", "--bucket", BUCKET)
+    assert (done.returncode, done.stdout) == (1, "")
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("error: Keras, which loads CIFAR-10, is not installed")
+    assert "pip install 'facet[training]'" in line

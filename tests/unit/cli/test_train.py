@@ -1,0 +1,366 @@
+"""`facet train`: its words, how it follows an execution, and where it reads logs."""
+
+import io
+import json
+import re
+import time
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import EndpointConnectionError
+from moto import mock_aws
+from rich.console import Console
+from typer.testing import CliRunner
+
+from cli.app import app
+from cli.client.stack import Stack
+from cli.logs.log_groups import TRAINING_JOBS
+from cli.predict.results import Ranked, Result
+from cli.terminal.output import Output
+from cli.train import weights
+from cli.train.examples import SHOWN, examples
+from cli.train.execution import (
+    STAGES,
+    TRAINING,
+    Execution,
+    NoMachine,
+    NotTrained,
+    Report,
+    Sight,
+    start,
+)
+from cli.train.logs import Logs
+from cli.train.progress import Shown
+from cli.train.report import tell
+from cli.train.run import Training, carry_out, follow
+from tests.support.stacks import ROOT
+from training.data.sets import DataSet
+
+REPORT = {"model": "pets", "outcome": "READY"}
+
+
+@pytest.fixture
+def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[boto3.Session]:
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    with mock_aws():
+        yield boto3.Session("testing", "testing", region_name="us-east-1")
+
+
+def output(*, terminal: bool = False, as_json: bool = False) -> tuple[Output, io.StringIO]:
+    written = io.StringIO()
+    console = Console(
+        file=written, force_terminal=terminal, width=120, highlight=False, _environ={}
+    )
+    return Output(as_json, results=console, remarks=console), written
+
+
+# --- what it is told --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "told"),
+    [
+        (["cifar"], 2, "'cifar' is none of cifar10, sign-language, image-folder"),
+        (["image-folder"], 2, "image-folder has no data set of its own"),
+        (["image-folder", "./pets"], 2, "'./pets' is no data set's name"),
+        (["image-folder", "pets", "--name", "dogs"], 2, "--name is for --upload"),
+        (["image-folder", "My Pets", "--upload"], 1, "'My Pets' is no name for a data set"),
+        (["cifar10", "--set", "epochs"], 2, "write NAME=VALUE, not 'epochs'"),
+        (["cifar10", "--set", "epochs=0"], 2, "epochs 0: Input should be greater"),
+        (["cifar10", "--set", "speed=9"], 2, "speed: there is no such hyperparameter"),
+        (["cifar10", "--model", "A B"], 2, "model A B: "),
+        (["cifar10", "--instance-type", "m5"], 2, "instance_type m5: "),
+        (["cifar10", "--minimum", "2"], 2, "less than or equal to 1"),
+        (["cifar10", "--weights", "nowhere.h5"], 1, "nowhere.h5: there is no such file"),
+        (["cifar10", "--up", "--stack", "prod"], 2, "a stack on this machine"),
+        (["cifar10", "--up", "--no-wait"], 2, "a stack on this machine"),
+        (["cifar10", "--ask", "--no-wait"], 2, "waits for nothing"),
+        (["cifar10", "--home", "{}"], 1, "no stack runs on this machine"),
+    ],
+)
+def test_wrong_words_start_nothing(
+    arguments: list[str], code: int, told: str, tmp_path: Path
+) -> None:
+    words = [each.format(tmp_path) for each in arguments]
+    failed = CliRunner(env={"COLUMNS": "300"}).invoke(app, ["train", *words])
+    assert failed.exit_code == code
+    assert told in failed.output
+    assert "Traceback" not in failed.output
+
+
+def test_weights_are_a_file_or_a_place_in_the_bucket(tmp_path: Path) -> None:
+    path = tmp_path / "vgg16.h5"
+    path.write_bytes(b"weights")
+    digest = "9a129038d9a0"
+    assert weights.place(str(path)) == f"weights/{digest}/"
+    assert weights.file(str(path)) == path
+    assert weights.place("weights/vgg16/") == "weights/vgg16/"
+    assert weights.file("weights/vgg16/") is None
+    with pytest.raises(weights.NoWeights, match="weights/vgg16: there is no such file"):
+        weights.place("weights/vgg16")
+
+
+# --- the execution ----------------------------------------------------------------------------
+
+
+class States:
+    """Step Functions, of which one execution is known. Its events come in any order."""
+
+    def __init__(self, status: str, *events: dict[str, Any], **more: str) -> None:
+        self._found = {"status": status} | more
+        self._events = events
+
+    def describe_execution(self, **_: Any) -> dict[str, Any]:
+        return self._found
+
+    def get_execution_history(self, **_: Any) -> dict[str, Any]:
+        numbered = [each | {"id": at} for at, each in enumerate(self._events, 1)]
+        return {"events": numbered}
+
+
+class SageMaker:
+    def describe_training_job(self, **given: Any) -> dict[str, Any]:
+        assert given == {"TrainingJobName": "pets-1"}
+        return {"SecondaryStatus": "Downloading"}
+
+
+def entered(name: str) -> dict[str, Any]:
+    return {"stateEnteredEventDetails": {"name": name}}
+
+
+def submitted(job: str, resource: str = "createTrainingJob.sync") -> dict[str, Any]:
+    told = json.dumps({"TrainingJobArn": f"arn:aws:sagemaker:r:1:training-job/{job}"})
+    return {"taskSubmittedEventDetails": {"resource": resource, "output": told}}
+
+
+def look(*events: dict[str, Any], status: str = "RUNNING", **more: str) -> Sight:
+    states: Any = States(status, *events, **more)
+    sagemaker: Any = SageMaker()
+    return Execution("arn:aws:states:r:1:execution:m:pets-1", states, sagemaker).look()
+
+
+def test_the_newest_state_that_means_something_is_the_stage() -> None:
+    assert look(entered("Plan")) == Sight(STAGES["Plan"], "", None)
+    assert look(entered("Plan"), entered("Train")) == Sight("", "", None)
+    training = (entered("Train"), submitted("pets-1"))
+    assert look(*training) == Sight("Downloading", "pets-1", None)
+    again = look(*training, entered("WaitForCapacity"), entered("Where"))
+    assert again == Sight(STAGES["WaitForCapacity"], "pets-1", None)
+
+
+def test_another_submitted_task_is_no_training_job() -> None:
+    assert look(entered("Plan"), submitted("pets-1", "publish")).job == ""
+
+
+def test_at_the_end_there_is_a_report() -> None:
+    told = json.dumps({"jobs": [REPORT]})
+    assert look(entered("Judge"), status="SUCCEEDED", output=told).report == REPORT
+
+
+def test_an_execution_without_a_report_says_why() -> None:
+    with pytest.raises(NotTrained, match=r"^dataset x: there is nothing$"):
+        look(status="FAILED", error="BadInput", cause="jobs[0].dataset x: there is nothing")
+    with pytest.raises(NotTrained, match=r"^execution pets-1 is ABORTED$"):
+        look(status="ABORTED")
+
+
+def test_the_states_are_those_of_the_machine() -> None:
+    machine = json.loads((ROOT / "statemachine/train.asl.json").read_text())["States"]
+    states = machine.keys() | machine["TrainEach"]["ItemProcessor"]["States"].keys()
+    assert states >= {*STAGES, *TRAINING}
+    tasks = json.dumps(machine)
+    assert tasks.count(":sagemaker:createTrainingJob.sync") == len(TRAINING)
+
+
+def test_a_deployed_machine_is_given_the_job(aws: boto3.Session) -> None:
+    states = aws.client("stepfunctions")
+    machine = states.create_state_machine(
+        name="train", definition="{}", roleArn="arn:aws:iam::123456789012:role/train"
+    )["stateMachineArn"]
+    job = {"model": "m" * 63, "recipe": "cifar10", "dataset": "cifar10"}
+    execution = start(Stack("b", "t", "d", "o", aws, state_machine=machine), job)
+    given = states.describe_execution(executionArn=execution.arn)
+    assert json.loads(given["input"]) == {"jobs": [job]}
+    assert given["name"].startswith("m" * 63)
+    execution.stop()
+    assert states.describe_execution(executionArn=execution.arn)["status"] == "ABORTED"
+    with pytest.raises(NoMachine, match="old has no state machine"):
+        start(Stack("b", "t", "d", "o", aws, name="old"), job)
+
+
+# --- how it is followed -----------------------------------------------------------------------
+
+
+def followed(out: Output) -> None:
+    sights = iter(
+        [
+            Sight("planning", "", None),
+            Sight("Starting", "pets-1", None),
+            Sight("Starting", "pets-1", None),
+            Sight("", "", None),
+            Sight("", "pets-1", REPORT),
+        ]
+    )
+    lines = iter(["epoch=1 loss=0.5", "INFO: of a library", "epoch=2 loss=0.4"])
+
+    def new(job: str) -> Iterator[str]:
+        assert job == "pets-1"
+        yield from islice(lines, 1)
+
+    pauses: list[None] = []
+    with Shown(out, "pets", 4) as shown:
+        report = follow(sights.__next__, new, shown, lambda: pauses.append(None))
+    assert report == REPORT
+    assert len(pauses) == 4
+
+
+def test_each_event_is_a_line() -> None:
+    out, written = output()
+    followed(out)
+    assert written.getvalue().splitlines() == [
+        "pets: planning",
+        "pets: training job pets-1",
+        "pets: Starting",
+        "pets: epoch=1 loss=0.5",
+        "pets: epoch=2 loss=0.4",
+    ]
+
+
+def test_on_a_terminal_there_is_a_bar_of_epochs() -> None:
+    out, written = output(terminal=True)
+    followed(out)
+    assert "pets: epoch=2 loss=0.4" in written.getvalue()
+    assert "epoch 2 of 4" in written.getvalue()
+
+
+def test_for_programs_nothing_is_said() -> None:
+    out, written = output(as_json=True)
+    followed(out)
+    assert written.getvalue() == ""
+
+
+def test_what_a_log_says_is_printable() -> None:
+    out, written = output()
+    with Shown(out, "pets", 1) as shown:
+        shown.line("skipped=a\x1b[2J.jpg reason=broken")
+    assert "\x1b" not in written.getvalue()
+
+
+def test_who_cannot_follow_hears_that_it_goes_on(aws: boto3.Session) -> None:
+    def unreachable(**_: object) -> None:
+        raise EndpointConnectionError(endpoint_url="https://states")
+
+    machine = aws.client("stepfunctions").create_state_machine(
+        name="train", definition="{}", roleArn="arn:aws:iam::123456789012:role/train"
+    )["stateMachineArn"]
+    job = {"model": "pets", "recipe": "image-folder", "dataset": "pets"}
+    training = Training(job, 1, DataSet("pets", "pets"), False, None, False, True)
+    out, written = output()
+    aws.events.register("before-call.sfn.DescribeExecution", unreachable)
+    with pytest.raises(EndpointConnectionError):
+        carry_out(training, Stack("b", "t", "d", "o", aws, state_machine=machine), out)
+    assert re.fullmatch(r"pets: execution pets-\w+ goes on", written.getvalue().splitlines()[-1])
+
+
+# --- what became of it ------------------------------------------------------------------------
+
+
+def told(report: Report, *asked: Result, home: Path | None = None, as_json: bool = False) -> str:
+    out, written = output(as_json=as_json)
+    none: Any = None
+    stack = Stack("b", "t", "d", "o", none, cloudformation="prod", home=home)
+    tell(out, Execution("arn:pets-1", none, none), report, stack, asked)
+    return written.getvalue()
+
+
+def test_a_version_that_waits_for_its_promotion() -> None:
+    report = {**REPORT, "version": "0123456789ab", "live": False, "reason": "good enough"}
+    first, reason = told(report).splitlines()
+    assert first == ("pets 0123456789ab: READY, not live: facet show pets says how it stands")
+    assert reason == "  good enough"
+
+
+def test_a_job_that_failed_says_why_and_where_its_log_is() -> None:
+    report = {
+        "model": "pets",
+        "outcome": "FAILED",
+        "reason": "AlgorithmError:\n error\x1b[2J",
+        "training_job": "pets-1",
+    }
+    first, reason, log = told(report).splitlines()
+    assert (first, reason) == ("pets: FAILED", "  AlgorithmError: error�[2J")
+    assert log == "  its log: facet logs training pets-1 --stack prod"
+    assert told(report, home=Path()).endswith("  its log: facet logs training pets-1\n")
+
+
+def test_answers_are_a_table_or_part_of_the_document(capsys: pytest.CaptureFixture[str]) -> None:
+    answer = Result("test/cat/1.jpg", "0123456789ab", (Ranked(label="cat", score=0.9),))
+    report = {**REPORT, "version": "0123456789ab", "live": True}
+    assert told(report, answer).splitlines() == ["pets 0123456789ab: READY, and live"]
+    assert capsys.readouterr().out.splitlines()[1].split() == ["test/cat/1.jpg", "cat", "0.9000"]
+    document = json.loads(told(report, answer, as_json=True))
+    assert document["execution"] == "arn:pets-1"
+    (asked,) = document["asked"]
+    assert (asked["picture"], asked["predictions"]) == (
+        "test/cat/1.jpg",
+        [{"label": "cat", "score": 0.9}],
+    )
+    assert "asked" not in json.loads(told(report, as_json=True))
+
+
+@pytest.mark.parametrize("channels", [("test", "validation", "train"), ("validation", "train")])
+def test_examples_are_one_of_each_label_of_the_best_channel(
+    aws: boto3.Session, channels: tuple[str, ...]
+) -> None:
+    s3 = aws.client("s3")
+    s3.create_bucket(Bucket="pictures")
+    for channel in channels:
+        for label in range(12):
+            for name in ("1.png", "2.png"):
+                key = f"datasets/pets/{channel}/{label:02}/{name}"
+                s3.put_object(Bucket="pictures", Key=key, Body=key.encode())
+    found = list(examples(Stack("pictures", "t", "d", "o", aws), "pets"))
+    assert [each.name for each in found] == [f"{channels[0]}/{at:02}/1.png" for at in range(SHOWN)]
+    assert found[0].data == f"datasets/pets/{channels[0]}/00/1.png".encode()
+
+
+# --- logs -------------------------------------------------------------------------------------
+
+
+def test_a_file_is_read_as_it_grows(tmp_path: Path) -> None:
+    none: Any = None
+    log = Logs(Stack("b", "t", "d", "o", none, home=tmp_path))
+    assert list(log.new("pets-1")) == []
+    path = tmp_path / "logs/training/pets-1.log"
+    path.parent.mkdir(parents=True)
+    with path.open("w", buffering=1) as file:
+        file.write("epoch=1\n")
+        assert list(log.new("pets-1")) == ["epoch=1"]
+        assert list(log.new("pets-1")) == []
+        file.write("epoch=2\nepoch=3\n")
+        assert list(log.new("pets-1")) == ["epoch=2", "epoch=3"]
+
+
+def test_a_stream_is_read_as_it_grows(aws: boto3.Session) -> None:
+    logs = aws.client("logs")
+    log = Logs(Stack("b", "t", "d", "o", aws))
+    assert list(log.new("pets-1")) == []
+    logs.create_log_group(logGroupName=TRAINING_JOBS)
+    assert list(log.new("pets-1")) == []
+
+    def write(stream: str, *lines: str) -> None:
+        now = round(time.time() * 1000)
+        events: Any = [{"timestamp": now, "message": line} for line in lines]
+        logs.put_log_events(logGroupName=TRAINING_JOBS, logStreamName=stream, logEvents=events)
+
+    for stream in ("pets-1/algo-1-17", "pets-10/algo-1-17"):
+        logs.create_log_stream(logGroupName=TRAINING_JOBS, logStreamName=stream)
+        write(stream, f"first={stream}")
+    assert list(log.new("pets-1")) == ["first=pets-1/algo-1-17"]
+    assert list(log.new("pets-1")) == []
+    write("pets-1/algo-1-17", "epoch=1", "epoch=2")
+    assert list(log.new("pets-1")) == ["epoch=1", "epoch=2"]

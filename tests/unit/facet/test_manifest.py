@@ -1,0 +1,174 @@
+import json
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from facet.manifest import GoldenSample, InputSpec, Manifest, OutputSpec
+from tests.support import artifacts
+
+FULL = artifacts.manifest(
+    model="cifar",
+    description="Ten classes",
+    golden={"image": "golden.png", "label": "dog", "score": 0.9, "tolerance": 0.1},
+    metrics={"accuracy": 0.83},
+    provenance={"commit": "abc"},
+    input={
+        "signature": "classify",
+        "tensor": "image",
+        "encoding": "float",
+        "height": 32,
+        "width": 48,
+        "channels": 3,
+        "layout": "flat",
+        "resize": "lanczos",
+        "fit": "crop",
+        "scale": 0.5,
+        "mean": [1, 2, 3],
+        "std": [4, 5, 6],
+        "order": "BGR",
+    },
+    output={"tensor": "scores", "activation": "logits"},
+)
+
+
+def parsed(document: dict[str, Any]) -> Manifest:
+    return Manifest.model_validate_json(json.dumps(document))
+
+
+def refused_at(document: dict[str, Any]) -> set[str]:
+    with pytest.raises(ValidationError) as caught:
+        parsed(document)
+    return {".".join(map(str, each["loc"])) for each in caught.value.errors()}
+
+
+def with_field(path: str, value: Any) -> dict[str, Any]:
+    """The full document with one field set, or added; `path` is dotted."""
+    document: dict[str, Any] = json.loads(json.dumps(FULL))
+    *parents, name = path.split(".")
+    place = document
+    for parent in parents:
+        place = place[parent]
+    place[name] = value
+    return document
+
+
+def test_every_field_is_read_as_written() -> None:
+    manifest = parsed(FULL)
+    assert manifest.model_dump(mode="json", by_alias=True) == FULL
+
+
+def test_the_full_document_names_every_field() -> None:
+    assert FULL.keys() == {each.alias or name for name, each in Manifest.model_fields.items()}
+    assert FULL["input"].keys() == InputSpec.model_fields.keys()
+    assert FULL["output"].keys() == OutputSpec.model_fields.keys()
+    assert FULL["golden"].keys() == GoldenSample.model_fields.keys()
+
+
+def test_defaults_are_the_plain_case() -> None:
+    spec = InputSpec(tensor="x", height=2, width=3)
+    assert (spec.signature, spec.encoding, spec.channels) == ("serving_default", "float", 3)
+    assert (spec.layout, spec.resize, spec.fit, spec.order) == ("hwc", "bilinear", "stretch", "RGB")
+    assert (spec.scale, spec.mean, spec.std, spec.size) == (1.0, (), (), 18)
+    assert OutputSpec(tensor="y").activation == "softmax"
+    assert GoldenSample(image="a.png", label="cat", score=0.5).tolerance == 0.02
+
+
+@pytest.mark.parametrize("document", [FULL, artifacts.manifest()], ids=["full", "least"])
+def test_json_round_trip(document: dict[str, Any]) -> None:
+    manifest = parsed(document)
+    assert Manifest.model_validate_json(manifest.to_json()) == manifest
+
+
+@pytest.mark.parametrize("place", ["", "input.", "output.", "golden."])
+def test_unknown_keys_are_refused_everywhere(place: str) -> None:
+    assert refused_at(with_field(f"{place}colour", "red")) == {f"{place}colour"}
+
+
+@pytest.mark.parametrize("field", ["schema", "labels", "input", "output"])
+def test_required_fields(field: str) -> None:
+    assert refused_at(artifacts.manifest(**{field: None})) == {field}
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("schema", 2),
+        ("schema", "1"),
+        ("model", "Cifar"),
+        ("model", "-cifar"),
+        ("model", "cifar\n"),
+        ("model", "c" * 64),
+        ("model", ""),
+        ("description", "x" * 2001),
+        ("labels", []),
+        ("labels", "cat"),
+        ("metrics.loss", "low"),
+        ("provenance.commit", 7),
+        ("input.signature", ""),
+        ("input.tensor", ""),
+        ("input.encoding", "jpeg"),
+        ("input.height", 0),
+        ("input.height", 4097),
+        ("input.width", 1.5),
+        ("input.channels", 4),
+        ("input.layout", "chw"),
+        ("input.resize", "area"),
+        ("input.fit", "cover"),
+        ("input.order", "GBR"),
+        ("output.tensor", ""),
+        ("output.activation", "relu"),
+        ("golden.image", "../golden.png"),
+        ("golden.image", "pictures/golden.png"),
+        ("golden.image", ".golden.png"),
+        ("golden.score", 1.01),
+        ("golden.score", -0.01),
+        ("golden.tolerance", 0),
+    ],
+)
+def test_bounds(path: str, value: Any) -> None:
+    assert refused_at(with_field(path, value)) == {path}
+
+
+@pytest.mark.parametrize("label", ["", "x" * 201, 5, None])
+def test_a_wrong_label_is_named_by_its_place(label: Any) -> None:
+    document = artifacts.manifest(labels=["cat", label])
+    assert refused_at(document) == {"labels.1"}
+
+
+@pytest.mark.parametrize(
+    ("document", "says"),
+    [
+        (artifacts.manifest(labels=["cat", "dog", "cat"]), "labels must differ.*cat"),
+        (artifacts.manifest(golden=artifacts.golden("horse")), "'horse' is not one of the labels"),
+        (with_field("input.mean", [1.0]), "mean needs 3 values, it has 1"),
+        (with_field("input.std", [1.0, 2.0]), "std needs 3 values, it has 2"),
+        (with_field("input.std", [1.0, 0.0, 1.0]), "std must be above 0"),
+        (with_field("input.channels", 1), "mean needs 1 values, it has 3"),
+    ],
+)
+def test_fields_that_contradict_each_other(document: dict[str, Any], says: str) -> None:
+    with pytest.raises(ValidationError, match=says):
+        parsed(document)
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999"])
+@pytest.mark.parametrize("field", ["scale", "mean", "std"])
+def test_only_finite_numbers(field: str, number: str) -> None:
+    text = json.dumps(with_field(f"input.{field}", "?" if field == "scale" else ["?", 1, 1]))
+    with pytest.raises(ValidationError):
+        Manifest.model_validate_json(text.replace('"?"', number))
+
+
+def test_a_manifest_cannot_be_changed() -> None:
+    manifest = parsed(FULL)
+    with pytest.raises(ValidationError, match="frozen"):
+        manifest.input.height = 5  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    "text", [b"", b"{", b"[]", b"null", b"\xff\xfe", b'{"schema": 1, "a": "\\ud800"}']
+)
+def test_what_is_no_manifest_is_a_validation_error(text: bytes) -> None:
+    with pytest.raises(ValidationError):
+        Manifest.model_validate_json(text)

@@ -1,0 +1,114 @@
+"""What training sees of a picture, the endpoint is sent: by onboarding, and for every user."""
+
+import base64
+import itertools
+import json
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from facet import preprocess
+from facet.endpoint import Endpoint
+from facet.image import MAX_PIXELS
+from facet.manifest import InputSpec, Manifest
+from facet.recipes import Hyperparameters
+from onboard.prover import Prover
+from onboard.retry import Patience
+from predict.classifier import Classifier
+from predict.timing import Deadline, Watch
+from tests.support import artifacts, fakes, pictures, versions
+from training import dataset
+
+SPECS = [
+    InputSpec.model_validate(
+        {
+            "tensor": "image",
+            "height": 24,
+            "width": 32,
+            "fit": fit,
+            "layout": layout,
+            "encoding": encoding,
+            "channels": 1 if number % 3 == 0 else 3,
+            "resize": ("bilinear", "bicubic", "nearest", "lanczos", "box")[number % 5],
+            "order": "BGR" if number % 2 else "RGB",
+            "scale": 1 / 255,
+        }
+    )
+    for number, (fit, layout, encoding) in enumerate(
+        itertools.product(("stretch", "crop", "pad"), ("hwc", "flat"), ("uint8", "float"))
+    )
+]
+
+
+@dataclass
+class Recording(fakes.Runtime):
+    """Remembers what each invocation was about."""
+
+    bodies: list[bytes] = field(default_factory=list)
+
+    def invoke_endpoint(self, *, Body: bytes, **named: Any) -> dict[str, Any]:  # noqa: N803
+        self.bodies.append(Body)
+        return super().invoke_endpoint(Body=Body, **named)
+
+    def sent(self, spec: InputSpec) -> list[NDArray[Any]]:
+        """The tensors of all invocations."""
+        rows = [row["image"] for body in self.bodies for row in json.loads(body)["instances"]]
+        if spec.encoding == "float":
+            return [np.asarray(row, np.float32) for row in rows]
+        return [np.frombuffer(base64.b64decode(row["b64"]), np.uint8) for row in rows]
+
+
+def endpoint(runtime: Recording) -> Endpoint:
+    return Endpoint(cast("Any", runtime), "endpoint")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Every file, in each of two classes."""
+    root = tmp_path_factory.mktemp("pictures")
+    for label in ("a", "b"):
+        (root / label).mkdir()
+        for name, data in pictures.files().items():
+            (root / label / name).write_bytes(data)
+    return root
+
+
+def trained(spec: InputSpec, folder: Path, scratch: Path) -> dict[str, NDArray[Any]]:
+    """What a network is trained with, by file: normalised, as its graph does it, for `float`."""
+    channels = {"train": folder, "validation": folder}
+    pixels = dataset.load(channels, spec, Hyperparameters(), scratch).train.pixels
+    assert len(pixels) == 2 * len(pictures.files())
+    values = pixels if spec.encoding == "uint8" else preprocess.normalise(spec, pixels)
+    return dict(zip(sorted(pictures.files()), values, strict=False))
+
+
+@pytest.mark.parametrize(
+    "spec", SPECS, ids=lambda spec: f"{spec.fit}-{spec.layout}-{spec.encoding}"
+)
+def test_training_serving_and_onboarding_see_the_same(
+    spec: InputSpec, folder: Path, tmp_path: Path
+) -> None:
+    served, proven = Recording(), Recording()
+    manifest = Manifest.model_validate(artifacts.manifest(input=spec.model_dump()))
+    version = replace(versions.ready(1), manifest=manifest)
+    classifier = Classifier(lambda _: endpoint(served), 25, MAX_PIXELS)
+    names = sorted(pictures.files())
+    files = [pictures.files()[name] for name in names]
+    classifier.classify(version, files, Deadline.after(600), Watch(), "request")
+    prover, patience = Prover(endpoint(proven), within=60), Patience(left=lambda: 0, attempt=1)
+    for data in files:
+        prover.prove("target", manifest, data, patience)
+    for name, ours, asked, onboarded in zip(
+        names,
+        trained(spec, folder, tmp_path).values(),
+        served.sent(spec),
+        proven.sent(spec),
+        strict=True,
+    ):
+        assert np.array_equal(asked.ravel(), ours.ravel()), name
+        assert np.array_equal(onboarded.ravel(), ours.ravel()), name
+        assert ours.std() > 0 or name == "jpeg-ycck.jpg", name

@@ -1,0 +1,115 @@
+"""local/template.py: the template is carried out whole, or refused."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from local import supported, template
+
+ROOT = Path(__file__).parents[3]
+
+
+def write(folder: Path, resources: str) -> Path:
+    path = folder / "template.yaml"
+    path.write_text(
+        "AWSTemplateFormatVersion: '2010-09-09'\n"
+        "Transform: AWS::Serverless-2016-10-31\n"
+        f"Resources:\n{resources}"
+    )
+    return path
+
+
+def test_facets_template_is_carried_out_whole() -> None:
+    read = template.load(ROOT / "template.yaml")
+    assert set(read.sources) == set(read.of_type("AWS::Lambda::Function"))
+    assert set(read.definitions) == set(read.of_type("AWS::StepFunctions::StateMachine"))
+    for sources in read.sources.values():
+        assert sources.code == ROOT / "functions"
+        assert [layer.resolve() for layer in sources.layers] == [ROOT / "layers/facet"]
+    for each in read.resources.values():
+        assert each["Type"] in supported.CARRIED_OUT.keys() | supported.WITHOUT_EFFECT.keys()
+
+
+def test_an_unknown_type_is_refused_by_name(tmp_path: Path) -> None:
+    path = write(tmp_path, "  Topic:\n    Type: AWS::EC2::Instance\n")
+    with pytest.raises(supported.UnsupportedTemplate, match="AWS::EC2::Instance"):
+        template.load(path)
+
+
+def test_an_unknown_property_is_refused_by_name(tmp_path: Path) -> None:
+    path = write(
+        tmp_path,
+        "  Queue:\n    Type: AWS::SQS::Queue\n    Properties: {FifoQueue: true}\n",
+    )
+    with pytest.raises(supported.UnsupportedTemplate, match=r"AWS::SQS::Queue\.FifoQueue"):
+        template.load(path)
+
+
+def test_every_property_without_effect_says_why() -> None:
+    assert all(len(reason.split()) > 3 for reason in supported.WITHOUT_EFFECT.values())
+
+
+TARGET = "{Arn: !Sub 'arn:${AWS::Region}', Id: target"
+
+
+@pytest.mark.parametrize(
+    ("properties", "refused"),
+    [
+        (f"{{ScheduleExpression: rate(1 day), Targets: [{TARGET}, RetryPolicy: {{}}}}]}}",
+         "AWS::Events::Rule.Targets.RetryPolicy"),
+        (f"{{EventPattern: {{source: [aws.s3]}}, Targets: [{TARGET}}}]}}",
+         "AWS::Events::Rule.EventPattern"),
+    ],
+)  # fmt: skip
+def test_of_rules_only_schedules_are_carried_out(
+    tmp_path: Path, properties: str, refused: str
+) -> None:
+    path = write(tmp_path, f"  Rule:\n    Type: AWS::Events::Rule\n    Properties: {properties}\n")
+    with pytest.raises(supported.UnsupportedTemplate, match=re.escape(refused)):
+        template.load(path)
+
+
+def test_a_bucket_notifies_functions_only(tmp_path: Path) -> None:
+    notifications = "{NotificationConfiguration: {QueueConfigurations: [{Queue: q}]}}"
+    path = write(
+        tmp_path, f"  Bucket:\n    Type: AWS::S3::Bucket\n    Properties: {notifications}\n"
+    )
+    with pytest.raises(supported.UnsupportedTemplate, match="QueueConfigurations"):
+        template.load(path)
+
+
+def test_an_empty_property_asks_for_nothing() -> None:
+    """As the DestinationConfig is that SAM writes beside the figures of an EventInvokeConfig."""
+    config = {"Type": "AWS::Lambda::EventInvokeConfig", "Properties": {"DestinationConfig": {}}}
+    assert supported.unsupported({"Config": config}) == set()
+    config["Properties"] = {"DestinationConfig": {"OnFailure": {"Destination": "arn"}}}
+    assert supported.unsupported({"Config": config}) == {
+        "AWS::Lambda::EventInvokeConfig.DestinationConfig"
+    }
+
+
+@pytest.mark.parametrize(
+    ("parameters", "refused"),
+    [
+        ({"NoSuch": "1"}, "no parameter NoSuch"),
+        ({"AllowOrigin": "example.com"}, "AllowOrigin cannot be 'example.com'"),
+        (
+            {"MaxPictures": "0"},
+            "MaxPictures cannot be '0'. Pictures of one request. .MinValue: 1; MaxValue: 256.",
+        ),
+        ({"MaxPictures": "many"}, "MaxPictures cannot be 'many'"),
+        ({"LogLevel": "LOUD"}, "LogLevel cannot be 'LOUD'.*'DEBUG', 'INFO'"),
+        ({"LogDays": "8"}, "LogDays cannot be '8'"),
+    ],
+)
+def test_values_that_cloudformation_would_refuse(parameters: dict[str, str], refused: str) -> None:
+    read = template.load(ROOT / "template.yaml")
+    with pytest.raises(supported.UnsupportedTemplate, match=refused):
+        read.check(parameters)
+
+
+def test_values_that_cloudformation_would_take() -> None:
+    read = template.load(ROOT / "template.yaml")
+    read.check({"AllowOrigin": "http://localhost:3000", "MaxPictures": "8", "LogLevel": "DEBUG"})
+    read.check({"AllowOrigin": "*", "LogDays": "7"})

@@ -1,0 +1,115 @@
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from facet import errors
+from facet.errors import FacetError, NoLiveVersion, UnknownModel, Violation
+from predict.http import problems
+
+VIOLATION = Violation("no-manifest", "facet.json", "there is none", "add one")
+
+
+def kinds(base: type[FacetError] = FacetError) -> set[type[FacetError]]:
+    below = set(base.__subclasses__())
+    return below.union(*map(kinds, below))
+
+
+def document(error: FacetError) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(
+        str(problems.respond(problems.problem_of(error), str(error), "id-1", error).body)
+    )
+    return found
+
+
+def test_every_error_has_a_row_and_every_row_an_error() -> None:
+    declared = {kind for kind in kinds() if kind.__module__ == errors.__name__}
+    assert declared == set(problems.TABLE)
+
+
+def test_the_page_has_a_section_for_every_problem_and_no_other() -> None:
+    rows = (*problems.TABLE.values(), problems.NO_ROUTE, problems.BUG)
+    page = (Path(__file__).parents[3] / "docs/api.md").read_text()
+    _, _, errors_of_page = page.partition("\n## Errors\n")
+    sections = re.findall(r"^### (\S+)\n\n(\d+)\. ", errors_of_page, re.MULTILINE)
+    assert sorted(sections) == sorted((row.name, str(row.status)) for row in rows)
+
+
+def test_names_are_stable_distinct_words() -> None:
+    names = [row.name for row in (*problems.TABLE.values(), problems.NO_ROUTE, problems.BUG)]
+    assert len(set(names)) == len(names)
+    assert all(name.replace("-", "").isalpha() and name.islower() for name in names)
+
+
+@pytest.mark.parametrize("row", problems.TABLE.values(), ids=lambda row: row.name)
+def test_what_may_be_tried_again_says_when(row: problems.Problem) -> None:
+    assert (row.retry_after is not None) == (row.status in (429, 503))
+
+
+@pytest.mark.parametrize(
+    ("name", "status"),
+    [
+        ("BadRequest", 400),
+        ("UnknownModel", 404),
+        ("UnknownVersion", 404),
+        ("NoLiveVersion", 409),
+        ("NothingToRollBack", 409),
+        ("RegistryConflict", 409),
+        ("VersionInUse", 409),
+        ("BodyTooLarge", 413),
+        ("UnsupportedImage", 415),
+        ("BrokenImage", 422),
+        ("EndpointThrottled", 429),
+        ("ModelFailed", 502),
+        ("ModelLoading", 503),
+        ("EndpointUnavailable", 503),
+    ],
+)
+def test_statuses(name: str, status: int) -> None:
+    assert problems.TABLE[getattr(errors, name)].status == status
+
+
+def test_a_kind_below_an_error_has_its_row() -> None:
+    class Stranger(UnknownModel):
+        pass
+
+    assert problems.problem_of(Stranger("x")).name == "unknown-model"
+
+
+def test_the_document() -> None:
+    assert document(UnknownModel("cifar")) == {
+        "type": "urn:facet:problem:unknown-model",
+        "title": "No such model",
+        "status": 404,
+        "detail": str(UnknownModel("cifar")),
+        "request_id": "id-1",
+    }
+
+
+@pytest.mark.parametrize("violations", [(), (VIOLATION,)])
+def test_no_live_version_carries_the_violations(violations: tuple[Violation, ...]) -> None:
+    found = document(NoLiveVersion("cifar", violations))
+    assert [Violation(**each) for each in found["violations"]] == list(violations)
+    assert ("mend the violations" in found["detail"]) == bool(violations)
+
+
+@pytest.mark.parametrize(
+    ("error", "advice"),
+    [
+        (NoLiveVersion("cifar"), "still being checked"),
+        (NoLiveVersion("cifar", pending=False), "upload an artifact to mme/cifar.tar.gz"),
+        (NoLiveVersion("cifar", (VIOLATION,), proven="0a1b"), "facet promote cifar 0a1b"),
+    ],
+)
+def test_no_live_version_says_what_to_do(error: NoLiveVersion, advice: str) -> None:
+    assert advice in document(error)["detail"]
+
+
+def test_the_answer_is_a_problem_document_with_retry_after() -> None:
+    row = problems.Problem("busy", 503, "Busy", retry_after=7)
+    answer = problems.respond(row, "later", "id-1")
+    assert answer.status_code == 503
+    assert answer.content_type == "application/problem+json"
+    assert answer.headers["Retry-After"] == "7"

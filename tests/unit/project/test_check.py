@@ -1,0 +1,65 @@
+"""The Makefile: what `make check` runs and may overlook, and whose words reach the command."""
+
+import re
+import shlex
+import subprocess
+from pathlib import Path
+
+import pytest
+from samcli.yamlhelper import yaml_parse
+
+ROOT = Path(__file__).parents[3]
+TEMPLATE = (ROOT / "template.yaml").read_text()
+CONFIG = (ROOT / ".checkov.yaml").read_text()
+
+PYTHON_3_12 = subprocess.run([ROOT / ".ci/python", "3.12"], capture_output=True).returncode == 0
+builds = pytest.mark.skipif(not PYTHON_3_12, reason="sam build needs Python 3.12")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "ruff check",
+        "ruff format --check",
+        "mypy",
+        "sam validate --lint",
+        "statelint --ignore FLOAT statemachine/train.asl.json",
+        "checkov --config-file .checkov.yaml",
+        "pip-audit pip-audit",
+        pytest.param("sam build", marks=builds),
+        pytest.param("cfn-lint --template .aws-sam/build/template.yaml", marks=builds),
+    ],
+)
+def test_it_runs(command: str) -> None:
+    made = subprocess.run(
+        ["make", "--dry-run", "check"], cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
+    assert made.returncode == 0, made.stderr
+    assert re.search(rf"[/ ]{re.escape(command)}$", made.stdout, re.MULTILINE)
+
+
+@pytest.mark.parametrize("target", ["data", "train"])
+@pytest.mark.parametrize("folder", ["pets", "my pets", "anna's pets; exit", ""])
+def test_a_folder_of_any_name_is_one_word(target: str, folder: str) -> None:
+    made = subprocess.run(
+        ["make", "--dry-run", target, f"DATA={folder}", "RECIPE=image-folder"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    words = shlex.split(made.stdout.splitlines()[-1])
+    given = [each for each in words[2:] if each != "image-folder" and not each.startswith("--")]
+    assert given == ([folder] if folder else [])
+
+
+def test_what_checkov_overlooks_of_a_resource_has_a_reason() -> None:
+    reasons = re.findall(r"checkov:skip=CKV\w+:(.*)", TEMPLATE)
+    assert len(reasons) == TEMPLATE.count("checkov:skip")
+    assert all(len(each.split()) > 3 for each in reasons)
+
+
+def test_what_checkov_overlooks_everywhere_has_a_reason() -> None:
+    skipped = yaml_parse(CONFIG)["skip-check"]
+    assert len(re.findall(r"^  # .+\n  - CKV\w+$", CONFIG, re.MULTILINE)) == len(skipped)

@@ -1,0 +1,48 @@
+"""docs/cli.md has the commands that there are, and their options."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+from typer.main import get_command
+
+from cli.app import OneLine, app
+
+ROOT = Path(__file__).parents[3]
+PAGE = (ROOT / "docs/cli.md").read_text()
+ROWS = re.compile(r"^\| `facet ([a-z]+)", re.MULTILINE)
+SECTION = re.compile(r"^## (`facet .+?)\n(.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL)
+OF_ALL = {"--stack", "--home", "--json", "--yes"}
+"""Options that the page tells of once, for every command."""
+
+
+def program() -> OneLine:
+    found = get_command(app)
+    assert isinstance(found, OneLine)
+    return found
+
+
+def long(parameter: Any) -> set[str]:
+    """An option's long forms, `--no-…` among them; an argument has none."""
+    return {each for each in (*parameter.opts, *parameter.secondary_opts) if each[:2] == "--"}
+
+
+def test_the_table_has_each_command_once() -> None:
+    assert sorted(ROWS.findall(PAGE)) == sorted(program().commands)
+
+
+def test_the_readme_names_each_command() -> None:
+    (row,) = re.findall(r"^\| `cli/` \| .*$", (ROOT / "README.md").read_text(), re.MULTILINE)
+    assert sorted(re.findall(r"`(\w+)`", row)[1:]) == sorted(program().commands)
+
+
+def test_each_command_has_a_section_with_its_options_and_no_others() -> None:
+    told: list[str] = []
+    for heading, text in SECTION.findall(PAGE):
+        names = re.findall(r"`facet (\w+)`", heading)
+        options = [long(each) for name in names for each in program().commands[name].params]
+        named = set(re.findall(r"--[a-z][a-z-]+", text))
+        assert named <= set().union(*options), heading
+        assert [each for each in options if each and not each & (named | OF_ALL)] == [], heading
+        told += names
+    assert sorted(told) == sorted(program().commands)

@@ -1,0 +1,90 @@
+"""docs/deployment.md: it has every parameter, and what it tells people to type works."""
+
+import json
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from tests.support.choosing import DOCUMENT, Chosen
+from tests.support.deploying import deploy, given
+from tests.support.permissions import SERVICES
+
+ROOT = Path(__file__).parents[3]
+TEXT = (ROOT / "docs/deployment.md").read_text()
+ROWS = dict(re.findall(r"^\| `(\w+)` \|(?: (\S*))? \|", TEXT, re.MULTILINE))
+DEPLOYS = re.findall(r"^make deploy.*$", TEXT, re.MULTILINE)
+EVENTS = re.findall(r"^facet invoke HoursFunction (\S+)", TEXT, re.MULTILINE)
+ENVIRONMENTS = {"default", "dev", "prod"}
+
+
+def test_every_parameter_is_in_a_table_with_its_default() -> None:
+    rows = {name: default for name, default in ROWS.items() if name not in ENVIRONMENTS}
+    assert rows == {name: str(each["Default"]) for name, each in DOCUMENT["Parameters"].items()}
+
+
+@pytest.mark.parametrize("page", ["api.md", "onboarding.md"])
+def test_other_pages_give_parameters_the_same_defaults(page: str) -> None:
+    text = (ROOT / "docs" / page).read_text()
+    rows = re.findall(r"^\| (`[A-Z]\w+`(?:, `\w+`)*) \|(?: ([^|]+))? \|", text, re.MULTILINE)
+    assert rows
+    for cell, values in rows:
+        names = re.findall(r"`(\w+)`", cell)
+        defaults = re.sub(r"(?<=\d),(?=\d{3})", "", values).split(", ")
+        assert defaults == [str(DOCUMENT["Parameters"][name]["Default"]) for name in names]
+
+
+@pytest.mark.parametrize("line", DEPLOYS)
+def test_make_and_the_template_take_the_deploys(line: str) -> None:
+    _, _, *arguments = shlex.split(line)
+    parameters = given(deploy(*arguments))
+    del parameters["TrainingCode"]
+    assert Chosen(**parameters).refusals() == []
+
+
+def test_the_events_that_it_sends_are_there() -> None:
+    assert EVENTS
+    assert all((ROOT / each).exists() for each in EVENTS)
+
+
+def test_the_keys_policy_is_one() -> None:
+    (block,) = re.findall(r"^```json\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
+    principals = [each["Principal"] for each in json.loads(block)["Statement"]]
+    services = {name for each in principals for name in _many(each.get("Service", []))}
+    assert services == {
+        "cloudwatch.amazonaws.com",
+        "events.amazonaws.com",
+        "logs.REGION.amazonaws.com",
+    }
+
+
+def _many(value: str | list[str]) -> list[str]:
+    return [value] if isinstance(value, str) else value
+
+
+def test_a_vpc_has_an_endpoint_for_each_service_that_functions_call() -> None:
+    _, _, rest = TEXT.partition("\n## A VPC\n")
+    table = rest.partition("\n## ")[0]
+    named = set(re.findall(r"`([\w.]+)`", table))
+    assert {each.replace("-", ".") for each in SERVICES} <= named
+    assert {"logs", "xray", "ecr.api", "ecr.dkr", "sagemaker.api"} <= named
+
+
+def test_what_it_names_is_the_templates() -> None:
+    for name in ("UndeliveredSchedules", "LoadingWaitAlarm", "WhatTheUpdateDoes"):
+        assert f"`{name}`" in TEXT
+        assert name in DOCUMENT["Resources"]
+    assert "`UploadersPolicyArn`" in TEXT
+    assert "UploadersPolicyArn" in DOCUMENT["Outputs"]
+
+
+def test_it_links_to_what_is_there() -> None:
+    places = re.findall(r"\]\(([\w./-]+)\)", TEXT)
+    assert places
+    assert all((ROOT / "docs" / each).exists() for each in places)
+    sections = {
+        re.sub(r"[^a-z0-9 -]", "", each.lower()).replace(" ", "-")
+        for each in re.findall(r"^## (.+)$", TEXT, re.MULTILINE)
+    }
+    assert set(re.findall(r"\]\(#([\w-]+)\)", TEXT)) <= sections

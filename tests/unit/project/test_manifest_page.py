@@ -1,0 +1,58 @@
+"""docs/manifest.md has every field with its default, and shows a manifest that is one."""
+
+import re
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel
+
+from facet.manifest import GoldenSample, InputSpec, Manifest, OutputSpec
+
+TEXT = (Path(__file__).parents[3] / "docs/manifest.md").read_text()
+_, *SECTIONS = re.split(r"^## `\w+`$", TEXT, flags=re.MULTILINE)
+PARTS = dict(
+    zip(
+        (Manifest, InputSpec, OutputSpec, GoldenSample),
+        (TEXT.partition("\n## ")[0], *SECTIONS),
+        strict=True,
+    )
+)
+MEANT: dict[str, object] = {"mean": 0, "std": 1}
+"""What an empty default stands for."""
+
+
+def written(default: object) -> str:
+    """As the page has it."""
+    match default:
+        case None:
+            return "none"
+        case str():
+            return f"`{default}`" if default else '`""`'
+        case int() | float():
+            return f"{default:g}"
+    return f"`{default}`"
+
+
+def rows(text: str) -> dict[str, str]:
+    """Each field's default, as the table has it."""
+    found: dict[str, str] = {}
+    for fields, default in re.findall(r"^\| (`.+?`) \| (.+?) \|", text, re.MULTILINE):
+        names = re.findall(r"`(\w+)`", fields)
+        defaults = default.split(", ") if default.count(", ") else [default] * len(names)
+        found |= dict(zip(names, defaults, strict=True))
+    return found
+
+
+@pytest.mark.parametrize("part", PARTS, ids=lambda each: each.__name__)
+def test_every_field_is_in_the_table_with_its_default(part: type[BaseModel]) -> None:
+    told = rows(PARTS[part])
+    fields = {field.alias or name: field for name, field in part.model_fields.items()}
+    assert sorted(told) == sorted(fields)
+    for name, field in fields.items():
+        default = MEANT.get(name, field.get_default(call_default_factory=True))
+        assert told[name] == ("required" if field.is_required() else written(default))
+
+
+def test_the_manifest_that_it_shows_is_one() -> None:
+    (block,) = re.findall(r"^```json\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
+    assert Manifest.model_validate_json(block).golden

@@ -1,0 +1,69 @@
+"""What is deployed is pinned: all of it, to the versions of the tests, and by digest."""
+
+import re
+import shlex
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.pins import digests, named, needed, pins
+
+ROOT = Path(__file__).parents[3]
+CONSTRAINTS = pins(ROOT / "constraints.txt")
+DEPLOYED = [
+    ROOT / "layers/facet/requirements",
+    ROOT / "serving/requirements",
+    ROOT / "serving/requirements-tensorflow",
+]
+PINNED = sorted(ROOT.glob("[a-z]*/**/requirements*.txt"))
+deployed = pytest.mark.parametrize("path", DEPLOYED, ids=lambda path: str(path.relative_to(ROOT)))
+
+
+@deployed
+@pytest.mark.skipif(sys.platform != "linux", reason="tensorflow-cpu is Linux's")
+def test_all_that_is_needed_is_pinned_and_no_more(path: Path) -> None:
+    names = named(path.with_suffix(".in"))
+    assert names
+    assert set(pins(path.with_suffix(".txt"))) == needed(names)
+
+
+@deployed
+def test_it_is_pinned_to_what_the_tests_run_with(path: Path) -> None:
+    for name, version in pins(path.with_suffix(".txt")).items():
+        assert CONSTRAINTS[name] == version, name
+
+
+@deployed
+def test_every_pin_has_digests(path: Path) -> None:
+    requirements = path.with_suffix(".txt")
+    found = digests(requirements)
+    assert found.keys() == pins(requirements).keys()
+    assert all(found.values())
+
+
+def test_training_jobs_are_pinned_to_what_the_tests_run_with() -> None:
+    """What the training image itself has stays as it is: docs/decisions/0020."""
+    pinned = pins(ROOT / "training/requirements.txt")
+    assert pinned.keys() == named(ROOT / "training/requirements.in")
+    assert pinned.items() <= CONSTRAINTS.items()
+
+
+def test_the_container_takes_nothing_without_a_digest() -> None:
+    dockerfile = (ROOT / "serving/Dockerfile").read_text().replace("\\\n", " ")
+    installs = [shlex.split(each) for each in re.findall(r"pip install[^&]*", dockerfile)]
+    assert installs
+    assert all("--require-hashes" in each for each in installs)
+
+
+def test_the_tools_that_make_runs_are_pinned() -> None:
+    tools = set(re.findall(r"\$\(call TOOL,([\w-]+)\)", (ROOT / "Makefile").read_text()))
+    assert tools == {each.stem for each in (ROOT / ".ci/tools").iterdir()}
+    for each in tools:
+        assert each in pins(ROOT / f".ci/tools/{each}.txt")
+
+
+def test_nothing_names_a_host() -> None:
+    assert {each.with_suffix(".txt") for each in DEPLOYED} <= set(PINNED)
+    for path in [ROOT / "constraints.txt", *ROOT.glob(".ci/tools/*"), *PINNED]:
+        assert "://" not in path.read_text(), path

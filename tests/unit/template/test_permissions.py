@@ -1,0 +1,137 @@
+"""Every function and state may do what its code does, and nothing else."""
+
+import ast
+import json
+import re
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import botocore.session
+import pytest
+from botocore import xform_name
+from samcli.yamlhelper import yaml_parse
+
+from tests.support import permissions, reachable
+
+ROOT = Path(__file__).parents[3]
+TEMPLATE: dict[str, Any] = yaml_parse((ROOT / "template.yaml").read_text())
+RESOURCES = TEMPLATE["Resources"]
+FUNCTIONS = {
+    name: resource["Properties"]
+    for name, resource in RESOURCES.items()
+    if resource["Type"] == "AWS::Serverless::Function"
+}
+MACHINE = json.loads((ROOT / "statemachine/train.asl.json").read_text())
+
+OF_STATES = {
+    "lambda:invoke": {"lambda:InvokeFunction"},
+    "sns:publish": {"sns:Publish"},
+    "aws-sdk:s3:copyObject": {"s3:GetObject", "s3:GetObjectVersion", "s3:PutObject"},
+    "sagemaker:createTrainingJob.sync": {
+        "sagemaker:CreateTrainingJob",
+        "sagemaker:DescribeTrainingJob",
+        "sagemaker:StopTrainingJob",
+        "sagemaker:AddTags",
+        "sagemaker:ListTags",
+        "iam:PassRole",
+        "events:PutTargets",
+        "events:PutRule",
+        "events:DescribeRule",
+    },
+}
+"""What each integration needs: the Step Functions developer guide, and for `.sync` its page on
+SageMaker AI."""
+
+
+def statements(policies: list[Any]) -> list[dict[str, Any]]:
+    return [each for policy in policies for each in policy["Statement"]]
+
+
+def differences(properties: dict[str, Any]) -> tuple[set[str], set[str]]:
+    """What a function's code needs beyond its policies, and what these allow beyond that."""
+    needed = permissions.asked_for(reachable.code(properties["Handler"]))
+    may = permissions.allowed(statements(properties.get("Policies", [])))
+    return needed - may, may - needed
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_functions_may_do_what_their_code_does_and_no_more(name: str) -> None:
+    assert differences(FUNCTIONS[name]) == (set(), set())
+
+
+@pytest.mark.parametrize("name", [name for name in FUNCTIONS if FUNCTIONS[name].get("Policies")])
+def test_an_action_too_few_or_too_many_is_noticed(name: str) -> None:
+    less = deepcopy(FUNCTIONS[name])
+    gone = permissions.allowed([statements(less["Policies"])[0]])
+    del less["Policies"][0]["Statement"][0]
+    missing, unused = differences(less)
+    others = permissions.allowed(statements(less["Policies"]))
+    assert missing == gone - others
+    assert not unused
+    more = deepcopy(FUNCTIONS[name])
+    statements(more["Policies"])[0]["Action"] = ["s3:DeleteBucket", *gone]
+    assert differences(more) == (set(), {"s3:DeleteBucket"})
+
+
+def states(machine: dict[str, Any]) -> list[dict[str, Any]]:
+    """All states, with those of maps."""
+    found = []
+    for state in machine["States"].values():
+        found.append(state)
+        if "ItemProcessor" in state:
+            found += states(state["ItemProcessor"])
+    return found
+
+
+def test_the_state_machine_may_do_what_its_states_do_and_no_more() -> None:
+    called = {
+        state["Resource"].partition(":states:::")[2]
+        for state in states(MACHINE)
+        if state["Type"] == "Task"
+    }
+    needed = {action for each in called for action in OF_STATES[each]} | permissions.LOG_DELIVERY
+    policies = RESOURCES["TrainStateMachine"]["Properties"]["Policies"]
+    assert permissions.allowed(statements(policies)) == needed
+
+
+def test_the_code_of_a_handler_is_found_through_imports_and_names() -> None:
+    """One action of each function that lies far from its handler."""
+    for name, action in {
+        "PredictFunction": "dynamodb:ConditionCheckItem",
+        "OnboardFunction": "sns:Publish",
+        "SweepFunction": "s3:DeleteObjectVersion",
+        "TrainFunction": "dynamodb:Query",
+    }.items():
+        assert action in permissions.asked_for(reachable.code(FUNCTIONS[name]["Handler"]))
+    predict = permissions.asked_for(reachable.code("predict.app.handler"))
+    assert "lambda:InvokeFunction" not in predict
+
+
+def test_no_call_of_boto3_is_left_out_of_the_table() -> None:
+    """Every method of a client that the code calls anywhere, by botocore's own list of them."""
+    session = botocore.session.get_session()
+    operations = {
+        xform_name(operation)
+        for service in permissions.SERVICES
+        for operation in session.get_service_model(service).operation_names
+    }
+    sources = [*(ROOT / "functions").rglob("*.py"), *(ROOT / "layers").rglob("*.py")]
+    called = {
+        node.func.attr
+        for path in sources
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
+    }
+    assert "transact_write_items" in called
+    assert called & operations <= permissions.ACTIONS.keys() | {"transact_write_items"}
+
+
+def test_the_services_are_those_whose_clients_are_made() -> None:
+    sources = [*(ROOT / "functions").rglob("*.py"), *(ROOT / "layers").rglob("*.py")]
+    made = {
+        service
+        for path in sources
+        for service in re.findall(r'boto3\.(?:client|resource)\(\s*"([\w-]+)"', path.read_text())
+    }
+    assert made == set(permissions.SERVICES)

@@ -1,0 +1,133 @@
+"""statemachine/train.asl.json: it agrees with the template, the function, and what jobs print."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+from samcli.yamlhelper import yaml_parse
+
+from facet.recipes import Metric
+from local.training.description import Metrics
+from train.app import STEP
+
+ROOT = Path(__file__).parents[3]
+TEXT = (ROOT / "statemachine/train.asl.json").read_text()
+MACHINE: dict[str, Any] = json.loads(TEXT)
+EACH: dict[str, Any] = MACHINE["States"]["TrainEach"]["ItemProcessor"]
+RESOURCE = yaml_parse((ROOT / "template.yaml").read_text())["Resources"]["TrainStateMachine"]
+TASKS = {name: state for name, state in EACH["States"].items() if state["Type"] == "Task"}
+EPOCH = "epoch=3 loss=0.1234 accuracy=0.9876 val_loss=0.2 val_accuracy=0.9 seconds=1.2"
+FINAL = (
+    "validation_accuracy=0.9876 validation_loss=0.2345 validation_balanced_accuracy=0.9"
+    " test_accuracy=0.9 test_loss=1e-05 test_balanced_accuracy=0.8"
+)
+
+
+def followers(state: dict[str, Any]) -> Iterator[str]:
+    for part in (state, *state.get("Choices", []), *state.get("Catch", [])):
+        yield from (part[name] for name in ("Next", "Default") if name in part)
+
+
+def test_every_place_has_a_substitution_and_every_substitution_a_place() -> None:
+    places = set(re.findall(r"\$\{(\w+)\}", TEXT))
+    assert places == set(RESOURCE["Properties"]["DefinitionSubstitutions"])
+
+
+@pytest.mark.parametrize("scope", [MACHINE, EACH], ids=["machine", "job"])
+def test_states_lead_to_states_and_none_is_out_of_reach(scope: dict[str, Any]) -> None:
+    reached, new = set(), {scope["StartAt"]}
+    while new:
+        reached |= new
+        new = {each for name in new for each in followers(scope["States"][name])} - reached
+    assert reached == set(scope["States"])
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_no_task_of_a_job_can_stop_the_others(name: str) -> None:
+    *_, last = TASKS[name]["Catch"]
+    assert last["ErrorEquals"] == ["States.ALL"]
+    state = EACH["States"][last["Next"]]
+    if state["Type"] == "Pass":
+        state = EACH["States"][state["Next"]]
+    assert state["Type"] == "Choice"
+
+
+def test_training_in_a_network_differs_in_nothing_else() -> None:
+    outside, inside = (json.loads(json.dumps(TASKS[each])) for each in ("Train", "TrainInNetwork"))
+    assert inside["Parameters"].pop("VpcConfig.$") == "$.job.network"
+    del outside["Comment"], inside["Comment"]
+    assert inside == outside
+
+
+def test_a_look_that_fails_after_publication_is_no_failure() -> None:
+    unknown = EACH["States"]["NotKnownNow"]
+    assert TASKS["Outcome"]["Catch"][-1]["Next"] == "NotKnownNow"
+    assert (unknown["Result"]["status"], unknown["Next"]) == ("UNKNOWN", "IsItOnboarded")
+
+
+def test_a_passing_fault_does_not_cost_a_trained_model() -> None:
+    """What the artifact itself got wrong is final; anything else is tried again."""
+    final, fault = TASKS["Judge"]["Retry"][-2:]
+    assert (set(final["ErrorEquals"]), final["MaxAttempts"]) == ({"NoManifest", "NoMetric"}, 0)
+    assert fault["ErrorEquals"] == ["States.TaskFailed"]
+    assert fault["MaxAttempts"] >= 3
+
+
+@pytest.mark.parametrize(
+    "name", [name for name, state in EACH["States"].items() if state.get("End")]
+)
+def test_every_end_of_a_job_is_a_report(name: str) -> None:
+    report = {key.removesuffix(".$") for key in EACH["States"][name]["Parameters"]}
+    assert {"model", "outcome", "training_job", "reason"} <= report
+
+
+def test_functions_are_asked_for_steps_that_they_know() -> None:
+    asked = set(re.findall(r'"step": "(\w+)"', TEXT))
+    schema = STEP.json_schema()
+    assert asked == set(schema["discriminator"]["mapping"])
+
+
+def test_nothing_of_the_machine_is_jsonata() -> None:
+    assert "{%" not in TEXT
+    assert "QueryLanguage" not in TEXT
+
+
+def caught(*lines: str) -> dict[str, float]:
+    algorithm = EACH["States"]["Train"]["Parameters"]["AlgorithmSpecification"]
+    metrics = Metrics(algorithm["MetricDefinitions"])
+    for line in lines:
+        metrics.take(line)
+    return {each["MetricName"]: each["Value"] for each in metrics.final()}
+
+
+def test_metrics_are_caught_from_the_line_of_an_epoch() -> None:
+    assert caught("starting", EPOCH) == {
+        "train:loss": 0.1234,
+        "train:accuracy": 0.9876,
+        "validation:loss": 0.2,
+        "validation:accuracy": 0.9,
+        "epoch:seconds": 1.2,
+    }
+
+
+def test_metrics_are_caught_from_the_last_line() -> None:
+    assert caught(FINAL) == {
+        "final:validation_accuracy": 0.9876,
+        "final:validation_loss": 0.2345,
+        "final:validation_balanced_accuracy": 0.9,
+        "final:test_accuracy": 0.9,
+        "final:test_loss": 1e-05,
+        "final:test_balanced_accuracy": 0.8,
+    }
+
+
+def test_other_lines_are_no_metrics() -> None:
+    assert caught("skipped=red/broken.jpg", "recipe=cifar10 epochs=3 seed=1 flip=True") == {}
+
+
+def test_every_metric_that_may_decide_is_caught() -> None:
+    names = {f"final:{name}" for name in get_args(Metric)}
+    assert names <= set(caught(FINAL))

@@ -1,0 +1,249 @@
+"""The template, the functions and the layer have to agree with each other."""
+
+import ast
+import fnmatch
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib.metadata import packages_distributions
+from pathlib import Path
+from typing import Any
+
+import pytest
+from samcli.yamlhelper import yaml_parse
+
+from facet.registry.releases import CANARY
+from facet.settings import PREFIX, Settings
+from predict.app import app
+from tests.support.permissions import LOG_DELIVERY
+from tests.support.pins import canonical, named
+
+ROOT = Path(__file__).parents[3]
+TEMPLATE: dict[str, Any] = yaml_parse((ROOT / "template.yaml").read_text())
+GLOBALS = TEMPLATE["Globals"]["Function"]
+FUNCTIONS = {
+    name: resource["Properties"]
+    for name, resource in TEMPLATE["Resources"].items()
+    if resource["Type"] == "AWS::Serverless::Function"
+}
+IN_LAMBDA = {"boto3", "botocore"}
+"""What the runtime brings along."""
+
+function = pytest.mark.parametrize("name", FUNCTIONS)
+
+
+def environment(name: str) -> dict[str, Any]:
+    own: dict[str, Any] = FUNCTIONS[name].get("Environment", {}).get("Variables", {})
+    shared: dict[str, Any] = GLOBALS["Environment"]["Variables"]
+    return shared | own
+
+
+def by_default(value: Any) -> str:
+    """What a variable has in a stack with no parameters given; the name of a resource is a name."""
+    if isinstance(value, str):
+        return value
+    parameter = TEMPLATE["Parameters"].get(value.get("Ref"))
+    return str(parameter["Default"]) if parameter else "name"
+
+
+def imports(folder: Path) -> Iterator[tuple[Path, str]]:
+    """Each module below a folder, and each top-level name that it imports when it runs."""
+    for path in folder.rglob("*.py"):
+        tree = ast.parse(path.read_text())
+        typing_only = {
+            child
+            for node in ast.walk(tree)
+            if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+            for child in ast.walk(node)
+        }
+        for node in ast.walk(tree):
+            if node in typing_only:
+                continue
+            if isinstance(node, ast.Import):
+                yield from ((path, each.name.split(".")[0]) for each in node.names)
+            elif isinstance(node, ast.ImportFrom):
+                assert node.level == 0, f"{path} imports relatively"
+                yield path, str(node.module).split(".")[0]
+
+
+def without_names(path: str) -> str:
+    return re.sub(r"{\w+}", "{}", path)
+
+
+def test_there_are_functions() -> None:
+    assert {"PredictFunction", "OnboardFunction", "SweepFunction"} <= set(FUNCTIONS)
+
+
+@function
+def test_environment_is_the_settings(name: str) -> None:
+    variables = {each for each in environment(name) if each.startswith(PREFIX)}
+    assert variables == {PREFIX + field.upper() for field in Settings.model_fields}
+
+
+@function
+def test_settings_are_valid_by_default(name: str) -> None:
+    values = {
+        variable.removeprefix(PREFIX).lower(): by_default(value)
+        for variable, value in environment(name).items()
+        if variable.startswith(PREFIX)
+    }
+    assert Settings.model_validate(values)
+
+
+@function
+def test_an_invocation_of_the_endpoint_ends_before_the_function_does(name: str) -> None:
+    assert float(environment(name)["FACET_INVOKE_TIMEOUT"]) < FUNCTIONS[name]["Timeout"]
+
+
+@function
+def test_handlers_import_without_any_environment(name: str) -> None:
+    module, _, handler = FUNCTIONS[name]["Handler"].rpartition(".")
+    code = f"import {module} as module; assert callable(module.{handler})"
+    environ = {"PATH": os.environ["PATH"]}
+    command = [sys.executable, "-W", "error", "-c", code]
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout + done.stderr == ""
+
+
+def test_routes_are_the_resolvers() -> None:
+    routed = {
+        (event["Properties"]["Method"], without_names(event["Properties"]["Path"]))
+        for event in FUNCTIONS["PredictFunction"]["Events"].values()
+    } - {("OPTIONS", "/{proxy+}")}
+    resolved = {
+        (method.upper(), without_names(path))
+        for path, item in (app.get_openapi_schema().paths or {}).items()
+        for method in item.model_dump(exclude_none=True)
+    }
+    assert routed == resolved
+
+
+def test_the_layer_imports_no_function() -> None:
+    code = {each.name for each in (ROOT / "functions").iterdir() if each.is_dir()}
+    above = code | {"local", "serving", "training", "cli", "openapi", "tests"}
+    for path, name in imports(ROOT / "layers/facet/facet"):
+        assert name not in above, path
+
+
+def test_functions_import_each_other_not() -> None:
+    code = {each.name for each in (ROOT / "functions").iterdir() if each.is_dir()}
+    for path, name in imports(ROOT / "functions"):
+        assert name not in code - {path.relative_to(ROOT / "functions").parts[0]}, path
+
+
+def test_the_layer_brings_what_is_imported() -> None:
+    brought = named(ROOT / "layers/facet/requirements.in") | IN_LAMBDA
+    ours = {"facet"} | {each.name for each in (ROOT / "functions").iterdir() if each.is_dir()}
+    dists = packages_distributions()
+    for folder in ("layers/facet/facet", "functions"):
+        for path, name in imports(ROOT / folder):
+            if name not in sys.stdlib_module_names | ours:
+                assert brought & {canonical(each) for each in dists[name]}, f"{path} imports {name}"
+
+
+def statements(policies: list[dict[str, Any]]) -> dict[str, set[str]]:
+    """Allowed actions by Sid."""
+    return {
+        each["Sid"]: {each["Action"]} if isinstance(each["Action"], str) else set(each["Action"])
+        for policy in policies
+        for each in policy["Statement"]
+        if each["Effect"] == "Allow"
+    }
+
+
+def test_the_state_machine_may_do_what_it_does_and_no_more() -> None:
+    """What `.sync` needs: docs.aws.amazon.com/step-functions, integration with SageMaker AI."""
+    policies = TEMPLATE["Resources"]["TrainStateMachine"]["Properties"]["Policies"]
+    assert statements(policies) == {
+        "Decide": {"lambda:InvokeFunction"},
+        "Train": {
+            f"sagemaker:{action}"
+            for action in (
+                "CreateTrainingJob",
+                "DescribeTrainingJob",
+                "StopTrainingJob",
+                "AddTags",
+                "ListTags",
+            )
+        },
+        "LendTrainingRole": {"iam:PassRole"},
+        "HearOfItsEnd": {"events:PutTargets", "events:PutRule", "events:DescribeRule"},
+        "TakeTrained": {"s3:GetObject", "s3:GetObjectVersion"},
+        "Drop": {"s3:PutObject"},
+        "Tell": {"sns:Publish"},
+        "DeliverLogs": LOG_DELIVERY,
+    }
+    rules = {each["Sid"]: each for policy in policies for each in policy["Statement"]}
+    assert rules["LendTrainingRole"]["Condition"] == {
+        "StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}
+    }
+    assert rules["NeverWriteVersions"]["Effect"] == "Deny"
+
+
+def allowed(name: str) -> dict[str, set[str]]:
+    """Allowed actions of a function by Sid, without those that a condition adds."""
+    return statements(
+        [
+            {"Statement": [each for each in policy["Statement"] if "Sid" in each]}
+            for policy in FUNCTIONS[name]["Policies"]
+        ]
+    )
+
+
+def test_onboarding_may_do_what_it_does_and_no_more() -> None:
+    assert allowed("OnboardFunction") == {
+        "TakeDrops": {"s3:GetObject", "s3:GetObjectVersion", "s3:DeleteObjectVersion"},
+        "KeepVersions": {"s3:PutObject"},
+        "KeepRejected": {"s3:PutObject"},
+        "KnowWhatIsThere": {"s3:ListBucket", "s3:ListBucketVersions"},
+        "WriteRegistry": {
+            f"dynamodb:{action}"
+            for action in ("GetItem", "Query", "PutItem", "UpdateItem", "ConditionCheckItem")
+        },
+        "ProveVersions": {"sagemaker:InvokeEndpoint"},
+        "TellNews": {"events:PutEvents"},
+    }
+
+
+def test_predictions_may_write_no_more_than_a_canarys_end() -> None:
+    (policy,) = FUNCTIONS["PredictFunction"]["Policies"]
+    rules = {each["Sid"]: each for each in policy["Statement"] if "Sid" in each}
+    attributes = rules["ConcludeCanaries"]["Condition"]["ForAllValues:StringEquals"]
+    assert set(attributes["dynamodb:Attributes"]) == {
+        *("model", "item", "live", "previous", "rolled_back", "updated_at"),
+        *CANARY,
+    }
+    writing = {"dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"}
+    assert [sid for sid, each in allowed("PredictFunction").items() if each & writing] == [
+        "ConcludeCanaries"
+    ]
+
+
+def test_the_sweeper_deletes_versions_and_never_drops() -> None:
+    (policy,) = FUNCTIONS["SweepFunction"]["Policies"]
+    deleting = [
+        each["Resource"] for each in policy["Statement"] if "Delete" in str(each.get("Action"))
+    ]
+    assert [str(each["Fn::Sub"]) for each in deleting] == ["${Bucket.Arn}/mme/*/*.tar.gz"]
+    assert allowed("SweepFunction")["HandOver"] == {"lambda:InvokeFunction"}
+
+
+def test_no_attempt_at_the_endpoint_ends_the_function() -> None:
+    """Time for the last attempt and for what follows it (onboard.retry.RESERVE)."""
+    timeout = float(environment("OnboardFunction")["FACET_INVOKE_TIMEOUT"])
+    assert timeout + 60 < FUNCTIONS["OnboardFunction"]["Timeout"] / 4
+
+
+@pytest.mark.parametrize("role", ["TrainingRole", "EndpointRole"])
+def test_instances_may_publish_their_metrics(role: str) -> None:
+    """Training jobs' go to /aws/sagemaker/TrainingJobs, in lower case."""
+    (policy,) = TEMPLATE["Resources"][role]["Properties"]["Policies"]
+    (measure,) = (
+        each for each in policy["PolicyDocument"]["Statement"] if each.get("Sid") == "Measure"
+    )
+    patterns = measure["Condition"]["StringLike"]["cloudwatch:namespace"]
+    for namespace in ("/aws/sagemaker/TrainingJobs", "/aws/sagemaker/Endpoints", "AWS/SageMaker"):
+        assert any(fnmatch.fnmatchcase(namespace, pattern) for pattern in patterns), namespace

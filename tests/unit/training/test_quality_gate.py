@@ -1,0 +1,142 @@
+"""functions/train/quality_gate.py: what is read of an artifact, and what is decided."""
+
+import gzip
+import hashlib
+import io
+import json
+import random
+import tarfile
+from dataclasses import replace
+
+import pytest
+
+from facet.manifest import Manifest
+from facet.registry.models import Status, Version
+from tests.support import artifacts
+from train.quality_gate import Candidate, Gate, NoManifest, NoMetric, judge, read
+
+GATE = Gate(metric="validation_accuracy", minimum=0.75, allow_worse=False)
+
+
+def manifest(**metrics: float) -> Manifest:
+    return Manifest.model_validate(artifacts.manifest(metrics=metrics))
+
+
+def live(**metrics: float) -> Version:
+    found = manifest(**metrics)
+    return Version("cats", "0" * 12, Status.READY, "0" * 64, 1, "2026-01-01", manifest=found)
+
+
+def read_bytes(artifact: bytes) -> Candidate:
+    return read(io.BytesIO(artifact))
+
+
+def test_the_version_is_the_one_that_onboarding_will_give() -> None:
+    artifact = artifacts.artifact(metrics={"validation_accuracy": 0.9})
+    candidate = read_bytes(artifact)
+    assert candidate.version == hashlib.sha256(artifact).hexdigest()[:12]
+    assert candidate.manifest.metrics == {"validation_accuracy": 0.9}
+
+
+def test_the_manifest_is_found_where_sagemaker_put_it() -> None:
+    files = artifacts.members()
+    moved = {f"./{name}": files[name] for name in sorted(files)}
+    assert next(iter(moved)) != "./facet.json"
+    assert read_bytes(artifacts.packed(moved)).manifest.labels == artifacts.LABELS
+
+
+class Counted(io.BytesIO):
+    """Remembers the largest read."""
+
+    largest = 0
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        block = super().read(size)
+        self.largest = max(self.largest, len(block))
+        return block
+
+
+def test_a_large_artifact_is_read_in_blocks_to_its_end() -> None:
+    noise = random.Random(1).randbytes(6 << 20)
+    artifact = artifacts.packed(artifacts.members() | {"1/variables/big": noise})
+    stream = Counted(artifact)
+    assert read(stream).version == hashlib.sha256(artifact).hexdigest()[:12]
+    assert stream.largest <= 1 << 20
+
+
+def huge_manifest() -> bytes:
+    info = tarfile.TarInfo("facet.json")
+    info.size = 9 << 20
+    return artifacts.packed([info])
+
+
+@pytest.mark.parametrize(
+    ("artifact", "reason"),
+    [
+        (b"", "cannot be read"),
+        (b"no gzip", "cannot be read"),
+        (gzip.compress(b"no tar" * 1000), "cannot be read"),
+        (artifacts.artifact()[:40], "cannot be read"),
+        (artifacts.packed({"1/saved_model.pb": b"x"}), "has no facet.json"),
+        (artifacts.packed({"facet.json": b"{"}), "the file: Invalid JSON"),
+        (artifacts.packed({"facet.json": json.dumps({"schema": 1}).encode()}), "labels: "),
+        (huge_manifest(), "9,437,184 bytes"),
+    ],
+    ids=["empty", "no gzip", "no tar", "cut short", "no manifest", "no JSON", "fields", "huge"],
+)
+def test_an_artifact_without_a_manifest_to_judge(artifact: bytes, reason: str) -> None:
+    with pytest.raises(NoManifest, match=reason):
+        read_bytes(artifact)
+
+
+@pytest.mark.parametrize(
+    ("reached", "before", "verdict", "reason"),
+    [
+        (0.80, None, "PUBLISH", "0.8000 reaches the minimum 0.7500; no version is live"),
+        (0.75, None, "PUBLISH", "0.7500 reaches the minimum"),
+        (0.7499, None, "BELOW_MINIMUM", "0.7499 is below the minimum 0.7500"),
+        (0.70, 0.60, "BELOW_MINIMUM", "below"),
+        (0.80, 0.79, "PUBLISH", "the live version 000000000000 has 0.7900"),
+        (0.80, 0.80, "PUBLISH", "has 0.8000"),
+        (0.80, 0.81, "WORSE", "0.8000 is worse: the live version 000000000000 has 0.8100"),
+    ],
+)
+def test_the_verdict(reached: float, before: float | None, verdict: str, reason: str) -> None:
+    now = live(validation_accuracy=before) if before is not None else None
+    found = judge(manifest(validation_accuracy=reached), GATE, now)
+    assert found.verdict == verdict
+    assert reason in found.reason
+
+
+def test_worse_may_be_allowed_but_not_below_the_minimum() -> None:
+    lenient = GATE.model_copy(update={"allow_worse": True})
+    now = live(validation_accuracy=0.9)
+    found = judge(manifest(validation_accuracy=0.8), lenient, now)
+    assert (found.verdict, "being worse is allowed" in found.reason) == ("PUBLISH", True)
+    assert judge(manifest(validation_accuracy=0.7), lenient, now).verdict == "BELOW_MINIMUM"
+
+
+def test_what_cannot_be_compared_is_not_replaced_unless_that_is_allowed() -> None:
+    """The live version states another metric, nothing at all, or has other labels."""
+    good = manifest(validation_accuracy=0.8)
+    bare = Version("cats", "0" * 12, Status.READY, "0" * 64, 1, "2026-01-01")
+    other = Manifest.model_validate(
+        artifacts.manifest(metrics={"validation_accuracy": 0.1}, labels=["x", "y", "z"])
+    )
+    strangers = [live(test_accuracy=0.9), bare, replace(bare, manifest=other)]
+    for stranger, reason in zip(
+        strangers, ["states no validation_accuracy", "states no", "other labels"], strict=True
+    ):
+        found = judge(good, GATE, stranger)
+        assert found.verdict == "WORSE"
+        assert reason in found.reason
+        assert "allow_worse" in found.reason
+        lenient = GATE.model_copy(update={"allow_worse": True})
+        assert judge(good, lenient, stranger).verdict == "PUBLISH"
+
+
+def test_an_artifact_without_the_metric_cannot_be_judged() -> None:
+    with pytest.raises(NoMetric, match="no validation_accuracy; it has test_accuracy"):
+        judge(manifest(test_accuracy=1.0), GATE, None)
+    with pytest.raises(NoMetric, match="no metrics at all"):
+        judge(manifest(), GATE, None)
