@@ -29,7 +29,7 @@ CIFAR_VALIDATION = 500
 CIFAR_LABELS = 10
 SIGN_BATCH = 10
 SIGN_LABELS = 10
-SIGN_PICTURES = 1712
+SIGN_IMAGES = 1712
 """Sign language digits to train on: what an epoch is extrapolated to."""
 
 ImageDataGenerator = tf.keras.preprocessing.image.ImageDataGenerator
@@ -68,8 +68,8 @@ class SignTraining:
 
     @property
     def extrapolated_epoch_seconds(self) -> float:
-        """For `SIGN_PICTURES` in batches of `SIGN_BATCH`."""
-        return self.seconds_per_step * ceil(SIGN_PICTURES / SIGN_BATCH)
+        """For `SIGN_IMAGES` in batches of `SIGN_BATCH`."""
+        return self.seconds_per_step * ceil(SIGN_IMAGES / SIGN_BATCH)
 
 
 # --- CIFAR-10 ---------------------------------------------------------------------------------
@@ -77,23 +77,23 @@ class SignTraining:
 
 def cifar_network() -> keras.Model:
     """The article's simplified AlexNet: float32 (batch, 32, 32, 3) in 0..1 → probabilities."""
-    picture = values = keras.Input((32, 32, 3))
+    image = values = keras.Input((32, 32, 3))
     for filters in (16, 32, 64):
         values = layers.Conv2D(filters, 2, padding="same", activation="relu")(values)
         values = layers.BatchNormalization()(values)
         values = layers.MaxPooling2D()(values)
     values = layers.Flatten()(layers.Dropout(0.3)(values))
     values = layers.Dropout(0.4)(layers.Dense(500, activation="relu")(values))
-    return keras.Model(picture, layers.Dense(CIFAR_LABELS, activation="softmax")(values))
+    return keras.Model(image, layers.Dense(CIFAR_LABELS, activation="softmax")(values))
 
 
 def cifar_batches(examples: Examples, seed: int) -> Any:
-    """Keras's iterator of augmented (pictures, one-hot labels), each picture once per epoch."""
+    """Keras's iterator of augmented (images, one-hot labels), each image once per epoch."""
     generator = ImageDataGenerator(
         width_shift_range=0.1, height_shift_range=0.1, horizontal_flip=True
     )
-    pictures, targets = _scaled(examples)
-    return generator.flow(pictures, targets, batch_size=CIFAR_BATCH, seed=seed)
+    images, targets = _scaled(examples)
+    return generator.flow(images, targets, batch_size=CIFAR_BATCH, seed=seed)
 
 
 def train_cifar(train: Examples, test: Examples, *, epochs: int, seed: int = 1) -> CifarTraining:
@@ -152,7 +152,7 @@ def sign_network(*, weights: str | None = None) -> keras.Model:
 
 
 def sign_batches(folder: Path, seed: int) -> Iterator[Any]:
-    """Pictures of an image folder: 0..255, brought to size by nearest neighbour, and labels."""
+    """Images of an image folder: 0..255, brought to size by nearest neighbour, and labels."""
     batches: Iterator[Any] = ImageDataGenerator().flow_from_directory(
         str(folder), target_size=(224, 224), batch_size=SIGN_BATCH, seed=seed
     )

@@ -28,6 +28,6 @@ class EpochClock(keras.callbacks.Callback):  # type: ignore[misc]  # keras is un
             self.seconds.append(time.perf_counter() - self._began)
             self._began = None
 
-    def images_per_second(self, pictures: int) -> float:
-        """Of `pictures` in an epoch, by the fastest: whatever else the machine does only slows."""
-        return pictures / min(self.seconds)
+    def images_per_second(self, images: int) -> float:
+        """Of `images` in an epoch, by the fastest: whatever else the machine does only slows."""
+        return images / min(self.seconds)

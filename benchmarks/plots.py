@@ -1,4 +1,4 @@
-"""Small pictures for docs/benchmarks.md: bars to compare, lines to follow."""
+"""Small images for docs/benchmarks.md: bars to compare, lines to follow."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -55,7 +55,7 @@ def _figure(title: str, *, height: float) -> tuple[Figure, Axes]:
 
 
 def _write(figure: Figure, path: Path) -> None:
-    """Without the versions and times that would make equal pictures different bytes."""
+    """Without the versions and times that would make equal images different bytes."""
     figure.savefig(path, format="png", metadata={"Software": None})
     if (size := path.stat().st_size) > MAX_BYTES:
         raise ValueError(f"{path.name} has {size:,} bytes; {MAX_BYTES:,} are enough for a plot")

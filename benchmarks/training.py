@@ -23,7 +23,7 @@ from benchmarks import article, machine, plots
 from benchmarks.document import write
 from facet.recipes import RECIPES, Hyperparameters
 from samples.build import BUILD, unzipped
-from training.dataset import Dataset, Pictures, load
+from training.dataset import Dataset, ImageSet, load
 from training.evaluate import evaluate
 from training.fitting.checkpoint import Checkpoint
 from training.fitting.features import extract
@@ -36,11 +36,11 @@ from training.trainer import learn, policy
 ROUNDS = 3
 """Interleaved, so that whatever else the machine does meets both."""
 
-SPEED_PICTURES = 9600
+SPEED_IMAGES = 9600
 ARTICLE_EPOCHS = 10
 SIGN_STEPS = 4
-SIGN_PICTURES = 96
-"""VGG16's steps are measured on so many pictures, and an epoch of 1,712 is extrapolated."""
+SIGN_IMAGES = 96
+"""VGG16's steps are measured on so many images, and an epoch of 1,712 is extrapolated."""
 
 
 @dataclass(frozen=True)
@@ -93,9 +93,9 @@ def _train(data: Dataset, settings: Hyperparameters, scratch: Path) -> tuple[Net
 
 def _speed(data: Dataset) -> Sequence[str]:
     """The article's network on a part of CIFAR-10, both ways in turn."""
-    drawn = np.random.default_rng(1).permutation(len(data.train))[:SPEED_PICTURES]
-    part = Pictures(data.train.pixels[drawn], data.train.classes[drawn])
-    few = Pictures(part.pixels[:100], part.classes[:100])
+    drawn = np.random.default_rng(1).permutation(len(data.train))[:SPEED_IMAGES]
+    part = ImageSet(data.train.pixels[drawn], data.train.classes[drawn])
+    few = ImageSet(part.pixels[:100], part.classes[:100])
     examples = article.Examples(part.pixels, part.classes)
     settings = RECIPES["cifar10"].settings({"backbone": "article-cnn", "epochs": 3})
     theirs, ours = [], []
@@ -103,7 +103,7 @@ def _speed(data: Dataset) -> Sequence[str]:
         trained = article.train_cifar(examples, article.Examples(few.pixels, few.classes), epochs=3)
         theirs.append(trained.images_per_second)
         _, seconds = _train(Dataset(data.labels, part, few, None), settings, Path())
-        ours.append(SPEED_PICTURES / min(seconds))
+        ours.append(SPEED_IMAGES / min(seconds))
     rates = {
         "the article's pipeline, batch 32": max(theirs),
         f"ours, batch {settings.batch_size}": max(ours),
@@ -163,16 +163,16 @@ def _vgg16(folder: Path, scratch: Path) -> Sequence[str]:
         for each in ours
     ]
     bars = {"the article's": whole} | {f"cached, {each.side} pixels": each.epoch for each in ours}
-    plots.bars(plots.FOLDER / "training-vgg16.png", "VGG16, 1,712 pictures", "s per epoch", bars)
+    plots.bars(plots.FOLDER / "training-vgg16.png", "VGG16, 1,712 images", "s per epoch", bars)
     return [
         "| way | features, once, s | s per epoch | ratio |",
         "|---|---|---|---|",
         f"| the article's: whole network, 224 pixels, batch 10, float32 | | {whole:,.0f} | 1 |",
         *rows,
         "",
-        f"Extrapolated from {SIGN_STEPS} steps and {SIGN_PICTURES} pictures to 1,712. Target ≥ 10. "
+        f"Extrapolated from {SIGN_STEPS} steps and {SIGN_IMAGES} images to 1,712. Target ≥ 10. "
         f"The recipe's default is {RECIPES['sign-language'].defaults.image_size} pixels: the "
-        "pictures have 100.",
+        "images have 100.",
         "",
         "![seconds per epoch](benchmarks/training-vgg16.png)",
     ]
@@ -191,8 +191,8 @@ def _signs(folder: Path, side: int, scratch: Path) -> Signs:
         network = build(settings, article.SIGN_LABELS, file)
     with redirect_stdout(StringIO()):
         data = load({"train": folder, "validation": folder}, network.spec, settings, scratch)
-    every = len(data.train) // SIGN_PICTURES
-    part = Pictures(data.train.pixels[::every], data.train.classes[::every])
+    every = len(data.train) // SIGN_IMAGES
+    part = ImageSet(data.train.pixels[::every], data.train.classes[::every])
     began = perf_counter()
     features = extract(network, part, settings, scratch / "features.npy", Alone())
     took = perf_counter() - began
@@ -205,7 +205,7 @@ def _signs(folder: Path, side: int, scratch: Path) -> Signs:
             network.tail, examples, nothing, same, settings, Checkpoint(None, ""), Alone()
         )
     keras.config.set_dtype_policy("float32")
-    share = article.SIGN_PICTURES / len(part)
+    share = article.SIGN_IMAGES / len(part)
     return Signs(side, history["seconds"][1] * share, took * share)
 
 

@@ -1,4 +1,4 @@
-"""`facet data`: pictures → the image-folder layout → the bucket."""
+"""`facet data`: images → the image-folder layout → the bucket."""
 
 import os
 from contextlib import ExitStack
@@ -25,8 +25,8 @@ def data(
         str,
         typer.Argument(
             metavar="cifar10|sign-language|DIR",
-            help="A folder or .zip of pictures: DIR/<class>/<picture>, or with channels "
-            "DIR/train/<class>/<picture>, DIR/validation/… and DIR/test/…. CIFAR-10 and the sign "
+            help="A folder or .zip of images: DIR/<class>/<image>, or with channels "
+            "DIR/train/<class>/<image>, DIR/validation/… and DIR/test/…. CIFAR-10 and the sign "
             "language digits are looked for where FACET_DATA points; Keras downloads CIFAR-10.",
         ),
     ],
@@ -70,7 +70,7 @@ def bring(output: Output, wanted: DataSet, target: Bucket) -> tuple[Content, Cha
     Raises SourceError, NotRemoved, and botocore's errors.
     """
     with ExitStack() as opening:
-        with spinner(output, f"{wanted.name}: looking for its pictures …"):
+        with spinner(output, f"{wanted.name}: looking for its images …"):
             source = opening.enter_context(opened(wanted))
         content = content_of(source)
         if not output.as_json:
@@ -85,8 +85,8 @@ def bring(output: Output, wanted: DataSet, target: Bucket) -> tuple[Content, Cha
 def _synchronised(output: Output, source: Source, wanted: DataSet, target: Bucket) -> Change:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with bar(output, *columns, TimeRemainingColumn()) as shown:
-        task = shown.add_task("pictures", total=len(source.pictures))
-        return synchronise(source.pictures, target, wanted.prefix, lambda: shown.advance(task))
+        task = shown.add_task("images", total=len(source.images))
+        return synchronise(source.images, target, wanted.prefix, lambda: shown.advance(task))
 
 
 def told(wanted: DataSet, target: Bucket, change: Change) -> str:

@@ -35,8 +35,8 @@ class Listed(BaseModel):
     updated_at: str
 
 
-class Pictures(BaseModel):
-    """Of a model's input spec what says how a picture reaches it."""
+class Images(BaseModel):
+    """Of a model's input spec what says how an image reaches it."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -62,11 +62,11 @@ class Summary(BaseModel):
 
 
 class Described(Listed):
-    """A model as the API describes it. Labels and pictures are the live version's."""
+    """A model as the API describes it. Labels and images are the live version's."""
 
     description: str | None
     labels: tuple[str, ...] | None
-    pictures: Pictures | None = Field(validation_alias="input")
+    images: Images | None = Field(validation_alias="input")
     versions: tuple[Summary, ...]
 
 
@@ -124,7 +124,7 @@ def _facts(model: Described) -> dict[str, str]:
         "taken back": model.rolled_back or "",
         "policy": short(model.policy),
         "canary": _canary(model.canary) if model.canary else "",
-        "pictures": _pictures(model.pictures) if model.pictures else "",
+        "images": _images(model.images) if model.images else "",
         "labels": _labels(model.labels) if model.labels else "",
     }
     return {name: value for name, value in told.items() if value}
@@ -138,7 +138,7 @@ def _canary(canary: Canary) -> str:
     )
 
 
-def _pictures(given: Pictures) -> str:
+def _images(given: Images) -> str:
     return f"{given.height}x{given.width}x{given.channels}, {given.resize}, {given.fit}"
 
 

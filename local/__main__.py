@@ -43,7 +43,7 @@ def _options() -> argparse.Namespace:
         prog="make run ARGS=...",
         description=__doc__,
         epilog="The environment variable FACET_PORT chooses the API's port "
-        f"(default: {DEFAULT_PORT}); FACET_DATA names a folder of data sets to show pictures from.",
+        f"(default: {DEFAULT_PORT}); FACET_DATA names a folder of data sets to show images from.",
     )
     parser.add_argument("--once", action="store_true", help="stop after the predictions")
     parser.add_argument(

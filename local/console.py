@@ -1,4 +1,4 @@
-"""What `make run` prints, in its order: the address, the samples, their pictures, a curl line."""
+"""What `make run` prints, in its order: the address, the samples, their images, a curl line."""
 
 import json
 import os
@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from local.demo import Picture, Tour, TourFailed, artifacts, model_of, pictures, version_of
+from local.demo import SampleImage, Tour, TourFailed, artifacts, images, model_of, version_of
 from local.gateway.server import PortTaken
 from local.listeners import Listeners
 from local.moto.aws import NONE
@@ -76,33 +76,30 @@ def run(
         raise Failed(str(error)) from error
 
 
-def _tour(tour: Tour, stop: threading.Event, say: Say) -> Picture | None:
-    """Onboards the samples and shows pictures; the first of them."""
+def _tour(tour: Tour, stop: threading.Event, say: Say) -> SampleImage | None:
+    """Onboards the samples and shows images; the first of them."""
     for artifact in artifacts(SAMPLES):
         if not tour.has(artifact):
             tour.onboard(artifact)
         say(f"{model_of(artifact):14} {version_of(artifact)}  READY")
     say("")
-    first: Picture | None = None
-    for picture in pictures(SAMPLES):
+    first: SampleImage | None = None
+    for image in images(SAMPLES):
         if stop.is_set():
             break
-        first = first or picture
-        answer = tour.predict(picture)
-        say(
-            f"{picture.name:50} → {answer.label:12} {answer.score:.3f} "
-            f"{answer.milliseconds:7.1f} ms"
-        )
+        first = first or image
+        answer = tour.predict(image)
+        say(f"{image.name:50} → {answer.label:12} {answer.score:.3f} {answer.milliseconds:7.1f} ms")
     return first
 
 
-def _curl(stack: Stack, picture: Picture) -> str:
-    """A command line that asks about a sample picture, from the working directory."""
+def _curl(stack: Stack, image: SampleImage) -> str:
+    """A command line that asks about a sample image, from the working directory."""
     address = stack.address
-    path = shlex.quote(os.path.relpath(ROOT / picture.name))
+    path = shlex.quote(os.path.relpath(ROOT / image.name))
     return (
         f"curl -H 'x-api-key: {address.api_key}' --data-binary @{path} "
-        f"{address.url}/models/{picture.model}/predict"
+        f"{address.url}/models/{image.model}/predict"
     )
 
 

@@ -1,4 +1,4 @@
-"""What `make run` shows: the samples onboarded, then pictures sent to them, as any client would."""
+"""What `make run` shows: the samples onboarded, then images sent to them, as any client would."""
 
 import hashlib
 import os
@@ -20,12 +20,12 @@ SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif"}
 
 
 class TourFailed(Exception):
-    """A sample was not onboarded, or a picture got no answer."""
+    """A sample was not onboarded, or an image got no answer."""
 
 
 @dataclass(frozen=True)
-class Picture:
-    """An encoded picture and the model to ask about it."""
+class SampleImage:
+    """An encoded image and the model to ask about it."""
 
     model: str
     name: str
@@ -34,7 +34,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Answer:
-    """The best label of a picture; `milliseconds` from request to answer."""
+    """The best label of an image; `milliseconds` from request to answer."""
 
     label: str
     score: float
@@ -66,13 +66,13 @@ class Tour:
         )
         self._wait_for(model, version_of(artifact))
 
-    def predict(self, picture: Picture) -> Answer:
-        """Sends one picture. Raises TourFailed."""
+    def predict(self, image: SampleImage) -> Answer:
+        """Sends one image. Raises TourFailed."""
         start = time.perf_counter()
-        answer = self._api.post(f"/models/{picture.model}/predict", content=picture.content)
+        answer = self._api.post(f"/models/{image.model}/predict", content=image.content)
         milliseconds = (time.perf_counter() - start) * 1000
         if answer.status_code != httpx.codes.OK:
-            raise TourFailed(f"{picture.name}: {answer.status_code} {answer.text}")
+            raise TourFailed(f"{image.name}: {answer.status_code} {answer.text}")
         best = answer.json()["predictions"][0]
         return Answer(best["label"], best["score"], milliseconds)
 
@@ -116,12 +116,12 @@ def artifacts(samples: Path) -> list[Path]:
     return sorted(samples.glob("*.tar.gz"))
 
 
-def pictures(samples: Path) -> Iterator[Picture]:
-    """The sample pictures, `pictures/<model>/<name>`; then, where `FACET_DATA` names a folder of
-    data sets, one test picture of each class."""
-    for path in sorted(samples.glob("pictures/*/*")):
+def images(samples: Path) -> Iterator[SampleImage]:
+    """The sample images, `images/<model>/<name>`; then, where `FACET_DATA` names a folder of
+    data sets, one test image of each class."""
+    for path in sorted(samples.glob("images/*/*")):
         if path.suffix.lower() in SUFFIXES:
-            yield Picture(
+            yield SampleImage(
                 path.parent.name, str(path.relative_to(samples.parent)), path.read_bytes()
             )
     if data := os.environ.get("FACET_DATA"):
@@ -129,7 +129,7 @@ def pictures(samples: Path) -> Iterator[Picture]:
         yield from _sign_language(Path(data))
 
 
-def _cifar(data: Path) -> Iterator[Picture]:
+def _cifar(data: Path) -> Iterator[SampleImage]:
     path = data / "cifar10_jpeg.zip"
     if not path.exists():
         return
@@ -137,17 +137,17 @@ def _cifar(data: Path) -> Iterator[Picture]:
         for name in _one_of_each(
             name for name in archive.namelist() if name.startswith("cifar10/test/")
         ):
-            yield Picture("cifar", name, archive.read(name))
+            yield SampleImage("cifar", name, archive.read(name))
 
 
-def _sign_language(data: Path) -> Iterator[Picture]:
+def _sign_language(data: Path) -> Iterator[SampleImage]:
     folder = data / "sign_language" / "test"
     for name in _one_of_each(str(path.relative_to(data)) for path in folder.glob("*/*")):
-        yield Picture("sign-language", name, (data / name).read_bytes())
+        yield SampleImage("sign-language", name, (data / name).read_bytes())
 
 
 def _one_of_each(names: Iterator[str]) -> list[str]:
-    """The first picture of each class, which is the name of its folder."""
+    """The first image of each class, which is the name of its folder."""
     first: dict[str, str] = {}
     for name in sorted(names):
         if Path(name).suffix.lower() in SUFFIXES:

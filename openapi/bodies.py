@@ -28,7 +28,7 @@ PIXEL = "R0lGODlhAQABAPAAAP8AAP///yH5BAAAAAAALAAAAAABAAEAAAICRAEAOw=="
 Base64 = Annotated[
     str,
     Field(
-        description="The picture's bytes.",
+        description="The image's bytes.",
         json_schema_extra={"contentEncoding": "base64"},
         examples=[PIXEL],
     ),
@@ -50,20 +50,20 @@ class Health(Answer):
     status: Literal["ok"]
 
 
-class OnePicture(Frozen):
-    """One picture in JSON."""
+class OneImage(Frozen):
+    """One image in JSON."""
 
     image: Base64
 
 
-class ManyPictures(Frozen):
-    """Pictures that the model gets as one batch."""
+class ManyImages(Frozen):
+    """Images that the model gets as one batch."""
 
     images: list[Base64] = Field(min_length=1)
 
 
-class UploadedPicture(Frozen):
-    """A picture that lies in the bucket already."""
+class UploadedImage(Frozen):
+    """An image that lies in the bucket already."""
 
     s3: str = Field(pattern=f"^{PREFIX}", description="As `POST /uploads` answered.")
 
@@ -75,7 +75,7 @@ class UploadRequest(Frozen):
 
 
 class Upload(Answer):
-    """A place for one picture: a form's `url` and `fields`; the file is its last field, `file`."""
+    """A place for one image: a form's `url` and `fields`; the file is its last field, `file`."""
 
     s3: str = Field(description="What the prediction's body names then.")
     url: str
@@ -86,7 +86,7 @@ class Upload(Answer):
 
 
 class Predictions(Answer):
-    """One picture's labels, the best first."""
+    """One image's labels, the best first."""
 
     model: Name
     version: VersionId
@@ -94,13 +94,13 @@ class Predictions(Answer):
 
 
 class Result(Answer):
-    """The labels of one picture of many, the best first."""
+    """The labels of one image of many, the best first."""
 
     predictions: list[Prediction]
 
 
 class Results(Answer):
-    """Many pictures' labels, in the order sent."""
+    """Many images' labels, in the order sent."""
 
     model: Name
     version: VersionId
@@ -138,7 +138,7 @@ class VersionSummary(Answer):
     dropped_at: Moment
     updated_at: Moment
     proof: Literal["golden", "smoke"] | None = Field(
-        description="How the endpoint proved it: by its golden sample, or a neutral picture."
+        description="How the endpoint proved it: by its golden sample, or a neutral image."
     )
     metrics: dict[str, Finite] = Field(description="As its manifest has them.")
     violations: list[Violation] = Field(description="Why it was refused.")
@@ -182,7 +182,7 @@ class InferenceModelReady(Answer):
 
 
 class InferenceTensor(Answer):
-    """An input or output; -1 is as many as there are pictures."""
+    """An input or output; -1 is as many as there are images."""
 
     name: str
     datatype: Literal["BYTES", "FP32"]

@@ -13,7 +13,7 @@ Bodies = Mapping[str, Body]
 """By media type: a model, one of several models, or a schema that is no model's."""
 
 JSON = "application/json"
-PICTURES = tuple(f"image/{kind}" for kind in ("jpeg", "png", "webp", "bmp", "gif"))
+IMAGES = tuple(f"image/{kind}" for kind in ("jpeg", "png", "webp", "bmp", "gif"))
 
 
 @dataclass(frozen=True)
@@ -51,14 +51,14 @@ def octets() -> dict[str, Body]:
     return _binary("application/octet-stream")
 
 
-PICTURE_BODIES: Bodies = {
-    **_binary(*PICTURES, "application/octet-stream"),
+IMAGE_BODIES: Bodies = {
+    **_binary(*IMAGES, "application/octet-stream"),
     "multipart/form-data": {
         "type": "object",
         "required": ["image"],
         "properties": {"image": _bytes("application/octet-stream")},
     },
-    JSON: (bodies.OnePicture, bodies.ManyPictures, bodies.UploadedPicture),
+    JSON: (bodies.OneImage, bodies.ManyImages, bodies.UploadedImage),
 }
 
 ANSWERING = (
@@ -85,17 +85,17 @@ OPERATIONS = (
         "/models/{model}/predict",
         "predict",
         "predictions",
-        "Ask a model about pictures",
-        "The body is the picture itself (any content type but the other two will do), a form with "
-        "one file, or JSON: one or several pictures in base64, or an upload. JPEG, PNG, WebP, BMP "
-        "and GIF (its first frame) are taken. Several pictures reach the model as one batch.\n\n"
+        "Ask a model about images",
+        "The body is the image itself (any content type but the other two will do), a form with "
+        "one file, or JSON: one or several images in base64, or an upload. JPEG, PNG, WebP, BMP "
+        "and GIF (its first frame) are taken. Several images reach the model as one batch.\n\n"
         "Unless this API is set up otherwise, a body has up to 4.5 MB (`POST /uploads` helps with "
-        "larger pictures), a picture 50 million pixels, a batch 32 pictures.",
-        "Labels, the best first: `predictions` of one picture, `results` of `images`",
+        "larger images), an image 50 million pixels, a batch 32 images.",
+        "Labels, the best first: `predictions` of one image, `results` of `images`",
         {JSON: (bodies.Predictions, bodies.Results)},
         headers=("X-Model-Version", "Server-Timing"),
         parameters=("model", "top_k", "version"),
-        body=PICTURE_BODIES,
+        body=IMAGE_BODIES,
         problems=(*ANSWERING, "unknown-upload"),
     ),
     Operation(
@@ -103,11 +103,11 @@ OPERATIONS = (
         "/uploads",
         "offerUpload",
         "predictions",
-        "Get a place for a large picture",
-        "For a picture that is too large for a request's body. Send it as a form to `url`: all of "
+        "Get a place for a large image",
+        "For an image that is too large for a request's body. Send it as a form to `url`: all of "
         "`fields`, and last the file as `file`. Then ask for a prediction with the JSON "
         '`{"s3": "…"}`. The upload is kept for a day.',
-        "Where to send the picture",
+        "Where to send the image",
         {JSON: bodies.Upload},
         status=201,
         body={JSON: bodies.UploadRequest},
@@ -195,7 +195,7 @@ OPERATIONS = (
         "file",
         "service",
         "A file of the pages",
-        "Scripts, styles and pictures.",
+        "Scripts, styles and images.",
         "The file",
         {
             "text/javascript": {"type": "string"},

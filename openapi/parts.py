@@ -12,9 +12,9 @@ VERSION = "1.0.0"
 
 INFO = {
     "title": "Facet",
-    "summary": "Labels for pictures, by thousands of image classifiers",
+    "summary": "Labels for images, by thousands of image classifiers",
     "description": (
-        "Post a picture to a model, and get its labels. All but the page, this documentation and "
+        "Post an image to a model, and get its labels. All but the page, this documentation and "
         "the health routes need an API key in the header `x-api-key`.\n\n"
         "Errors are problem documents (RFC 9457): `type` is stable, `detail` says what to do, and "
         "the logs have the `request_id`, too. What API Gateway refuses by itself, such as a wrong "
@@ -24,7 +24,7 @@ INFO = {
     "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
 }
 TAGS = {
-    "predictions": "Ask a model about pictures.",
+    "predictions": "Ask a model about images.",
     "models": "Which models and versions there are, and how they stand.",
     "inference": "The Open Inference Protocol, version 2, for its clients.",
     "service": "Whether the API is up; the page, and this documentation. No key is needed.",
@@ -106,7 +106,7 @@ EXAMPLES: dict[str, FacetError] = {
     "no-live-version": errors.NoLiveVersion("cifar", [_VIOLATION]),
     "body-too-large": errors.BodyTooLarge(
         "The body has 6,000,000 bytes; at most 4,500,000 are taken. "
-        "Send a smaller copy of the picture."
+        "Send a smaller copy of the image."
     ),
     "unsupported-image": errors.UnsupportedImage("The bytes are no JPEG, PNG, WebP, BMP or GIF."),
     "broken-image": errors.BrokenImage("The image is cut short. Send it again."),
@@ -116,7 +116,7 @@ EXAMPLES: dict[str, FacetError] = {
     ),
     "model-failed": errors.ModelFailed(""),
     "model-loading": errors.ModelLoading(f"The model is being loaded. {AGAIN}"),
-    "out-of-time": errors.OutOfTime("Send fewer pictures at once, or smaller ones."),
+    "out-of-time": errors.OutOfTime("Send fewer images at once, or smaller ones."),
     "unavailable": errors.EndpointUnavailable(
         f"The endpoint cannot be reached at the moment. {AGAIN}"
     ),

@@ -17,7 +17,7 @@ from pathlib import Path
 from local.training import REPOSITORY, TrainingFailed, TrainingJob, pack_code, run
 
 BUILD = REPOSITORY / "build"
-"""Outside git: CIFAR-10's licence lets us use its pictures, not pass them on."""
+"""Outside git: CIFAR-10's licence lets us use its images, not pass them on."""
 
 
 @dataclass(frozen=True)

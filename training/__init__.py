@@ -1,1 +1,1 @@
-"""Training in SageMaker's script mode: a folder of pictures in, an artifact out."""
+"""Training in SageMaker's script mode: a folder of images in, an artifact out."""

@@ -17,18 +17,18 @@ from facet.recipes import Hyperparameters
 
 CHANNELS = ("train", "validation", "test")
 AT_ONCE = 1024
-"""How many pictures are decoded before they are written down."""
+"""How many images are decoded before they are written down."""
 
 File = tuple[int, Path]
-"""A picture's class and where it lies."""
+"""An image's class and where it lies."""
 
 
 class DataError(FacetError):
-    """The pictures cannot be trained on; the message says what to mend."""
+    """The images cannot be trained on; the message says what to mend."""
 
 
 @dataclass(frozen=True, eq=False)
-class Pictures:
+class ImageSet:
     """`pixels` is uint8 (n, height, width, channels), `classes` int64 (n,), indices of labels.
 
     `skipped` counts the files that could not be read.
@@ -44,23 +44,23 @@ class Pictures:
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Three sets of pictures of the same labels; only `test` may be missing."""
+    """Three sets of images of the same labels; only `test` may be missing."""
 
     labels: tuple[str, ...]
-    train: Pictures
-    validation: Pictures
-    test: Pictures | None
+    train: ImageSet
+    validation: ImageSet
+    test: ImageSet | None
 
     @property
-    def sets(self) -> dict[str, Pictures]:
+    def sets(self) -> dict[str, ImageSet]:
         """The sets there are, by channel."""
         sets = {"train": self.train, "validation": self.validation, "test": self.test}
-        return {name: pictures for name, pictures in sets.items() if pictures}
+        return {name: images for name, images in sets.items() if images}
 
     @property
     def skipped(self) -> int:
         """How many files of all channels could not be read."""
-        return sum(pictures.skipped for pictures in self.sets.values())
+        return sum(images.skipped for images in self.sets.values())
 
 
 def load(
@@ -82,11 +82,11 @@ def load(
     files |= _split(files["train"], labels, _missing_shares(files, settings), settings.seed)
     sets = {name: _read(name, those, spec, folder) for name, those in files.items()}
     for channel in channels:
-        own = [pictures for name, pictures in sets.items() if origin[name] == channel]
+        own = [images for name, images in sets.items() if origin[name] == channel]
         _check_readable(channel, own, settings.max_unreadable)
     unread = sorted(set(range(len(labels))) - set(sets["train"].classes.tolist()))
     if unread:
-        raise DataError(f"Channel 'train' has no readable picture of '{labels[unread[0]]}'.")
+        raise DataError(f"Channel 'train' has no readable image of '{labels[unread[0]]}'.")
     return Dataset(labels, sets["train"], sets["validation"], sets.get("test"))
 
 
@@ -101,7 +101,7 @@ def _missing_shares(files: Mapping[str, list[File]], settings: Hyperparameters) 
 def _labels(channel: str, folder: Path) -> tuple[str, ...]:
     names = sorted(path.name for path in _visible(folder) if path.is_dir())
     if not names:
-        raise DataError(f"Channel '{channel}' is empty: it needs one folder of pictures per class.")
+        raise DataError(f"Channel '{channel}' is empty: it needs one folder of images per class.")
     return tuple(names)
 
 
@@ -123,7 +123,7 @@ def _files(channel: str, folder: Path, labels: tuple[str, ...]) -> list[File]:
         if path.is_file()
     ]
     if not files:
-        raise DataError(f"Channel '{channel}' has no picture.")
+        raise DataError(f"Channel '{channel}' has no image.")
     return files
 
 
@@ -132,7 +132,7 @@ def _split(
 ) -> dict[str, list[File]]:
     """The share of every class for each name, and what is left as `train`.
 
-    At least one picture of a class stays in `train` and, where that is drawn, in `validation`.
+    At least one image of a class stays in `train` and, where that is drawn, in `validation`.
     """
     random = np.random.default_rng(seed)
     parts: dict[str, list[File]] = {name: [] for name in ("train", *shares)}
@@ -140,7 +140,7 @@ def _split(
         members = [file for file in files if file[0] == index]
         if shares and len(members) < 2:
             raise DataError(
-                f"Class '{label}' has {'one picture' if members else 'no picture'}; "
+                f"Class '{label}' has {'one image' if members else 'no image'}; "
                 "two are needed to set one aside for validation."
             )
         order = random.permutation(len(members)).tolist()
@@ -153,30 +153,30 @@ def _split(
     return {name: sorted(those) for name, those in parts.items() if those}
 
 
-def _check_readable(channel: str, sets: list[Pictures], max_unreadable: float) -> None:
+def _check_readable(channel: str, sets: list[ImageSet], max_unreadable: float) -> None:
     skipped, readable = sum(each.skipped for each in sets), sum(map(len, sets))
     if not readable or skipped > max_unreadable * (readable + skipped):
         raise DataError(
             f"Channel '{channel}': {skipped} of {readable + skipped} files cannot be read as "
-            f"pictures, more than max-unreadable {max_unreadable:g} allows; each is named above."
+            f"images, more than max-unreadable {max_unreadable:g} allows; each is named above."
         )
 
 
-def _read(channel: str, files: list[File], spec: InputSpec, folder: Path) -> Pictures:
-    """Every readable picture in name order; the others are named on standard output."""
+def _read(channel: str, files: list[File], spec: InputSpec, folder: Path) -> ImageSet:
+    """Every readable image in name order; the others are named on standard output."""
     shape = (len(files), spec.height, spec.width, spec.channels)
     pixels = open_memmap(folder / f"{channel}.npy", "w+", np.uint8, shape)
     classes: list[int] = []
-    for (index, path), picture in _decoded(files, spec):
-        if isinstance(picture, Exception):
+    for (index, path), image in _decoded(files, spec):
+        if isinstance(image, Exception):
             where = "/".join(path.parts[-3:])
-            print(f"skipped={where} reason={picture}", flush=True)
+            print(f"skipped={where} reason={image}", flush=True)
         else:
-            pixels[len(classes)] = picture
+            pixels[len(classes)] = image
             classes.append(index)
     skipped = len(files) - len(classes)
-    print(f"channel={channel} pictures={len(classes)} skipped={skipped}", flush=True)
-    return Pictures(pixels[: len(classes)], np.array(classes, dtype=np.int64), skipped)
+    print(f"channel={channel} images={len(classes)} skipped={skipped}", flush=True)
+    return ImageSet(pixels[: len(classes)], np.array(classes, dtype=np.int64), skipped)
 
 
 def _decoded(

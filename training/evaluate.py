@@ -1,4 +1,4 @@
-"""How good a network is on pictures that it did not learn from."""
+"""How good a network is on images that it did not learn from."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from facet.manifest import InputSpec
-from training.dataset import Pictures
+from training.dataset import ImageSet
 from training.export.graph import normalised
 
 BATCH = 64
@@ -26,7 +26,7 @@ class Evaluation:
 
     @property
     def accuracy(self) -> float:
-        """The share of pictures that got their label."""
+        """The share of images that got their label."""
         return float(np.trace(self.confusion) / self.confusion.sum())
 
     @property
@@ -46,8 +46,8 @@ class Evaluation:
         }
 
 
-def evaluate(network: keras.Model, spec: InputSpec, pictures: Pictures) -> Evaluation:
-    """Asks the network (pictures → logits) about each picture."""
+def evaluate(network: keras.Model, spec: InputSpec, images: ImageSet) -> Evaluation:
+    """Asks the network (images → logits) about each image."""
 
     @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]
     def answer(pixels: tf.Tensor) -> tf.Tensor:
@@ -56,9 +56,9 @@ def evaluate(network: keras.Model, spec: InputSpec, pictures: Pictures) -> Evalu
     labels = network.output_shape[-1]
     confusion = np.zeros((labels, labels), dtype=np.int64)
     loss = 0.0
-    for begin in range(0, len(pictures), BATCH):
-        scores = np.asarray(answer(tf.constant(pictures.pixels[begin : begin + BATCH])))
-        classes = pictures.classes[begin : begin + BATCH]
+    for begin in range(0, len(images), BATCH):
+        scores = np.asarray(answer(tf.constant(images.pixels[begin : begin + BATCH])))
+        classes = images.classes[begin : begin + BATCH]
         np.add.at(confusion, (classes, scores.argmax(axis=1)), 1)
         loss -= float(scores[np.arange(len(classes)), classes].sum())
-    return Evaluation(confusion, loss / len(pictures))
+    return Evaluation(confusion, loss / len(images))

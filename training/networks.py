@@ -26,9 +26,9 @@ class BadWeights(FacetError):
 
 @dataclass(frozen=True, eq=False)
 class Network:
-    """`tail` maps what `trunk` answers to logits (batch, labels); without a trunk, pictures.
+    """`tail` maps what `trunk` answers to logits (batch, labels); without a trunk, images.
 
-    Pictures are float32 (batch, height, width, channels), normalised as `spec` says. The trunk is
+    Images are float32 (batch, height, width, channels), normalised as `spec` says. The trunk is
     frozen and runs in inference mode.
     """
 
@@ -38,11 +38,11 @@ class Network:
 
     @cached_property
     def whole(self) -> keras.Model:
-        """Pictures → logits, with the weights of trunk and tail."""
+        """Images → logits, with the weights of trunk and tail."""
         if self.trunk is None:
             return self.tail
-        picture = keras.Input((self.spec.height, self.spec.width, self.spec.channels))
-        return keras.Model(picture, self.tail(self.trunk(picture, training=False)))
+        image = keras.Input((self.spec.height, self.spec.width, self.spec.channels))
+        return keras.Model(image, self.tail(self.trunk(image, training=False)))
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ SCRATCH: dict[str, dict[str, Any]] = {
 
 
 def spec(settings: Hyperparameters) -> InputSpec:
-    """How pictures reach that network; the exported graph takes bytes and normalises them."""
+    """How images reach that network; the exported graph takes bytes and normalises them."""
     name = settings.backbone
     normalisation = SCRATCH.get(name) or BACKBONES[name].normalisation
     side = settings.image_size
@@ -109,7 +109,7 @@ def cnn(settings: Hyperparameters, labels: int) -> keras.Model:
     Pooling first costs a quarter of the batch norm. Flattened rather than averaged: where
     something is tells hand signs apart. At 32x32 it is the article's network with wider kernels.
     """
-    picture = values = keras.Input((settings.image_size, settings.image_size, 3))
+    image = values = keras.Input((settings.image_size, settings.image_size, 3))
     for depth in range((settings.image_size // 4).bit_length() - 1):
         filters = min(settings.width << depth, max(settings.width, MAX_FILTERS))
         values = layers.Conv2D(filters, 3, padding="same", use_bias=False)(values)
@@ -117,19 +117,19 @@ def cnn(settings: Hyperparameters, labels: int) -> keras.Model:
         values = layers.BatchNormalization(momentum=BN_MOMENTUM)(values)
         values = layers.Activation("silu")(values)
     values = layers.Dropout(settings.dropout / 2)(layers.Flatten()(values))
-    return keras.Model(picture, _head(values, settings, labels))
+    return keras.Model(image, _head(values, settings, labels))
 
 
 def article_cnn(settings: Hyperparameters, labels: int) -> keras.Model:
     """The article's simplified AlexNet as it stands there: 528,502 weights for ten labels."""
-    picture = values = keras.Input((settings.image_size, settings.image_size, 3))
+    image = values = keras.Input((settings.image_size, settings.image_size, 3))
     for filters in (16, 32, 64):
         values = layers.Conv2D(filters, 2, padding="same", activation="relu")(values)
         values = layers.BatchNormalization()(values)
         values = layers.MaxPooling2D()(values)
     values = layers.Flatten()(layers.Dropout(0.3)(values))
     values = layers.Dropout(0.4)(layers.Dense(500, activation="relu")(values))
-    return keras.Model(picture, _logits(values, labels))
+    return keras.Model(image, _logits(values, labels))
 
 
 def _head(values: Any, settings: Hyperparameters, labels: int) -> Any:

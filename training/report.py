@@ -1,4 +1,4 @@
-"""What a training leaves for its reader: `metrics.json` and two pictures."""
+"""What a training leaves for its reader: `metrics.json` and two images."""
 
 import json
 from collections.abc import Mapping

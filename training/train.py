@@ -31,7 +31,7 @@ from training.networks import Network, build, spec
 from training.trainer import learn, policy
 
 PROOF = 64
-"""How many validation pictures the exported models must agree on."""
+"""How many validation images the exported models must agree on."""
 
 
 def main() -> int:
@@ -74,8 +74,8 @@ def _served(trained: Network, job: Job, data: Dataset) -> Network:
 
 def _finish(job: Job, data: Dataset, network: Network, history: History, workers: Workers) -> None:
     evaluations = {
-        name: evaluate(network.whole, network.spec, pictures)
-        for name, pictures in data.sets.items()
+        name: evaluate(network.whole, network.spec, images)
+        for name, images in data.sets.items()
         if name != "train"
     }
     metrics = _metrics(evaluations)
@@ -117,7 +117,7 @@ def _provenance(job: Job, data: Dataset, history: History, workers: Workers) -> 
         "recipe": job.recipe.name,
         "hyperparameters": _words(job.settings),
         "dataset": job.dataset,
-        "pictures": " ".join(f"{name}={len(those)}" for name, those in data.sets.items()),
+        "images": " ".join(f"{name}={len(those)}" for name, those in data.sets.items()),
         "skipped": str(data.skipped),
         "hosts": str(workers.count),
         "tensorflow": tf.__version__,

@@ -7,7 +7,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from facet.recipes import Hyperparameters
-from training.dataset import Dataset, Pictures
+from training.dataset import Dataset, ImageSet
 from training.export.graph import normalised
 from training.fitting.augment import Augmentation, augment
 from training.fitting.checkpoint import Checkpoint, History
@@ -53,11 +53,11 @@ def _from_features(
     checkpoint: Checkpoint,
     workers: Workers,
 ) -> History:
-    def cached(name: str, pictures: Pictures, views: int) -> Examples:
+    def cached(name: str, images: ImageSet, views: int) -> Examples:
         file = folder / f"{name}-features.npy"
-        features = extract(network, pictures, settings, file, workers, views=views)
+        features = extract(network, images, settings, file, workers, views=views)
         print(f"cached={name} features={file.stat().st_size / 1e6:.1f}MB", flush=True)
-        return Examples(features, _targets(data, pictures))
+        return Examples(features, _targets(data, images))
 
     def prepare(rows: tf.Tensor, _: tf.Tensor) -> tf.Tensor:
         return restored(rows)
@@ -84,13 +84,13 @@ def _from_pixels(
     def unchanged(pixels: tf.Tensor, _: tf.Tensor) -> tf.Tensor:
         return normalised(network.spec, pixels)
 
-    def examples(pictures: Pictures) -> Examples:
-        return Examples(pictures.pixels[None], _targets(data, pictures))
+    def examples(images: ImageSet) -> Examples:
+        return Examples(images.pixels[None], _targets(data, images))
 
     train, validation = examples(data.train), examples(data.validation)
     both = (changed, unchanged)
     return fit(network.whole, train, validation, both, settings, checkpoint, workers)
 
 
-def _targets(data: Dataset, pictures: Pictures) -> NDArray[np.float32]:
-    return np.eye(len(data.labels), dtype=np.float32)[pictures.classes]
+def _targets(data: Dataset, images: ImageSet) -> NDArray[np.float32]:
+    return np.eye(len(data.labels), dtype=np.float32)[images.classes]

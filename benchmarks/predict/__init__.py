@@ -1,1 +1,1 @@
-"""The predict function: one picture → the body of the invocation, and how it starts."""
+"""The predict function: one image → the body of the invocation, and how it starts."""

@@ -2,7 +2,7 @@
 
     python -m benchmarks.predict [speed] [detail] [coldstart]
 
-Writes its parts of docs/benchmarks.md. It draws its pictures itself.
+Writes its parts of docs/benchmarks.md. It draws its images itself.
 """
 
 import argparse
@@ -28,8 +28,8 @@ def main() -> None:
     if "coldstart" in parts:
         write("predict-coldstart", _coldstart())
     with tempfile.TemporaryDirectory() as folder:
-        files = {name: Path(folder, f"{name}.jpg") for name in speed.PICTURES}
-        for name, size in speed.PICTURES.items():
+        files = {name: Path(folder, f"{name}.jpg") for name in speed.IMAGES}
+        for name, size in speed.IMAGES.items():
             files[name].write_bytes(scene.jpeg(size))
         if "detail" in parts:
             write("predict-detail", speed.detail(files["12 megapixels"].read_bytes()))

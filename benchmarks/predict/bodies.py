@@ -1,4 +1,4 @@
-"""A picture's file → the body that the endpoint is sent: the article's client, and ours."""
+"""An image's file → the body that the endpoint is sent: the article's client, and ours."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -19,9 +19,9 @@ Seconds = Mapping[str, float]
 def article(path: Path, spec: InputSpec) -> tuple[bytes, Seconds]:
     """The client of the article, restated: Keras's loader, float32 in 0..1, lists in JSON."""
     began = perf_counter()
-    picture = keras.utils.load_img(path, target_size=(spec.height, spec.width))
+    image = keras.utils.load_img(path, target_size=(spec.height, spec.width))
     loaded = perf_counter()
-    values = keras.utils.img_to_array(picture).astype(np.float32) / 255
+    values = keras.utils.img_to_array(image).astype(np.float32) / 255
     scaled = perf_counter()
     rows = values.reshape(1, spec.height, spec.width, spec.channels).tolist()
     body = json.dumps({"instances": rows}).encode()
@@ -36,9 +36,9 @@ def article(path: Path, spec: InputSpec) -> tuple[bytes, Seconds]:
 def ours(path: Path, spec: InputSpec) -> tuple[bytes, Seconds]:
     """As the predict function does it."""
     began = perf_counter()
-    picture = preprocess.decode(spec, path.read_bytes())
+    image = preprocess.decode(spec, path.read_bytes())
     decoded = perf_counter()
-    tensor = preprocess.apply(spec, picture)
+    tensor = preprocess.apply(spec, image)
     applied = perf_counter()
     body = payload(spec, [tensor])
     ended = perf_counter()

@@ -1,4 +1,4 @@
-"""A picture like a photograph, made by code: shading, hard edges, fine texture, sensor noise."""
+"""An image like a photograph, made by code: shading, hard edges, fine texture, sensor noise."""
 
 import io
 
@@ -7,7 +7,7 @@ from PIL import Image, ImageDraw
 
 QUALITY = 85
 COARSEST = 4
-"""Spots of light and shade across the picture, of the largest kind; each next kind is half as large
+"""Spots of light and shade across the image, of the largest kind; each next kind is half as large
 and weaker by `FADING`, about as the scales of a photograph are."""
 
 FADING = 0.62
@@ -17,7 +17,7 @@ SHAPES = 40
 
 
 def jpeg(size: tuple[int, int], seed: int = 1) -> bytes:
-    """The picture of (width, height) in a JPEG."""
+    """The image of (width, height) in a JPEG."""
     encoded = io.BytesIO()
     draw(size, seed).save(encoded, "JPEG", quality=QUALITY)
     return encoded.getvalue()
@@ -26,8 +26,8 @@ def jpeg(size: tuple[int, int], seed: int = 1) -> bytes:
 def draw(size: tuple[int, int], seed: int = 1) -> Image.Image:
     """RGB, the same for the same seed."""
     random = np.random.default_rng(seed)
-    picture = Image.merge("RGB", [_channel(size, random) for _ in range(3)])
-    pen = ImageDraw.Draw(picture)
+    image = Image.merge("RGB", [_channel(size, random) for _ in range(3)])
+    pen = ImageDraw.Draw(image)
     for number in range(SHAPES):
         left, top = random.uniform(0, 1, 2) * size
         reach = random.uniform(0.01, 0.2) * size[0]
@@ -35,7 +35,7 @@ def draw(size: tuple[int, int], seed: int = 1) -> Image.Image:
         colour = tuple(random.integers(0, 256, 3).tolist())
         shape((left, top, left + reach, top + reach * 0.7), fill=colour)
     noise = random.normal(0, NOISE, (size[1], size[0], 1)).astype(np.float32)
-    return Image.fromarray(np.clip(np.asarray(picture) + noise, 0, 255).astype(np.uint8))
+    return Image.fromarray(np.clip(np.asarray(image) + noise, 0, 255).astype(np.uint8))
 
 
 def _channel(size: tuple[int, int], random: np.random.Generator) -> Image.Image:

@@ -1,4 +1,4 @@
-"""How long a picture takes until its body can be sent, and how far reduced decoding moves it."""
+"""How long an image takes until its body can be sent, and how far reduced decoding moves it."""
 
 import io
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,7 @@ from facet.image import DETAIL
 from facet.manifest import InputSpec
 from facet.preprocess import FILTERS
 
-PICTURES = {"12 megapixels": (4032, 3024), "224 x 224": (224, 224)}
+IMAGES = {"12 megapixels": (4032, 3024), "224 x 224": (224, 224)}
 SIDES = (224, 32)
 ROUNDS = 15
 DETAILS = (1, 2, 4)
@@ -24,7 +24,7 @@ DETAILS = (1, 2, 4)
 
 @dataclass(frozen=True)
 class Timed:
-    """One way's body of one picture: its bytes, and the medians of milliseconds."""
+    """One way's body of one image: its bytes, and the medians of milliseconds."""
 
     size: int
     steps: Mapping[str, float]
@@ -38,7 +38,7 @@ class Timed:
 
 
 def spec(side: int) -> InputSpec:
-    """What a model trained by Facet for square colour pictures takes."""
+    """What a model trained by Facet for square colour images takes."""
     return InputSpec(tensor="image", encoding="uint8", height=side, width=side)
 
 
@@ -52,19 +52,19 @@ def timed(path: Path, side: int, rounds: int = ROUNDS) -> dict[str, Timed]:
 
 
 def table(measured: Mapping[tuple[str, int], Mapping[str, Timed]]) -> list[str]:
-    """Rows of (picture, input's side): the article's client, then ours with the ratios."""
+    """Rows of (image, input's side): the article's client, then ours with the ratios."""
     lines = [
         "| JPEG | input | client | decode | preprocess | payload | ms in all | bytes sent |"
         " times faster | times smaller |",
         "|---|---|---|---|---|---|---|---|---|---|",
     ]
-    for (picture, side), ways in measured.items():
+    for (image, side), ways in measured.items():
         first = next(iter(ways.values()))
         for name, each in ways.items():
             steps = " | ".join(f"{each.steps[step]:.2f}" for step in each.steps)
             ratios = f"{first.total / each.total:.1f} | {first.size / each.size:.1f}"
             lines.append(
-                f"| {picture} | {side} x {side} | {name} | {steps} | {each.total:.2f} "
+                f"| {image} | {side} x {side} | {name} | {steps} | {each.total:.2f} "
                 f"| {each.size:,} | {ratios if each is not first else '1 | 1'} |"
             )
     return lines
@@ -92,19 +92,19 @@ def detail(data: bytes, side: int = SIDES[0]) -> list[str]:
 
 
 def _decoded(data: bytes, side: int) -> tuple[Image.Image, float]:
-    """The picture with at least `side` pixels each way, and the median of five decodings."""
+    """The image with at least `side` pixels each way, and the median of five decodings."""
     seconds = []
     for _ in range(5):
         began = perf_counter()
-        picture = Image.open(io.BytesIO(data))
+        image = Image.open(io.BytesIO(data))
         if side:
-            picture.draft(None, (side, side))
-        picture.load()
+            image.draft(None, (side, side))
+        image.load()
         seconds.append(perf_counter() - began)
-    return picture, median(seconds)
+    return image, median(seconds)
 
 
-def _apart(picture: Image.Image, other: Image.Image, side: int, method: Image.Resampling) -> str:
-    one, two = (np.asarray(each.resize((side, side), method), int) for each in (picture, other))
+def _apart(image: Image.Image, other: Image.Image, side: int, method: Image.Resampling) -> str:
+    one, two = (np.asarray(each.resize((side, side), method), int) for each in (image, other))
     differences = np.abs(one - two)
     return f"{differences.mean():.2f} / {np.percentile(differences, 99):.0f} / {differences.max()}"

@@ -31,7 +31,7 @@ from facet.preprocess import Pixels
 from local.endpoint.platform import EndpointConfig, Platform
 
 BUCKET = "models"
-PICTURES = 4
+IMAGES = 4
 SIDE = 32
 
 FULL = Plan(models=10_000, seconds=300, clients=16, memory=2_000_000_000)
@@ -40,7 +40,7 @@ FULL = Plan(models=10_000, seconds=300, clients=16, memory=2_000_000_000)
 def main() -> None:
     """Runs it and, where it is the full one, writes it down."""
     plan = _plan()
-    pixels = np.random.default_rng(1).integers(0, 256, (PICTURES, SIDE, SIDE, 3), dtype=np.uint8)
+    pixels = np.random.default_rng(1).integers(0, 256, (IMAGES, SIDE, SIDE, 3), dtype=np.uint8)
     with _apart() as apart:
         family = apart.submit(build, pixels).result()
     with tempfile.TemporaryDirectory() as name:

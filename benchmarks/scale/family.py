@@ -19,7 +19,7 @@ PATH = "1/assets.extra/model.tflite"
 
 @dataclass(frozen=True, eq=False)
 class Family:
-    """`model` is a LiteRT classifier, with its last biases at byte `at`; `scores` (pictures,
+    """`model` is a LiteRT classifier, with its last biases at byte `at`; `scores` (images,
     labels) are its probabilities where those biases are nought."""
 
     model: bytes
@@ -32,7 +32,7 @@ class Family:
         return np.random.default_rng(number).standard_normal((labels,), dtype=np.float32)
 
     def expected(self, numbers: Sequence[int]) -> Floats:
-        """What each member answers to each picture: (members, pictures, labels)."""
+        """What each member answers to each image: (members, images, labels)."""
         weights = np.exp([self.biases(number) for number in numbers])[:, None, :]
         raised = self.scores[None] * weights
         return np.asarray(raised / raised.sum(axis=2, keepdims=True), np.float32)
@@ -74,8 +74,8 @@ def found(model: bytes, marks: Floats) -> int:
     return model.index(marks.tobytes())
 
 
-def build(pictures: Pixels) -> Family:
-    """A small network with chance weights, 0.19 MB, and what it answers to the pictures.
+def build(images: Pixels) -> Family:
+    """A small network with chance weights, 0.19 MB, and what it answers to the images.
 
     Imports TensorFlow: not for a process that shall measure something afterwards.
     """
@@ -83,11 +83,11 @@ def build(pictures: Pixels) -> Family:
     from training.export.export import convert, lite_scorer
     from training.networks import build as network_of
 
-    sizes = {"width": 16, "dense": 24, "image_size": pictures.shape[1]}
+    sizes = {"width": 16, "dense": 24, "image_size": images.shape[1]}
     network = network_of(RECIPES["cifar10"].settings(sizes), LABELS, None)
     marks = np.random.default_rng(0).standard_normal((LABELS,), dtype=np.float32)
     network.whole.layers[-1].bias.assign(marks)
     model = convert(network.whole, network.spec)
     at = found(model, marks)
     plain = model[:at] + bytes(marks.nbytes) + model[at + marks.nbytes :]
-    return Family(model, at, lite_scorer(plain, network.spec)(pictures))
+    return Family(model, at, lite_scorer(plain, network.spec)(images))

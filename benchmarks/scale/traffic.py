@@ -63,7 +63,7 @@ def drive(port: int, plan: Plan, expected: Floats, pixels: Pixels) -> Answers:
 async def traffic(port: int, plan: Plan, expected: Floats, pixels: Pixels) -> Answers:
     """The clients, each at its next request as soon as it has its answer, for `plan.seconds`.
 
-    `expected` is (models, pictures, labels), `pixels` uint8 (pictures, height, width, channels).
+    `expected` is (models, images, labels), `pixels` uint8 (images, height, width, channels).
     """
     bodies = [
         orjson.dumps({"instances": [{"image": {"b64": base64.b64encode(each.tobytes()).decode()}}]})
@@ -76,11 +76,11 @@ async def traffic(port: int, plan: Plan, expected: Floats, pixels: Pixels) -> An
     async def client(number: int) -> None:
         connection = await connect(port)
         for model in _wanted(plan.models, number):
-            picture = len(answered) % len(bodies)
+            image = len(answered) % len(bodies)
             sent, began = time.time(), time.perf_counter()
             try:
-                body = await connection.ask(_request(model, bodies[picture]))
-                _check(body, expected[model, picture])
+                body = await connection.ask(_request(model, bodies[image]))
+                _check(body, expected[model, image])
             except WrongAnswer as error:
                 errors.append(f"{target(model)}: {error}")
                 connection.close()

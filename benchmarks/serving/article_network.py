@@ -17,7 +17,7 @@ from training.export.export import About, export
 from training.networks import build
 
 PROOFS = 8
-"""Pictures on which the SavedModel and the LiteRT model must answer alike."""
+"""Images on which the SavedModel and the LiteRT model must answer alike."""
 
 
 def write(folder: Path) -> None:

@@ -25,9 +25,9 @@ NETWORKS = ("sample", ARTICLE)
 
 @dataclass(frozen=True)
 class Golden:
-    """picture: base64 of its uint8 pixels.  label: the index that a model answers for it."""
+    """image: base64 of its uint8 pixels.  label: the index that a model answers for it."""
 
-    picture: str
+    image: str
     label: int
 
 
@@ -76,7 +76,7 @@ def _write_article(folder: Path) -> None:
 def _golden(artifact: Path) -> Golden:
     manifest = Manifest.model_validate_json((artifact / "facet.json").read_text())
     assert manifest.golden is not None
-    picture = preprocess.decode(manifest.input, (artifact / manifest.golden.image).read_bytes())
-    pixels = preprocess.geometry(manifest.input, picture)
+    image = preprocess.decode(manifest.input, (artifact / manifest.golden.image).read_bytes())
+    pixels = preprocess.geometry(manifest.input, image)
     label = manifest.labels.index(manifest.golden.label)
     return Golden(base64.b64encode(pixels.tobytes()).decode(), label)

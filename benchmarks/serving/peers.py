@@ -59,7 +59,7 @@ class MultiModelServer:
 
         return Calls(
             invoke=lambda name: request(
-                "POST", f"/predictions/{name}", instances(site.picture(name))
+                "POST", f"/predictions/{name}", instances(site.image(name))
             ),
             scores=predictions,
             load=load,
@@ -110,7 +110,7 @@ class MLServer:
         """The V2 protocol."""
 
         def infer(name: str) -> bytes:
-            data = [site.picture(name)]
+            data = [site.image(name)]
             tensor = {"name": "image", "shape": [1], "datatype": "BYTES", "data": data}
             body = json.dumps({"inputs": [tensor]}).encode()
             return request("POST", f"/v2/models/{name}/infer", body)
@@ -159,7 +159,7 @@ class RayServe:
         """The model is named in a header; it loads what it is asked for."""
 
         def invoke(name: str) -> bytes:
-            body = instances(site.picture(name))
+            body = instances(site.image(name))
             return request("POST", "/", body, {"serve_multiplexed_model_id": name})
 
         return Calls(invoke, predictions)

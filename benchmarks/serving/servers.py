@@ -42,9 +42,9 @@ class Site:
         """Of every model."""
         return list(self.artifacts.golden)
 
-    def picture(self, name: str) -> str:
+    def image(self, name: str) -> str:
         """Base64 of the pixels that the model is asked about."""
-        return self.artifacts.golden[name].picture
+        return self.artifacts.golden[name].image
 
 
 @dataclass(frozen=True)
@@ -96,9 +96,9 @@ def free_port() -> int:
             return port
 
 
-def instances(picture: str) -> bytes:
+def instances(image: str) -> bytes:
     """A request's body in TensorFlow Serving's row form."""
-    return json.dumps({"instances": [{"b64": picture}]}).encode()
+    return json.dumps({"instances": [{"b64": image}]}).encode()
 
 
 def predictions(answer: bytes) -> list[float]:
@@ -146,7 +146,7 @@ class Facet:
 
         return Calls(
             invoke=lambda name: request(
-                "POST", f"/models/{name}/invoke", instances(site.picture(name))
+                "POST", f"/models/{name}/invoke", instances(site.image(name))
             ),
             scores=predictions,
             load=load,
@@ -173,6 +173,6 @@ class TensorFlowLRU:
         """It loads what it is asked for."""
 
         def invoke(name: str) -> bytes:
-            return request("POST", f"/models/{name}/invoke", instances(site.picture(name)))
+            return request("POST", f"/models/{name}/invoke", instances(site.image(name)))
 
         return Calls(invoke, predictions)

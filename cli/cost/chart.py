@@ -1,4 +1,4 @@
-"""Costs as bars: in the terminal, and as a picture."""
+"""Costs as bars: in the terminal, and as an image."""
 
 import math
 from collections.abc import Sequence
@@ -32,7 +32,7 @@ def bars(rows: Sequence[Comparison]) -> list[Text]:
     return lines
 
 
-def picture(path: Path, rows: Sequence[Comparison], title: str) -> None:
+def image(path: Path, rows: Sequence[Comparison], title: str) -> None:
     """Writes the same as a PNG. Raises NotInstalled without matplotlib, OSError."""
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg

@@ -69,7 +69,7 @@ def cost(
     prices: Annotated[
         Path, typer.Option(metavar="FILE", help="Prices of your own.", show_default=False)
     ] = OURS,
-    picture: Annotated[
+    image: Annotated[
         Path | None, typer.Option("--chart", metavar="FILE.png", help="Write the bars as a PNG.")
     ] = None,
     as_json: AsJson = False,
@@ -89,8 +89,8 @@ def cost(
         f"{requests_per_second / models:,.3g} requests a second to a model on average ({traffic}), "
         f"{instance} in {region}"
     )
-    if picture:
-        chart.picture(picture, rows, title)
+    if image:
+        chart.image(image, rows, title)
     Output(as_json).result(
         _document(known, region, instance, terms, found, rows),
         [*_told(case, known, instance, region, found), "", title, *chart.bars(rows)],

@@ -19,7 +19,7 @@ from facet.manifest import GoldenSample, InputSpec, Manifest, OutputSpec
 from facet.preprocess import Pixels
 
 DRAWINGS = 16
-"""So many drawn pictures, beside the golden sample, show whether two models answer alike."""
+"""So many drawn images, beside the golden sample, show whether two models answer alike."""
 
 NO_TENSORFLOW = "TensorFlow is not installed (`make tensorflow`)"
 
@@ -91,21 +91,21 @@ def _run(
         if plan.lite and about.lite:
             return None, _Lite(plan.lite, f"the source's own, unproven: {NO_TENSORFLOW}")
         return None, _Lite(None, NO_TENSORFLOW)
-    picture = about.golden.read_bytes() if about.golden else None
+    image = about.golden.read_bytes() if about.golden else None
     remark("running it with TensorFlow ...")
     with tensorflow.quiet(), inference.saved_model(folder, plan.spec, output) as scores:
-        golden = _golden(scores, plan.spec, labels, picture, about) if picture else None
-        return golden, _lite(plan, output, scores, about, picture, scratch)
+        golden = _golden(scores, plan.spec, labels, image, about) if image else None
+        return golden, _lite(plan, output, scores, about, image, scratch)
 
 
-def _pixels(spec: InputSpec, picture: bytes) -> Pixels:
-    return preprocess.geometry(spec, preprocess.decode(spec, picture))
+def _pixels(spec: InputSpec, image: bytes) -> Pixels:
+    return preprocess.geometry(spec, preprocess.decode(spec, image))
 
 
 def _golden(
-    scores: Scorer, spec: InputSpec, labels: tuple[str, ...], picture: bytes, about: About
+    scores: Scorer, spec: InputSpec, labels: tuple[str, ...], image: bytes, about: About
 ) -> GoldenSample:
-    row = scores(_pixels(spec, picture)[None])[0]
+    row = scores(_pixels(spec, image)[None])[0]
     if len(row) != len(labels):
         raise CannotPack(f"the model gives {len(row)} scores, there are {len(labels)} labels")
     best = int(np.argmax(row))
@@ -125,7 +125,7 @@ def _lite(
     output: OutputSpec,
     scores: Scorer,
     about: About,
-    picture: bytes | None,
+    image: bytes | None,
     scratch: Path,
 ) -> _Lite:
     """The LiteRT model that answers as the SavedModel does, or why there is none."""
@@ -139,7 +139,7 @@ def _lite(
         return _Lite(None, "left out, as was asked for")
     if not (plan.lite or plan.convert):
         return _Lite(None, "left out: the input is a string, which LiteRT cannot take apart")
-    drawn = [golden.draw(seed) for seed in range(DRAWINGS)] + ([picture] if picture else [])
+    drawn = [golden.draw(seed) for seed in range(DRAWINGS)] + ([image] if image else [])
     pixels = np.stack([_pixels(plan.spec, each) for each in drawn])
     file = plan.lite or scratch / "model.tflite"
     try:

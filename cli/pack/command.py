@@ -97,7 +97,7 @@ def pack(
     golden: Annotated[
         Path | None,
         typer.Option(
-            help="A picture to go with the artifact, which the endpoint must answer alike.",
+            help="An image to go with the artifact, which the endpoint must answer alike.",
             rich_help_panel=PROOF,
         ),
     ] = None,
@@ -140,7 +140,7 @@ def _check(model: str | None, golden: Path | None, golden_label: str | None, out
     if model is not None and not MODEL_NAME.fullmatch(model):
         raise CannotPack(f"--model {model}: a name has a-z, 0-9 and '-', at most 63 of them")
     if golden_label is not None and golden is None:
-        raise CannotPack("--golden-label belongs to a picture: name it with --golden")
+        raise CannotPack("--golden-label belongs to an image: name it with --golden")
     if not out.resolve().parent.is_dir():
         raise CannotPack(f"--out {out}: there is no folder {out.parent}")
 
@@ -189,7 +189,7 @@ def _facts(built: Built, packed: Packed, out: Path) -> dict[str, str]:
         "version": packed.version,
         "made of": f"{manifest.provenance['packed_from']} ({manifest.provenance['kind']})",
         "signature": f"{given.signature}: {given.tensor} → {manifest.output.tensor}",
-        "pictures": f"{given.height}x{given.width}x{given.channels} {given.layout}, "
+        "images": f"{given.height}x{given.width}x{given.channels} {given.layout}, "
         f"{given.encoding}, {given.resize}, {given.fit}",
         "pixels": _arithmetic(manifest),
         "scores": f"{len(manifest.labels)}, {manifest.output.activation}",

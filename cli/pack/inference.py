@@ -15,7 +15,7 @@ from serving.errors import ServingError
 from serving.runtimes.runtime import Array, Runtime
 
 Scorer = Callable[[Pixels], Scores]
-"""uint8 (pictures, height, width, channels) → float32 (pictures, labels), as Facet answers them."""
+"""uint8 (images, height, width, channels) → float32 (images, labels), as Facet answers them."""
 
 
 @contextmanager
@@ -54,10 +54,10 @@ def _scorer(runtime: Runtime, spec: InputSpec, output: OutputSpec, *, strings: b
             answer = runtime.predict(spec.signature, {spec.tensor: _rows(spec, pixels, strings)})
             rows = np.asarray(answer[output.tensor], dtype=np.float32)
         except (ServingError, LookupError, ValueError) as error:
-            raise CannotPack(f"the model cannot answer to a picture: {error}") from error
+            raise CannotPack(f"the model cannot answer to an image: {error}") from error
         if rows.ndim != 2 or len(rows) != len(pixels):
             raise CannotPack(
-                f"the model answers shape {list(rows.shape)} to {len(pixels)} pictures: "
+                f"the model answers shape {list(rows.shape)} to {len(pixels)} images: "
                 "a classifier gives one row of scores for each"
             )
         return softmax(rows) if output.activation == "logits" else rows
@@ -69,6 +69,6 @@ def _rows(spec: InputSpec, pixels: Pixels, strings: bool) -> Array:
     if spec.encoding == "uint8":
         if not strings:
             return pixels
-        return np.array([picture.tobytes() for picture in pixels], dtype=object)
+        return np.array([image.tobytes() for image in pixels], dtype=object)
     values = preprocess.normalise(spec, pixels)
     return values.reshape(len(pixels), -1) if spec.layout == "flat" else values

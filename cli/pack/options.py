@@ -1,4 +1,4 @@
-"""What only the model's owner knows: labels, scaling, how pictures are brought to size."""
+"""What only the model's owner knows: labels, scaling, how images are brought to size."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -37,14 +37,14 @@ class Given:
 
 
 def sized(tensor: TensorSpec, given: Given, asker: Asker) -> Geometry:
-    """How pictures go into the tensor. Raises CannotPack, MissingOption."""
+    """How images go into the tensor. Raises CannotPack, MissingOption."""
     size: Size | None = parse_size(given.size) if given.size else None
     try:
         return geometry(tensor, size, given.layout)
     except SizeNeeded as needed:
         if size and size.channels:
             raise CannotPack(f"--size {given.size} does not say enough: {needed}") from needed
-        text = asker.ask("--size HEIGHTxWIDTHxCHANNELS", f"How large are pictures? {needed}.")
+        text = asker.ask("--size HEIGHTxWIDTHxCHANNELS", f"How large are images? {needed}.")
     try:
         return geometry(tensor, parse_size(text), given.layout)
     except SizeNeeded as needed:
@@ -141,7 +141,7 @@ def spec(takes: Geometry, signature: str, tensor: str, given: Given, asker: Aske
                     given.resize,
                     get_args(Resize),
                     "bilinear",
-                    "With which filter are pictures brought to size?",
+                    "With which filter are images brought to size?",
                     asker,
                 ),
                 "fit": _choice(
@@ -149,7 +149,7 @@ def spec(takes: Geometry, signature: str, tensor: str, given: Given, asker: Aske
                     given.fit,
                     get_args(Fit),
                     "stretch",
-                    "What happens to pictures of another shape?",
+                    "What happens to images of another shape?",
                     asker,
                 ),
                 "scale": pixels.scale,

@@ -1,4 +1,4 @@
-"""How each kind of source becomes a SavedModel that Facet can send pictures to."""
+"""How each kind of source becomes a SavedModel that Facet can send images to."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -26,7 +26,7 @@ SIGNATURE, TENSOR, SCORES = "serving_default", "image", "scores"
 
 @dataclass(frozen=True)
 class Plan:
-    """A model whose pictures are understood.
+    """A model whose images are understood.
 
     `labels` is how many scores it gives, None where it does not say. `export` makes the
     SavedModel's folder, inside the one given if it is a new one. `convert` makes the LiteRT model;
@@ -101,7 +101,7 @@ def _of_unserved(folder: Path, chosen: Chosen, takes: Geometry, given: Given, as
         from cli.pack.model import reexport
 
         network = reexport.saved_network(folder, chosen)
-    return _exported("SavedModel, exported anew to take a picture's bytes", network, takes, spec)
+    return _exported("SavedModel, exported anew to take an image's bytes", network, takes, spec)
 
 
 def _of_keras(file: Path, given: Given, asker: Asker) -> Plan:

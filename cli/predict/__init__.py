@@ -1,1 +1,1 @@
-"""`facet predict`: pictures from anywhere, labels in any form."""
+"""`facet predict`: images from anywhere, labels in any form."""

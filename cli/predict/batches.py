@@ -1,11 +1,11 @@
-"""Pictures → requests that the API takes: as few as may be. Pure."""
+"""Images → requests that the API takes: as few as may be. Pure."""
 
 import base64
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from predict.http.body import MAX_BODY, MAX_PICTURES
+from predict.http.body import MAX_BODY, MAX_IMAGES
 
 ENVELOPE = len('{"images": []}')
 AROUND_ONE = len('"", ')
@@ -13,26 +13,26 @@ RAW, JSON = "application/octet-stream", "application/json"
 
 
 @dataclass(frozen=True)
-class Picture:
-    """An encoded picture, of at most `MAX_BODY` bytes."""
+class EncodedImage:
+    """An encoded image, of at most `MAX_BODY` bytes."""
 
     name: str
     data: bytes
 
 
-Batch = tuple[Picture, ...]
+Batch = tuple[EncodedImage, ...]
 
 
 def batches(
-    pictures: Iterable[Picture], most: int = MAX_PICTURES, limit: int = MAX_BODY
+    images: Iterable[EncodedImage], most: int = MAX_IMAGES, limit: int = MAX_BODY
 ) -> Iterator[Batch]:
     """Neighbours together, `most` of them and `limit` bytes of body at the utmost.
 
-    A picture that only fits as it is, not as JSON, goes alone.
+    An image that only fits as it is, not as JSON, goes alone.
     """
-    batch: list[Picture] = []
+    batch: list[EncodedImage] = []
     length = ENVELOPE
-    for each in pictures:
+    for each in images:
         room = _as_json(each)
         if batch and (len(batch) == most or length + room > limit):
             yield tuple(batch)
@@ -44,13 +44,13 @@ def batches(
 
 
 def body(batch: Batch) -> tuple[bytes, str]:
-    """A request's body and content type: one picture as it is, several as JSON."""
+    """A request's body and content type: one image as it is, several as JSON."""
     if len(batch) == 1:
         return batch[0].data, RAW
     images = [base64.b64encode(each.data).decode() for each in batch]
     return json.dumps({"images": images}).encode(), JSON
 
 
-def _as_json(picture: Picture) -> int:
+def _as_json(image: EncodedImage) -> int:
     """Bytes that it takes in a JSON body."""
-    return -(-len(picture.data) // 3) * 4 + AROUND_ONE
+    return -(-len(image.data) // 3) * 4 + AROUND_ONE

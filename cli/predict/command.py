@@ -1,4 +1,4 @@
-"""`facet predict`: asks the API about pictures."""
+"""`facet predict`: asks the API about images."""
 
 import sys
 from functools import partial
@@ -26,12 +26,12 @@ def predict(
         list[str],
         typer.Argument(
             metavar="SOURCE",
-            help="Picture files, folders (with all below them), 'quoted patterns', - for standard "
+            help="Image files, folders (with all below them), 'quoted patterns', - for standard "
             "input.",
         ),
     ],
     top_k: Annotated[
-        int, typer.Option("--top-k", "-k", min=1, max=1000, help="Labels for each picture.")
+        int, typer.Option("--top-k", "-k", min=1, max=1000, help="Labels for each image.")
     ] = 5,
     version: Annotated[
         str | None, typer.Option(help="Another READY version than the live one.")
@@ -49,31 +49,31 @@ def predict(
     home: Home = THIS_HOME,
     as_json: AsJson = False,
 ) -> None:
-    """Tell what pictures show. Up to 32 go in one request; what fails does not stop the others."""
+    """Tell what images show. Up to 32 go in one request; what fails does not stop the others."""
     if as_json and form:
         raise typer.BadParameter("--json is a format already: leave --format out")
     output = Output(as_json)
     writer = _writer(output, model, form)
-    pictures = sources.find(source)
+    images = sources.find(source)
     api = reach(find(stack, home), Patience(wait, told=output.remark))
     ask = partial(answers, api, Question(model, top_k, version))
     failed = seen = 0
     with _bar(output, writer) as shown:
-        task = shown.add_task("pictures", total=len(pictures))
+        task = shown.add_task("images", total=len(images))
         try:
-            for each in results(pictures, sys.stdin.buffer, ask):
+            for each in results(images, sys.stdin.buffer, ask):
                 seen += 1
                 shown.advance(task)
                 writer.add(each)
                 if each.error:
                     failed += 1
-                    output.remark(f"error: {printable(f'{each.picture}: {each.error}')}")
+                    output.remark(f"error: {printable(f'{each.image}: {each.error}')}")
         finally:
             shown.stop()
             if seen:
                 writer.end()
     if failed:
-        output.remark(f"{failed:,} of {len(pictures):,} pictures failed")
+        output.remark(f"{failed:,} of {len(images):,} images failed")
         raise typer.Exit(1)
 
 

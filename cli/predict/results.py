@@ -1,4 +1,4 @@
-"""Pictures → the API's answers, one for each picture, whatever becomes of the others."""
+"""Images → the API's answers, one for each image, whatever becomes of the others."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -7,15 +7,15 @@ from typing import BinaryIO
 from pydantic import BaseModel, ConfigDict
 
 from cli.client.api import Api, ApiRefused, Document, parsed
-from cli.predict.batches import Batch, Picture, batches, body
+from cli.predict.batches import Batch, EncodedImage, batches, body
 from cli.predict.sources import Source
 from predict.http.body import MAX_BODY
 
 HOPELESS = frozenset({400, 401, 403, 404, 409})
-"""Statuses that every other picture would get as well."""
+"""Statuses that every other image would get as well."""
 
 ONE_OF_THEM = frozenset({413, 415, 422, 504})
-"""Statuses that a batch may get because of one picture in it, or for being one."""
+"""Statuses that a batch may get because of one image in it, or for being one."""
 
 
 class Ranked(BaseModel):
@@ -38,9 +38,9 @@ class _Answer(BaseModel):
 
 @dataclass(frozen=True)
 class Result:
-    """What became of one picture: its labels, the best first, or the `error` that it met."""
+    """What became of one image: its labels, the best first, or the `error` that it met."""
 
-    picture: str
+    image: str
     version: str = ""
     predictions: tuple[Ranked, ...] = ()
     error: str = ""
@@ -48,7 +48,7 @@ class Result:
 
 @dataclass(frozen=True)
 class Question:
-    """What every picture is asked for."""
+    """What every image is asked for."""
 
     model: str
     top_k: int
@@ -64,13 +64,13 @@ def results(
     """
     unsent: list[Result] = []
 
-    def read() -> Iterator[Picture]:
+    def read() -> Iterator[EncodedImage]:
         for each in sources:
-            picture = _read(each, stdin)
-            if isinstance(picture, Picture):
-                yield picture
+            image = _read(each, stdin)
+            if isinstance(image, EncodedImage):
+                yield image
             else:
-                unsent.append(picture)
+                unsent.append(image)
 
     for batch in batches(read()):
         yield from _taken(unsent)
@@ -79,9 +79,9 @@ def results(
 
 
 def answers(api: Api, question: Question, batch: Batch) -> list[Result]:
-    """The results of a batch; one that was refused as a whole is sent again picture by picture.
+    """The results of a batch; one that was refused as a whole is sent again image by image.
 
-    Raises ApiUnreachable, and ApiRefused where it is no picture's fault.
+    Raises ApiUnreachable, and ApiRefused where it is no image's fault.
     """
     content, content_type = body(batch)
     try:
@@ -105,12 +105,12 @@ def _results(batch: Batch, document: Document) -> list[Result]:
     many = document if "results" in document else {**document, "results": [document]}
     answer = parsed(_Answer, many)
     return [
-        Result(picture.name, answer.version, one.predictions)
-        for picture, one in zip(batch, answer.results, strict=True)
+        Result(image.name, answer.version, one.predictions)
+        for image, one in zip(batch, answer.results, strict=True)
     ]
 
 
-def _read(source: Source, stdin: BinaryIO) -> Picture | Result:
+def _read(source: Source, stdin: BinaryIO) -> EncodedImage | Result:
     try:
         data = source.read(stdin, MAX_BODY)
     except OSError as error:
@@ -123,7 +123,7 @@ def _read(source: Source, stdin: BinaryIO) -> Picture | Result:
             error=f"has over {MAX_BODY / 1e6:.1f} MB, which is all that a request may have; "
             "send a smaller copy, or a JPEG",
         )
-    return Picture(source.name, data)
+    return EncodedImage(source.name, data)
 
 
 def _taken(waiting: list[Result]) -> list[Result]:

@@ -1,4 +1,4 @@
-"""What a person names → the pictures that are meant."""
+"""What a person names → the images that are meant."""
 
 import glob
 from collections.abc import Iterator, Sequence
@@ -9,18 +9,18 @@ from typing import BinaryIO
 from facet.errors import FacetError
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif"})
-"""Of the picture files in folders; a file that is named itself may be called anything."""
+"""Of the image files in folders; a file that is named itself may be called anything."""
 
 STDIN = "-"
 
 
-class NoPictures(FacetError):
-    """A source that is no picture and has none; the message says which."""
+class NoImages(FacetError):
+    """A source that is no image and has none; the message says which."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """A picture that is still to be read: `name` as a person sees it."""
+    """An image that is still to be read: `name` as a person sees it."""
 
     name: str
     path: Path | None = None
@@ -34,14 +34,14 @@ class Source:
 
 
 def find(sources: Sequence[str]) -> list[Source]:
-    """Each picture once, in the order in which it was named; folders and patterns sorted.
+    """Each image once, in the order in which it was named; folders and patterns sorted.
 
-    Raises NoPictures.
+    Raises NoImages.
     """
-    return list(dict.fromkeys(each for source in sources for each in _pictures(source)))
+    return list(dict.fromkeys(each for source in sources for each in _images(source)))
 
 
-def _pictures(source: str) -> Iterator[Source]:
+def _images(source: str) -> Iterator[Source]:
     if source == STDIN:
         yield Source(STDIN)
         return
@@ -53,9 +53,7 @@ def _pictures(source: str) -> Iterator[Source]:
     matches = glob.glob(source, recursive=True) if glob.has_magic(source) else []  # noqa: PTH207
     files = [each for each in map(Path, sorted(matches)) if each.is_file()]
     if not files:
-        raise NoPictures(
-            f"{source}: there is no such file or folder, nor a file it is a pattern of"
-        )
+        raise NoImages(f"{source}: there is no such file or folder, nor a file it is a pattern of")
     yield from (Source(str(each), each) for each in files)
 
 
@@ -67,7 +65,7 @@ def _below(path: Path, named: str) -> Iterator[Source]:
         each for each in path.rglob("*") if each.suffix.lower() in SUFFIXES and each.is_file()
     )
     if not found:
-        raise NoPictures(f"{named}: there is no picture in this folder ({_kinds()})")
+        raise NoImages(f"{named}: there is no image in this folder ({_kinds()})")
     yield from (Source(str(each), each) for each in found)
 
 

@@ -14,7 +14,7 @@ from cli.terminal.formatting import printable
 from cli.terminal.output import Output
 from cli.terminal.tables import plain_table, print_table
 
-HEAD = ("picture", "version", "rank", "label", "score", "error")
+HEAD = ("image", "version", "rank", "label", "score", "error")
 
 
 class Writer(Protocol):
@@ -44,7 +44,7 @@ class JsonLines:
 
 
 class Csv:
-    """One row for each label of each picture, or for its error; the head first."""
+    """One row for each label of each image, or for its error; the head first."""
 
     streams = True
 
@@ -55,9 +55,9 @@ class Csv:
         """Writes it."""
         self._begin()
         for rank, each in enumerate(result.predictions, 1):
-            _row((result.picture, result.version, rank, each.label, each.score, ""))
+            _row((result.image, result.version, rank, each.label, each.score, ""))
         if result.error:
-            _row((result.picture, "", "", "", "", result.error))
+            _row((result.image, "", "", "", "", result.error))
 
     def end(self) -> None:
         """Nothing is left to do."""
@@ -75,14 +75,14 @@ class Shown:
 
     def __init__(self, output: Output) -> None:
         self._output = output
-        self._table = plain_table("picture", "label", "score", "then")
+        self._table = plain_table("image", "label", "score", "then")
 
     def add(self, result: Result) -> None:
         """Keeps it."""
         if result.predictions:
             best, *others = result.predictions
             self._table.add_row(
-                Text(printable(result.picture)),
+                Text(printable(result.image)),
                 Text(printable(best.label)),
                 f"{best.score:.4f}",
                 Text(printable(", ".join(map(_short, others)))),
@@ -118,9 +118,9 @@ class OneDocument:
 def document(result: Result) -> dict[str, Any]:
     """A result for programs: with labels or with its error."""
     if result.error:
-        return {"picture": result.picture, "error": result.error}
+        return {"image": result.image, "error": result.error}
     return {
-        "picture": result.picture,
+        "image": result.image,
         "version": result.version,
         "predictions": [each.model_dump() for each in result.predictions],
     }

@@ -12,7 +12,7 @@ from rich.text import Text
 class Output:
     """For people, or where `as_json` one JSON document for programs.
 
-    Texts may come from models and pictures of anybody, so none of it is read as markup.
+    Texts may come from models and images of anybody, so none of it is read as markup.
     """
 
     as_json: bool = False

@@ -91,7 +91,7 @@ def train(
         str | None, typer.Option(help="With --upload: the data set's name; else the source's.")
     ] = None,
     ask: Annotated[
-        bool, typer.Option("--ask", help="Ask the new model about a picture of each label.")
+        bool, typer.Option("--ask", help="Ask the new model about an image of each label.")
     ] = False,
     up: Annotated[
         bool, typer.Option("--up", help="If no stack runs on this machine, start one meanwhile.")
@@ -111,11 +111,11 @@ def train(
         raise typer.BadParameter("it is for a stack on this machine, and waits", param_hint="--up")
     if ask and no_wait:
         raise typer.BadParameter("--no-wait waits for nothing to ask", param_hint="--ask")
-    pictures = _pictures(recipe_name, dataset, name, upload=upload)
+    images = _images(recipe_name, dataset, name, upload=upload)
     job = {
-        "model": model or pictures.name,
+        "model": model or images.name,
         "recipe": recipe_name,
-        "dataset": pictures.name,
+        "dataset": images.name,
         "hyperparameters": dict(named(each, "--set") for each in settings or ()),
         "metric": metric,
         "minimum": minimum,
@@ -128,7 +128,7 @@ def train(
     }
     given = {field: value for field, value in job.items() if value is not None}
     file = weights.file(pretrained)
-    training = Training(given, _epochs(given), pictures, upload, file, ask, not no_wait)
+    training = Training(given, _epochs(given), images, upload, file, ask, not no_wait)
     output = Output(as_json)
     # Who takes a run of CI back does not want its training job either.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -138,7 +138,7 @@ def train(
         raise typer.Exit(1)
 
 
-def _pictures(recipe_name: str, dataset: str | None, name: str | None, *, upload: bool) -> DataSet:
+def _images(recipe_name: str, dataset: str | None, name: str | None, *, upload: bool) -> DataSet:
     if recipe_name not in RECIPES:
         raise typer.BadParameter(
             f"'{recipe_name}' is none of {', '.join(RECIPES)}", param_hint="RECIPE"
@@ -147,7 +147,7 @@ def _pictures(recipe_name: str, dataset: str | None, name: str | None, *, upload
     if not dataset and recipe_name not in OWN_DATA:
         raise typer.BadParameter(
             f"{recipe_name} has no data set of its own: name one, or with --upload a folder of "
-            "pictures",
+            "images",
             param_hint="DATASET",
         )
     if upload:

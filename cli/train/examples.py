@@ -1,34 +1,34 @@
-"""A new model, asked about pictures of the data set that it was trained on."""
+"""A new model, asked about images of the data set that it was trained on."""
 
 from collections.abc import Iterator
 
 from cli.client.api import PATIENCE, Patience, reach
 from cli.client.stack import Stack
-from cli.predict.batches import Picture, batches
+from cli.predict.batches import EncodedImage, batches
 from cli.predict.results import Question, Result, answers
 from cli.terminal.output import Output
 from cli.train.execution import Report
 
 SHOWN = 10
-"""So many pictures are asked about, each of another label."""
+"""So many images are asked about, each of another label."""
 
 LABELS = 3
 """So many does each answer have."""
 
 
 def ask(stack: Stack, output: Output, report: Report, dataset: str) -> list[Result]:
-    """What the new version says to one picture of each label.
+    """What the new version says to one image of each label.
 
     Raises ApiRefused, ApiUnreachable, NoStack.
     """
     api = reach(stack, Patience(PATIENCE, told=output.remark))
     question = Question(report["model"], LABELS, report["version"])
-    pictures = examples(stack, dataset)
-    return [each for batch in batches(pictures) for each in answers(api, question, batch)]
+    images = examples(stack, dataset)
+    return [each for batch in batches(images) for each in answers(api, question, batch)]
 
 
-def examples(stack: Stack, dataset: str) -> Iterator[Picture]:
-    """The first picture of each label, of channel `test` where there is one."""
+def examples(stack: Stack, dataset: str) -> Iterator[EncodedImage]:
+    """The first image of each label, of channel `test` where there is one."""
     s3 = stack.client("s3")
     for channel in ("test", "validation", "train"):
         prefix = f"datasets/{dataset}/{channel}/"
@@ -38,6 +38,6 @@ def examples(stack: Stack, dataset: str) -> Iterator[Picture]:
             listed = s3.list_objects_v2(Bucket=stack.bucket, Prefix=folder["Prefix"], MaxKeys=1)
             key = listed["Contents"][0]["Key"]
             content = s3.get_object(Bucket=stack.bucket, Key=key)["Body"].read()
-            yield Picture(key.removeprefix(f"datasets/{dataset}/"), content)
+            yield EncodedImage(key.removeprefix(f"datasets/{dataset}/"), content)
         if folders:
             return

@@ -26,14 +26,14 @@ HERE, AWAY = 0.5, 5.0
 
 @dataclass(frozen=True)
 class Training:
-    """`job` is the execution's input, of `epochs` at most. `pictures` is its data set, uploaded
+    """`job` is the execution's input, of `epochs` at most. `images` is its data set, uploaded
     first if `upload`, as are `weights` if that is a file. `ask`: the new model is asked about its
     data set. `wait`: until the execution has ended.
     """
 
     job: Mapping[str, Any]
     epochs: int
-    pictures: DataSet
+    images: DataSet
     upload: bool
     weights: Path | None
     ask: bool
@@ -49,9 +49,9 @@ def carry_out(training: Training, stack: Stack, output: Output) -> bool:
         extras.ensure("training")
     if training.upload:
         bucket = bucket_of(stack)
-        _, change = bring(output, training.pictures, bucket)
+        _, change = bring(output, training.images, bucket)
         if not output.as_json:
-            output.remark(told(training.pictures, bucket, change))
+            output.remark(told(training.images, bucket, change))
     if training.weights:
         weights.bring(training.weights, stack, output)
     execution = start(stack, training.job)
@@ -79,7 +79,7 @@ def _ended(training: Training, stack: Stack, output: Output, execution: Executio
             output.remark(f"{model}: execution {execution.name} goes on")
             raise
     ready = bool(report["outcome"] == READY)
-    asked = ask(stack, output, report, training.pictures.name) if ready and training.ask else ()
+    asked = ask(stack, output, report, training.images.name) if ready and training.ask else ()
     tell(output, execution, report, stack, asked)
     return ready
 

@@ -40,7 +40,7 @@ class Registers:
 
 @dataclass(frozen=True)
 class _Checked:
-    """A drop after its checks: its version still PENDING, and the golden sample's picture."""
+    """A drop after its checks: its version still PENDING, and the golden sample's image."""
 
     drop: Drop
     version: Version
@@ -108,8 +108,8 @@ class Onboarding:
             manifest=manifest,
         )
         golden = manifest.golden if manifest and not violations else None
-        picture = found.kept[golden.image] if golden else None
-        return _Checked(taken.drop, version, manifest, picture, violations)
+        image = found.kept[golden.image] if golden else None
+        return _Checked(taken.drop, version, manifest, image, violations)
 
     def _settle(self, checked: _Checked, patience: Patience) -> Outcome:
         version = checked.version

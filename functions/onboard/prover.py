@@ -41,7 +41,7 @@ class Prover:
     def prove(
         self, target: str, manifest: Manifest, golden: bytes | None, patience: Patience
     ) -> Proof:
-        """Invokes `target` with its golden sample, or without one with a grey picture.
+        """Invokes `target` with its golden sample, or without one with a grey image.
 
         It is asked again where the first answer took long, as that loaded the model. Raises
         EndpointThrottled, EndpointUnavailable and ModelLoading when `patience` ends: those say
@@ -66,13 +66,13 @@ class Prover:
     def _ask(
         self, target: str, manifest: Manifest, golden: bytes | None, patience: Patience
     ) -> tuple[Scores, float]:
-        """The scores of one picture, and the seconds of the attempt that brought them."""
-        picture = (
+        """The scores of one image, and the seconds of the attempt that brought them."""
+        image = (
             preprocess.decode(manifest.input, golden)
             if golden is not None
             else Image.new("RGB", (256, 256), "grey")
         )
-        tensor = preprocess.apply(manifest.input, picture)
+        tensor = preprocess.apply(manifest.input, image)
 
         def attempt() -> tuple[Scores, float]:
             began = self._clock()
@@ -87,7 +87,7 @@ def _failed(error: ModelFailed) -> Violation:
         "model-failed",
         "endpoint",
         f"the endpoint could not answer with this model: {error.reason}",
-        "load the SavedModel with TensorFlow Serving and send it the same picture",
+        "load the SavedModel with TensorFlow Serving and send it the same image",
     )
 
 
@@ -95,8 +95,8 @@ def _too_large(error: BodyTooLarge) -> Violation:
     return Violation(
         "input-too-large",
         "facet.json.input",
-        f"not even one picture can be sent to the endpoint: {error}",
-        "export a signature that takes uint8, or smaller pictures",
+        f"not even one image can be sent to the endpoint: {error}",
+        "export a signature that takes uint8, or smaller images",
     )
 
 
@@ -104,7 +104,7 @@ def _too_slow(seconds: float, within: float) -> Violation:
     return Violation(
         "too-slow",
         "endpoint",
-        f"the loaded model took {seconds:.1f} s for one picture, at most {within:g} s are allowed",
+        f"the loaded model took {seconds:.1f} s for one image, at most {within:g} s are allowed",
         "make the network smaller, or serve it on a faster instance",
     )
 

@@ -19,7 +19,7 @@ TYPES = {
     ".png": "image/png",
     ".svg": "image/svg+xml",
 }
-PICTURES = (TYPES[".jpg"], TYPES[".png"])
+IMAGES = (TYPES[".jpg"], TYPES[".png"])
 SWAGGER_UI = ("swagger-ui-bundle.min.js", "swagger-ui.min.css")
 LARGE = 100_000
 """Bytes from which text is worth compressing: the bundle has 1.5 MB, and a quarter of it so."""
@@ -36,7 +36,7 @@ class File:
     @property
     def is_text(self) -> bool:
         """Whether the bytes are UTF-8."""
-        return self.media_type not in PICTURES
+        return self.media_type not in IMAGES
 
 
 @cache
@@ -50,7 +50,7 @@ def read(name: str) -> File:
     """One of `names()`, or of `WHOLE`."""
     path = _swagger_ui() / name if name in SWAGGER_UI else STATIC / name
     media_type = TYPES[path.suffix]
-    lasting = name in SWAGGER_UI or media_type in PICTURES
+    lasting = name in SWAGGER_UI or media_type in IMAGES
     return File(path.read_bytes(), media_type, lasting)
 
 

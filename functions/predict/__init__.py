@@ -1,1 +1,1 @@
-"""The API's function: a picture in, labels out."""
+"""The API's function: an image in, labels out."""

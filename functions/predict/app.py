@@ -62,7 +62,7 @@ def show_model(name: str) -> Response[str]:
 
 @app.post("/uploads")
 def offer_upload() -> Response[str]:
-    """A place in the bucket for one picture over the limit of a body."""
+    """A place in the bucket for one image over the limit of a body."""
     asked = body.document(raw_body(app.current_event) or b"{}")
     match asked:
         case {"content_type": str(content_type), **rest} if not rest:
@@ -77,19 +77,19 @@ def offer_upload() -> Response[str]:
 
 @app.post("/models/<name>/predict")
 def predict(name: str) -> Response[str]:
-    """Labels for one picture, or for each of `images`."""
+    """Labels for one image, or for each of `images`."""
     event = app.current_event
     version = event.query_string_parameters.get("version")
     if version is not None and not VERSION_ID.fullmatch(version):
         raise BadRequest(f"version must be 12 hex digits, not '{version}'.")
     deadline = deadline_of(app.lambda_context)
     top_k = number(event, "top_k", DEFAULT_TOP_K, MAX_TOP_K)
-    limits = body.Limits(settings().max_body, settings().max_pictures)
-    sent = body.pictures(event.headers.get("content-type", ""), raw_body(event), limits)
+    limits = body.Limits(settings().max_body, settings().max_images)
+    sent = body.read_images(event.headers.get("content-type", ""), raw_body(event), limits)
     asked = Asked(
         request_id=request_id(event),
         model=named(name),
-        pictures=sent.encoded if sent.key is None else (inbox().read(sent.key),),
+        images=sent.encoded if sent.key is None else (inbox().read(sent.key),),
         deadline=deadline,
         version=version,
     )

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from facet.news import News
 
 LEAST_BAD = 3
-"""Bad answers below which nothing is rolled back: one broken picture proves nothing."""
+"""Bad answers below which nothing is rolled back: one broken image proves nothing."""
 
 SIGNIFICANT = 1.645
 """The 95th percentile of the normal distribution: one-sided, at the 5 % level."""

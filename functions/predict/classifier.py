@@ -1,4 +1,4 @@
-"""Pictures → ranked labels, by one version."""
+"""Images → ranked labels, by one version."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Classified:
-    """float32 (pictures, labels) scores; which version gave them, its labels, and the time."""
+    """float32 (images, labels) scores; which version gave them, its labels, and the time."""
 
     version: Version
     labels: Sequence[str]
@@ -32,7 +32,7 @@ class Classified:
     watch: Watch
 
     def ranked(self, top_k: int) -> list[list[Prediction]]:
-        """For each picture the `top_k` best labels, the best first."""
+        """For each image the `top_k` best labels, the best first."""
         return [
             [Prediction(self.labels[at], round(float(row[at]), 6)) for at in best(row, top_k)]
             for row in self.scores
@@ -43,7 +43,7 @@ class Classifier:
     """Classifies with any version that the endpoint can load.
 
     `endpoint` gives the one that waits so many seconds, and is asked to wait `patience` at most;
-    pictures have `max_pixels` at most.
+    images have `max_pixels` at most.
     """
 
     def __init__(
@@ -56,12 +56,12 @@ class Classifier:
     def classify(
         self,
         version: Version,
-        pictures: Sequence[bytes | Pixels],
+        images: Sequence[bytes | Pixels],
         deadline: Deadline,
         watch: Watch,
         request_id: str,
     ) -> Classified:
-        """The scores of each picture, which is encoded, or pixels as `preprocess.geometry` makes.
+        """The scores of each image, which is encoded, or pixels as `preprocess.geometry` makes.
 
         The endpoint hears the `request_id`. Raises BadRequest for pixels of another shape, and
         what `preprocess.decode`, `Deadline.patience` and `Endpoint.classify` raise.
@@ -70,7 +70,7 @@ class Classifier:
         if manifest is None:
             raise LookupError(f"{version.target} is READY without a manifest")
         batch = []
-        for each in pictures:  # one after the other: a decoded picture may take 200 MB
+        for each in images:  # one after the other: a decoded image may take 200 MB
             deadline.patience(self._patience)
             batch.append(self._tensor(manifest.input, each, watch))
         with watch.step("invoke"):
@@ -81,16 +81,16 @@ class Classifier:
     def _tensor(self, spec: InputSpec, given: bytes | Pixels, watch: Watch) -> Pixels | Tensor:
         if isinstance(given, bytes):
             with watch.step("decode"):
-                picture = preprocess.decode(spec, given, max_pixels=self._max_pixels)
+                image = preprocess.decode(spec, given, max_pixels=self._max_pixels)
             with watch.step("preprocess"):
-                return preprocess.apply(spec, picture)
+                return preprocess.apply(spec, image)
         size = (spec.height, spec.width, spec.channels)
         if given.shape != size:
-            raise BadRequest(f"pixels must have the shape {size} for each picture.")
+            raise BadRequest(f"pixels must have the shape {size} for each image.")
         with watch.step("preprocess"):
             return preprocess.tensor(spec, given)
 
 
 def best(scores: Scores, top_k: int) -> list[int]:
-    """Where the `top_k` best scores of one picture are, the best first."""
+    """Where the `top_k` best scores of one image are, the best first."""
     return [int(at) for at in np.argsort(-scores, kind="stable")[:top_k]]

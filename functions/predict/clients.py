@@ -66,7 +66,7 @@ def reached(timeout: float) -> endpoint.Endpoint:
 
 @cache
 def inbox() -> Inbox:
-    """Where pictures over the limit of a body come from. Made when there is one."""
+    """Where images over the limit of a body come from. Made when there is one."""
     config = IMPATIENT.merge(Config(signature_version="s3v4"))
     name = settings()
     return Inbox(

@@ -1,4 +1,4 @@
-"""Pictures over the limit of a body: where clients put them, and how they are read."""
+"""Images over the limit of a body: where clients put them, and how they are read."""
 
 import uuid
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ TYPES = ("image/jpeg", "image/png", "image/webp", "image/bmp", "image/gif")
 
 @dataclass(frozen=True)
 class Offer:
-    """A place for one picture: a form's `url` and `fields`, to which its file is added last.
+    """A place for one image: a form's `url` and `fields`, to which its file is added last.
 
     S3 takes at most `max_bytes` of `content_type`, and that for `expires_in` seconds.
     """
@@ -60,7 +60,7 @@ class Inbox:
         )
 
     def read(self, key: str) -> bytes:
-        """The picture that lies there.
+        """The image that lies there.
 
         Raises BadRequest for keys elsewhere, UnknownUpload, BodyTooLarge.
         """
@@ -71,7 +71,7 @@ class Inbox:
             found["Body"].close()
             raise BodyTooLarge(
                 f"The upload has {found['ContentLength']:,} bytes; at most {self._max_bytes:,} "
-                "are taken. Send a smaller copy of the picture."
+                "are taken. Send a smaller copy of the image."
             )
         content: bytes = found["Body"].read()
         return content

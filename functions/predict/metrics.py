@@ -24,8 +24,8 @@ class Measures:
         self._watched = watched
 
     def answered(self, answer: Classified, request_id: str) -> None:
-        """One prediction, its pictures, and the milliseconds that each step of it took."""
-        counts = {"Predictions": 1, "Pictures": len(answer.scores)}
+        """One prediction, its images, and the milliseconds that each step of it took."""
+        counts = {"Predictions": 1, "Images": len(answer.scores)}
         steps = answer.watch.milliseconds
         times = {f"{name.capitalize()}Time": spent for name, spent in steps.items()}
         self._measure(counts, times, answer.version, request_id)

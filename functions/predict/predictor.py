@@ -18,14 +18,14 @@ from predict.version_cache import LiveVersions
 
 @dataclass(frozen=True)
 class Asked:
-    """A prediction's request: pictures as `Classifier` takes them, answered by the live version.
+    """A prediction's request: images as `Classifier` takes them, answered by the live version.
 
     Or by `version`, where one is asked for by name. The answer has to be there by the `deadline`.
     """
 
     request_id: str
     model: str
-    pictures: Sequence[bytes | Pixels]
+    images: Sequence[bytes | Pixels]
     deadline: Deadline
     version: str | None = None
 
@@ -102,7 +102,7 @@ class Predictor:
     def _classified(self, asked: Asked, version: Version, watch: Watch) -> Classified:
         classify = self._classifier.classify
         try:
-            answer = classify(version, asked.pictures, asked.deadline, watch, asked.request_id)
+            answer = classify(version, asked.images, asked.deadline, watch, asked.request_id)
         except (ModelFailed, ModelLoading) as error:
             self._measures.failed(version, error, asked.request_id)
             raise

@@ -39,7 +39,7 @@ class Deadline:
                 return step
         raise OutOfTime(
             "The time that a request has was over before the model could be asked. "
-            "Try again, with fewer pictures at once, or smaller ones."
+            "Try again, with fewer images at once, or smaller ones."
         )
 
 

@@ -146,7 +146,7 @@ def _missing(at: int, job: JobInput, shelf: Shelf) -> Iterator[str]:
     if not shelf.has(train):
         yield (
             f"jobs[{at}].dataset {job.dataset}: there is nothing at {shelf.uri(train)}; "
-            "upload a folder of pictures for each label to it, as `facet data` does."
+            "upload a folder of images for each label to it, as `facet data` does."
         )
     if job.weights and not shelf.has(job.weights):
         yield f"jobs[{at}].weights {job.weights}: there is nothing at {shelf.uri(job.weights)}."
@@ -157,7 +157,7 @@ def _missing(at: int, job: JobInput, shelf: Shelf) -> Iterator[str]:
 
 
 def _tests(job: JobInput, known: Recipe, shelf: Shelf) -> bool:
-    """Whether the job will have test pictures: a channel's, or a share of `train`."""
+    """Whether the job will have test images: a channel's, or a share of `train`."""
     if shelf.has(f"datasets/{job.dataset}/test/"):
         return True
     share = known.settings(job.hyperparameters).test_share

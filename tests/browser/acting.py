@@ -37,16 +37,16 @@ def choose_model(page: Page, name: str) -> None:
 
 def choose_file(page: Page, *files: Any) -> None:
     """Gives the file chooser paths, or {name, mimeType, buffer}."""
-    page.get_by_label("Choose pictures").set_input_files(list(files))
+    page.get_by_label("Choose images").set_input_files(list(files))
 
 
 def use_sample(page: Page, name: str) -> None:
-    """Asks about one of the page's own pictures."""
+    """Asks about one of the page's own images."""
     page.get_by_role("button", name=name).click()
 
 
 def answers(page: Page) -> Locator:
-    """The pictures' answers, the newest first."""
+    """The images' answers, the newest first."""
     return page.locator("#answers > li")
 
 

@@ -128,7 +128,7 @@ def test_by_keyboard_alone(open_page: Open, site: Site) -> None:
     expect(page.get_by_role("heading", name="gone", exact=True)).to_be_visible()
     page.keyboard.press("ArrowUp")
     expect(page.get_by_role("heading", name="cifar", exact=True)).to_be_visible()
-    tab_to(page, "Choose pictures")
+    tab_to(page, "Choose images")
     page.keyboard.press("Enter")
     if not choosers:
         page.wait_for_event("filechooser")
@@ -159,13 +159,13 @@ def test_the_dialog_is_left_by_escape_and_keeps_the_focus(open_page: Open, site:
     expect(page.get_by_role("alert")).to_contain_text("No API key yet")
 
 
-def test_the_skip_link_leads_to_the_pictures(open_page: Open, site: Site) -> None:
+def test_the_skip_link_leads_to_the_images(open_page: Open, site: Site) -> None:
     fill(site)
     page = open_page(f"{site.url.rstrip('/')}#key={KEY}")
     expect(page.get_by_role("radio", name="cifar")).to_be_checked()
-    page.get_by_role("link", name="Skip to the pictures").focus()
+    page.get_by_role("link", name="Skip to the images").focus()
     page.keyboard.press("Enter")
-    tab_to(page, "Choose pictures")
+    tab_to(page, "Choose images")
     expect(page.get_by_role("radio", name="cifar")).to_be_checked()  # the page was not left
 
 

@@ -1,4 +1,4 @@
-"""What becomes of pictures, and of everything that can go wrong, under a stage's path."""
+"""What becomes of images, and of everything that can go wrong, under a stage's path."""
 
 import base64
 import io
@@ -38,7 +38,7 @@ def shared(browser: Browser, running_site: Site) -> Iterator[Page]:
 
 @pytest.fixture
 def page(shared: Page, site: Site) -> Page:
-    """The same page for each test, without pictures, `cifar` chosen."""
+    """The same page for each test, without images, `cifar` chosen."""
     fill(site)
     clear = shared.get_by_role("button", name="Clear")
     if clear.is_visible():
@@ -86,8 +86,8 @@ def test_dropping_and_pasting(open_page: Open, site: Site) -> None:
     assert labels(newest)
     with page.expect_download() as saved:
         newest.get_by_role("link", name="Save pasted-1.png").click()
-    with Image.open(saved.value.path()) as picture:
-        assert picture.size == (40, 30)
+    with Image.open(saved.value.path()) as image:
+        assert image.size == (40, 30)
 
 
 def test_scores_are_percentages_and_bars(page: Page) -> None:
@@ -118,7 +118,7 @@ def test_where_the_time_went_and_whether_the_model_was_warm(fresh: Page, site: S
     expect(answers(page).last.locator(".warmth")).to_contain_text("took 20.0 ms")
 
 
-def test_the_picture_as_the_model_sees_it(page: Page) -> None:
+def test_the_image_as_the_model_sees_it(page: Page) -> None:
     choose_model(page, "wide")
     tall = Image.new("RGB", (100, 200), "red")
     choose_file(page, file("tall.png", encoded(tall)))
@@ -150,7 +150,7 @@ def test_a_photo_over_the_limit_is_sent_smaller_and_the_page_says_so(
     expect(answers(page).first.locator("pre")).to_contain_text("@photo-smaller.jpg")
 
 
-def test_a_huge_file_that_is_no_picture_is_not_sent(page: Page, site: Site) -> None:
+def test_a_huge_file_that_is_no_image_is_not_sent(page: Page, site: Site) -> None:
     choose_file(page, file("film.mov", bytes(5_000_000), "video/quicktime"))
     expect(outcome(page)).to_contain_text("Send a JPEG, PNG, WebP, BMP or GIF.")
     assert site.asked == []

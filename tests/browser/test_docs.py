@@ -61,23 +61,23 @@ def test_health_can_be_tried_without_a_key(docs: Page, site: Site) -> None:
     expect(docs.locator(".request-url pre").first).to_have_text(f"{site.url}health")
 
 
-def test_a_picture_can_be_sent_with_the_key_that_is_typed(docs: Page, site: Site) -> None:
+def test_an_image_can_be_sent_with_the_key_that_is_typed(docs: Page, site: Site) -> None:
     fill(site)
     docs.get_by_role("button", name="Authorize").first.click()
     docs.get_by_label("auth-api-key").or_(docs.locator(".auth-container input")).first.fill(KEY)
     docs.locator(".auth-container").get_by_role("button", name="Apply credentials").click()
     docs.get_by_role("button", name="Close").last.click()
-    operation = opened(docs, "Ask a model about pictures")
+    operation = opened(docs, "Ask a model about images")
     operation.get_by_placeholder("model").fill("cifar")
-    picture = artifacts.encoded(kind="JPEG")
+    image = artifacts.encoded(kind="JPEG")
     operation.locator("input[type=file]").set_input_files(
-        {"name": "a.jpg", "mimeType": "image/jpeg", "buffer": picture}
+        {"name": "a.jpg", "mimeType": "image/jpeg", "buffer": image}
     )
     expect(answer(operation)).to_contain_text('"label": "cat"')
     ((path, headers, body),) = site.asked
     assert path == "/v1/models/cifar/predict?top_k=5"
     assert headers["Content-Type"] == "image/jpeg"
-    assert body == picture
+    assert body == image
 
 
 def test_the_key_given_to_the_page_need_not_be_typed_again(site: Site, open_page: Open) -> None:
@@ -98,7 +98,7 @@ def test_a_link_to_an_operation_leads_to_it(site: Site, open_page: Open) -> None
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_it_fits_a_phone_and_the_dark(site: Site, open_page: Open, scheme: str) -> None:
     page = open_page(f"{site.url}docs", viewport={"width": 390, "height": 844}, color_scheme=scheme)
-    opened(page, "Ask a model about pictures")
+    opened(page, "Ask a model about images")
     expect(page.locator(".responses-table").first).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     ground = page.evaluate("getComputedStyle(document.documentElement).backgroundColor")

@@ -17,8 +17,8 @@ from tests.browser.conftest import opening
 from tests.support.artifacts import packed
 from tests.support.stacks import ROOT, Running, start
 
-PICTURES = ROOT / "samples/pictures"
-CAT = PICTURES / "cifar/cat-chelsea.jpg"
+IMAGES = ROOT / "samples/images"
+CAT = IMAGES / "cifar/cat-chelsea.jpg"
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +42,7 @@ def page(browser: Browser, stack: Running) -> Iterator[Page]:
 
 @pytest.fixture(autouse=True)
 def no_answers(page: Page) -> None:
-    """Each test begins with the gallery's first model, and no pictures."""
+    """Each test begins with the gallery's first model, and no images."""
     choose_model(page, "cifar")
     clear = page.get_by_role("button", name="Clear")
     if clear.is_visible():
@@ -77,8 +77,8 @@ def test_every_sample_gets_its_label(page: Page, model: str, sample: str, label:
     assert labels(answers(page).first)[0] == label
 
 
-def test_many_pictures_at_once(page: Page) -> None:
-    choose_file(page, *sorted(PICTURES.glob("cifar/*")))
+def test_many_images_at_once(page: Page) -> None:
+    choose_file(page, *sorted(IMAGES.glob("cifar/*")))
     best = {
         each.get_by_role("heading").inner_text(): labels(each)[0] for each in answers(page).all()
     }
@@ -145,10 +145,10 @@ def test_the_static_files_are_what_the_function_says(stack: Running) -> None:
     page = httpx.get(f"{url}/")
     assert page.headers["content-type"] == "text/html; charset=utf-8"
     assert "default-src 'none'" in page.headers["content-security-policy"]
-    picture = httpx.get(f"{url}/page/cat-chelsea.jpg")
-    assert picture.content == (ROOT / "functions/page/static/cat-chelsea.jpg").read_bytes()
+    image = httpx.get(f"{url}/page/cat-chelsea.jpg")
+    assert image.content == (ROOT / "functions/page/static/cat-chelsea.jpg").read_bytes()
     again = httpx.get(
-        f"{url}/page/cat-chelsea.jpg", headers={"if-none-match": picture.headers["etag"]}
+        f"{url}/page/cat-chelsea.jpg", headers={"if-none-match": image.headers["etag"]}
     )
     assert (again.status_code, again.content) == (304, b"")
     for path in ("/page/README.md", "/page/..%2Fapp.py", "/page/index.html"):

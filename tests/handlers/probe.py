@@ -52,7 +52,7 @@ def talk(event: Event, _context: Any) -> None:
 
 
 def fail(_event: Event, _context: Any) -> None:
-    raise ValueError("no such picture")
+    raise ValueError("no such image")
 
 
 def leave(event: Event, _context: Any) -> None:

@@ -12,12 +12,12 @@ def handler(event: Event, context: Any) -> Event:
     """Answers with what it was asked, or as the query parameter `do` says."""
     match (event["queryStringParameters"] or {}).get("do"):
         case "fail":
-            raise ValueError("no such picture")
+            raise ValueError("no such image")
         case "malformed":
             return {"status": "fine"}
         case "sleep":
             time.sleep(2)
-        case "picture":
+        case "image":
             return {
                 "statusCode": 200,
                 "headers": {"Content-Type": "image/png"},

@@ -1,6 +1,6 @@
-"""Make a SavedModel that fails with bright pictures: `python build_flawed.py <folder>`.
+"""Make a SavedModel that fails with bright images: `python build_flawed.py <folder>`.
 
-It takes 8 by 8 pixels as strings of raw bytes and answers the same three scores to every picture,
+It takes 8 by 8 pixels as strings of raw bytes and answers the same three scores to every image,
 but no numbers where the mean of the pixels is above 200.
 """
 # mypy: disallow-subclassing-any=False, disallow-untyped-decorators=False

@@ -14,7 +14,7 @@ from cli.client.stack import LOCAL_NAME
 from tests.support.stacks import ROOT, Running
 
 FACET = str(Path(sys.executable).with_name("facet"))
-PICTURE = (ROOT / "samples/pictures/cifar/cat-chelsea.jpg").read_bytes()
+IMAGE = (ROOT / "samples/images/cifar/cat-chelsea.jpg").read_bytes()
 
 
 def logs(stack: Running, *arguments: str) -> list[dict[str, Any]]:
@@ -26,7 +26,7 @@ def logs(stack: Running, *arguments: str) -> list[dict[str, Any]]:
 
 def asked(api: httpx.Client) -> str:
     """The id of a prediction."""
-    answer = api.post("/models/cifar/predict", content=PICTURE)
+    answer = api.post("/models/cifar/predict", content=IMAGE)
     assert answer.status_code == 200, answer.text
     return answer.headers["x-amzn-RequestId"]
 

@@ -18,7 +18,7 @@ COLOURS = {"red": (250, 10, 10), "green": (10, 250, 10), "blue": (10, 10, 250)}
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A picture of each colour, and a network that says which colour a picture has most of."""
+    """An image of each colour, and a network that says which colour an image has most of."""
     mean = keras.layers.GlobalAveragePooling2D()
     scores = keras.layers.Dense(3, activation="softmax")
     model = keras.Sequential([keras.Input((8, 8, 3)), mean, scores])
@@ -46,6 +46,6 @@ def test_pack_push_predict(stack: Running, folder: Path) -> None:
     assert pushed.startswith("colours ")
     assert pushed.endswith(": READY (proof: golden), and live\n")
     answers = json.loads(facet(folder, "predict", "colours", "*.png", "--json", *home))
-    said = {each["picture"]: each["predictions"][0]["label"] for each in answers["results"]}
+    said = {each["image"]: each["predictions"][0]["label"] for each in answers["results"]}
     assert said == {f"{name}.png": name for name in COLOURS}
     assert "colours" in facet(folder, "models", *home)

@@ -83,17 +83,17 @@ def test_a_model_that_onboarding_refuses(trainer: Trainer) -> None:
 
 
 def test_a_training_job_that_fails(trainer: Trainer) -> None:
-    trainer.dataset("no-pictures")
-    done = facet(trainer, "no-pictures", "--model", "none")
+    trainer.dataset("no-images")
+    done = facet(trainer, "no-images", "--model", "none")
     assert done.exit_code == 1
     first, reason, log = done.stdout.splitlines()
     assert first == "none: FAILED"
-    assert "error: channel train has no pictures" in reason
+    assert "error: channel train has no images" in reason
     assert log.startswith("  its log: facet logs training none-none-")
     words = log.removeprefix("  its log: facet ").split()
     shown = CliRunner().invoke(app, [*words, "--home", str(trainer.home)])
-    assert "error: channel train has no pictures" in shown.output
-    assert "none: error: channel train has no pictures" in done.stderr.splitlines()
+    assert "error: channel train has no images" in shown.output
+    assert "none: error: channel train has no images" in done.stderr.splitlines()
 
 
 def test_a_data_set_that_is_not_there(trainer: Trainer) -> None:

@@ -16,7 +16,7 @@ from tests.support.stacks import ROOT, environment
 def test_it_starts_shows_the_samples_and_stops(tmp_path: Path) -> None:
     facet = [str(Path(sys.executable).with_name("facet")), "up", "--once", "--home", str(tmp_path)]
     done = subprocess.run(
-        [*facet, "--parameter", "MaxPictures=8"],
+        [*facet, "--parameter", "MaxImages=8"],
         cwd=ROOT,
         env=environment(),
         capture_output=True,
@@ -32,7 +32,7 @@ def test_it_starts_shows_the_samples_and_stops(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["--parameter", "MaxPictures"], "write NAME=VALUE"),
+        (["--parameter", "MaxImages"], "write NAME=VALUE"),
         (["--port", "70000"], "65535"),
     ],
 )

@@ -11,7 +11,7 @@ from facet import preprocess
 from facet.manifest import InputSpec
 from tests.support.stacks import ROOT, Running
 
-CAT = next((ROOT / "samples/pictures/cifar").glob("cat*")).read_bytes()
+CAT = next((ROOT / "samples/images/cifar").glob("cat*")).read_bytes()
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def key(stack: Running) -> dict[str, str]:
     return {"x-api-key": stack.address.api_key}
 
 
-def pictures(triton: Any, *encoded: bytes) -> Any:
+def images(triton: Any, *encoded: bytes) -> Any:
     tensor = triton.InferInput("image", [len(encoded)], "BYTES")
     tensor.set_data_from_numpy(np.array(encoded, dtype=np.object_), binary_data=True)
     return tensor
@@ -52,11 +52,11 @@ def test_the_server_and_its_models(client: Any, key: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize("binary", [True, False])
-def test_encoded_pictures(
+def test_encoded_images(
     client: Any, triton: Any, key: dict[str, str], api: httpx.Client, binary: bool
 ) -> None:
     wanted = [triton.InferRequestedOutput(name, binary_data=binary) for name in ("scores", "label")]
-    answer = client.infer("cifar", [pictures(triton, CAT, CAT)], outputs=wanted, headers=key)
+    answer = client.infer("cifar", [images(triton, CAT, CAT)], outputs=wanted, headers=key)
     scores, labels = answer.as_numpy("scores"), answer.as_numpy("label")
     ranked = api.post("/models/cifar/predict", content=CAT).json()["predictions"]
     assert scores.shape == (2, 10)
@@ -81,7 +81,7 @@ def test_pixels_of_the_models_own_size(
 
 def test_the_best_classes(client: Any, triton: Any, key: dict[str, str]) -> None:
     wanted = triton.InferRequestedOutput("scores", binary_data=True, class_count=3)
-    answer = client.infer("cifar", [pictures(triton, CAT)], outputs=[wanted], headers=key)
+    answer = client.infer("cifar", [images(triton, CAT)], outputs=[wanted], headers=key)
     ((first, *others),) = answer.as_numpy("scores").tolist()
     assert first.decode().endswith(":3:cat")
     assert len(others) == 2
@@ -89,7 +89,7 @@ def test_the_best_classes(client: Any, triton: Any, key: dict[str, str]) -> None
 
 def test_errors_say_what_to_do(client: Any, triton: Any, key: dict[str, str]) -> None:
     with pytest.raises(Exception, match="There is no model 'nobody'") as failed:
-        client.infer("nobody", [pictures(triton, CAT)], headers=key)
+        client.infer("nobody", [images(triton, CAT)], headers=key)
     assert type(failed.value).__name__ == "InferenceServerException"
     with pytest.raises(Exception, match="not an image"):
-        client.infer("cifar", [pictures(triton, b"text")], headers=key)
+        client.infer("cifar", [images(triton, b"text")], headers=key)

@@ -15,7 +15,7 @@ from tests.support.stacks import ROOT, Running
 NOTEBOOK = ROOT / "notebooks/walkthrough.ipynb"
 BIN = ROOT / ".venv-notebook/bin"
 SMALL = {
-    "pictures": 40,
+    "images": 40,
     "labels": ["0", "1", "2"],
     "cifar": {"epochs": 6, "width": 8, "dense": 0},
     "signs": {"backbone": "cnn", "image-size": 32, "epochs": 6, "width": 8},
@@ -83,7 +83,7 @@ def test_the_story_is_told_from_top_to_bottom(outputs: list[str]) -> None:
     assert metrics.count("final:validation_accuracy") == 2, metrics
     assert shown(outputs, "models = {model: onboarded").count("golden") == 2
     assert "MultiModel" in shown(outputs, 'hosted["Mode"]')
-    assert "6 pictures, the same labels" in shown(outputs, "client.invoke(")
+    assert "6 images, the same labels" in shown(outputs, "client.invoke(")
     assert "10 of 1,000 instances, 99.0% saved" in shown(outputs, "from cli.cost.model")
 
 

@@ -26,7 +26,7 @@ from tests.support import artifacts
 from tests.support.stacks import ONBOARDING_SECONDS, ROOT, RUN, Reached, Running
 
 SAMPLE = (ROOT / "samples/cifar.tar.gz").read_bytes()
-CAT = next((ROOT / "samples/pictures/cifar").glob("cat*")).read_bytes()
+CAT = next((ROOT / "samples/images/cifar").glob("cat*")).read_bytes()
 
 DARK = artifacts.encoded(Image.new("RGB", (40, 30), "black"))
 BRIGHT = artifacts.encoded(Image.new("RGB", (40, 30), "white"))
@@ -379,7 +379,7 @@ def test_a_canary_promotes_itself_by_its_answers(
 def test_a_canary_that_fails_is_rolled_back_and_nobody_notices(
     uploads: Uploads, stack: Running, api: httpx.Client, tmp_path: Path
 ) -> None:
-    """The candidate answers its golden sample, which is dark, and fails with bright pictures."""
+    """The candidate answers its golden sample, which is dark, and fails with bright images."""
     pytest.importorskip("tensorflow", reason="TensorFlow is not installed: make tensorflow")
     first, flawed = repacked(described_as("sound")), afraid_of_light(tmp_path)
     uploads.drop("miner", first)

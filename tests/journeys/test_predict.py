@@ -13,23 +13,21 @@ from PIL import Image
 
 from tests.support.stacks import ROOT
 
-PICTURE = next((ROOT / "samples/pictures/cifar").glob("cat*"))
+IMAGE = next((ROOT / "samples/images/cifar").glob("cat*"))
 URL = "/models/cifar/predict"
 
 
 @pytest.fixture(scope="module")
-def picture() -> bytes:
-    return PICTURE.read_bytes()
+def image() -> bytes:
+    return IMAGE.read_bytes()
 
 
-def test_raw_multipart_and_json_bodies_get_the_same_answer(
-    api: httpx.Client, picture: bytes
-) -> None:
-    text = base64.b64encode(picture).decode()
+def test_raw_multipart_and_json_bodies_get_the_same_answer(api: httpx.Client, image: bytes) -> None:
+    text = base64.b64encode(image).decode()
     answers = [
-        api.post(URL, content=picture),
-        api.post(URL, content=picture, headers={"content-type": "image/jpeg"}),
-        api.post(URL, files={"image": ("cat.jpg", picture, "image/jpeg")}),
+        api.post(URL, content=image),
+        api.post(URL, content=image, headers={"content-type": "image/jpeg"}),
+        api.post(URL, files={"image": ("cat.jpg", image, "image/jpeg")}),
         api.post(URL, json={"image": text}),
     ]
     assert [answer.status_code for answer in answers] == [200] * 4
@@ -41,9 +39,9 @@ def test_raw_multipart_and_json_bodies_get_the_same_answer(
 
 
 def test_an_answer_says_its_version_and_where_the_time_went(
-    api: httpx.Client, picture: bytes
+    api: httpx.Client, image: bytes
 ) -> None:
-    answer = api.post(f"{URL}?top_k=3", content=picture)
+    answer = api.post(f"{URL}?top_k=3", content=image)
     scores = [each["score"] for each in answer.json()["predictions"]]
     assert len(scores) == 3
     assert scores == sorted(scores, reverse=True)
@@ -51,7 +49,7 @@ def test_an_answer_says_its_version_and_where_the_time_went(
     assert {"decode", "preprocess", "invoke"} <= {
         step.split(";")[0].strip() for step in answer.headers["server-timing"].split(",")
     }
-    named = api.post(f"{URL}?version={answer.json()['version']}", content=picture)
+    named = api.post(f"{URL}?version={answer.json()['version']}", content=image)
     assert named.json()["predictions"][:3] == answer.json()["predictions"]
 
 
@@ -64,14 +62,14 @@ def _png(width: int, height: int) -> bytes:
 @pytest.mark.parametrize(
     ("path", "body", "status", "problem"),
     [
-        ("/models/nobody/predict", PICTURE.read_bytes(), 404, "unknown-model"),
-        (f"{URL}?version=0123456789ab", PICTURE.read_bytes(), 404, "unknown-version"),
-        (f"{URL}?top_k=none", PICTURE.read_bytes(), 400, "bad-request"),
+        ("/models/nobody/predict", IMAGE.read_bytes(), 404, "unknown-model"),
+        (f"{URL}?version=0123456789ab", IMAGE.read_bytes(), 404, "unknown-version"),
+        (f"{URL}?top_k=none", IMAGE.read_bytes(), 400, "bad-request"),
         (URL, b"", 400, "bad-request"),
         (URL, b"this is a text file\n", 415, "unsupported-image"),
-        (URL, PICTURE.read_bytes()[:2000], 422, "broken-image"),
+        (URL, IMAGE.read_bytes()[:2000], 422, "broken-image"),
         (URL, _png(10_000, 10_000), 422, "broken-image"),
-        (URL, PICTURE.read_bytes() + bytes(4_500_000), 413, "body-too-large"),
+        (URL, IMAGE.read_bytes() + bytes(4_500_000), 413, "body-too-large"),
     ],
 )
 def test_a_mistake_gets_its_problem_document(
@@ -86,23 +84,23 @@ def test_a_mistake_gets_its_problem_document(
     assert document["request_id"] == answer.headers["x-amzn-requestid"]
 
 
-def test_without_the_key_api_gateway_refuses(api: httpx.Client, picture: bytes) -> None:
+def test_without_the_key_api_gateway_refuses(api: httpx.Client, image: bytes) -> None:
     root = str(api.base_url).rstrip("/")
     for headers in ({}, {"x-api-key": "wrong"}):
-        answer = httpx.post(root + URL, content=picture, headers=headers)
+        answer = httpx.post(root + URL, content=image, headers=headers)
         assert (answer.status_code, answer.json()) == (403, {"message": "Forbidden"})
     assert httpx.get(root + "/health").json() == {"status": "ok"}
 
 
 def _cifar(data: Path) -> dict[str, list[bytes]]:
-    pictures: dict[str, list[bytes]] = {}
+    images: dict[str, list[bytes]] = {}
     with zipfile.ZipFile(data / "cifar10_jpeg.zip") as archive:
         for name in sorted(archive.namelist()):
             if name.startswith("cifar10/test/") and name.endswith(".jpg"):
-                of_class = pictures.setdefault(Path(name).parent.name, [])
+                of_class = images.setdefault(Path(name).parent.name, [])
                 if len(of_class) < 8:
                     of_class.append(archive.read(name))
-    return pictures
+    return images
 
 
 def _signs(data: Path) -> dict[str, list[bytes]]:
@@ -114,14 +112,14 @@ def _signs(data: Path) -> dict[str, list[bytes]]:
 
 @pytest.mark.skipif("FACET_DATA" not in os.environ, reason="FACET_DATA names no data sets")
 @pytest.mark.parametrize(("model", "load"), [("cifar", _cifar), ("sign-language", _signs)])
-def test_real_pictures_get_their_labels(
+def test_real_images_get_their_labels(
     api: httpx.Client, model: str, load: Callable[[Path], dict[str, list[bytes]]]
 ) -> None:
     asked = [
-        (label, api.post(f"/models/{model}/predict", content=picture).json())
-        for label, pictures in load(Path(os.environ["FACET_DATA"])).items()
-        for picture in pictures
+        (label, api.post(f"/models/{model}/predict", content=image).json())
+        for label, images in load(Path(os.environ["FACET_DATA"])).items()
+        for image in images
     ]
     right = sum(answer["predictions"][0]["label"] == label for label, answer in asked)
     assert len(asked) >= 50
-    assert right / len(asked) >= 0.7, f"{right} of {len(asked)} {model} pictures"
+    assert right / len(asked) >= 0.7, f"{right} of {len(asked)} {model} images"

@@ -35,7 +35,7 @@ def test_once_shows_everything_in_order_and_exits(once: subprocess.CompletedProc
         r"^Page +http://127\.0\.0\.1:\d+/#key=\S{20,}$",
         rf"^cifar +{VERSION} +READY$",
         rf"^sign-language +{VERSION} +READY$",
-        r"^samples/pictures/\S+ +→ \S+ +[01]\.\d+ +\d+\.\d ms$",
+        r"^samples/images/\S+ +→ \S+ +[01]\.\d+ +\d+\.\d ms$",
         r"^curl ",
     ]
     position = 0
@@ -50,7 +50,7 @@ def test_once_shows_everything_in_order_and_exits(once: subprocess.CompletedProc
 def test_the_samples_get_the_labels_that_their_names_say(
     once: subprocess.CompletedProcess[str],
 ) -> None:
-    shown = re.findall(r"samples/pictures/\S+/(\S+?)-\S+ +→ (\S+)", once.stdout)
+    shown = re.findall(r"samples/images/\S+/(\S+?)-\S+ +→ (\S+)", once.stdout)
     assert len(shown) >= 2
     assert [label for _, label in shown] == [name for name, _ in shown]
 

@@ -12,7 +12,7 @@ from local.moto.aws import client
 from tests.support.stacks import ROOT
 from tests.support.trainer import Trainer, artifact
 
-CAT = next((ROOT / "samples/pictures/cifar").glob("cat*")).read_bytes()
+CAT = next((ROOT / "samples/images/cifar").glob("cat*")).read_bytes()
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +31,7 @@ def test_a_good_job_is_live_and_the_others_end_as_they_must(trainer: Trainer) ->
     reports = trainer.train(
         "mixed",
         {"model": "fine", "dataset": trainer.dataset("fine", good)},
-        {"model": "broken", "dataset": trainer.dataset("no-pictures")},
+        {"model": "broken", "dataset": trainer.dataset("no-images")},
         {"model": "low", "dataset": trainer.dataset("low", low)},
         {"model": "wrong", "dataset": trainer.dataset("wrong", wrong)},
         concurrency=4,
@@ -45,7 +45,7 @@ def test_a_good_job_is_live_and_the_others_end_as_they_must(trainer: Trainer) ->
     }
     assert reports["fine"]["version"] == trainer.live("fine")
     assert reports["fine"]["metrics"] == {"validation_accuracy": 0.9}
-    assert "error: channel train has no pictures" in reports["broken"]["reason"]
+    assert "error: channel train has no images" in reports["broken"]["reason"]
     assert "0.5000 is below the minimum 0.7500" in reports["low"]["reason"]
     assert "golden-label" in reports["wrong"]["reason"]
     assert [trainer.live(model) for model in ("broken", "low", "wrong")] == [None] * 3

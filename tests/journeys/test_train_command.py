@@ -1,4 +1,4 @@
-"""`facet train`: from a folder of pictures to a model that answers, by the real training code.
+"""`facet train`: from a folder of images to a model that answers, by the real training code.
 
 `make train` is that with three options.
 """
@@ -29,14 +29,14 @@ def quick() -> list[str]:
 
 @pytest.fixture
 def lights(tmp_path: Path) -> Path:
-    """A folder of noisy pictures in two colours."""
+    """A folder of noisy images in two colours."""
     random = np.random.default_rng(1)
     for label, hue in HUES.items():
         (tmp_path / "lights" / label).mkdir(parents=True)
         for number in range(30):
             noise = random.integers(-50, 50, (24 + number, 40, 3))
-            picture = Image.fromarray((noise + hue).astype(np.uint8))
-            picture.save(tmp_path / "lights" / label / f"{number}.png")
+            image = Image.fromarray((noise + hue).astype(np.uint8))
+            image.save(tmp_path / "lights" / label / f"{number}.png")
     return tmp_path / "lights"
 
 
@@ -68,24 +68,24 @@ def test_a_stack_trains_publishes_and_answers(
     reached.delete(f"mme/{model}/", f"datasets/{model}/")
 
 
-def test_a_folder_of_pictures_becomes_a_model_that_answers(lights: Path, tmp_path: Path) -> None:
+def test_a_folder_of_images_becomes_a_model_that_answers(lights: Path, tmp_path: Path) -> None:
     own = ["--up", "--home", os.path.relpath(tmp_path / "home", ROOT)]
     done = train("image-folder", str(lights), "--minimum", "0.8", *quick(), *own)
     assert done.returncode == 0, done.stdout + done.stderr
     follow_each_other(
         done.stderr,
         r"^started a stack at http://127.0.0.1:",
-        r"^lights: 60 train pictures of 2 classes",
+        r"^lights: 60 train images of 2 classes",
         r"^s3://\S+/datasets/lights/: 60 uploaded",
         r"^lights: execution lights-",
-        r"^lights: channel=train pictures=\d+ skipped=0$",
+        r"^lights: channel=train images=\d+ skipped=0$",
         r"^lights: epoch=1 loss=",
         r"^lights: exported=1 ",
     )
     follow_each_other(
         done.stdout,
         r"^lights [0-9a-f]{12}: READY, and live$",
-        r"^picture +label ",
+        r"^image +label ",
         r"^train/green/\S+ +green ",
         r"^train/red/\S+ +red ",
     )
@@ -105,7 +105,7 @@ def test_a_training_that_fails_says_why(lights: Path, tmp_path: Path) -> None:
     done = train("image-folder", str(lights), "--up", "--home", str(tmp_path / "home"))
     assert done.returncode == 1
     assert done.stdout.startswith("lights: FAILED\n")
-    assert "error: Class 'blue' has one picture" in done.stdout
+    assert "error: Class 'blue' has one image" in done.stdout
     assert "Traceback" not in done.stderr
 
 

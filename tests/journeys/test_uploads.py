@@ -1,4 +1,4 @@
-"""Pictures over the limit of a body: from the offer through S3 to the labels."""
+"""Images over the limit of a body: from the offer through S3 to the labels."""
 
 import io
 import os
@@ -9,18 +9,18 @@ from PIL import Image
 
 from tests.support.stacks import ROOT
 
-PICTURE = next((ROOT / "samples/pictures/cifar").glob("cat*"))
+IMAGE = next((ROOT / "samples/images/cifar").glob("cat*"))
 
 
 @pytest.fixture(scope="module")
 def large() -> bytes:
     """The cat among bytes that no decoder reads: over the limit of a body."""
     file = io.BytesIO()
-    Image.open(PICTURE).save(file, "JPEG", quality=95)
+    Image.open(IMAGE).save(file, "JPEG", quality=95)
     return file.getvalue() + os.urandom(5_000_000)
 
 
-def test_a_large_picture_goes_through_the_bucket(api: httpx.Client, large: bytes) -> None:
+def test_a_large_image_goes_through_the_bucket(api: httpx.Client, large: bytes) -> None:
     assert api.post("/models/cifar/predict", content=large).status_code == 413
     offer = api.post("/uploads", json={"content_type": "image/jpeg"})
     assert offer.status_code == 201

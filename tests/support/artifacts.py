@@ -17,8 +17,8 @@ FLOAT, STRING = 1, 7
 Members = Mapping[str, bytes]
 
 
-def picture(size: tuple[int, int] = (40, 30), mode: str = "RGB") -> Image.Image:
-    """A generated picture with a gradient in each channel, no two corners alike."""
+def image(size: tuple[int, int] = (40, 30), mode: str = "RGB") -> Image.Image:
+    """A generated image with a gradient in each channel, no two corners alike."""
     width, height = size
     across = Image.linear_gradient("L").rotate(90).resize(size)
     down = Image.linear_gradient("L").resize(size)
@@ -26,10 +26,10 @@ def picture(size: tuple[int, int] = (40, 30), mode: str = "RGB") -> Image.Image:
     return Image.merge("RGB", (across, down, middle)).convert(mode)
 
 
-def encoded(image: Image.Image | None = None, kind: str = "PNG", **options: Any) -> bytes:
-    """That picture, or the gradient one, as a file of that kind."""
+def encoded(source: Image.Image | None = None, kind: str = "PNG", **options: Any) -> bytes:
+    """That image, or the gradient one, as a file of that kind."""
     buffer = io.BytesIO()
-    (image or picture()).save(buffer, kind, **options)
+    (source or image()).save(buffer, kind, **options)
     return buffer.getvalue()
 
 
@@ -46,7 +46,7 @@ def manifest(**changes: Any) -> dict[str, Any]:
 
 
 def golden(label: str = "cat", score: float = 0.7) -> dict[str, Any]:
-    """The manifest's golden sample for the picture `golden.png`."""
+    """The manifest's golden sample for the image `golden.png`."""
     return {"image": "golden.png", "label": label, "score": score}
 
 

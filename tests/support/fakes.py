@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 from tests.support.listening import listening
 
 SCORES = (0.7, 0.2, 0.1)
-"""What a model of artifacts.LABELS answers to any picture."""
+"""What a model of artifacts.LABELS answers to any image."""
 
 BUCKET = "facet-models"
 
@@ -65,7 +65,7 @@ def refusal(code: str, **members: Any) -> ClientError:
 
 @dataclass
 class Runtime:
-    """A client whose every invocation is answered with `scores` for each picture, or refused.
+    """A client whose every invocation is answered with `scores` for each image, or refused.
 
     `meanwhile` happens once, during the next invocation.
     """
@@ -88,7 +88,7 @@ class Runtime:
 
 @dataclass
 class Answer:
-    """What the HTTP endpoint answers. Without a body it is `scores` for each picture.
+    """What the HTTP endpoint answers. Without a body it is `scores` for each image.
 
     `code` is the error's name; `seconds` it waits first; `hangs_up` ends it without an answer.
     """

@@ -358,22 +358,22 @@ MANIFESTS: Mapping[str, tuple[Made, str]] = {
     "a label twice": (_document(labels=["cat", "cat", "dog"]), "manifest-field"),
     "no pixels": (_input(height=0), "manifest-field"),
     "a scale that is no number": (_json(b'{"input": {"scale": NaN}}'), "manifest-field"),
-    "a golden picture that leads out": (
+    "a golden image that leads out": (
         _document(golden=artifacts.golden() | {"image": "../x.png"}),
         "manifest-field",
     ),
-    "no golden picture": (_changed("golden.png"), "golden-missing"),
-    "a golden picture that is a text": (_plus({"golden.png": b"text"}), "golden-unreadable"),
-    "a golden picture that was cut": (
+    "no golden image": (_changed("golden.png"), "golden-missing"),
+    "a golden image that is a text": (_plus({"golden.png": b"text"}), "golden-unreadable"),
+    "a golden image that was cut": (
         _plus({"golden.png": GOOD["golden.png"][:-90]}),
         "golden-unreadable",
     ),
-    "a golden picture of too many pixels": (
-        lambda: artifacts.packed(GOOD | {"golden.png": _large_picture()}),
+    "a golden image of too many pixels": (
+        lambda: artifacts.packed(GOOD | {"golden.png": _large_image()}),
         "golden-unreadable",
     ),
-    "a golden picture of too many bytes": (
-        lambda: _large("golden.png", archive.MAX_PICTURE + 1),
+    "a golden image of too many bytes": (
+        lambda: _large("golden.png", archive.MAX_IMAGE + 1),
         "golden-too-large",
     ),
     "a signature that is not there": (_graph(signature="classify"), "signature-missing"),
@@ -395,7 +395,7 @@ MANIFESTS: Mapping[str, tuple[Made, str]] = {
         ),
         "input-shape",
     ),
-    "a picture that no request can hold": (_input(height=4096, width=4096), "input-too-large"),
+    "an image that no request can hold": (_input(height=4096, width=4096), "input-too-large"),
     "fewer labels than scores": (_document(labels=["cat"]), "output-width"),
     "more labels than scores": (_document(labels=list("abcd")), "output-width"),
     "an output without a width": (_graph(outputs={"scores": (FLOAT, [-1])}), "output-width"),
@@ -427,7 +427,7 @@ EVERYTHING: Mapping[str, tuple[Made, str]] = {
 }
 
 
-def _large_picture() -> bytes:
+def _large_image() -> bytes:
     return artifacts.encoded(Image.new("1", (2049, 2048)))
 
 

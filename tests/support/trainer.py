@@ -33,8 +33,8 @@ from pathlib import Path
 
 given = dict(zip(sys.argv[1::2], sys.argv[2::2]))
 print("epoch=1 loss=0.5 accuracy=0.8 val_loss=0.6 val_accuracy=0.7 seconds=0.1")
-if given["--dataset"] == "no-pictures":
-    sys.exit("error: channel train has no pictures")
+if given["--dataset"] == "no-images":
+    sys.exit("error: channel train has no images")
 if given["--dataset"] == "endless":
     (Path(os.environ["SM_MODEL_DIR"]).parent / "checkpoints/epoch-1").write_text("weights")
     print("waiting")

@@ -1,1 +1,1 @@
-"""Data sets: any source of pictures → the image-folder layout in the bucket."""
+"""Data sets: any source of images → the image-folder layout in the bucket."""

@@ -1,4 +1,4 @@
-"""Paths → pictures with a channel and a label: the rules of the image-folder layout.
+"""Paths → images with a channel and a label: the rules of the image-folder layout.
 
 A source has `train/`, `validation/` (or `val/`) and `test/` with one folder per class in each, or
 the class folders alone, which then are all `train`. Folders around that are left out of account.
@@ -20,7 +20,7 @@ Read = Callable[[], bytes]
 
 
 class SourceError(FacetError):
-    """The pictures cannot be brought into the layout; the message names what is wrong."""
+    """The images cannot be brought into the layout; the message names what is wrong."""
 
 
 @dataclass(frozen=True)
@@ -36,19 +36,19 @@ class Entry:
         return "/".join(self.parts).encode("unicode_escape").decode()
 
     @property
-    def is_picture(self) -> bool:
+    def is_image(self) -> bool:
         """By the suffix alone."""
         return self.read is not None and self.parts[-1].lower().endswith(SUFFIXES)
 
     @property
     def is_hidden(self) -> bool:
-        """What file managers and archivers leave beside the pictures."""
+        """What file managers and archivers leave beside the images."""
         return any(part.startswith(".") or part == "__MACOSX" for part in self.parts)
 
 
 @dataclass(frozen=True)
-class Picture:
-    """An encoded picture and where it belongs; `read` raises `SourceError`."""
+class LabelledImage:
+    """An encoded image and where it belongs; `read` raises `SourceError`."""
 
     channel: str
     label: str
@@ -63,9 +63,9 @@ class Picture:
 
 @dataclass(frozen=True)
 class Source:
-    """All pictures of a data set; `skipped` counts the files that are no pictures."""
+    """All images of a data set; `skipped` counts the files that are no images."""
 
-    pictures: Sequence[Picture]
+    images: Sequence[LabelledImage]
     skipped: int = 0
 
 
@@ -87,20 +87,20 @@ class _Shape:
 
 
 def arrange(entries: Iterable[Entry]) -> Source:
-    """The pictures among `entries`, in their order. Raises `SourceError`."""
+    """The images among `entries`, in their order. Raises `SourceError`."""
     safe = [_safe(entry) for entry in entries]
     visible = [entry for entry in safe if not entry.is_hidden]
-    shape = _shape([entry for entry in visible if entry.is_picture])
-    pictures: dict[str, Picture] = {}
+    shape = _shape([entry for entry in visible if entry.is_image])
+    images: dict[str, LabelledImage] = {}
     for entry in visible:
-        if entry.is_picture:
-            picture = _picture(entry, shape)
-            if picture.path in pictures:
-                raise SourceError(f"there are two pictures '{picture.path}'")
-            pictures[picture.path] = picture
-    _refuse_empty(visible, shape, {(each.channel, each.label) for each in pictures.values()})
+        if entry.is_image:
+            image = _image(entry, shape)
+            if image.path in images:
+                raise SourceError(f"there are two images '{image.path}'")
+            images[image.path] = image
+    _refuse_empty(visible, shape, {(each.channel, each.label) for each in images.values()})
     files = sum(entry.read is not None for entry in visible)
-    return Source(tuple(pictures.values()), files - len(pictures))
+    return Source(tuple(images.values()), files - len(images))
 
 
 def _safe(entry: Entry) -> Entry:
@@ -112,33 +112,33 @@ def _safe(entry: Entry) -> Entry:
     return entry
 
 
-def _shape(pictures: list[Entry]) -> _Shape:
-    if not pictures:
-        raise SourceError(f"there is no picture in it, that is, no file {', '.join(SUFFIXES)}")
-    for entry in pictures:
+def _shape(images: list[Entry]) -> _Shape:
+    if not images:
+        raise SourceError(f"there is no image in it, that is, no file {', '.join(SUFFIXES)}")
+    for entry in images:
         if entry.parts[-3:-2] and entry.parts[-3] in CHANNELS:
             return _Shape(entry.parts[:-3], has_channels=True)
-    for entry in pictures:
+    for entry in images:
         if len(entry.parts) > 1:
             return _Shape(entry.parts[:-2], has_channels=False)
-    raise SourceError("there are no class folders in it: put the pictures of each class into one")
+    raise SourceError("there are no class folders in it: put the images of each class into one")
 
 
-def _picture(entry: Entry, shape: _Shape) -> Picture:
+def _image(entry: Entry, shape: _Shape) -> LabelledImage:
     place = shape.place(entry.parts[:-1])
     if place is None or entry.read is None:
         wanted = (*shape.root, *(["train|validation|test"] if shape.has_channels else ()))
         raise SourceError(
             f"'{entry.path}' is in no class folder; as the others are, "
-            f"it had to be {'/'.join((*wanted, '<class>', '<picture>'))}"
+            f"it had to be {'/'.join((*wanted, '<class>', '<image>'))}"
         )
-    return Picture(*place, entry.parts[-1], entry.read)
+    return LabelledImage(*place, entry.parts[-1], entry.read)
 
 
 def _refuse_empty(entries: list[Entry], shape: _Shape, filled: set[tuple[str, str]]) -> None:
     for entry in entries:
         place = shape.place(entry.parts[:-1] if entry.read else entry.parts)
         if place and place not in filled:
-            raise SourceError(f"class '{place[1]}' has no picture in channel '{place[0]}'")
+            raise SourceError(f"class '{place[1]}' has no image in channel '{place[0]}'")
     if not any(channel == "train" for channel, _ in filled):
         raise SourceError("there is no channel 'train' in it")

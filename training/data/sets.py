@@ -1,4 +1,4 @@
-"""A data set by its name, and the pictures that it is made of."""
+"""A data set by its name, and the images that it is made of."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from training.data.sources import CIFAR10, SIGN_LANGUAGE
 
 @dataclass(frozen=True)
 class DataSet:
-    """What to bring. `source` is `cifar10`, `sign-language`, or a folder or zip of pictures.
+    """What to bring. `source` is `cifar10`, `sign-language`, or a folder or zip of images.
 
     `place` is where to take one of the first two from; `data` is where FACET_DATA points.
     """
@@ -32,18 +32,16 @@ class DataSet:
 
 @dataclass(frozen=True)
 class Content:
-    """How many pictures each channel has, of how many classes; `skipped` other files."""
+    """How many images each channel has, of how many classes; `skipped` other files."""
 
-    pictures: dict[str, int]
+    images: dict[str, int]
     classes: int
     skipped: int
 
     def told(self) -> str:
         """The same in words."""
-        channels = ", ".join(f"{count:,} {name}" for name, count in self.pictures.items())
-        return (
-            f"{channels} pictures of {self.classes} classes, {self.skipped:,} other files skipped"
-        )
+        channels = ", ".join(f"{count:,} {name}" for name, count in self.images.items())
+        return f"{channels} images of {self.classes} classes, {self.skipped:,} other files skipped"
 
 
 def data_set(
@@ -65,7 +63,7 @@ def data_set(
 
 @contextmanager
 def opened(wanted: DataSet) -> Iterator[Source]:
-    """Its pictures, which can be read until the context ends. Raises `SourceError`.
+    """Its images, which can be read until the context ends. Raises `SourceError`.
 
     A CIFAR-10 that is not at hand is loaded with Keras, which takes a while.
     """
@@ -73,7 +71,7 @@ def opened(wanted: DataSet) -> Iterator[Source]:
     if path is None:
         yield sources.cifar10()
         return
-    # The repository of the sign language digits has its pictures in a folder of that name.
+    # The repository of the sign language digits has its images in a folder of that name.
     inside = "Dataset" if wanted.source == SIGN_LANGUAGE else ""
     with sources.opened(path, inside=inside) as source:
         yield source
@@ -81,7 +79,7 @@ def opened(wanted: DataSet) -> Iterator[Source]:
 
 def content_of(source: Source) -> Content:
     """What it has."""
-    counts = Counter(picture.channel for picture in source.pictures)
+    counts = Counter(image.channel for image in source.images)
     channels = {each: counts[each] for each in CHANNELS if each in counts}
-    classes = {picture.label for picture in source.pictures}
+    classes = {image.label for image in source.images}
     return Content(channels, len(classes), source.skipped)

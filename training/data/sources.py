@@ -1,4 +1,4 @@
-"""Where pictures come from: a folder, a zip (read in place), or Keras's loader."""
+"""Where images come from: a folder, a zip (read in place), or Keras's loader."""
 
 import io
 import stat
@@ -15,10 +15,10 @@ import numpy as np
 from PIL import Image
 
 from facet.preprocess import Pixels
-from training.data.layout import Entry, Picture, Source, SourceError, arrange
+from training.data.layout import Entry, LabelledImage, Source, SourceError, arrange
 
-MAX_PICTURE = 64 << 20
-"""Bytes of one encoded picture. As many as are being uploaded are in memory at once."""
+MAX_IMAGE = 64 << 20
+"""Bytes of one encoded image. As many as are being uploaded are in memory at once."""
 
 CIFAR10 = "cifar10"
 SIGN_LANGUAGE = "sign-language"
@@ -28,16 +28,16 @@ CIFAR10_LABELS = (
 """In the order of the numbers that Keras's loader gives."""
 
 OWN_COPY = (
-    "name a copy with --from, a folder or zip as {train,test}/<class>/<picture>, or set FACET_DATA "
+    "name a copy with --from, a folder or zip as {train,test}/<class>/<image>, or set FACET_DATA "
     "to a folder that has it as cifar10_jpeg.zip or cifar10/"
 )
 
 Loaded = tuple[tuple[Pixels, Any], tuple[Pixels, Any]]
-"""((pictures, classes) to train, the same to test): uint8 (n, 32, 32, 3) and integers (n, 1)."""
+"""((images, classes) to train, the same to test): uint8 (n, 32, 32, 3) and integers (n, 1)."""
 
 
 def local_copy(wanted: str, given: Path | None, data: Path | None) -> Path | None:
-    """The folder or zip with the pictures: `given`, or where `data` (FACET_DATA) has them.
+    """The folder or zip with the images: `given`, or where `data` (FACET_DATA) has them.
 
     None for a CIFAR-10 that only Keras's loader can get. Raises `SourceError`.
     """
@@ -63,7 +63,7 @@ def local_copy(wanted: str, given: Path | None, data: Path | None) -> Path | Non
 
 @contextmanager
 def opened(path: Path, *, inside: str = "") -> Iterator[Source]:
-    """The pictures of a folder or zip, which can be read until the context ends.
+    """The images of a folder or zip, which can be read until the context ends.
 
     Where it has a folder named `inside`, only what is in that counts. Raises `SourceError`.
     """
@@ -112,20 +112,20 @@ def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Entry:
     if member.is_dir():
         return Entry(parts)
     if stat.S_ISLNK(member.external_attr >> 16):
-        raise SourceError(f"'{member.filename}' is a link; zip the pictures themselves")
+        raise SourceError(f"'{member.filename}' is a link; zip the images themselves")
     return Entry(parts, partial(_read, member.filename, partial(archive.open, member)))
 
 
 def _read(name: str, opening: Callable[[], IO[bytes]]) -> bytes:
-    """The content, of which never more is unpacked than `MAX_PICTURE`."""
+    """The content, of which never more is unpacked than `MAX_IMAGE`."""
     try:
         with opening() as file:
-            content = file.read(MAX_PICTURE + 1)
+            content = file.read(MAX_IMAGE + 1)
     except (OSError, RuntimeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         # zipfile: RuntimeError where a password is needed or the compression is unknown
         raise SourceError(f"'{name}' cannot be read: {error}") from error
-    if len(content) > MAX_PICTURE:
-        raise SourceError(f"'{name}' has more than {MAX_PICTURE >> 20} MB: no picture is so large")
+    if len(content) > MAX_IMAGE:
+        raise SourceError(f"'{name}' has more than {MAX_IMAGE >> 20} MB: no image is so large")
     return content
 
 
@@ -138,7 +138,7 @@ def keras_cifar10() -> Loaded:
 
 
 def cifar10(load: Callable[[], Loaded] = keras_cifar10) -> Source:
-    """CIFAR-10 from Keras's loader, each picture as a PNG. Raises `SourceError`."""
+    """CIFAR-10 from Keras's loader, each image as a PNG. Raises `SourceError`."""
     try:
         train, test = load()
     except ImportError as error:
@@ -153,11 +153,11 @@ def cifar10(load: Callable[[], Loaded] = keras_cifar10) -> Source:
     return Source((*_pngs("train", *train), *_pngs("test", *test)))
 
 
-def _pngs(channel: str, pictures: Pixels, classes: Any) -> Iterator[Picture]:
+def _pngs(channel: str, images: Pixels, classes: Any) -> Iterator[LabelledImage]:
     counts: Counter[str] = Counter()
-    for pixels, number in zip(pictures, np.ravel(classes), strict=True):
+    for pixels, number in zip(images, np.ravel(classes), strict=True):
         label = CIFAR10_LABELS[number]
-        yield Picture(channel, label, f"{counts[label]:04}.png", partial(_png, pixels))
+        yield LabelledImage(channel, label, f"{counts[label]:04}.png", partial(_png, pixels))
         counts[label] += 1
 
 

@@ -1,4 +1,4 @@
-"""Pictures → objects under a prefix, which then has these and no others."""
+"""Images → objects under a prefix, which then has these and no others."""
 
 import hashlib
 from collections import deque
@@ -11,7 +11,7 @@ from botocore.config import Config
 
 from facet.errors import FacetError
 from training.data.bucket import Bucket
-from training.data.layout import Picture
+from training.data.layout import LabelledImage
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.type_defs import ObjectIdentifierTypeDef
@@ -34,7 +34,7 @@ class NotRemoved(FacetError):
 
 @dataclass(frozen=True)
 class Change:
-    """How many pictures were uploaded, of how many bytes, were there already, were removed."""
+    """How many images were uploaded, of how many bytes, were there already, were removed."""
 
     uploaded: int
     bytes: int
@@ -43,19 +43,19 @@ class Change:
 
 
 def synchronise(
-    pictures: Iterable[Picture], bucket: Bucket, prefix: str, done: Callable[[], object]
+    images: Iterable[LabelledImage], bucket: Bucket, prefix: str, done: Callable[[], object]
 ) -> Change:
     """Uploads what is missing or differs as `<prefix><channel>/<label>/<name>`, then removes what
-    `pictures` has not. Interrupted, it can be called again and goes on.
+    `images` has not. Interrupted, it can be called again and goes on.
 
-    `done` is called after each picture. In memory are never more than twice `AT_ONCE` pictures.
-    Raises what `Picture.read` and botocore raise, and `NotRemoved`.
+    `done` is called after each image. In memory are never more than twice `AT_ONCE` images.
+    Raises what `Image.read` and botocore raise, and `NotRemoved`.
     """
     there = dict(_objects(bucket, prefix))
     uploaded = size = unchanged = 0
     with _Uploads(bucket, done) as uploads:
-        for picture in pictures:
-            key, content = prefix + picture.path, picture.read()
+        for image in images:
+            key, content = prefix + image.path, image.read()
             if there.pop(key, None) == content_of(content):
                 unchanged += 1
                 done()
@@ -70,7 +70,7 @@ def synchronise(
 def content_of(content: bytes) -> Content:
     """What S3 tells of an object with these bytes that was put in one part.
 
-    Under a key of KMS an ETag is no MD5: there every picture counts as changed.
+    Under a key of KMS an ETag is no MD5: there every image counts as changed.
     """
     return len(content), f'"{hashlib.md5(content, usedforsecurity=False).hexdigest()}"'
 

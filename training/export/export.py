@@ -22,13 +22,13 @@ from training.export import golden
 from training.export.graph import SCORES, bytes_model, pixels_model
 
 BOUND = 1e-4
-"""How far two runtimes' probabilities for one picture may lie apart."""
+"""How far two runtimes' probabilities for one image may lie apart."""
 
 TOLERANCE = 0.01
 """How far the endpoint's score for the golden sample may lie from the recorded one."""
 
 DRAWINGS = 64
-"""So many pictures are drawn; the one that the model is surest about becomes the golden sample."""
+"""So many images are drawn; the one that the model is surest about becomes the golden sample."""
 
 Scores = NDArray[np.float32]
 Scorer = Callable[[Pixels], Scores]
@@ -54,7 +54,7 @@ def export(
 ) -> float:
     """Writes the artifact's files into `folder` and returns the runtimes' largest difference.
 
-    `proof` is uint8 (n, height, width, channels): real pictures on which SavedModel and LiteRT
+    `proof` is uint8 (n, height, width, channels): real images on which SavedModel and LiteRT
     must answer alike within `BOUND`, else `ExportError` is raised and no LiteRT model is written.
     """
     version = folder / "1"
@@ -65,8 +65,8 @@ def export(
     drawn = np.stack(
         [preprocess.geometry(spec, preprocess.decode(spec, each)) for each in drawings]
     )
-    pictures = np.concatenate([proof, drawn])
-    apart = prove(saved, lite, pictures)
+    images = np.concatenate([proof, drawn])
+    apart = prove(saved, lite, images)
     (version / "assets.extra").mkdir()
     (version / "assets.extra" / "model.tflite").write_bytes(lite_model)
     best, sample = surest(saved(drawn), about.labels)
@@ -81,7 +81,7 @@ def save(network: keras.Model, spec: InputSpec, folder: Path) -> Scorer:
     signature = tf.saved_model.load(str(folder)).signatures[spec.signature]
 
     def scores(pixels: Pixels) -> Scores:
-        rows = tf.constant([picture.tobytes() for picture in pixels])
+        rows = tf.constant([image.tobytes() for image in pixels])
         return np.asarray(signature(**{spec.tensor: rows})[SCORES])
 
     return scores
@@ -117,12 +117,12 @@ def lite_scorer(model: bytes, spec: InputSpec) -> Scorer:
     return scores
 
 
-def prove(one: Scorer, other: Scorer, pictures: Pixels) -> float:
-    """The largest difference of two models' probabilities, for a batch and for one picture.
+def prove(one: Scorer, other: Scorer, images: Pixels) -> float:
+    """The largest difference of two models' probabilities, for a batch and for one image.
 
     Raises `ExportError` where it is above `BOUND`, or no number.
     """
-    batches = (pictures, pictures[:1])
+    batches = (images, images[:1])
     apart = float(max(np.abs(one(batch) - other(batch)).max() for batch in batches))
     if not apart <= BOUND:
         raise ExportError(f"LiteRT and SavedModel answer differently: by {apart:.2g} > {BOUND:g}.")

@@ -1,4 +1,4 @@
-"""The golden sample: a picture drawn by code, so that an artifact carries nobody's data."""
+"""The golden sample: an image drawn by code, so that an artifact carries nobody's data."""
 
 import io
 
@@ -12,8 +12,8 @@ WIDTH, HEIGHT = 96, 72
 def draw(seed: int) -> bytes:
     """A PNG of shapes on a smooth gradient; the same bytes' pixels for the same seed."""
     random = np.random.default_rng(seed)
-    picture = _gradient(random)
-    pen = ImageDraw.Draw(picture)
+    image = _gradient(random)
+    pen = ImageDraw.Draw(image)
     for _ in range(3):
         x, y = random.uniform(0.15, 0.85, 2) * (WIDTH, HEIGHT)
         reach = random.uniform(8, 28, 2)
@@ -21,7 +21,7 @@ def draw(seed: int) -> bytes:
         shape = pen.ellipse if random.random() < 0.5 else pen.rectangle
         shape(box, fill=tuple(random.integers(0, 256, 3).tolist()))
     png = io.BytesIO()
-    picture.save(png, "PNG", optimize=True)
+    image.save(png, "PNG", optimize=True)
     return png.getvalue()
 
 

@@ -29,7 +29,7 @@ def normalised(spec: InputSpec, pixels: tf.Tensor) -> tf.Tensor:
 
 
 def bytes_model(network: keras.Model, spec: InputSpec) -> tf.Module:
-    """For SavedModels: strings (batch,), the raw RGB bytes of a picture each → scores."""
+    """For SavedModels: strings (batch,), the raw RGB bytes of an image each → scores."""
     return bytes_module(_probabilities(network), _weights(network), spec)
 
 

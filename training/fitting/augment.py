@@ -1,4 +1,4 @@
-"""Random changes to training pictures, one vectorised operation for the whole batch."""
+"""Random changes to training images, one vectorised operation for the whole batch."""
 
 import math
 from dataclasses import dataclass, fields
@@ -11,12 +11,12 @@ from facet.recipes import Hyperparameters
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How far a picture may be changed; every amount is drawn evenly from -amount to +amount.
+    """How far an image may be changed; every amount is drawn evenly from -amount to +amount.
 
     `shift` is a share of the side, in whole pixels so that it does not blur; `rotation` is in
     degrees, `zoom` a factor (0.2: 1/1.2 to 1.2), and both blur a little; `flip` mirrors every
-    second picture. `brightness` is added (255 is white), `contrast` is a factor about the
-    picture's mean, `tint` is added to each channel by itself.
+    second image. `brightness` is added (255 is white), `contrast` is a factor about the
+    image's mean, `tint` is added to each channel by itself.
     """
 
     shift: float = 0.0
@@ -36,7 +36,7 @@ class Augmentation:
 def augment(plan: Augmentation, pixels: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     """float32 (batch, height, width, channels) in 0..255 from uint8 pixels of that shape.
 
-    `seed` is an int tensor of two values; the same seed gives the same pictures.
+    `seed` is an int tensor of two values; the same seed gives the same images.
     """
     seeds = tf.unstack(tf.random.split(seed, 7))
     moved = _move(plan, tf.cast(pixels, tf.float32), seeds[:4])
@@ -48,7 +48,7 @@ def _even(batch: tf.Tensor, seed: tf.Tensor, amount: float, *, width: int = 1) -
 
 
 def _move(plan: Augmentation, pixels: tf.Tensor, seeds: list[tf.Tensor]) -> tf.Tensor:
-    """One affine map per picture about its centre; edges are mirrored, not blackened."""
+    """One affine map per image about its centre; edges are mirrored, not blackened."""
     batch, height, width = tf.unstack(tf.shape(pixels)[:3])
     size = tf.cast(tf.stack([width, height]), tf.float32)
     angle = _even(batch, seeds[0], math.radians(plan.rotation))

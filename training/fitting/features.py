@@ -1,4 +1,4 @@
-"""What a frozen trunk answers to each picture, computed once and kept in a file.
+"""What a frozen trunk answers to each image, computed once and kept in a file.
 
 A frozen trunk gives the same features in every epoch, and costs most of a step.
 """
@@ -12,7 +12,7 @@ from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 
 from facet.recipes import Hyperparameters
-from training.dataset import Pictures
+from training.dataset import ImageSet
 from training.export.graph import normalised
 from training.fitting.augment import Augmentation, augment
 from training.fitting.workers import Workers
@@ -25,7 +25,7 @@ Features = NDArray[np.generic]
 
 def extract(
     network: Network,
-    pictures: Pictures,
+    images: ImageSet,
     settings: Hyperparameters,
     file: Path,
     workers: Workers,
@@ -34,7 +34,7 @@ def extract(
 ) -> Features:
     """(views, n, height, width, channels) in the trunk's own precision; bfloat16 as its bits.
 
-    The first view is the picture as it is, the others are augmented. Hosts compute a share each
+    The first view is the image as it is, the others are augmented. Hosts compute a share each
     and exchange them. The array lies in `file`.
     """
     assert network.trunk is not None
@@ -47,14 +47,14 @@ def extract(
         features = trunk(normalised(spec, changed), training=False)
         return tf.bitcast(features, tf.uint16) if kind == np.uint16 else features
 
-    shape = (views, len(pictures), *trunk.output_shape[1:])
+    shape = (views, len(images), *trunk.output_shape[1:])
     found = open_memmap(file, "w+", kind, shape)
     for view in range(views):
         plan = Augmentation.of(settings) if view else None
-        for begin in range(0, len(pictures), BATCH * workers.count):
-            seed = tf.constant([settings.seed, -begin - view * len(pictures)], tf.int64)
+        for begin in range(0, len(images), BATCH * workers.count):
+            seed = tf.constant([settings.seed, -begin - view * len(images)], tf.int64)
             mine = begin + workers.rank * BATCH
-            rows = pictures.pixels[mine : mine + BATCH]
+            rows = images.pixels[mine : mine + BATCH]
             part = np.asarray(answer(tf.constant(rows), plan, seed)) if len(rows) else np.empty(0)
             parts = workers.exchange(part.astype(kind, copy=False).tobytes())
             joined = np.frombuffer(b"".join(parts), kind).reshape(-1, *shape[2:])

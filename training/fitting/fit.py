@@ -19,7 +19,7 @@ WARM_UP = 0.25
 """The share of all steps in which the learning rate rises; then it falls along a cosine."""
 
 BATCH = 128
-"""How many pictures are looked at together where nothing is learned."""
+"""How many images are looked at together where nothing is learned."""
 
 MEASURES = ("loss", "accuracy", "val_loss", "val_accuracy")
 
@@ -113,7 +113,7 @@ class Course(keras.callbacks.Callback):  # type: ignore[misc]  # keras is untype
         self._began = time.monotonic()
 
     def on_test_begin(self, *_: object) -> None:
-        """Hosts saw different pictures: what batch norm counted becomes one again."""
+        """Hosts saw different images: what batch norm counted becomes one again."""
         if self._workers.count > 1:
             for weight in self._network.non_trainable_weights:
                 weight.assign(self._workers.mean(np.asarray(weight, np.float32)))

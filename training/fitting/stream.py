@@ -24,7 +24,7 @@ class BadBatch(FacetError):
 
 @dataclass(frozen=True, eq=False)
 class Examples:
-    """`rows` is (views, n, …): pixels, or cached features, of `views` variants of each picture;
+    """`rows` is (views, n, …): pixels, or cached features, of `views` variants of each image;
     `targets` float32 (n, labels), one-hot.
     """
 
@@ -34,7 +34,7 @@ class Examples:
 
 @dataclass(frozen=True)
 class Plan:
-    """`batch` pictures a step, over all hosts; `steps` in an epoch."""
+    """`batch` images a step, over all hosts; `steps` in an epoch."""
 
     count: int
     batch: int
@@ -42,10 +42,10 @@ class Plan:
 
 
 def plan(count: int, settings: Hyperparameters, workers: Workers) -> Plan:
-    """How `count` pictures make an epoch. Raises BadBatch.
+    """How `count` images make an epoch. Raises BadBatch.
 
     One host takes them all. Several take equal shares of full batches, as means of unequal shares
-    would not add up; the few pictures over are other ones in each epoch.
+    would not add up; the few images over are other ones in each epoch.
     """
     batch = min(settings.batch_size, count)
     if workers.count == 1:

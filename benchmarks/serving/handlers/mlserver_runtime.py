@@ -19,7 +19,7 @@ class Runtime(MLModel):  # type: ignore[misc]
         return True
 
     async def predict(self, payload: Any) -> Any:
-        """The picture is the one element of the first input."""
+        """The image is the one element of the first input."""
         scores = self._network.scores(payload.inputs[0].data[0])
         output = ResponseOutput(name="scores", shape=[1, len(scores)], datatype="FP32", data=scores)
         return InferenceResponse(model_name=self.name, outputs=[output])

@@ -16,9 +16,9 @@ class Network:
         self._model = self._tensorflow.saved_model.load(str(artifact / "1"))
         self._signature = self._model.signatures["serving_default"]
 
-    def scores(self, picture: str) -> list[float]:
-        """Of each class; `picture` is base64 of its uint8 memory."""
-        rows = self._tensorflow.constant([base64.b64decode(picture)])
+    def scores(self, image: str) -> list[float]:
+        """Of each class; `image` is base64 of its uint8 memory."""
+        rows = self._tensorflow.constant([base64.b64decode(image)])
         scores: list[float] = self._signature(image=rows)["scores"].numpy()[0].tolist()
         return scores
 

@@ -43,8 +43,8 @@ def module(scores: Classifier, spec: InputSpec, output: str, shape: tuple[int, .
     """With `serve` as the manifest wants it: float32 (batch, *shape) → scores by name."""
 
     @tf.function(input_signature=[tf.TensorSpec([None, *shape], tf.float32, spec.tensor)])  # type: ignore[untyped-decorator]
-    def serve(picture: tf.Tensor) -> Mapping[str, tf.Tensor]:
-        return {output: scores(picture)}
+    def serve(image: tf.Tensor) -> Mapping[str, tf.Tensor]:
+        return {output: scores(image)}
 
     made = tf.Module()
     made.scores = scores

@@ -1,4 +1,4 @@
-"""What shape of pictures a tensor takes. Pure."""
+"""What shape of images a tensor takes. Pure."""
 
 import math
 import re
@@ -18,12 +18,12 @@ NUMBERS = ("float16", "float32", "float64", "uint8", "int32", "int64")
 
 
 class SizeNeeded(Exception):
-    """The tensor's shape leaves open how large pictures are; the message says what is open."""
+    """The tensor's shape leaves open how large images are; the message says what is open."""
 
 
 @dataclass(frozen=True)
 class Size:
-    """Of a picture, in pixels; `channels` None where nobody said."""
+    """Of an image, in pixels; `channels` None where nobody said."""
 
     height: int
     width: int
@@ -32,10 +32,10 @@ class Size:
 
 @dataclass(frozen=True)
 class Geometry:
-    """How pictures go into a network's tensor.
+    """How images go into a network's tensor.
 
     `own` is the tensor's shape without the batch: (height, width, channels) and the like, or
-    (channels, height, width) where `channels_first`. `served` says how Facet can send pictures to
+    (channels, height, width) where `channels_first`. `served` says how Facet can send images to
     it as it is: as `float` numbers, as `bytes`, or not at all.
     """
 
@@ -58,15 +58,15 @@ def parse_size(text: str) -> Size:
 
 
 def geometry(tensor: TensorSpec, size: Size | None, layout: Layout | None = None) -> Geometry:
-    """How pictures of `size` go into the tensor, or of the size that its shape has.
+    """How images of `size` go into the tensor, or of the size that its shape has.
 
     `layout` counts where the tensor takes any shape. Raises SizeNeeded where only `size` can say,
-    CannotPack where no picture fits.
+    CannotPack where no image fits.
     """
     if tensor.dtype == BYTES:
         return _strings(tensor, size)
     if tensor.dtype not in NUMBERS:
-        raise CannotPack(f"it takes {tensor.dtype}: pictures are numbers or strings of bytes")
+        raise CannotPack(f"it takes {tensor.dtype}: images are numbers or strings of bytes")
     shape = _own(tensor, size, layout)
     if len(shape) == 1:
         return _flat(shape[0], tensor.dtype, size)
@@ -74,7 +74,7 @@ def geometry(tensor: TensorSpec, size: Size | None, layout: Layout | None = None
         _, *sides = _merged((*shape, 1), size or Size(-1, -1))
         return Geometry(sides[0], sides[1], 1, "hwc", (sides[0], sides[1]))
     if len(shape) != 3:
-        raise CannotPack(f"it takes tensors of shape {_text(tensor)}: that is no picture")
+        raise CannotPack(f"it takes tensors of shape {_text(tensor)}: that is no image")
     return _planes(shape, tensor.dtype, size)
 
 
@@ -90,9 +90,9 @@ def _own(tensor: TensorSpec, size: Size | None, layout: Layout | None) -> Dims:
 
 def _strings(tensor: TensorSpec, size: Size | None) -> Geometry:
     if tensor.shape is not None and len(tensor.shape) != 1:
-        raise CannotPack(f"it takes strings of shape {_text(tensor)}: one for each picture fits")
+        raise CannotPack(f"it takes strings of shape {_text(tensor)}: one for each image fits")
     if size is None or size.channels is None:
-        raise SizeNeeded("the model takes a picture's raw bytes in a string")
+        raise SizeNeeded("the model takes an image's raw bytes in a string")
     channels = _channels(size.channels)
     return Geometry(size.height, size.width, channels, "hwc", (), served="bytes")
 
@@ -133,7 +133,7 @@ def _merged(shape: Dims, size: Size) -> Dims:
             raise CannotPack(f"--size does not fit: the model takes {list(shape)}")
         merged.append(max(side, wanted))
     if -1 in merged:
-        raise SizeNeeded(f"the model takes pictures of {list(shape)}, -1 is any size")
+        raise SizeNeeded(f"the model takes images of {list(shape)}, -1 is any size")
     height, width, channels = merged
     return (channels, height, width)
 
@@ -143,7 +143,7 @@ def _channels(number: int) -> Literal[1, 3]:
         return 1
     if number == 3:
         return 3
-    raise CannotPack(f"it takes {number} channels: pictures have 1 (grey) or 3 (colours)")
+    raise CannotPack(f"it takes {number} channels: images have 1 (grey) or 3 (colours)")
 
 
 def _text(tensor: TensorSpec) -> str:

@@ -1,6 +1,6 @@
-"""Networks that Facet cannot send pictures to as they are, behind a signature that it can.
+"""Networks that Facet cannot send images to as they are, behind a signature that it can.
 
-The signature takes a picture's raw bytes; scaling, shape and type are made in the graph.
+The signature takes an image's raw bytes; scaling, shape and type are made in the graph.
 Of TensorFlow: import this module where that is installed.
 """
 
@@ -43,7 +43,7 @@ def keras_network(file: Path) -> Network:
     if len(inputs) != 1 or len(outputs) != 1:
         raise CannotPack(
             f"{file} has {len(inputs)} inputs and {len(outputs)} outputs: "
-            "a classifier has one picture and one row of scores"
+            "a classifier has one image and one row of scores"
         )
     shape = outputs[0].shape
     return Network(

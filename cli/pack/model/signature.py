@@ -1,4 +1,4 @@
-"""Which of a SavedModel's signatures and tensors classify pictures. Pure but for the question."""
+"""Which of a SavedModel's signatures and tensors classify images. Pure but for the question."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -41,7 +41,7 @@ def choose(
     if len(chosen.inputs) > 1:
         raise CannotPack(
             f"signature '{name}' takes {', '.join(sorted(chosen.inputs))}: "
-            "a classifier takes the picture alone. Choose another --signature, or export one"
+            "a classifier takes the image alone. Choose another --signature, or export one"
         )
     takes = _one(chosen.inputs, tensor, asker, "--input", "input")
     rows = {each: spec for each, spec in chosen.outputs.items() if _is_rows(spec)}
@@ -67,7 +67,7 @@ def _one(
     choices = sorted(names)
     if given is None and len(choices) > 1:
         given = asker.ask(
-            option, f"The model has several: which {kind} classifies pictures?", choices=choices
+            option, f"The model has several: which {kind} classifies images?", choices=choices
         )
     if given is None and choices:
         return choices[0]
@@ -78,7 +78,7 @@ def _one(
 
 
 def _is_rows(tensor: TensorSpec) -> bool:
-    """Whether it may be a row of scores for each picture."""
+    """Whether it may be a row of scores for each image."""
     return tensor.dtype in ("float32", "float64", "float16") and (
         tensor.shape is None or len(tensor.shape) == 2
     )

@@ -1,4 +1,4 @@
-/** One picture, and what a model says of it. */
+/** One image, and what a model says of it. */
 
 import { contentType, predictPath } from "./api.js";
 import { command } from "./curl.js";
@@ -21,15 +21,15 @@ export class Answer {
   #unheard = new AbortController();
 
   /**
-   * `picture` is as pictures.js gives it; `next` tells which {model, version} to ask. `removed` is
+   * `image` is as images.js gives it; `next` tells which {model, version} to ask. `removed` is
    * called when the reader has had enough of it.
    */
-  constructor({ api, turns, warmth, picture, next, removed }) {
-    Object.assign(this, { api, turns, warmth, picture, next });
-    this.heading = element("h3", {}, picture.name);
+  constructor({ api, turns, warmth, image, next, removed }) {
+    Object.assign(this, { api, turns, warmth, image, next });
+    this.heading = element("h3", {}, image.name);
     this.again = element("button", { type: "button", onclick: () => this.ask() }, "Ask again");
     const remove = element("button", {
-      type: "button", className: "quiet", "aria-label": `Remove ${picture.name}`, onclick: removed,
+      type: "button", className: "quiet", "aria-label": `Remove ${image.name}`, onclick: removed,
     }, "Remove");
     this.notes = element("p", { className: "faint" });
     this.views = element("div", { className: "views" });
@@ -75,7 +75,7 @@ export class Answer {
     this.#latest = null;
     this.offer();
     const { model } = this.#asked;
-    this.heading.textContent = this.picture.name + (model ? ` → ${model.model}` : "");
+    this.heading.textContent = this.image.name + (model ? ` → ${model.model}` : "");
     this.#become(element("p", { className: "faint" }, "Asking …"));
     this.cost.replaceChildren();
     this.command.replaceChildren();
@@ -83,7 +83,7 @@ export class Answer {
 
   async #askInTurn(asked, signal) {
     signal.throwIfAborted();
-    if (this.picture.problem) throw this.picture.problem;
+    if (this.image.problem) throw this.image.problem;
     const sent = await this.#prepare(asked.model?.input);
     signal.throwIfAborted();
     if (!asked.model) throw new Problem(UNCHOSEN);
@@ -91,9 +91,9 @@ export class Answer {
     this.#show(await this.#send(asked, sent.content, signal));
   }
 
-  /** Shows the picture. What is sent of it: {content, name}, `fresh` where it is no file yet. */
+  /** Shows the image. What is sent of it: {content, name}, `fresh` where it is no file yet. */
   async #prepare(spec) {
-    const { file, name, unsaved } = this.picture;
+    const { file, name, unsaved } = this.image;
     const bitmap = await decoded(file);
     try {
       this.#showViews(bitmap, spec);
@@ -123,7 +123,7 @@ export class Answer {
 
   /** Counts down to the next try, which the reader may have at once, or not at all. */
   async #wait(problem, tries, signal) {
-    tell(`${this.picture.name}: ${problem.title}. Trying again in ${problem.wait} seconds.`);
+    tell(`${this.image.name}: ${problem.title}. Trying again in ${problem.wait} seconds.`);
     const until = element("p");
     const hurry = new AbortController();
     const stop = () => { this.#asking.abort(); this.#fail(problem); };
@@ -142,7 +142,7 @@ export class Answer {
     this.#latest = { target, version: said.version, spent, total, invoke, loaded };
     this.warmth.remember(target, invoke);
     const [best] = said.predictions;
-    tell(`${this.picture.name}: ${said.model} says ${best.label}, ${percent(best.score)}`);
+    tell(`${this.image.name}: ${said.model} says ${best.label}, ${percent(best.score)}`);
   }
 
   #showCost() {
@@ -156,18 +156,18 @@ export class Answer {
       this.views.replaceChildren(element("p", { className: "faint" }, "This browser cannot show it."));
       return;
     }
-    const small = picture(this.picture.name);
+    const small = image(this.image.name);
     drawSmall(small, bitmap);
-    this.views.replaceChildren(figure(small, "The picture"));
+    this.views.replaceChildren(figure(small, "The image"));
     if (!spec) return;
-    const seen = picture(`${this.picture.name}, about as the model sees it`);
+    const seen = image(`${this.image.name}, about as the model sees it`);
     drawAsSeen(seen, bitmap, spec);
     this.views.append(figure(seen, `About as the model sees it: ${inWords(spec)}`));
   }
 
   #showCommand({ model, version }, { content, name, fresh }) {
     const url = new URL(predictPath(model.model, version), document.baseURI).href;
-    const source = fresh ? null : this.picture.source;
+    const source = fresh ? null : this.image.source;
     const line = command({ url, type: contentType(content), name, source });
     const text = element("pre", {}, line);
     const copy = element("button", { type: "button", "aria-label": "Copy the curl line" }, "Copy");
@@ -182,10 +182,10 @@ export class Answer {
 
   #fail(problem) {
     this.#become(failure(problem, () => this.ask()));
-    tell(`${this.picture.name}: ${problem.title}. ${problem.detail}`);
+    tell(`${this.image.name}: ${problem.title}. ${problem.detail}`);
   }
 
-  /** Replaces the outcome; a focus that was in it goes to the picture's button. */
+  /** Replaces the outcome; a focus that was in it goes to the image's button. */
   #become(content) {
     const focused = this.outcome.contains(document.activeElement);
     this.outcome.replaceChildren(content);
@@ -198,7 +198,7 @@ function described(file, bitmap) {
   return size + bytes(file.size);
 }
 
-function picture(name) {
+function image(name) {
   return element("canvas", { role: "img", "aria-label": name });
 }
 

@@ -19,12 +19,12 @@ export class Api {
   }
 
   /**
-   * The answer to one picture: {document, timing, milliseconds}, of which `timing` is the
+   * The answer to one image: {document, timing, milliseconds}, of which `timing` is the
    * Server-Timing header and `milliseconds` the time from request to answer.
    */
-  predict(name, version, picture, signal) {
-    const headers = { "content-type": contentType(picture) };
-    return this.#call(predictPath(name, version), { method: "POST", headers, body: picture, signal });
+  predict(name, version, image, signal) {
+    const headers = { "content-type": contentType(image) };
+    return this.#call(predictPath(name, version), { method: "POST", headers, body: image, signal });
   }
 
   /** Throws Problem, and AbortError where `signal` says so. */
@@ -42,14 +42,14 @@ export class Api {
   }
 }
 
-/** Where pictures for a model are posted, relative to the page's base. */
+/** Where images for a model are posted, relative to the page's base. */
 export function predictPath(name, version) {
   return `${address(name)}/predict${version ? `?version=${encodeURIComponent(version)}` : ""}`;
 }
 
-/** What a picture is sent as. The API looks at the bytes; it must only not take them for JSON. */
-export function contentType(picture) {
-  return picture.type.startsWith("image/") ? picture.type : "application/octet-stream";
+/** What an image is sent as. The API looks at the bytes; it must only not take them for JSON. */
+export function contentType(image) {
+  return image.type.startsWith("image/") ? image.type : "application/octet-stream";
 }
 
 function address(name) {

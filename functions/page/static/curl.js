@@ -1,13 +1,13 @@
 /** The command line that does what the page has just done; the key is the shell's `$KEY`. */
 
 /**
- * `url` is where the picture was posted, `type` its content type. The picture is the file `name`,
+ * `url` is where the image was posted, `type` its content type. The image is the file `name`,
  * or is fetched first where `source`, its address, is given.
  */
 export function command({ url, type, name, source }) {
-  const picture = source ? "@-" : quoted(`@${name}`);
+  const image = source ? "@-" : quoted(`@${name}`);
   const posting = `curl -H "x-api-key: $KEY" -H ${quoted(`content-type: ${type}`)} `
-    + `--data-binary ${picture} ${quoted(url)}`;
+    + `--data-binary ${image} ${quoted(url)}`;
   return source ? `curl -s ${quoted(source)} | ${posting}` : posting;
 }
 

@@ -1,4 +1,4 @@
-/** The page: a model from the gallery, pictures from the reader, answers from the API. */
+/** The page: a model from the gallery, images from the reader, answers from the API. */
 
 import { Answer } from "./answer.js";
 import { Api } from "./api.js";
@@ -7,7 +7,7 @@ import { moment, counted } from "./format.js";
 import { Gallery } from "./gallery.js";
 import { Keeper } from "./key.js";
 import { description } from "./model.js";
-import { watch } from "./pictures.js";
+import { watch } from "./images.js";
 import { Warmth } from "./timing.js";
 import { Turns } from "./turns.js";
 
@@ -56,10 +56,10 @@ function showModel() {
   for (const answer of answers) answer.offer();
 }
 
-function take(pictures) {
-  const made = pictures.map((picture) => {
+function take(images) {
+  const made = images.map((image) => {
     const answer = new Answer({
-      api, turns, warmth, picture, next: () => chosen, removed: () => drop(answer),
+      api, turns, warmth, image, next: () => chosen, removed: () => drop(answer),
     });
     return answer;
   });
@@ -70,7 +70,7 @@ function take(pictures) {
   }
   showWhetherEmpty();
   made[0]?.root.scrollIntoView({ block: "nearest" });
-  tell(`${counted(made.length, "picture")} added`);
+  tell(`${counted(made.length, "image")} added`);
 }
 
 function drop(...gone) {

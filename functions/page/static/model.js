@@ -12,7 +12,7 @@ const POLICIES = {
   canary: ({ percent: share, good_answers: good }) =>
     `new versions first get ${share} % of the requests, until ${good} good answers`,
 };
-const PROOFS = { golden: "golden sample", smoke: "a neutral picture" };
+const PROOFS = { golden: "golden sample", smoke: "a neutral image" };
 
 /** The live version of a model's document, or undefined. */
 export function liveOf(model) {

@@ -1,4 +1,4 @@
-/** What became of one picture, as elements. */
+/** What became of one image, as elements. */
 
 import { element, facts } from "./dom.js";
 import { milliseconds, percent } from "./format.js";

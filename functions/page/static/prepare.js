@@ -3,14 +3,14 @@
 import { bytes } from "./format.js";
 import { Problem } from "./problems.js";
 
-/** What the API takes (docs/api.md): bytes of a body, pixels of a picture. */
+/** What the API takes (docs/api.md): bytes of a body, pixels of an image. */
 const BODY_LIMIT = 4_500_000;
 const PIXEL_LIMIT = 8192 * 6144;
 
 const SIDES = [2048, 1448, 1024, 724];
 const QUALITY = 0.9;
 
-/** The decoded picture, upright and without colour management, or null for what no browser reads. */
+/** The decoded image, upright and without colour management, or null for what no browser reads. */
 export async function decoded(file) {
   try {
     return await createImageBitmap(file, { imageOrientation: "from-image", colorSpaceConversion: "none" });
@@ -21,14 +21,14 @@ export async function decoded(file) {
 
 /**
  * The file itself, or a smaller JPEG copy of it where the API would not take it. `bitmap` is what
- * `decoded` gave. Throws Problem for a file that is too large and no picture.
+ * `decoded` gave. Throws Problem for a file that is too large and no image.
  */
 export async function sendable(file, bitmap) {
   const pixels = bitmap ? bitmap.width * bitmap.height : 0;
   if (file.size <= BODY_LIMIT && pixels <= PIXEL_LIMIT) return { content: file, smaller: null };
   if (bitmap === null) {
     throw new Problem({
-      title: "This file is too large, and no picture that this browser can read",
+      title: "This file is too large, and no image that this browser can read",
       detail: `It has ${bytes(file.size)}; the API takes ${bytes(BODY_LIMIT)}. `
         + "Send a JPEG, PNG, WebP, BMP or GIF.",
     });
@@ -37,7 +37,7 @@ export async function sendable(file, bitmap) {
     const made = await copied(bitmap, side);
     if (made.content.size <= BODY_LIMIT) return made;
   }
-  throw new Problem({ title: "This picture is too large", detail: "Send a smaller copy of it." });
+  throw new Problem({ title: "This image is too large", detail: "Send a smaller copy of it." });
 }
 
 async function copied(bitmap, side) {

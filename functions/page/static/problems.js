@@ -28,7 +28,7 @@ const GATEWAY = {
     detail: "Try again when the next day begins (UTC), or ask whoever runs this API for a larger quota.",
   },
   "Request Too Long": {
-    title: "The picture is too large", detail: "Send a smaller copy of it.",
+    title: "The image is too large", detail: "Send a smaller copy of it.",
   },
   "Endpoint request timed out": {
     title: "No answer within 29 seconds",

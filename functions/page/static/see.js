@@ -1,4 +1,4 @@
-/** Pictures on canvases: as they are, and about as a model sees them. */
+/** Images on canvases: as they are, and about as a model sees them. */
 
 import { whole } from "./format.js";
 
@@ -8,7 +8,7 @@ const FITS = {
   stretch: "stretched to fit", crop: "cropped to its middle", pad: "padded with black",
 };
 
-/** A small copy of the picture. */
+/** A small copy of the image. */
 export function drawSmall(canvas, bitmap) {
   const scale = Math.min(1, THUMBNAIL / Math.max(bitmap.width, bitmap.height));
   const [width, height] = [bitmap.width, bitmap.height].map((side) => Math.max(1, Math.round(side * scale)));
@@ -17,7 +17,7 @@ export function drawSmall(canvas, bitmap) {
 }
 
 /**
- * The picture at the size, fit and colours of a model's input spec. The browser's own scaling
+ * The image at the size, fit and colours of a model's input spec. The browser's own scaling
  * differs a little from Pillow's, which the model really gets.
  */
 export function drawAsSeen(canvas, bitmap, spec) {
@@ -41,7 +41,7 @@ function smallness(width, height) {
   return Math.max(width, height) <= PIXELATED ? "small" : "";
 }
 
-/** Where on the model's input the picture comes to lie; cropped ones reach beyond it. */
+/** Where on the model's input the image comes to lie; cropped ones reach beyond it. */
 function placed(bitmap, { width, height, fit }) {
   if (fit === "stretch") return { left: 0, top: 0, width, height };
   const scales = [width / bitmap.width, height / bitmap.height];

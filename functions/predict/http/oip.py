@@ -1,6 +1,6 @@
 """The Open Inference Protocol, version 2: the routes below /v2, for clients of that protocol.
 
-A model has the input `image` (BYTES, encoded pictures) or, in its place, `pixels` (UINT8, pictures
+A model has the input `image` (BYTES, encoded images) or, in its place, `pixels` (UINT8, images
 of the model's size); and the outputs `scores` (FP32, one for each label) and `label` (BYTES, the
 best one). Errors are the API's problem documents with the protocol's member `error`.
 """
@@ -112,7 +112,7 @@ def _infer(name: str, version: str | None) -> Response[Any]:
         raise BadRequest(f"Content-Encoding {encoding} is not taken: send the body as it is.")
     request, given = tensors.parse(body, event.headers.get("inference-header-content-length"))
     wanted = _wanted(request.outputs)
-    asked = Asked(request_id(event), name, _pictures(given), deadline, version)
+    asked = Asked(request_id(event), name, _images(given), deadline, version)
     answer = predictor().predict(asked)
     binary = request.parameters.binary_data_output
     outputs = [_output(each, answer, binary) for each in wanted]
@@ -127,18 +127,18 @@ def _infer(name: str, version: str | None) -> Response[Any]:
     return Response(200, "application/octet-stream", content, headers=headers)
 
 
-def _pictures(given: dict[str, Elements]) -> list[Any]:
-    """The pictures of the one input. Raises BadRequest."""
+def _images(given: dict[str, Elements]) -> list[Any]:
+    """The images of the one input. Raises BadRequest."""
     match given:
-        case {"image": list() as pictures, **rest} if not rest:
-            found: list[Any] = pictures
+        case {"image": list() as images, **rest} if not rest:
+            found: list[Any] = images
         case {"pixels": array, **rest} if not rest and _is_pixels(array):
             found = list(array)
         case _:
             raise BadRequest(f"Send one input: {IMAGE} (BYTES) or {PIXELS} (UINT8).")
-    most = settings().max_pictures
+    most = settings().max_images
     if not 1 <= len(found) <= most:
-        raise BadRequest(f"The input has {len(found)} pictures; send 1 to {most}.")
+        raise BadRequest(f"The input has {len(found)} images; send 1 to {most}.")
     return found
 
 

@@ -39,7 +39,7 @@ def timing(answer: Classified) -> dict[str, str]:
 
 
 def predictions(answer: Classified, many: bool, top_k: int) -> dict[str, object]:
-    """The body of a prediction's answer: `predictions` of one picture, or `results` of many."""
+    """The body of a prediction's answer: `predictions` of one image, or `results` of many."""
     results = [[asdict(each) for each in ranked] for ranked in answer.ranked(top_k)]
     head: dict[str, object] = {"model": answer.version.model, "version": answer.version.id}
     if many:

@@ -95,7 +95,7 @@ def parse(body: bytes, json_length: str | None) -> tuple[InferenceRequest, dict[
     behind, tensors = memoryview(body)[length:], {}
     for each in request.inputs:
         if each.name in tensors:
-            raise BadRequest(f"{each.name} is sent twice: put all its pictures in one tensor.")
+            raise BadRequest(f"{each.name} is sent twice: put all its images in one tensor.")
         size = each.parameters.binary_data_size
         if size is None:
             tensors[each.name] = _from_json(each)

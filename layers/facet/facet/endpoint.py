@@ -62,9 +62,9 @@ class Endpoint:
         batch: Sequence[Pixels | Tensor],
         request_id: str,
     ) -> Scores:
-        """float32 (pictures, labels): for each picture one score per label, each in 0..1.
+        """float32 (images, labels): for each image one score per label, each in 0..1.
 
-        `batch` holds what `preprocess.apply` made of each picture; `target` is the TargetModel.
+        `batch` holds what `preprocess.apply` made of each image; `target` is the TargetModel.
         `request_id` stands in the container's log beside what goes wrong there.
         Raises BodyTooLarge, EndpointThrottled, EndpointUnavailable, EndpointRemoved, ModelLoading,
         ModelFailed, and botocore's ClientError where it is not the model's fault: permissions, say.
@@ -72,8 +72,8 @@ class Endpoint:
         body = payload(manifest.input, batch)
         if len(body) > MAX_BODY:
             raise BodyTooLarge(
-                f"As this model takes them the pictures have {len(body):,} bytes; "
-                f"at most {MAX_BODY:,} go into one request. Send fewer pictures at once."
+                f"As this model takes them the images have {len(body):,} bytes; "
+                f"at most {MAX_BODY:,} go into one request. Send fewer images at once."
             )
         return scores(manifest, self._invoke(target, body, request_id), len(batch))
 
@@ -128,7 +128,7 @@ def payload(spec: InputSpec, batch: Sequence[Pixels | Tensor]) -> bytes:
     """The body for TensorFlow Serving's REST predict call, in its row format."""
     rows: list[Any]
     if spec.encoding == "uint8":
-        rows = [{"b64": base64.b64encode(picture.tobytes()).decode()} for picture in batch]
+        rows = [{"b64": base64.b64encode(image.tobytes()).decode()} for image in batch]
     else:
         rows = [np.ascontiguousarray(tensor) for tensor in batch]
     return orjson.dumps(
@@ -155,7 +155,7 @@ def scores(manifest: Manifest, body: bytes, count: int) -> Scores:
     if rows.shape != (count, len(manifest.labels)) or rows.dtype.kind not in "iuf":
         raise ModelFailed(
             f"it answered {rows.dtype} of shape {rows.shape} "
-            f"for {count} pictures and {len(manifest.labels)} labels"
+            f"for {count} images and {len(manifest.labels)} labels"
         )
     with np.errstate(over="ignore"):
         values = rows.astype(np.float32)
@@ -165,7 +165,7 @@ def scores(manifest: Manifest, body: bytes, count: int) -> Scores:
 
 
 def softmax(logits: Scores) -> Scores:
-    """float32 (pictures, labels): probabilities that add up to 1 for each picture."""
+    """float32 (images, labels): probabilities that add up to 1 for each image."""
     with np.errstate(over="ignore"):
         powers: Scores = np.exp(logits - logits.max(axis=1, keepdims=True))
     powers /= powers.sum(axis=1, keepdims=True)

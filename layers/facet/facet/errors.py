@@ -21,7 +21,7 @@ class UnknownUpload(FacetError):
 
     def __init__(self, key: str) -> None:
         super().__init__(
-            f"There is no upload '{key}'. POST /uploads says where to send a picture; "
+            f"There is no upload '{key}'. POST /uploads says where to send an image; "
             "it is kept for a day."
         )
 

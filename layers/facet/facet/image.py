@@ -1,4 +1,4 @@
-"""Picture bytes → pixels, the same for training, onboarding and serving."""
+"""Image bytes → pixels, the same for training, onboarding and serving."""
 
 import io
 import warnings
@@ -25,7 +25,7 @@ DETAIL = 2
 `benchmarks/predict` measures how far that moves the input's values."""
 
 STRIP = 256
-"""Rows that are laid on white at a time: whole, a picture would be in memory five times."""
+"""Rows that are laid on white at a time: whole, an image would be in memory five times."""
 
 UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -37,36 +37,36 @@ UPRIGHT = {
     8: Image.Transpose.ROTATE_90,
 }
 """What undoes each EXIF orientation. `ImageOps.exif_transpose` also writes the EXIF data anew,
-which fails on odd tags, and copies pictures that are upright already."""
+which fails on odd tags, and copies images that are upright already."""
 
 LYING = (5, 6, 7, 8)
-"""The orientations of pictures whose stored width is the height that is seen."""
+"""The orientations of images whose stored width is the height that is seen."""
 
 
 def decode(
     data: bytes, *, fitting: tuple[int, int] | None = None, max_pixels: int = MAX_PIXELS
 ) -> Image.Image:
-    """The picture as a person sees it: mode `RGB`, or `L` where it is grey; upright.
+    """The image as a person sees it: mode `RGB`, or `L` where it is grey; upright.
 
     Of an animation the first frame counts; transparency lies on white. Of 16 bits the upper eight
     count. Colour profiles are ignored, as the libraries do that models are trained with.
 
-    `fitting` is the (height, width) that the picture will be brought to: a JPEG that is larger
+    `fitting` is the (height, width) that the image will be brought to: a JPEG that is larger
     comes out at 1/2, 1/4 or 1/8 of its size, but no side under `DETAIL` times the one needed.
     Without it, and of every other format, all pixels come out.
 
-    Raises `UnsupportedImage` for bytes of any other kind, `BrokenImage` for pictures that are
+    Raises `UnsupportedImage` for bytes of any other kind, `BrokenImage` for images that are
     damaged, cut short, or larger than `max_pixels`.
     """
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # what Pillow only warns of does not cost the picture
+        warnings.simplefilter("ignore")  # what Pillow only warns of does not cost the image
         try:
-            picture = Image.open(io.BytesIO(data), formats=FORMATS)
-            if picture.width * picture.height > max_pixels:
-                raise _too_large(f"{picture.width} x {picture.height}", max_pixels)
+            image = Image.open(io.BytesIO(data), formats=FORMATS)
+            if image.width * image.height > max_pixels:
+                raise _too_large(f"{image.width} x {image.height}", max_pixels)
             if fitting:
-                _scale_down(picture, fitting)
-            return _as_seen(picture, _depth(data))
+                _scale_down(image, fitting)
+            return _as_seen(image, _depth(data))
         except UnidentifiedImageError as error:
             raise _unidentified(data) from error
         except Image.DecompressionBombError as error:
@@ -93,12 +93,12 @@ def _too_large(pixels: str, max_pixels: int) -> BrokenImage:
     )
 
 
-def _scale_down(picture: Image.Image, fitting: tuple[int, int]) -> None:
+def _scale_down(image: Image.Image, fitting: tuple[int, int]) -> None:
     """Has libjpeg scale within its inverse DCT; Pillow does nothing where it cannot."""
     height, width = fitting
-    if picture.getexif().get(ExifTags.Base.Orientation) in LYING:
+    if image.getexif().get(ExifTags.Base.Orientation) in LYING:
         height, width = width, height
-    picture.draft(None, (width * DETAIL, height * DETAIL))
+    image.draft(None, (width * DETAIL, height * DETAIL))
 
 
 def _depth(data: bytes) -> int:
@@ -106,10 +106,10 @@ def _depth(data: bytes) -> int:
     return data[24] if data.startswith(PNG) else 8
 
 
-def _as_seen(picture: Image.Image, depth: int) -> Image.Image:
-    picture.load()
-    turn = UPRIGHT.get(picture.getexif().get(ExifTags.Base.Orientation, 1))
-    upright = picture if turn is None else picture.transpose(turn)
+def _as_seen(image: Image.Image, depth: int) -> Image.Image:
+    image.load()
+    turn = UPRIGHT.get(image.getexif().get(ExifTags.Base.Orientation, 1))
+    upright = image if turn is None else image.transpose(turn)
     if upright.mode.startswith("I"):
         return _of_sixteen_bits(upright)
     if upright.has_transparency_data:
@@ -119,23 +119,23 @@ def _as_seen(picture: Image.Image, depth: int) -> Image.Image:
     return upright.convert("L" if upright.mode == "1" else "RGB")
 
 
-def _of_sixteen_bits(picture: Image.Image) -> Image.Image:
-    values = np.asarray(picture)
+def _of_sixteen_bits(image: Image.Image) -> Image.Image:
+    values = np.asarray(image)
     seen = (values >> 8).astype(np.uint8)
-    seen[values == picture.info.get("transparency", -1)] = 255
+    seen[values == image.info.get("transparency", -1)] = 255
     return Image.fromarray(seen)
 
 
-def _on_white(picture: Image.Image, depth: int) -> Image.Image:
+def _on_white(image: Image.Image, depth: int) -> Image.Image:
     """`depth` is the one in which a PNG's transparent colour is written; Pillow leaves it so."""
-    if picture.mode == "L" and depth in (2, 4):
-        picture.info["transparency"] *= 255 // (2**depth - 1)
-    elif picture.mode == "RGB" and depth == 16:
-        picture.info["transparency"] = tuple(each >> 8 for each in picture.info["transparency"])
-    seen = Image.new("RGB", picture.size)
-    for top in range(0, picture.height, STRIP):
-        box = (0, top, picture.width, min(top + STRIP, picture.height))
-        pixels = picture.crop(box).convert("RGBA")
+    if image.mode == "L" and depth in (2, 4):
+        image.info["transparency"] *= 255 // (2**depth - 1)
+    elif image.mode == "RGB" and depth == 16:
+        image.info["transparency"] = tuple(each >> 8 for each in image.info["transparency"])
+    seen = Image.new("RGB", image.size)
+    for top in range(0, image.height, STRIP):
+        box = (0, top, image.width, min(top + STRIP, image.height))
+        pixels = image.crop(box).convert("RGBA")
         white = Image.new("RGBA", pixels.size, "white")
         seen.paste(Image.alpha_composite(white, pixels).convert("RGB"), box)
     return seen

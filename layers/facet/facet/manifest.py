@@ -24,15 +24,15 @@ class Frozen(BaseModel):
 
 
 class InputSpec(Frozen):
-    """How a picture becomes the model's input tensor.
+    """How an image becomes the model's input tensor.
 
-    Geometry first: the picture is decoded to RGB (or to grey where `channels` is 1), brought to
+    Geometry first: the image is decoded to RGB (or to grey where `channels` is 1), brought to
     `height` x `width` by `fit` with the `resize` filter. Then each value becomes
     `(pixel * scale - mean) / std`, with channels in `order`; `mean` and `std` have one entry per
     channel in that order.
 
     `encoding` says where that arithmetic runs. `float`: before the model, which takes float32 as
-    JSON lists. `uint8`: inside the model's graph, which takes the raw RGB bytes of the picture
+    JSON lists. `uint8`: inside the model's graph, which takes the raw RGB bytes of the image
     as one base64 string; `scale`, `mean`, `std` and `order` then say what the graph does.
 
     `layout` `hwc` is a height x width x channels tensor, `flat` the same values in one row.
@@ -63,12 +63,12 @@ class InputSpec(Frozen):
 
     @property
     def size(self) -> int:
-        """How many values the tensor of one picture holds."""
+        """How many values the tensor of one image holds."""
         return self.height * self.width * self.channels
 
 
 class OutputSpec(Frozen):
-    """What the model answers: one row of scores per picture, one score per label.
+    """What the model answers: one row of scores per image, one score per label.
 
     `activation` says what the numbers are: `softmax` probabilities that add up to 1, `logits`
     (Facet applies the softmax), or `sigmoid` probabilities that stand each for itself.
@@ -79,9 +79,9 @@ class OutputSpec(Frozen):
 
 
 class GoldenSample(Frozen):
-    """A picture inside the artifact and the answer that the trainer recorded for it.
+    """An image inside the artifact and the answer that the trainer recorded for it.
 
-    `image` is the picture's member name; the endpoint must answer `label` first, with a score
+    `image` is the image's member name; the endpoint must answer `label` first, with a score
     within `tolerance` of `score`.
     """
 

@@ -1,4 +1,4 @@
-"""A picture → the model's input, the same for training, onboarding and serving.
+"""An image → the model's input, the same for training, onboarding and serving.
 
 All of them call `decode` and then `apply` (or `geometry`) with one spec, so they cannot differ.
 """
@@ -25,22 +25,22 @@ Tensor = NDArray[np.float32]
 
 
 def decode(spec: InputSpec, data: bytes, *, max_pixels: int = image.MAX_PIXELS) -> Image.Image:
-    """The picture in `data` as a person sees it, with at least the detail that `apply` needs.
+    """The image in `data` as a person sees it, with at least the detail that `apply` needs.
 
     Raises what `image.decode` raises.
     """
-    # `nearest` takes single pixels of the picture, which a smaller one does not have
+    # `nearest` takes single pixels of the image, which a smaller one does not have
     fitting = None if spec.resize == "nearest" else (spec.height, spec.width)
     return image.decode(data, fitting=fitting, max_pixels=max_pixels)
 
 
-def apply(spec: InputSpec, picture: Image.Image) -> Pixels | Tensor:
-    """The input tensor of one decoded picture, without a batch axis.
+def apply(spec: InputSpec, decoded: Image.Image) -> Pixels | Tensor:
+    """The input tensor of one decoded image, without a batch axis.
 
     `encoding: uint8` gives uint8 RGB pixels, `float` gives normalised float32; the shape is
     (height, width, channels), or (height * width * channels,) where the layout is `flat`.
     """
-    return tensor(spec, geometry(spec, picture))
+    return tensor(spec, geometry(spec, decoded))
 
 
 def tensor(spec: InputSpec, pixels: Pixels) -> Pixels | Tensor:
@@ -49,11 +49,11 @@ def tensor(spec: InputSpec, pixels: Pixels) -> Pixels | Tensor:
     return values.reshape(-1) if spec.layout == "flat" else values
 
 
-def geometry(spec: InputSpec, picture: Image.Image) -> Pixels:
+def geometry(spec: InputSpec, decoded: Image.Image) -> Pixels:
     """uint8 (height, width, channels): colours in RGB or grey, brought to size."""
     mode = "RGB" if spec.channels == 3 else "L"
-    picture = picture if picture.mode == mode else picture.convert(mode)
-    pixels = np.asarray(_fit(spec, picture), dtype=np.uint8)
+    decoded = decoded if decoded.mode == mode else decoded.convert(mode)
+    pixels = np.asarray(_fit(spec, decoded), dtype=np.uint8)
     return pixels.reshape(spec.height, spec.width, spec.channels)
 
 
@@ -71,12 +71,12 @@ def normalise(spec: InputSpec, pixels: Pixels) -> Tensor:
     return values
 
 
-def _fit(spec: InputSpec, picture: Image.Image) -> Image.Image:
+def _fit(spec: InputSpec, decoded: Image.Image) -> Image.Image:
     size, method = (spec.width, spec.height), FILTERS[spec.resize]
-    if picture.size == size:
-        return picture
+    if decoded.size == size:
+        return decoded
     if spec.fit == "crop":
-        return ImageOps.fit(picture, size, method)
+        return ImageOps.fit(decoded, size, method)
     if spec.fit == "pad":
-        return ImageOps.pad(picture, size, method)
-    return picture.resize(size, method)
+        return ImageOps.pad(decoded, size, method)
+    return decoded.resize(size, method)

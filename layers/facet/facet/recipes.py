@@ -1,4 +1,4 @@
-"""The training recipes: what a job may set, and the defaults that suit each kind of pictures.
+"""The training recipes: what a job may set, and the defaults that suit each kind of images.
 
 No TensorFlow here: `training/` builds networks from these values, and the train function checks
 a job's input against them before an instance is paid for.
@@ -22,7 +22,7 @@ SMALLEST = 32
 """Pixels that a backbone of keras.applications needs each way."""
 
 IMAGENET_SIZE = 224
-"""Pixels each way of the pictures that their weights were trained on."""
+"""Pixels each way of the images that their weights were trained on."""
 
 Metric = Literal["validation_accuracy", "validation_balanced_accuracy", "test_accuracy"]
 
@@ -45,13 +45,13 @@ class Hyperparameters(Frozen):
     the processor multiplies it faster.  class_weights: rare classes count as much as frequent ones.
 
     cache_features: compute frozen features once.  views: so many augmented variants of each
-    picture are cached; the first is the picture as it is.
+    image are cached; the first is the image as it is.
 
-    validation_share, test_share: parts of the training pictures to set aside where there is no
+    validation_share, test_share: parts of the training images to set aside where there is no
     such channel.  max_unreadable: the share of a channel's files that may be unreadable.
 
     shift: share of the side.  rotation: degrees.  zoom, contrast: factors.  flip: mirror every
-    second picture.  brightness, tint: of 255. Every amount is drawn evenly from -amount to +amount.
+    second image.  brightness, tint: of 255. Every amount is drawn evenly from -amount to +amount.
     """
 
     backbone: Backbone = "cnn"
@@ -165,7 +165,7 @@ RECIPES = {
         ),
         Recipe(
             name="image-folder",
-            description="Any folder of pictures, one folder per class",
+            description="Any folder of images, one folder per class",
             defaults=Hyperparameters(test_share=0.1, shift=0.1, rotation=10, zoom=0.2, epochs=40),
             minimum=0.0,
             instance_type="ml.c6i.2xlarge",

@@ -20,13 +20,13 @@ class Settings(BaseModel):
     topic: ARN of the SNS topic that is told what became of versions; empty for none.
     golden_required: whether an artifact without a golden sample is refused.
     more_ops: TensorFlow ops allowed beside the built-in list, separated by commas.
-    answer_within: seconds in which a loaded model has to answer for one picture.
+    answer_within: seconds in which a loaded model has to answer for one image.
     keep_versions: how many of a model's READY versions are kept.
     sweep_after: minutes that a drop lies at the door before the sweeper hands it over again.
     delete_after: minutes after which a RETIRED version's object is deleted.
     onboard_function: name of the function that the sweeper hands drops to; empty elsewhere.
-    max_body: bytes of a request's body.  max_pixels: pixels of a picture, as its file has them.
-    max_pictures: pictures of one request.  max_upload: bytes of a picture under `inbox/`.
+    max_body: bytes of a request's body.  max_pixels: pixels of an image, as its file has them.
+    max_images: images of one request.  max_upload: bytes of an image under `inbox/`.
     upload_expires: seconds for which a place under `inbox/` can be uploaded to.
     allow_origin: whose pages may call the API from a browser, `*` for all; empty for none.
     watched_models: names of the models with metrics of their own, separated by commas.
@@ -49,7 +49,7 @@ class Settings(BaseModel):
     onboard_function: str
     max_body: int = Field(ge=1, le=4_500_000)
     max_pixels: int = Field(ge=1)
-    max_pictures: int = Field(ge=1)
+    max_images: int = Field(ge=1)
     max_upload: int = Field(ge=1)
     upload_expires: int = Field(ge=1)
     allow_origin: str

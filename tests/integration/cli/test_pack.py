@@ -21,26 +21,26 @@ from cli.app import app
 from facet import preprocess
 from facet.artifact import archive, validation
 from facet.manifest import Manifest
-from tests.support.artifacts import encoded, picture
+from tests.support.artifacts import encoded, image
 
 WEIGHTS = np.random.default_rng(3).normal(size=(64, 4)).astype(np.float32)
 
 
 class Network(tf.Module):
-    """Pictures of 4 by 4 pixels as rows of any type → four scores."""
+    """Images of 4 by 4 pixels as rows of any type → four scores."""
 
     def __init__(self, last: Callable[[Any], Any] = tf.nn.softmax, values: int = 48) -> None:
         super().__init__()
         self.weights = tf.Variable(WEIGHTS[:values])
         self.last = last
 
-    def scores(self, picture: Any) -> Mapping[str, Any]:
-        rows = tf.reshape(tf.cast(picture, tf.float32), [-1, self.weights.shape[0]])
+    def scores(self, image: Any) -> Mapping[str, Any]:
+        rows = tf.reshape(tf.cast(image, tf.float32), [-1, self.weights.shape[0]])
         return {"scores": self.last(rows @ self.weights)}
 
 
 def save(folder: Path, network: Network, shape: list[int | None], dtype: Any = tf.float32) -> Path:
-    spec = tf.TensorSpec(shape, dtype, "picture")
+    spec = tf.TensorSpec(shape, dtype, "image")
     signature = tf.function(network.scores).get_concrete_function(spec)
     tf.saved_model.save(network, str(folder / "1"), signatures={"mine": signature})
     return folder
@@ -81,7 +81,7 @@ def tf1(tmp_path: Path) -> Path:
 @pytest.fixture
 def photo(tmp_path: Path) -> Path:
     file = tmp_path / "photo.PNG"
-    file.write_bytes(encoded(picture((40, 30))))
+    file.write_bytes(encoded(image((40, 30))))
     return file
 
 
@@ -108,7 +108,7 @@ def packed(source: Path, *options: str) -> tuple[Manifest, dict[str, bytes]]:
 
 
 def expected(pixels: NDArray[Any]) -> NDArray[np.float32]:
-    """What Network answers to one picture's values, in its own order."""
+    """What Network answers to one image's values, in its own order."""
     logits = pixels.reshape(1, -1).astype(np.float32) @ WEIGHTS[: pixels.size]
     (scores,) = np.asarray(tf.nn.softmax(logits), dtype=np.float32)
     return np.asarray(scores)
@@ -121,7 +121,7 @@ def test_a_flat_model_of_tensorflow_1_with_signatures_of_its_own(tf1: Path, phot
     assert (given.signature, given.tensor, given.layout) == ("predict_images", "images", "flat")
     assert (given.height, given.width, given.channels) == (4, 4, 1)
     assert (manifest.output.tensor, manifest.output.activation) == ("scores", "softmax")
-    scores = expected(preprocess.apply(given, picture((40, 30))))
+    scores = expected(preprocess.apply(given, image((40, 30))))
     assert manifest.golden
     assert manifest.golden.image == "golden.png"
     assert manifest.golden.label == "abcd"[scores.argmax()]
@@ -167,7 +167,7 @@ def test_what_facet_cannot_send_to_is_exported_anew(
     manifest, files = packed(source, "--preprocessing", "none", "--golden", str(photo))
     given = manifest.input
     assert (given.encoding, given.signature, given.tensor) == ("uint8", "serving_default", "image")
-    pixels = preprocess.geometry(given, picture((40, 30))).transpose(turn)
+    pixels = preprocess.geometry(given, image((40, 30))).transpose(turn)
     scores = expected(pixels)
     assert manifest.golden
     assert manifest.golden.label == "abcd"[scores.argmax()]
@@ -177,8 +177,8 @@ def test_what_facet_cannot_send_to_is_exported_anew(
 
 def test_a_model_that_takes_bytes_needs_the_size_alone(tmp_path: Path) -> None:
     class Bytes(Network):
-        def scores(self, picture: Any) -> Mapping[str, Any]:
-            return super().scores(tf.io.decode_raw(picture, tf.uint8))
+        def scores(self, image: Any) -> Mapping[str, Any]:
+            return super().scores(tf.io.decode_raw(image, tf.uint8))
 
     source = save(tmp_path / "bytes", Bytes(), [None], tf.string)
     assert pack(source, *LABELS).stderr.startswith("error: --size HEIGHTxWIDTHxCHANNELS is missing")
@@ -220,7 +220,7 @@ def test_a_keras_file_is_exported_with_its_scaling(tmp_path: Path, photo: Path, 
     options = (*UNIT, "--activation", "logits", "--golden", str(photo), "--model", "pets")
     manifest, files = packed(tmp_path / name, *options)
     assert (manifest.input.encoding, manifest.input.channels) == ("uint8", 1)
-    pixels = preprocess.geometry(manifest.input, picture((40, 30)))
+    pixels = preprocess.geometry(manifest.input, image((40, 30)))
     scores = expected(pixels / 255)
     assert manifest.golden
     assert manifest.golden.score == pytest.approx(scores.max(), abs=1e-4)
@@ -258,10 +258,10 @@ def test_a_golden_sample_that_the_model_gets_wrong(hwc: Path, tmp_path: Path) ->
 
 def test_what_onboarding_would_refuse_is_not_written(tmp_path: Path) -> None:
     class Reads(Network):
-        def scores(self, picture: Any) -> Mapping[str, Any]:
+        def scores(self, image: Any) -> Mapping[str, Any]:
             name = tf.strings.join(["/etc/", "hostname"])
             size = tf.cast(tf.strings.length(tf.io.read_file(name)), tf.float32)
-            return super().scores(picture + 0 * size)
+            return super().scores(image + 0 * size)
 
     source = save(tmp_path / "reads", Reads(), [None, 48])
     done = pack(source, *LABELS, *UNIT)

@@ -41,11 +41,11 @@ def live(gateway: Gateway, table: "Table") -> str:  # noqa: ARG001
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Two pictures, one of them a floor deeper, and a text."""
+    """Two images, one of them a floor deeper, and a text."""
     (tmp_path / "deep").mkdir()
     for name in ("a.png", "deep/b.PNG"):
         (tmp_path / name).write_bytes(artifacts.encoded())
-    (tmp_path / "notes.txt").write_text("no picture")
+    (tmp_path / "notes.txt").write_text("no image")
     return tmp_path
 
 
@@ -53,17 +53,17 @@ def test_a_folder_is_one_request_and_a_table(live: str, gateway: Gateway, folder
     done = facet("predict", "cifar", str(folder), "--top-k", "2")
     assert done.exit_code == 0, done.output
     head, *rows = done.stdout.splitlines()
-    assert head.split() == ["picture", "label", "score", "then"]
+    assert head.split() == ["image", "label", "score", "then"]
     assert [row.split()[1:] for row in rows] == [["cat", "0.7000", "dog", "0.20"]] * 2
     assert [path for path, _ in gateway.asked] == ["/models/cifar/predict"]
     assert live
 
 
-def test_json_lines_name_picture_and_version(live: str, folder: Path) -> None:
+def test_json_lines_name_image_and_version(live: str, folder: Path) -> None:
     done = facet("predict", "cifar", f"{folder}/*.png", "-k1", "--format", "jsonl")
     assert [json.loads(line) for line in done.stdout.splitlines()] == [
         {
-            "picture": f"{folder}/a.png",
+            "image": f"{folder}/a.png",
             "version": live,
             "predictions": [{"label": "cat", "score": 0.7}],
         }
@@ -80,15 +80,15 @@ def test_csv_has_a_row_for_each_label(live: str, folder: Path) -> None:
     ]
 
 
-def test_a_picture_comes_from_standard_input(live: str) -> None:
+def test_an_image_comes_from_standard_input(live: str) -> None:
     done = facet("predict", "cifar", "-", "--json", stdin=artifacts.encoded())
     document = json.loads(done.stdout)
     assert document["failed"] == 0
-    assert [(each["picture"], each["version"]) for each in document["results"]] == [("-", live)]
+    assert [(each["image"], each["version"]) for each in document["results"]] == [("-", live)]
 
 
 @pytest.mark.usefixtures("live")
-def test_what_is_no_picture_does_not_stop_the_others(gateway: Gateway, folder: Path) -> None:
+def test_what_is_no_image_does_not_stop_the_others(gateway: Gateway, folder: Path) -> None:
     done = facet("predict", "cifar", f"{folder}/notes.txt", str(folder), "--json")
     assert done.exit_code == 1
     document = json.loads(done.stdout)
@@ -99,7 +99,7 @@ def test_what_is_no_picture_does_not_stop_the_others(gateway: Gateway, folder: P
     ]
     assert document["failed"] == 1
     assert f"error: {folder}/notes.txt: " in done.stderr
-    assert "1 of 3 pictures failed" in done.stderr
+    assert "1 of 3 images failed" in done.stderr
     assert len(gateway.asked) == 4  # together, then each alone
 
 
@@ -129,11 +129,11 @@ def test_another_version_is_asked_for(live: str, table: "Table", folder: Path) -
         (["cifar", "a.png", "--version", "newest"], "version must be 12 hex digits"),
         (["cifar", "b.png"], "b.png: there is no such file or folder"),
         (["cifar", "*.gif"], "*.gif: there is no such file or folder"),
-        (["cifar", "empty"], "empty: there is no picture in this folder"),
+        (["cifar", "empty"], "empty: there is no image in this folder"),
     ],
 )
 @pytest.mark.usefixtures("live")
-def test_what_no_picture_could_mend_is_one_line(
+def test_what_no_image_could_mend_is_one_line(
     arguments: list[str], told: str, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(folder)
@@ -145,7 +145,7 @@ def test_what_no_picture_could_mend_is_one_line(
 
 
 @pytest.mark.usefixtures("live")
-def test_a_model_that_fails_is_told_for_each_picture(
+def test_a_model_that_fails_is_told_for_each_image(
     sagemaker: fakes.SageMaker, folder: Path
 ) -> None:
     sagemaker.answer = fakes.Answer(400, "ModelError", b'{"Message": "secret"}')

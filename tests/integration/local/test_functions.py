@@ -95,7 +95,7 @@ def test_one_function_calls_another_whose_failure_is_retried_and_buried(
     (message,) = account.buried()
     assert json.loads(message["Body"]) == {"from": "cats"}
     reason = message["MessageAttributes"]["ErrorMessage"]["StringValue"]
-    assert reason == "ValueError: no such picture"
+    assert reason == "ValueError: no such image"
     assert [(each["detail-type"], each["detail"]) for each in heard] == [
         ("Called", {"status": 202})
     ]

@@ -29,22 +29,22 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
         yield client
 
 
-def test_a_picture_there_and_back(client: httpx.Client) -> None:
-    picture = bytes(range(256)) * 1200
-    response = client.post(PREDICT, content=picture, headers=KEY)
+def test_an_image_there_and_back(client: httpx.Client) -> None:
+    image = bytes(range(256)) * 1200
+    response = client.post(PREDICT, content=image, headers=KEY)
     assert response.status_code == 201
     assert response.headers["x-model-version"] == "0123456789ab"
-    assert base64.b64decode(response.json()["event"]["body"]) == picture
+    assert base64.b64decode(response.json()["event"]["body"]) == image
 
 
-def test_a_picture_that_lambda_does_not_take(client: httpx.Client) -> None:
+def test_an_image_that_lambda_does_not_take(client: httpx.Client) -> None:
     response = client.post(PREDICT, content=b"x" * 5_000_000, headers=KEY)
     assert response.status_code == 413
     assert response.json() == {"message": "Request Too Long"}
 
 
 def test_a_binary_answer(client: httpx.Client) -> None:
-    response = client.get("/health?do=picture")
+    response = client.get("/health?do=image")
     assert response.headers["content-type"] == "image/png"
     assert response.content == b"\x89PNG\x00\xff"
 

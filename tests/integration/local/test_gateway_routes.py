@@ -108,15 +108,15 @@ def test_the_others_need_one(
     assert function.events == []
 
 
-def test_the_event_of_a_picture(client: httpx.Client, function: Function) -> None:
-    picture = bytes(range(256))
+def test_the_event_of_an_image(client: httpx.Client, function: Function) -> None:
+    image = bytes(range(256))
     response = client.post(
         f"{PREDICT}?top_k=3&tag=a&tag=b",
-        content=picture,
+        content=image,
         headers={**KEY, "Content-Type": "image/jpeg", "User-Agent": "tests"},
     )
     (event,) = function.events
-    assert base64.b64decode(event["body"]) == picture
+    assert base64.b64decode(event["body"]) == image
     assert event["isBase64Encoded"] is True
     assert event["resource"] == "/models/{model}/predict"
     assert event["path"] == PREDICT

@@ -188,9 +188,9 @@ def test_concurrent_invocations_run_at_the_same_time(start: Start) -> None:
 def test_an_exception(start: Start, logs: Path) -> None:
     runtime = start("probe.fail")
     invocation = runtime.invoke("subject", b"{}")
-    assert fault(invocation) == ("ValueError", "no such picture")
-    assert b"ValueError: no such picture" in invocation.log_tail
-    assert 'raise ValueError("no such picture")' in (logs / "subject.log").read_text()
+    assert fault(invocation) == ("ValueError", "no such image")
+    assert b"ValueError: no such image" in invocation.log_tail
+    assert 'raise ValueError("no such image")' in (logs / "subject.log").read_text()
 
 
 def test_a_timeout_ends_the_worker_and_its_children(start: Start, logs: Path) -> None:

@@ -351,7 +351,7 @@ def test_a_name_that_is_taken_is_a_failure_of_that_job(machine: Machine) -> None
 
 def test_a_bad_job_stops_no_other(machine: Machine) -> None:
     machine.function.models = ["a", "b", "c"]
-    machine.service.ends = [("Failed", "AlgorithmError: no pictures")] * 2
+    machine.service.ends = [("Failed", "AlgorithmError: no images")] * 2
     outcomes = [job["outcome"] for job in machine.run()["jobs"]]
     assert sorted(outcomes) == ["FAILED", "FAILED", "READY"]
 

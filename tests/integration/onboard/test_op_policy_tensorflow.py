@@ -89,7 +89,7 @@ def test_an_augmenting_network_in_training_mode(tf: Any, tmp_path: Path) -> None
     assert _found(tmp_path) == []
 
 
-def test_a_network_that_decodes_pictures_and_names_labels(tf: Any, tmp_path: Path) -> None:
+def test_a_network_that_decodes_images_and_names_labels(tf: Any, tmp_path: Path) -> None:
     module = tf.Module()
     module.weights = tf.Variable(tf.ones((192, 2)))
     module.labels = tf.lookup.StaticHashTable(

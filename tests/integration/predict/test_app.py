@@ -47,8 +47,8 @@ def assert_problem(reply: Reply, status: int, name: str) -> None:
     assert SECRET not in json.dumps(reply.document)
 
 
-def as_base64(*pictures: bytes) -> list[str]:
-    return [base64.b64encode(each).decode() for each in pictures]
+def as_base64(*images: bytes) -> list[str]:
+    return [base64.b64encode(each).decode() for each in images]
 
 
 RANKED = [
@@ -69,7 +69,7 @@ RANKED = [
     ],
     ids=["raw", "curl", "untyped", "json", "multipart"],
 )
-def test_one_picture(live: Version, body: bytes, content_type: str) -> None:
+def test_one_image(live: Version, body: bytes, content_type: str) -> None:
     reply = predict(body, content_type)
     assert reply.status == 200
     assert reply.headers["Content-Type"] == "application/json"
@@ -77,7 +77,7 @@ def test_one_picture(live: Version, body: bytes, content_type: str) -> None:
 
 
 @pytest.mark.parametrize("count", [1, 3])
-def test_many_pictures(live: Version, count: int) -> None:
+def test_many_images(live: Version, count: int) -> None:
     body = json.dumps({"images": as_base64(*[PNG, JPEG, PNG][:count])}).encode()
     reply = predict(body, "application/json")
     assert reply.document == {
@@ -254,13 +254,13 @@ def test_an_endpoint_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
     assert_problem(predict(), 503, "unavailable")
 
 
-def test_more_pictures_than_one_invocation_takes(table: "Table") -> None:
+def test_more_images_than_one_invocation_takes(table: "Table") -> None:
     spec = {"tensor": "image", "encoding": "uint8", "height": 512, "width": 512}
     make_live(table, pending(1, input=spec))
     body = json.dumps({"images": as_base64(*[PNG] * 8)}).encode()
     reply = predict(body, "application/json")
     assert_problem(reply, 413, "body-too-large")
-    assert "fewer pictures" in reply.document["detail"]
+    assert "fewer images" in reply.document["detail"]
 
 
 @pytest.mark.parametrize("path", ["/models/cifar", "/models/cifar/predict"])

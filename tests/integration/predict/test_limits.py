@@ -23,7 +23,7 @@ ORIGIN = "https://app.example.com"
 
 @pytest.fixture
 def limited(monkeypatch: pytest.MonkeyPatch, live: Version, cold_start: None) -> None:  # noqa: ARG001
-    limits = {"FACET_MAX_BODY": "2000", "FACET_MAX_PIXELS": "63", "FACET_MAX_PICTURES": "2"}
+    limits = {"FACET_MAX_BODY": "2000", "FACET_MAX_PIXELS": "63", "FACET_MAX_IMAGES": "2"}
     for name, value in limits.items():
         monkeypatch.setenv(name, value)
 
@@ -106,7 +106,7 @@ def test_pages_of_the_origin_may_call_the_api() -> None:
 
 
 @pytest.mark.usefixtures("shared")
-@pytest.mark.parametrize("body", [PNG, b"no picture"], ids=["answer", "problem"])
+@pytest.mark.parametrize("body", [PNG, b"no image"], ids=["answer", "problem"])
 def test_answers_and_errors_are_readable_there(body: bytes) -> None:
     headers = predict(body).headers
     assert headers["Access-Control-Allow-Origin"] == ORIGIN

@@ -58,7 +58,7 @@ def test_what_a_model_takes_and_gives(live: Version) -> None:
     assert call("GET", f"/v2/models/cifar/versions/{live.id}/ready").status == 200
 
 
-def test_an_encoded_picture_is_answered_as_by_the_other_route(
+def test_an_encoded_image_is_answered_as_by_the_other_route(
     live: Version, sagemaker: fakes.SageMaker
 ) -> None:
     reply = infer(IMAGE, id="mine")

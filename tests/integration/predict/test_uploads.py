@@ -1,4 +1,4 @@
-"""`POST /uploads`, and pictures that lie in the bucket."""
+"""`POST /uploads`, and images that lie in the bucket."""
 
 import json
 from typing import TYPE_CHECKING, Any
@@ -62,9 +62,7 @@ def test_other_offers_are_refused(document: Any) -> None:
     assert offer(document).problem == (400, "bad-request")
 
 
-def test_an_uploaded_picture_is_answered_as_one_that_was_sent(
-    live: Version, s3: "S3Client"
-) -> None:
+def test_an_uploaded_image_is_answered_as_one_that_was_sent(live: Version, s3: "S3Client") -> None:
     key = offer({"content_type": "image/png"}).document["s3"]
     s3.put_object(Bucket=fakes.BUCKET, Key=key, Body=PNG)
     assert ask(key).document == predict().document

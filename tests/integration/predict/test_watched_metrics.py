@@ -149,13 +149,13 @@ def test_a_prediction_is_measured_by_its_version_and_without(live: Version, read
         found = {each.name: each for each in metrics if each.dimensions.keys() == keys}
         assert {name: each.unit for name, each in found.items()} == {
             "Predictions": "Count",
-            "Pictures": "Count",
+            "Images": "Count",
             "RegistryTime": "Milliseconds",
             "DecodeTime": "Milliseconds",
             "PreprocessTime": "Milliseconds",
             "InvokeTime": "Milliseconds",
         }
-        assert found["Pictures"].values == [1]
+        assert found["Images"].values == [1]
         assert found["InvokeTime"].values[0] > 0
     named = next(each for each in metrics if each.dimensions.keys() == by_version)
     assert (named.dimensions["model"], named.dimensions["version"]) == ("cifar", live.id)

@@ -1,6 +1,6 @@
 """Make small artifacts with TensorFlow: `python build_artifacts.py <folder>`.
 
-classifier: pictures of 8 by 8 pixels, 4 scores, as the training exports them (strings of raw
+classifier: images of 8 by 8 pixels, 4 scores, as the training exports them (strings of raw
 bytes; a LiteRT twin takes uint8).  plain: the same without the twin.  large: a twin of 5 MB.
 several: two signatures, several tensors, strings among them.
 
@@ -32,8 +32,8 @@ class Classifier(tf.Module):
         self.side = side
         self.weights = tf.Variable(weights)
 
-    def scores(self, pictures: tf.Tensor) -> dict[str, tf.Tensor]:
-        values = tf.cast(tf.reshape(pictures, [-1, self.side * self.side * 3]), tf.float32) / 255.0
+    def scores(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
+        values = tf.cast(tf.reshape(images, [-1, self.side * self.side * 3]), tf.float32) / 255.0
         return {"scores": tf.nn.softmax(values @ self.weights)}
 
     @tf.function
@@ -63,8 +63,8 @@ class Several(tf.Module):
 
 def export(classifier: Classifier, folder: Path) -> None:
     version = folder / "1"
-    pictures = tf.TensorSpec([None, classifier.side, classifier.side, 3], tf.uint8, "image")
-    twin = classifier.from_pixels.get_concrete_function(pictures)
+    images = tf.TensorSpec([None, classifier.side, classifier.side, 3], tf.uint8, "image")
+    twin = classifier.from_pixels.get_concrete_function(images)
     tf.saved_model.save(classifier, str(folder / "twin"), signatures=twin)
     lite = tf.lite.TFLiteConverter.from_saved_model(str(folder / "twin")).convert()
     shutil.rmtree(folder / "twin")

@@ -28,9 +28,9 @@ ENDPOINT = "facet-endpoint"
 
 
 def body(side: int, brightness: int = 0) -> str:
-    """A request with one picture."""
-    picture = base64.b64encode(bytes([brightness]) * side * side * 3).decode()
-    return json.dumps({"instances": [{"image": {"b64": picture}}]})
+    """A request with one image."""
+    image = base64.b64encode(bytes([brightness]) * side * side * 3).decode()
+    return json.dumps({"instances": [{"image": {"b64": image}}]})
 
 
 BODY, BRIGHT, LARGE = body(8), body(8, brightness=255), body(64)

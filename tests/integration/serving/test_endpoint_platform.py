@@ -106,9 +106,9 @@ def test_the_containers_log_tells_which_request_a_model_failed(start: StartStack
     stack, target = start(), put("cifar")
     document = manifest(input=manifest()["input"] | {"tensor": "nothing"})
     endpoint = Endpoint(stack.runtime, ENDPOINT)
-    picture = np.zeros((8, 8, 3), np.uint8)
+    image = np.zeros((8, 8, 3), np.uint8)
     with pytest.raises(ModelFailed):
-        endpoint.classify(target, Manifest.model_validate(document), [picture], "7f1c0b7e-3d0b")
+        endpoint.classify(target, Manifest.model_validate(document), [image], "7f1c0b7e-3d0b")
     wait_for(lambda: f"({target}) failed on request 7f1c0b7e-3d0b: " in stack.log.read_text())
 
 

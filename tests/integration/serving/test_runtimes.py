@@ -28,7 +28,7 @@ SAMPLES = Path(__file__).parents[3] / "samples"
 BATCHABLE = {"classifier", "plain", "words", "shards"}
 
 
-def pictures(count: int) -> Pixels:
+def images(count: int) -> Pixels:
     return np.random.default_rng(count).integers(0, 256, (count, 8, 8, 3), dtype=np.uint8)
 
 
@@ -58,7 +58,7 @@ def test_the_lightest_runtime_is_chosen(container: ContainerProcess) -> None:
 
 @pytest.mark.parametrize("count", [1, 3, 17, 2])
 def test_both_runtimes_give_the_same_answer(container: ContainerProcess, count: int) -> None:
-    instances = rows(pictures(count))
+    instances = rows(images(count))
     body = {"signature_name": "serving_default", "instances": instances}
     lite = container.invoke("classifier", body).json()["predictions"]
     full = container.invoke("plain", body).json()["predictions"]
@@ -73,7 +73,7 @@ def test_both_runtimes_give_the_same_answer(container: ContainerProcess, count: 
 
 
 def test_litert_takes_lists_of_pixels_too(container: ContainerProcess) -> None:
-    batch = pictures(2)
+    batch = images(2)
     as_lists = container.invoke("classifier", {"instances": batch.tolist()})
     as_bytes = container.invoke("classifier", {"instances": rows(batch)})
     assert as_lists.json() == as_bytes.json()
@@ -84,7 +84,7 @@ def test_bytes_of_the_wrong_length(container: ContainerProcess, name: str) -> No
     answer = container.invoke(name, {"instances": [{"b64": base64.b64encode(b"abc").decode()}]})
     assert answer.status_code == 400
     assert answer.json()["error"]
-    assert container.invoke(name, {"instances": rows(pictures(1))}).status_code == 200
+    assert container.invoke(name, {"instances": rows(images(1))}).status_code == 200
 
 
 def test_several_tensors_and_signatures(container: ContainerProcess) -> None:
@@ -114,7 +114,7 @@ def test_a_broken_lite_model_is_served_by_tensorflow(
     assert container.http.get("/models/half").json()["model"]["runtimes"] == {"1": "tensorflow"}
     log = container.log.read_text()
     assert "model half (half) is tried on TensorFlow: LiteRT cannot load model.tflite" in log
-    body = {"instances": rows(pictures(2))}
+    body = {"instances": rows(images(2))}
     assert container.invoke("half", body).json() == container.invoke("plain", body).json()
     assert container.http.delete("/models/half").status_code == 200
 
@@ -166,7 +166,7 @@ def test_a_broken_saved_model_names_the_reason_and_harms_no_other(
     assert answer.status_code == 500
     assert re.fullmatch("TensorFlow cannot load the SavedModel: .{5,}", answer.json()["error"])
     for name in ("classifier", "plain"):
-        assert container.invoke(name, {"instances": rows(pictures(1))}).status_code == 200
+        assert container.invoke(name, {"instances": rows(images(1))}).status_code == 200
     assert set(container.http.get("/models").json()) == {"classifier", "plain", "several"}
 
 
@@ -204,7 +204,7 @@ def test_a_budget_too_small_answers_507(start_container: StartContainer, artifac
     answer = small.load("plain", artifacts / "plain")
     assert answer.status_code == 507
     assert "plain (TensorFlow itself)" in answer.json()["error"]
-    assert small.invoke("classifier", {"instances": rows(pictures(1))}).status_code == 200
+    assert small.invoke("classifier", {"instances": rows(images(1))}).status_code == 200
 
 
 def test_a_stop_answers_the_request_in_flight(
@@ -213,7 +213,7 @@ def test_a_stop_answers_the_request_in_flight(
     stopped = start_container()
     stopped.load("classifier", artifacts / "classifier")
     address = (stopped.http.base_url.host, stopped.http.base_url.port or 0)
-    body = str({"instances": pictures(1).tolist()}).replace("'", '"').encode()
+    body = str({"instances": images(1).tolist()}).replace("'", '"').encode()
     head = (
         f"POST /models/classifier/invoke HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n"
     )

@@ -42,9 +42,9 @@ LAMBDA_LIMIT = 6 << 20
 def onboarded(functions: None, s3: "S3Client") -> dict[str, Any]:  # noqa: ARG001
     """What the upload's handler answers, after an upload."""
     s3.put_object(Bucket=fakes.BUCKET, Key="mme/cifar.tar.gz", Body=artifacts.artifact())
-    picture = base64.b64decode(EVENTS["predict-raw"]["body"])
+    image = base64.b64decode(EVENTS["predict-raw"]["body"])
     key = json.loads(base64.b64decode(EVENTS["predict-s3"]["body"]))["s3"]
-    s3.put_object(Bucket=fakes.BUCKET, Key=key, Body=picture)
+    s3.put_object(Bucket=fakes.BUCKET, Key=key, Body=image)
     return sent_to(onboard.handler, "onboard-put")
 
 
@@ -99,15 +99,15 @@ def test_the_api_answers_every_event(name: str) -> None:
 
 @pytest.mark.usefixtures("onboarded")
 @pytest.mark.parametrize("name", PREDICT_EVENTS)
-def test_each_kind_of_body_brings_the_same_picture(name: str, sagemaker: fakes.SageMaker) -> None:
+def test_each_kind_of_body_brings_the_same_image(name: str, sagemaker: fakes.SageMaker) -> None:
     sent_to(predict.handler, "predict-raw")
     sent_to(predict.handler, name)
     assert sagemaker.asked[-1] == sagemaker.asked[-2]
 
 
-def test_the_picture_is_a_jpeg() -> None:
-    picture = Image.open(io.BytesIO(base64.b64decode(EVENTS["predict-raw"]["body"])))
-    assert (picture.format, picture.size) == ("JPEG", (32, 32))
+def test_the_image_is_a_jpeg() -> None:
+    image = Image.open(io.BytesIO(base64.b64decode(EVENTS["predict-raw"]["body"])))
+    assert (image.format, image.size) == ("JPEG", (32, 32))
 
 
 def test_the_upload_event_makes_the_model_live(

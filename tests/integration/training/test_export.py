@@ -33,14 +33,14 @@ ABOUT = About("pets", "Three pets", LABELS, {"test_accuracy": 0.5}, {"recipe": "
 def network() -> keras.Model:
     """A small network whose batch norm has statistics of its own and whose dropout must be off."""
     keras.utils.set_random_seed(5)
-    picture = values = keras.Input((6, 5, 3))
+    image = values = keras.Input((6, 5, 3))
     values = keras.layers.Conv2D(4, 3, padding="same")(values)
     values = keras.layers.BatchNormalization(
         moving_mean_initializer=keras.initializers.RandomNormal(),
         moving_variance_initializer=keras.initializers.RandomUniform(0.5, 2),
     )(values)
     values = keras.layers.Dropout(0.5)(keras.layers.Flatten()(values))
-    return keras.Model(picture, keras.layers.Dense(3)(values))
+    return keras.Model(image, keras.layers.Dense(3)(values))
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +67,7 @@ def test_the_saved_model_takes_raw_bytes_under_the_manifest_s_names(
 ) -> None:
     signatures = tf.saved_model.load(str(artifact / "1")).signatures
     assert list(signatures) == [manifest.input.signature]
-    rows = tf.constant([picture.tobytes() for picture in PIXELS])
+    rows = tf.constant([image.tobytes() for image in PIXELS])
     answer = signatures[manifest.input.signature](**{manifest.input.tensor: rows})
     assert list(answer) == [manifest.output.tensor]
     scores = answer[manifest.output.tensor]
@@ -96,8 +96,8 @@ def test_the_manifest_describes_the_model(manifest: Manifest) -> None:
 
 def test_the_golden_sample_is_what_the_model_answers(artifact: Path, manifest: Manifest) -> None:
     assert manifest.golden
-    picture = preprocess.decode(manifest.input, (artifact / manifest.golden.image).read_bytes())
-    scores = expected(preprocess.geometry(manifest.input, picture)[None])[0]
+    image = preprocess.decode(manifest.input, (artifact / manifest.golden.image).read_bytes())
+    scores = expected(preprocess.geometry(manifest.input, image)[None])[0]
     assert LABELS[scores.argmax()] == manifest.golden.label
     assert scores.max() == pytest.approx(manifest.golden.score, abs=1e-4)
 
@@ -109,7 +109,7 @@ def test_models_that_answer_alike_are_proven() -> None:
 
 
 @pytest.mark.parametrize("apart", [2e-4, float("nan")])
-def test_models_that_answer_differently_for_one_picture_are_refused(apart: float) -> None:
+def test_models_that_answer_differently_for_one_image_are_refused(apart: float) -> None:
     def other(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         scores = expected(pixels)
         scores[-1, 0] += apart

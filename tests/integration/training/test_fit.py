@@ -12,7 +12,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from facet.recipes import RECIPES, Hyperparameters
-from training.dataset import Dataset, Pictures
+from training.dataset import Dataset, ImageSet
 from training.evaluate import evaluate
 from training.fitting.checkpoint import Checkpoint, History, best_epoch
 from training.fitting.fit import MEASURES, Course
@@ -29,18 +29,18 @@ TINY = Hyperparameters(
 )
 
 
-def pictures(count: int, seed: int, side: int = 16) -> Pictures:
+def images(count: int, seed: int, side: int = 16) -> ImageSet:
     """Noise that is bright in the upper half (class 0) or in the lower half (class 1)."""
     random = np.random.default_rng(seed)
     pixels = random.integers(0, 100, (count, side, side, 3), dtype=np.uint8)
     classes = np.arange(count) % 2
     pixels[classes == 0, : side // 2] += 120
     pixels[classes == 1, side // 2 :] += 120
-    return Pictures(pixels, classes)
+    return ImageSet(pixels, classes)
 
 
 def dataset(count: int = 24, side: int = 16) -> Dataset:
-    return Dataset(("up", "down"), pictures(count, 1, side), pictures(6, 2, side), None)
+    return Dataset(("up", "down"), images(count, 1, side), images(6, 2, side), None)
 
 
 @dataclass
@@ -233,7 +233,7 @@ def test_the_frozen_trunk_stays_as_it_was(tmp_path: Path, backbone: Path) -> Non
         assert all((a == b).all() for a, b in zip(before, after, strict=True))
 
 
-def test_views_are_other_pictures_of_the_same(tmp_path: Path, backbone: Path) -> None:
+def test_views_are_other_images_of_the_same(tmp_path: Path, backbone: Path) -> None:
     tuned(tmp_path, backbone, views=3, shift=0.2, epochs=1).run()
     features = np.load(tmp_path / "train-features.npy")
     assert features.shape[:2] == (3, 24)
@@ -266,7 +266,7 @@ def test_rare_classes_count_as_much_as_frequent_ones(tmp_path: Path) -> None:
     random = np.random.default_rng(1)
     pixels = random.integers(0, 255, (32, 16, 16, 3), dtype=np.uint8)
     data = Dataset(
-        ("many", "few"), Pictures(pixels, np.array([0] * 30 + [1] * 2)), pictures(6, 2), None
+        ("many", "few"), ImageSet(pixels, np.array([0] * 30 + [1] * 2)), images(6, 2), None
     )
     training = Training(tmp_path, data=data).changed(
         dense=0, learning_rate=0.02, epochs=12, batch_size=32, label_smoothing=0.0

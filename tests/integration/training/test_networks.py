@@ -69,11 +69,11 @@ def test_trunk_and_tail_are_the_backbone_cut_in_two(name: str, weights: dict[str
     options = {"alpha": 0.35} if backbone.widths else {}
     base = backbone.make(include_top=False, weights=None, input_shape=(32, 32, 3), **options)
     base.load_weights(str(weights[name]))
-    pictures = np.random.default_rng(1).normal(size=(2, 32, 32, 3)).astype(np.float32)
-    pooled = np.asarray(base(pictures, training=False)).mean(axis=(1, 2))
+    images = np.random.default_rng(1).normal(size=(2, 32, 32, 3)).astype(np.float32)
+    pooled = np.asarray(base(images, training=False)).mean(axis=(1, 2))
     kernel, bias = network.tail.layers[-1].get_weights()
     np.testing.assert_allclose(
-        network.whole(pictures, training=False), pooled @ kernel + bias, rtol=1e-3, atol=1e-4
+        network.whole(images, training=False), pooled @ kernel + bias, rtol=1e-3, atol=1e-4
     )
 
 

@@ -9,12 +9,12 @@ WEIGHTS = "mobilenet_7_5_224_tf_no_top.h5"
 
 
 def test_sign_language_with_a_mobilenet(data: Path, tmp_path: Path) -> None:
-    """All three channels, weights from a channel, three pictures of 12 megapixels among them."""
+    """All three channels, weights from a channel, three images of 12 megapixels among them."""
     weights = tmp_path / "weights"
     weights.mkdir()
     (weights / WEIGHTS).symlink_to(data / "backbones" / WEIGHTS)
-    pictures = data / "sign_language"
-    channels = {name: pictures / name for name in ("train", "validation", "test")}
+    images = data / "sign_language"
+    channels = {name: images / name for name in ("train", "validation", "test")}
     settings = {"recipe": "sign-language", "backbone": "mobilenet", "alpha": "0.75"}
     job = TrainingJob("signs", pack_code(), settings, channels | {"weights": weights})
     run(job, tmp_path / "ml", lambda _: None)

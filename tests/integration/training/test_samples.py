@@ -1,4 +1,4 @@
-"""The committed artifacts: as accurate as claimed, small, and right about the sample pictures."""
+"""The committed artifacts: as accurate as claimed, small, and right about the sample images."""
 
 import tarfile
 import zipfile
@@ -16,9 +16,9 @@ from facet.manifest import Manifest
 
 SAMPLES = Path(__file__).parents[3] / "samples"
 MODELS = ("cifar", "sign-language")
-PICTURES = sorted(SAMPLES.glob("pictures/*/*"))
+IMAGES = sorted(SAMPLES.glob("images/*/*"))
 PER_CLASS = 200
-"""CIFAR-10 test pictures looked at, of 1,000 in each class."""
+"""CIFAR-10 test images looked at, of 1,000 in each class."""
 
 
 @dataclass(frozen=True)
@@ -29,18 +29,18 @@ class Sample:
     golden: bytes
     runner: Any
 
-    def scores(self, pictures: list[bytes]) -> np.ndarray:
-        """(pictures, labels)."""
+    def scores(self, images: list[bytes]) -> np.ndarray:
+        """(images, labels)."""
         spec = self.manifest.input
         pixels = np.stack(
-            [preprocess.apply(spec, preprocess.decode(spec, each)) for each in pictures]
+            [preprocess.apply(spec, preprocess.decode(spec, each)) for each in images]
         )
         return np.asarray(self.runner(**{spec.tensor: pixels})[self.manifest.output.tensor])
 
     def accuracy(self, labelled: Iterator[tuple[str, bytes]]) -> float:
-        """The share of pictures whose best label is theirs."""
-        labels, pictures = zip(*labelled, strict=True)
-        best = self.scores(list(pictures)).argmax(axis=1)
+        """The share of images whose best label is theirs."""
+        labels, images = zip(*labelled, strict=True)
+        best = self.scores(list(images)).argmax(axis=1)
         return float(np.mean([self.manifest.labels[index] for index in best] == np.array(labels)))
 
 
@@ -76,17 +76,17 @@ def test_the_golden_sample_holds(samples: dict[str, Sample], model: str) -> None
     assert scores.max() - np.sort(scores)[-2] > 0.3
 
 
-@pytest.mark.parametrize("path", PICTURES, ids=lambda path: path.name)
-def test_a_sample_picture_gets_its_label(samples: dict[str, Sample], path: Path) -> None:
-    """`pictures/<model>/<label>-<what it shows>.jpg`, right with a margin."""
+@pytest.mark.parametrize("path", IMAGES, ids=lambda path: path.name)
+def test_a_sample_image_gets_its_label(samples: dict[str, Sample], path: Path) -> None:
+    """`images/<model>/<label>-<what it shows>.jpg`, right with a margin."""
     sample = samples[path.parent.name]
     scores = sample.scores([path.read_bytes()])[0]
     assert sample.manifest.labels[scores.argmax()] == path.name.split("-")[0]
     assert scores.max() - np.sort(scores)[-2] > 0.2
 
 
-def test_each_model_has_sample_pictures() -> None:
-    counts = {model: sum(path.parent.name == model for path in PICTURES) for model in MODELS}
+def test_each_model_has_sample_images() -> None:
+    counts = {model: sum(path.parent.name == model for path in IMAGES) for model in MODELS}
     assert min(counts.values()) >= 2
 
 
@@ -95,7 +95,7 @@ def test_cifar_reaches_its_accuracy(samples: dict[str, Sample], data: Path) -> N
 
 
 def cifar_test(data: Path) -> Iterator[tuple[str, bytes]]:
-    """The first pictures of each class."""
+    """The first images of each class."""
     with zipfile.ZipFile(data / "cifar10_jpeg.zip") as archive:
         names = sorted(name for name in archive.namelist() if name.startswith("cifar10/test/"))
         by_label: dict[str, list[str]] = {}

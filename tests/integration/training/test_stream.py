@@ -1,4 +1,4 @@
-"""Batches: each epoch every picture once, in an order that hosts and resumed trainings agree on."""
+"""Batches: each epoch every image once, in an order that hosts and resumed trainings agree on."""
 
 from dataclasses import dataclass
 
@@ -26,7 +26,7 @@ class Host:
 
 
 def epochs_of(workers: Workers, settings: Hyperparameters, count: int = 20) -> list[list[int]]:
-    """The numbers of the pictures that a host sees, one list for each epoch."""
+    """The numbers of the images that a host sees, one list for each epoch."""
     rows = np.arange(count, dtype=np.float32)[None, :, None]
     targets = np.zeros((count, 2), np.float32)
     steps = plan(count, settings, workers).steps
@@ -42,7 +42,7 @@ def _as_it_is(rows: tf.Tensor, _: tf.Tensor) -> tf.Tensor:
     return rows
 
 
-def test_every_epoch_has_each_picture_once_in_another_order() -> None:
+def test_every_epoch_has_each_image_once_in_another_order() -> None:
     epochs = epochs_of(Alone(), SETTINGS)
     assert len(epochs) == 4
     assert all(sorted(epoch) == list(range(20)) for epoch in epochs)

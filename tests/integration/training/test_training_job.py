@@ -25,16 +25,16 @@ HUES = {"green": (60, 200, 60), "red": (200, 60, 60)}
 
 
 def folders(root: Path, counts: dict[str, int]) -> dict[str, Path]:
-    """Channels of noisy pictures in two colours, of several sizes and formats."""
+    """Channels of noisy images in two colours, of several sizes and formats."""
     random = np.random.default_rng(1)
     for channel, count in counts.items():
         for label, hue in HUES.items():
             (root / channel / label).mkdir(parents=True)
             for number in range(count):
                 noise = random.integers(-50, 50, (24 + number, 40, 3))
-                picture = Image.fromarray((noise + hue).astype(np.uint8))
+                image = Image.fromarray((noise + hue).astype(np.uint8))
                 suffix = ("jpg", "png", "webp")[number % 3]
-                picture.save(root / channel / label / f"{number}.{suffix}")
+                image.save(root / channel / label / f"{number}.{suffix}")
     return {channel: root / channel for channel in counts}
 
 
@@ -51,7 +51,7 @@ def history(root: Path) -> dict[str, list[float]]:
 
 def test_a_job_makes_an_artifact_that_answers(tmp_path: Path) -> None:
     channels = folders(tmp_path / "data", {"train": 8, "test": 3})
-    (channels["train"] / "red" / "broken.jpg").write_bytes(b"\xff\xd8 no picture")
+    (channels["train"] / "red" / "broken.jpg").write_bytes(b"\xff\xd8 no image")
     lines: list[str] = []
     forgiving = {"max-unreadable": "0.1", "validation-share": "0.2"}
     tarball = run(job(channels, model="lights", **forgiving), tmp_path / "ml", lines.append)
@@ -63,7 +63,7 @@ def test_a_job_makes_an_artifact_that_answers(tmp_path: Path) -> None:
     artifact = tmp_path / "artifact"
     manifest = Manifest.model_validate_json((artifact / "facet.json").read_bytes())
     assert (manifest.model, manifest.labels) == ("lights", ("green", "red"))
-    assert manifest.provenance["pictures"] == "train=13 validation=3 test=6"
+    assert manifest.provenance["images"] == "train=13 validation=3 test=6"
     assert str(tmp_path) not in manifest.to_json()
 
     report = json.loads((tmp_path / "ml/output/data/metrics.json").read_text())
@@ -76,10 +76,10 @@ def test_a_job_makes_an_artifact_that_answers(tmp_path: Path) -> None:
     assert sum(line.startswith("epoch=1 loss=") for line in lines) == 1
 
     assert manifest.golden
-    picture = preprocess.decode(manifest.input, (artifact / manifest.golden.image).read_bytes())
+    image = preprocess.decode(manifest.input, (artifact / manifest.golden.image).read_bytes())
     model = (artifact / "1/assets.extra/model.tflite").read_bytes()
     runner = Interpreter(model_content=model).get_signature_runner(manifest.input.signature)
-    pixels = preprocess.apply(manifest.input, picture)[None]
+    pixels = preprocess.apply(manifest.input, image)[None]
     scores = runner(**{manifest.input.tensor: pixels})[manifest.output.tensor][0]
     assert manifest.labels[scores.argmax()] == manifest.golden.label
     assert scores.max() == pytest.approx(manifest.golden.score, abs=manifest.golden.tolerance)

@@ -68,7 +68,7 @@ class S3:
 
 @dataclass
 class Service:
-    """The service with what it was told, in an account with code and pictures."""
+    """The service with what it was told, in an account with code and images."""
 
     home: Path
     state: State
@@ -144,7 +144,7 @@ def service(tmp_path: Path) -> Iterator[Service]:
         opened.callback(state.close)
         s3 = S3(state)
         s3.put("code/x/sourcedir.tar.gz", pack_code(repository))
-        s3.put("datasets/pets/train/cat/1.jpg", b"picture")
+        s3.put("datasets/pets/train/cat/1.jpg", b"image")
         s3.put("datasets/pets/train/../../out", b"bad")
         s3.put("datasets/pets/training/dog/1.jpg", b"another channel's")
         made = Service(tmp_path / "home", state, s3)
@@ -206,7 +206,7 @@ def test_what_a_job_lacks_is_its_failure(
     assert service.end("a")["FailureReason"].startswith(reason)
 
 
-def test_a_channel_without_pictures_is_a_failure(service: Service) -> None:
+def test_a_channel_without_images_is_a_failure(service: Service) -> None:
     empty = {"S3DataSource": {"S3Uri": "s3://bucket/datasets/birds/train/"}}
     service.create("a", "train", InputDataConfig=[{"ChannelName": "train", "DataSource": empty}])
     assert (

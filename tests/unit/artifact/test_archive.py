@@ -324,7 +324,7 @@ def test_what_the_checks_read_has_limits_for_all_of_it() -> None:
     found, peak = peak_of(joined(chain.from_iterable((head, *noise(5)) for head in heads)))
     assert not found.violations
     assert list(found.kept) == [*(f"{at}/saved_model.pb" for at in range(4)), "f0"]
-    assert peak < archive.MAX_GRAPH + archive.MAX_PICTURE + 12 * MIB
+    assert peak < archive.MAX_GRAPH + archive.MAX_IMAGE + 12 * MIB
 
 
 def test_a_litert_model_is_on_disk_and_not_in_memory() -> None:

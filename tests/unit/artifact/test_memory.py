@@ -47,9 +47,9 @@ def graph() -> bytes:
 def members() -> dict[str, bytes]:
     """The largest of everything that is still taken."""
     side = int(validation.MAX_PIXELS**0.5)
-    picture = artifacts.picture((side, side)).convert("RGBA")
-    golden = artifacts.encoded(picture, "WEBP", method=0)
-    rest = Random(1).randbytes(archive.MAX_PICTURE - len(golden))
+    image = artifacts.image((side, side)).convert("RGBA")
+    golden = artifacts.encoded(image, "WEBP", method=0)
+    rest = Random(1).randbytes(archive.MAX_IMAGE - len(golden))
     files = artifacts.members(golden=artifacts.golden())
     files |= {"1/saved_model.pb": graph(), "golden.png": golden, "other.bin": rest}
     while len(files) < names.MAX_MEMBERS:

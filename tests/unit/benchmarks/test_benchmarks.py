@@ -30,14 +30,14 @@ pytestmark = pytest.mark.filterwarnings(
 
 
 def examples(count: int) -> Examples:
-    """Pictures that tell their class by their brightness."""
+    """Images that tell their class by their brightness."""
     classes = np.arange(count) % 10
     pixels = np.broadcast_to(classes[:, None, None, None] * 25, (count, 32, 32, 3))
     return Examples(pixels.astype(np.uint8), classes)
 
 
 def hand_signs(root: Path) -> Path:
-    """A picture per digit, which tells it by its blue."""
+    """An image per digit, which tells it by its blue."""
     for label in range(10):
         (root / str(label)).mkdir()
         Image.new("RGB", (100, 100), (200, 0, label)).save(root / str(label) / "1.png")
@@ -58,16 +58,16 @@ def test_the_cifar_network_is_the_article_s() -> None:
     assert [layer.rate for layer in network.layers if "dropout" in layer.name] == [0.3, 0.4]
 
 
-def test_an_epoch_of_the_article_s_batches_has_each_picture_once() -> None:
+def test_an_epoch_of_the_article_s_batches_has_each_image_once() -> None:
     given = examples(70)
     batches = cifar_batches(given, seed=1)
     for _ in range(2):
         some = [batches[number] for number in range(len(batches))]
         batches.on_epoch_end()
-        assert [len(pictures) for pictures, _ in some] == [32, 32, 6]
+        assert [len(images) for images, _ in some] == [32, 32, 6]
         seen = Counter(int(each) for _, targets in some for each in targets.argmax(1))
         assert seen == dict.fromkeys(range(10), 7)
-        assert all(pictures.max() <= 1 for pictures, _ in some)
+        assert all(images.max() <= 1 for images, _ in some)
 
 
 def test_every_epoch_of_the_article_s_training_has_all_its_steps() -> None:
@@ -87,18 +87,18 @@ def test_the_sign_language_network_learns_in_its_last_block_only() -> None:
     assert network.compute_dtype == "float32"
 
 
-def test_the_sign_language_pictures_are_as_large_as_vgg_s_and_not_scaled(tmp_path: Path) -> None:
-    pictures, targets = next(sign_batches(hand_signs(tmp_path), seed=1))
-    assert pictures.shape == (10, 224, 224, 3)
-    assert (pictures[..., 0] == 200).all()
-    assert (pictures[:, 0, 0, 2] == targets.argmax(1)).all()
+def test_the_sign_language_images_are_as_large_as_vgg_s_and_not_scaled(tmp_path: Path) -> None:
+    images, targets = next(sign_batches(hand_signs(tmp_path), seed=1))
+    assert images.shape == (10, 224, 224, 3)
+    assert (images[..., 0] == 200).all()
+    assert (images[:, 0, 0, 2] == targets.argmax(1)).all()
 
 
 def test_steps_of_sign_language_are_timed_after_the_first(tmp_path: Path) -> None:
     folder = hand_signs(tmp_path)
-    picture = keras.Input((224, 224, 3))
-    pooled = keras.layers.GlobalAveragePooling2D()(picture)
-    small = keras.Model(picture, keras.layers.Dense(10, activation="softmax")(pooled))
+    image = keras.Input((224, 224, 3))
+    pooled = keras.layers.GlobalAveragePooling2D()(image)
+    small = keras.Model(image, keras.layers.Dense(10, activation="softmax")(pooled))
     trained = train_signs(small, folder, steps=2)
     assert trained.steps == 2
     assert trained.seconds_per_step > 0
@@ -119,7 +119,7 @@ def test_the_clock_leaves_validation_out_and_counts_the_fastest_epoch() -> None:
     assert clock.images_per_second(100) == 100.0
 
 
-def test_plots_are_small_pictures_and_the_same_each_time(tmp_path: Path) -> None:
+def test_plots_are_small_images_and_the_same_each_time(tmp_path: Path) -> None:
     for name in ("one", "other"):
         plots.bars(tmp_path / f"{name}-bars.png", "Speed", "images/s", {"article": 1.0, "ours": 2})
         plots.curves(
@@ -132,9 +132,9 @@ def test_plots_are_small_pictures_and_the_same_each_time(tmp_path: Path) -> None
         one, other = (tmp_path / f"{name}-{kind}.png" for name in ("one", "other"))
         assert one.read_bytes() == other.read_bytes()
         assert one.stat().st_size < 60_000
-        with Image.open(one) as picture:
-            assert picture.format == "PNG"
-            assert len(picture.convert("RGB").getcolors(1 << 20) or ()) > 10
+        with Image.open(one) as image:
+            assert image.format == "PNG"
+            assert len(image.convert("RGB").getcolors(1 << 20) or ()) > 10
 
 
 def test_a_plot_that_is_too_large_is_refused(

@@ -21,7 +21,7 @@ def plain(tmp_path: Path) -> Path:
     return path
 
 
-def test_both_clients_send_the_same_picture(plain: Path) -> None:
+def test_both_clients_send_the_same_image(plain: Path) -> None:
     spec = speed.spec(32)
     theirs = json.loads(bodies.article(plain, spec)[0])["instances"]
     row = json.loads(bodies.ours(plain, spec)[0])["instances"][0]
@@ -49,11 +49,11 @@ def test_the_table_has_medians_and_their_ratios() -> None:
     assert rows[-1].endswith("| ours | 400.00 | 400.00 | 100 | 5.0 | 90.0 |")
 
 
-def test_the_picture_is_the_same_each_time_and_weighs_what_a_photograph_does() -> None:
+def test_the_image_is_the_same_each_time_and_weighs_what_a_photograph_does() -> None:
     data = scene.jpeg((640, 480))
     assert data == scene.jpeg((640, 480)) != scene.jpeg((640, 480), seed=2)
-    with Image.open(io.BytesIO(data)) as picture:
-        assert picture.size == (640, 480)
+    with Image.open(io.BytesIO(data)) as image:
+        assert image.size == (640, 480)
     assert 0.1 < len(data) / (640 * 480) < 0.6
 
 

@@ -83,8 +83,8 @@ class Endpoint(asyncio.Protocol):
         told = re.search(rb"Target-Model: m(\d+)\.tar\.gz", head)
         assert told is not None
         number = int(told[1])
-        picture = base64.b64decode(orjson.loads(body)["instances"][0]["image"]["b64"])
-        index = [each.tobytes() for each in PIXELS].index(picture)
+        image = base64.b64decode(orjson.loads(body)["instances"][0]["image"]["b64"])
+        index = [each.tobytes() for each in PIXELS].index(image)
         says = (number + 1) % PLAN.models if number == self.wrong else number
         scores = self.expected[says, index].tolist()
         answer = orjson.dumps({"predictions": [scores]})

@@ -10,7 +10,7 @@ import pytest
 
 from cli.client.api import Api, ApiRefused, ApiUnreachable, Patience, parsed
 from cli.models import Listed
-from cli.predict.batches import Picture
+from cli.predict.batches import EncodedImage
 from cli.predict.results import Question, Ranked, Result, answers
 
 OK = {"status": "ok"}
@@ -131,18 +131,18 @@ def test_all_pages_are_read(server: Server) -> None:
     assert server.asked == ["/v1/models?limit=100", "/v1/models?limit=100&after=b"]
 
 
-PICTURES = (Picture("a", b"1"), Picture("b", b"2"))
+IMAGES = (EncodedImage("a", b"1"), EncodedImage("b", b"2"))
 ANSWER = {"version": "v", "predictions": [{"label": "cat", "score": 0.5}]}
 
 
 @pytest.mark.parametrize("status", [413, 415, 422, 504])
-def test_a_batch_that_is_refused_for_one_picture_is_sent_one_by_one(
+def test_a_batch_that_is_refused_for_one_image_is_sent_one_by_one(
     server: Server, status: int
 ) -> None:
     server.will(status, {"detail": "Not so."})
     server.will(200, ANSWER)
     server.will(status, {"detail": "Not so."})
-    found = answers(api(server, Patience(0)), Question("m", 1), PICTURES)
+    found = answers(api(server, Patience(0)), Question("m", 1), IMAGES)
     assert found == [
         Result("a", "v", (Ranked(label="cat", score=0.5),)),
         Result("b", error="Not so."),
@@ -150,17 +150,17 @@ def test_a_batch_that_is_refused_for_one_picture_is_sent_one_by_one(
 
 
 @pytest.mark.parametrize("status", [429, 500, 502, 503])
-def test_what_is_no_single_picture_s_fault_is_told_of_all(server: Server, status: int) -> None:
+def test_what_is_no_single_image_s_fault_is_told_of_all(server: Server, status: int) -> None:
     server.will(status, {"detail": "Not now."})
-    found = answers(api(server, Patience(0)), Question("m", 1), PICTURES)
+    found = answers(api(server, Patience(0)), Question("m", 1), IMAGES)
     assert found == [Result("a", error="Not now."), Result("b", error="Not now.")]
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 409])
-def test_what_no_picture_can_mend_ends_it(server: Server, status: int) -> None:
+def test_what_no_image_can_mend_ends_it(server: Server, status: int) -> None:
     server.will(status, {"detail": "Never."})
     with pytest.raises(ApiRefused):
-        answers(api(server, Patience(0)), Question("m", 1), PICTURES)
+        answers(api(server, Patience(0)), Question("m", 1), IMAGES)
 
 
 def test_names_cannot_leave_their_place_in_the_path(server: Server) -> None:

@@ -1,4 +1,4 @@
-"""Pictures go together as far as a request takes them."""
+"""Images go together as far as a request takes them."""
 
 import json
 
@@ -6,12 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cli.predict.batches import JSON, RAW, Picture, batches, body
-from predict.http.body import pictures as read
+from cli.predict.batches import JSON, RAW, EncodedImage, batches, body
+from predict.http.body import read_images as read
 
 
-def pictures(*sizes: int) -> list[Picture]:
-    return [Picture(str(number), bytes([number % 256]) * size) for number, size in enumerate(sizes)]
+def images(*sizes: int) -> list[EncodedImage]:
+    return [
+        EncodedImage(str(number), bytes([number % 256]) * size) for number, size in enumerate(sizes)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -25,13 +27,13 @@ def pictures(*sizes: int) -> list[Picture]:
     ],
 )
 def test_as_many_as_fit(sizes: list[int], expected: list[int]) -> None:
-    made = batches(pictures(*sizes), most=3, limit=100)
+    made = batches(images(*sizes), most=3, limit=100)
     assert [len(each) for each in made] == expected
 
 
 @given(st.lists(st.integers(1, 200), max_size=60))
 def test_no_body_is_over_the_limit_and_the_api_reads_what_was_sent(sizes: list[int]) -> None:
-    given = pictures(*sizes)
+    given = images(*sizes)
     sent: list[bytes] = []
     for each in batches(given, limit=200):
         content, content_type = body(each)
@@ -41,7 +43,7 @@ def test_no_body_is_over_the_limit_and_the_api_reads_what_was_sent(sizes: list[i
 
 
 def test_one_goes_as_it_is_and_several_as_json() -> None:
-    one, two = pictures(3, 3)
+    one, two = images(3, 3)
     assert body((one,)) == (one.data, RAW)
     content, content_type = body((one, two))
     assert content_type == JSON

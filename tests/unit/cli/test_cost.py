@@ -1,4 +1,4 @@
-"""`facet cost`: tables, bars, pictures, JSON, and files of prices."""
+"""`facet cost`: tables, bars, images, JSON, and files of prices."""
 
 import json
 import sys
@@ -154,14 +154,14 @@ def test_a_price_file_that_is_wrong(change: dict[str, Any], told: str, tmp_path:
     assert failed.stderr.count("\n") == 1
 
 
-def test_the_bars_as_a_picture(tmp_path: Path) -> None:
+def test_the_bars_as_an_image(tmp_path: Path) -> None:
     assert cost("--chart", str(tmp_path / "cost.png")).exit_code == 0
     with Image.open(tmp_path / "cost.png") as drawn:
         assert (drawn.format, drawn.size) == ("PNG", (700, 400))
         assert len(drawn.convert("RGB").getcolors(1 << 24) or []) > 10
 
 
-def test_without_matplotlib_there_is_no_picture(
+def test_without_matplotlib_there_is_no_image(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)

@@ -63,7 +63,7 @@ def test_a_folder_is_uploaded_under_its_name(s3: "S3Client", tmp_path: Path) -> 
     done = data(str(root), "--bucket", BUCKET)
     assert done.exit_code == 0, done.output
     assert done.stdout.startswith(f"s3://{BUCKET}/datasets/pets/: 4 uploaded (")
-    told = "pets: 2 train, 1 validation, 1 test pictures of 2 classes, 1 other files skipped\n"
+    told = "pets: 2 train, 1 validation, 1 test images of 2 classes, 1 other files skipped\n"
     assert done.stderr == told
     assert objects(s3) == {f"datasets/pets/{name}": name.encode() for name in LAYOUT}
 
@@ -85,7 +85,7 @@ def test_a_second_run_uploads_the_difference_and_says_so_in_json(
         "bytes": len("test/cat/4.jpg"),
         "unchanged": 3,
         "removed": 1,
-        "pictures": {"train": 2, "validation": 1, "test": 1},
+        "images": {"train": 2, "validation": 1, "test": 1},
         "classes": 2,
         "skipped": 0,
     }

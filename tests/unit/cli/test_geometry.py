@@ -1,4 +1,4 @@
-"""How pictures go into whatever tensor a model takes."""
+"""How images go into whatever tensor a model takes."""
 
 import pytest
 
@@ -72,14 +72,12 @@ def test_a_shape_that_says_nothing_is_flat_where_that_is_said() -> None:
         (takes((-1, 32, 32, 3)), "32x32x1", "does not fit"),
         (takes((-1, 784)), "28x27x1", "are not the 784 values"),
         (takes((-1, 32, 32, 4)), None, "4 channels"),
-        (takes((-1, 5, 8, 8, 3)), None, "no picture"),
+        (takes((-1, 5, 8, 8, 3)), None, "no image"),
         (takes((-1, 32, 32, 3), "type 10"), None, "takes type 10"),
-        (takes((-1, 2), "string"), "8x8x3", "one for each picture"),
+        (takes((-1, 2), "string"), "8x8x3", "one for each image"),
     ],
 )
-def test_what_no_picture_fits_is_refused(
-    tensor: TensorSpec, size: str | None, problem: str
-) -> None:
+def test_what_no_image_fits_is_refused(tensor: TensorSpec, size: str | None, problem: str) -> None:
     with pytest.raises(CannotPack, match=problem):
         geometry(tensor, parse_size(size) if size else None)
 

@@ -16,7 +16,7 @@ from cli.pack.options import DIGITS, Given
 from cli.terminal.prompts import MissingOption, Nobody
 from facet.artifact.graphs.saved_model import Signature, TensorSpec
 
-PICTURES = TensorSpec("float32", (-1, 8, 8, 3))
+IMAGES = TensorSpec("float32", (-1, 8, 8, 3))
 ROWS = TensorSpec("float32", (-1, 4))
 WORDS = TensorSpec("string", (-1,))
 NOBODY = Nobody()
@@ -93,13 +93,13 @@ def test_sources_that_hold_no_model_are_refused(
 
 
 def test_the_only_signature_and_tensors_are_chosen() -> None:
-    chosen = choose({"mine": Signature({"x": PICTURES}, {"y": ROWS})}, NOBODY)
+    chosen = choose({"mine": Signature({"x": IMAGES}, {"y": ROWS})}, NOBODY)
     assert (chosen.signature, chosen.input, chosen.output, chosen.labels) == ("mine", "x", "y", 4)
 
 
 def test_of_several_signatures_one_is_asked_for() -> None:
     several = {
-        "predict": Signature({"x": PICTURES}, {"y": ROWS}),
+        "predict": Signature({"x": IMAGES}, {"y": ROWS}),
         "serving_default": Signature({"examples": WORDS}, {"y": ROWS}),
     }
     with pytest.raises(MissingOption, match=r"^--signature predict\|serving_default is missing"):
@@ -109,7 +109,7 @@ def test_of_several_signatures_one_is_asked_for() -> None:
 
 
 def test_what_keras_exports_twice_counts_once() -> None:
-    same = Signature({"x": PICTURES}, {"y": ROWS})
+    same = Signature({"x": IMAGES}, {"y": ROWS})
     twice = {"serve": same, "serving_default": same, "__saved_model_init_op": Signature({}, {})}
     assert choose(twice, NOBODY).signature == "serving_default"
     assert choose(twice, NOBODY, signature="serve").signature == "serve"
@@ -121,10 +121,10 @@ def test_only_rows_of_numbers_can_be_scores() -> None:
         "names": TensorSpec("string", (-1, 4)),
         "scores": ROWS,
     }
-    assert choose({"s": Signature({"x": PICTURES}, outputs)}, NOBODY).output == "scores"
+    assert choose({"s": Signature({"x": IMAGES}, outputs)}, NOBODY).output == "scores"
     outputs["other"] = ROWS
     with pytest.raises(MissingOption, match=r"^--output other\|scores is missing"):
-        choose({"s": Signature({"x": PICTURES}, outputs)}, NOBODY)
+        choose({"s": Signature({"x": IMAGES}, outputs)}, NOBODY)
 
 
 @pytest.mark.parametrize(
@@ -137,14 +137,14 @@ def test_only_rows_of_numbers_can_be_scores() -> None:
 )
 def test_names_that_the_model_does_not_have(given: dict[str, str], problem: str) -> None:
     with pytest.raises(CannotPack, match=problem):
-        choose({"s": Signature({"x": PICTURES}, {"y": ROWS})}, NOBODY, **given)
+        choose({"s": Signature({"x": IMAGES}, {"y": ROWS})}, NOBODY, **given)
 
 
-def test_signatures_that_do_not_classify_pictures() -> None:
-    with pytest.raises(CannotPack, match="takes mask, x: a classifier takes the picture alone"):
-        choose({"s": Signature({"x": PICTURES, "mask": PICTURES}, {"y": ROWS})}, NOBODY)
+def test_signatures_that_do_not_classify_images() -> None:
+    with pytest.raises(CannotPack, match="takes mask, x: a classifier takes the image alone"):
+        choose({"s": Signature({"x": IMAGES, "mask": IMAGES}, {"y": ROWS})}, NOBODY)
     with pytest.raises(CannotPack, match="no output of scores: it has none"):
-        choose({"s": Signature({"x": PICTURES}, {"y": PICTURES})}, NOBODY)
+        choose({"s": Signature({"x": IMAGES}, {"y": IMAGES})}, NOBODY)
     with pytest.raises(CannotPack, match="no signature: it has none"):
         choose({}, NOBODY)
 

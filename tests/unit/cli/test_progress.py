@@ -20,17 +20,17 @@ def output(*, terminal: bool) -> tuple[Output, io.StringIO]:
 def test_no_bar_where_it_would_be_in_the_way(*, terminal: bool, hidden: bool) -> None:
     where, written = output(terminal=terminal)
     with bar(where, hidden=hidden) as shown:
-        shown.update(shown.add_task("pictures", total=2), advance=2)
+        shown.update(shown.add_task("images", total=2), advance=2)
     assert written.getvalue() == ""
 
 
 def test_a_bar_and_a_spinner_on_a_terminal() -> None:
     where, written = output(terminal=True)
     with bar(where) as shown:
-        shown.add_task("pictures", total=2)
+        shown.add_task("images", total=2)
     with spinner(where, "asking") as show:
         show("still asking")
-    assert "pictures" in written.getvalue()
+    assert "images" in written.getvalue()
     assert "asking" in written.getvalue()
 
 

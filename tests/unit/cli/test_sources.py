@@ -1,11 +1,11 @@
-"""Files, folders, patterns and standard input are the pictures that a person means."""
+"""Files, folders, patterns and standard input are the images that a person means."""
 
 import io
 from pathlib import Path
 
 import pytest
 
-from cli.predict.sources import NoPictures, Source, find
+from cli.predict.sources import NoImages, Source, find
 
 
 @pytest.fixture
@@ -38,8 +38,8 @@ def test_what_is_named(named: list[str], expected: list[str]) -> None:
 
 @pytest.mark.parametrize("named", ["none.png", "*.gif", "named.png", "named.*", "odd[2].png"])
 @pytest.mark.usefixtures("folder")
-def test_what_has_no_pictures(named: str) -> None:
-    with pytest.raises(NoPictures, match="there is no"):
+def test_what_has_no_images(named: str) -> None:
+    with pytest.raises(NoImages, match="there is no"):
         find([named])
 
 

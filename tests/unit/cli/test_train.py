@@ -305,7 +305,7 @@ def test_answers_are_a_table_or_part_of_the_document(capsys: pytest.CaptureFixtu
     document = json.loads(told(report, answer, as_json=True))
     assert document["execution"] == "arn:pets-1"
     (asked,) = document["asked"]
-    assert (asked["picture"], asked["predictions"]) == (
+    assert (asked["image"], asked["predictions"]) == (
         "test/cat/1.jpg",
         [{"label": "cat", "score": 0.9}],
     )
@@ -317,13 +317,13 @@ def test_examples_are_one_of_each_label_of_the_best_channel(
     aws: boto3.Session, channels: tuple[str, ...]
 ) -> None:
     s3 = aws.client("s3")
-    s3.create_bucket(Bucket="pictures")
+    s3.create_bucket(Bucket="images")
     for channel in channels:
         for label in range(12):
             for name in ("1.png", "2.png"):
                 key = f"datasets/pets/{channel}/{label:02}/{name}"
-                s3.put_object(Bucket="pictures", Key=key, Body=key.encode())
-    found = list(examples(Stack("pictures", "t", "d", "o", aws), "pets"))
+                s3.put_object(Bucket="images", Key=key, Body=key.encode())
+    found = list(examples(Stack("images", "t", "d", "o", aws), "pets"))
     assert [each.name for each in found] == [f"{channels[0]}/{at:02}/1.png" for at in range(SHOWN)]
     assert found[0].data == f"datasets/pets/{channels[0]}/00/1.png".encode()
 

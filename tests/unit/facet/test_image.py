@@ -8,21 +8,19 @@ from PIL import Image, ImageCms
 
 from facet import image
 from facet.errors import BrokenImage, UnsupportedImage
-from tests.support import artifacts, pictures
+from tests.support import artifacts, images
 
 RED, WHITE = (255, 0, 0), (255, 255, 255)
-PICTURE = artifacts.picture((40, 30))
-FILES = {
-    kind: artifacts.encoded(PICTURE, kind) for kind in ("JPEG", "PNG", "WEBP", "BMP", "GIF")
-} | {
-    "EXIF": artifacts.encoded(PICTURE, "JPEG", exif=b"Exif\0\0MM\0*\0\0\0\x08\0\0\0\0\0\0"),
+IMAGE = artifacts.image((40, 30))
+FILES = {kind: artifacts.encoded(IMAGE, kind) for kind in ("JPEG", "PNG", "WEBP", "BMP", "GIF")} | {
+    "EXIF": artifacts.encoded(IMAGE, "JPEG", exif=b"Exif\0\0MM\0*\0\0\0\x08\0\0\0\0\0\0"),
     "I;16": artifacts.encoded(Image.new("I;16", (20, 20), 30_000)),
-    "PALETTE": artifacts.encoded(PICTURE.quantize(8)),
+    "PALETTE": artifacts.encoded(IMAGE.quantize(8)),
 }
 
 
-def corner(picture: Image.Image) -> tuple[int, ...] | float:
-    pixel = picture.getpixel((0, 0))
+def corner(source: Image.Image) -> tuple[int, ...] | float:
+    pixel = source.getpixel((0, 0))
     assert pixel is not None
     return pixel
 
@@ -31,20 +29,20 @@ def corner(picture: Image.Image) -> tuple[int, ...] | float:
 def test_lossless_kinds_come_out_exactly(kind: str) -> None:
     decoded = image.decode(FILES[kind])
     assert decoded.mode == "RGB"
-    assert decoded.tobytes() == PICTURE.tobytes()
+    assert decoded.tobytes() == IMAGE.tobytes()
 
 
 @pytest.mark.parametrize(("kind", "off"), [("JPEG", 24), ("WEBP", 24), ("GIF", 48)])
 def test_lossy_kinds_come_out_nearly(kind: str, off: int) -> None:
     decoded = image.decode(FILES[kind])
     assert decoded.mode == "RGB"
-    assert decoded.size == PICTURE.size
-    differences = np.asarray(decoded, np.int16) - np.asarray(PICTURE, np.int16)
+    assert decoded.size == IMAGE.size
+    differences = np.asarray(decoded, np.int16) - np.asarray(IMAGE, np.int16)
     assert np.abs(differences).mean() < off / 3
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "BMP"])
-def test_grey_pictures(kind: str) -> None:
+def test_grey_images(kind: str) -> None:
     decoded = image.decode(artifacts.encoded(Image.new("L", (8, 8), 99), kind))
     assert decoded.mode in ("L", "RGB")
     assert corner(decoded.convert("L")) == 99
@@ -53,7 +51,7 @@ def test_grey_pictures(kind: str) -> None:
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_exif_orientation(kind: str, orientation: int) -> None:
-    """`stored` maps each orientation to how EXIF 2.3 says the upright picture was stored."""
+    """`stored` maps each orientation to how EXIF 2.3 says the upright image was stored."""
     stored = {
         1: lambda upright: upright,
         2: np.fliplr,
@@ -90,9 +88,9 @@ def test_exif_orientation(kind: str, orientation: int) -> None:
     ],
     ids=["no-tiff", "empty", "cut", "cut-tag", "text", "odd-neighbour"],
 )
-def test_damaged_exif_does_not_cost_the_picture(exif: bytes) -> None:
-    decoded = image.decode(artifacts.encoded(PICTURE, "JPEG", exif=exif))
-    assert sorted(decoded.size) == sorted(PICTURE.size)
+def test_damaged_exif_does_not_cost_the_image(exif: bytes) -> None:
+    decoded = image.decode(artifacts.encoded(IMAGE, "JPEG", exif=exif))
+    assert sorted(decoded.size) == sorted(IMAGE.size)
 
 
 def test_cmyk_is_shown_in_its_colours() -> None:
@@ -104,7 +102,7 @@ def test_cmyk_is_shown_in_its_colours() -> None:
 
 @pytest.mark.parametrize("ink", [(0, 255, 255, 0), (255, 0, 255, 0), (10, 20, 30, 200)])
 def test_adobe_s_ycck_is_shown_in_its_colours(ink: tuple[int, int, int, int]) -> None:
-    decoded = image.decode(pictures.ycck(ink))
+    decoded = image.decode(images.ycck(ink))
     assert decoded.mode == "RGB"
     seen = corner(Image.new("CMYK", (1, 1), ink).convert("RGB"))
     assert np.abs(np.subtract(corner(decoded), seen)).max() < 8
@@ -113,10 +111,10 @@ def test_adobe_s_ycck_is_shown_in_its_colours(ink: tuple[int, int, int, int]) ->
 def test_a_colour_profile_changes_nothing() -> None:
     """Nor do the libraries look at it with which models are trained."""
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()
-    assert image.decode(artifacts.encoded(icc_profile=profile)).tobytes() == PICTURE.tobytes()
+    assert image.decode(artifacts.encoded(icc_profile=profile)).tobytes() == IMAGE.tobytes()
 
 
-def test_of_several_pictures_in_a_jpeg_the_first_counts() -> None:
+def test_of_several_images_in_a_jpeg_the_first_counts() -> None:
     red, blue = (Image.new("RGB", (64, 48), name) for name in ("red", "blue"))
     data = artifacts.encoded(red, "MPO", save_all=True, append_images=[blue])
     for fitting in (None, (8, 8)):
@@ -131,15 +129,15 @@ def test_sixteen_bits_of_grey_become_eight(value: int, seen: int) -> None:
 
 
 def test_sixteen_bits_of_colour_become_eight() -> None:
-    decoded = image.decode(pictures.png(2, 16, b"\xff\xff\x80\x00\x12\x34"))
+    decoded = image.decode(images.png(2, 16, b"\xff\xff\x80\x00\x12\x34"))
     assert corner(decoded) == (0xFF, 0x80, 0x12)
 
 
 @pytest.mark.parametrize("alpha", [0, 255])
 @pytest.mark.parametrize(("mode", "colour"), [("RGBA", (*RED, 0)), ("LA", (9, 0))])
 def test_transparency_lies_on_white(mode: str, colour: tuple[int, ...], alpha: int) -> None:
-    picture = Image.new(mode, (4, 4), (*colour[:-1], alpha))
-    decoded = image.decode(artifacts.encoded(picture))
+    source = Image.new(mode, (4, 4), (*colour[:-1], alpha))
+    decoded = image.decode(artifacts.encoded(source))
     opaque = RED if mode == "RGBA" else (9, 9, 9)
     assert decoded.mode == "RGB"
     assert corner(decoded) == (opaque if alpha else WHITE)
@@ -154,8 +152,8 @@ def test_half_transparent_is_mixed_with_white() -> None:
     ("mode", "colour", "key"), [("RGB", RED, RED), ("L", 9, 9), ("P", 0, 0), ("1", 0, 0)]
 )
 def test_a_transparent_colour_lies_on_white(mode: str, colour: int, key: object) -> None:
-    picture = Image.new(mode, (4, 4), colour)
-    decoded = image.decode(artifacts.encoded(picture, transparency=key))
+    source = Image.new(mode, (4, 4), colour)
+    decoded = image.decode(artifacts.encoded(source, transparency=key))
     assert corner(decoded.convert("RGB")) == WHITE
 
 
@@ -172,16 +170,16 @@ def test_a_transparent_colour_lies_on_white(mode: str, colour: int, key: object)
 def test_a_transparent_grey_of_any_depth_lies_on_white(depth: int, row: bytes, key: int) -> None:
     """The key is written in the file's own depth."""
     for value, white in ((key, True), (key ^ 1, False)):
-        data = pictures.png(0, depth, row, (b"tRNS", value.to_bytes(2, "big")))
-        grey = corner(image.decode(pictures.png(0, depth, row)).convert("RGB"))
+        data = images.png(0, depth, row, (b"tRNS", value.to_bytes(2, "big")))
+        grey = corner(image.decode(images.png(0, depth, row)).convert("RGB"))
         assert corner(image.decode(data).convert("RGB")) == (WHITE if white else grey)
 
 
 def test_a_transparent_colour_of_sixteen_bits_lies_on_white() -> None:
     colour, other = b"\xff\xff\x80\x00\x12\x34", b"\xff\xff\x80\x00\x13\x34"
     key = (b"tRNS", colour)
-    assert corner(image.decode(pictures.png(2, 16, colour, key))) == WHITE
-    assert corner(image.decode(pictures.png(2, 16, other, key))) == (0xFF, 0x80, 0x13)
+    assert corner(image.decode(images.png(2, 16, colour, key))) == WHITE
+    assert corner(image.decode(images.png(2, 16, other, key))) == (0xFF, 0x80, 0x13)
 
 
 @pytest.mark.parametrize("colour_type", [0, 2, 3, 4, 6])
@@ -190,12 +188,12 @@ def test_a_damaged_transparency_is_borne_or_refused(colour_type: int, length: in
     palette = (b"PLTE", bytes(range(12)))
     for depth in (1, 2, 4, 8, 16):
         decode_or_refuse(
-            pictures.png(colour_type, depth, bytes(8), palette, (b"tRNS", b"\1" * length))
+            images.png(colour_type, depth, bytes(8), palette, (b"tRNS", b"\1" * length))
         )
 
 
-def test_a_tall_picture_lies_on_white_from_top_to_bottom() -> None:
-    clear = artifacts.picture((3, 2 * image.STRIP + 50)).convert("RGBA")
+def test_a_tall_image_lies_on_white_from_top_to_bottom() -> None:
+    clear = artifacts.image((3, 2 * image.STRIP + 50)).convert("RGBA")
     clear.putalpha(Image.linear_gradient("L").resize(clear.size))
     white = Image.new("RGBA", clear.size, "white")
     decoded = image.decode(artifacts.encoded(clear))
@@ -248,7 +246,7 @@ def test_other_kinds_are_unsupported(data: bytes) -> None:
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF"])
 @pytest.mark.parametrize("share", [0.06, 0.3, 0.6, 0.95])
-def test_a_picture_cut_short_is_broken(kind: str, share: float) -> None:
+def test_an_image_cut_short_is_broken(kind: str, share: float) -> None:
     data = FILES[kind]
     with pytest.raises(BrokenImage):
         image.decode(data[: max(16, int(len(data) * share))])
@@ -268,7 +266,7 @@ def test_pixels_are_counted_before_they_are_decoded() -> None:
         image.decode(data, max_pixels=4999)
 
 
-def test_a_bomb_is_told_to_be_smaller_like_any_large_picture() -> None:
+def test_a_bomb_is_told_to_be_smaller_like_any_large_image() -> None:
     bomb = artifacts.encoded(Image.new("1", (20_000, 20_000)))
     with pytest.raises(BrokenImage, match="far too many pixels; at most 50,331,648"):
         image.decode(bomb)
@@ -276,7 +274,7 @@ def test_a_bomb_is_told_to_be_smaller_like_any_large_picture() -> None:
 
 def test_pixels_are_counted_as_the_file_has_them() -> None:
     with pytest.raises(BrokenImage, match="640 x 480 pixels"):
-        image.decode(pictures.jpeg(), fitting=(8, 8), max_pixels=640 * 480 - 1)
+        image.decode(images.jpeg(), fitting=(8, 8), max_pixels=640 * 480 - 1)
 
 
 @settings(deadline=None)
@@ -290,7 +288,7 @@ def test_pixels_are_counted_as_the_file_has_them() -> None:
 def test_a_jpeg_is_as_small_as_the_detail_allows(
     width: int, height: int, need_width: int, need_height: int, orientation: int
 ) -> None:
-    data = pictures.jpeg((width, height), orientation)
+    data = images.jpeg((width, height), orientation)
     whole = image.decode(data).size
     decoded = image.decode(data, fitting=(need_height, need_width)).size
     wanted = (image.DETAIL * need_width, image.DETAIL * need_height)
@@ -299,10 +297,10 @@ def test_a_jpeg_is_as_small_as_the_detail_allows(
     assert all(kept >= min(pair) for kept, *pair in zip(decoded, whole, wanted, strict=True))
 
 
-@pytest.mark.parametrize("name", sorted(pictures.files()))
-def test_nothing_changes_where_half_the_picture_is_too_little(name: str) -> None:
+@pytest.mark.parametrize("name", sorted(images.files()))
+def test_nothing_changes_where_half_the_image_is_too_little(name: str) -> None:
     """Half of 640 columns is less than twice 161, half of 4,032 less than twice 1,009."""
-    data = pictures.files()[name]
+    data = images.files()[name]
     columns = 1009 if name == "jpeg-12-megapixels.jpg" else 161
     fitting = (121, columns)
     assert image.decode(data, fitting=fitting).tobytes() == image.decode(data).tobytes()
@@ -310,7 +308,7 @@ def test_nothing_changes_where_half_the_picture_is_too_little(name: str) -> None
 
 @pytest.mark.parametrize("kind", ["PNG", "WEBP", "BMP", "GIF"])
 def test_other_formats_keep_all_their_pixels(kind: str) -> None:
-    data = artifacts.encoded(artifacts.picture((320, 240)), kind)
+    data = artifacts.encoded(artifacts.image((320, 240)), kind)
     assert image.decode(data, fitting=(8, 8)).size == (320, 240)
 
 
@@ -340,7 +338,7 @@ def test_random_bytes_are_refused_and_nothing_else(head: bytes, tail: bytes) -> 
 
 @settings(max_examples=200)
 @given(st.sampled_from(sorted(FILES)), st.data())
-def test_damaged_pictures_are_decoded_or_refused(kind: str, data: st.DataObject) -> None:
+def test_damaged_images_are_decoded_or_refused(kind: str, data: st.DataObject) -> None:
     damaged = bytearray(FILES[kind])
     places = st.tuples(st.integers(0, min(len(damaged), 400) - 1), st.integers(0, 255))
     for place, value in data.draw(st.lists(places, min_size=1, max_size=6)):

@@ -119,7 +119,7 @@ def test_required_fields(field: str) -> None:
         ("output.tensor", ""),
         ("output.activation", "relu"),
         ("golden.image", "../golden.png"),
-        ("golden.image", "pictures/golden.png"),
+        ("golden.image", "images/golden.png"),
         ("golden.image", ".golden.png"),
         ("golden.score", 1.01),
         ("golden.score", -0.01),

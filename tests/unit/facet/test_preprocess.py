@@ -7,10 +7,10 @@ from PIL import Image
 from facet import image, preprocess
 from facet.errors import BrokenImage
 from facet.manifest import InputSpec
-from tests.support import artifacts, pictures
+from tests.support import artifacts, images
 
 PIXELS = (np.arange(4 * 8 * 3) * 37 % 251).astype(np.uint8).reshape(4, 8, 3)
-PICTURE = Image.fromarray(PIXELS)
+IMAGE = Image.fromarray(PIXELS)
 
 GOLDEN = {
     (
@@ -50,7 +50,7 @@ GOLDEN = {
     ("pad", "bicubic"): "7c5f85a4516a80a05562899d63739aa75c7c92ab5c779d4a000000000000000000000000",
     ("pad", "lanczos"): "7d5c85a950697ea3536187a065759ba8597d94ac5a77a048000000000000000000000000",
 }
-"""PICTURE brought to 4 x 3 pixels. A change here is a change of every model's answers."""
+"""IMAGE brought to 4 x 3 pixels. A change here is a change of every model's answers."""
 
 
 def spec(**changes: object) -> InputSpec:
@@ -59,7 +59,7 @@ def spec(**changes: object) -> InputSpec:
 
 @pytest.mark.parametrize(("fit", "resize"), GOLDEN, ids="-".join)
 def test_golden_pixels(fit: str, resize: str) -> None:
-    pixels = preprocess.apply(spec(encoding="uint8", fit=fit, resize=resize), PICTURE)
+    pixels = preprocess.apply(spec(encoding="uint8", fit=fit, resize=resize), IMAGE)
     assert pixels.dtype == np.uint8
     assert pixels.shape == (3, 4, 3)
     assert pixels.tobytes().hex() == GOLDEN[fit, resize]
@@ -72,12 +72,12 @@ def test_every_filter_and_fit_is_pinned() -> None:
     assert set(GOLDEN) == set(itertools.product(fits, resizes))
 
 
-def test_a_picture_of_the_right_size_is_not_touched() -> None:
+def test_an_image_of_the_right_size_is_not_touched() -> None:
     same = spec(encoding="uint8", height=4, width=8, resize="lanczos")
-    assert np.array_equal(preprocess.apply(same, PICTURE), PIXELS)
+    assert np.array_equal(preprocess.apply(same, IMAGE), PIXELS)
 
 
-def test_pad_keeps_the_whole_picture_and_adds_black() -> None:
+def test_pad_keeps_the_whole_image_and_adds_black() -> None:
     tall = Image.new("RGB", (2, 8), "white")
     padded = preprocess.geometry(spec(height=8, width=8, fit="pad", resize="nearest"), tall)
     assert (padded[:, 3:5] == 255).all()
@@ -93,9 +93,9 @@ def test_crop_keeps_the_middle() -> None:
 
 @pytest.mark.parametrize("fit", ["stretch", "crop", "pad"])
 @pytest.mark.parametrize("size", [(1, 1), (1000, 1), (1, 1000), (3, 5)])
-def test_any_picture_fits(fit: str, size: tuple[int, int]) -> None:
-    picture = Image.new("RGB", size, "white")
-    pixels = preprocess.apply(spec(encoding="uint8", fit=fit), picture)
+def test_any_image_fits(fit: str, size: tuple[int, int]) -> None:
+    source = Image.new("RGB", size, "white")
+    pixels = preprocess.apply(spec(encoding="uint8", fit=fit), source)
     assert pixels.shape == (3, 4, 3)
     assert pixels.any() or fit == "pad", "only a pad may round a hair's breadth down to nothing"
 
@@ -115,15 +115,15 @@ def test_shape_and_dtype(
     mode: str, channels: int, layout: str, shape: tuple[int, ...], encoding: str, dtype: type
 ) -> None:
     wanted = spec(channels=channels, layout=layout, encoding=encoding)
-    values = preprocess.apply(wanted, PICTURE.convert(mode))
+    values = preprocess.apply(wanted, IMAGE.convert(mode))
     assert values.shape == shape
     assert values.dtype == dtype
     assert values.size == wanted.size
 
 
 def test_flat_is_the_same_values_in_one_row() -> None:
-    cube = preprocess.apply(spec(), PICTURE)
-    assert np.array_equal(preprocess.apply(spec(layout="flat"), PICTURE), cube.reshape(-1))
+    cube = preprocess.apply(spec(), IMAGE)
+    assert np.array_equal(preprocess.apply(spec(layout="flat"), IMAGE), cube.reshape(-1))
 
 
 def test_one_channel_weighs_colours_as_the_eye_does() -> None:
@@ -153,10 +153,10 @@ def test_bgr_swaps_first_so_that_mean_is_in_the_models_order() -> None:
 
 def test_uint8_leaves_the_arithmetic_to_the_graph() -> None:
     arithmetic = {"scale": 1 / 255, "mean": (0.4, 0.5, 0.6), "std": (0.2, 0.2, 0.3), "order": "BGR"}
-    pixels = preprocess.apply(spec(encoding="uint8", **arithmetic), PICTURE)
-    assert pixels.tobytes() == preprocess.apply(spec(encoding="uint8"), PICTURE).tobytes()
+    pixels = preprocess.apply(spec(encoding="uint8", **arithmetic), IMAGE)
+    assert pixels.tobytes() == preprocess.apply(spec(encoding="uint8"), IMAGE).tobytes()
     in_graph = preprocess.normalise(spec(**arithmetic), pixels.astype(np.uint8))
-    assert np.array_equal(in_graph, preprocess.apply(spec(**arithmetic), PICTURE))
+    assert np.array_equal(in_graph, preprocess.apply(spec(**arithmetic), IMAGE))
 
 
 def test_normalise_takes_batches() -> None:
@@ -166,11 +166,11 @@ def test_normalise_takes_batches() -> None:
     assert np.array_equal(preprocess.normalise(wanted, batch), np.stack(one_by_one))
 
 
-def test_the_picture_itself_stays_as_it_was() -> None:
-    picture = artifacts.picture()
-    before = picture.tobytes()
-    preprocess.apply(spec(order="BGR", mean=(1, 1, 1)), picture)
-    assert picture.tobytes() == before
+def test_the_image_itself_stays_as_it_was() -> None:
+    source = artifacts.image()
+    before = source.tobytes()
+    preprocess.apply(spec(order="BGR", mean=(1, 1, 1)), source)
+    assert source.tobytes() == before
 
 
 @pytest.mark.parametrize("fit", ["stretch", "crop", "pad"])
@@ -181,7 +181,7 @@ def test_a_reduced_jpeg_gives_nearly_the_pixels_of_the_whole(
 ) -> None:
     """A quarter, a half, and a half that is exactly twice the input's height."""
     wanted = spec(height=side, width=side, fit=fit, resize=resize, encoding="uint8")
-    data = pictures.jpeg()
+    data = images.jpeg()
     reduced = preprocess.decode(wanted, data)
     assert reduced.size == ((160, 120) if side == 32 else (320, 240))
     pixels = preprocess.geometry(wanted, reduced).astype(int)
@@ -190,18 +190,18 @@ def test_a_reduced_jpeg_gives_nearly_the_pixels_of_the_whole(
     assert np.abs(pixels - whole).max() < 20
 
 
-def test_nearest_takes_its_pixels_from_the_whole_picture() -> None:
-    wanted, data = spec(resize="nearest"), pictures.jpeg()
+def test_nearest_takes_its_pixels_from_the_whole_image() -> None:
+    wanted, data = spec(resize="nearest"), images.jpeg()
     assert preprocess.decode(wanted, data).size == (640, 480)
 
 
 def test_more_pixels_than_allowed_are_not_decoded() -> None:
     with pytest.raises(BrokenImage, match="at most 1,000"):
-        preprocess.decode(spec(), pictures.jpeg(), max_pixels=1000)
+        preprocess.decode(spec(), images.jpeg(), max_pixels=1000)
 
 
-@pytest.mark.parametrize("name", sorted(pictures.files()))
+@pytest.mark.parametrize("name", sorted(images.files()))
 def test_every_kind_of_file_becomes_input(name: str) -> None:
     wanted = spec(height=24, width=32, encoding="uint8", fit="pad")
-    pixels = preprocess.geometry(wanted, preprocess.decode(wanted, pictures.files()[name]))
+    pixels = preprocess.geometry(wanted, preprocess.decode(wanted, images.files()[name]))
     assert pixels.shape == (24, 32, 3)

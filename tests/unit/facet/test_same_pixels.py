@@ -1,4 +1,4 @@
-"""What training sees of a picture, the endpoint is sent: by onboarding, and for every user."""
+"""What training sees of an image, the endpoint is sent: by onboarding, and for every user."""
 
 import base64
 import itertools
@@ -20,7 +20,7 @@ from onboard.prover import Prover
 from onboard.retry import Patience
 from predict.classifier import Classifier
 from predict.timing import Deadline, Watch
-from tests.support import artifacts, fakes, pictures, versions
+from tests.support import artifacts, fakes, images, versions
 from training import dataset
 
 SPECS = [
@@ -69,10 +69,10 @@ def endpoint(runtime: Recording) -> Endpoint:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Every file, in each of two classes."""
-    root = tmp_path_factory.mktemp("pictures")
+    root = tmp_path_factory.mktemp("images")
     for label in ("a", "b"):
         (root / label).mkdir()
-        for name, data in pictures.files().items():
+        for name, data in images.files().items():
             (root / label / name).write_bytes(data)
     return root
 
@@ -81,9 +81,9 @@ def trained(spec: InputSpec, folder: Path, scratch: Path) -> dict[str, NDArray[A
     """What a network is trained with, by file: normalised, as its graph does it, for `float`."""
     channels = {"train": folder, "validation": folder}
     pixels = dataset.load(channels, spec, Hyperparameters(), scratch).train.pixels
-    assert len(pixels) == 2 * len(pictures.files())
+    assert len(pixels) == 2 * len(images.files())
     values = pixels if spec.encoding == "uint8" else preprocess.normalise(spec, pixels)
-    return dict(zip(sorted(pictures.files()), values, strict=False))
+    return dict(zip(sorted(images.files()), values, strict=False))
 
 
 @pytest.mark.parametrize(
@@ -96,8 +96,8 @@ def test_training_serving_and_onboarding_see_the_same(
     manifest = Manifest.model_validate(artifacts.manifest(input=spec.model_dump()))
     version = replace(versions.ready(1), manifest=manifest)
     classifier = Classifier(lambda _: endpoint(served), 25, MAX_PIXELS)
-    names = sorted(pictures.files())
-    files = [pictures.files()[name] for name in names]
+    names = sorted(images.files())
+    files = [images.files()[name] for name in names]
     classifier.classify(version, files, Deadline.after(600), Watch(), "request")
     prover, patience = Prover(endpoint(proven), within=60), Patience(left=lambda: 0, attempt=1)
     for data in files:

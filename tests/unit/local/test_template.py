@@ -95,10 +95,10 @@ def test_an_empty_property_asks_for_nothing() -> None:
         ({"NoSuch": "1"}, "no parameter NoSuch"),
         ({"AllowOrigin": "example.com"}, "AllowOrigin cannot be 'example.com'"),
         (
-            {"MaxPictures": "0"},
-            "MaxPictures cannot be '0'. Pictures of one request. .MinValue: 1; MaxValue: 256.",
+            {"MaxImages": "0"},
+            "MaxImages cannot be '0'. Images of one request. .MinValue: 1; MaxValue: 256.",
         ),
-        ({"MaxPictures": "many"}, "MaxPictures cannot be 'many'"),
+        ({"MaxImages": "many"}, "MaxImages cannot be 'many'"),
         ({"LogLevel": "LOUD"}, "LogLevel cannot be 'LOUD'.*'DEBUG', 'INFO'"),
         ({"LogDays": "8"}, "LogDays cannot be '8'"),
     ],
@@ -111,5 +111,5 @@ def test_values_that_cloudformation_would_refuse(parameters: dict[str, str], ref
 
 def test_values_that_cloudformation_would_take() -> None:
     read = template.load(ROOT / "template.yaml")
-    read.check({"AllowOrigin": "http://localhost:3000", "MaxPictures": "8", "LogLevel": "DEBUG"})
+    read.check({"AllowOrigin": "http://localhost:3000", "MaxImages": "8", "LogLevel": "DEBUG"})
     read.check({"AllowOrigin": "*", "LogDays": "7"})

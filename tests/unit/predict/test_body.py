@@ -8,14 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from facet.errors import BadRequest, BodyTooLarge
-from predict.http.body import MAX_BODY, MAX_PICTURES, Pictures, pictures
+from predict.http.body import MAX_BODY, MAX_IMAGES, SentImages, read_images
 
 JPEG = b"\xff\xd8\xff not really"
 TEXT = base64.b64encode(JPEG).decode()
 
 
-def from_json(document: Any, content_type: str = "application/json") -> Pictures:
-    return pictures(content_type, json.dumps(document).encode())
+def from_json(document: Any, content_type: str = "application/json") -> SentImages:
+    return read_images(content_type, json.dumps(document).encode())
 
 
 def form(*parts: tuple[str, bytes], boundary: str = "XX") -> bytes:
@@ -27,8 +27,8 @@ def form(*parts: tuple[str, bytes], boundary: str = "XX") -> bytes:
     return body + f"--{boundary}--\r\n".encode()
 
 
-def from_form(body: bytes, content_type: str = "multipart/form-data; boundary=XX") -> Pictures:
-    return pictures(content_type, body)
+def from_form(body: bytes, content_type: str = "multipart/form-data; boundary=XX") -> SentImages:
+    return read_images(content_type, body)
 
 
 @pytest.mark.parametrize(
@@ -42,20 +42,20 @@ def from_form(body: bytes, content_type: str = "multipart/form-data; boundary=XX
         "\r\n",
     ],
 )
-def test_any_other_content_type_is_the_picture_itself(content_type: str) -> None:
-    assert pictures(content_type, JPEG) == Pictures((JPEG,))
+def test_any_other_content_type_is_the_image_itself(content_type: str) -> None:
+    assert read_images(content_type, JPEG) == SentImages((JPEG,))
 
 
 @pytest.mark.parametrize(
     "content_type", ["application/json", "application/json; charset=utf-8", "APPLICATION/JSON"]
 )
-def test_json_with_one_picture(content_type: str) -> None:
-    assert from_json({"image": TEXT}, content_type) == Pictures((JPEG,))
+def test_json_with_one_image(content_type: str) -> None:
+    assert from_json({"image": TEXT}, content_type) == SentImages((JPEG,))
 
 
-def test_json_with_many_pictures_keeps_their_order() -> None:
+def test_json_with_many_images_keeps_their_order() -> None:
     other = base64.b64encode(b"other").decode()
-    assert from_json({"images": [other, TEXT]}) == Pictures((b"other", JPEG), many=True)
+    assert from_json({"images": [other, TEXT]}) == SentImages((b"other", JPEG), many=True)
 
 
 def test_a_batch_of_one_is_still_a_batch() -> None:
@@ -89,7 +89,7 @@ def test_other_json_is_told_what_to_send(document: Any) -> None:
 @pytest.mark.parametrize("body", [b"{", b"{'image': 1}", b"\xff\xfe", b"NaN", b"[" * 100_000])
 def test_broken_json_is_a_bad_request(body: bytes) -> None:
     with pytest.raises(BadRequest, match="not valid JSON"):
-        pictures("application/json", body)
+        read_images("application/json", body)
 
 
 @pytest.mark.parametrize("text", ["AAA", "A===", "Ä" * 4, "data:image/png;base64,AAAA", "AA AA"])
@@ -100,48 +100,48 @@ def test_broken_base64_is_named_by_its_place(text: str) -> None:
         from_json({"images": [TEXT, text]})
 
 
-def test_a_picture_of_a_batch_must_be_text() -> None:
+def test_an_image_of_a_batch_must_be_text() -> None:
     with pytest.raises(BadRequest, match=r"images\[0\] must be a string"):
         from_json({"images": [7]})
 
 
 def test_a_batch_has_a_limit() -> None:
-    assert len(from_json({"images": [TEXT] * MAX_PICTURES}).encoded) == MAX_PICTURES
-    with pytest.raises(BadRequest, match=f"send {MAX_PICTURES} at most"):
-        from_json({"images": [TEXT] * (MAX_PICTURES + 1)})
+    assert len(from_json({"images": [TEXT] * MAX_IMAGES}).encoded) == MAX_IMAGES
+    with pytest.raises(BadRequest, match=f"send {MAX_IMAGES} at most"):
+        from_json({"images": [TEXT] * (MAX_IMAGES + 1)})
 
 
 def test_an_empty_body_is_a_bad_request() -> None:
     with pytest.raises(BadRequest, match="empty"):
-        pictures("image/jpeg", b"")
+        read_images("image/jpeg", b"")
 
 
 @pytest.mark.parametrize("content_type", ["image/jpeg", "application/json", "multipart/form-data"])
 def test_the_limit_holds_for_every_kind_of_body(content_type: str) -> None:
     with pytest.raises(BodyTooLarge, match="4,500,001 bytes"):
-        pictures(content_type, bytes(MAX_BODY + 1))
+        read_images(content_type, bytes(MAX_BODY + 1))
 
 
-def test_a_picture_at_the_limit_is_taken() -> None:
-    assert len(pictures("image/jpeg", bytes(MAX_BODY)).encoded[0]) == MAX_BODY
+def test_an_image_at_the_limit_is_taken() -> None:
+    assert len(read_images("image/jpeg", bytes(MAX_BODY)).encoded[0]) == MAX_BODY
 
 
 @pytest.mark.parametrize(
     "disposition", ['name="image"; filename="a.jpg"', 'name="image"', 'name="x"; filename="a"']
 )
 def test_form_with_a_file(disposition: str) -> None:
-    assert from_form(form((disposition, JPEG))) == Pictures((JPEG,))
+    assert from_form(form((disposition, JPEG))) == SentImages((JPEG,))
 
 
 def test_form_fields_beside_the_file_are_passed_over() -> None:
     body = form(('name="note"', b"hello"), ('name="image"; filename="a.jpg"', JPEG))
-    assert from_form(body) == Pictures((JPEG,))
+    assert from_form(body) == SentImages((JPEG,))
 
 
 def test_form_with_a_large_file_and_a_quoted_boundary() -> None:
-    picture = bytes(range(256)) * 4000
-    body = form(('name="image"; filename="a.jpg"', picture), boundary="a b'c")
-    assert from_form(body, 'multipart/form-data; boundary="a b\'c"') == Pictures((picture,))
+    image = bytes(range(256)) * 4000
+    body = form(('name="image"; filename="a.jpg"', image), boundary="a b'c")
+    assert from_form(body, 'multipart/form-data; boundary="a b\'c"') == SentImages((image,))
 
 
 @pytest.mark.parametrize(
@@ -181,9 +181,9 @@ headers = st.sampled_from(["application/json", "multipart/form-data; boundary=XX
 @given(
     headers, st.binary(max_size=200) | st.binary(max_size=80).map(lambda tail: b"--XX\r\n" + tail)
 )
-def test_any_body_is_pictures_or_a_bad_request(content_type: str, body: bytes) -> None:
+def test_any_body_is_images_or_a_bad_request(content_type: str, body: bytes) -> None:
     try:
-        found = pictures(content_type, body)
+        found = read_images(content_type, body)
     except BadRequest:
         return
     assert found.encoded

@@ -109,10 +109,10 @@ def test_what_api_gateway_answers_by_itself_is_documented(
         contract.check_answer(method, path, answer.status_code, headers, answer.get_json())
 
 
-def test_the_picture_of_the_examples_is_one() -> None:
+def test_the_image_of_the_examples_is_one() -> None:
     spec = InputSpec(tensor="image", height=1, width=1)
-    picture = preprocess.decode(spec, base64.b64decode(PIXEL))
-    assert preprocess.apply(spec, picture).shape == (1, 1, 3)
+    image = preprocess.decode(spec, base64.b64decode(PIXEL))
+    assert preprocess.apply(spec, image).shape == (1, 1, 3)
 
 
 def test_urls_are_relative_to_where_the_document_lies() -> None:
@@ -146,7 +146,7 @@ def test_accepted_bodies_are_documented(name: str) -> None:
         {"image": PIXEL, "images": [PIXEL]},
         {"image": PIXEL, "x": 1},
     ],
-    ids=["empty", "no text", "no pictures", "both", "more"],
+    ids=["empty", "no text", "no images", "both", "more"],
 )
 def test_bodies_that_are_refused_are_not_documented(body: object) -> None:
     with pytest.raises(AssertionError):

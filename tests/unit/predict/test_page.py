@@ -17,7 +17,7 @@ from tests.support import fakes
 
 ROOT = Path(__file__).parents[3]
 CODE = sorted(path for path in STATIC.iterdir() if path.suffix in (".js", ".css", ".html"))
-PICTURES = sorted(path.name for path in STATIC.iterdir() if path.suffix in (".jpg", ".png"))
+IMAGES = sorted(path.name for path in STATIC.iterdir() if path.suffix in (".jpg", ".png"))
 
 
 def ask(
@@ -40,7 +40,7 @@ def ask(
         ("/", "/"),
         ("/v1/", "/v1/"),
         ("/v1", "/v1/"),
-        ("/pictures/facet", "/pictures/facet/"),
+        ("/images/facet", "/images/facet/"),
         ("//", "/"),
         ("//elsewhere.example/", "/elsewhere.example/"),
         ('/"><script>', "/&quot;&gt;&lt;script&gt;/"),
@@ -59,7 +59,7 @@ def test_the_page_is_told_where_the_api_lies(path: str, base: str) -> None:
         ("/docs", "/docs"),
         ("/v1/docs", "/v1/docs"),
         ("/v1/docs/", "/v1/docs"),
-        ("/pictures/facet/docs", "/pictures/facet/docs"),
+        ("/images/facet/docs", "/images/facet/docs"),
     ],
 )
 def test_links_within_the_documentation_lead_to_itself(path: str, base: str) -> None:
@@ -136,7 +136,7 @@ def test_what_the_browser_has_is_not_sent_again(name: str | None, header: str) -
 
 
 @pytest.mark.parametrize("name", ["main.js", None])
-def test_code_is_asked_for_anew_and_pictures_are_kept(name: str | None) -> None:
+def test_code_is_asked_for_anew_and_images_are_kept(name: str | None) -> None:
     assert ask(name)["headers"]["Cache-Control"] == "no-cache"
     for lasting in ("cat-chelsea.jpg", *SWAGGER_UI):
         assert ask(lasting)["headers"]["Cache-Control"] == "max-age=86400"
@@ -212,8 +212,8 @@ def test_all_code_is_used() -> None:
         assert re.search(rf"""(?:\./|page/|\[")({re.escape(name)})["`]""", everything), name
 
 
-def test_pictures_are_free_and_small() -> None:
+def test_images_are_free_and_small() -> None:
     told = (STATIC / "README.md").read_text()
-    assert PICTURES
-    assert all(f"`{name}`" in told for name in PICTURES)
-    assert sum((STATIC / name).stat().st_size for name in PICTURES) < 100_000
+    assert IMAGES
+    assert all(f"`{name}`" in told for name in IMAGES)
+    assert sum((STATIC / name).stat().st_size for name in IMAGES) < 100_000

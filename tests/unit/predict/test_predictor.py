@@ -136,7 +136,7 @@ def predict(
     predictor = Predictor(versions, classifier, tally, measures)  # type: ignore[arg-type]
 
     def predict(request_id: str = OTHER, named: str | None = None) -> str:
-        asked = Asked(request_id, "cifar", (b"picture",), Deadline.after(29), named)
+        asked = Asked(request_id, "cifar", (b"image",), Deadline.after(29), named)
         return predictor.predict(asked).version.id
 
     return predict
@@ -209,7 +209,7 @@ def test_what_only_the_candidate_cannot_do_the_live_version_does(
 
 @pytest.mark.parametrize(
     "error",
-    [EndpointThrottled("busy"), ModelLoading("wait"), BrokenImage("not a picture"), FORBIDDEN],
+    [EndpointThrottled("busy"), ModelLoading("wait"), BrokenImage("not an image"), FORBIDDEN],
 )
 @pytest.mark.parametrize("request_id", [CHOSEN, OTHER])
 def test_what_says_nothing_of_the_model_is_raised_and_not_counted(
@@ -279,7 +279,7 @@ def test_a_candidates_failure_is_measured_although_the_live_version_answered(
     assert measures.said == [f"candidate ModelFailed {CHOSEN}", f"live answered {CHOSEN}"]
 
 
-@pytest.mark.parametrize("error", [BrokenImage("no picture"), EndpointThrottled("busy"), FORBIDDEN])
+@pytest.mark.parametrize("error", [BrokenImage("no image"), EndpointThrottled("busy"), FORBIDDEN])
 def test_what_is_not_the_models_doing_is_not_measured_as_its_failure(
     predict: Predict, classifier: Classifier, measures: Measures, error: Exception
 ) -> None:

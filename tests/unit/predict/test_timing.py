@@ -24,7 +24,7 @@ def test_a_shorter_step_where_there_is_less(left: float, patience: float) -> Non
 
 @pytest.mark.parametrize("left", [3.4, 0, -5])
 def test_out_of_time_whatever_took_it(left: float) -> None:
-    """A candidate that failed slowly may have, and not the pictures."""
+    """A candidate that failed slowly may have, and not the images."""
     with pytest.raises(OutOfTime, match=r"^The time .* was over .*Try again, with fewer"):
         deadline(left).patience(25)
 

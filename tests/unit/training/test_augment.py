@@ -1,4 +1,4 @@
-"""Augmentation: shapes, ranges, and the same pictures for the same seed."""
+"""Augmentation: shapes, ranges, and the same images for the same seed."""
 
 import numpy as np
 import pytest
@@ -23,13 +23,13 @@ ALL = Augmentation(
 
 
 @pytest.mark.parametrize("plan", [ALL, Augmentation.of(RECIPES["image-folder"].defaults)])
-def test_pictures_keep_their_shape_and_range(plan: Augmentation) -> None:
-    pictures = changed(plan)
-    assert pictures.shape == PIXELS.shape
-    assert pictures.dtype == np.float32
-    assert (pictures >= 0).all()
-    assert (pictures <= 255).all()
-    assert np.abs(pictures - PIXELS).mean() > 5
+def test_images_keep_their_shape_and_range(plan: Augmentation) -> None:
+    images = changed(plan)
+    assert images.shape == PIXELS.shape
+    assert images.dtype == np.float32
+    assert (images >= 0).all()
+    assert (images <= 255).all()
+    assert np.abs(images - PIXELS).mean() > 5
 
 
 def test_no_change_asked_for_is_no_change_made() -> None:
@@ -41,23 +41,23 @@ def test_the_seed_decides() -> None:
     assert (changed(ALL, seed=7) != changed(ALL, seed=8)).any()
 
 
-def test_a_flip_mirrors_some_pictures_and_leaves_the_others() -> None:
-    pictures = changed(Augmentation(flip=True))
-    mirrored = np.abs(pictures - PIXELS[:, :, ::-1]).max(axis=(1, 2, 3)) < 1e-3
-    kept = np.abs(pictures - PIXELS).max(axis=(1, 2, 3)) < 1e-3
+def test_a_flip_mirrors_some_images_and_leaves_the_others() -> None:
+    images = changed(Augmentation(flip=True))
+    mirrored = np.abs(images - PIXELS[:, :, ::-1]).max(axis=(1, 2, 3)) < 1e-3
+    kept = np.abs(images - PIXELS).max(axis=(1, 2, 3)) < 1e-3
     assert (mirrored ^ kept).all()
     assert 0 < mirrored.sum() < len(PIXELS)
 
 
 def test_a_shift_stays_within_its_share_of_the_side() -> None:
-    """A white dot moves by at most 0.2 of the side, and not the same way in every picture."""
+    """A white dot moves by at most 0.2 of the side, and not the same way in every image."""
     dots = np.zeros((32, 41, 41, 1), dtype=np.uint8)
     dots[:, 20, 20] = 255
-    pictures = changed(Augmentation(shift=0.2), pixels=dots)[..., 0]
+    images = changed(Augmentation(shift=0.2), pixels=dots)[..., 0]
     rows, columns = np.mgrid[0:41, 0:41]
-    total = pictures.sum(axis=(1, 2))
-    y = (pictures * rows).sum(axis=(1, 2)) / total - 20
-    x = (pictures * columns).sum(axis=(1, 2)) / total - 20
+    total = images.sum(axis=(1, 2))
+    y = (images * rows).sum(axis=(1, 2)) / total - 20
+    x = (images * columns).sum(axis=(1, 2)) / total - 20
     assert max(np.abs(x).max(), np.abs(y).max()) <= 0.2 * 41 + 0.01
     assert x.std() > 2
     assert y.std() > 2
@@ -67,7 +67,7 @@ def test_rotation_turns_about_the_centre() -> None:
     """Of a bright column through the centre, the centre stays and the ends leave."""
     bars = np.zeros((16, 41, 41, 1), dtype=np.uint8)
     bars[:, :, 18:23] = 255
-    pictures = changed(Augmentation(rotation=30), pixels=bars)[..., 0]
-    assert (pictures[:, 20, 20] > 250).all()
-    assert (pictures[:, 1, 20] < 5).any()
-    assert np.abs(pictures.sum(axis=(1, 2)) / bars[0].sum() - 1).max() < 0.3
+    images = changed(Augmentation(rotation=30), pixels=bars)[..., 0]
+    assert (images[:, 20, 20] > 250).all()
+    assert (images[:, 1, 20] < 5).any()
+    assert np.abs(images.sum(axis=(1, 2)) / bars[0].sum() - 1).max() < 0.3

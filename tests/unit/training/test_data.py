@@ -18,7 +18,7 @@ from PIL import Image
 from facet.preprocess import Pixels
 from training.data import sources, upload
 from training.data.bucket import Bucket
-from training.data.layout import Entry, Picture, Source, SourceError, arrange
+from training.data.layout import Entry, LabelledImage, Source, SourceError, arrange
 from training.data.sources import cifar10, local_copy, opened
 from training.data.upload import AT_ONCE, Change, synchronise
 
@@ -38,7 +38,7 @@ def source(*paths: str) -> Source:
 
 
 def paths(found: Source) -> list[str]:
-    return [picture.path for picture in found.pictures]
+    return [image.path for image in found.images]
 
 
 def folder(root: Path, names: Sequence[str]) -> Path:
@@ -71,13 +71,11 @@ def packed(path: Path, members: dict[str, bytes]) -> Path:
         (["train/größe 1/é.jpg"], ["train/größe 1/é.jpg"]),
     ],
 )
-def test_pictures_find_their_channel_and_class(
-    given: Sequence[str], expected: Sequence[str]
-) -> None:
+def test_images_find_their_channel_and_class(given: Sequence[str], expected: Sequence[str]) -> None:
     assert paths(source(*given)) == list(expected)
 
 
-def test_what_is_no_picture_is_skipped_and_counted() -> None:
+def test_what_is_no_image_is_skipped_and_counted() -> None:
     found = source(*LAYOUT, "README.md", "train/cat/notes.txt", "train/.DS_Store", "__MACOSX/x.jpg")
     assert paths(found) == list(LAYOUT)
     assert found.skipped == 2
@@ -86,19 +84,19 @@ def test_what_is_no_picture_is_skipped_and_counted() -> None:
 @pytest.mark.parametrize(
     ("given", "problem"),
     [
-        ([], "no picture in it"),
-        (["cat/readme.txt"], "no picture in it"),
+        ([], "no image in it"),
+        (["cat/readme.txt"], "no image in it"),
         (["1.jpg", "2.jpg"], "no class folders"),
         (["test/cat/1.jpg"], "no channel 'train'"),
-        ([*LAYOUT, "train/fox/"], "class 'fox' has no picture in channel 'train'"),
-        ([*LAYOUT, "test/cat/notes.txt"], "class 'cat' has no picture in channel 'test'"),
-        (["cat/1.jpg", "fox/"], "class 'fox' has no picture"),
+        ([*LAYOUT, "train/fox/"], "class 'fox' has no image in channel 'train'"),
+        ([*LAYOUT, "test/cat/notes.txt"], "class 'cat' has no image in channel 'test'"),
+        (["cat/1.jpg", "fox/"], "class 'fox' has no image"),
         ([*LAYOUT, "train/1.jpg"], "'train/1.jpg' is in no class folder"),
         ([*LAYOUT, "extra/cat/1.jpg"], "'extra/cat/1.jpg' is in no class folder"),
         ([*LAYOUT, "train/cat/more/1.jpg"], "'train/cat/more/1.jpg' is in no class folder"),
-        (["a/cat/1.jpg", "b/cat/1.jpg"], "had to be a/<class>/<picture>"),
-        (["train/cat/1.jpg", "train/cat/1.jpg"], "two pictures 'train/cat/1.jpg'"),
-        (["train/cat/1.jpg", "val/cat/1.jpg", "validation/cat/1.jpg"], "two pictures"),
+        (["a/cat/1.jpg", "b/cat/1.jpg"], "had to be a/<class>/<image>"),
+        (["train/cat/1.jpg", "train/cat/1.jpg"], "two images 'train/cat/1.jpg'"),
+        (["train/cat/1.jpg", "val/cat/1.jpg", "validation/cat/1.jpg"], "two images"),
         (["../train/cat/1.jpg"], "no path that can be taken over"),
         (["/train/cat/1.jpg"], "no path"),
         (["train/../1.jpg"], "no path"),
@@ -123,7 +121,7 @@ def test_a_folder_and_its_zip_are_the_same_source(tmp_path: Path) -> None:
     archive = packed(tmp_path / "set.zip", {f"set/{name}": name.encode() for name in LAYOUT})
     for path, skipped in ((root, 1), (archive, 0)):
         with opened(path) as found:
-            assert {each.path: each.read().decode() for each in found.pictures} == {
+            assert {each.path: each.read().decode() for each in found.images} == {
                 name: name for name in LAYOUT
             }
             assert found.skipped == skipped
@@ -133,7 +131,7 @@ def test_an_empty_class_is_seen_in_a_folder_and_in_a_zip(tmp_path: Path) -> None
     (folder(tmp_path / "set", LAYOUT) / "train/fox").mkdir()
     archive = packed(tmp_path / "set.zip", {"cat/1.jpg": b"", "fox/": b""})
     for path in (tmp_path / "set", archive):
-        with pytest.raises(SourceError, match=f"{path}: class 'fox' has no picture"), opened(path):
+        with pytest.raises(SourceError, match=f"{path}: class 'fox' has no image"), opened(path):
             pass
 
 
@@ -168,24 +166,24 @@ def test_a_link_in_a_zip_is_refused(tmp_path: Path) -> None:
         pass
 
 
-def test_a_damaged_picture_in_a_zip_is_named(tmp_path: Path) -> None:
-    path = packed(tmp_path / "set.zip", {"cat/1.jpg": b"a picture" * 20})
+def test_a_damaged_image_in_a_zip_is_named(tmp_path: Path) -> None:
+    path = packed(tmp_path / "set.zip", {"cat/1.jpg": b"an image" * 20})
     content = bytearray(path.read_bytes())
     content[len("cat/1.jpg") + 34] ^= 0xFF  # behind the member's header of 30 bytes and its name
     path.write_bytes(content)
     with opened(path) as found, pytest.raises(SourceError, match=r"'cat/1\.jpg' cannot be read"):
-        found.pictures[0].read()
+        found.images[0].read()
 
 
 def test_a_zip_bomb_is_not_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sources, "MAX_PICTURE", 1 << 20)
+    monkeypatch.setattr(sources, "MAX_IMAGE", 1 << 20)
     bomb = bytes((1 << 20) + 1)
     path = packed(tmp_path / "set.zip", {"cat/1.jpg": bomb, "cat/2.jpg": bomb[1:]})
     assert path.stat().st_size < 5000
     with opened(path) as found:
-        with pytest.raises(SourceError, match="no picture is so large"):
-            found.pictures[0].read()
-        assert found.pictures[1].read() == bomb[1:]
+        with pytest.raises(SourceError, match="no image is so large"):
+            found.images[0].read()
+        assert found.images[1].read() == bomb[1:]
 
 
 # --- the known data sets ----------------------------------------------------------------------
@@ -211,8 +209,8 @@ def test_the_sign_language_repository_as_it_is(tmp_path: Path) -> None:
 def arrays(count: int) -> tuple[Pixels, Pixels]:
     """As Keras's loader gives them: the classes are a column."""
     random = np.random.default_rng(count)
-    pictures = random.integers(0, 256, (count, 32, 32, 3), dtype=np.uint8)
-    return pictures, (np.arange(count, dtype=np.uint8) % 10)[:, None]
+    images = random.integers(0, 256, (count, 32, 32, 3), dtype=np.uint8)
+    return images, (np.arange(count, dtype=np.uint8) % 10)[:, None]
 
 
 def test_cifar10_from_keras_is_lossless() -> None:
@@ -224,8 +222,8 @@ def test_cifar10_from_keras_is_lossless() -> None:
         "train/automobile/0001.png",
         "test/airplane/0000.png",
     ]
-    for picture, pixels in zip(found.pictures, arrays(12)[0], strict=False):
-        assert (np.asarray(Image.open(io.BytesIO(picture.read()))) == pixels).all()
+    for image, pixels in zip(found.images, arrays(12)[0], strict=False):
+        assert (np.asarray(Image.open(io.BytesIO(image.read()))) == pixels).all()
 
 
 def test_cifar10_without_a_network() -> None:
@@ -268,11 +266,11 @@ def objects(s3: "S3Client", prefix: str = "") -> dict[str, bytes]:
 
 
 class Watched:
-    """Pictures that count how many of them are read and not yet uploaded."""
+    """Images that count how many of them are read and not yet uploaded."""
 
     def __init__(self, count: int) -> None:
-        self.pictures = [
-            Picture("train", "cat", f"{number:03}.jpg", self._read) for number in range(count)
+        self.images = [
+            LabelledImage("train", "cat", f"{number:03}.jpg", self._read) for number in range(count)
         ]
         self.read = self.done = self.most = 0
 
@@ -287,11 +285,11 @@ class Watched:
 
 def test_a_second_run_uploads_what_changed_and_removes_what_is_gone(s3: "S3Client") -> None:
     def run(contents: dict[str, bytes]) -> Change:
-        pictures = [
-            Picture("train", "cat", name, lambda content=content: content)  # type: ignore[misc]
+        images = [
+            LabelledImage("train", "cat", name, lambda content=content: content)  # type: ignore[misc]
             for name, content in contents.items()
         ]
-        return synchronise(pictures, Bucket(BUCKET, s3), "datasets/cats/", lambda: None)
+        return synchronise(images, Bucket(BUCKET, s3), "datasets/cats/", lambda: None)
 
     s3.put_object(Bucket=BUCKET, Key="datasets/cats-2/train/cat/1.jpg", Body=b"another's")
     assert run({"1.jpg": b"one", "2.jpg": b"two", "3.jpg": b"three"}) == Change(3, 11, 0, 0)
@@ -312,14 +310,14 @@ def test_more_objects_than_one_listing_or_removal_holds(
     bucket = Bucket(BUCKET, s3)
     for number in range(33):
         s3.put_object(Bucket=BUCKET, Key=f"datasets/cats/train/cat/{number}.jpg", Body=b"")
-    kept = [Picture("train", "cat", "new.jpg", lambda: b"new")]
+    kept = [LabelledImage("train", "cat", "new.jpg", lambda: b"new")]
     assert synchronise(kept, bucket, "datasets/cats/", lambda: None).removed == 33
     assert objects(s3) == {"datasets/cats/train/cat/new.jpg": b"new"}
 
 
-def test_few_pictures_are_in_memory_at_once(s3: "S3Client") -> None:
+def test_few_images_are_in_memory_at_once(s3: "S3Client") -> None:
     watched = Watched(5 * AT_ONCE)
-    synchronise(watched.pictures, Bucket(BUCKET, s3), "datasets/cats/", watched.told)
+    synchronise(watched.images, Bucket(BUCKET, s3), "datasets/cats/", watched.told)
     assert watched.done == 5 * AT_ONCE
     assert watched.most <= 2 * AT_ONCE + 1
 
@@ -329,16 +327,16 @@ def test_an_interrupted_upload_goes_on_and_removes_nothing_before_its_end(s3: "S
         raise KeyboardInterrupt
 
     s3.put_object(Bucket=BUCKET, Key="datasets/cats/train/cat/old.jpg", Body=b"old")
-    pictures = [
-        Picture("train", "cat", f"{number}.jpg", str(number).encode) for number in range(60)
+    images = [
+        LabelledImage("train", "cat", f"{number}.jpg", str(number).encode) for number in range(60)
     ]
-    broken = [*pictures[:50], Picture("train", "cat", "50.jpg", interrupt), *pictures[51:]]
+    broken = [*images[:50], LabelledImage("train", "cat", "50.jpg", interrupt), *images[51:]]
     with pytest.raises(KeyboardInterrupt):
         synchronise(broken, Bucket(BUCKET, s3), "datasets/cats/", lambda: None)
     there = len(objects(s3)) - 1
     assert there > 0
     assert "datasets/cats/train/cat/old.jpg" in objects(s3)
-    change = synchronise(pictures, Bucket(BUCKET, s3), "datasets/cats/", lambda: None)
+    change = synchronise(images, Bucket(BUCKET, s3), "datasets/cats/", lambda: None)
     assert (change.uploaded, change.unchanged, change.removed) == (60 - there, there, 1)
 
 
@@ -349,10 +347,10 @@ def test_an_interrupted_upload_goes_on_and_removes_nothing_before_its_end(s3: "S
 def test_the_real_data_sets() -> None:
     data = Path(os.environ["FACET_DATA"])
     with opened(data / "cifar10_jpeg.zip") as found:
-        counts = Counter((each.channel, each.label) for each in found.pictures)
+        counts = Counter((each.channel, each.label) for each in found.images)
         assert set(counts.values()) == {5000, 1000}
         assert len(counts) == 20
-        first = found.pictures[0]
+        first = found.images[0]
         assert Image.open(io.BytesIO(first.read())).size == (32, 32)
 
 
@@ -360,7 +358,7 @@ def test_the_real_data_sets() -> None:
 def test_some_real_hand_signs_arrive_unchanged(s3: "S3Client") -> None:
     data = Path(os.environ["FACET_DATA"])
     with opened(data / "sign_language") as found:
-        some = found.pictures[::10]
+        some = found.images[::10]
         change = synchronise(some, Bucket(BUCKET, s3), "datasets/signs/", lambda: None)
         assert change.uploaded == len(some) == 207
         assert objects(s3) == {f"datasets/signs/{each.path}": each.read() for each in some}

@@ -17,12 +17,12 @@ COLOURS = {"blue": (0, 0, 255), "green": (0, 255, 0), "red": (255, 0, 0)}
 
 
 def folder(root: Path, counts: dict[str, int]) -> Path:
-    """An image folder with plain pictures, each of another size."""
+    """An image folder with plain images, each of another size."""
     for label, count in counts.items():
         (root / label).mkdir(parents=True)
         for number in range(count):
-            picture = Image.new("RGB", (9 + number, 12), COLOURS.get(label, (9, 9, 9)))
-            picture.save(root / label / f"{number:03}.png")
+            image = Image.new("RGB", (9 + number, 12), COLOURS.get(label, (9, 9, 9)))
+            image.save(root / label / f"{number:03}.png")
     return root
 
 
@@ -39,7 +39,7 @@ def read(tmp_path_factory: pytest.TempPathFactory) -> Read:
     return read
 
 
-def test_labels_are_the_sorted_folder_names_and_pictures_have_the_spec_s_size(
+def test_labels_are_the_sorted_folder_names_and_images_have_the_spec_s_size(
     tmp_path: Path, read: Read
 ) -> None:
     train = folder(tmp_path / "train", {"red": 3, "blue": 2, "green": 4})
@@ -72,11 +72,11 @@ def test_the_split_follows_the_seed(tmp_path: Path, read: Read) -> None:
     assert (one.validation.pixels != other.validation.pixels).any()
 
 
-def test_an_unreadable_picture_is_named_skipped_and_counted(
+def test_an_unreadable_image_is_named_skipped_and_counted(
     tmp_path: Path, read: Read, capsys: pytest.CaptureFixture[str]
 ) -> None:
     train = folder(tmp_path / "train", {"red": 3, "blue": 3})
-    (train / "red" / "notes.txt").write_text("no picture")
+    (train / "red" / "notes.txt").write_text("no image")
     (train / "red" / ".DS_Store").write_bytes(b"hidden files are not even looked at")
     whole = (train / "blue" / "000.png").read_bytes()
     (train / "blue" / "cut.png").write_bytes(whole[: len(whole) // 2])
@@ -88,12 +88,12 @@ def test_an_unreadable_picture_is_named_skipped_and_counted(
         "skipped=train/blue/cut.png",
         "skipped=train/red/notes.txt",
     ]
-    assert "channel=train pictures=4 skipped=2" in lines
+    assert "channel=train images=4 skipped=2" in lines
 
 
-def test_too_many_unreadable_pictures_are_refused(tmp_path: Path, read: Read) -> None:
+def test_too_many_unreadable_images_are_refused(tmp_path: Path, read: Read) -> None:
     train = folder(tmp_path / "train", {"red": 5, "blue": 4})
-    (train / "red" / "notes.txt").write_text("no picture")
+    (train / "red" / "notes.txt").write_text("no image")
     strict = SETTINGS.model_copy(update={"max_unreadable": 0.09})
     with pytest.raises(DataError, match=r"'train': 1 of 10 files .* 0\.09 allows"):
         read(strict, train=train, validation=train)
@@ -116,7 +116,7 @@ def test_an_empty_channel(tmp_path: Path, read: Read, made: bool) -> None:
 def test_an_empty_test_channel(tmp_path: Path, read: Read) -> None:
     train = folder(tmp_path / "train", {"red": 3, "blue": 3})
     (tmp_path / "test" / "red").mkdir(parents=True)
-    with pytest.raises(DataError, match="Channel 'test' has no picture"):
+    with pytest.raises(DataError, match="Channel 'test' has no image"):
         read(train=train, test=tmp_path / "test")
 
 
@@ -125,17 +125,17 @@ def test_one_class_is_nothing_to_choose_from(tmp_path: Path, read: Read) -> None
         read(train=folder(tmp_path / "train", {"red": 3}))
 
 
-def test_a_class_without_a_picture(tmp_path: Path, read: Read) -> None:
+def test_a_class_without_an_image(tmp_path: Path, read: Read) -> None:
     train = folder(tmp_path / "train", {"red": 3, "green": 0})
-    with pytest.raises(DataError, match="Class 'green' has no picture"):
+    with pytest.raises(DataError, match="Class 'green' has no image"):
         read(train=train)
-    with pytest.raises(DataError, match="no readable picture of 'green'"):
+    with pytest.raises(DataError, match="no readable image of 'green'"):
         read(train=train, validation=train)
 
 
-def test_a_class_with_one_picture_cannot_be_split(tmp_path: Path, read: Read) -> None:
+def test_a_class_with_one_image_cannot_be_split(tmp_path: Path, read: Read) -> None:
     train = folder(tmp_path / "train", {"red": 3, "green": 1})
-    with pytest.raises(DataError, match="'green' has one picture"):
+    with pytest.raises(DataError, match="'green' has one image"):
         read(train=train)
     assert len(read(train=train, validation=train).train) == 4
 
@@ -147,19 +147,18 @@ def test_a_test_set_is_set_aside_where_it_is_asked_for(tmp_path: Path, read: Rea
     assert data.test
     assert [len(data.train), len(data.validation), len(data.test)] == [19, 8, 3]
     sums = [
-        pictures.pixels.reshape(len(pictures), -1).sum(axis=1).tolist()
-        for pictures in data.sets.values()
+        images.pixels.reshape(len(images), -1).sum(axis=1).tolist() for images in data.sets.values()
     ]
     assert sum(map(len, sums)) == 30
 
 
-def test_no_picture_is_in_two_sets(tmp_path: Path, read: Read) -> None:
+def test_no_image_is_in_two_sets(tmp_path: Path, read: Read) -> None:
     for label, base in (("a", 0), ("b", 100)):
         (tmp_path / "train" / label).mkdir(parents=True)
         for value in range(20):
             Image.new("L", (8, 8), base + value).save(tmp_path / "train" / label / f"{value}.png")
     data = read(SETTINGS.model_copy(update={"test_share": 0.2}), train=tmp_path / "train")
-    values = [set(pictures.pixels[:, 0, 0, 0].tolist()) for pictures in data.sets.values()]
+    values = [set(images.pixels[:, 0, 0, 0].tolist()) for images in data.sets.values()]
     assert len(values) == 3
     assert sorted(value for those in values for value in those) == [*range(20), *range(100, 120)]
 

@@ -25,9 +25,9 @@ def job(tmp_path: Path, program: str, hosts: int = 1, **hyperparameters: str) ->
     for name, text in (FILES | {"training/train.py": program}).items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(text)
-    (tmp_path / "pictures").mkdir()
-    (tmp_path / "pictures/cat.jpg").touch()
-    channels = {"train": tmp_path / "pictures"}
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images/cat.jpg").touch()
+    channels = {"train": tmp_path / "images"}
     return TrainingJob("job", pack_code(root), hyperparameters, channels, hosts)
 
 
@@ -103,8 +103,8 @@ time.sleep(600)
 
 
 def test_a_job_that_fails_gives_its_last_line(tmp_path: Path) -> None:
-    with pytest.raises(TrainingFailed, match=r"status 3: no pictures$"):
-        run(job(tmp_path, "print('no pictures\\n'); raise SystemExit(3)"), tmp_path / "ml")
+    with pytest.raises(TrainingFailed, match=r"status 3: no images$"):
+        run(job(tmp_path, "print('no images\\n'); raise SystemExit(3)"), tmp_path / "ml")
 
 
 def test_an_interrupted_job_is_stopped(tmp_path: Path) -> None:

@@ -275,7 +275,7 @@ def test_instances_that_cannot_share_a_batch_are_refused_before_they_are_paid_fo
     assert one(instance_count=3, hyperparameters={"batch-size": 33}).resources["InstanceCount"] == 3
 
 
-def test_a_test_metric_needs_test_pictures() -> None:
+def test_a_test_metric_needs_test_images() -> None:
     flowers = PETS | {"dataset": "flowers", "metric": "test_accuracy"}
     assert planned(flowers)  # image-folder sets some aside
     said = refusal(flowers | {"hyperparameters": {"test-share": 0}})
@@ -285,6 +285,6 @@ def test_a_test_metric_needs_test_pictures() -> None:
     assert refusal(flowers | {"recipe": "cifar10"}) == said
 
 
-def test_pictures_too_small_for_a_backbone_are_refused() -> None:
+def test_images_too_small_for_a_backbone_are_refused() -> None:
     said = refusal(PETS | {"hyperparameters": {"backbone": "vgg16", "image-size": 16}})
     assert said == "jobs[0].hyperparameters.image-size 16: vgg16 takes 32 or more."

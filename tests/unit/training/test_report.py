@@ -1,4 +1,4 @@
-"""Evaluation and report: numbers that can be counted by hand, and pictures that can be read."""
+"""Evaluation and report: numbers that can be counted by hand, and images that can be read."""
 
 import json
 from pathlib import Path
@@ -10,7 +10,7 @@ from PIL import Image
 
 from facet.manifest import InputSpec
 from training import report
-from training.dataset import Pictures
+from training.dataset import ImageSet
 from training.evaluate import Evaluation, evaluate
 
 HISTORY = {
@@ -21,7 +21,7 @@ HISTORY = {
 }
 
 
-def test_accuracy_counts_pictures_and_balanced_accuracy_counts_classes() -> None:
+def test_accuracy_counts_images_and_balanced_accuracy_counts_classes() -> None:
     confusion = np.array([[8, 0, 0], [1, 1, 0], [0, 0, 0]])
     measured = Evaluation(confusion, 0.5)
     assert measured.accuracy == pytest.approx(0.9)
@@ -29,24 +29,24 @@ def test_accuracy_counts_pictures_and_balanced_accuracy_counts_classes() -> None
     assert measured.measures == {"loss": 0.5, "accuracy": 0.9, "balanced_accuracy": 0.75}
 
 
-def test_a_network_is_asked_about_every_picture() -> None:
+def test_a_network_is_asked_about_every_image() -> None:
     """Its logits are the mean red and the mean green."""
-    picture = keras.Input((2, 2, 3))
-    means = keras.layers.GlobalAveragePooling2D()(picture)
-    network = keras.Model(picture, means[:, :2])
+    image = keras.Input((2, 2, 3))
+    means = keras.layers.GlobalAveragePooling2D()(image)
+    network = keras.Model(image, means[:, :2])
     pixels = np.zeros((100, 2, 2, 3), np.uint8)
     pixels[:60, ..., 0] = 2
     pixels[60:, ..., 1] = 2
     classes = np.array([0] * 50 + [1] * 50)
     spec = InputSpec(tensor="image", encoding="uint8", height=2, width=2)
-    measured = evaluate(network, spec, Pictures(pixels, classes))
+    measured = evaluate(network, spec, ImageSet(pixels, classes))
     assert measured.confusion.tolist() == [[50, 0], [10, 40]]
     right, wrong = np.log1p(np.exp(-2)), np.log1p(np.exp(2))
     assert measured.loss == pytest.approx(0.9 * right + 0.1 * wrong, rel=1e-5)
 
 
 @pytest.mark.parametrize("count", [3, 40])
-def test_the_report_is_a_document_and_pictures(count: int, tmp_path: Path) -> None:
+def test_the_report_is_a_document_and_images(count: int, tmp_path: Path) -> None:
     labels = tuple(f"label {number}" for number in range(count))
     evaluation = Evaluation(np.eye(count, dtype=np.int64) * 5, 0.1)
     report.write(
@@ -62,6 +62,6 @@ def test_the_report_is_a_document_and_pictures(count: int, tmp_path: Path) -> No
     assert document["best_epoch"] == 1
     assert document["confusion"]["test"] == evaluation.confusion.tolist()
     for name in ("learning_curves", "confusion_validation", "confusion_test"):
-        with Image.open(tmp_path / f"new/{name}.png") as picture:
-            assert picture.width > 400
-            assert len(set(picture.convert("L").tobytes())) > 20
+        with Image.open(tmp_path / f"new/{name}.png") as image:
+            assert image.width > 400
+            assert len(set(image.convert("L").tobytes())) > 20

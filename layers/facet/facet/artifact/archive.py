@@ -21,8 +21,8 @@ MAX_GRAPH = 20 << 20
 """Bytes of all graphs, of which the checks make up to three copies. Networks without weights in
 them have a few MB."""
 
-MAX_PICTURE = 8 << 20
-"""Bytes of a golden sample's picture, and of all files at the top that could be one."""
+MAX_IMAGE = 8 << 20
+"""Bytes of a golden sample's image, and of all files at the top that could be one."""
 
 MAX_LITERT = 400 << 20
 """Bytes of all LiteRT models, which lie on disk while they are checked; Lambda has 512 MB."""
@@ -56,7 +56,7 @@ class _Room:
 
     manifest: int = MAX_MANIFEST
     graphs: int = MAX_GRAPH
-    pictures: int = MAX_PICTURE
+    images: int = MAX_IMAGE
     litert: int = MAX_LITERT
 
 
@@ -99,8 +99,8 @@ def _take(archive: Archive, room: _Room, member: Member, name: str) -> None:
         if member.size <= room.manifest:
             room.manifest -= member.size
             archive.kept[name] = member.content.read()
-    elif "/" not in name and member.size <= room.pictures:
-        room.pictures -= member.size
+    elif "/" not in name and member.size <= room.images:
+        room.images -= member.size
         archive.kept[name] = member.content.read()
 
 

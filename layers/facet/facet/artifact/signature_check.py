@@ -31,14 +31,14 @@ def check(manifest: Manifest, found: Mapping[str, Signature]) -> Iterator[Violat
 
 
 def sendable(spec: InputSpec) -> Iterator[Violation]:
-    """Whether a picture could fit into a request; without it, the proof may not have the memory."""
+    """Whether an image could fit into a request; without it, the proof may not have the memory."""
     least = int(spec.size * LEAST[spec.encoding])
     if least > MAX_BODY:
         yield Violation(
             "input-too-large",
             f"{MANIFEST}.input",
-            f"one picture takes at least {least:,} bytes of a request, which has {MAX_BODY:,}",
-            "export a signature that takes uint8, or smaller pictures",
+            f"one image takes at least {least:,} bytes of a request, which has {MAX_BODY:,}",
+            "export a signature that takes uint8, or smaller images",
         )
 
 
@@ -52,7 +52,7 @@ def _input(spec: InputSpec, signature: Signature) -> Iterator[Violation]:
             "several-inputs",
             place,
             f"the signature takes {len(signature.inputs)} tensors, a classifier takes one",
-            "export a signature that takes the picture alone",
+            "export a signature that takes the image alone",
         )
     tensor = signature.inputs[spec.tensor]
     expected = "string" if spec.encoding == "uint8" else "float32"

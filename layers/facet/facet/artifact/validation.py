@@ -13,9 +13,9 @@ from facet.artifact.archive import (
     LITERT,
     MANIFEST,
     MAX_GRAPH,
+    MAX_IMAGE,
     MAX_LITERT,
     MAX_MANIFEST,
-    MAX_PICTURE,
     Archive,
 )
 from facet.artifact.graphs import op_policy, saved_model
@@ -131,29 +131,29 @@ def _golden(manifest: Manifest, archive: Archive, rules: Rules) -> Iterator[Viol
         return
     place = manifest.golden.image
     if place in archive.kept:
-        yield from _picture(place, archive.kept[place], manifest)
+        yield from _image(place, archive.kept[place], manifest)
     elif place in archive.files:
         yield Violation(
             "golden-too-large",
             place,
-            f"it has {archive.files[place]:,} bytes; {MAX_PICTURE:,} are read of all files at the "
+            f"it has {archive.files[place]:,} bytes; {MAX_IMAGE:,} are read of all files at the "
             "top together",
-            "pack a smaller picture, and no other files beside it",
+            "pack a smaller image, and no other files beside it",
         )
     elif archive.complete:
         yield Violation(
             "golden-missing",
             place,
-            "the golden sample's picture is not in the artifact",
-            "pack the picture beside facet.json, or take 'golden' out of the manifest",
+            "the golden sample's image is not in the artifact",
+            "pack the image beside facet.json, or take 'golden' out of the manifest",
         )
 
 
-def _picture(place: str, data: bytes, manifest: Manifest) -> Iterator[Violation]:
+def _image(place: str, data: bytes, manifest: Manifest) -> Iterator[Violation]:
     try:
         preprocess.decode(manifest.input, data, max_pixels=MAX_PIXELS)
     except (UnsupportedImage, BrokenImage) as error:
-        yield Violation("golden-unreadable", place, str(error), "pack a picture that opens")
+        yield Violation("golden-unreadable", place, str(error), "pack an image that opens")
 
 
 def _graph(archive: Archive) -> bytes | None:
@@ -208,5 +208,5 @@ _NO_GOLDEN = Violation(
     "golden-required",
     f"{MANIFEST}.golden",
     "this deployment takes no model without a golden sample (setting GoldenRequired)",
-    "add a picture and the answer that was recorded for it: docs/manifest.md",
+    "add an image and the answer that was recorded for it: docs/manifest.md",
 )

@@ -81,7 +81,7 @@ RAGGED_AND_SPARSE = """
     SparseReduceMax SparseReduceSum SparseReorder SparseReshape SparseSegmentMean SparseSegmentSum
     SparseSlice SparseSoftmax SparseTensorDenseMatMul SparseToDense
 """
-"""Batches of unequal pictures, and embeddings."""
+"""Batches of unequal images, and embeddings."""
 
 NETWORKS = """
     AvgPool AvgPool3D BatchNormWithGlobalNormalization BiasAdd BiasAddV1 BlockLSTM BlockLSTMV2 Conv
@@ -107,7 +107,7 @@ QUANTISED = """
     UniformQuantizedDot UniformQuantizedDotHybrid UniformRequantize
 """
 
-PICTURES = """
+IMAGES = """
     AdjustContrast AdjustContrastv2 AdjustHue AdjustSaturation CombinedNonMaxSuppression
     CropAndResize DecodeAndCropJpeg DecodeBmp DecodeGif DecodeImage DecodeJpeg DecodePng DecodeWebP
     EncodeJpeg EncodeJpegVariableQuality EncodePng ExtractGlimpse ExtractGlimpseV2 ExtractJpegShape
@@ -126,7 +126,7 @@ TEXT = """
     StringToHashBucketStrong StringToNumber StringUpper Substr UnicodeDecode UnicodeTranscode
     UnsortedSegmentJoin
 """
-"""Strings carry pictures in, as bytes or in a tf.Example, and labels out."""
+"""Strings carry images in, as bytes or in a tf.Example, and labels out."""
 
 LOOKUPS = """
     AnonymousHashTable AnonymousMutableHashTable HashTable HashTableV2 InitializeTable
@@ -180,7 +180,7 @@ ALLOWED = frozenset(
         RAGGED_AND_SPARSE,
         NETWORKS,
         QUANTISED,
-        PICTURES,
+        IMAGES,
         TEXT,
         LOOKUPS,
         RANDOM,

@@ -1,4 +1,4 @@
-"""Picture files of every format and kind that is taken, made by code."""
+"""Image files of every format and kind that is taken, made by code."""
 
 import struct
 import zlib
@@ -15,14 +15,14 @@ ADOBE_TRANSFORM = 11
 
 def scene(size: tuple[int, int] = (640, 480)) -> Image.Image:
     """Shapes with hard edges on a gradient: no two corners alike, neither side even."""
-    picture = artifacts.picture(size)
-    pen, random = ImageDraw.Draw(picture), np.random.default_rng(5)
+    image = artifacts.image(size)
+    pen, random = ImageDraw.Draw(image), np.random.default_rng(5)
     for number in range(24):
         left, top = random.uniform(0, 0.9, 2) * size
         right, bottom = random.uniform(0.02, 0.1, 2) * size + (left, top)
         shape = pen.ellipse if number % 2 else pen.rectangle
         shape((left, top, right, bottom), fill=tuple(random.integers(0, 256, 3).tolist()))
-    return picture
+    return image
 
 
 def png(

@@ -1,9 +1,9 @@
-/** How pictures come in: chosen, dropped, pasted, or one of the samples. */
+/** How images come in: chosen, dropped, pasted, or one of the samples. */
 
 import { element } from "./dom.js";
 import { Problem, unreachable } from "./problems.js";
 
-/** Free pictures (README.md beside them); the labels say which sample model knows their like. */
+/** Free images (README.md beside them); the labels say which sample model knows their like. */
 const SAMPLES = [
   ["cat-chelsea.jpg", "A tabby cat"],
   ["airplane-on-sky.jpg", "An aeroplane in a blue sky"],
@@ -14,7 +14,7 @@ const SAMPLES = [
 ];
 
 /**
- * Calls `take` with a list of pictures whenever some come in: {name, file} with `source`, its
+ * Calls `take` with a list of images whenever some come in: {name, file} with `source`, its
  * address, where the page has fetched it, `unsaved` where the reader has no such file, and
  * `problem` instead of `file` where there is none.
  */
@@ -59,7 +59,7 @@ function watchDropping(take) {
 function dropped(item) {
   const file = item.getAsFile();
   if (!item.webkitGetAsEntry()?.isDirectory) return { name: file.name, file };
-  const problem = new Problem({ title: "This is a folder", detail: "Open it, and drop the pictures that are in it." });
+  const problem = new Problem({ title: "This is a folder", detail: "Open it, and drop the images that are in it." });
   return { name: file.name, problem };
 }
 
@@ -80,8 +80,8 @@ function showSamples(take) {
   const list = document.getElementById("samples");
   list.append(...SAMPLES.map(([name, alt]) => {
     const source = new URL(`page/${name}`, document.baseURI).href;
-    const picture = element("img", { src: source, alt, width: 72, height: 72, loading: "lazy" });
-    const button = element("button", { type: "button", title: alt }, picture);
+    const image = element("img", { src: source, alt, width: 72, height: 72, loading: "lazy" });
+    const button = element("button", { type: "button", title: alt }, image);
     button.onclick = async () => take([await fetched(name, source)]);
     return element("li", {}, button);
   }));
