@@ -29,7 +29,7 @@ from training.fitting.checkpoint import Checkpoint
 from training.fitting.features import extract
 from training.fitting.fit import fit
 from training.fitting.stream import Examples
-from training.fitting.workers import Alone
+from training.fitting.workers import SingleHost
 from training.networks import Network, build, spec
 from training.trainer import learn, policy
 
@@ -86,7 +86,7 @@ def _train(data: Dataset, settings: Hyperparameters, scratch: Path) -> tuple[Net
     keras.utils.set_random_seed(settings.seed)
     keras.config.set_dtype_policy(policy(settings))
     network = build(settings, len(data.labels), None)
-    history = learn(network, data, settings, scratch, Checkpoint(None, ""), Alone())
+    history = learn(network, data, settings, scratch, Checkpoint(None, ""), SingleHost())
     keras.config.set_dtype_policy("float32")
     return network, history["seconds"]
 
@@ -194,7 +194,7 @@ def _signs(folder: Path, side: int, scratch: Path) -> Signs:
     every = len(data.train) // SIGN_IMAGES
     part = ImageSet(data.train.pixels[::every], data.train.classes[::every])
     began = perf_counter()
-    features = extract(network, part, settings, scratch / "features.npy", Alone())
+    features = extract(network, part, settings, scratch / "features.npy", SingleHost())
     took = perf_counter() - began
     targets = np.eye(article.SIGN_LABELS, dtype=np.float32)[part.classes]
     examples = Examples(features, targets)
@@ -202,7 +202,7 @@ def _signs(folder: Path, side: int, scratch: Path) -> Signs:
     same = (lambda rows, _: rows,) * 2
     with redirect_stdout(StringIO()):
         history = fit(
-            network.tail, examples, nothing, same, settings, Checkpoint(None, ""), Alone()
+            network.tail, examples, nothing, same, settings, Checkpoint(None, ""), SingleHost()
         )
     keras.config.set_dtype_policy("float32")
     share = article.SIGN_IMAGES / len(part)

@@ -18,7 +18,7 @@ from facet.registry.models import Canary, Policy, Status
 LABELS = 72
 """Characters of the labels that are shown."""
 
-UPDATED, DROPPED = "updated (UTC)", "dropped (UTC)"
+UPDATED, DROPPED = "updated (UTC)", "uploaded (UTC)"
 
 
 class Listed(BaseModel):
@@ -55,7 +55,7 @@ class Summary(BaseModel):
     version: str
     status: Status
     size: int
-    dropped_at: str
+    uploaded_at: str
     proof: str | None
     metrics: dict[str, float]
     violations: tuple[Violation, ...]
@@ -157,7 +157,7 @@ def _versions(model: Described) -> Table:
             _place(model, each.version),
             each.proof or "",
             size(each.size),
-            moment(each.dropped_at),
+            moment(each.uploaded_at),
             Text(printable(", ".join(f"{name} {it:.4g}" for name, it in each.metrics.items()))),
         )
     return table

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from cli.client.stack import Stack, find
-from cli.client.upload import upload
+from cli.client.upload import upload as send
 from cli.terminal import completion
 from cli.terminal.formatting import reasons
 from cli.terminal.options import THIS_HOME, AsJson, Home, StackName
@@ -21,7 +21,7 @@ from facet.errors import BadRequest, FacetError, Violation
 from facet.manifest import MODEL_NAME, Manifest
 from facet.registry.models import Status
 from facet.registry.store import Registry
-from onboard.uploads import Drop
+from onboard.uploads import Upload
 
 SUFFIX = ".tar.gz"
 NAMELESS = "model"
@@ -97,20 +97,20 @@ def push(
     here = find(stack, home)
     with spinner(output, "checking …"):
         checked = check(artifact, _rules(here))
-    drop = Drop(name(model, checked.manifest, artifact))
+    upload = Upload(name(model, checked.manifest, artifact))
     if checked.violations and not no_check:
-        _refused(output, drop, checked)
+        _refused(output, upload, checked)
     if no_wait:
-        upload(here, output, artifact, drop.key)
-        _uploaded(output, drop, checked)
+        send(here, output, artifact, upload.key)
+        _uploaded(output, upload, checked)
         return
     registry = Registry(here.registry())
-    before = registry.find(drop.model, checked.version)
+    before = registry.find(upload.model, checked.version)
     if before and before.status is Status.READY:
-        tell(output, registry.model(drop.model), before, unchanged=True)
+        tell(output, registry.model(upload.model), before, unchanged=True)
         return
-    upload(here, output, artifact, drop.key)
-    report(here, output, Wanted(drop.model, checked.version, before, uploaded=True), timeout)
+    send(here, output, artifact, upload.key)
+    report(here, output, Wanted(upload.model, checked.version, before, uploaded=True), timeout)
 
 
 def _rules(stack: Stack) -> validation.Rules:
@@ -118,10 +118,10 @@ def _rules(stack: Stack) -> validation.Rules:
     return validation.Rules(stack.golden_required, ops)
 
 
-def _refused(output: Output, drop: Drop, checked: Checked) -> None:
+def _refused(output: Output, upload: Upload, checked: Checked) -> None:
     output.result(
         {
-            "model": drop.model,
+            "model": upload.model,
             "version": checked.version,
             "status": Status.REJECTED,
             "uploaded": False,
@@ -135,11 +135,11 @@ def _refused(output: Output, drop: Drop, checked: Checked) -> None:
     raise typer.Exit(1)
 
 
-def _uploaded(output: Output, drop: Drop, checked: Checked) -> None:
+def _uploaded(output: Output, upload: Upload, checked: Checked) -> None:
     output.result(
-        {"model": drop.model, "version": checked.version, "uploaded": True},
+        {"model": upload.model, "version": checked.version, "uploaded": True},
         [
-            f"{drop.model} {checked.version}: uploaded; "
-            f"facet watch {drop.model} {checked.version} tells what becomes of it"
+            f"{upload.model} {checked.version}: uploaded; "
+            f"facet watch {upload.model} {checked.version} tells what becomes of it"
         ],
     )

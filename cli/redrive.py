@@ -84,7 +84,7 @@ class Redrive:
         told: Callable[[str, bool], object],
     ) -> bool:
         """Whether the message is gone from the queue."""
-        keys = dropped(message["Body"])
+        keys = uploaded(message["Body"])
         if keys is None:
             counts.left += 1
             told("not an S3 event", False)
@@ -125,7 +125,7 @@ class Redrive:
         return answer["StatusCode"] == ACCEPTED
 
 
-def dropped(body: str) -> list[str] | None:
+def uploaded(body: str) -> list[str] | None:
     """The keys that an S3 event names; None for anything else."""
     try:
         return [each["s3"]["object"]["key"] for each in json.loads(body)["Records"]]

@@ -15,7 +15,7 @@ from cli.terminal.progress import spinner
 from facet.errors import FacetError
 from facet.registry.models import Model, Status
 from facet.registry.store import Registry
-from onboard.uploads import Door
+from onboard.uploads import PendingUploads
 
 PAGE = 100
 HEALTHY = "ok"
@@ -117,7 +117,7 @@ def _models(registry: Registry) -> tuple[object, str, bool]:
 
 
 def _at_door(stack: Stack) -> tuple[object, str, bool]:
-    waiting = sum(1 for _ in Door(stack.client("s3"), stack.bucket).waiting())
+    waiting = sum(1 for _ in PendingUploads(stack.client("s3"), stack.bucket).waiting())
     return waiting, f"{waiting:,} at the door", True
 
 

@@ -13,9 +13,9 @@ from cli.terminal.options import THIS_HOME, AsJson, Home, ModelName, StackName, 
 from cli.terminal.output import Output
 from cli.terminal.prompts import asker
 from facet.errors import BadRequest, FacetError, UnknownVersion
-from facet.news import Happening, News
+from facet.notifications import EventPublisher, EventType
 from facet.registry.models import Mode, Model, Policy, Status, Version
-from facet.registry.releases import Alias
+from facet.registry.releases import Releases
 from facet.registry.store import Registry
 
 
@@ -32,9 +32,9 @@ def promote(
 ) -> None:
     """Make a READY version answer predictions, at once. A canary under way ends."""
     here, output = find(stack, home), Output(as_json)
-    before = Alias(here.registry()).promote(model, version, _now())
+    before = Releases(here.registry()).promote(model, version, _now())
     if before.live != version:
-        _tell(here, output, Happening.PROMOTED, model, version, {"previous": before.live})
+        _tell(here, output, EventType.PROMOTED, model, version, {"previous": before.live})
     _say(output, model, version, before, f"{version} is live")
 
 
@@ -50,14 +50,14 @@ def rollback(
 ) -> None:
     """End a canary, or go back to the version that answered before, or to the one given."""
     here, output = find(stack, home), Output(as_json)
-    alias = Alias(here.registry())
+    releases = Releases(here.registry())
     now = _now()
-    before = alias.promote(model, version, now) if version else alias.rollback(model, now)
+    before = releases.promote(model, version, now) if version else releases.rollback(model, now)
     ended = before.canary if version is None else None
     live = before.live if ended else version or before.previous
     taken_back = ended.candidate if ended else before.live
     if taken_back and taken_back != live:
-        _tell(here, output, Happening.ROLLED_BACK, model, taken_back, {"live": live})
+        _tell(here, output, EventType.ROLLED_BACK, model, taken_back, {"live": live})
     _say(output, model, live, before, f"{live} is live, {taken_back} was taken back")
 
 
@@ -88,7 +88,7 @@ def policy(
     wanted = known
     if mode:
         wanted = Policy(mode, percent or known.percent, good_answers or known.good_answers)
-        Alias(table).set_policy(model, wanted, _now())
+        Releases(table).set_policy(model, wanted, _now())
     Output(as_json).result(
         {"model": model, "policy": asdict(wanted)}, [f"{model}: {_in_words(wanted)}"]
     )
@@ -111,12 +111,12 @@ def retire(
         retired = [_known(Registry(table), model, version)]
     else:
         _confirm(output, model, yes=yes)
-        Alias(table).clear(model, _now())
+        Releases(table).clear(model, _now())
         retired = [each for each in Registry(table).versions(model) if each.status is Status.READY]
     for each in retired:
         if each.status is not Status.RETIRED:
-            Alias(table).retire(each, _now())
-            _tell(here, output, Happening.RETIRED, model, each.id, {})
+            Releases(table).retire(each, _now())
+            _tell(here, output, EventType.RETIRED, model, each.id, {})
     ids = [each.id for each in retired]
     output.result(
         {"model": model, "retired": ids},
@@ -148,17 +148,17 @@ def _say(output: Output, model: str, live: str | None, before: Model, line: str)
 def _tell(
     stack: Stack,
     output: Output,
-    happening: Happening,
+    event_type: EventType,
     model: str,
     version: str,
     detail: Mapping[str, str | None],
 ) -> None:
     """The registry has it by now, so that news which cannot be told are no failure."""
     try:
-        news = News(stack.client("events"), stack.client("sns"), stack.topic)
-        news.tell(happening, model, version, by="command", **detail)
+        publisher = EventPublisher(stack.client("events"), stack.client("sns"), stack.topic)
+        publisher.publish(event_type, model, version, by="command", **detail)
     except (BotoCoreError, ClientError) as error:
-        output.remark(f"done, but no event {happening} could be sent: {error}")
+        output.remark(f"done, but no event {event_type} could be sent: {error}")
 
 
 def _in_words(policy: Policy) -> str:

@@ -18,7 +18,7 @@ from facet.manifest import MODEL_NAME
 from facet.registry.models import Model, Status, Version
 from facet.registry.store import Registry
 from onboard.bucket import missing
-from onboard.uploads import Drop
+from onboard.uploads import Upload
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -70,7 +70,7 @@ class Wanted:
         if seen.at_door or (found and not stale):
             return None
         if self.uploaded:
-            raise Lost(f"the upload to {Drop(self.model).key} was removed; upload it again")
+            raise Lost(f"the upload to {Upload(self.model).key} was removed; upload it again")
         if self.version:
             raise UnknownVersion(self.model, self.version)
         raise UnknownModel(self.model)
@@ -97,7 +97,7 @@ class Lookout:
 
     def _at_door(self, model: str) -> bool:
         try:
-            self.s3.head_object(Bucket=self.bucket, Key=Drop(model).key)
+            self.s3.head_object(Bucket=self.bucket, Key=Upload(model).key)
         except ClientError as error:
             if missing(error):
                 return False

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from local.demo import SampleImage, Tour, TourFailed, artifacts, images, model_of, version_of
+from local.demo import Demo, DemoFailed, SampleImage, artifacts, images, model_of, version_of
 from local.gateway.server import PortTaken
 from local.listeners import Listeners
 from local.moto.aws import NONE
@@ -56,7 +56,7 @@ def run(
             address = stack.address
             say(f"\nAPI      {address.url}\nAPI key  {address.api_key}")
             say(f"Page     {address.url}/#key={address.api_key}\n")
-            shown = _tour(Tour(stack.address), stop, say)
+            shown = _tour(Demo(stack.address), stop, say)
             if shown:
                 say(f"\n{_curl(stack, shown)}")
             if not once and not stop.is_set():
@@ -72,11 +72,11 @@ def run(
         raise Failed(
             f"a stack runs already; {where}/stack.json says where. Stop it first."
         ) from error
-    except (UnsupportedTemplate, TourFailed) as error:
+    except (UnsupportedTemplate, DemoFailed) as error:
         raise Failed(str(error)) from error
 
 
-def _tour(tour: Tour, stop: threading.Event, say: Say) -> SampleImage | None:
+def _tour(tour: Demo, stop: threading.Event, say: Say) -> SampleImage | None:
     """Onboards the samples and shows images; the first of them."""
     for artifact in artifacts(SAMPLES):
         if not tour.has(artifact):

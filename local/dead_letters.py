@@ -6,7 +6,7 @@ from local.moto.aws import Aws
 from local.runtime.pool import Invocation
 
 
-def bury(aws: Aws, config: Any, payload: bytes, outcome: Invocation) -> None:
+def send_to_dlq(aws: Aws, config: Any, payload: bytes, outcome: Invocation) -> None:
     """Sends an event to the queue of a function's DeadLetterConfig, if it has one."""
     if config is None:
         return

@@ -19,7 +19,7 @@ POLL_SECONDS = 0.1
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif"}
 
 
-class TourFailed(Exception):
+class DemoFailed(Exception):
     """A sample was not onboarded, or an image got no answer."""
 
 
@@ -41,7 +41,7 @@ class Answer:
     milliseconds: float
 
 
-class Tour:
+class Demo:
     """A client of a running stack."""
 
     def __init__(self, address: Address) -> None:
@@ -72,7 +72,7 @@ class Tour:
         answer = self._api.post(f"/models/{image.model}/predict", content=image.content)
         milliseconds = (time.perf_counter() - start) * 1000
         if answer.status_code != httpx.codes.OK:
-            raise TourFailed(f"{image.name}: {answer.status_code} {answer.text}")
+            raise DemoFailed(f"{image.name}: {answer.status_code} {answer.text}")
         best = answer.json()["predictions"][0]
         return Answer(best["label"], best["score"], milliseconds)
 
@@ -87,9 +87,9 @@ class Tour:
                     f"{each['code']} ({each['place']}): {each['problem']}"
                     for each in found["violations"]
                 )
-                raise TourFailed(f"{model}: {reasons}")
+                raise DemoFailed(f"{model}: {reasons}")
             time.sleep(POLL_SECONDS)
-        raise TourFailed(f"{model} was not onboarded in {ONBOARDING_SECONDS:.0f} s")
+        raise DemoFailed(f"{model} was not onboarded in {ONBOARDING_SECONDS:.0f} s")
 
     def _status(self, model: str, version: str) -> dict[str, Any]:
         answer = self._api.get(f"/models/{model}")

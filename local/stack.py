@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Self, TypeVar
 
 from local import template
-from local.dead_letters import bury
+from local.dead_letters import send_to_dlq
 from local.endpoint.platform import EndpointConfig, Platform
 from local.gateway.server import Gateway, ensure_free
 from local.gateway.usage_plan import UsagePlan
@@ -146,7 +146,7 @@ class Stack:
             endpoint_url=aws.url,
             sagemaker_runtime_url=platform.url,
             dead_letter_queue_url=aws.queue_url(
-                made.output("UndeliveredDropsUrl").rpartition("/")[2]
+                made.output("UndeliveredUploadsUrl").rpartition("/")[2]
             ),
             state_machine_arn=made.output("TrainStateMachineArn"),
             topic_arn=made.output("TrainingTopicArn"),
@@ -202,7 +202,7 @@ class Stack:
 
     def _invoker(self, made: Resources, aws: Aws, state: State, runtime: Runtime) -> AsyncInvoker:
         def give_up(function: str, payload: bytes, outcome: Invocation) -> None:
-            bury(aws, made.property(function, "DeadLetterConfig"), payload, outcome)
+            send_to_dlq(aws, made.property(function, "DeadLetterConfig"), payload, outcome)
 
         def invoke(name: str, payload: bytes, *, request_id: str | None = None) -> Invocation:
             outcome = runtime.invoke(name, payload, request_id=request_id)

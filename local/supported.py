@@ -7,7 +7,7 @@ cloud.
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-CARRIED_OUT: dict[str, set[str]] = {
+SUPPORTED: dict[str, set[str]] = {
     "AWS::S3::Bucket": {
         "BucketName",
         "VersioningConfiguration",
@@ -118,7 +118,7 @@ MADE_HERE = {"AWS::Lambda::EventInvokeConfig", "AWS::Events::Rule"}
 put on the bus, and cannot send one to a function."""
 
 MADE_BY_MOTO = {"AWS::IAM::Role"} | {
-    kind for kind in CARRIED_OUT.keys() - MADE_HERE if not kind.startswith("AWS::ApiGateway::")
+    kind for kind in SUPPORTED.keys() - MADE_HERE if not kind.startswith("AWS::ApiGateway::")
 }
 """What goes into the CloudFormation stack; the gateway makes the API from the template itself."""
 
@@ -136,12 +136,12 @@ def unsupported(resources: Mapping[str, Any]) -> set[str]:
 def _named(resource: Mapping[str, Any]) -> Iterator[str]:
     """What a resource asks for beyond CARRIED_OUT; an empty property asks for nothing."""
     kind = resource["Type"]
-    if kind not in CARRIED_OUT:
+    if kind not in SUPPORTED:
         yield kind
         return
     for name, value in resource.get("Properties", {}).items():
         place = f"{kind}.{name}"
-        if name not in CARRIED_OUT[kind] and value not in ({}, []):
+        if name not in SUPPORTED[kind] and value not in ({}, []):
             yield place
         for each in value if isinstance(value, list) else [value]:
             if place in PARTS:

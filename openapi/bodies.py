@@ -135,7 +135,7 @@ class VersionSummary(Answer):
     version: VersionId
     status: Status
     size: int = Field(description="Bytes of the artifact.")
-    dropped_at: Moment
+    uploaded_at: Moment
     updated_at: Moment
     proof: Literal["golden", "smoke"] | None = Field(
         description="How the endpoint proved it: by its golden sample, or a neutral image."

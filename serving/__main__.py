@@ -11,7 +11,7 @@ import uvicorn
 
 from serving import memory
 from serving.app import create_app
-from serving.memory import Ledger
+from serving.memory import MemoryBudget
 from serving.metrics import Metrics
 from serving.models import Models
 from serving.runtimes.loader import loader
@@ -51,7 +51,7 @@ def main() -> None:
     metrics = Metrics()
     models = Models(
         loader(settings, settings.state),
-        Ledger(budget, limit),
+        MemoryBudget(budget, limit),
         metrics,
         workers=settings.workers,
         load_timeout=settings.load_timeout,

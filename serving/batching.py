@@ -29,7 +29,7 @@ class Batching:
     wait: float = 0.0
 
 
-class Lane:
+class BatchQueue:
     """The requests of one runtime, in order. To be used on one event loop.
 
     A request is computed at once where the runtime is free. Those that come while it is busy are

@@ -34,7 +34,7 @@ def default_folder() -> Path:
     return Path("/tmp", name)
 
 
-class Strikes:
+class CrashGuard:
     """What loading did to processes before this one. For use by several threads.
 
     A process has a file in `folder`, locked while it lives, with the keys of the models that it

@@ -89,7 +89,7 @@ def trim() -> None:
 
 
 @dataclass(eq=False)
-class Charge:
+class Reservation:
     """What one owner takes: the larger of its estimate and the growth seen while it loaded.
 
     since: when its load began, on the ledger's clock.
@@ -106,7 +106,7 @@ class Charge:
         return max(self.estimate, int(self.grown))
 
 
-class Ledger:
+class MemoryBudget:
     """The charges of all owners, together within `budget` bytes. Not for use by two threads.
 
     And whatever was charged: who would take the process over `limit` bytes in memory is refused.
@@ -132,8 +132,8 @@ class Ledger:
         self._clock = clock
         self._seen = 0
         self._settled = 0
-        self._charges: set[Charge] = set()
-        self._loading: set[Charge] = set()
+        self._charges: set[Reservation] = set()
+        self._loading: set[Reservation] = set()
         self._refused: dict[str, int] = {}
 
     @property
@@ -141,9 +141,9 @@ class Ledger:
         """Bytes charged to all owners."""
         return self._settled + sum(charge.size for charge in self._loading)
 
-    def open(self, owner: str, estimate: int) -> Charge:
+    def open(self, owner: str, estimate: int) -> Reservation:
         """A charge for an owner that starts to load now. Raises NoRoom."""
-        charge = Charge(owner, max(estimate, self._refused.get(owner, 0)), self._clock())
+        charge = Reservation(owner, max(estimate, self._refused.get(owner, 0)), self._clock())
         self._refuse_beyond_budget(charge, self.used + charge.size)
         self._refuse_in_danger(charge)
         self._sample()
@@ -151,7 +151,7 @@ class Ledger:
         self._loading.add(charge)
         return charge
 
-    def settle(self, charge: Charge) -> None:
+    def settle(self, charge: Reservation) -> None:
         """End of loading. Raises NoRoom, and drops the charge, where it outgrew the budget.
 
         The next `open` for that owner then asks for what was measured.
@@ -165,13 +165,13 @@ class Ledger:
             raise
         self._refused.pop(charge.owner, None)
 
-    def keep(self, charge: Charge) -> None:
+    def keep(self, charge: Reservation) -> None:
         """End of loading of what cannot be unloaded again."""
         self._sample()
         self._loading.remove(charge)
         self._settled += charge.size
 
-    def release(self, charge: Charge) -> None:
+    def release(self, charge: Reservation) -> None:
         """The owner is gone."""
         self._sample()
         if charge in self._charges:
@@ -181,7 +181,7 @@ class Ledger:
             else:
                 self._settled -= charge.size
 
-    def _refuse_beyond_budget(self, charge: Charge, used: int) -> None:
+    def _refuse_beyond_budget(self, charge: Reservation, used: int) -> None:
         if used > self.budget:
             raise NoRoom(
                 f"Memory exhausted: not enough memory to load model {charge.owner}: it takes "
@@ -189,7 +189,7 @@ class Ledger:
                 f"{_megabytes(self.budget)}."
             )
 
-    def _refuse_in_danger(self, charge: Charge) -> None:
+    def _refuse_in_danger(self, charge: Reservation) -> None:
         if self._resident() + charge.size > self._limit:
             self.trim()
         if (taken := self._resident()) + charge.size > self._limit:

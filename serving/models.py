@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from serving.artifact import Version, versions, without_lite
-from serving.batching import Batching, Lane
+from serving.batching import Batching, BatchQueue
 from serving.errors import (
     AlreadyLoaded,
     BadInput,
@@ -23,7 +23,7 @@ from serving.errors import (
     NotLoaded,
     ServingError,
 )
-from serving.memory import Charge, Ledger
+from serving.memory import MemoryBudget, Reservation
 from serving.metrics import Metrics
 from serving.runtimes import saved_model
 from serving.runtimes.runtime import Runtime
@@ -55,9 +55,9 @@ class Model:
     name: str
     target: str
     runtimes: Mapping[int, Runtime]
-    charge: Charge
+    charge: Reservation
     resources: AsyncExitStack
-    lanes: Mapping[int, Lane]
+    lanes: Mapping[int, BatchQueue]
     in_use: int = 0
     unused: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -68,7 +68,7 @@ class Models:
     def __init__(
         self,
         loader: Loader,
-        ledger: Ledger,
+        ledger: MemoryBudget,
         metrics: Metrics,
         *,
         workers: int,
@@ -184,7 +184,9 @@ class Models:
             self._ledger.settle(charge)
             if name in self._abandoned:
                 return None
-            lanes = {n: Lane(each, self._computing, self._batching) for n, each in runtimes.items()}
+            lanes = {
+                n: BatchQueue(each, self._computing, self._batching) for n, each in runtimes.items()
+            }
             for lane in lanes.values():
                 resources.push_async_callback(lane.drain)
             model = Model(name, target, runtimes, charge, resources.pop_all(), lanes)

@@ -104,7 +104,7 @@ def deployed(name: str, session: boto3.Session) -> Stack:
         return Stack(
             bucket=outputs["BucketName"],
             table=outputs["RegistryName"],
-            dead_letters=outputs["UndeliveredDropsUrl"],
+            dead_letters=outputs["UndeliveredUploadsUrl"],
             onboard=outputs["OnboardFunctionName"],
             session=session,
             topic=parameters.get(TOPIC, ""),

@@ -17,7 +17,7 @@ from facet.errors import FacetError
 OUTPUTS = (
     "BucketName",
     "RegistryName",
-    "UndeliveredDropsUrl",
+    "UndeliveredUploadsUrl",
     "OnboardFunctionName",
     "EndpointName",
     "ApiUrl",

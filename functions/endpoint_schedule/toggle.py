@@ -25,7 +25,7 @@ class StackBusy(Exception):
     """Somebody else's update of the stack did not end in time."""
 
 
-class Switch:
+class EndpointToggle:
     """Turns one stack's endpoint on and off. Raises botocore's errors."""
 
     def __init__(
@@ -38,7 +38,7 @@ class Switch:
         self._stack = stack
         self._sleep = sleep
 
-    def turn(self, *, on: bool, left: Callable[[], float]) -> bool:
+    def set(self, *, on: bool, left: Callable[[], float]) -> bool:
         """Whether an update was begun; none is where the stack is as wanted.
 
         It waits for another update to end while `left` tells enough seconds; then StackBusy.

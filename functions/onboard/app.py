@@ -1,4 +1,4 @@
-"""The upload's handler: S3 events to drops and removals, outcomes to metrics."""
+"""The upload's handler: S3 events to uploads and removals, outcomes to metrics."""
 
 import re
 from collections import Counter
@@ -17,18 +17,17 @@ from facet import endpoint
 from facet.artifact.validation import Rules
 from facet.errors import EndpointRemoved
 from facet.manifest import MODEL_NAME
-from facet.news import news
+from facet.notifications import ModelEvents, publisher
 from facet.observability import count, logger
-from facet.registry.releases import Alias
+from facet.registry.releases import Releases
 from facet.registry.store import Registry
 from facet.settings import settings
 from onboard.bucket import Bucket
 from onboard.onboarding import Onboarding, Registers
 from onboard.prover import Prover
 from onboard.retention import Removal
-from onboard.retry import Patience
-from onboard.telling import Telling
-from onboard.uploads import DROP, VERSION, Drop, Outcome
+from onboard.retry import RetryPolicy
+from onboard.uploads import UPLOAD_KEY, VERSION_KEY, OnboardingResult, Upload
 
 MISNAMED = re.compile(r"mme/[^/]*\.tar\.gz", re.DOTALL)
 S3_CLIENT = Config(read_timeout=180)
@@ -40,59 +39,59 @@ class MisnamedDrop(Exception):
 
 
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Onboards every drop that an S3 event names, and withdraws every version it says is gone.
+    """Onboards every upload that an S3 event names, and withdraws every version it says is gone.
 
     An error of one is raised, so that Lambda tries the event again and in the end puts it into the
-    dead-letter queue; drops that had their outcome are gone from the door by then.
+    dead-letter queue; uploads that had their outcome are gone from the door by then.
     """
     logger().set_correlation_id(context.aws_request_id)
-    patience = Patience(
+    retry = RetryPolicy(
         left=lambda: context.get_remaining_time_in_millis() / 1000,
         attempt=settings().invoke_timeout,
     )
-    outcomes = [outcome for each in wanted(event) if (outcome := measured(each, patience))]
+    outcomes = [outcome for each in wanted(event) if (outcome := measured(each, retry))]
     return {"outcomes": [asdict(each) for each in outcomes]}
 
 
-def measured(wanted: Drop | Removal, patience: Patience) -> Outcome | None:
+def measured(wanted: Upload | Removal, retry: RetryPolicy) -> OnboardingResult | None:
     """The outcome, or the error, counted.
 
-    Without an endpoint the drop waits at the door, where the sweeper finds it: no error, for Lambda
-    would try it twice more within minutes.
+    Without an endpoint the upload stays, and the sweeper retries it. That is no error: Lambda would
+    retry twice within minutes.
     """
     try:
         if isinstance(wanted, Removal):
-            outcome = onboarding().withdraw(wanted, patience)
+            outcome = onboarding().withdraw(wanted, retry)
         else:
-            outcome = onboarding().onboard(wanted, patience)
+            outcome = onboarding().onboard(wanted, retry)
     except EndpointRemoved as error:
         logger().warning("postponed", model=wanted.model, reason=str(error))
-        outcome = Outcome(wanted.model, "POSTPONED")
+        outcome = OnboardingResult(wanted.model, "POSTPONED")
     except Exception:
-        count("Drops", outcome="FAILED")
+        count("Uploads", outcome="FAILED")
         raise
     if outcome:
-        count("Drops", outcome=outcome.outcome)
+        count("Uploads", outcome=outcome.outcome)
         codes = Counter(each.code for each in outcome.violations)
         for code, times in codes.items():
             count("Violations", times, code=code)
     return outcome
 
 
-def wanted(event: dict[str, Any]) -> Iterator[Drop | Removal]:
-    """The drops that were uploaded and the versions that were deleted, of an event's records.
+def wanted(event: dict[str, Any]) -> Iterator[Upload | Removal]:
+    """The uploads that were uploaded and the versions that were deleted, of an event's records.
 
-    Versions that were written and drops that were removed are passed over: onboarding does that
-    itself. Raises MisnamedDrop for what lies where drops lie, but could never be a model.
+    Versions that were written and uploads that were removed are passed over: onboarding does that
+    itself. Raises MisnamedDrop for what lies where uploads lie, but could never be a model.
     """
     for record in event.get("Records", []):
         described = record["s3"]["object"]
         key = unquote_plus(described["key"])
         if record["eventName"].startswith("ObjectRemoved:"):
-            if match := VERSION.fullmatch(key):
+            if match := VERSION_KEY.fullmatch(key):
                 yield Removal(match[1], match[2], datetime.fromisoformat(record["eventTime"]))
-        elif match := DROP.fullmatch(key):
-            yield Drop(
+        elif match := UPLOAD_KEY.fullmatch(key):
+            yield Upload(
                 match[1],
                 described.get("versionId"),
                 described.get("sequencer"),
@@ -110,7 +109,7 @@ def onboarding() -> Onboarding:
     reached = endpoint.Endpoint(endpoint.client(name.invoke_timeout), name.endpoint)
     return Onboarding(
         Bucket(boto3.client("s3", config=S3_CLIENT), name.bucket),
-        Registers(Registry(table), Alias(table), Telling(news())),
+        Registers(Registry(table), Releases(table), ModelEvents(publisher())),
         Prover(reached, name.answer_within),
         Rules(name.golden_required, name.ops),
         name.keep_versions,

@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 from facet.artifact import archive
 from facet.registry.models import Status, Version
 from facet.registry.store import Registry
-from onboard.uploads import Drop
+from onboard.uploads import Upload
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -21,12 +21,12 @@ MISSING = ("404", "NoSuchKey", "NoSuchVersion", "MethodNotAllowed", "405")
 
 
 @dataclass(frozen=True)
-class Taken:
-    """A drop with its object version pinned, what is in it, and when S3 took it (ISO 8601)."""
+class ReadUpload:
+    """An upload with its object version pinned, what is in it, and when S3 took it (ISO 8601)."""
 
-    drop: Drop
+    upload: Upload
     found: archive.Archive
-    dropped_at: str
+    uploaded_at: str
 
 
 class Bucket:
@@ -36,39 +36,41 @@ class Bucket:
         self._s3 = s3
         self.name = name
 
-    def take(self, drop: Drop) -> Taken | None:
-        """One pass over the drop's object; None if it is gone.
+    def take(self, upload: Upload) -> ReadUpload | None:
+        """One pass over the upload's object; None if it is gone.
 
-        A drop without its time has S3's `LastModified`: of a multipart upload, its beginning.
+        An upload without its time has S3's `LastModified`: of a multipart upload, its beginning.
         """
-        wanted: GetObjectRequestTypeDef = {"Bucket": self.name, "Key": drop.key}
-        if drop.object_version:
-            wanted["VersionId"] = drop.object_version
+        wanted: GetObjectRequestTypeDef = {"Bucket": self.name, "Key": upload.key}
+        if upload.object_version:
+            wanted["VersionId"] = upload.object_version
         try:
             taken = self._s3.get_object(**wanted)
         except ClientError as error:
             if missing(error):
                 return None
             raise
-        pinned = replace(drop, object_version=taken["VersionId"])
-        dropped_at = drop.dropped_at or taken["LastModified"].isoformat()
-        return Taken(pinned, archive.read(taken["Body"]), dropped_at)
+        pinned = replace(upload, object_version=taken["VersionId"])
+        uploaded_at = upload.uploaded_at or taken["LastModified"].isoformat()
+        return ReadUpload(pinned, archive.read(taken["Body"]), uploaded_at)
 
-    def has(self, drop: Drop) -> bool:
+    def has(self, upload: Upload) -> bool:
         """Whether exactly this object version still lies at the door."""
-        return self._has(drop.key, drop.object_version)
+        return self._has(upload.key, upload.object_version)
 
-    def remove(self, drop: Drop) -> None:
-        """Removes exactly the object version of the drop; a newer one stays."""
-        self._s3.delete_object(Bucket=self.name, Key=drop.key, VersionId=drop.object_version or "")
+    def remove(self, upload: Upload) -> None:
+        """Removes exactly the object version of the upload; a newer one stays."""
+        self._s3.delete_object(
+            Bucket=self.name, Key=upload.key, VersionId=upload.object_version or ""
+        )
 
-    def keep(self, drop: Drop, version: Version) -> None:
-        """Copies the drop to where the endpoint finds it as that version."""
-        self._copy(drop, _key(version))
+    def keep(self, upload: Upload, version: Version) -> None:
+        """Copies the upload to where the endpoint finds it as that version."""
+        self._copy(upload, _key(version))
 
-    def refuse(self, drop: Drop, rejected: Version) -> None:
-        """Copies the drop to `rejected/`, with the report beside it."""
-        self._copy(drop, f"rejected/{rejected.target}")
+    def refuse(self, upload: Upload, rejected: Version) -> None:
+        """Copies the upload to `rejected/`, with the report beside it."""
+        self._copy(upload, f"rejected/{rejected.target}")
         self.report(rejected)
 
     def report(self, rejected: Version) -> None:
@@ -108,14 +110,14 @@ class Bucket:
                 if each["Key"] == key:
                     yield each["VersionId"]
 
-    def _copy(self, drop: Drop, key: str) -> None:
+    def _copy(self, upload: Upload, key: str) -> None:
         self._s3.copy_object(
             Bucket=self.name,
             Key=key,
             CopySource={
                 "Bucket": self.name,
-                "Key": drop.key,
-                "VersionId": drop.object_version or "",
+                "Key": upload.key,
+                "VersionId": upload.object_version or "",
             },
             TaggingDirective="REPLACE",
         )
@@ -147,7 +149,7 @@ def _report(rejected: Version) -> bytes:
             "version": rejected.id,
             "sha256": rejected.sha256,
             "size": rejected.size,
-            "dropped_at": rejected.dropped_at,
+            "uploaded_at": rejected.uploaded_at,
             "rejected_at": rejected.updated_at,
             "violations": [asdict(each) for each in rejected.violations],
         },

@@ -1,6 +1,6 @@
-"""A drop's way: checked, copied to its own key, proven, registered; or refused with its reasons.
+"""An upload's way: checked, copied to its own key, proven, registered; or refused with its reasons.
 
-Every step may run again: what was done already is done over with the same effect, and the drop
+Every step may run again: what was done already is done over with the same effect, and the upload
 leaves the door last.
 """
 
@@ -11,15 +11,15 @@ from datetime import UTC, datetime
 from facet.artifact import validation
 from facet.errors import RegistryConflict, Violation
 from facet.manifest import Manifest
+from facet.notifications import ModelEvents
 from facet.registry.models import Model, Status, Version
-from facet.registry.releases import Alias, Placement
+from facet.registry.releases import Placement, Releases
 from facet.registry.store import Registry
 from onboard.bucket import Bucket
 from onboard.prover import Prover
 from onboard.retention import Removal, Retention, Withdrawal
-from onboard.retry import Patience
-from onboard.telling import Telling
-from onboard.uploads import Drop, Outcome
+from onboard.retry import RetryPolicy
+from onboard.uploads import OnboardingResult, Upload
 
 VERSION_ID_LENGTH = 12
 
@@ -34,15 +34,15 @@ class Registers:
     """Where versions are recorded, and where it is said what became of them."""
 
     registry: Registry
-    alias: Alias
-    telling: Telling
+    releases: Releases
+    events: ModelEvents
 
 
 @dataclass(frozen=True)
 class _Checked:
-    """A drop after its checks: its version still PENDING, and the golden sample's image."""
+    """An upload after its checks: its version still PENDING, and the golden sample's image."""
 
-    drop: Drop
+    upload: Upload
     version: Version
     manifest: Manifest | None
     golden: bytes | None
@@ -50,9 +50,9 @@ class _Checked:
 
 
 class Onboarding:
-    """Takes drops out of one bucket into one registry, proven on one endpoint.
+    """Takes uploads out of one bucket into one registry, proven on one endpoint.
 
-    Everything that is raised says nothing of the artifact, and the drop stays where it is:
+    Everything that is raised says nothing of the artifact, and the upload stays where it is:
     EndpointThrottled, EndpointUnavailable, ModelLoading, RegistryConflict and botocore's errors.
     """
 
@@ -68,100 +68,100 @@ class Onboarding:
         """`keep` is the number of READY versions of a model that retention leaves."""
         self._bucket = bucket
         self._registry = registers.registry
-        self._alias = registers.alias
-        self._telling = registers.telling
+        self._releases = registers.releases
+        self._events = registers.events
         self._prover = prover
         self._rules = rules
         self._now = now
-        self._retention = Retention(self._registry, self._alias, self._telling, keep)
-        self._withdrawal = Withdrawal(bucket, self._registry, self._alias, self._telling, now)
+        self._retention = Retention(self._registry, self._releases, self._events, keep)
+        self._withdrawal = Withdrawal(bucket, self._registry, self._releases, self._events, now)
 
-    def onboard(self, drop: Drop, patience: Patience) -> Outcome:
-        """Brings one drop to its outcome."""
-        checked = self._check(drop)
+    def onboard(self, upload: Upload, retry: RetryPolicy) -> OnboardingResult:
+        """Brings one upload to its outcome."""
+        checked = self._check(upload)
         if checked is None:
-            return Outcome(drop.model, "GONE")
-        outcome = patience.with_the_registry(lambda: self._settle(checked, patience))
-        self._bucket.remove(checked.drop)
+            return OnboardingResult(upload.model, "GONE")
+        outcome = retry.until_no_conflict(lambda: self._settle(checked, retry))
+        self._bucket.remove(checked.upload)
         return outcome
 
-    def withdraw(self, removal: Removal, patience: Patience) -> Outcome | None:
+    def withdraw(self, removal: Removal, retry: RetryPolicy) -> OnboardingResult | None:
         """Takes a version out of service whose object was deleted; None if nothing was to do."""
-        return patience.with_the_registry(lambda: self._withdrawal.removed(removal))
+        return retry.until_no_conflict(lambda: self._withdrawal.removed(removal))
 
-    def _check(self, drop: Drop) -> _Checked | None:
+    def _check(self, upload: Upload) -> _Checked | None:
         """Of what was read only the golden sample is kept: a proof needs memory of its own."""
-        taken = self._bucket.take(drop)
+        taken = self._bucket.take(upload)
         if taken is None:
             return None
         found = taken.found
         manifest, violations = validation.run(found, self._rules)
         version = Version(
-            model=taken.drop.model,
+            model=taken.upload.model,
             id=found.sha256[:VERSION_ID_LENGTH],
             status=Status.PENDING,
             sha256=found.sha256,
             size=found.size,
-            dropped_at=taken.dropped_at,
-            drop=taken.drop.object_version,
-            sequencer=taken.drop.sequencer,
+            uploaded_at=taken.uploaded_at,
+            object_version=taken.upload.object_version,
+            sequencer=taken.upload.sequencer,
             manifest=manifest,
         )
         golden = manifest.golden if manifest and not violations else None
         image = found.kept[golden.image] if golden else None
-        return _Checked(taken.drop, version, manifest, image, violations)
+        return _Checked(taken.upload, version, manifest, image, violations)
 
-    def _settle(self, checked: _Checked, patience: Patience) -> Outcome:
+    def _settle(self, checked: _Checked, retry: RetryPolicy) -> OnboardingResult:
         version = checked.version
-        if not self._bucket.has(checked.drop):  # another delivery of its event came first
-            return Outcome(version.model, "GONE")
+        if not self._bucket.has(checked.upload):  # another delivery of its event came first
+            return OnboardingResult(version.model, "GONE")
         known = self._registry.find(version.model, version.id)
         if known and known.status is Status.READY:
             if self._bucket.holds(known):
-                return self._known(known, checked.drop)
+                return self._known(known, checked.upload)
             self._withdrawal.withdraw(known)
         if checked.manifest is None or checked.violations:
             return self._refuse(checked, checked.violations)
-        return self._prove(checked, checked.manifest, patience)
+        return self._prove(checked, checked.manifest, retry)
 
-    def _known(self, known: Version, drop: Drop) -> Outcome:
-        """The same bytes again; or the same drop, if the last attempt ended before its end."""
-        if known.drop != drop.object_version:
-            return Outcome(known.model, "UNCHANGED", known.id)
+    def _known(self, known: Version, upload: Upload) -> OnboardingResult:
+        """The same bytes again; or the same upload, if the last attempt ended before its end."""
+        if known.object_version != upload.object_version:
+            return OnboardingResult(known.model, "UNCHANGED", known.id)
         model = self._registry.model(known.model)
         return self._finish(known, _placement(model, known.id))
 
-    def _prove(self, checked: _Checked, manifest: Manifest, patience: Patience) -> Outcome:
+    def _prove(self, checked: _Checked, manifest: Manifest, retry: RetryPolicy) -> OnboardingResult:
         pending = replace(checked.version, updated_at=self._now())
         self._registry.begin(pending)
-        self._bucket.keep(checked.drop, pending)
-        proof = self._prover.prove(pending.target, manifest, checked.golden, patience)
+        self._bucket.keep(checked.upload, pending)
+        proof = self._prover.prove(pending.target, manifest, checked.golden, retry)
         proven = replace(pending, proof=proof.kind)
         if proof.violations:
             return self._refuse(replace(checked, version=proven), proof.violations)
         ready = replace(proven, status=Status.READY, updated_at=self._now())
-        at = self._alias.accept(ready)
+        at = self._releases.accept(ready)
         if not self._bucket.holds(ready):
             raise RegistryConflict(f"the object of {ready.target} was deleted meanwhile")
         return self._finish(ready, at)
 
-    def _finish(self, ready: Version, at: Placement) -> Outcome:
-        self._telling.ready(ready, at)
+    def _finish(self, ready: Version, at: Placement) -> OnboardingResult:
+        self._events.ready(ready, at)
         self._retention.retain(ready.model, self._now())
-        return Outcome(ready.model, "READY", ready.id)
+        return OnboardingResult(ready.model, "READY", ready.id)
 
-    def _refuse(self, checked: _Checked, violations: Sequence[Violation]) -> Outcome:
+    def _refuse(self, checked: _Checked, violations: Sequence[Violation]) -> OnboardingResult:
         rejected = replace(
             checked.version,
             status=Status.REJECTED,
             violations=validation.reported(violations),
             updated_at=self._now(),
         )
-        self._bucket.refuse(checked.drop, rejected)
+        self._bucket.refuse(checked.upload, rejected)
         self._registry.reject(rejected)
         self._bucket.discard(rejected, self._registry)
-        self._telling.rejected(rejected)
-        return Outcome(rejected.model, "REJECTED", rejected.id, rejected.violations)
+        self._events.rejected(rejected)
+        return OnboardingResult(rejected.model, "REJECTED", rejected.id, rejected.violations)
 
 
 def _placement(model: Model, version: str) -> Placement:

@@ -11,7 +11,7 @@ from facet import preprocess
 from facet.endpoint import Endpoint, Scores
 from facet.errors import BodyTooLarge, ModelFailed, Violation
 from facet.manifest import GoldenSample, Manifest
-from onboard.retry import Patience
+from onboard.retry import RetryPolicy
 
 SUM_TOLERANCE = 0.02
 """How far softmax scores may add up beside 1: half-precision weights stay within it."""
@@ -39,19 +39,19 @@ class Prover:
         self._clock = clock
 
     def prove(
-        self, target: str, manifest: Manifest, golden: bytes | None, patience: Patience
+        self, target: str, manifest: Manifest, golden: bytes | None, retry: RetryPolicy
     ) -> Proof:
         """Invokes `target` with its golden sample, or without one with a grey image.
 
         It is asked again where the first answer took long, as that loaded the model. Raises
-        EndpointThrottled, EndpointUnavailable and ModelLoading when `patience` ends: those say
+        EndpointThrottled, EndpointUnavailable and ModelLoading when `retry` ends: those say
         nothing of the model.
         """
         kind = "golden" if golden is not None else "smoke"
         try:
-            scores, seconds = self._ask(target, manifest, golden, patience)
+            scores, seconds = self._ask(target, manifest, golden, retry)
             if seconds > self._within:
-                scores, seconds = self._ask(target, manifest, golden, patience)
+                scores, seconds = self._ask(target, manifest, golden, retry)
         except ModelFailed as error:
             return Proof(kind, [_failed(error)])
         except BodyTooLarge as error:
@@ -64,7 +64,7 @@ class Prover:
         return Proof(kind, violations)
 
     def _ask(
-        self, target: str, manifest: Manifest, golden: bytes | None, patience: Patience
+        self, target: str, manifest: Manifest, golden: bytes | None, retry: RetryPolicy
     ) -> tuple[Scores, float]:
         """The scores of one image, and the seconds of the attempt that brought them."""
         image = (
@@ -79,7 +79,7 @@ class Prover:
             scores = self._endpoint.classify(target, manifest, [tensor], REQUEST_ID)[0]
             return scores, self._clock() - began
 
-        return patience.with_the_endpoint(attempt)
+        return retry.until_endpoint_answers(attempt)
 
 
 def _failed(error: ModelFailed) -> Violation:

@@ -5,22 +5,24 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from facet.errors import RegistryConflict, VersionInUse
+from facet.notifications import ModelEvents
 from facet.observability import logger
 from facet.registry.models import Model, Status, Version
-from facet.registry.releases import Alias
+from facet.registry.releases import Releases
 from facet.registry.store import Registry
 from onboard.bucket import Bucket
-from onboard.telling import Telling
-from onboard.uploads import Outcome
+from onboard.uploads import OnboardingResult
 
 
 class Retention:
     """Keeps a number of each model's READY versions. The sweeper deletes retired ones' objects."""
 
-    def __init__(self, registry: Registry, alias: Alias, telling: Telling, keep: int) -> None:
+    def __init__(
+        self, registry: Registry, releases: Releases, events: ModelEvents, keep: int
+    ) -> None:
         self._registry = registry
-        self._alias = alias
-        self._telling = telling
+        self._releases = releases
+        self._events = events
         self._keep = keep
 
     def retain(self, model: str, now: str) -> None:
@@ -29,17 +31,17 @@ class Retention:
             self._registry.model(model), self._registry.versions(model), self._keep
         ):
             try:
-                self._alias.retire(each, now)
+                self._releases.retire(each, now)
             except (RegistryConflict, VersionInUse) as error:
                 logger().info("version stays", target=each.target, reason=str(error))
             else:
-                self._telling.retired(each, f"more than {self._keep} versions")
+                self._events.retired(each, f"more than {self._keep} versions")
 
 
 def surplus(model: Model, versions: Sequence[Version], keep: int) -> list[Version]:
     """READY versions beyond the first `keep` that are not live, previous or a candidate.
 
-    `versions` begins with the newest drop.
+    `versions` begins with the newest upload.
     """
     used = {model.live, model.previous, model.canary and model.canary.candidate}
     ready = [each for each in versions if each.status is Status.READY]
@@ -62,17 +64,17 @@ class Withdrawal:
         self,
         bucket: Bucket,
         registry: Registry,
-        alias: Alias,
-        telling: Telling,
+        releases: Releases,
+        events: ModelEvents,
         now: Callable[[], str],
     ) -> None:
         self._bucket = bucket
         self._registry = registry
-        self._alias = alias
-        self._telling = telling
+        self._releases = releases
+        self._events = events
         self._now = now
 
-    def removed(self, removal: Removal) -> Outcome | None:
+    def removed(self, removal: Removal) -> OnboardingResult | None:
         """Withdraws the version where its object really is gone; None where nothing is to be done.
 
         What the sweeper deletes was retired before, and is nothing new. Raises RegistryConflict.
@@ -86,16 +88,16 @@ class Withdrawal:
             self._tell(known, self._registry.model(known.model).live)
         else:
             return None
-        return Outcome(known.model, Status.RETIRED, known.id)
+        return OnboardingResult(known.model, Status.RETIRED, known.id)
 
     def withdraw(self, version: Version) -> None:
         """Without a look at the object. Raises RegistryConflict."""
-        self._tell(version, self._alias.withdraw(version, self._now()))
+        self._tell(version, self._releases.withdraw(version, self._now()))
 
     def _tell(self, version: Version, heir: str | None) -> None:
-        self._telling.retired(version, "its object was deleted")
+        self._events.retired(version, "its object was deleted")
         if heir:
-            self._telling.promoted(version.model, heir, by="withdrawal")
+            self._events.promoted(version.model, heir, by="withdrawal")
 
 
 def _at(version: Version) -> datetime:

@@ -30,7 +30,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Patience:
+class RetryPolicy:
     """Tries again while there is time, and then raises the last error as it was.
 
     `left` tells the seconds that the invocation still has, `attempt` is what one attempt may take.
@@ -40,11 +40,11 @@ class Patience:
     attempt: float
     sleep: Callable[[float], None] = time.sleep
 
-    def with_the_endpoint(self, ask: Callable[[], T]) -> T:
+    def until_endpoint_answers(self, ask: Callable[[], T]) -> T:
         """Asks until the endpoint says something of the model itself, or is not there at all."""
         return self._until(_may_change_soon, ask)
 
-    def with_the_registry(self, change: Callable[[], T]) -> T:
+    def until_no_conflict(self, change: Callable[[], T]) -> T:
         """Until no other writer comes between; `change` reads anew each time."""
         return self._until(_conflicts, change, MAX_CONFLICTS)
 

@@ -15,14 +15,13 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from botocore.exceptions import ClientError
 
 from facet.errors import RegistryConflict, Violation
-from facet.news import news
+from facet.notifications import ModelEvents, publisher
 from facet.observability import count, logger
 from facet.registry.models import Status, Version
 from facet.registry.store import Registry
 from facet.settings import settings
 from onboard.bucket import Bucket, missing
-from onboard.telling import Telling
-from onboard.uploads import DROP, Door, Drop, Waiting, due
+from onboard.uploads import UPLOAD_KEY, PendingUpload, PendingUploads, Upload, due
 
 if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
@@ -55,21 +54,21 @@ class Swept:
 
 @dataclass(frozen=True)
 class Ages:
-    """How long a drop may wait for its event, and a RETIRED version's object be kept."""
+    """How long an upload may wait for its event, and a RETIRED version's object be kept."""
 
-    drop: timedelta
+    upload: timedelta
     retired: timedelta
 
 
 class Sweeper:
-    """Finds drops without an outcome, and objects and records that nobody needs any more."""
+    """Finds uploads without an outcome, and objects and records that nobody needs any more."""
 
     def __init__(
         self,
-        door: Door,
+        door: PendingUploads,
         bucket: Bucket,
         registry: Registry,
-        telling: Telling,
+        events: ModelEvents,
         hand_over: Callable[[Event], object],
         ages: Ages,
     ) -> None:
@@ -77,7 +76,7 @@ class Sweeper:
         self._door = door
         self._bucket = bucket
         self._registry = registry
-        self._telling = telling
+        self._events = events
         self._hand_over = hand_over
         self._ages = ages
 
@@ -86,11 +85,11 @@ class Sweeper:
         swept = Swept()
         retired = self._older(Status.RETIRED, now - self._ages.retired)
         pending = self._older(Status.PENDING, now - ABANDONED_AFTER)
-        for drop in islice(self._due(now, swept), AT_MOST):
-            with _left_to_the_next_run(swept, drop.key):
-                self._hand_over(_event(self._bucket.name, drop))
-                swept.handed_over.append(drop.key)
-                self._door.note(drop, now)
+        for upload in islice(self._due(now, swept), AT_MOST):
+            with _left_to_the_next_run(swept, upload.key):
+                self._hand_over(_event(self._bucket.name, upload))
+                swept.handed_over.append(upload.key)
+                self._door.note(upload, now)
         for version in islice(retired, AT_MOST):
             with _left_to_the_next_run(swept, version.target):
                 if self._bucket.discard(version, self._registry):
@@ -102,17 +101,17 @@ class Sweeper:
                     swept.abandoned.append(version.target)
         return swept
 
-    def _due(self, now: datetime, swept: Swept) -> Iterator[Waiting]:
-        for drop in self._door.waiting():
-            if not DROP.fullmatch(drop.key):
-                swept.misnamed.append(drop.key)
-            elif now - drop.dropped_at >= self._ages.drop:
+    def _due(self, now: datetime, swept: Swept) -> Iterator[PendingUpload]:
+        for upload in self._door.waiting():
+            if not UPLOAD_KEY.fullmatch(upload.key):
+                swept.misnamed.append(upload.key)
+            elif now - upload.uploaded_at >= self._ages.upload:
                 turn = False
-                with _left_to_the_next_run(swept, drop.key):
-                    swept_at = self._door.swept_at(drop)
-                    turn = due(now, drop.dropped_at, swept_at, self._ages.drop)
+                with _left_to_the_next_run(swept, upload.key):
+                    swept_at = self._door.swept_at(upload)
+                    turn = due(now, upload.uploaded_at, swept_at, self._ages.upload)
                 if turn:
-                    yield drop
+                    yield upload
 
     def _older(self, status: Status, than: datetime) -> Iterator[Version]:
         for each in self._registry.unsettled(status):
@@ -120,12 +119,12 @@ class Sweeper:
                 yield each
 
     def _abandon(self, version: Version, now: datetime) -> bool:
-        """Rejects a version whose drop was removed, or hidden by a delete marker.
+        """Rejects a version whose upload was removed, or hidden by a delete marker.
 
         The registry's write is the last one: until then the next run finds it again.
         """
-        newest, drop = Drop(version.model), Drop(version.model, version.drop)
-        if self._bucket.has(newest) and self._bucket.has(drop):
+        newest, upload = Upload(version.model), Upload(version.model, version.object_version)
+        if self._bucket.has(newest) and self._bucket.has(upload):
             return False
         if not self._bucket.discard(version, self._registry):
             return False
@@ -136,7 +135,7 @@ class Sweeper:
             updated_at=now.isoformat(timespec="milliseconds"),
         )
         self._bucket.report(rejected)
-        self._telling.rejected(rejected)
+        self._events.rejected(rejected)
         self._registry.reject(rejected)
         return True
 
@@ -152,17 +151,17 @@ def _left_to_the_next_run(swept: Swept, subject: str) -> Iterator[None]:
         swept.failed.append(subject)
 
 
-def _event(bucket: str, drop: Waiting) -> Event:
+def _event(bucket: str, upload: PendingUpload) -> Event:
     """As S3 would have sent it. What a newer upload hides comes before all others of its second."""
-    described = {"key": quote_plus(drop.key), "versionId": drop.object_version}
-    if not drop.newest:
+    described = {"key": quote_plus(upload.key), "versionId": upload.object_version}
+    if not upload.newest:
         described["sequencer"] = "0"
     return {
         "Records": [
             {
                 "eventSource": "facet:sweeper",
                 "eventName": "ObjectCreated:Put",
-                "eventTime": drop.dropped_at.isoformat(),
+                "eventTime": upload.uploaded_at.isoformat(),
                 "s3": {"bucket": {"name": bucket}, "object": described},
             }
         ]
@@ -175,11 +174,11 @@ def handler(_: Event, context: LambdaContext) -> dict[str, list[str]]:
     swept = sweeper().sweep(datetime.now(UTC))
     if swept.misnamed:
         logger().warning("uploads that can be no model", keys=swept.misnamed[:AT_MOST])
-    count("SweptDrops", len(swept.handed_over))
-    count("MisnamedDrops", len(swept.misnamed))
+    count("SweptUploads", len(swept.handed_over))
+    count("MisnamedUploads", len(swept.misnamed))
     count("SweepFailures", len(swept.failed))
     if swept.abandoned:
-        count("Drops", len(swept.abandoned), outcome="REJECTED")
+        count("Uploads", len(swept.abandoned), outcome="REJECTED")
         count("Violations", len(swept.abandoned), code=ABANDONED.code)
     return asdict(swept)
 
@@ -190,10 +189,10 @@ def sweeper() -> Sweeper:
     name = settings()
     s3 = boto3.client("s3")
     return Sweeper(
-        Door(s3, name.bucket),
+        PendingUploads(s3, name.bucket),
         Bucket(s3, name.bucket),
         Registry(boto3.resource("dynamodb").Table(name.table)),
-        Telling(news()),
+        ModelEvents(publisher()),
         partial(invoke, boto3.client("lambda"), name.onboard_function),
         Ages(timedelta(minutes=name.sweep_after), timedelta(minutes=name.delete_after)),
     )

@@ -12,25 +12,25 @@ from facet.manifest import MODEL_NAME, VERSION_ID
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-DROP = re.compile(rf"mme/({MODEL_NAME.pattern})\.tar\.gz")
-"""The key of a drop, with its model."""
+UPLOAD_KEY = re.compile(rf"mme/({MODEL_NAME.pattern})\.tar\.gz")
+"""The key of an upload, with its model."""
 
-VERSION = re.compile(rf"mme/({MODEL_NAME.pattern})/({VERSION_ID.pattern})\.tar\.gz")
+VERSION_KEY = re.compile(rf"mme/({MODEL_NAME.pattern})/({VERSION_ID.pattern})\.tar\.gz")
 """The key of a version's object, with its model and id."""
 
 
 @dataclass(frozen=True)
-class Drop:
+class Upload:
     """An upload: the object at `mme/<model>.tar.gz`, and exactly one version of that object.
 
-    Without `object_version` it is the newest one. `dropped_at` (ISO 8601 in UTC) is when it was
+    Without `object_version` it is the newest one. `uploaded_at` (ISO 8601 in UTC) is when it was
     complete, by its event, `sequencer` S3's order among uploads.
     """
 
     model: str
     object_version: str | None = None
     sequencer: str | None = None
-    dropped_at: str | None = None
+    uploaded_at: str | None = None
 
     @property
     def key(self) -> str:
@@ -39,8 +39,8 @@ class Drop:
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What became of a drop: `READY`, `REJECTED`, `UNCHANGED` (known already) or `GONE`.
+class OnboardingResult:
+    """What became of an upload: `READY`, `REJECTED`, `UNCHANGED` (known already) or `GONE`.
 
     `POSTPONED` waits for an endpoint, `RETIRED` is a version whose object was deleted.
     """
@@ -55,31 +55,31 @@ PREFIX = "mme/"
 SUFFIX = ".tar.gz"
 EVER = datetime.min.replace(tzinfo=UTC)
 SWEPT = "facet-swept"
-"""The tag of a drop with the time when it was last handed over, ISO 8601."""
+"""The tag of an upload with the time when it was last handed over, ISO 8601."""
 
 LONGEST = timedelta(hours=2)
-"""Between two turns of a drop: so long it waits at most where there is an endpoint again."""
+"""Between two turns of an upload: so long it waits at most where there is an endpoint again."""
 
 
 @dataclass(frozen=True)
-class Waiting:
+class PendingUpload:
     """One object version at the door. `newest` says that no later upload hides it."""
 
     key: str
     object_version: str
-    dropped_at: datetime
+    uploaded_at: datetime
     newest: bool
 
 
-class Door:
+class PendingUploads:
     """The objects right below `mme/`, hidden ones too. Raises botocore's errors."""
 
     def __init__(self, s3: "S3Client", bucket: str) -> None:
         self._s3 = s3
         self._bucket = bucket
 
-    def waiting(self) -> Iterator[Waiting]:
-        """All that could be drops, by key; of one key the newest first.
+    def waiting(self) -> Iterator[PendingUpload]:
+        """All that could be uploads, by key; of one key the newest first.
 
         What lies below a delete marker was taken back by its uploader, and waits for nothing.
         """
@@ -91,34 +91,34 @@ class Door:
             for each in page.get("Versions", []):
                 hidden = each["LastModified"] <= taken_back.get(each["Key"], EVER)
                 if each["Key"].endswith(SUFFIX) and (each["IsLatest"] or not hidden):
-                    yield Waiting(
+                    yield PendingUpload(
                         each["Key"], each["VersionId"], each["LastModified"], each["IsLatest"]
                     )
 
-    def swept_at(self, drop: Waiting) -> datetime | None:
+    def swept_at(self, upload: PendingUpload) -> datetime | None:
         """When it was last handed over."""
-        value = self._tags(drop).get(SWEPT)
+        value = self._tags(upload).get(SWEPT)
         return datetime.fromisoformat(value) if value else None
 
-    def note(self, drop: Waiting, now: datetime) -> None:
+    def note(self, upload: PendingUpload, now: datetime) -> None:
         """Notes that it was handed over."""
-        tags = self._tags(drop) | {SWEPT: now.isoformat(timespec="seconds")}
+        tags = self._tags(upload) | {SWEPT: now.isoformat(timespec="seconds")}
         self._s3.put_object_tagging(
             Bucket=self._bucket,
-            Key=drop.key,
-            VersionId=drop.object_version,
+            Key=upload.key,
+            VersionId=upload.object_version,
             Tagging={"TagSet": [{"Key": key, "Value": value} for key, value in tags.items()]},
         )
 
-    def _tags(self, drop: Waiting) -> dict[str, str]:
+    def _tags(self, upload: PendingUpload) -> dict[str, str]:
         found = self._s3.get_object_tagging(
-            Bucket=self._bucket, Key=drop.key, VersionId=drop.object_version
+            Bucket=self._bucket, Key=upload.key, VersionId=upload.object_version
         )
         return {each["Key"]: each["Value"] for each in found["TagSet"]}
 
 
-def due(now: datetime, dropped_at: datetime, swept_at: datetime | None, after: timedelta) -> bool:
-    """Whether a drop has waited long enough: `after`, twice as long each time, LONGEST at most."""
+def due(now: datetime, uploaded_at: datetime, swept_at: datetime | None, after: timedelta) -> bool:
+    """Whether an upload has waited long enough: `after`, doubled each time, at most LONGEST."""
     if swept_at is None:
-        return now - dropped_at >= after
-    return now - swept_at >= max(after, min(swept_at - dropped_at, LONGEST))
+        return now - uploaded_at >= after
+    return now - swept_at >= max(after, min(swept_at - uploaded_at, LONGEST))

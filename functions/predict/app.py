@@ -15,8 +15,8 @@ from facet.settings import settings
 from predict.clients import inbox, predictor, registry
 from predict.http import body, cors, oip, problems, responses
 from predict.http.request import deadline_of, named, number, raw_body, request_id
-from predict.http.responses import fresh, respond, timing
-from predict.predictor import Asked
+from predict.http.responses import cacheable, respond, timing
+from predict.predictor import PredictionRequest
 
 MAX_TOP_K = 1000
 DEFAULT_TOP_K = 5
@@ -32,7 +32,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     origin = settings().allow_origin
     if event["httpMethod"] == "OPTIONS":
         return cors.preflight(origin)
-    return cors.readable(app.resolve(event, context), origin)
+    return cors.with_cors(app.resolve(event, context), origin)
 
 
 @app.get("/health")
@@ -50,21 +50,21 @@ def list_models() -> Response[str]:
         raise BadRequest("after must be the name of a model: the 'next' of the page before.")
     models, following = registry().models(number(event, "limit", MAX_PAGE, MAX_PAGE), after)
     listed = [responses.listed(each) for each in models]
-    return fresh(event, {"models": listed, "next": following})
+    return cacheable(event, {"models": listed, "next": following})
 
 
 @app.get("/models/<name>")
 def show_model(name: str) -> Response[str]:
     """A model, and all its versions with their violations."""
     model = registry().model(named(name))
-    return fresh(app.current_event, responses.described(model, registry().versions(model.name)))
+    return cacheable(app.current_event, responses.described(model, registry().versions(model.name)))
 
 
 @app.post("/uploads")
 def offer_upload() -> Response[str]:
     """A place in the bucket for one image over the limit of a body."""
-    asked = body.document(raw_body(app.current_event) or b"{}")
-    match asked:
+    request = body.document(raw_body(app.current_event) or b"{}")
+    match request:
         case {"content_type": str(content_type), **rest} if not rest:
             offer = inbox().offer(content_type)
         case {**rest} if not rest:
@@ -86,14 +86,14 @@ def predict(name: str) -> Response[str]:
     top_k = number(event, "top_k", DEFAULT_TOP_K, MAX_TOP_K)
     limits = body.Limits(settings().max_body, settings().max_images)
     sent = body.read_images(event.headers.get("content-type", ""), raw_body(event), limits)
-    asked = Asked(
+    request = PredictionRequest(
         request_id=request_id(event),
         model=named(name),
         images=sent.encoded if sent.key is None else (inbox().read(sent.key),),
         deadline=deadline,
         version=version,
     )
-    answer = predictor().predict(asked)
+    answer = predictor().predict(request)
     document = responses.predictions(answer, sent.many, top_k)
     return respond(document, headers=timing(answer))
 

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from facet.news import Happening
+from facet.notifications import EventType
 from facet.observability import count, logger
 from facet.registry.models import CANARY_COUNTS, Canary, Model, counted
-from facet.registry.releases import Alias
+from facet.registry.releases import Releases
 
 if TYPE_CHECKING:
-    from facet.news import News
+    from facet.notifications import EventPublisher
 
 LEAST_BAD = 3
 """Bad answers below which nothing is rolled back: one broken image proves nothing."""
@@ -69,7 +69,7 @@ INTERVAL = 1.0
 """Seconds between two updates of one canary's counts."""
 
 
-class Arm(StrEnum):
+class Variant(StrEnum):
     """Whose answer it was."""
 
     CANDIDATE = "candidate"
@@ -89,7 +89,7 @@ class _Pending:
         return counted(self.canary, {name: self.counts[name] for name in CANARY_COUNTS})
 
 
-class Tally:
+class CanaryCounter:
     """Counts good and bad answers of each canary, and concludes it when they say so.
 
     An update of the counts is sent with a candidate's bad answer and otherwise at most every
@@ -98,20 +98,20 @@ class Tally:
 
     def __init__(
         self,
-        alias: Alias,
-        news: "Callable[[], News]",
+        releases: Releases,
+        publisher: "Callable[[], EventPublisher]",
         changed: Callable[[str], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`changed` is called with a model's name when its canary has ended."""
-        self._alias = alias
-        self._news = news
+        self._releases = releases
+        self._publisher = publisher
         self._changed = changed
         self._clock = clock
         self._pending: dict[str, _Pending] = {}
 
-    def count(self, model: Model, arm: Arm, *, good: bool) -> None:
-        """Counts an answer to a request that the canary's hash gave to this arm.
+    def count(self, model: Model, variant: Variant, *, good: bool) -> None:
+        """Counts an answer to a request that the canary's hash gave to this variant.
 
         Raises nothing that DynamoDB or the news fail with: the caller has an answer already. What
         could not be written is written with the next.
@@ -119,9 +119,9 @@ class Tally:
         if model.canary is None or model.live is None:
             return
         pending = self._pending_of(model.name, model.canary, model.live)
-        pending.counts[f"{arm}_{'good' if good else 'bad'}"] += 1
+        pending.counts[f"{variant}_{'good' if good else 'bad'}"] += 1
         now = self._clock()
-        if now - pending.written < INTERVAL and (good or arm is Arm.LIVE):
+        if now - pending.written < INTERVAL and (good or variant is Variant.LIVE):
             return
         pending.written = now
         try:
@@ -137,7 +137,7 @@ class Tally:
         return known
 
     def _write(self, model: Model, pending: _Pending) -> None:
-        totals = self._alias.count(model.name, pending.taken(), pending.live)
+        totals = self._releases.count(model.name, pending.taken(), pending.live)
         pending.counts.clear()
         if totals is None:
             self._end(model.name)
@@ -146,22 +146,24 @@ class Tally:
 
     def _conclude(self, model: Model, totals: Canary, *, promoted: bool) -> None:
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
-        concluded = self._alias.conclude(model, promoted=promoted, now=now)
+        concluded = self._releases.conclude(model, promoted=promoted, now=now)
         self._end(model.name)
         if not concluded:
             return
         count("Canaries", outcome="PROMOTED" if promoted else "ROLLED_BACK")
         logger().info("canary ended", model=model.name, promoted=promoted, canary=asdict(totals))
         if promoted:
-            self._tell(Happening.PROMOTED, model, totals, previous=model.live)
+            self._tell(EventType.PROMOTED, model, totals, previous=model.live)
         else:
-            self._tell(Happening.ROLLED_BACK, model, totals, live=model.live)
+            self._tell(EventType.ROLLED_BACK, model, totals, live=model.live)
 
-    def _tell(self, happening: Happening, model: Model, totals: Canary, **live: str | None) -> None:
+    def _tell(
+        self, event_type: EventType, model: Model, totals: Canary, **live: str | None
+    ) -> None:
         counts = {name: getattr(totals, name) for name in CANARY_COUNTS}
         try:
-            self._news().tell(
-                happening, model.name, totals.candidate, by="canary", **live, **counts
+            self._publisher().publish(
+                event_type, model.name, totals.candidate, by="canary", **live, **counts
             )
         except (BotoCoreError, ClientError) as error:
             logger().warning("news not told", model=model.name, exc_info=error)

@@ -11,7 +11,7 @@ from facet.errors import BadRequest
 from facet.manifest import InputSpec
 from facet.preprocess import Pixels, Tensor
 from facet.registry.models import Version
-from predict.timing import Deadline, Watch
+from predict.timing import Deadline, Stopwatch
 
 
 @dataclass(frozen=True)
@@ -23,13 +23,13 @@ class Prediction:
 
 
 @dataclass(frozen=True)
-class Classified:
+class Predictions:
     """float32 (images, labels) scores; which version gave them, its labels, and the time."""
 
     version: Version
     labels: Sequence[str]
     scores: Scores
-    watch: Watch
+    stopwatch: Stopwatch
 
     def ranked(self, top_k: int) -> list[list[Prediction]]:
         """For each image the `top_k` best labels, the best first."""
@@ -58,9 +58,9 @@ class Classifier:
         version: Version,
         images: Sequence[bytes | Pixels],
         deadline: Deadline,
-        watch: Watch,
+        stopwatch: Stopwatch,
         request_id: str,
-    ) -> Classified:
+    ) -> Predictions:
         """The scores of each image, which is encoded, or pixels as `preprocess.geometry` makes.
 
         The endpoint hears the `request_id`. Raises BadRequest for pixels of another shape, and
@@ -72,22 +72,24 @@ class Classifier:
         batch = []
         for each in images:  # one after the other: a decoded image may take 200 MB
             deadline.patience(self._patience)
-            batch.append(self._tensor(manifest.input, each, watch))
-        with watch.step("invoke"):
+            batch.append(self._tensor(manifest.input, each, stopwatch))
+        with stopwatch.step("invoke"):
             endpoint = self._endpoint(deadline.patience(self._patience))
             scores = endpoint.classify(version.target, manifest, batch, request_id)
-        return Classified(version, manifest.labels, scores, watch)
+        return Predictions(version, manifest.labels, scores, stopwatch)
 
-    def _tensor(self, spec: InputSpec, given: bytes | Pixels, watch: Watch) -> Pixels | Tensor:
+    def _tensor(
+        self, spec: InputSpec, given: bytes | Pixels, stopwatch: Stopwatch
+    ) -> Pixels | Tensor:
         if isinstance(given, bytes):
-            with watch.step("decode"):
+            with stopwatch.step("decode"):
                 image = preprocess.decode(spec, given, max_pixels=self._max_pixels)
-            with watch.step("preprocess"):
+            with stopwatch.step("preprocess"):
                 return preprocess.apply(spec, image)
         size = (spec.height, spec.width, spec.channels)
         if given.shape != size:
             raise BadRequest(f"pixels must have the shape {size} for each image.")
-        with watch.step("preprocess"):
+        with stopwatch.step("preprocess"):
             return preprocess.tensor(spec, given)
 
 

@@ -7,16 +7,16 @@ import boto3
 from botocore.config import Config
 
 from facet import endpoint
-from facet.news import News
-from facet.registry.releases import Alias
+from facet.notifications import EventPublisher
+from facet.registry.releases import Releases
 from facet.registry.store import Registry
 from facet.settings import settings
-from predict.canary import Tally
+from predict.canary import CanaryCounter
 from predict.classifier import Classifier
 from predict.inbox import Inbox
-from predict.metrics import Measures
+from predict.metrics import PredictionMetrics
 from predict.predictor import Predictor
-from predict.version_cache import LiveVersions
+from predict.version_cache import VersionCache
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
@@ -39,22 +39,22 @@ def registry() -> Registry:
 
 
 @cache
-def news() -> News:
+def publisher() -> EventPublisher:
     """How this process tells what became of a canary. Made when one ends, which is seldom."""
     events = boto3.client("events", config=IMPATIENT)
-    return News(events, boto3.client("sns", config=IMPATIENT), settings().topic)
+    return EventPublisher(events, boto3.client("sns", config=IMPATIENT), settings().topic)
 
 
 @cache
 def predictor() -> Predictor:
     """The predictor of this process."""
     name = settings()
-    versions = LiveVersions(registry(), name.registry_ttl)
+    versions = VersionCache(registry(), name.registry_ttl)
     return Predictor(
         versions,
         Classifier(reached, name.invoke_timeout, name.max_pixels),
-        Tally(Alias(table()), news, versions.expire),
-        Measures(name.watched),
+        CanaryCounter(Releases(table()), publisher, versions.expire),
+        PredictionMetrics(name.watched),
     )
 
 

@@ -5,7 +5,7 @@ from collections.abc import Container
 from facet.errors import ModelFailed, ModelLoading
 from facet.observability import measure
 from facet.registry.models import Version
-from predict.classifier import Classified
+from predict.classifier import Predictions
 
 OTHERS = "other"
 """The model and version of all that nobody watches: each pair that has a name is billed."""
@@ -17,16 +17,16 @@ FAILURES: dict[type[Exception], str] = {
 """What becomes of a prediction by the model's own doing, and the metric that counts it."""
 
 
-class Measures:
+class PredictionMetrics:
     """Writes metrics of the `watched` models by name, and of all the others as one."""
 
     def __init__(self, watched: Container[str]) -> None:
         self._watched = watched
 
-    def answered(self, answer: Classified, request_id: str) -> None:
+    def answered(self, answer: Predictions, request_id: str) -> None:
         """One prediction, its images, and the milliseconds that each step of it took."""
         counts = {"Predictions": 1, "Images": len(answer.scores)}
-        steps = answer.watch.milliseconds
+        steps = answer.stopwatch.milliseconds
         times = {f"{name.capitalize()}Time": spent for name, spent in steps.items()}
         self._measure(counts, times, answer.version, request_id)
 

@@ -44,7 +44,7 @@ class Deadline:
 
 
 @dataclass
-class Watch:
+class Stopwatch:
     """The milliseconds that each step of one request took, added up by name."""
 
     milliseconds: dict[str, float] = field(default_factory=dict)

@@ -23,7 +23,7 @@ class _Entry:
     until: float
 
 
-class LiveVersions:
+class VersionCache:
     """The registry's answers for `ttl` seconds, and beyond that while the registry is down."""
 
     def __init__(

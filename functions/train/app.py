@@ -15,7 +15,7 @@ from facet.registry.models import Version
 from facet.registry.store import Registry
 from facet.settings import settings
 from train.bucket import Bucket
-from train.plan import ANYWHERE, Execution, Place, plan
+from train.plan import ANYWHERE, Execution, JobSecurity, plan
 from train.quality_gate import Gate, judge, read
 
 
@@ -27,7 +27,7 @@ class PlanStep(BaseModel):
     execution: Execution
     input: Any
     code: str
-    place: Place = ANYWHERE
+    place: JobSecurity = ANYWHERE
 
 
 class JudgeStep(BaseModel):

@@ -37,7 +37,7 @@ class Execution(Frozen):
     started: str
 
 
-class Place(Frozen):
+class JobSecurity(Frozen):
     """Where training jobs run: `key` (ARN) encrypts their volumes and outputs, `subnets` and
     `security_groups` are ids separated by commas. Empty means AWS's key, and no VPC."""
 
@@ -46,10 +46,10 @@ class Place(Frozen):
     security_groups: str = ""
 
 
-ANYWHERE = Place()
+ANYWHERE = JobSecurity()
 
 
-class Shelf(Protocol):
+class ObjectStore(Protocol):
     """What planning asks of the bucket; `bucket.Bucket` is one."""
 
     @property
@@ -91,7 +91,11 @@ class Plan:
 
 
 def plan(
-    document: object, execution: Execution, code: str, shelf: Shelf, place: Place = ANYWHERE
+    document: object,
+    execution: Execution,
+    code: str,
+    shelf: ObjectStore,
+    place: JobSecurity = ANYWHERE,
 ) -> Plan:
     """Checks all of an execution's input, `document`, before anything starts.
 
@@ -128,7 +132,7 @@ def _wrong(at: int, job: JobInput, given: Input) -> Iterator[str]:
         )
 
 
-def _check_code(code: str, shelf: Shelf) -> None:
+def _check_code(code: str, shelf: ObjectStore) -> None:
     if not code:
         raise NoTrainingCode(
             "The stack was deployed without training code: deploy it with `make deploy`, or set "
@@ -141,7 +145,7 @@ def _check_code(code: str, shelf: Shelf) -> None:
         )
 
 
-def _missing(at: int, job: JobInput, shelf: Shelf) -> Iterator[str]:
+def _missing(at: int, job: JobInput, shelf: ObjectStore) -> Iterator[str]:
     train = f"datasets/{job.dataset}/train/"
     if not shelf.has(train):
         yield (
@@ -156,7 +160,7 @@ def _missing(at: int, job: JobInput, shelf: Shelf) -> Iterator[str]:
         yield f"jobs[{at}].metric {metric}: the data set has no test/, and no test-share is taken."
 
 
-def _tests(job: JobInput, known: Recipe, shelf: Shelf) -> bool:
+def _tests(job: JobInput, known: Recipe, shelf: ObjectStore) -> bool:
     """Whether the job will have test images: a channel's, or a share of `train`."""
     if shelf.has(f"datasets/{job.dataset}/test/"):
         return True
@@ -165,7 +169,7 @@ def _tests(job: JobInput, known: Recipe, shelf: Shelf) -> bool:
 
 
 def _planned(
-    job: JobInput, execution: Execution, code: str, shelf: Shelf, place: Place
+    job: JobInput, execution: Execution, code: str, shelf: ObjectStore, place: JobSecurity
 ) -> PlannedJob:
     known = recipe(job.recipe)
     folder = f"training/{_plain(execution.name)}/{job.model}"
@@ -186,7 +190,7 @@ def _planned(
     )
 
 
-def _hyperparameters(job: JobInput, code: str, shelf: Shelf) -> dict[str, str]:
+def _hyperparameters(job: JobInput, code: str, shelf: ObjectStore) -> dict[str, str]:
     """As the SageMaker SDK sends them: JSON, which script mode turns into arguments again."""
     given: dict[str, Hyperparameter] = {
         **job.hyperparameters,
@@ -200,7 +204,7 @@ def _hyperparameters(job: JobInput, code: str, shelf: Shelf) -> dict[str, str]:
     return {name: json.dumps(value) for name, value in given.items()}
 
 
-def _channels(job: JobInput, shelf: Shelf) -> Iterator[dict[str, object]]:
+def _channels(job: JobInput, shelf: ObjectStore) -> Iterator[dict[str, object]]:
     """The data set's channels that are there, and the weights."""
     for name in CHANNELS:
         prefix = f"datasets/{job.dataset}/{name}/"
@@ -223,7 +227,7 @@ def _channel(name: str, uri: str) -> dict[str, object]:
     }
 
 
-def _resources(job: JobInput, known: Recipe, place: Place) -> dict[str, str | int]:
+def _resources(job: JobInput, known: Recipe, place: JobSecurity) -> dict[str, str | int]:
     kind = job.instance_type or known.instance_type
     wanted: dict[str, str | int] = {
         "InstanceType": kind,
@@ -233,7 +237,7 @@ def _resources(job: JobInput, known: Recipe, place: Place) -> dict[str, str | in
     return wanted if LOCAL_DISK.match(kind) else {**wanted, **_key("VolumeKmsKeyId", place)}
 
 
-def _network(place: Place) -> dict[str, tuple[str, ...]] | None:
+def _network(place: JobSecurity) -> dict[str, tuple[str, ...]] | None:
     if not place.subnets:
         return None
     return {
@@ -242,7 +246,7 @@ def _network(place: Place) -> dict[str, tuple[str, ...]] | None:
     }
 
 
-def _key(name: str, place: Place) -> dict[str, str]:
+def _key(name: str, place: JobSecurity) -> dict[str, str]:
     return {name: place.key} if place.key else {}
 
 

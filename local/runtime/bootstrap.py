@@ -2,11 +2,11 @@
 
 import sys
 
-from local.runtime.exit_with_parent import end_with_parent
+from local.runtime.exit_with_parent import exit_with_parent
 
 
 def main() -> None:
-    end_with_parent()
+    exit_with_parent()
 
     from awslambdaric.__main__ import main as runtime_client
 

@@ -10,7 +10,7 @@ import signal
 import threading
 
 
-def end_with_parent() -> None:
+def exit_with_parent() -> None:
     """From now on; what the process reads from standard input is empty."""
     lifeline = os.dup(0)
     nothing = os.open(os.devnull, os.O_RDONLY)

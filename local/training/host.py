@@ -3,12 +3,12 @@
 import runpy
 import sys
 
-from local.runtime.exit_with_parent import end_with_parent
+from local.runtime.exit_with_parent import exit_with_parent
 
 
 def main() -> None:
     """`host.py PROGRAM ARGUMENT…`: runs PROGRAM as `python PROGRAM ARGUMENT…` would."""
-    end_with_parent()
+    exit_with_parent()
     sys.argv = sys.argv[1:]
     try:
         runpy.run_path(sys.argv[0], run_name="__main__")

@@ -17,7 +17,7 @@ from local.training.description import (
     interrupted,
 )
 from local.training.processes import GRACE
-from local.training.remote import Ears, RemoteJob
+from local.training.remote import LogListener, RemoteJob
 from local.training.store import Store
 
 LOG = logging.getLogger(__name__)
@@ -166,4 +166,4 @@ class TrainingJobs:
                 file.write(f"{line}\n")
                 self._told(job.document, line)
 
-            return job.carry_out(Ears(log, lambda: self._changed(job.document)))
+            return job.carry_out(LogListener(log, lambda: self._changed(job.document)))

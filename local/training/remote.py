@@ -25,7 +25,7 @@ CODE = "sagemaker_submit_directory"
 
 
 @dataclass(frozen=True)
-class Ears:
+class LogListener:
     """`log` hears the job's lines, `changed` is called whenever its document is another."""
 
     log: Callable[[str], object]
@@ -54,7 +54,7 @@ class RemoteJob:
                 if at_once:
                     self._processes.kill()
 
-    def carry_out(self, ears: Ears) -> Document:
+    def carry_out(self, ears: LogListener) -> Document:
         """Runs it; its last document. Raises NotThere, ValueError, OSError."""
         self._move("Downloading", ears)
         if self._wish:
@@ -72,7 +72,7 @@ class RemoteJob:
         self._upload(those)
         return self._at_end(failure, metrics)
 
-    def _move(self, secondary: str, ears: Ears) -> None:
+    def _move(self, secondary: str, ears: LogListener) -> None:
         """A job that was asked to end goes on as Stopping until it has."""
         with self._lock:
             if self._wish:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from serving.artifact import Version
-from serving.crash_guard import Strikes, default_folder
+from serving.crash_guard import CrashGuard, default_folder
 from serving.models import Loader
 from serving.runtimes import litert, saved_model
 from serving.runtimes.runtime import Runtime
@@ -15,7 +15,7 @@ def loader(settings: Settings, state: Path | None = None) -> Loader:
 
     state: the folder that tells the next process of loads that ended this one.
     """
-    strikes = Strikes(state or default_folder())
+    strikes = CrashGuard(state or default_folder())
 
     def open_version(version: Version) -> Runtime:
         with strikes.watch(version.source):

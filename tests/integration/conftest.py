@@ -157,7 +157,7 @@ def cold_start(functions: None) -> Iterator[None]:  # noqa: ARG001
         clients.table,
         clients.registry,
         clients.predictor,
-        clients.news,
+        clients.publisher,
         clients.inbox,
         clients.reached,
         onboarding,

@@ -33,7 +33,7 @@ def outputs(stack: Running) -> Iterator[dict[str, str]]:
         "RegistryName": address.table,
         "EndpointName": address.endpoint,
         "OnboardFunctionName": address.onboard_function,
-        "UndeliveredDropsUrl": address.dead_letter_queue_url,
+        "UndeliveredUploadsUrl": address.dead_letter_queue_url,
         "TrainStateMachineArn": address.state_machine_arn,
     }
     template = {

@@ -20,7 +20,7 @@ import pytest
 from PIL import Image
 
 from facet.registry.models import Mode, Policy
-from facet.registry.releases import Alias
+from facet.registry.releases import Releases
 from local.moto.aws import client
 from tests.support import artifacts
 from tests.support.stacks import ONBOARDING_SECONDS, ROOT, RUN, Reached, Running
@@ -78,18 +78,18 @@ class Uploads:
     def __init__(self, s3: Any, api: httpx.Client, bucket: str) -> None:
         self.s3, self.api, self.bucket = s3, api, bucket
 
-    def drop(self, model: str, artifact: bytes) -> None:
+    def upload(self, model: str, artifact: bytes) -> None:
         self.s3.put_object(Bucket=self.bucket, Key=f"mme/{model}.tar.gz", Body=artifact)
 
-    def drop_at_once(self, drops: list[tuple[str, bytes]]) -> None:
-        threads = [threading.Thread(target=self.drop, args=each) for each in drops]
+    def drop_at_once(self, uploads: list[tuple[str, bytes]]) -> None:
+        threads = [threading.Thread(target=self.upload, args=each) for each in uploads]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
 
     def told(self, stack: Running) -> set[tuple[str, str, str]]:
-        """Happening, model and version of each event on the bus."""
+        """EventType, model and version of each event on the bus."""
         events = httpx.get(stack.address.events_url).json()["events"]
         return {
             (each["detail-type"], each["detail"]["model"], each["detail"]["version"])
@@ -148,7 +148,7 @@ def test_an_upload_is_servable_within_seconds_without_a_restart(
 ) -> None:
     model = f"{RUN}-second"
     artifact = repacked(described_as(model))
-    uploads.drop(model, artifact)
+    uploads.upload(model, artifact)
     assert uploads.outcome(model, artifact) | {"status": "READY", "proof": "golden"} == (
         uploads.outcome(model, artifact)
     )
@@ -163,11 +163,11 @@ def test_new_bytes_are_a_new_version_and_the_same_bytes_are_none(uploads: Upload
     model = f"{RUN}-twice"
     first, second = repacked(described_as("a")), repacked(described_as("b"))
     for artifact in (first, second):
-        uploads.drop(model, artifact)
+        uploads.upload(model, artifact)
         assert uploads.outcome(model, artifact)["status"] == "READY"
     assert uploads.live(model) == version_of(second)
     uploads.wait_for_empty_door(model)
-    uploads.drop(model, first)
+    uploads.upload(model, first)
     uploads.wait_for_empty_door(model)
     assert uploads.live(model) == version_of(second)
     assert len(uploads.keys(f"mme/{model}/")) == 2
@@ -229,10 +229,10 @@ def test_a_bad_upload_is_rejected_with_its_reasons_and_the_live_model_stays(
 ) -> None:
     model = f"{RUN}-steady"
     good = repacked(described_as(model))
-    uploads.drop(model, good)
+    uploads.upload(model, good)
     assert uploads.outcome(model, good)["status"] == "READY"
 
-    uploads.drop(model, artifact)
+    uploads.upload(model, artifact)
     refused = uploads.outcome(model, artifact)
     assert refused["status"] == "REJECTED"
     assert code in [each["code"] for each in refused["violations"]]
@@ -255,7 +255,7 @@ def test_a_model_whose_only_upload_was_rejected_says_so(
     uploads: Uploads, api: httpx.Client
 ) -> None:
     model = f"{RUN}-hopeless"
-    uploads.drop(model, b"nothing")
+    uploads.upload(model, b"nothing")
     uploads.outcome(model, b"nothing")
     answer = api.post(f"/models/{model}/predict", content=CAT)
     assert answer.status_code == 409
@@ -273,7 +273,7 @@ def test_a_saved_model_without_litert_is_served_by_tensorflow(
         del members["1/assets.extra/model.tflite"]
 
     artifact = repacked(without_litert)
-    uploads.drop(model, artifact)
+    uploads.upload(model, artifact)
     assert uploads.outcome(model, artifact)["status"] == "READY"
     lite = api.post("/models/cifar/predict?top_k=10", content=CAT).json()["predictions"]
     full = api.post(f"/models/{model}/predict?top_k=10", content=CAT).json()["predictions"]
@@ -313,7 +313,7 @@ def test_a_deleted_live_version_leaves_its_place_to_the_one_before(
 ) -> None:
     first, second = repacked(described_as("heir")), repacked(described_as("to be deleted"))
     for artifact in (first, second):
-        uploads.drop("inherited", artifact)
+        uploads.upload("inherited", artifact)
         assert uploads.outcome("inherited", artifact)["status"] == "READY"
     for artifact, heir in ((second, version_of(first)), (first, None)):
         key = f"mme/inherited/{version_of(artifact)}.tar.gz"
@@ -321,7 +321,7 @@ def test_a_deleted_live_version_leaves_its_place_to_the_one_before(
         uploads.wait_for_live("inherited", heir)
     wait_until(lambda: api.post("/models/inherited/predict", content=CAT).status_code == 409)
     assert ("ModelPromoted", "inherited", version_of(first)) in uploads.told(stack)
-    uploads.drop("inherited", second)
+    uploads.upload("inherited", second)
     uploads.wait_for_live("inherited", version_of(second))
 
 
@@ -353,7 +353,7 @@ def canary(stack: Running, model: str, good_answers: int) -> None:
     )
     policy = Policy(Mode.CANARY, percent=50, good_answers=good_answers)
     table = dynamodb.Table(stack.address.table)
-    Alias(table).set_policy(model, policy, "2026-01-01T00:00:00.000+00:00")
+    Releases(table).set_policy(model, policy, "2026-01-01T00:00:00.000+00:00")
     dynamodb.meta.client.close()
 
 
@@ -361,10 +361,10 @@ def test_a_canary_promotes_itself_by_its_answers(
     uploads: Uploads, stack: Running, api: httpx.Client
 ) -> None:
     first, second = repacked(described_as("steady")), repacked(described_as("promising"))
-    uploads.drop("bird", first)
+    uploads.upload("bird", first)
     assert uploads.outcome("bird", first)["status"] == "READY"
     canary(stack, "bird", good_answers=5)
-    uploads.drop("bird", second)
+    uploads.upload("bird", second)
     assert uploads.outcome("bird", second)["status"] == "READY"
     assert uploads.live("bird") == version_of(first)
 
@@ -382,10 +382,10 @@ def test_a_canary_that_fails_is_rolled_back_and_nobody_notices(
     """The candidate answers its golden sample, which is dark, and fails with bright images."""
     pytest.importorskip("tensorflow", reason="TensorFlow is not installed: make tensorflow")
     first, flawed = repacked(described_as("sound")), afraid_of_light(tmp_path)
-    uploads.drop("miner", first)
+    uploads.upload("miner", first)
     assert uploads.outcome("miner", first)["status"] == "READY"
     canary(stack, "miner", good_answers=1000)
-    uploads.drop("miner", flawed)
+    uploads.upload("miner", flawed)
     assert uploads.outcome("miner", flawed, 120)["status"] == "READY"
 
     def rolled_back() -> bool:

@@ -142,7 +142,7 @@ def deploy(url: str, table: str, image: str = "i", **parameters: str) -> None:
         "RegistryName": table,
         "EndpointName": "endpoint",
         "OnboardFunctionName": "onboard",
-        "UndeliveredDropsUrl": {"Ref": "Queue"},
+        "UndeliveredUploadsUrl": {"Ref": "Queue"},
         "AlarmTopicArn": ALARMS,
         "TrainStateMachineArn": "arn:aws:states:::stateMachine:train",
     }

@@ -10,7 +10,7 @@ from tests.support import fakes
 from tests.support.onboarding import Account, identity
 
 if TYPE_CHECKING:
-    from onboard.uploads import Drop
+    from onboard.uploads import Upload
 
 WRITES = {
     "CopyObject",
@@ -76,16 +76,16 @@ class Watched:
 
 @dataclass
 class House:
-    """An account with a fuse, and the drops that were put at its door."""
+    """An account with a fuse, and the uploads that were put at its door."""
 
     account: Account
     watched: Watched
-    drops: dict[str, list[tuple["Drop", bytes]]] = field(default_factory=dict)
+    uploads: dict[str, list[tuple["Upload", bytes]]] = field(default_factory=dict)
 
-    def put(self, model: str, data: bytes) -> "Drop":
-        drop = self.account.put(data, model)
-        self.drops.setdefault(model, []).append((drop, data))
-        return drop
+    def put(self, model: str, data: bytes) -> "Upload":
+        upload = self.account.put(data, model)
+        self.uploads.setdefault(model, []).append((upload, data))
+        return upload
 
     def onboarded(self, model: str, *data: bytes) -> None:
         for each in data:
@@ -128,13 +128,13 @@ class House:
             assert found.live in ready or (found.live is None and not ready)
             if found.canary:
                 assert found.canary.candidate in ready - {found.live}
-        for drop, data in self.drops[model]:
+        for upload, data in self.uploads[model]:
             version = versions.get(identity(data))
             done = version and version.status is not Status.PENDING
-            assert done or account.bucket.has(drop), "no drop is lost"
+            assert done or account.bucket.has(upload), "no upload is lost"
 
     def assert_settled(self, model: str) -> None:
-        """What holds when all drops had their outcome."""
+        """What holds when all uploads had their outcome."""
         self.assert_sound(model)
         account = self.account
         versions = account.registry.versions(model)

@@ -10,19 +10,18 @@ from typing import TYPE_CHECKING, Any
 
 from facet.artifact.validation import Rules
 from facet.endpoint import Endpoint
-from facet.news import News
+from facet.notifications import EventPublisher, ModelEvents
 from facet.registry.models import Status, Version
-from facet.registry.releases import Alias
+from facet.registry.releases import Releases
 from facet.registry.store import Registry
 from onboard.app import wanted
 from onboard.bucket import Bucket
 from onboard.onboarding import Onboarding, Registers
 from onboard.prover import Prover
 from onboard.retention import Removal
-from onboard.retry import Patience
+from onboard.retry import RetryPolicy
 from onboard.sweeper import Ages, Sweeper, Swept
-from onboard.telling import Telling
-from onboard.uploads import Door, Drop, Outcome
+from onboard.uploads import OnboardingResult, PendingUploads, Upload
 from tests.support import fakes
 from tests.support.fakes import BUCKET
 
@@ -31,10 +30,10 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 TOPIC = "arn:aws:sns:eu-central-1:123456789012:news"
-IMPATIENT = Patience(left=lambda: 0, attempt=1)
+IMPATIENT = RetryPolicy(left=lambda: 0, attempt=1)
 """Tries nothing again."""
 
-AGES = Ages(drop=timedelta(minutes=30), retired=timedelta(hours=1))
+AGES = Ages(upload=timedelta(minutes=30), retired=timedelta(hours=1))
 
 
 def identity(data: bytes) -> str:
@@ -42,10 +41,10 @@ def identity(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()[:12]
 
 
-def patient(seconds: float = 900) -> tuple[Patience, list[float]]:
-    """A patience for which time passes only in its pauses, and the pauses that it made."""
+def patient(seconds: float = 900) -> tuple[RetryPolicy, list[float]]:
+    """A retry for which time passes only in its pauses, and the pauses that it made."""
     pauses: list[float] = []
-    return Patience(lambda: seconds - sum(pauses), 65, pauses.append), pauses
+    return RetryPolicy(lambda: seconds - sum(pauses), 65, pauses.append), pauses
 
 
 @dataclass
@@ -68,46 +67,46 @@ class Account:
         return Registry(self.table)
 
     @property
-    def alias(self) -> Alias:
-        return Alias(self.table)
+    def releases(self) -> Releases:
+        return Releases(self.table)
 
     @property
     def bucket(self) -> Bucket:
         return Bucket(self.s3, BUCKET)
 
     @property
-    def telling(self) -> Telling:
-        return Telling(News(self.events, self.topic, TOPIC))
+    def model_events(self) -> ModelEvents:
+        return ModelEvents(EventPublisher(self.events, self.topic, TOPIC))
 
     @property
     def onboarding(self) -> Onboarding:
-        registers = Registers(self.registry, self.alias, self.telling)
+        registers = Registers(self.registry, self.releases, self.model_events)
         prover = Prover(Endpoint(self.runtime, "endpoint"), self.within, self.clock)
         return Onboarding(self.bucket, registers, prover, self.rules, self.keep)
 
-    def put(self, data: bytes, model: str = "cifar") -> Drop:
+    def put(self, data: bytes, model: str = "cifar") -> Upload:
         """An upload whose event is still to come."""
         answer = self.s3.put_object(Bucket=BUCKET, Key=f"mme/{model}.tar.gz", Body=data)
-        return Drop(model, answer["VersionId"], f"{next(self.sequence):016X}")
+        return Upload(model, answer["VersionId"], f"{next(self.sequence):016X}")
 
-    def take(self, drop: Drop, patience: Patience = IMPATIENT) -> Outcome:
+    def take(self, upload: Upload, retry: RetryPolicy = IMPATIENT) -> OnboardingResult:
         """The event of an upload."""
-        return self.onboarding.onboard(drop, patience)
+        return self.onboarding.onboard(upload, retry)
 
     def onboard(self, data: bytes, model: str = "cifar") -> str:
         """An upload and its event."""
         return self.take(self.put(data, model)).outcome
 
-    def send(self, event: dict[str, Any]) -> list[Outcome]:
-        """What the handler does with an event, with patience and this account's collaborators."""
-        patience, _ = patient()
-        outcomes: list[Outcome] = []
+    def send(self, event: dict[str, Any]) -> list[OnboardingResult]:
+        """What the handler does with an event, with retry and this account's collaborators."""
+        retry, _ = patient()
+        outcomes: list[OnboardingResult] = []
         for each in wanted(event):
             if isinstance(each, Removal):
-                if outcome := self.onboarding.withdraw(each, patience):
+                if outcome := self.onboarding.withdraw(each, retry):
                     outcomes.append(outcome)
             else:
-                outcomes.append(self.onboarding.onboard(each, patience))
+                outcomes.append(self.onboarding.onboard(each, retry))
         return outcomes
 
     def sweep(self, later: timedelta = timedelta(minutes=31)) -> Swept:
@@ -116,8 +115,8 @@ class Account:
 
     def sweeper(self, hand_over: Callable[[dict[str, Any]], object]) -> Sweeper:
         """The sweeper, which hands events over so."""
-        door = Door(self.s3, BUCKET)
-        return Sweeper(door, self.bucket, self.registry, self.telling, hand_over, AGES)
+        door = PendingUploads(self.s3, BUCKET)
+        return Sweeper(door, self.bucket, self.registry, self.model_events, hand_over, AGES)
 
     def stored(self, prefix: str = "") -> set[str]:
         """The keys of all objects."""
@@ -142,7 +141,7 @@ class Account:
         return version.status if version else None
 
     def told(self) -> list[tuple[str, str]]:
-        """Happening and version of all that was told."""
+        """EventType and version of all that was told."""
         return [(kind, detail["version"]) for kind, detail in self.events.told]
 
     def assert_ready(self, data: bytes, model: str = "cifar") -> Version:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 from facet.errors import Violation
 from facet.manifest import Manifest
 from facet.registry.models import Status, Version
-from facet.registry.releases import Alias, Placement
+from facet.registry.releases import Placement, Releases
 from facet.registry.store import Registry
 from tests.support import artifacts
 
@@ -26,7 +26,7 @@ def pending(number: int, model: str = "cifar", **manifest: Any) -> Version:
         status=Status.PENDING,
         sha256=f"{number:064x}",
         size=100 + number,
-        dropped_at=f"2026-01-01T00:{number // 60:02}:{number % 60:02}+00:00",
+        uploaded_at=f"2026-01-01T00:{number // 60:02}:{number % 60:02}+00:00",
         updated_at=f"2026-01-01T01:{number // 60:02}:{number % 60:02}.000+00:00",
         manifest=Manifest.model_validate(artifacts.manifest(**manifest)),
     )
@@ -52,7 +52,7 @@ def rejected(number: int, model: str = "cifar") -> Version:
 def accept(table: "Table", version: Version) -> Placement:
     """Takes a PENDING version through the registry as onboarding does."""
     Registry(table).begin(version)
-    return Alias(table).accept(proven(version))
+    return Releases(table).accept(proven(version))
 
 
 def make_live(table: "Table", version: Version) -> Version:

@@ -48,7 +48,7 @@ def fit(
         jit_compile=False,
     )
     network.optimizer.build(network.trainable_variables)
-    course = Course(network, settings, checkpoint, workers)
+    course = ResumableTraining(network, settings, checkpoint, workers)
     done = course.resume()
     if done < settings.epochs and not course.over:
         network.fit(
@@ -67,7 +67,7 @@ def fit(
     return course.history
 
 
-class Course(keras.callbacks.Callback):  # type: ignore[misc]  # keras is untyped
+class ResumableTraining(keras.callbacks.Callback):  # type: ignore[misc]  # keras is untyped
     """One training from its first epoch to its end, over interruptions.
 
     After each epoch it keeps the best weights, and the first host writes the checkpoint and prints

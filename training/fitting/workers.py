@@ -45,7 +45,7 @@ class Workers(Protocol):
         ...
 
 
-class Alone:
+class SingleHost:
     """A job on one host."""
 
     rank = 0
@@ -58,7 +58,7 @@ class Alone:
         return [content]
 
 
-class Chief:
+class Coordinator:
     """The first host: the others send to it, it answers."""
 
     rank = 0
@@ -111,14 +111,14 @@ def join(environment: Mapping[str, str]) -> Workers:
     """
     hosts = sorted(json.loads(environment.get("SM_HOSTS", "[]")))
     if len(hosts) < 2:
-        return Alone()
+        return SingleHost()
     rank = hosts.index(environment["SM_CURRENT_HOST"])
     given = json.loads(environment.get("FACET_WORKER_ADDRESSES", "{}"))
     name, _, port = given.get(hosts[0], f"{hosts[0]}:{PORT}").rpartition(":")
     key = hashlib.sha256(environment.get("TRAINING_JOB_NAME", "").encode()).digest()
     deadline = time.monotonic() + CONNECT_SECONDS
     if rank == 0:
-        return Chief(_gather(name, int(port), key, len(hosts), deadline))
+        return Coordinator(_gather(name, int(port), key, len(hosts), deadline))
     return Follower(_find(name, int(port), key, rank, deadline), rank, len(hosts))
 
 

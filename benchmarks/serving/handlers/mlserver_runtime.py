@@ -25,6 +25,6 @@ class Runtime(MLModel):  # type: ignore[misc]
         return InferenceResponse(model_name=self.name, outputs=[output])
 
     async def unload(self) -> bool:
-        """Drops the last reference."""
+        """Uploads the last reference."""
         del self._network
         return True

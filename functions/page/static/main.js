@@ -35,7 +35,7 @@ function versionPicker(model) {
   const usual = model.live ? "the live one, as the API chooses" : "the live one (there is none)";
   const select = element("select", {},
     element("option", { value: "" }, usual),
-    others.map(({ version, dropped_at: at }) => element("option", { value: version }, `${version}, uploaded ${moment(at)}`)));
+    others.map(({ version, uploaded_at: at }) => element("option", { value: version }, `${version}, uploaded ${moment(at)}`)));
   select.value = chosen.version ?? "";
   select.onchange = () => { chosen = { ...chosen, version: select.value || null }; };
   return element("label", {}, "Version to ask ", select);

@@ -78,7 +78,7 @@ function standing(model) {
     return notice("warn", `Version ${candidate} is tried out on ${share} % of the requests: `
       + `${had} of ${good} good answers so far, ${bad} bad.`);
   }
-  const uploaded = newest && `The upload of ${moment(newest.dropped_at)}`;
+  const uploaded = newest && `The upload of ${moment(newest.uploaded_at)}`;
   if (newest?.status === "PENDING") {
     return notice("warn", `${uploaded} is being checked. Refresh in a moment.`);
   }
@@ -113,7 +113,7 @@ function version(each, model) {
     [model.live, "live"], [model.previous, "previous"], [model.canary?.candidate, "canary"],
     [model.rolled_back, "rolled back"],
   ].filter(([id]) => id === each.version).map(([, role]) => ` · ${role}`);
-  const told = [each.status, moment(each.dropped_at), bytes(each.size), accuracy(each)];
+  const told = [each.status, moment(each.uploaded_at), bytes(each.size), accuracy(each)];
   return element("li", {},
     element("p", {}, element("code", {}, each.version), ` · ${told.filter(Boolean).join(" · ")}`, roles),
     each.violations.length ? violations(each.violations) : null);

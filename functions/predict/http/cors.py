@@ -18,10 +18,10 @@ def preflight(origin: str) -> dict[str, Any]:
     }
     headers = {name: [value] for name, value in allowed.items()} if origin else {}
     answer = {"statusCode": 204, "multiValueHeaders": headers, "body": "", "isBase64Encoded": False}
-    return readable(answer, origin)
+    return with_cors(answer, origin)
 
 
-def readable(answer: dict[str, Any], origin: str) -> dict[str, Any]:
+def with_cors(answer: dict[str, Any], origin: str) -> dict[str, Any]:
     """The answer, for the pages of that origin to read."""
     if not origin:
         return answer

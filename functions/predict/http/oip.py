@@ -14,14 +14,14 @@ from aws_lambda_powertools.event_handler.router import APIGatewayRouter
 from facet.errors import BadRequest, NoLiveVersion
 from facet.registry.models import Status, Version
 from facet.settings import settings
-from predict.classifier import Classified, best
+from predict.classifier import Predictions, best
 from predict.clients import predictor, registry
 from predict.http import tensors
 from predict.http.body import check_size
 from predict.http.request import deadline_of, named, raw_body, request_id, versioned
 from predict.http.responses import respond, timing
 from predict.http.tensors import Answered, Elements, Output
-from predict.predictor import Asked
+from predict.predictor import PredictionRequest
 
 ROOT = "/v2"
 IMAGE, PIXELS = "image", "pixels"
@@ -112,8 +112,10 @@ def _infer(name: str, version: str | None) -> Response[Any]:
         raise BadRequest(f"Content-Encoding {encoding} is not taken: send the body as it is.")
     request, given = tensors.parse(body, event.headers.get("inference-header-content-length"))
     wanted = _wanted(request.outputs)
-    asked = Asked(request_id(event), name, _images(given), deadline, version)
-    answer = predictor().predict(asked)
+    images = _images(given)
+    answer = predictor().predict(
+        PredictionRequest(request_id(event), name, images, deadline, version)
+    )
     binary = request.parameters.binary_data_output
     outputs = [_output(each, answer, binary) for each in wanted]
     head = {"model_name": name, "model_version": answer.version.id}
@@ -154,7 +156,7 @@ def _wanted(outputs: tuple[Output, ...]) -> tuple[Output, ...]:
     return outputs or (Output(name=SCORES), Output(name=LABEL))
 
 
-def _output(wanted: Output, answer: Classified, binary: bool) -> Answered:
+def _output(wanted: Output, answer: Predictions, binary: bool) -> Answered:
     chosen = wanted.parameters.binary_data
     sent = binary if chosen is None else chosen
     rows = answer.scores

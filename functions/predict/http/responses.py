@@ -8,7 +8,7 @@ from aws_lambda_powertools.event_handler.api_gateway import Response
 from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEvent
 
 from facet.registry.models import Model, Version
-from predict.classifier import Classified
+from predict.classifier import Predictions
 
 
 def respond(
@@ -23,7 +23,7 @@ def respond(
     )
 
 
-def fresh(event: APIGatewayProxyEvent, answer: object) -> Response[str]:
+def cacheable(event: APIGatewayProxyEvent, answer: object) -> Response[str]:
     """JSON that clients may keep, but have to ask about; 304 where they have it as it is."""
     tag = f'"{hashlib.sha256(orjson.dumps(answer)).hexdigest()[:16]}"'
     headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
@@ -32,13 +32,13 @@ def fresh(event: APIGatewayProxyEvent, answer: object) -> Response[str]:
     return respond(answer, headers=headers)
 
 
-def timing(answer: Classified) -> dict[str, str]:
+def timing(answer: Predictions) -> dict[str, str]:
     """The headers that tell the version and where the time went."""
-    steps = (f"{name};dur={spent:.2f}" for name, spent in answer.watch.milliseconds.items())
+    steps = (f"{name};dur={spent:.2f}" for name, spent in answer.stopwatch.milliseconds.items())
     return {"X-Model-Version": answer.version.id, "Server-Timing": ", ".join(steps)}
 
 
-def predictions(answer: Classified, many: bool, top_k: int) -> dict[str, object]:
+def predictions(answer: Predictions, many: bool, top_k: int) -> dict[str, object]:
     """The body of a prediction's answer: `predictions` of one image, or `results` of many."""
     results = [[asdict(each) for each in ranked] for ranked in answer.ranked(top_k)]
     head: dict[str, object] = {"model": answer.version.model, "version": answer.version.id}
@@ -82,7 +82,7 @@ def _summary(version: Version) -> dict[str, object]:
         "version": version.id,
         "status": version.status,
         "size": version.size,
-        "dropped_at": version.dropped_at,
+        "uploaded_at": version.uploaded_at,
         "updated_at": version.updated_at,
         "proof": version.proof,
         "metrics": version.manifest.metrics if version.manifest else {},

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from cli.app import app
 from facet.registry.models import Mode, Policy
-from facet.registry.releases import Alias
+from facet.registry.releases import Releases
 from facet.registry.store import Registry
 from tests.integration.conftest import REGION
 from tests.support import artifacts, deployed, fakes
@@ -182,7 +182,7 @@ def test_no_models_yet() -> None:
 
 
 def test_show_tells_versions_canary_and_violations(live: str, table: "Table") -> None:
-    Alias(table).set_policy("cifar", Policy(Mode.CANARY, 20, 50), NOW)
+    Releases(table).set_policy("cifar", Policy(Mode.CANARY, 20, 50), NOW)
     accept(table, pending(2, metrics={"accuracy": 0.8125}))
     Registry(table).reject(rejected(3))
     done = facet("show", "cifar")
@@ -200,7 +200,7 @@ def test_show_tells_versions_canary_and_violations(live: str, table: "Table") ->
 @pytest.mark.usefixtures("gateway")
 def test_labels_are_shown_as_they_are_and_command_no_terminal(table: "Table", folder: Path) -> None:
     make_live(table, pending(1, labels=[":cat:", "[red]dog", "ship\x1b[31m"]))
-    assert "labels    3: :cat:, [red]dog, ship�[31m" in facet("show", "cifar").stdout
+    assert "labels  3: :cat:, [red]dog, ship�[31m" in facet("show", "cifar").stdout
     assert json.loads(facet("show", "cifar", "--json").stdout)["labels"][0] == ":cat:"
     shown = facet("predict", "cifar", str(folder / "a.png")).stdout
     assert ":cat:  0.7000  [red]dog 0.20, ship�[31m 0.10" in shown

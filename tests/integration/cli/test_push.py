@@ -12,7 +12,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from facet.registry.store import Registry
-from onboard.uploads import Drop
+from onboard.uploads import Upload
 from tests.support import artifacts, deployed, fakes
 from tests.support.deployed import facet
 from tests.support.fakes import BUCKET
@@ -59,7 +59,7 @@ def onboarded(account: Account, model: str = "cifar") -> Iterator[None]:
                 found = account.s3.head_object(Bucket=BUCKET, Key=f"mme/{model}.tar.gz")
             except ClientError:
                 continue
-            account.take(Drop(model, found["VersionId"], "1"))
+            account.take(Upload(model, found["VersionId"], "1"))
             return
 
     thread = threading.Thread(target=take)

@@ -44,7 +44,7 @@ def _template(table: dict[str, Any]) -> dict[str, Any]:
     return {
         "Resources": {
             "Registry": {"Type": "AWS::DynamoDB::Table", "Properties": table},
-            "UndeliveredDrops": {"Type": "AWS::SQS::Queue", "Properties": {}},
+            "UndeliveredUploads": {"Type": "AWS::SQS::Queue", "Properties": {}},
             "Role": {
                 "Type": "AWS::IAM::Role",
                 "Properties": {"AssumeRolePolicyDocument": trust},
@@ -62,7 +62,7 @@ def _template(table: dict[str, Any]) -> dict[str, Any]:
         "Outputs": {
             "BucketName": {"Value": "models"},
             "RegistryName": {"Value": {"Ref": "Registry"}},
-            "UndeliveredDropsUrl": {"Value": {"Ref": "UndeliveredDrops"}},
+            "UndeliveredUploadsUrl": {"Value": {"Ref": "UndeliveredUploads"}},
             "OnboardFunctionName": {"Value": {"Ref": "OnboardFunction"}},
         },
     }
@@ -266,7 +266,7 @@ def event(key: str) -> str:
 
 @pytest.fixture
 def dead_letters(account: None) -> "DeadLetters":  # noqa: ARG001
-    return DeadLetters(boto3.client("sqs"), _output("UndeliveredDropsUrl"))
+    return DeadLetters(boto3.client("sqs"), _output("UndeliveredUploadsUrl"))
 
 
 class DeadLetters:

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from local import template
-from local.dead_letters import bury
+from local.dead_letters import send_to_dlq
 from local.moto.aws import EVENTS_PATH, Aws
 from local.moto.hooks import REGION
 from local.resources import Resources
@@ -61,7 +61,7 @@ class Account:
         return self.runtime.invoke(name, payload, request_id=request_id)
 
     def _bury(self, function: str, payload: bytes, outcome: Invocation) -> None:
-        bury(self.aws, self.made.property(function, "DeadLetterConfig"), payload, outcome)
+        send_to_dlq(self.aws, self.made.property(function, "DeadLetterConfig"), payload, outcome)
 
     def buried(self) -> list[dict[str, Any]]:
         """The messages of the dead-letter queue."""

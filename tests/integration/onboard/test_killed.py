@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
     from mypy_boto3_s3 import S3Client
 
-    from onboard.uploads import Drop
+    from onboard.uploads import Upload
 
 GOOD, OTHER, THIRD, FOURTH = (
     artifacts.artifact(golden=artifacts.golden(), description=text) for text in "abcd"
@@ -43,7 +43,7 @@ def house(s3: "S3Client", table: "Table") -> House:
 class Case:
     """What is there before, what is dropped, and what has become of it in the end.
 
-    `told` has all happenings of the drop's version, `writes` is how many there are to be killed
+    `told` has all happenings of the upload's version, `writes` is how many there are to be killed
     before.
     """
 
@@ -75,10 +75,10 @@ CASES = {
 }  # fmt: skip
 
 
-def prepared(house: House, case: Case, model: str) -> "Drop":
+def prepared(house: House, case: Case, model: str) -> "Upload":
     house.onboarded(model, *case.before)
     if case.before:
-        house.account.alias.set_policy(model, Policy(case.mode), NOW)
+        house.account.releases.set_policy(model, Policy(case.mode), NOW)
     house.watched.runtime.scores = case.scores
     return house.put(model, case.data)
 
@@ -102,14 +102,14 @@ def _is(detail: dict[str, Any], model: str, version: str) -> bool:
     return (detail["model"], detail["version"]) == (model, version)
 
 
-def replayed(house: House, drop: "Drop") -> None:
+def replayed(house: House, upload: "Upload") -> None:
     """Lambda tries the event again; then S3 delivers it once more."""
-    house.account.onboarding.onboard(drop, patient()[0])
-    house.assert_sound(drop.model)
-    assert house.account.take(drop).outcome == "GONE"
+    house.account.onboarding.onboard(upload, patient()[0])
+    house.assert_sound(upload.model)
+    assert house.account.take(upload).outcome == "GONE"
 
 
-def swept(house: House, _: "Drop") -> None:
+def swept(house: House, _: "Upload") -> None:
     """The event is lost for good."""
     house.account.sweep()
 
@@ -122,15 +122,15 @@ def swept(house: House, _: "Drop") -> None:
     ],
 )
 def test_killed_before_any_write_it_is_brought_to_its_end(
-    house: House, case: str, again: Callable[[House, "Drop"], None]
+    house: House, case: str, again: Callable[[House, "Upload"], None]
 ) -> None:
     wanted = CASES[case]
     for most in itertools.count(1):
         model, house.watched.runtime.scores = f"m{most}", fakes.SCORES
-        drop = prepared(house, wanted, model)
-        ended = house.killed(most, partial(house.account.take, drop))
+        upload = prepared(house, wanted, model)
+        ended = house.killed(most, partial(house.account.take, upload))
         house.assert_sound(model)
-        again(house, drop)
+        again(house, upload)
         assert_ended(house, wanted, model)
         if not ended:
             break
@@ -139,9 +139,9 @@ def test_killed_before_any_write_it_is_brought_to_its_end(
 
 def test_killed_in_the_replay_too(house: House) -> None:
     """Each attempt comes one write further than the one before it."""
-    drop = prepared(house, CASES["good"], "m")
+    upload = prepared(house, CASES["good"], "m")
     for most in itertools.count(1):
-        ended = house.killed(most, lambda: house.account.take(drop))
+        ended = house.killed(most, lambda: house.account.take(upload))
         house.assert_sound("m")
         if not ended:
             break

@@ -33,10 +33,10 @@ def account(s3: "S3Client", table: "Table") -> Account:
 
 
 @pytest.fixture
-def dropped(account: Account) -> dict[str, Any]:
+def uploaded(account: Account) -> dict[str, Any]:
     """The event of an upload."""
-    drop = account.put(GOOD)
-    described = {"key": drop.key, "versionId": drop.object_version}
+    upload = account.put(GOOD)
+    described = {"key": upload.key, "versionId": upload.object_version}
     head = {"eventName": "ObjectCreated:Put", "eventTime": "2026-01-01T12:00:00.123Z"}
     return {"Records": [head | {"s3": {"object": described}}]}
 
@@ -67,24 +67,24 @@ def test_predictions_say_that_there_is_no_endpoint(
 
 
 def test_onboarding_does_not_wait_for_an_endpoint_that_is_away(account: Account) -> None:
-    drop = account.put(GOOD)
+    upload = account.put(GOOD)
     refused = {"Error": {"Code": "ValidationError", **SAID}}
     account.runtime.error = ClientError(refused, "InvokeEndpoint")  # type: ignore[arg-type]
-    patience, pauses = patient()
+    retry, pauses = patient()
     with pytest.raises(EndpointRemoved):
-        account.take(drop, patience)
+        account.take(upload, retry)
     assert pauses == []
 
 
 def test_an_upload_waits_at_the_door_and_is_not_rejected(
     account: Account,
-    dropped: dict[str, Any],
+    uploaded: dict[str, Any],
     onboard: Callable[[dict[str, Any]], list[dict[str, Any]]],
     sagemaker: fakes.SageMaker,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     sagemaker.answer = AWAY
-    (outcome,) = onboard(dropped)
+    (outcome,) = onboard(uploaded)
     assert (outcome["model"], outcome["outcome"]) == ("cifar", "POSTPONED")
     assert account.content("mme/cifar.tar.gz") == GOOD
     assert account.status(GOOD) is Status.PENDING
@@ -92,17 +92,17 @@ def test_an_upload_waits_at_the_door_and_is_not_rejected(
     (counted,) = (
         json.loads(line) for line in capsys.readouterr().out.splitlines() if '"_aws"' in line
     )
-    assert (counted["Drops"], counted["outcome"]) == ([1.0], "POSTPONED")
+    assert (counted["Uploads"], counted["outcome"]) == ([1.0], "POSTPONED")
 
 
 def test_the_sweeper_brings_it_in_when_the_endpoint_is_back(
     account: Account,
-    dropped: dict[str, Any],
+    uploaded: dict[str, Any],
     onboard: Callable[[dict[str, Any]], list[dict[str, Any]]],
     sagemaker: fakes.SageMaker,
 ) -> None:
     sagemaker.answer = AWAY
-    onboard(dropped)
+    onboard(uploaded)
     sweeper, start = account.sweeper(onboard), datetime.now(UTC)
     night = timedelta(hours=11)
     for quarters in range(1, int(night / timedelta(minutes=15))):

@@ -17,7 +17,7 @@ from facet.errors import (
     RegistryConflict,
 )
 from onboard.app import MisnamedDrop, handler
-from onboard.uploads import Drop
+from onboard.uploads import Upload
 from tests.support import artifacts, fakes
 from tests.support.artifacts import FLOAT
 from tests.support.fakes import refusal
@@ -57,7 +57,7 @@ def test_without_a_golden_sample_the_proof_is_smoke(account: Account) -> None:
 
 def test_without_an_object_version_the_newest_is_taken(account: Account) -> None:
     account.put(GOOD)
-    assert account.take(Drop("cifar")).outcome == "READY"
+    assert account.take(Upload("cifar")).outcome == "READY"
     account.assert_live(GOOD)
 
 
@@ -87,9 +87,9 @@ def test_the_same_bytes_twice_change_nothing(account: Account) -> None:
 def test_an_event_that_comes_twice_finds_the_drop_gone(
     account: Account, object_version: str | None
 ) -> None:
-    drop = account.put(GOOD)
-    account.take(drop)
-    again = drop if object_version else Drop("cifar")
+    upload = account.put(GOOD)
+    account.take(upload)
+    again = upload if object_version else Upload("cifar")
     assert account.take(again).outcome == "GONE"
     account.assert_live(GOOD)
 
@@ -137,7 +137,7 @@ def test_the_report_says_what_and_when(account: Account) -> None:
     account.onboard(CODE)
     report = account.report(CODE)
     assert report.keys() == {
-        "model", "version", "sha256", "size", "dropped_at", "rejected_at", "violations",
+        "model", "version", "sha256", "size", "uploaded_at", "rejected_at", "violations",
     }  # fmt: skip
     assert (report["model"], report["size"]) == ("cifar", len(CODE))
     assert report["violations"][0].keys() == {"code", "place", "problem", "remedy"}
@@ -229,16 +229,16 @@ def test_what_says_nothing_of_the_artifact_does_not_reject_it(
     account: Account, error: Exception, raised: type[Exception]
 ) -> None:
     account.onboard(OTHER)
-    drop = account.put(GOOD)
+    upload = account.put(GOOD)
     account.runtime.error = error
     with pytest.raises(raised):
-        account.take(drop)
-    assert account.content(drop.key) == GOOD
+        account.take(upload)
+    assert account.content(upload.key) == GOOD
     assert not any(key.startswith("rejected/") for key in account.stored())
     assert account.registry.live("cifar").id == identity(OTHER)
 
     account.runtime.error = None
-    assert account.take(drop).outcome == "READY"
+    assert account.take(upload).outcome == "READY"
     account.assert_live(GOOD)
 
 
@@ -254,14 +254,14 @@ def test_the_endpoint_is_asked_again_while_there_is_time(
     account: Account, error: Exception
 ) -> None:
     account.runtime.error = error
-    patience, pauses = patient()
+    retry, pauses = patient()
 
     def pause(seconds: float) -> None:
-        patience.sleep(seconds)
+        retry.sleep(seconds)
         if sum(pauses) > 300:
             account.runtime.error = None
 
-    asking = replace(patience, sleep=pause)
+    asking = replace(retry, sleep=pause)
     assert account.take(account.put(GOOD), asking).outcome == "READY"
     assert sum(pauses) > 300
     account.assert_live(GOOD)
@@ -324,8 +324,8 @@ def test_an_upload_in_parts_is_as_new_as_its_end(account: Account) -> None:
     """S3 dates it to its beginning; a small upload came and went meanwhile."""
     began_first, meanwhile = account.put(GOOD), account.put(OTHER)
     times = (f"2026-01-01T12:{minute}:00+00:00" for minute in (30, 15))
-    for drop, ended in zip((began_first, meanwhile), times, strict=True):
-        assert account.take(replace(drop, dropped_at=ended)).outcome == "READY"
+    for upload, ended in zip((began_first, meanwhile), times, strict=True):
+        assert account.take(replace(upload, uploaded_at=ended)).outcome == "READY"
     account.assert_live(GOOD)
 
 
@@ -346,17 +346,17 @@ def test_events_out_of_order_leave_the_newest_drop_live(account: Account) -> Non
 
 
 def test_the_same_event_twice_at_once(account: Account) -> None:
-    drop = account.put(GOOD)
-    account.runtime.meanwhile = lambda: account.take(drop)
-    assert account.take(drop, patient()[0]).outcome == "GONE"
+    upload = account.put(GOOD)
+    account.runtime.meanwhile = lambda: account.take(upload)
+    assert account.take(upload, patient()[0]).outcome == "GONE"
     account.assert_live(GOOD)
 
 
 def test_without_time_for_another_attempt_a_conflict_is_left_to_lambda(account: Account) -> None:
-    drop = account.put(GOOD)
-    account.runtime.meanwhile = lambda: account.take(drop)
+    upload = account.put(GOOD)
+    account.runtime.meanwhile = lambda: account.take(upload)
     with pytest.raises(RegistryConflict):
-        account.take(drop)
+        account.take(upload)
     account.assert_live(GOOD)
 
 
@@ -369,7 +369,7 @@ def test_the_same_bytes_in_two_drops_at_once(account: Account) -> None:
 
 
 def test_two_versions_at_once_for_one_model(account: Account) -> None:
-    """The later drop overtakes the earlier one, between its reading and writing of the model."""
+    """The later upload overtakes the earlier one, between its reading and writing of the model."""
     first, second = account.put(OTHER), account.put(GOOD)
     events = account.table.meta.client.meta.events
 
@@ -386,15 +386,15 @@ def test_two_versions_at_once_for_one_model(account: Account) -> None:
 
 
 def test_what_another_delivery_of_the_event_refused_meanwhile_stays_so(account: Account) -> None:
-    drop = account.put(GOOD)
+    upload = account.put(GOOD)
 
     def refused_elsewhere() -> None:
         account.runtime.scores = WRONG_SCORES
-        assert account.take(drop).outcome == "REJECTED"
+        assert account.take(upload).outcome == "REJECTED"
         account.runtime.scores = fakes.SCORES
 
     account.runtime.meanwhile = refused_elsewhere
-    assert account.take(drop, patient()[0]).outcome == "GONE"
+    assert account.take(upload, patient()[0]).outcome == "GONE"
     assert account.assert_rejected(GOOD) == ["golden-label"]
 
 
@@ -414,15 +414,15 @@ def test_what_another_drop_of_the_bytes_failed_with_meanwhile_is_proven_anew(
 
 
 def test_a_late_failure_does_not_take_back_what_was_proven_meanwhile(account: Account) -> None:
-    drop = account.put(GOOD)
+    upload = account.put(GOOD)
 
     def proven_elsewhere() -> None:
-        account.take(drop)
+        account.take(upload)
         account.runtime.scores = WRONG_SCORES
 
     account.runtime.meanwhile = proven_elsewhere
     with pytest.raises(ClientError, match="CopyObject"):
-        account.take(drop, patient()[0])
+        account.take(upload, patient()[0])
     account.assert_live(GOOD)
 
 
@@ -435,8 +435,8 @@ def put_event(*keys: str, version: str | None = None) -> dict[str, Any]:
 
 @pytest.mark.usefixtures("functions")
 def test_the_handler_onboards_what_the_event_names(account: Account) -> None:
-    drop = account.put(GOOD, "sign-language")
-    event = put_event("mme%2Fsign-language.tar.gz", version=drop.object_version)
+    upload = account.put(GOOD, "sign-language")
+    event = put_event("mme%2Fsign-language.tar.gz", version=upload.object_version)
     answer = json.loads(json.dumps(handler(event, fakes.Context())))  # type: ignore[arg-type]
     assert answer == {
         "outcomes": [
@@ -471,7 +471,7 @@ def test_the_handler_counts_outcomes_and_violations(
     account.put(artifacts.packed(artifacts.members() | {"code/a.py": b"", "code/b.py": b""}))
     handler(put_event("mme/cifar.tar.gz"), fakes.Context())  # type: ignore[arg-type]
     assert counted(capsys.readouterr().out) == [
-        ("Drops", 1, {"outcome": "REJECTED"}),
+        ("Uploads", 1, {"outcome": "REJECTED"}),
         ("Violations", 2, {"code": "code"}),
     ]
 
@@ -484,7 +484,7 @@ def test_the_handler_counts_what_it_raises(
     sagemaker.answer = fakes.Answer(status=503, code="ServiceUnavailable", body=b"{}")
     with pytest.raises(EndpointUnavailable):
         handler(put_event("mme/cifar.tar.gz"), fakes.Context())  # type: ignore[arg-type]
-    assert counted(capsys.readouterr().out) == [("Drops", 1, {"outcome": "FAILED"})]
+    assert counted(capsys.readouterr().out) == [("Uploads", 1, {"outcome": "FAILED"})]
 
 
 @pytest.mark.usefixtures("functions")

@@ -57,7 +57,7 @@ def test_a_deleted_version_that_was_not_live_leaves_the_live_one(account: Accoun
 
 def test_a_deleted_candidate_ends_the_canary(account: Account) -> None:
     account.onboard(FIRST)
-    account.alias.set_policy("cifar", Policy(Mode.CANARY), NOW)
+    account.releases.set_policy("cifar", Policy(Mode.CANARY), NOW)
     account.onboard(SECOND)
     assert account.registry.model("cifar").canary
     assert withdraw(account, account.delete(SECOND)) == "RETIRED"
@@ -86,7 +86,7 @@ def test_a_deletion_that_left_an_object_is_nothing(account: Account) -> None:
 def test_a_deletion_of_what_is_unknown_or_retired_before_is_nothing(account: Account) -> None:
     account.onboard(FIRST)
     account.onboard(SECOND)
-    account.alias.retire(account.registry.ready("cifar", identity(FIRST)), NOW)
+    account.releases.retire(account.registry.ready("cifar", identity(FIRST)), NOW)
     account.events.told.clear()
     assert withdraw(account, account.delete(FIRST)) is None
     assert withdraw(account, Removal("nobody", "0" * 12, datetime.now(UTC))) is None
@@ -116,11 +116,11 @@ def test_deleted_and_dropped_again_it_is_onboarded_anew(
     """In whichever order the two events come."""
     account.onboard(FIRST)
     account.onboard(SECOND)
-    removal, drop = account.delete(SECOND), account.put(SECOND)
+    removal, upload = account.delete(SECOND), account.put(SECOND)
     if deletion_first:
         assert withdraw(account, removal) == "RETIRED"
         assert account.registry.live("cifar").id == identity(FIRST)
-    assert account.take(drop).outcome == "READY"
+    assert account.take(upload).outcome == "READY"
     if not deletion_first:
         assert withdraw(account, removal) is None
     account.assert_live(SECOND)
@@ -130,10 +130,10 @@ def test_deleted_and_dropped_again_it_is_onboarded_anew(
 def test_an_object_that_is_deleted_during_its_proof_is_noticed(account: Account) -> None:
     account.onboard(FIRST)
     account.runtime.meanwhile = lambda: account.delete(SECOND)
-    drop = account.put(SECOND)
+    upload = account.put(SECOND)
     with pytest.raises(RegistryConflict, match="deleted meanwhile"):
-        account.take(drop, IMPATIENT)
-    assert account.take(drop, patient()[0]).outcome == "READY"
+        account.take(upload, IMPATIENT)
+    assert account.take(upload, patient()[0]).outcome == "READY"
     account.assert_live(SECOND)
 
 
@@ -192,15 +192,15 @@ def test_what_is_in_use_is_kept_however_old_it_is(account: Account) -> None:
     account.keep = 1
     account.onboard(FIRST)
     account.onboard(SECOND)
-    account.alias.set_policy("cifar", Policy(Mode.CANARY), NOW)
+    account.releases.set_policy("cifar", Policy(Mode.CANARY), NOW)
     account.onboard(THIRD)
     for data in (FIRST, SECOND, THIRD):
         account.assert_ready(data)
-    account.alias.set_policy("cifar", Policy(Mode.MANUAL), NOW)
+    account.releases.set_policy("cifar", Policy(Mode.MANUAL), NOW)
     account.onboard(FOURTH)
     for data in (FIRST, SECOND, THIRD, FOURTH):
         account.assert_ready(data)
-    account.alias.promote("cifar", identity(FOURTH), NOW)
+    account.releases.promote("cifar", identity(FOURTH), NOW)
     assert [each.id for each in _surplus(account, 1)] == [identity(THIRD), identity(FIRST)]
 
 
@@ -217,7 +217,7 @@ def test_one_that_came_into_use_meanwhile_stays(account: Account) -> None:
 
     def goes_back(**_: Any) -> None:
         events.unregister("after-call.dynamodb.Query", goes_back)
-        account.alias.promote("cifar", identity(FIRST), NOW)
+        account.releases.promote("cifar", identity(FIRST), NOW)
 
     events.register("after-call.dynamodb.Query", goes_back)
     assert account.onboard(THIRD) == "READY"

@@ -1,4 +1,4 @@
-"""The sweeper: drops without an outcome, retired objects, abandoned versions."""
+"""The sweeper: uploads without an outcome, retired objects, abandoned versions."""
 
 import itertools
 import json
@@ -12,7 +12,7 @@ import pytest
 from facet.registry.models import Status
 from onboard import app
 from onboard.sweeper import handler, invoke
-from onboard.uploads import Drop
+from onboard.uploads import Upload
 from tests.support import artifacts, fakes
 from tests.support.fakes import BUCKET
 from tests.support.killing import House, Watched
@@ -42,7 +42,7 @@ def house(s3: "S3Client", table: "Table") -> House:
 
 
 def retire(account: Account, data: bytes) -> None:
-    account.alias.retire(account.registry.ready("cifar", identity(data)), LATER)
+    account.releases.retire(account.registry.ready("cifar", identity(data)), LATER)
 
 
 def test_a_drop_whose_event_was_lost_is_handed_over_after_a_while(account: Account) -> None:
@@ -54,13 +54,13 @@ def test_a_drop_whose_event_was_lost_is_handed_over_after_a_while(account: Accou
 
 
 def test_the_event_names_the_object_version_as_s3_does(account: Account) -> None:
-    drop = account.put(GOOD)
+    upload = account.put(GOOD)
     events: list[dict[str, Any]] = []
     account.sweeper(events.append).sweep(datetime.now(UTC) + HOUR)
     (event,) = events
     (found,) = app.wanted(json.loads(json.dumps(event)))
-    taken = account.s3.head_object(Bucket=BUCKET, Key=drop.key)["LastModified"]
-    assert found == replace(drop, sequencer=None, dropped_at=taken.isoformat())
+    taken = account.s3.head_object(Bucket=BUCKET, Key=upload.key)["LastModified"]
+    assert found == replace(upload, sequencer=None, uploaded_at=taken.isoformat())
 
 
 def test_a_drop_that_stays_is_handed_over_again_later_and_later(account: Account) -> None:
@@ -128,7 +128,7 @@ def test_a_retired_versions_object_is_deleted_after_the_grace(account: Account) 
     for data in (GOOD, OTHER):
         account.onboard(data)
     version = account.registry.ready("cifar", identity(GOOD))
-    account.alias.retire(version, datetime.now(UTC).isoformat(timespec="milliseconds"))
+    account.releases.retire(version, datetime.now(UTC).isoformat(timespec="milliseconds"))
     assert account.sweep(59 * MINUTE).deleted == []
     assert account.bucket.holds(version)
     assert account.sweep(61 * MINUTE).deleted == [version.target]
@@ -141,7 +141,7 @@ def test_a_retired_versions_object_is_deleted_after_the_grace(account: Account) 
 
 
 def test_a_retired_version_that_comes_back_keeps_its_new_object(account: Account) -> None:
-    """A drop of the same bytes between the sweeper's look at the object and its deletion."""
+    """An upload of the same bytes between the sweeper's look at the object and its deletion."""
     for data in (GOOD, OTHER):
         account.onboard(data)
     retire(account, GOOD)
@@ -170,10 +170,10 @@ def test_a_retired_version_is_onboarded_anew(account: Account) -> None:
 
 def stuck(account: Account) -> str:
     """A version that is PENDING, as the endpoint never answered for it; its target."""
-    drop = account.put(GOOD)
+    upload = account.put(GOOD)
     account.runtime.error = fakes.refusal("ModelNotReadyException")
     with pytest.raises(Exception, match="being loaded"):
-        account.take(drop)
+        account.take(upload)
     account.runtime.error = None
     return f"mme/cifar/{identity(GOOD)}.tar.gz"
 
@@ -190,7 +190,7 @@ def test_a_pending_version_whose_drop_is_gone_is_rejected_after_a_day(
 ) -> None:
     key = stuck(account)
     if for_good:
-        account.bucket.remove(Drop("cifar", account.registry.versions("cifar")[0].drop))
+        account.bucket.remove(Upload("cifar", account.registry.versions("cifar")[0].object_version))
     else:
         account.s3.delete_object(Bucket=BUCKET, Key="mme/cifar.tar.gz")
     assert account.sweep(23 * HOUR).abandoned == []
@@ -205,14 +205,14 @@ def test_a_pending_version_whose_drop_is_gone_is_rejected_after_a_day(
 
 
 def test_killed_before_any_write_the_next_run_goes_on(house: House) -> None:
-    """A version to be deleted, one that was abandoned, and a drop whose event was lost."""
+    """A version to be deleted, one that was abandoned, and an upload whose event was lost."""
     account, fuse = house.account, house.watched
     for most in itertools.count(1):
         model, gone, lost = f"m{most}", f"g{most}", f"l{most}"
         house.onboarded(model, OTHER)
-        account.alias.clear(model, LATER)
+        account.releases.clear(model, LATER)
         retired = account.registry.ready(model, identity(OTHER))
-        account.alias.retire(retired, LATER)
+        account.releases.retire(retired, LATER)
         _begun(house, gone)
         house.put(lost, GOOD)
         sweeper = account.sweeper(lambda _: fuse.fuse.before("Invoke"))
@@ -234,14 +234,14 @@ def test_killed_before_any_write_the_next_run_goes_on(house: House) -> None:
 
 
 def _begun(house: House, model: str) -> None:
-    """A version that is PENDING, without its drop."""
+    """A version that is PENDING, without its upload."""
     account = house.account
-    drop = account.put(GOOD, model)
+    upload = account.put(GOOD, model)
     house.watched.runtime.error = fakes.refusal("ModelNotReadyException")
     with pytest.raises(Exception, match="being loaded"):
-        account.take(drop)
+        account.take(upload)
     house.watched.runtime.error = None
-    account.bucket.remove(drop)
+    account.bucket.remove(upload)
 
 
 @pytest.mark.usefixtures("cold_start")
@@ -258,7 +258,7 @@ def test_the_handler_counts_what_it_did(
         for directive in line.get("_aws", {}).get("CloudWatchMetrics", [])
         for metric in directive["Metrics"]
     }
-    assert counted == {"SweptDrops": [0], "MisnamedDrops": [1], "SweepFailures": [0]}
+    assert counted == {"SweptUploads": [0], "MisnamedUploads": [1], "SweepFailures": [0]}
     assert [vars(each)["keys"] for each in caplog.records] == [["mme/Wrong.tar.gz"]]
 
 

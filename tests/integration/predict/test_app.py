@@ -372,7 +372,7 @@ def test_a_model_with_its_versions_and_violations(live: Version, registry: Regis
         "version": live.id,
         "status": "READY",
         "size": live.size,
-        "dropped_at": live.dropped_at,
+        "uploaded_at": live.uploaded_at,
         "updated_at": live.updated_at,
         "proof": "smoke",
         "metrics": {"accuracy": 0.9},

@@ -12,7 +12,7 @@ import pytest
 from samcli.yamlhelper import yaml_parse
 
 from facet.registry.models import Canary, Mode, Policy
-from facet.registry.releases import Alias, Placement
+from facet.registry.releases import Placement, Releases
 from facet.registry.store import Registry
 from predict import clients
 from predict.canary import chosen
@@ -44,7 +44,7 @@ MISSING = Answer(400, "ValidationError", b"{}")
 def canary(table: "Table", functions: None, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ARG001
     """Under way, before a process that will believe its cache for the whole test."""
     make_live(table, pending(1))
-    Alias(table).set_policy("cifar", POLICY, NOW)
+    Releases(table).set_policy("cifar", POLICY, NOW)
     assert accept(table, pending(2)) is Placement.CANDIDATE
     monkeypatch.setenv("FACET_REGISTRY_TTL", "1000")
 
@@ -165,7 +165,7 @@ def test_a_candidate_whose_object_is_gone_is_answered_for_and_forgotten(
     table: "Table", sagemaker: fakes.SageMaker
 ) -> None:
     assert answering(CHOSEN[0]) == CANDIDATE.id
-    Alias(table).withdraw(CANDIDATE, NOW)
+    Releases(table).withdraw(CANDIDATE, NOW)
     sagemaker.answers[CANDIDATE.target] = MISSING
     assert [answering(each) for each in CHOSEN[:2]] == [LIVE.id] * 2
     assert [target for target, _ in sagemaker.asked].count(CANDIDATE.target) == 2
@@ -175,8 +175,8 @@ def test_a_live_version_that_was_retired_and_deleted_is_looked_up_again(
     table: "Table", sagemaker: fakes.SageMaker
 ) -> None:
     assert answering(OTHERS[0]) == LIVE.id
-    Alias(table).promote("cifar", CANDIDATE.id, NOW)
-    Alias(table).retire(LIVE, NOW)
+    Releases(table).promote("cifar", CANDIDATE.id, NOW)
+    Releases(table).retire(LIVE, NOW)
     assert answering(OTHERS[0]) == LIVE.id, "while its object is there"
     sagemaker.answers[LIVE.target] = MISSING
     assert [answering(each) for each in OTHERS[:2]] == [CANDIDATE.id] * 2

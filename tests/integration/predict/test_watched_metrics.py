@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 
 from facet.registry.models import Mode, Policy, Version
-from facet.registry.releases import Alias, Placement
+from facet.registry.releases import Placement, Releases
 from onboard import app as onboard
 from onboard import sweeper
 from predict.canary import chosen
@@ -69,7 +69,7 @@ def read(capsys: pytest.CaptureFixture[str]) -> Read:
     return lambda: written(capsys.readouterr().out)
 
 
-def dropped(s3: "S3Client", data: bytes) -> dict[str, Any]:
+def uploaded(s3: "S3Client", data: bytes) -> dict[str, Any]:
     """An upload, and its event."""
     put = s3.put_object(Bucket=BUCKET, Key="mme/cats.tar.gz", Body=data)
     described = {"key": "mme/cats.tar.gz", "versionId": put["VersionId"]}
@@ -78,7 +78,7 @@ def dropped(s3: "S3Client", data: bytes) -> dict[str, Any]:
 
 
 def onboarded(s3: "S3Client", data: bytes) -> None:
-    onboard.handler(dropped(s3, data), fakes.Context())  # type: ignore[arg-type]
+    onboard.handler(uploaded(s3, data), fakes.Context())  # type: ignore[arg-type]
 
 
 def of_drops(s3: "S3Client", sagemaker: fakes.SageMaker) -> None:
@@ -100,7 +100,7 @@ def of_predictions(sagemaker: fakes.SageMaker) -> None:
 
 
 def of_canaries(table: "Table", sagemaker: fakes.SageMaker) -> None:
-    Alias(table).set_policy("cifar", POLICY, NOW)
+    Releases(table).set_policy("cifar", POLICY, NOW)
     assert accept(table, pending(2)) is Placement.CANDIDATE
     sagemaker.answers[pending(2).target] = FAILURE
     assert [predict(request_id=each).status for each in CHOSEN[:3]] == [200] * 3

@@ -16,7 +16,7 @@ from facet.errors import (
     VersionInUse,
 )
 from facet.registry.models import Canary, Mode, Model, Policy, Status, Version
-from facet.registry.releases import MAX_GOOD_ANSWERS, Alias, Placement
+from facet.registry.releases import MAX_GOOD_ANSWERS, Placement, Releases
 from facet.registry.store import Registry
 from tests.support.versions import (
     NOW,
@@ -37,16 +37,16 @@ CANARY = Policy(Mode.CANARY, percent=20, good_answers=30)
 
 
 @pytest.fixture
-def alias(table: "Table") -> Alias:
-    return Alias(table)
+def releases(table: "Table") -> Releases:
+    return Releases(table)
 
 
 @pytest.fixture
-def canary(table: "Table", alias: Alias, registry: Registry) -> Model:
+def canary(table: "Table", releases: Releases, registry: Registry) -> Model:
     """A model with 1 before 2 live, and 3 as the candidate."""
     make_live(table, pending(1))
     make_live(table, pending(2))
-    alias.set_policy("cifar", CANARY, NOW)
+    releases.set_policy("cifar", CANARY, NOW)
     assert accept(table, pending(3)) is Placement.CANDIDATE
     return registry.model("cifar")
 
@@ -101,14 +101,14 @@ def test_a_version_that_began_or_was_rejected_leaves_the_live_one(
 def test_the_policy_decides_what_a_proven_version_becomes(
     table: "Table",
     registry: Registry,
-    alias: Alias,
+    releases: Releases,
     mode: Mode,
     first: Placement,
     second: Placement,
     placed: tuple[str | None, ...],
 ) -> None:
     registry.begin(pending(1))
-    alias.set_policy("cifar", Policy(mode), NOW)
+    releases.set_policy("cifar", Policy(mode), NOW)
     assert accept(table, pending(1)) is first
     assert accept(table, pending(2)) is second
     assert names(registry) == placed
@@ -123,11 +123,11 @@ def test_a_candidate_begins_with_its_model_s_policy_and_no_answers(
 
 
 def test_a_newer_version_supersedes_a_candidate_and_its_counts(
-    table: "Table", alias: Alias, registry: Registry, canary: Model
+    table: "Table", releases: Releases, registry: Registry, canary: Model
 ) -> None:
     assert canary.canary
-    alias.count("cifar", replace(canary.canary, candidate_good=7, live_bad=1), pending(2).id)
-    alias.set_policy("cifar", Policy(Mode.CANARY, 50, 60), NOW)
+    releases.count("cifar", replace(canary.canary, candidate_good=7, live_bad=1), pending(2).id)
+    releases.set_policy("cifar", Policy(Mode.CANARY, 50, 60), NOW)
     accept(table, pending(4))
     assert registry.model("cifar").canary == Canary(pending(4).id, 50, 60)
     assert registry.ready("cifar", pending(3).id) == ready(3)
@@ -138,35 +138,35 @@ def test_a_newer_version_supersedes_a_candidate_and_its_counts(
 )
 def test_a_version_under_another_policy_ends_a_canary_only_by_going_live(
     table: "Table",
-    alias: Alias,
+    releases: Releases,
     registry: Registry,
     canary: Model,
     mode: Mode,
     placed: tuple[str, ...],
 ) -> None:
-    alias.set_policy(canary.name, Policy(mode), NOW)
+    releases.set_policy(canary.name, Policy(mode), NOW)
     accept(table, pending(4))
     assert names(registry) == placed
 
 
 @pytest.mark.parametrize("mode", Mode)
 def test_an_older_drop_becomes_ready_only(
-    table: "Table", alias: Alias, registry: Registry, mode: Mode
+    table: "Table", releases: Releases, registry: Registry, mode: Mode
 ) -> None:
     make_live(table, pending(3))
-    alias.set_policy("cifar", Policy(mode), NOW)
+    releases.set_policy("cifar", Policy(mode), NOW)
     assert accept(table, pending(2)) is Placement.READY
     assert registry.ready("cifar", pending(2).id) == ready(2)
     assert names(registry) == ("3", None, None)
 
 
 def test_older_is_older_than_the_newest_accepted_one_even_if_that_is_not_live(
-    table: "Table", alias: Alias, registry: Registry
+    table: "Table", releases: Releases, registry: Registry
 ) -> None:
     make_live(table, pending(1))
-    alias.set_policy("cifar", Policy(Mode.MANUAL), NOW)
+    releases.set_policy("cifar", Policy(Mode.MANUAL), NOW)
     accept(table, pending(3))
-    alias.set_policy("cifar", Policy(Mode.AUTO), NOW)
+    releases.set_policy("cifar", Policy(Mode.AUTO), NOW)
     assert accept(table, pending(2)) is Placement.READY
     assert accept(table, pending(4)) is Placement.LIVE
     assert names(registry) == ("4", "1", None)
@@ -186,48 +186,53 @@ def test_among_drops_of_one_second_sequencers_decide(
     table: "Table", sequencer: str | None, placement: Placement
 ) -> None:
     make_live(table, replace(pending(1), sequencer="0055AED6DCD90281E5"))
-    same_second = replace(pending(2), dropped_at=pending(1).dropped_at, sequencer=sequencer)
+    same_second = replace(pending(2), uploaded_at=pending(1).uploaded_at, sequencer=sequencer)
     assert accept(table, same_second) is placement
 
 
 def test_the_same_bytes_of_another_upload_are_not_accepted_for_it(
-    alias: Alias, registry: Registry
+    releases: Releases, registry: Registry
 ) -> None:
-    mine, other = replace(pending(1), drop="mine"), replace(pending(1), drop="other")
+    mine, other = (
+        replace(pending(1), object_version="mine"),
+        replace(pending(1), object_version="other"),
+    )
     registry.begin(mine)
     registry.begin(other)
     with pytest.raises(RegistryConflict):
-        alias.accept(proven(mine))
+        releases.accept(proven(mine))
     assert registry.find("cifar", mine.id) == other
 
 
-def test_what_was_refused_meanwhile_is_not_accepted(alias: Alias, registry: Registry) -> None:
+def test_what_was_refused_meanwhile_is_not_accepted(releases: Releases, registry: Registry) -> None:
     registry.begin(pending(1))
     registry.reject(rejected(1))
     with pytest.raises(RegistryConflict):
-        alias.accept(ready(1))
+        releases.accept(ready(1))
     assert registry.find("cifar", pending(1).id) == rejected(1)
 
 
-def test_a_version_whose_upload_never_began_is_not_accepted(alias: Alias) -> None:
+def test_a_version_whose_upload_never_began_is_not_accepted(releases: Releases) -> None:
     with pytest.raises(UnknownModel):
-        alias.accept(ready(1))
+        releases.accept(ready(1))
 
 
-def test_accepting_twice_is_a_conflict(table: "Table", alias: Alias, registry: Registry) -> None:
+def test_accepting_twice_is_a_conflict(
+    table: "Table", releases: Releases, registry: Registry
+) -> None:
     make_live(table, pending(1))
     with pytest.raises(RegistryConflict, match="try again"):
-        alias.accept(ready(1))
+        releases.accept(ready(1))
     assert names(registry) == ("1", None, None)
 
 
 def test_a_retired_version_that_is_uploaded_again_goes_live_again(
-    table: "Table", alias: Alias, registry: Registry
+    table: "Table", releases: Releases, registry: Registry
 ) -> None:
     make_live(table, pending(1))
     make_live(table, pending(2))
-    alias.retire(ready(1), NOW)
-    again = replace(pending(1), dropped_at=pending(3).dropped_at)
+    releases.retire(ready(1), NOW)
+    again = replace(pending(1), uploaded_at=pending(3).uploaded_at)
     assert accept(table, again) is Placement.LIVE
     assert registry.live("cifar") == proven(again)
     assert names(registry) == ("1", "2", None)
@@ -237,11 +242,11 @@ def test_a_retired_version_that_is_uploaded_again_goes_live_again(
 
 
 def test_any_ready_version_can_be_promoted(
-    table: "Table", alias: Alias, registry: Registry
+    table: "Table", releases: Releases, registry: Registry
 ) -> None:
     for number in (1, 2, 3):
         make_live(table, pending(number))
-    before = alias.promote("cifar", pending(1).id, LATER)
+    before = releases.promote("cifar", pending(1).id, LATER)
     assert before.live == pending(3).id
     assert names(registry) == ("1", "3", None)
     assert registry.model("cifar").updated_at == LATER
@@ -251,136 +256,138 @@ def test_any_ready_version_can_be_promoted(
     ("number", "placed"), [(1, ("1", "2", None)), (2, ("2", "1", None)), (3, ("3", "2", None))]
 )
 def test_promoting_ends_a_canary(
-    alias: Alias, registry: Registry, canary: Model, number: int, placed: tuple[str, ...]
+    releases: Releases, registry: Registry, canary: Model, number: int, placed: tuple[str, ...]
 ) -> None:
-    assert alias.promote("cifar", pending(number).id, LATER) == canary
+    assert releases.promote("cifar", pending(number).id, LATER) == canary
     assert names(registry) == placed
     assert registry.model("cifar").rolled_back is None
 
 
 def test_a_version_that_was_taken_back_and_is_promoted_after_all_is_not_taken_back_any_more(
-    alias: Alias, registry: Registry, canary: Model
+    releases: Releases, registry: Registry, canary: Model
 ) -> None:
-    alias.rollback(canary.name, NOW)
-    alias.promote("cifar", pending(1).id, NOW)
+    releases.rollback(canary.name, NOW)
+    releases.promote("cifar", pending(1).id, NOW)
     assert registry.model("cifar").rolled_back == pending(3).id
-    alias.promote("cifar", pending(3).id, NOW)
+    releases.promote("cifar", pending(3).id, NOW)
     assert names(registry) == ("3", "1", None)
     assert registry.model("cifar").rolled_back is None
 
 
 def test_promoting_the_live_version_changes_nothing(
-    table: "Table", alias: Alias, registry: Registry
+    table: "Table", releases: Releases, registry: Registry
 ) -> None:
     make_live(table, pending(1))
     make_live(table, pending(2))
     before = registry.model("cifar")
-    assert alias.promote("cifar", pending(2).id, LATER) == before == registry.model("cifar")
+    assert releases.promote("cifar", pending(2).id, LATER) == before == registry.model("cifar")
 
 
-def test_only_ready_versions_are_promoted(table: "Table", alias: Alias, registry: Registry) -> None:
+def test_only_ready_versions_are_promoted(
+    table: "Table", releases: Releases, registry: Registry
+) -> None:
     make_live(table, pending(1))
     make_live(table, pending(2))
-    alias.retire(ready(1), NOW)
+    releases.retire(ready(1), NOW)
     registry.begin(pending(3))
     registry.reject(rejected(4))
     for number in (1, 3, 4, 5):
         with pytest.raises(UnknownVersion, match=pending(number).id):
-            alias.promote("cifar", pending(number).id, NOW)
+            releases.promote("cifar", pending(number).id, NOW)
     assert names(registry) == ("2", None, None)
 
 
 def test_rolling_back_makes_the_previous_version_live(
-    table: "Table", alias: Alias, registry: Registry
+    table: "Table", releases: Releases, registry: Registry
 ) -> None:
     make_live(table, pending(1))
     make_live(table, pending(2))
-    assert alias.rollback("cifar", LATER).live == pending(2).id
+    assert releases.rollback("cifar", LATER).live == pending(2).id
     assert names(registry) == ("1", "2", None)
     assert registry.model("cifar").updated_at == LATER
 
 
 def test_rolling_back_during_a_canary_ends_the_canary(
-    alias: Alias, registry: Registry, canary: Model
+    releases: Releases, registry: Registry, canary: Model
 ) -> None:
-    assert alias.rollback("cifar", LATER) == canary
+    assert releases.rollback("cifar", LATER) == canary
     assert names(registry) == ("2", "1", None)
     model = registry.model("cifar")
     assert (model.rolled_back, model.updated_at) == (pending(3).id, LATER)
     assert registry.ready("cifar", pending(3).id) == ready(3)
-    alias.rollback("cifar", LATER)
+    releases.rollback("cifar", LATER)
     assert names(registry) == ("1", "2", None)
 
 
-def test_nothing_to_roll_back(table: "Table", alias: Alias, registry: Registry) -> None:
+def test_nothing_to_roll_back(table: "Table", releases: Releases, registry: Registry) -> None:
     make_live(table, pending(1))
     with pytest.raises(NothingToRollBack, match="'cifar' has no previous version"):
-        alias.rollback("cifar", NOW)
+        releases.rollback("cifar", NOW)
     make_live(table, pending(2))
-    alias.retire(ready(1), NOW)
+    releases.retire(ready(1), NOW)
     with pytest.raises(NothingToRollBack):
-        alias.rollback("cifar", NOW)
+        releases.rollback("cifar", NOW)
     assert names(registry) == ("2", None, None)
 
 
 def test_a_previous_version_that_is_not_ready_is_nothing_to_roll_back_to(
-    table: "Table", alias: Alias, registry: Registry
+    table: "Table", releases: Releases, registry: Registry
 ) -> None:
     """Nothing but a hand that edits the table brings it to that."""
     make_live(table, pending(1))
     make_live(table, pending(2))
     table.delete_item(Key={"model": "cifar", "item": f"version#{pending(1).id}"})
     with pytest.raises(NothingToRollBack):
-        alias.rollback("cifar", NOW)
+        releases.rollback("cifar", NOW)
     assert names(registry) == ("2", "1", None)
 
 
 # --- canaries ---------------------------------------------------------------------------------
 
 
-def test_counts_add_up(alias: Alias, registry: Registry, canary: Model) -> None:
+def test_counts_add_up(releases: Releases, registry: Registry, canary: Model) -> None:
     assert canary.canary
     seen = replace(canary.canary, candidate_good=1, candidate_bad=2, live_good=3, live_bad=4)
-    assert alias.count("cifar", seen, pending(2).id) == seen
+    assert releases.count("cifar", seen, pending(2).id) == seen
     twice = replace(seen, candidate_good=2, candidate_bad=4, live_good=6, live_bad=8)
-    assert alias.count("cifar", seen, pending(2).id) == twice
+    assert releases.count("cifar", seen, pending(2).id) == twice
     assert registry.model("cifar").canary == twice
 
 
 def test_a_canary_that_is_over_is_not_counted(
-    alias: Alias, registry: Registry, canary: Model
+    releases: Releases, registry: Registry, canary: Model
 ) -> None:
     seen = canary.canary
     assert seen
-    assert alias.count("cifar", replace(seen, candidate="f" * 12), pending(2).id) is None
-    assert alias.count("cifar", seen, pending(1).id) is None
-    alias.rollback("cifar", NOW)
+    assert releases.count("cifar", replace(seen, candidate="f" * 12), pending(2).id) is None
+    assert releases.count("cifar", seen, pending(1).id) is None
+    releases.rollback("cifar", NOW)
     before = registry.model("cifar")
-    assert alias.count("cifar", seen, pending(2).id) is None
-    assert alias.count("nobody", seen, pending(2).id) is None
+    assert releases.count("cifar", seen, pending(2).id) is None
+    assert releases.count("nobody", seen, pending(2).id) is None
     assert registry.model("cifar") == before
     with pytest.raises(UnknownModel):
         registry.model("nobody")
 
 
-def test_a_canary_is_concluded_once(alias: Alias, registry: Registry, canary: Model) -> None:
-    assert alias.conclude(canary, promoted=True, now=LATER)
+def test_a_canary_is_concluded_once(releases: Releases, registry: Registry, canary: Model) -> None:
+    assert releases.conclude(canary, promoted=True, now=LATER)
     assert names(registry) == ("3", "2", None)
     model = registry.model("cifar")
     assert (model.rolled_back, model.updated_at) == (None, LATER)
     for promoted in (True, False):
-        assert not alias.conclude(canary, promoted=promoted, now=LATER)
-        assert not alias.conclude(model, promoted=promoted, now=LATER)
+        assert not releases.conclude(canary, promoted=promoted, now=LATER)
+        assert not releases.conclude(model, promoted=promoted, now=LATER)
     assert registry.model("cifar") == model
 
 
 def test_a_candidate_that_is_not_ready_is_not_promoted(
-    table: "Table", alias: Alias, registry: Registry, canary: Model
+    table: "Table", releases: Releases, registry: Registry, canary: Model
 ) -> None:
     """Nothing but a hand that edits the table brings it to that."""
     table.delete_item(Key={"model": "cifar", "item": f"version#{pending(3).id}"})
-    assert not alias.conclude(canary, promoted=True, now=NOW)
-    assert alias.conclude(canary, promoted=False, now=NOW)
+    assert not releases.conclude(canary, promoted=True, now=NOW)
+    assert releases.conclude(canary, promoted=False, now=NOW)
     assert names(registry) == ("2", "1", None)
 
 
@@ -388,9 +395,9 @@ def test_a_candidate_that_is_not_ready_is_not_promoted(
 
 
 def test_a_policy_is_kept_and_leaves_a_canary_as_it_began(
-    alias: Alias, registry: Registry, canary: Model
+    releases: Releases, registry: Registry, canary: Model
 ) -> None:
-    assert alias.set_policy("cifar", Policy(Mode.CANARY, 1, MAX_GOOD_ANSWERS), LATER) == canary
+    assert releases.set_policy("cifar", Policy(Mode.CANARY, 1, MAX_GOOD_ANSWERS), LATER) == canary
     model = registry.model("cifar")
     assert model.policy == Policy(Mode.CANARY, 1, MAX_GOOD_ANSWERS)
     assert (model.canary, model.updated_at) == (canary.canary, LATER)
@@ -405,58 +412,58 @@ def test_a_policy_is_kept_and_leaves_a_canary_as_it_began(
         Policy(good_answers=MAX_GOOD_ANSWERS + 1),
     ],
 )
-def test_a_policy_that_cannot_be(alias: Alias, canary: Model, policy: Policy) -> None:
+def test_a_policy_that_cannot_be(releases: Releases, canary: Model, policy: Policy) -> None:
     with pytest.raises(BadRequest, match=r"1 to 100 percent .* 1 to 1,000,000 good answers"):
-        alias.set_policy(canary.name, policy, NOW)
+        releases.set_policy(canary.name, policy, NOW)
 
 
 # --- out of service ---------------------------------------------------------------------------
 
 
 def test_a_retired_version_is_out_of_service(
-    table: "Table", alias: Alias, registry: Registry
+    table: "Table", releases: Releases, registry: Registry
 ) -> None:
     for number in (1, 2, 3):
         make_live(table, pending(number))
-    alias.retire(ready(1), LATER)
+    releases.retire(ready(1), LATER)
     retired = replace(ready(1), status=Status.RETIRED, updated_at=LATER)
     assert registry.find("cifar", pending(1).id) == retired
     assert names(registry) == ("3", "2", None)
-    alias.retire(ready(2), LATER)
+    releases.retire(ready(2), LATER)
     assert names(registry) == ("3", None, None)
 
 
 @pytest.mark.parametrize("number", [2, 3])
 def test_a_version_in_use_is_not_retired(
-    alias: Alias, registry: Registry, canary: Model, number: int
+    releases: Releases, registry: Registry, canary: Model, number: int
 ) -> None:
     with pytest.raises(VersionInUse, match=pending(number).id):
-        alias.retire(ready(number), NOW)
+        releases.retire(ready(number), NOW)
     assert registry.model("cifar") == canary
     assert registry.ready("cifar", pending(number).id) == ready(number)
 
 
 def test_a_version_that_changed_since_it_was_read_is_not_retired(
-    table: "Table", alias: Alias, registry: Registry
+    table: "Table", releases: Releases, registry: Registry
 ) -> None:
     make_live(table, pending(1))
     make_live(table, pending(2))
     with pytest.raises(RegistryConflict):
-        alias.retire(pending(1), NOW)
+        releases.retire(pending(1), NOW)
     assert registry.ready("cifar", pending(1).id) == ready(1)
     assert names(registry) == ("2", "1", None)
 
 
 def test_a_version_that_was_retired_and_came_back_is_not_retired_by_who_saw_it_before(
-    table: "Table", alias: Alias, registry: Registry
+    table: "Table", releases: Releases, registry: Registry
 ) -> None:
     seen = make_live(table, pending(1))
     make_live(table, pending(2))
-    alias.retire(seen, LATER)
-    back = replace(seen, dropped_at="2025-01-01T00:00:00+00:00", updated_at=LATER)
+    releases.retire(seen, LATER)
+    back = replace(seen, uploaded_at="2025-01-01T00:00:00+00:00", updated_at=LATER)
     accept(table, replace(back, status=Status.PENDING, proof=None))
     with pytest.raises(RegistryConflict):
-        alias.retire(seen, LATER)
+        releases.retire(seen, LATER)
     assert registry.ready("cifar", seen.id)
 
 
@@ -469,14 +476,14 @@ def test_a_version_that_was_retired_and_came_back_is_not_retired_by_who_saw_it_b
     ],
 )
 def test_a_withdrawn_version_leaves_its_place(
-    alias: Alias,
+    releases: Releases,
     registry: Registry,
     canary: Model,
     number: int,
     heir: str | None,
     placed: tuple[str | None, ...],
 ) -> None:
-    found = alias.withdraw(ready(number), LATER)
+    found = releases.withdraw(ready(number), LATER)
     assert (found and found.lstrip("0")) == heir
     assert names(registry) == placed
     retired = registry.find("cifar", pending(number).id)
@@ -485,100 +492,102 @@ def test_a_withdrawn_version_leaves_its_place(
 
 
 def test_without_a_previous_version_the_newest_ready_one_is_the_heir(
-    table: "Table", alias: Alias, registry: Registry
+    table: "Table", releases: Releases, registry: Registry
 ) -> None:
     for number in (1, 2, 3):
         make_live(table, pending(number))
     registry.begin(pending(4))
-    alias.withdraw(ready(2), NOW)
+    releases.withdraw(ready(2), NOW)
     assert names(registry) == ("3", None, None)
-    assert accept(table, replace(pending(5), dropped_at=pending(2).dropped_at)) is Placement.READY
-    assert alias.withdraw(ready(3), NOW) == pending(5).id
-    assert alias.withdraw(registry.live("cifar"), NOW) == pending(1).id
-    assert alias.withdraw(ready(1), NOW) is None
+    assert accept(table, replace(pending(5), uploaded_at=pending(2).uploaded_at)) is Placement.READY
+    assert releases.withdraw(ready(3), NOW) == pending(5).id
+    assert releases.withdraw(registry.live("cifar"), NOW) == pending(1).id
+    assert releases.withdraw(ready(1), NOW) is None
     assert names(registry) == (None, None, None)
 
 
 def test_a_candidate_that_was_taken_back_is_the_last_heir(
-    table: "Table", alias: Alias, registry: Registry
+    table: "Table", releases: Releases, registry: Registry
 ) -> None:
     make_live(table, pending(2))
-    alias.set_policy("cifar", CANARY, NOW)
+    releases.set_policy("cifar", CANARY, NOW)
     accept(table, pending(3))
-    alias.rollback("cifar", NOW)
+    releases.rollback("cifar", NOW)
     accept(table, pending(1))
-    assert alias.withdraw(ready(2), NOW) == pending(1).id
+    assert releases.withdraw(ready(2), NOW) == pending(1).id
     assert registry.model("cifar").rolled_back == pending(3).id
-    assert alias.withdraw(ready(1), NOW) == pending(3).id
+    assert releases.withdraw(ready(1), NOW) == pending(3).id
     assert names(registry) == ("3", None, None)
     assert registry.model("cifar").rolled_back is None
 
 
 @pytest.mark.parametrize("status", [Status.PENDING, Status.REJECTED, Status.RETIRED])
 def test_a_version_that_serves_nobody_can_be_withdrawn(
-    table: "Table", alias: Alias, registry: Registry, status: Status
+    table: "Table", releases: Releases, registry: Registry, status: Status
 ) -> None:
     make_live(table, pending(1))
     registry.begin(pending(2))
     version = replace(pending(2), status=status)
     if status is not Status.PENDING:
         registry.reject(version)
-    assert alias.withdraw(version, NOW) is None
+    assert releases.withdraw(version, NOW) is None
     found = registry.find("cifar", version.id)
     assert found == replace(version, status=Status.RETIRED, updated_at=NOW)
     assert names(registry) == ("1", None, None)
 
 
 def test_a_cleared_model_has_no_live_version_until_the_next_upload(
-    table: "Table", alias: Alias, registry: Registry, canary: Model
+    table: "Table", releases: Releases, registry: Registry, canary: Model
 ) -> None:
-    assert alias.clear("cifar", LATER) == canary
+    assert releases.clear("cifar", LATER) == canary
     assert registry.model("cifar") == replace(
         canary, live=None, previous=None, canary=None, updated_at=LATER
     )
     for number in (1, 2, 3):
-        alias.retire(ready(number), NOW)
+        releases.retire(ready(number), NOW)
     assert accept(table, pending(4)) is Placement.LIVE
     assert names(registry) == ("4", None, None)
 
 
-def test_clearing_twice_changes_nothing(alias: Alias, registry: Registry, canary: Model) -> None:
-    alias.clear(canary.name, NOW)
+def test_clearing_twice_changes_nothing(
+    releases: Releases, registry: Registry, canary: Model
+) -> None:
+    releases.clear(canary.name, NOW)
     before = registry.model("cifar")
-    assert alias.clear("cifar", NOW) == before == registry.model("cifar")
+    assert releases.clear("cifar", NOW) == before == registry.model("cifar")
 
 
 # --- two writers ------------------------------------------------------------------------------
 
-Change = Callable[[Alias], object]
+Change = Callable[[Releases], object]
 
 
 def promoted(number: int) -> Change:
-    return lambda alias: alias.promote("cifar", pending(number).id, LATER)
+    return lambda releases: releases.promote("cifar", pending(number).id, LATER)
 
 
 def withdrawn(number: int) -> Change:
-    return lambda alias: alias.withdraw(ready(number), LATER)
+    return lambda releases: releases.withdraw(ready(number), LATER)
 
 
 def accepted(version: Version) -> Change:
-    return lambda alias: alias.accept(version)
+    return lambda releases: releases.accept(version)
 
 
-def rolled_back(alias: Alias) -> object:
-    return alias.rollback("cifar", LATER)
+def rolled_back(releases: Releases) -> object:
+    return releases.rollback("cifar", LATER)
 
 
 def retired(number: int) -> Change:
-    return lambda alias: alias.retire(ready(number), LATER)
+    return lambda releases: releases.retire(ready(number), LATER)
 
 
-def cleared(alias: Alias) -> object:
-    return alias.clear("cifar", LATER)
+def cleared(releases: Releases) -> object:
+    return releases.clear("cifar", LATER)
 
 
-def set_manual(alias: Alias) -> object:
-    return alias.set_policy("cifar", Policy(Mode.MANUAL), LATER)
+def set_manual(releases: Releases) -> object:
+    return releases.set_policy("cifar", Policy(Mode.MANUAL), LATER)
 
 
 @pytest.mark.parametrize(
@@ -616,14 +625,14 @@ def test_who_comes_second_conflicts_and_changes_nothing(
 ) -> None:
     registry.begin(pending(4))
     registry.begin(pending(5))
-    alias, states = Alias(table), []
+    releases, states = Releases(table), []
 
     def others() -> None:
-        other(alias)
+        other(releases)
         states.append((registry.model(canary.name), registry.versions(canary.name)))
 
     with pytest.raises(RegistryConflict):
-        change(Alias(overtaken(table, reads, others)))
+        change(Releases(overtaken(table, reads, others)))
     assert states == [(registry.model("cifar"), registry.versions("cifar"))]
 
 
@@ -632,13 +641,13 @@ def test_a_rollback_whose_previous_version_changes_meanwhile_is_a_conflict(
 ) -> None:
     for number in (1, 2, 3):
         make_live(table, pending(number))
-    alias = Alias(table)
+    releases = Releases(table)
     for reads in (1, 2):
-        overtaking = overtaken(table, reads, lambda: alias.promote("cifar", pending(1).id, NOW))
+        overtaking = overtaken(table, reads, lambda: releases.promote("cifar", pending(1).id, NOW))
         with pytest.raises(RegistryConflict):
-            Alias(overtaking).rollback("cifar", NOW)
+            Releases(overtaking).rollback("cifar", NOW)
         assert names(registry) == ("1", "3", None)
-        alias.promote("cifar", pending(3).id, NOW)
+        releases.promote("cifar", pending(3).id, NOW)
 
 
 def test_after_a_conflict_it_can_be_done_again(table: "Table", registry: Registry) -> None:
@@ -646,13 +655,13 @@ def test_after_a_conflict_it_can_be_done_again(table: "Table", registry: Registr
     registry.begin(pending(3))
     other = overtaken(table, 1, lambda: make_live(table, pending(2)))
     with pytest.raises(RegistryConflict, match="cifar/000000000003"):
-        Alias(other).accept(ready(3))
+        Releases(other).accept(ready(3))
     assert registry.find("cifar", pending(3).id) == pending(3)
-    assert Alias(table).accept(ready(3)) is Placement.LIVE
+    assert Releases(table).accept(ready(3)) is Placement.LIVE
     assert names(registry) == ("3", "2", None)
 
 
-def test_nothing_is_done_to_a_model_that_nobody_uploaded(alias: Alias) -> None:
+def test_nothing_is_done_to_a_model_that_nobody_uploaded(releases: Releases) -> None:
     changes: list[Change] = [
         rolled_back,
         cleared,
@@ -664,15 +673,15 @@ def test_nothing_is_done_to_a_model_that_nobody_uploaded(alias: Alias) -> None:
     ]
     for change in changes:
         with pytest.raises(UnknownModel):
-            change(alias)
+            change(releases)
 
 
 def test_other_errors_of_the_table_are_raised_as_they_are(
-    table: "Table", alias: Alias, canary: Model
+    table: "Table", releases: Releases, canary: Model
 ) -> None:
     table.delete()
     assert canary.canary
     with pytest.raises(ClientError, match="ResourceNotFound"):
-        alias.conclude(canary, promoted=True, now=NOW)
+        releases.conclude(canary, promoted=True, now=NOW)
     with pytest.raises(ClientError, match="ResourceNotFound"):
-        alias.count("cifar", canary.canary, pending(2).id)
+        releases.count("cifar", canary.canary, pending(2).id)

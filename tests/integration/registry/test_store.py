@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 from facet.errors import NoLiveVersion, RegistryConflict, UnknownModel, UnknownVersion
 from facet.manifest import Manifest
 from facet.registry.models import Canary, Mode, Model, Policy, Serving, Status
-from facet.registry.releases import Alias
+from facet.registry.releases import Releases
 from facet.registry.store import Registry
 from tests.support import artifacts
 from tests.support.versions import (
@@ -54,7 +54,7 @@ def test_every_field_of_a_version_comes_back(registry: Registry) -> None:
     whole = replace(
         pending(1, golden=artifacts.golden()),
         status=Status.REJECTED,
-        drop="object-version",
+        object_version="object-version",
         sequencer="00A1",
         proof="smoke",
         violations=(VIOLATION,) * 2,
@@ -65,10 +65,10 @@ def test_every_field_of_a_version_comes_back(registry: Registry) -> None:
 
 def test_every_field_of_a_model_comes_back(registry: Registry, table: "Table") -> None:
     first, second = make_live(table, pending(1)), make_live(table, pending(2))
-    Alias(table).set_policy("cifar", Policy(Mode.CANARY, 20, 30), NOW)
+    Releases(table).set_policy("cifar", Policy(Mode.CANARY, 20, 30), NOW)
     taken_back, candidate = pending(3), pending(4)
     accept(table, taken_back)
-    Alias(table).rollback("cifar", NOW)
+    Releases(table).rollback("cifar", NOW)
     accept(table, candidate)
     assert registry.model("cifar") == Model(
         "cifar",
@@ -101,7 +101,7 @@ def test_a_new_upload_after_a_rejected_one_is_still_being_checked(registry: Regi
 
 def test_a_proven_version_that_nobody_promoted_is_named(registry: Registry, table: "Table") -> None:
     registry.begin(pending(1))
-    Alias(table).set_policy("cifar", Policy(Mode.MANUAL), NOW)
+    Releases(table).set_policy("cifar", Policy(Mode.MANUAL), NOW)
     accept(table, pending(1))
     registry.reject(rejected(2))
     with pytest.raises(NoLiveVersion, match=f"facet promote cifar {pending(1).id}"):
@@ -111,7 +111,7 @@ def test_a_proven_version_that_nobody_promoted_is_named(registry: Registry, tabl
 def test_a_model_all_of_whose_versions_are_retired_wants_an_upload(
     registry: Registry, table: "Table"
 ) -> None:
-    Alias(table).withdraw(make_live(table, pending(1)), NOW)
+    Releases(table).withdraw(make_live(table, pending(1)), NOW)
     with pytest.raises(NoLiveVersion, match=r"retired; upload an artifact to mme/cifar\.tar\.gz"):
         registry.live("cifar")
 
@@ -121,7 +121,7 @@ def test_what_serves_is_the_live_version_and_a_canary_s_candidate(
 ) -> None:
     live = make_live(table, pending(1))
     assert registry.serving("cifar") == Serving(registry.model("cifar"), live)
-    Alias(table).set_policy("cifar", Policy(Mode.CANARY), NOW)
+    Releases(table).set_policy("cifar", Policy(Mode.CANARY), NOW)
     accept(table, pending(2))
     assert registry.serving("cifar") == Serving(registry.model("cifar"), live, ready(2))
 
@@ -145,16 +145,16 @@ def test_a_live_version_that_is_replaced_and_retired_while_it_is_read(table: "Ta
 
     def replaced() -> None:
         make_live(table, pending(2))
-        Alias(table).retire(first, NOW)
+        Releases(table).retire(first, NOW)
 
     assert Registry(overtaken(table, 1, replaced)).live("cifar") == ready(2)
 
 
 def test_a_candidate_that_is_withdrawn_while_it_is_read_is_none(table: "Table") -> None:
     live = make_live(table, pending(1))
-    Alias(table).set_policy("cifar", Policy(Mode.CANARY), NOW)
+    Releases(table).set_policy("cifar", Policy(Mode.CANARY), NOW)
     accept(table, pending(2))
-    withdrawn = overtaken(table, 1, lambda: Alias(table).withdraw(ready(2), NOW))
+    withdrawn = overtaken(table, 1, lambda: Releases(table).withdraw(ready(2), NOW))
     found = Registry(withdrawn).serving("cifar")
     assert (found.live, found.candidate) == (live, None)
 
@@ -175,9 +175,9 @@ def test_versions_come_newest_first(registry: Registry) -> None:
 
 def test_versions_of_one_second_come_by_their_sequencers(registry: Registry) -> None:
     """S3's rule: pad the shorter one on the right with zeros, then compare."""
-    second = pending(1).dropped_at
+    second = pending(1).uploaded_at
     drops = [
-        replace(pending(number), dropped_at=second, sequencer=sequencer)
+        replace(pending(number), uploaded_at=second, sequencer=sequencer)
         for number, sequencer in enumerate(
             ["0055AED6DCD90281E5", "0055AED6DCD90281E6", "0056", None]
         )
@@ -223,7 +223,7 @@ def test_what_is_not_settled_is_listed_over_all_models(registry: Registry, table
         make_live(table, pending(2, model))
         registry.begin(pending(3, model))
         registry.reject(rejected(4, model))
-    Alias(table).retire(ready(1, "b"), NOW)
+    Releases(table).retire(ready(1, "b"), NOW)
     waiting, retired = (
         [(each.model, each.id) for each in registry.unsettled(status)]
         for status in (Status.PENDING, Status.RETIRED)
@@ -237,7 +237,7 @@ def test_a_retired_version_whose_object_is_gone_is_settled(
 ) -> None:
     first = make_live(table, pending(1))
     make_live(table, pending(2))
-    Alias(table).retire(first, NOW)
+    Releases(table).retire(first, NOW)
     for _ in range(2):
         registry.settle(first)
     assert list(registry.unsettled(Status.RETIRED)) == []
@@ -250,7 +250,7 @@ def test_a_retired_version_that_is_back_cannot_be_settled(
 ) -> None:
     first = make_live(table, pending(1))
     make_live(table, pending(2))
-    Alias(table).retire(first, NOW)
+    Releases(table).retire(first, NOW)
     registry.begin(pending(1))
     with pytest.raises(RegistryConflict, match="not RETIRED any more"):
         registry.settle(first)
@@ -285,3 +285,12 @@ def test_models_are_listed_by_name_in_pages(registry: Registry, table: "Table") 
 
 def test_target_is_the_key_under_the_endpoints_prefix() -> None:
     assert pending(1).target == "cifar/000000000001.tar.gz"
+
+
+def test_versions_that_release_0_1_recorded_can_be_read(table: "Table", registry: Registry) -> None:
+    registry.begin(replace(pending(1), object_version="one"))
+    item = table.get_item(Key={"model": "cifar", "item": "version#" + pending(1).id})["Item"]
+    item["dropped_at"], item["drop"] = item.pop("uploaded_at"), item.pop("object_version")
+    table.put_item(Item=item)
+    found = registry.find("cifar", pending(1).id)
+    assert found == replace(pending(1), object_version="one")

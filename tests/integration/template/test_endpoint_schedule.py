@@ -10,7 +10,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from endpoint_schedule.app import handler
-from endpoint_schedule.toggle import PARAMETER, StackBusy, Switch
+from endpoint_schedule.toggle import PARAMETER, EndpointToggle, StackBusy
 from tests.support import fakes, watching
 
 if TYPE_CHECKING:
@@ -106,8 +106,8 @@ class Changing:
 def turned_off(cloudformation: Changing, seconds: float) -> tuple[bool, list[float]]:
     """Whether an update was begun, and the pauses before it; time passes only in them."""
     pauses: list[float] = []
-    switch = Switch(cloudformation, "facet", pauses.append)  # type: ignore[arg-type]
-    return switch.turn(on=False, left=lambda: seconds - sum(pauses)), pauses
+    toggle = EndpointToggle(cloudformation, "facet", pauses.append)  # type: ignore[arg-type]
+    return toggle.set(on=False, left=lambda: seconds - sum(pauses)), pauses
 
 
 def test_it_waits_for_a_deploy_to_end() -> None:

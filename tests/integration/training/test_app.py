@@ -9,7 +9,7 @@ import pytest
 from facet.errors import Violation
 from facet.manifest import Manifest
 from facet.registry.models import Status, Version
-from facet.registry.releases import Alias
+from facet.registry.releases import Releases
 from facet.registry.store import Registry
 from tests.support import artifacts, fakes
 from tests.support.versions import make_live
@@ -41,7 +41,7 @@ def version(artifact: bytes, status: Status, accuracy: float = 0.9) -> Version:
         status=status,
         sha256=digest,
         size=len(artifact),
-        dropped_at="2026-01-01T00:00:00+00:00",
+        uploaded_at="2026-01-01T00:00:00+00:00",
         updated_at="2026-01-01T00:00:00+00:00",
         manifest=Manifest.model_validate(
             artifacts.manifest(metrics={"validation_accuracy": accuracy})
@@ -131,7 +131,7 @@ def test_the_outcome_follows_the_registry(registry: Registry, table: "Table") ->
     assert (outcome()["status"], outcome()["live"]) == ("UNKNOWN", False)
     registry.begin(version(b"x", Status.PENDING))
     assert (outcome()["status"], outcome()["live"]) == ("PENDING", False)
-    Alias(table).accept(version(b"x", Status.READY))
+    Releases(table).accept(version(b"x", Status.READY))
     assert (outcome()["status"], outcome()["live"]) == ("READY", True)
 
 

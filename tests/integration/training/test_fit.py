@@ -15,8 +15,8 @@ from facet.recipes import RECIPES, Hyperparameters
 from training.dataset import Dataset, ImageSet
 from training.evaluate import evaluate
 from training.fitting.checkpoint import Checkpoint, History, best_epoch
-from training.fitting.fit import MEASURES, Course
-from training.fitting.workers import Alone, Workers
+from training.fitting.fit import MEASURES, ResumableTraining
+from training.fitting.workers import SingleHost, Workers
 from training.networks import Network, build
 from training.trainer import learn, policy
 
@@ -52,7 +52,7 @@ class Training:
     data: Dataset = field(default_factory=dataset)
     weights: Path | None = None
     fingerprint: str = "same"
-    workers: Workers = field(default_factory=Alone)
+    workers: Workers = field(default_factory=SingleHost)
 
     def run(self, checkpoints: Path | None = None) -> tuple[Network, History]:
         tf.config.experimental.enable_op_determinism()
@@ -171,7 +171,9 @@ def test_an_interrupted_training_goes_on_and_ends_the_same(
     keras.utils.set_random_seed(1)
     network = build(whole.settings, 2, whole.weights)
     with pytest.raises(Killed):
-        learn(network, whole.data, whole.settings, tmp_path, Mortal(checkpoints, after), Alone())
+        learn(
+            network, whole.data, whole.settings, tmp_path, Mortal(checkpoints, after), SingleHost()
+        )
     capsys.readouterr()
     resumed, after_all = whole.run(checkpoints)
     lines = capsys.readouterr().out.splitlines()
@@ -302,7 +304,7 @@ def test_hosts_share_what_batch_norm_counted_and_go_by_the_first_host_s_measures
     norm.moving_mean.assign(np.full(norm.moving_mean.shape, 2.0))
     first = dict.fromkeys(MEASURES, 0.25)
     settings = TINY.model_copy(update={"patience": 1})
-    course = Course(network, settings, Checkpoint(None, ""), Twins(first))
+    course = ResumableTraining(network, settings, Checkpoint(None, ""), Twins(first))
     course.set_model(network)
     course.on_epoch_begin()
     course.on_test_begin()

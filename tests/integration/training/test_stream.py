@@ -9,7 +9,7 @@ import tensorflow as tf
 from facet.recipes import Hyperparameters
 from training.fitting.fit import plain_batches
 from training.fitting.stream import BadBatch, Examples, plan, stream
-from training.fitting.workers import Alone, Workers
+from training.fitting.workers import SingleHost, Workers
 
 SETTINGS = Hyperparameters(epochs=4, batch_size=8)
 
@@ -21,8 +21,8 @@ class Host:
     rank: int
     count: int
 
-    mean = Alone.mean
-    exchange = Alone.exchange
+    mean = SingleHost.mean
+    exchange = SingleHost.exchange
 
 
 def epochs_of(workers: Workers, settings: Hyperparameters, count: int = 20) -> list[list[int]]:
@@ -43,7 +43,7 @@ def _as_it_is(rows: tf.Tensor, _: tf.Tensor) -> tf.Tensor:
 
 
 def test_every_epoch_has_each_image_once_in_another_order() -> None:
-    epochs = epochs_of(Alone(), SETTINGS)
+    epochs = epochs_of(SingleHost(), SETTINGS)
     assert len(epochs) == 4
     assert all(sorted(epoch) == list(range(20)) for epoch in epochs)
     assert len({tuple(epoch) for epoch in epochs}) == 4
@@ -52,21 +52,25 @@ def test_every_epoch_has_each_image_once_in_another_order() -> None:
 def test_epochs_go_through_the_views() -> None:
     rows = np.repeat(np.arange(3, dtype=np.float32), 8).reshape(3, 8, 1)
     found = stream(
-        Examples(rows, np.zeros((8, 2), np.float32)), _as_it_is, SETTINGS, Alone(), first_epoch=0
+        Examples(rows, np.zeros((8, 2), np.float32)),
+        _as_it_is,
+        SETTINGS,
+        SingleHost(),
+        first_epoch=0,
     )
     assert [set(inputs.numpy().ravel().tolist()) for inputs, _ in found] == [{0}, {1}, {2}, {0}]
 
 
 def test_no_autotuner_keeps_the_end_of_an_iterator_waiting() -> None:
     examples = Examples(np.zeros((1, 8, 1), np.float32), np.zeros((8, 2), np.float32))
-    training = stream(examples, _as_it_is, SETTINGS, Alone(), first_epoch=0)
+    training = stream(examples, _as_it_is, SETTINGS, SingleHost(), first_epoch=0)
     for dataset in (training, plain_batches(examples, _as_it_is)):
         assert dataset.options().autotune.enabled is False
 
 
 def test_hosts_share_each_batch() -> None:
     """Two hosts see the same batches as one, half of each."""
-    alone = epochs_of(Alone(), SETTINGS)
+    alone = epochs_of(SingleHost(), SETTINGS)
     shares = [epochs_of(Host(rank, 2), SETTINGS) for rank in (0, 1)]
     for epoch in range(4):
         batches = [set(alone[epoch][at : at + 8]) for at in (0, 8)]
@@ -78,7 +82,7 @@ def test_a_batch_that_hosts_cannot_share_is_refused() -> None:
     with pytest.raises(BadBatch, match=r"batch-size 9 .* 2 hosts"):
         plan(100, SETTINGS.model_copy(update={"batch_size": 9}), Host(0, 2))
     assert plan(5, SETTINGS, Host(0, 2)).batch == 4
-    assert plan(5, SETTINGS, Alone()).batch == 5
+    assert plan(5, SETTINGS, SingleHost()).batch == 5
 
 
 def test_augmentation_differs_between_steps_epochs_and_hosts() -> None:

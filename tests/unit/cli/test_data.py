@@ -94,7 +94,7 @@ def test_a_second_run_uploads_the_difference_and_says_so_in_json(
 
 
 def test_the_bucket_is_that_of_a_deployed_stack(s3: "S3Client", tmp_path: Path) -> None:
-    names = ("RegistryName", "UndeliveredDropsUrl", "OnboardFunctionName")
+    names = ("RegistryName", "UndeliveredUploadsUrl", "OnboardFunctionName")
     outputs = {name: {"Value": "unused"} for name in names}
     template = {
         "Resources": {"Topic": {"Type": "AWS::SNS::Topic"}},

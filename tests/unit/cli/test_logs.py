@@ -28,7 +28,7 @@ METRICS = {
     "_aws": {"Timestamp": int(AT * 1000), "CloudWatchMetrics": []},
     "service": "facet",
     "request_id": "7f1c",
-    "Drops": [1.0],
+    "Uploads": [1.0],
 }
 
 
@@ -80,7 +80,7 @@ def test_a_line_of_json_is_read_with_ease_and_without_its_control_characters() -
         "      boom",
     ]
     assert shown(json.dumps(METRICS)) == [
-        "2026-01-05 03:50:36.133  INFO      metrics request_id=7f1c Drops=1"
+        "2026-01-05 03:50:36.133  INFO      metrics request_id=7f1c Uploads=1"
     ]
 
 

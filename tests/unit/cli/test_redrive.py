@@ -6,7 +6,7 @@ from typing import Any, cast
 import pytest
 from botocore.exceptions import ClientError
 
-from cli.redrive import Counts, Redrive, dropped
+from cli.redrive import Counts, Redrive, uploaded
 
 KEYS = ("mme/a.tar.gz", "mme/b.tar.gz")
 
@@ -87,4 +87,4 @@ def test_no_more_than_the_limit_is_received() -> None:
 
 @pytest.mark.parametrize("body", ["", "[]", "{}", '{"Records": [{}]}', '{"Records": 3}'])
 def test_what_is_no_s3_event(body: str) -> None:
-    assert dropped(body) is None
+    assert uploaded(body) is None

@@ -14,7 +14,7 @@ from moto import mock_aws
 from cli.client.stack import NoStack, deployed, find, local
 from local.stack import Address
 
-NAMES = ("BucketName", "RegistryName", "UndeliveredDropsUrl", "OnboardFunctionName")
+NAMES = ("BucketName", "RegistryName", "UndeliveredUploadsUrl", "OnboardFunctionName")
 OWN = (
     *("bucket", "table", "dead_letter_queue_url", "onboard_function", "endpoint", "url"),
     *("api_key", "state_machine_arn"),

@@ -1,9 +1,9 @@
-"""facet/news.py: what became of versions, on the event bus and for people."""
+"""facet/notifications.py: what became of versions, on the event bus and for people."""
 
 import pytest
 from botocore.exceptions import ClientError
 
-from facet.news import WORDS, Happening, News
+from facet.notifications import WORDS, EventPublisher, EventType
 from tests.support.fakes import Events, Topic
 
 TOPIC = "arn:aws:sns:eu-central-1:123456789012:news"
@@ -11,18 +11,18 @@ TOPIC = "arn:aws:sns:eu-central-1:123456789012:news"
 
 def test_a_happening_is_an_event_with_its_detail() -> None:
     events, topic = Events(), Topic()
-    News(events, topic, "").tell(  # type: ignore[arg-type]
-        Happening.READY, "cats", "0123456789ab", proof="golden"
+    EventPublisher(events, topic, "").publish(  # type: ignore[arg-type]
+        EventType.READY, "cats", "0123456789ab", proof="golden"
     )
     detail = {"model": "cats", "version": "0123456789ab", "proof": "golden"}
     assert events.told == [("ModelReady", detail)]
     assert topic.published == []
 
 
-@pytest.mark.parametrize("happening", Happening)
-def test_a_topic_hears_it_in_plain_words(happening: Happening) -> None:
+@pytest.mark.parametrize("happening", EventType)
+def test_a_topic_hears_it_in_plain_words(happening: EventType) -> None:
     topic = Topic()
-    News(Events(), topic, TOPIC).tell(  # type: ignore[arg-type]
+    EventPublisher(Events(), topic, TOPIC).publish(  # type: ignore[arg-type]
         happening, "c" * 63, "0123456789ab", violations=["code", "no-manifest"]
     )
     ((subject, message),) = topic.published
@@ -33,7 +33,7 @@ def test_a_topic_hears_it_in_plain_words(happening: Happening) -> None:
 
 def test_an_event_that_the_bus_does_not_take_is_an_error() -> None:
     topic = Topic()
-    news = News(Events(error="ThrottlingException"), topic, TOPIC)  # type: ignore[arg-type]
+    publisher = EventPublisher(Events(error="ThrottlingException"), topic, TOPIC)  # type: ignore[arg-type]
     with pytest.raises(ClientError, match="ThrottlingException"):
-        news.tell(Happening.READY, "cats", "0123456789ab")
+        publisher.publish(EventType.READY, "cats", "0123456789ab")
     assert topic.published == []

@@ -10,7 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 
 from facet.errors import FacetError
 from facet.registry.models import Mode, Model, Policy, Status, Version
-from facet.registry.releases import Alias
+from facet.registry.releases import Releases
 from facet.registry.store import Registry
 from tests.support.memory_table import memory_table
 from tests.support.versions import NOW, VIOLATION, overtaken
@@ -25,10 +25,10 @@ CLOCK = itertools.count(1)
 
 
 def version(identity: str, second: int, status: Status = Status.PENDING) -> Version:
-    dropped = f"2026-01-01T00:00:{second:09}+00:00"
+    uploaded = f"2026-01-01T00:00:{second:09}+00:00"
     violations = (VIOLATION,) if status is Status.REJECTED else ()
     return Version(
-        MODEL, identity, status, identity, 1, dropped, NOW, proof="smoke", violations=violations
+        MODEL, identity, status, identity, 1, uploaded, NOW, proof="smoke", violations=violations
     )
 
 
@@ -38,7 +38,7 @@ def accept(identity: str, late: bool) -> Operation:
     def operation(table: "Table") -> None:
         second = 0 if late else next(CLOCK)
         Registry(table).begin(version(identity, second))
-        Alias(table).accept(version(identity, second, Status.READY))
+        Releases(table).accept(version(identity, second, Status.READY))
 
     return operation
 
@@ -48,25 +48,25 @@ def reject(identity: str) -> Operation:
 
 
 def promote(identity: str) -> Operation:
-    return lambda table: Alias(table).promote(MODEL, identity, NOW)
+    return lambda table: Releases(table).promote(MODEL, identity, NOW)
 
 
 def rollback(table: "Table") -> object:
-    return Alias(table).rollback(MODEL, NOW)
+    return Releases(table).rollback(MODEL, NOW)
 
 
 def clear(table: "Table") -> object:
-    return Alias(table).clear(MODEL, NOW)
+    return Releases(table).clear(MODEL, NOW)
 
 
 def set_policy(mode: Mode) -> Operation:
-    return lambda table: Alias(table).set_policy(MODEL, Policy(mode), NOW)
+    return lambda table: Releases(table).set_policy(MODEL, Policy(mode), NOW)
 
 
 def conclude(promoted: bool) -> Operation:
     def operation(table: "Table") -> None:
         registry = Registry(table)
-        Alias(table).conclude(registry.model(MODEL), promoted=promoted, now=NOW)
+        Releases(table).conclude(registry.model(MODEL), promoted=promoted, now=NOW)
 
     return operation
 
@@ -74,7 +74,7 @@ def conclude(promoted: bool) -> Operation:
 def retire(identity: str) -> Operation:
     def operation(table: "Table") -> None:
         if found := Registry(table).find(MODEL, identity):
-            Alias(table).retire(found, NOW)
+            Releases(table).retire(found, NOW)
 
     return operation
 
@@ -82,7 +82,7 @@ def retire(identity: str) -> Operation:
 def withdraw(identity: str) -> Operation:
     def operation(table: "Table") -> None:
         if found := Registry(table).find(MODEL, identity):
-            Alias(table).withdraw(found, NOW)
+            Releases(table).withdraw(found, NOW)
 
     return operation
 

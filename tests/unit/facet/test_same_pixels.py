@@ -17,9 +17,9 @@ from facet.image import MAX_PIXELS
 from facet.manifest import InputSpec, Manifest
 from facet.recipes import Hyperparameters
 from onboard.prover import Prover
-from onboard.retry import Patience
+from onboard.retry import RetryPolicy
 from predict.classifier import Classifier
-from predict.timing import Deadline, Watch
+from predict.timing import Deadline, Stopwatch
 from tests.support import artifacts, fakes, images, versions
 from training import dataset
 
@@ -98,10 +98,10 @@ def test_training_serving_and_onboarding_see_the_same(
     classifier = Classifier(lambda _: endpoint(served), 25, MAX_PIXELS)
     names = sorted(images.files())
     files = [images.files()[name] for name in names]
-    classifier.classify(version, files, Deadline.after(600), Watch(), "request")
-    prover, patience = Prover(endpoint(proven), within=60), Patience(left=lambda: 0, attempt=1)
+    classifier.classify(version, files, Deadline.after(600), Stopwatch(), "request")
+    prover, retry = Prover(endpoint(proven), within=60), RetryPolicy(left=lambda: 0, attempt=1)
     for data in files:
-        prover.prove("target", manifest, data, patience)
+        prover.prove("target", manifest, data, retry)
     for name, ours, asked, onboarded in zip(
         names,
         trained(spec, folder, tmp_path).values(),

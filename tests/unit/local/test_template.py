@@ -28,7 +28,7 @@ def test_facets_template_is_carried_out_whole() -> None:
         assert sources.code == ROOT / "functions"
         assert [layer.resolve() for layer in sources.layers] == [ROOT / "layers/facet"]
     for each in read.resources.values():
-        assert each["Type"] in supported.CARRIED_OUT.keys() | supported.WITHOUT_EFFECT.keys()
+        assert each["Type"] in supported.SUPPORTED.keys() | supported.WITHOUT_EFFECT.keys()
 
 
 def test_an_unknown_type_is_refused_by_name(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from facet.errors import (
     ModelLoading,
     RegistryConflict,
 )
-from onboard.retry import LONGEST_PAUSE, MAX_CONFLICTS, RESERVE, Patience
+from onboard.retry import LONGEST_PAUSE, MAX_CONFLICTS, RESERVE, RetryPolicy
 from tests.support.fakes import refusal
 from tests.support.onboarding import patient
 
@@ -35,66 +35,66 @@ def failing(times: int, error: Exception) -> Callable[[], int]:
     "error", [EndpointThrottled("x"), EndpointUnavailable("x"), ModelLoading("x")]
 )
 def test_the_endpoint_is_asked_until_it_answers(error: FacetError) -> None:
-    patience, pauses = patient()
-    assert patience.with_the_endpoint(failing(5, error)) == 6
+    retry, pauses = patient()
+    assert retry.until_endpoint_answers(failing(5, error)) == 6
     assert len(pauses) == 5
     assert all(0 <= pause <= 2**at for at, pause in enumerate(pauses))
 
 
 @pytest.mark.parametrize("error", [ModelFailed("x"), RegistryConflict("x"), KeyError("x")])
 def test_what_the_endpoint_says_of_the_model_is_raised_at_once(error: Exception) -> None:
-    patience, pauses = patient()
+    retry, pauses = patient()
     with pytest.raises(type(error)):
-        patience.with_the_endpoint(failing(1, error))
+        retry.until_endpoint_answers(failing(1, error))
     assert pauses == []
 
 
 def test_the_endpoint_is_asked_until_the_time_is_over_and_no_longer() -> None:
-    patience, pauses = patient(900)
+    retry, pauses = patient(900)
     with pytest.raises(ModelLoading):
-        patience.with_the_endpoint(failing(10_000, ModelLoading("x")))
-    assert 900 - sum(pauses) >= RESERVE + patience.attempt
-    assert 900 - sum(pauses) - LONGEST_PAUSE < RESERVE + patience.attempt
+        retry.until_endpoint_answers(failing(10_000, ModelLoading("x")))
+    assert 900 - sum(pauses) >= RESERVE + retry.attempt
+    assert 900 - sum(pauses) - LONGEST_PAUSE < RESERVE + retry.attempt
     assert max(pauses) <= LONGEST_PAUSE
 
 
 def test_without_time_nothing_is_tried_again() -> None:
-    patience, pauses = patient(RESERVE)
+    retry, pauses = patient(RESERVE)
     with pytest.raises(ModelLoading):
-        patience.with_the_endpoint(failing(1, ModelLoading("x")))
+        retry.until_endpoint_answers(failing(1, ModelLoading("x")))
     assert pauses == []
 
 
 @pytest.mark.parametrize("error", [RegistryConflict("x"), refusal("TransactionConflictException")])
 def test_a_conflict_is_tried_again(error: Exception) -> None:
-    patience, pauses = patient()
-    assert patience.with_the_registry(failing(3, error)) == 4
+    retry, pauses = patient()
+    assert retry.until_no_conflict(failing(3, error)) == 4
     assert len(pauses) == 3
 
 
 @pytest.mark.parametrize("error", [refusal("ThrottlingException"), ModelLoading("x")])
 def test_other_faults_of_the_registry_are_raised_at_once(error: Exception) -> None:
-    patience, pauses = patient()
+    retry, pauses = patient()
     with pytest.raises(type(error)):
-        patience.with_the_registry(failing(1, error))
+        retry.until_no_conflict(failing(1, error))
     assert pauses == []
 
 
 def test_conflicts_without_end_are_left_to_lambda() -> None:
-    patience, pauses = patient(100_000)
+    retry, pauses = patient(100_000)
     with pytest.raises(RegistryConflict):
-        patience.with_the_registry(failing(1000, RegistryConflict("x")))
+        retry.until_no_conflict(failing(1000, RegistryConflict("x")))
     assert len(pauses) == MAX_CONFLICTS - 1
 
 
 def test_pauses_vary() -> None:
     def pauses() -> list[float]:
-        patience, made = patient()
-        patience.with_the_endpoint(failing(8, ModelLoading("x")))
+        retry, made = patient()
+        retry.until_endpoint_answers(failing(8, ModelLoading("x")))
         return made
 
     assert pauses() != pauses()
 
 
 def test_it_waits_in_real_time_unless_told_otherwise() -> None:
-    assert Patience(lambda: 1e9, 1).with_the_endpoint(failing(1, ModelLoading("x"))) == 2
+    assert RetryPolicy(lambda: 1e9, 1).until_endpoint_answers(failing(1, ModelLoading("x"))) == 2

@@ -17,7 +17,7 @@ counts = st.integers(0, 10_000)
 def canary(
     candidate: tuple[int, int], live: tuple[int, int] = (0, 0), good_answers: int = 100
 ) -> Canary:
-    """With good and bad answers of each arm."""
+    """With good and bad answers of each variant."""
     return Canary("c" * 12, 10, good_answers, *candidate, *live)
 
 

@@ -18,11 +18,11 @@ from facet.errors import (
     UnknownVersion,
 )
 from facet.registry.models import Canary, Model, Serving, Status, Version
-from predict.canary import Arm, chosen
-from predict.classifier import Classified
-from predict.predictor import Asked, Predictor
-from predict.timing import Deadline, Watch
-from predict.version_cache import LiveVersions
+from predict.canary import Variant, chosen
+from predict.classifier import Predictions
+from predict.predictor import PredictionRequest, Predictor
+from predict.timing import Deadline, Stopwatch
+from predict.version_cache import VersionCache
 
 GONE = ClientError({"Error": {"Code": "ValidationError"}}, "InvokeEndpoint")
 FORBIDDEN = ClientError({"Error": {"Code": "AccessDeniedException"}}, "InvokeEndpoint")
@@ -32,7 +32,7 @@ OTHER = next(str(at) for at in range(1000) if not chosen(PERCENT, str(at)))
 
 
 def version(identity: str) -> Version:
-    return Version("cifar", identity, Status.READY, sha256=identity, size=1, dropped_at="")
+    return Version("cifar", identity, Status.READY, sha256=identity, size=1, uploaded_at="")
 
 
 def serving(live: str, candidate: str | None = None) -> Serving:
@@ -73,31 +73,31 @@ class Classifier:
         by: Version,
         _: Sequence[bytes],
         deadline: Deadline,
-        watch: Watch,
+        stopwatch: Stopwatch,
         request_id: str,
-    ) -> Classified:
+    ) -> Predictions:
         assert deadline.patience(1) == 1
         assert request_id in (CHOSEN, OTHER)
         self.asked.append(by.id)
         if by.id in self.fails:
             raise self.fails[by.id]
-        return Classified(by, (), np.zeros((1, 0), np.float32), watch)
+        return Predictions(by, (), np.zeros((1, 0), np.float32), stopwatch)
 
 
 @dataclass
-class Tally:
-    counted: list[tuple[Arm, bool]] = field(default_factory=list)
+class CanaryCounter:
+    counted: list[tuple[Variant, bool]] = field(default_factory=list)
 
-    def count(self, model: Model, arm: Arm, *, good: bool) -> None:
+    def count(self, model: Model, variant: Variant, *, good: bool) -> None:
         assert model.canary
-        self.counted.append((arm, good))
+        self.counted.append((variant, good))
 
 
 @dataclass
-class Measures:
+class PredictionMetrics:
     said: list[str] = field(default_factory=list)
 
-    def answered(self, answer: Classified, request_id: str) -> None:
+    def answered(self, answer: Predictions, request_id: str) -> None:
         self.said.append(f"{answer.version.id} answered {request_id}")
 
     def failed(self, version: Version, error: Exception, request_id: str) -> None:
@@ -118,93 +118,93 @@ def classifier() -> Classifier:
 
 
 @pytest.fixture
-def tally() -> Tally:
-    return Tally()
+def counter() -> CanaryCounter:
+    return CanaryCounter()
 
 
 @pytest.fixture
-def measures() -> Measures:
-    return Measures()
+def metrics() -> PredictionMetrics:
+    return PredictionMetrics()
 
 
 @pytest.fixture
 def predict(
-    registry: Registry, classifier: Classifier, tally: Tally, measures: Measures
+    registry: Registry, classifier: Classifier, counter: CanaryCounter, metrics: PredictionMetrics
 ) -> Predict:
     """The id of the version that answers a request."""
-    versions = LiveVersions(registry, 1000)  # type: ignore[arg-type]
-    predictor = Predictor(versions, classifier, tally, measures)  # type: ignore[arg-type]
+    versions = VersionCache(registry, 1000)  # type: ignore[arg-type]
+    predictor = Predictor(versions, classifier, counter, metrics)  # type: ignore[arg-type]
 
     def predict(request_id: str = OTHER, named: str | None = None) -> str:
-        asked = Asked(request_id, "cifar", (b"image",), Deadline.after(29), named)
+        asked = PredictionRequest(request_id, "cifar", (b"image",), Deadline.after(29), named)
         return predictor.predict(asked).version.id
 
     return predict
 
 
-def test_the_request_s_id_decides_who_answers(predict: Predict, tally: Tally) -> None:
+def test_the_request_s_id_decides_who_answers(predict: Predict, counter: CanaryCounter) -> None:
     assert predict(CHOSEN) == "candidate"
     assert predict(OTHER) == "live"
-    assert tally.counted == [(Arm.CANDIDATE, True), (Arm.LIVE, True)]
+    assert counter.counted == [(Variant.CANDIDATE, True), (Variant.LIVE, True)]
 
 
 @pytest.mark.parametrize("request_id", [CHOSEN, OTHER])
 def test_who_asks_for_a_version_gets_it_and_is_not_counted(
-    predict: Predict, tally: Tally, request_id: str
+    predict: Predict, counter: CanaryCounter, request_id: str
 ) -> None:
     assert predict(request_id, "old") == "old"
-    assert tally.counted == []
+    assert counter.counted == []
 
 
 @pytest.mark.parametrize(
     "settled", [serving("live"), replace(serving("live", "candidate"), candidate=None)]
 )
 def test_without_a_candidate_the_live_version_answers_all(
-    predict: Predict, registry: Registry, tally: Tally, settled: Serving
+    predict: Predict, registry: Registry, counter: CanaryCounter, settled: Serving
 ) -> None:
     registry.says = [settled]
     assert [predict(CHOSEN), predict(OTHER)] == ["live", "live"]
-    assert tally.counted == []
+    assert counter.counted == []
 
 
 def test_a_candidate_that_fails_is_counted_and_the_caller_is_answered(
     predict: Predict,
     classifier: Classifier,
-    tally: Tally,
+    counter: CanaryCounter,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     classifier.fails["candidate"] = ModelFailed("its own words")
     assert predict(CHOSEN) == "live"
-    assert tally.counted == [(Arm.CANDIDATE, False)]
+    assert counter.counted == [(Variant.CANDIDATE, False)]
     (logged,) = caplog.records
     assert vars(logged)["reason"] == "its own words"
 
 
 def test_a_live_version_that_fails_is_counted(
-    predict: Predict, classifier: Classifier, tally: Tally
+    predict: Predict, classifier: Classifier, counter: CanaryCounter
 ) -> None:
     classifier.fails["live"] = ModelFailed("words")
     with pytest.raises(ModelFailed):
         predict(OTHER)
-    assert tally.counted == [(Arm.LIVE, False)]
+    assert counter.counted == [(Variant.LIVE, False)]
 
 
 def test_where_both_fail_only_the_arm_that_was_chosen_counts(
-    predict: Predict, classifier: Classifier, tally: Tally
+    predict: Predict, classifier: Classifier, counter: CanaryCounter
 ) -> None:
     classifier.fails = {each: ModelFailed(each) for each in ("live", "candidate")}
     with pytest.raises(ModelFailed):
         predict(CHOSEN)
-    assert tally.counted == [(Arm.CANDIDATE, False)]
+    assert counter.counted == [(Variant.CANDIDATE, False)]
 
 
 @pytest.mark.parametrize("error", [EndpointUnavailable("no room"), BodyTooLarge("too large"), GONE])
 def test_what_only_the_candidate_cannot_do_the_live_version_does(
-    predict: Predict, classifier: Classifier, tally: Tally, error: Exception
+    predict: Predict, classifier: Classifier, counter: CanaryCounter, error: Exception
 ) -> None:
     classifier.fails["candidate"] = error
     assert predict(CHOSEN) == "live"
-    assert tally.counted == []
+    assert counter.counted == []
 
 
 @pytest.mark.parametrize(
@@ -215,7 +215,7 @@ def test_what_only_the_candidate_cannot_do_the_live_version_does(
 def test_what_says_nothing_of_the_model_is_raised_and_not_counted(
     predict: Predict,
     classifier: Classifier,
-    tally: Tally,
+    counter: CanaryCounter,
     error: Exception,
     request_id: str,
 ) -> None:
@@ -223,7 +223,7 @@ def test_what_says_nothing_of_the_model_is_raised_and_not_counted(
     with pytest.raises(type(error)):
         predict(request_id)
     assert len(classifier.asked) == 1
-    assert tally.counted == []
+    assert counter.counted == []
 
 
 def test_a_candidate_that_is_gone_is_forgotten(
@@ -272,27 +272,27 @@ def test_a_version_asked_for_that_is_retired_by_now_is_unknown(
 
 
 def test_a_candidates_failure_is_measured_although_the_live_version_answered(
-    predict: Predict, classifier: Classifier, measures: Measures
+    predict: Predict, classifier: Classifier, metrics: PredictionMetrics
 ) -> None:
     classifier.fails["candidate"] = ModelFailed("broken")
     assert predict(CHOSEN) == "live"
-    assert measures.said == [f"candidate ModelFailed {CHOSEN}", f"live answered {CHOSEN}"]
+    assert metrics.said == [f"candidate ModelFailed {CHOSEN}", f"live answered {CHOSEN}"]
 
 
 @pytest.mark.parametrize("error", [BrokenImage("no image"), EndpointThrottled("busy"), FORBIDDEN])
 def test_what_is_not_the_models_doing_is_not_measured_as_its_failure(
-    predict: Predict, classifier: Classifier, measures: Measures, error: Exception
+    predict: Predict, classifier: Classifier, metrics: PredictionMetrics, error: Exception
 ) -> None:
     classifier.fails["live"] = error
     with pytest.raises(type(error)):
         predict()
-    assert measures.said == []
+    assert metrics.said == []
 
 
 def test_a_model_that_is_still_loading_is_measured(
-    predict: Predict, classifier: Classifier, measures: Measures
+    predict: Predict, classifier: Classifier, metrics: PredictionMetrics
 ) -> None:
     classifier.fails["live"] = ModelLoading("wait")
     with pytest.raises(ModelLoading):
         predict()
-    assert measures.said == [f"live ModelLoading {OTHER}"]
+    assert metrics.said == [f"live ModelLoading {OTHER}"]

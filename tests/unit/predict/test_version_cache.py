@@ -7,7 +7,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from facet.errors import NoLiveVersion, UnknownModel, UnknownVersion
 from facet.registry.models import Model, Serving, Status, Version
 from predict import version_cache
-from predict.version_cache import LiveVersions
+from predict.version_cache import VersionCache
 
 OUTAGES = [
     ClientError({"Error": {"Code": "InternalServerError"}}, "GetItem"),
@@ -16,7 +16,7 @@ OUTAGES = [
 
 
 def version(identity: str, model: str = "cifar") -> Version:
-    return Version(model, identity, Status.READY, sha256=identity, size=1, dropped_at="")
+    return Version(model, identity, Status.READY, sha256=identity, size=1, uploaded_at="")
 
 
 @dataclass
@@ -60,12 +60,12 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def versions(registry: Registry, clock: Clock) -> LiveVersions:
-    return LiveVersions(registry, 10, clock)  # type: ignore[arg-type]
+def versions(registry: Registry, clock: Clock) -> VersionCache:
+    return VersionCache(registry, 10, clock)  # type: ignore[arg-type]
 
 
 def test_within_the_ttl_the_registry_is_asked_once(
-    versions: LiveVersions, registry: Registry, clock: Clock
+    versions: VersionCache, registry: Registry, clock: Clock
 ) -> None:
     for now in (100, 105, 109.9):
         clock.now = now
@@ -74,7 +74,7 @@ def test_within_the_ttl_the_registry_is_asked_once(
 
 
 def test_after_the_ttl_a_new_live_version_is_seen(
-    versions: LiveVersions, registry: Registry, clock: Clock
+    versions: VersionCache, registry: Registry, clock: Clock
 ) -> None:
     versions.serving("cifar")
     registry.found = version("two")
@@ -83,7 +83,7 @@ def test_after_the_ttl_a_new_live_version_is_seen(
 
 
 def test_a_version_asked_for_is_remembered_apart_from_the_live_one(
-    versions: LiveVersions, registry: Registry
+    versions: VersionCache, registry: Registry
 ) -> None:
     versions.serving("cifar")
     registry.found = version("old")
@@ -94,7 +94,7 @@ def test_a_version_asked_for_is_remembered_apart_from_the_live_one(
 
 @pytest.mark.parametrize("outage", OUTAGES)
 def test_an_outage_is_answered_from_memory_however_long(
-    versions: LiveVersions, registry: Registry, clock: Clock, outage: Exception
+    versions: VersionCache, registry: Registry, clock: Clock, outage: Exception
 ) -> None:
     versions.serving("cifar")
     registry.found = outage
@@ -104,7 +104,7 @@ def test_an_outage_is_answered_from_memory_however_long(
 
 
 def test_in_an_outage_the_registry_is_not_asked_each_time(
-    versions: LiveVersions, registry: Registry, clock: Clock
+    versions: VersionCache, registry: Registry, clock: Clock
 ) -> None:
     versions.serving("cifar")
     registry.found = OUTAGES[0]
@@ -115,7 +115,7 @@ def test_in_an_outage_the_registry_is_not_asked_each_time(
 
 
 def test_after_an_outage_the_registry_is_believed_again(
-    versions: LiveVersions, registry: Registry, clock: Clock
+    versions: VersionCache, registry: Registry, clock: Clock
 ) -> None:
     versions.serving("cifar")
     registry.found = OUTAGES[0]
@@ -128,7 +128,7 @@ def test_after_an_outage_the_registry_is_believed_again(
 
 @pytest.mark.parametrize("outage", OUTAGES)
 def test_an_outage_before_the_first_answer_is_raised(
-    versions: LiveVersions, registry: Registry, outage: Exception
+    versions: VersionCache, registry: Registry, outage: Exception
 ) -> None:
     registry.found = outage
     with pytest.raises(type(outage)):
@@ -139,7 +139,7 @@ def test_an_outage_before_the_first_answer_is_raised(
     "refusal", [UnknownModel("cifar"), NoLiveVersion("cifar"), UnknownVersion("cifar", "x")]
 )
 def test_what_the_registry_says_is_no_outage(
-    versions: LiveVersions, registry: Registry, clock: Clock, refusal: Exception
+    versions: VersionCache, registry: Registry, clock: Clock, refusal: Exception
 ) -> None:
     versions.serving("cifar")
     registry.found = refusal
@@ -149,7 +149,7 @@ def test_what_the_registry_says_is_no_outage(
 
 
 def test_what_expired_is_read_again_within_the_ttl(
-    versions: LiveVersions, registry: Registry
+    versions: VersionCache, registry: Registry
 ) -> None:
     versions.serving("cifar")
     versions.named("cifar", "old")
@@ -162,7 +162,7 @@ def test_what_expired_is_read_again_within_the_ttl(
 
 
 def test_what_expired_is_still_known_in_an_outage(
-    versions: LiveVersions, registry: Registry
+    versions: VersionCache, registry: Registry
 ) -> None:
     versions.serving("cifar")
     registry.found = OUTAGES[0]
@@ -174,7 +174,7 @@ def test_what_expired_is_still_known_in_an_outage(
 
 
 def test_memory_is_bounded_and_the_oldest_entry_goes_first(
-    versions: LiveVersions, registry: Registry
+    versions: VersionCache, registry: Registry
 ) -> None:
     for number in range(version_cache.CAPACITY + 1):
         versions.serving(f"model-{number}")

@@ -25,7 +25,7 @@ OF_AWS = {"--query", "--output", "--max-items"}
 STANDS_FOR = {
     "BUCKET": "BucketName",
     "TABLE": "RegistryName",
-    "QUEUE": "UndeliveredDropsUrl",
+    "QUEUE": "UndeliveredUploadsUrl",
     "MACHINE": "TrainStateMachineArn",
     "STACK_KEY": "ApiKeyId",
 }

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from serving.batching import Batching, Lane, Results, answers
+from serving.batching import Batching, BatchQueue, Results, answers
 from serving.errors import BadInput, InferenceFailed
 from serving.runtimes.runtime import Array, Signature, TensorSpec
 
@@ -108,7 +108,7 @@ def test_an_output_that_has_not_one_value_a_row_is_computed_alone() -> None:
 async def _flood(model: Sums, batching: Batching, first: int, later: int) -> list[bytes]:
     """`first` requests, then `later` ones while the model computes."""
     with ThreadPoolExecutor(4) as pool:
-        lane = Lane(model, pool, batching)
+        lane = BatchQueue(model, pool, batching)
         model.gate.clear()
         asked = [asyncio.create_task(lane.answer(body([1, n]))) for n in range(first)]
         while not model.calls:
@@ -151,7 +151,7 @@ def test_a_client_that_has_gone_harms_no_other() -> None:
 
     async def scenario() -> None:
         with ThreadPoolExecutor(1) as pool:
-            lane = Lane(model, pool, Batching(rows=4))
+            lane = BatchQueue(model, pool, Batching(rows=4))
             model.gate.clear()
             asked = [asyncio.create_task(lane.answer(body([1, n]))) for n in range(3)]
             await asyncio.sleep(0.01)

@@ -15,7 +15,7 @@ from serving import errors
 from serving.app import STATUS, create_app
 from serving.artifact import Version
 from serving.batching import Batching
-from serving.memory import Ledger
+from serving.memory import MemoryBudget
 from serving.metrics import Metrics
 from serving.models import TRIM_EVERY, Loader, Models
 from serving.runtimes.runtime import Array, Signature, TensorSpec
@@ -68,7 +68,7 @@ class Bench:
         metrics = Metrics(remembered=2)
         self.models = Models(
             loader,
-            Ledger(3 * SIZE, 1 << 60, lambda: 0, self.trim),
+            MemoryBudget(3 * SIZE, 1 << 60, lambda: 0, self.trim),
             metrics,
             workers=4,
             load_timeout=0.5,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from serving.crash_guard import LOADING, SLOTS, WINDOW, Strikes
+from serving.crash_guard import LOADING, SLOTS, WINDOW, CrashGuard
 from serving.errors import LoadFailed
 
 CAT, DOG = Path("/models/cat"), Path("/models/dog")
@@ -21,11 +21,11 @@ class Machine:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.now = 1_000_000.0
-        self.running: list[Strikes] = []
+        self.running: list[CrashGuard] = []
         self._unfinished: list[AbstractContextManager[None]] = []
 
-    def start(self) -> Strikes:
-        self.running.append(Strikes(self.folder, lambda: self.now))
+    def start(self) -> CrashGuard:
+        self.running.append(CrashGuard(self.folder, lambda: self.now))
         return self.running[-1]
 
     def dies_while_loading(self, *models: Path) -> None:
@@ -48,7 +48,7 @@ def machine(tmp_path: Path) -> Iterator[Machine]:
         strikes.close()
 
 
-def loads(strikes: Strikes, model: Path) -> bool:
+def loads(strikes: CrashGuard, model: Path) -> bool:
     try:
         with strikes.watch(model):
             return True
@@ -151,7 +151,7 @@ def test_a_folder_that_cannot_be_written_is_told_once(
 ) -> None:
     (tmp_path / "file").touch()
     with caplog.at_level(logging.WARNING):
-        strikes = Strikes(tmp_path / "file" / blocked)
+        strikes = CrashGuard(tmp_path / "file" / blocked)
         assert loads(strikes, CAT)
         assert loads(strikes, CAT)
     assert [each.message.partition(":")[0] for each in caplog.records] == [

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from serving.artifact import TFLITE, versions
-from serving.crash_guard import LOADING, Strikes
+from serving.crash_guard import LOADING, CrashGuard
 from serving.errors import LoadFailed
 from serving.runtimes import litert, saved_model
 from serving.runtimes.loader import loader
@@ -45,7 +45,7 @@ def test_what_ended_the_process_twice_is_not_opened(artifact: Path, tmp_path: Pa
     state = tmp_path / "state"
     unfinished = []
     for _ in range(2):
-        strikes = Strikes(state)
+        strikes = CrashGuard(state)
         unfinished.append(strikes.watch(lite.source))
         unfinished[-1].__enter__()
         strikes.close()

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from serving.errors import NoRoom
-from serving.memory import Ledger, machine_bytes, process_limit, resident_bytes
+from serving.memory import MemoryBudget, machine_bytes, process_limit, resident_bytes
 
 UNLIMITED = 1 << 60
 
@@ -23,7 +23,7 @@ class Process:
 
 def test_growth_beyond_the_estimate_is_charged() -> None:
     process = Process()
-    ledger = Ledger(1000, UNLIMITED, process)
+    ledger = MemoryBudget(1000, UNLIMITED, process)
     charge = ledger.open("a", 100)
     process.size += 300
     ledger.settle(charge)
@@ -33,7 +33,7 @@ def test_growth_beyond_the_estimate_is_charged() -> None:
 
 
 def test_memory_used_again_shows_as_the_estimate() -> None:
-    ledger = Ledger(1000, UNLIMITED, Process())
+    ledger = MemoryBudget(1000, UNLIMITED, Process())
     charge = ledger.open("a", 100)
     ledger.settle(charge)
     assert charge.size == 100
@@ -41,7 +41,7 @@ def test_memory_used_again_shows_as_the_estimate() -> None:
 
 def test_growth_is_shared_by_those_that_load_at_that_time() -> None:
     process = Process()
-    ledger = Ledger(10_000, UNLIMITED, process)
+    ledger = MemoryBudget(10_000, UNLIMITED, process)
     first = ledger.open("a", 0)
     process.size += 100
     second = ledger.open("b", 0)
@@ -55,7 +55,7 @@ def test_growth_is_shared_by_those_that_load_at_that_time() -> None:
 
 def test_a_load_that_hangs_is_not_charged_what_others_take() -> None:
     process, now = Process(), [0.0]
-    ledger = Ledger(10_000, UNLIMITED, process, clock=lambda: now[0])
+    ledger = MemoryBudget(10_000, UNLIMITED, process, clock=lambda: now[0])
     hanging = ledger.open("a", 10)
     now[0] = 61
     process.size += 500
@@ -66,7 +66,7 @@ def test_a_load_that_hangs_is_not_charged_what_others_take() -> None:
 
 
 def test_no_room_names_the_model_and_both_sizes() -> None:
-    ledger = Ledger(10_000_000, UNLIMITED, Process())
+    ledger = MemoryBudget(10_000_000, UNLIMITED, Process())
     ledger.settle(ledger.open("a", 7_000_000))
     with pytest.raises(NoRoom, match=r"model b: it takes 4\.0 MB, others 7\.0 MB of 10\.0 MB"):
         ledger.open("b", 4_000_000)
@@ -75,7 +75,7 @@ def test_no_room_names_the_model_and_both_sizes() -> None:
 
 def test_a_model_that_outgrew_the_budget_asks_for_what_it_takes_next_time() -> None:
     process = Process()
-    ledger = Ledger(1000, UNLIMITED, process)
+    ledger = MemoryBudget(1000, UNLIMITED, process)
     other = ledger.open("a", 600)
     ledger.settle(other)
     charge = ledger.open("b", 100)
@@ -91,7 +91,7 @@ def test_a_model_that_outgrew_the_budget_asks_for_what_it_takes_next_time() -> N
 
 def test_growth_that_stays_is_kept_whatever_the_budget() -> None:
     process = Process()
-    ledger = Ledger(100, UNLIMITED, process)
+    ledger = MemoryBudget(100, UNLIMITED, process)
     charge = ledger.open("TensorFlow", 50)
     process.size += 500
     ledger.keep(charge)
@@ -120,7 +120,7 @@ def test_a_control_groups_limit_counts(
 def test_a_load_that_would_take_the_process_over_its_limit_is_refused() -> None:
     process = Process()
     process.size = 9_500_000
-    ledger = Ledger(1 << 40, 10_000_000, process, trim=lambda: None)
+    ledger = MemoryBudget(1 << 40, 10_000_000, process, trim=lambda: None)
     with pytest.raises(NoRoom, match=r"model a: it takes 1\.0 MB, the process 9\.5 MB of 10\.0 MB"):
         ledger.open("a", 1_000_000)
     assert ledger.used == 0
@@ -134,7 +134,7 @@ def test_memory_that_was_freed_but_kept_is_given_back_first() -> None:
     def trim() -> None:
         process.size = 2_000_000
 
-    ledger = Ledger(1 << 40, 10_000_000, process, trim)
+    ledger = MemoryBudget(1 << 40, 10_000_000, process, trim)
     assert ledger.open("a", 1_000_000).size == 1_000_000
 
 

@@ -195,7 +195,7 @@ def allowed(name: str) -> dict[str, set[str]]:
 
 def test_onboarding_may_do_what_it_does_and_no_more() -> None:
     assert allowed("OnboardFunction") == {
-        "TakeDrops": {"s3:GetObject", "s3:GetObjectVersion", "s3:DeleteObjectVersion"},
+        "TakeUploads": {"s3:GetObject", "s3:GetObjectVersion", "s3:DeleteObjectVersion"},
         "KeepVersions": {"s3:PutObject"},
         "KeepRejected": {"s3:PutObject"},
         "KnowWhatIsThere": {"s3:ListBucket", "s3:ListBucketVersions"},

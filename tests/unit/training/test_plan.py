@@ -15,8 +15,8 @@ from train.plan import (
     ANYWHERE,
     SPOT_PATIENCE,
     Execution,
+    JobSecurity,
     NoTrainingCode,
-    Place,
     Plan,
     PlannedJob,
     plan,
@@ -34,7 +34,7 @@ TRAINING_JOB_NAME = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}")
 
 
 @dataclass(frozen=True)
-class Shelf:
+class ObjectStore:
     """A bucket that has these keys."""
 
     keys: tuple[str, ...] = (
@@ -57,10 +57,10 @@ def planned(
     *jobs: dict[str, Any],
     execution: Execution = EXECUTION,
     code: str = CODE,
-    place: Place = ANYWHERE,
+    place: JobSecurity = ANYWHERE,
     **more: Any,
 ) -> Plan:
-    return plan({"jobs": list(jobs)} | more, execution, code, Shelf(), place)
+    return plan({"jobs": list(jobs)} | more, execution, code, ObjectStore(), place)
 
 
 def one(**changes: Any) -> PlannedJob:
@@ -155,13 +155,13 @@ def test_outputs_and_checkpoints_lie_under_the_execution() -> None:
 KEY = "arn:aws:kms:eu-central-1:123456789012:key/1"
 
 
-def in_place(place: Place, **changes: Any) -> PlannedJob:
+def in_place(place: JobSecurity, **changes: Any) -> PlannedJob:
     (job,) = planned(PETS | changes, place=place).jobs
     return job
 
 
 def test_a_key_of_ones_own_encrypts_volume_and_output() -> None:
-    job = in_place(Place(key=KEY), instance_type="ml.m5.xlarge")
+    job = in_place(JobSecurity(key=KEY), instance_type="ml.m5.xlarge")
     assert job.resources["VolumeKmsKeyId"] == KEY
     assert job.output["KmsKeyId"] == KEY
 
@@ -170,14 +170,14 @@ def test_a_key_of_ones_own_encrypts_volume_and_output() -> None:
     "kind", ["ml.g5.xlarge", "ml.g4dn.xlarge", "ml.m5d.large", "ml.p4d.24xlarge", "ml.c6gd.large"]
 )
 def test_sagemaker_takes_no_key_for_an_instances_own_disk(kind: str) -> None:
-    job = in_place(Place(key=KEY), instance_type=kind)
+    job = in_place(JobSecurity(key=KEY), instance_type=kind)
     assert "VolumeKmsKeyId" not in job.resources
     assert job.output["KmsKeyId"] == KEY
 
 
 def test_jobs_run_in_the_vpc_that_there_is() -> None:
     assert one().network is None
-    place = Place(subnets="subnet-1,subnet-2", security_groups="sg-1")
+    place = JobSecurity(subnets="subnet-1,subnet-2", security_groups="sg-1")
     assert in_place(place).network == {
         "Subnets": ("subnet-1", "subnet-2"),
         "SecurityGroupIds": ("sg-1",),
@@ -259,7 +259,7 @@ def test_input_without_jobs_or_with_too_many_is_refused() -> None:
     documents: tuple[object, ...] = ([], "train", None, {})
     for document in documents:
         with pytest.raises(BadInput, match=r"^(input|jobs)"):
-            plan(document, EXECUTION, CODE, Shelf())
+            plan(document, EXECUTION, CODE, ObjectStore())
 
 
 def test_a_stack_without_training_code_says_how_it_gets_some() -> None:

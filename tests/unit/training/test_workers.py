@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from training.fitting import workers
-from training.fitting.workers import Alone, WorkerLost, Workers, join
+from training.fitting.workers import SingleHost, WorkerLost, Workers, join
 
 Answer = TypeVar("Answer")
 
@@ -48,8 +48,8 @@ def together(count: int, work: Callable[[Workers], Answer]) -> list[Answer | Exc
 
 def test_one_host_is_alone() -> None:
     alone = join({"SM_HOSTS": '["algo-1"]', "SM_CURRENT_HOST": "algo-1"})
-    assert isinstance(alone, Alone)
-    assert isinstance(join({}), Alone)
+    assert isinstance(alone, SingleHost)
+    assert isinstance(join({}), SingleHost)
     assert alone.exchange(b"x") == [b"x"]
 
 

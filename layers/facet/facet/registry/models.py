@@ -24,7 +24,7 @@ class Status(StrEnum):
 
 UNSETTLED = {Status.PENDING: "pending", Status.RETIRED: "retired"}
 """The `kind` under which the index lists versions that something is still to be done about: a
-drop to be brought to its outcome, an object to be deleted."""
+upload to be brought to its outcome, an object to be deleted."""
 
 
 class Mode(StrEnum):
@@ -66,7 +66,7 @@ class Model:
     """A model: a name, and the versions that predictions use now and used before.
 
     `rolled_back` is the last candidate that was taken back, `newest` the `order` of the newest
-    drop that was accepted.
+    upload that was accepted.
     """
 
     name: str
@@ -83,10 +83,10 @@ class Model:
 class Version:
     """One immutable artifact of a model.
 
-    `id` is the first 12 hex digits of `sha256`, `size` its bytes. `dropped_at` is when S3 took
-    the upload, `updated_at` when the status last changed; both ISO 8601 in UTC. `drop` is the S3
-    object version that was checked, and `sequencer` S3's order among uploads to one key. `proof`
-    says how the endpoint proved it: `golden` or `smoke`.
+    `id` is the first 12 hex digits of `sha256`, `size` its bytes. `uploaded_at` is when S3 took
+    the upload, `updated_at` when the status last changed; both ISO 8601 in UTC. `object_version`
+    is the S3 object version that was checked, `sequencer` S3's order among uploads to one key.
+    `proof` says how the endpoint proved it: `golden` or `smoke`.
     """
 
     model: str
@@ -94,9 +94,9 @@ class Version:
     status: Status
     sha256: str
     size: int
-    dropped_at: str
+    uploaded_at: str
     updated_at: str = ""
-    drop: str | None = None
+    object_version: str | None = None
     sequencer: str | None = None
     manifest: Manifest | None = None
     proof: str | None = None
@@ -109,12 +109,12 @@ class Version:
 
     @property
     def order(self) -> str:
-        """Sorts the drops of one model as they were uploaded.
+        """Sorts the uploads of one model as they were uploaded.
 
         At the same time sequencers decide, the shorter one padded with zeros (S3's event message
-        structure). A drop without one was the newest when it was found.
+        structure). An upload without one was the newest when it was found.
         """
-        return f"{self.dropped_at}/{self.sequencer.ljust(32, '0') if self.sequencer else '~'}"
+        return f"{self.uploaded_at}/{self.sequencer.ljust(32, '0') if self.sequencer else '~'}"
 
 
 @dataclass(frozen=True)
@@ -173,9 +173,9 @@ def version_of(item: Mapping[str, Any]) -> Version:
         status=Status(item["status"]),
         sha256=item["sha256"],
         size=int(item["size"]),
-        dropped_at=item["dropped_at"],
+        uploaded_at=item.get("uploaded_at") or item["dropped_at"],  # 0.1 wrote dropped_at and drop
         updated_at=item["updated_at"],
-        drop=item.get("drop"),
+        object_version=item.get("object_version", item.get("drop")),
         sequencer=item.get("sequencer"),
         manifest=Manifest.model_validate_json(manifest) if manifest else None,
         proof=item.get("proof"),
@@ -191,13 +191,13 @@ def item_of(version: Version) -> dict[str, Any]:
         "status": version.status,
         "sha256": version.sha256,
         "size": version.size,
-        "dropped_at": version.dropped_at,
+        "uploaded_at": version.uploaded_at,
         "updated_at": version.updated_at,
         "violations": [asdict(each) for each in version.violations],
     }
     optional = {
         "kind": UNSETTLED.get(version.status),
-        "drop": version.drop,
+        "object_version": version.object_version,
         "sequencer": version.sequencer,
         "proof": version.proof,
     }

@@ -42,7 +42,7 @@ class Placement(StrEnum):
     READY = "ready"
 
 
-class Alias:
+class Releases:
     """Changes which version of a model answers. All raise botocore's errors when DynamoDB fails."""
 
     def __init__(self, table: "Table") -> None:
@@ -53,7 +53,7 @@ class Alias:
     def accept(self, version: Version) -> Placement:
         """Makes a PENDING version READY, and live or the candidate as its model's policy says.
 
-        A version that was dropped before the newest accepted one becomes READY only. `version`
+        A version that was uploaded before the newest accepted one becomes READY only. `version`
         is as it shall be recorded. Raises UnknownModel before `Registry.begin`, RegistryConflict
         where another writer came between.
         """

@@ -93,7 +93,7 @@ class Registry:
         return NoLiveVersion(name, violations, proven=proven, pending=not retired)
 
     def versions(self, model: str) -> list[Version]:
-        """All versions of a model, the newest drop first."""
+        """All versions of a model, the newest upload first."""
         key = Key("model").eq(model) & Key("item").begins_with(VERSION_ITEM)
         found = map(version_of, self._pages(KeyConditionExpression=key, ConsistentRead=True))
         return sorted(found, key=lambda each: each.order, reverse=True)
@@ -200,20 +200,20 @@ class Writes:
         self._table = table
 
     def accepted(self, version: Version) -> dict[str, Any]:
-        """A version as READY, on condition that it is PENDING, and of the same drop.
+        """A version as READY, on condition that it is PENDING, and of the same upload.
 
         So nobody refused it meanwhile, or began with the same bytes of another upload.
         """
         values: dict[str, object] = {":pending": Status.PENDING}
-        same_drop = "attribute_not_exists(#drop)"
-        if version.drop is not None:
-            same_drop, values[":drop"] = "#drop = :drop", version.drop
+        same_object = "attribute_not_exists(#object)"
+        if version.object_version is not None:
+            same_object, values[":object"] = "#object = :object", version.object_version
         return {
             "Put": {
                 "TableName": self._table.name,
                 "Item": item_of(version),
-                "ConditionExpression": f"#status = :pending AND {same_drop}",
-                "ExpressionAttributeNames": {"#status": "status", "#drop": "drop"},
+                "ConditionExpression": f"#status = :pending AND {same_object}",
+                "ExpressionAttributeNames": {"#status": "status", "#object": "object_version"},
                 "ExpressionAttributeValues": values,
             }
         }
