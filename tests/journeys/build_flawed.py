@@ -1,7 +1,7 @@
-"""Make a SavedModel that fails with bright images: `python build_flawed.py <folder>`.
+"""Make a SavedModel that fails on bright images: `python build_flawed.py <folder>`.
 
-It takes 8 by 8 pixels as strings of raw bytes and answers the same three scores to every image,
-but no numbers where the mean of the pixels is above 200.
+It takes 8x8 RGB images as strings of raw bytes and answers the same three scores to each, but NaN
+where the mean of the pixels is above 200.
 """
 # mypy: disallow-subclassing-any=False, disallow-untyped-decorators=False
 

@@ -1,4 +1,4 @@
-"""`tritonclient`, as it comes, against the running stack."""
+"""The unmodified `tritonclient` against the running stack."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -16,7 +16,7 @@ CAT = next((ROOT / "samples/images/cifar").glob("cat*")).read_bytes()
 
 @pytest.fixture(scope="module")
 def triton() -> Any:
-    """The module. It brings gevent, which other tests shall not meet."""
+    """The module, imported here because it loads gevent, which other tests must not see."""
     return pytest.importorskip("tritonclient.http")
 
 
@@ -29,7 +29,7 @@ def client(triton: Any, stack: Running) -> Iterator[Any]:
 
 @pytest.fixture
 def key(stack: Running) -> dict[str, str]:
-    """Headers; the client writes into what it is given, so each test has its own."""
+    """Headers; one dict per test, because the client modifies it."""
     return {"x-api-key": stack.address.api_key}
 
 
@@ -39,7 +39,7 @@ def images(triton: Any, *encoded: bytes) -> Any:
     return tensor
 
 
-def test_the_server_and_its_models(client: Any, key: dict[str, str]) -> None:
+def test_server_and_model_metadata(client: Any, key: dict[str, str]) -> None:
     assert client.is_server_live()
     assert client.is_server_ready()
     assert client.get_server_metadata(headers=key)["name"] == "facet"
@@ -52,7 +52,7 @@ def test_the_server_and_its_models(client: Any, key: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize("binary", [True, False])
-def test_encoded_images(
+def test_infer_with_encoded_images(
     client: Any, triton: Any, key: dict[str, str], api: httpx.Client, binary: bool
 ) -> None:
     wanted = [triton.InferRequestedOutput(name, binary_data=binary) for name in ("scores", "label")]
@@ -65,7 +65,7 @@ def test_encoded_images(
 
 
 @pytest.mark.parametrize("binary", [True, False])
-def test_pixels_of_the_models_own_size(
+def test_infer_with_pixels_of_the_models_size(
     client: Any, triton: Any, key: dict[str, str], api: httpx.Client, binary: bool
 ) -> None:
     spec = InputSpec.model_validate(api.get("/models/cifar").json()["input"])
@@ -79,7 +79,9 @@ def test_pixels_of_the_models_own_size(
     assert answer.as_numpy("label").tolist() in ([b"cat"], ["cat"])
 
 
-def test_the_best_classes(client: Any, triton: Any, key: dict[str, str]) -> None:
+def test_infer_with_the_classification_extension(
+    client: Any, triton: Any, key: dict[str, str]
+) -> None:
     wanted = triton.InferRequestedOutput("scores", binary_data=True, class_count=3)
     answer = client.infer("cifar", [images(triton, CAT)], outputs=[wanted], headers=key)
     ((first, *others),) = answer.as_numpy("scores").tolist()
@@ -87,7 +89,7 @@ def test_the_best_classes(client: Any, triton: Any, key: dict[str, str]) -> None
     assert len(others) == 2
 
 
-def test_errors_say_what_to_do(client: Any, triton: Any, key: dict[str, str]) -> None:
+def test_errors_have_the_problem_detail(client: Any, triton: Any, key: dict[str, str]) -> None:
     with pytest.raises(Exception, match="There is no model 'nobody'") as failed:
         client.infer("nobody", [images(triton, CAT)], headers=key)
     assert type(failed.value).__name__ == "InferenceServerException"

@@ -1,4 +1,4 @@
-"""Uploads to `mme/<model>.tar.gz`: what an ML team does, well and badly."""
+"""Uploads to `mme/<model>.tar.gz`, valid and invalid, until their result is recorded."""
 
 import gzip
 import hashlib
@@ -61,10 +61,10 @@ def described_as(text: str) -> Change:
 
 
 def wait_until(true: Callable[[], bool], seconds: float = 60) -> None:
-    """Asks again and again."""
+    """Poll `true` until it holds; fail after `seconds`."""
     deadline = time.monotonic() + seconds
     while not true():
-        assert time.monotonic() < deadline, "it never came true"
+        assert time.monotonic() < deadline, "timed out"
         time.sleep(0.1)
 
 
@@ -73,7 +73,7 @@ def version_of(artifact: bytes) -> str:
 
 
 class Uploads:
-    """Uploads artifacts and waits for what becomes of them."""
+    """Uploads artifacts and waits for their results."""
 
     def __init__(self, s3: Any, api: httpx.Client, bucket: str) -> None:
         self.s3, self.api, self.bucket = s3, api, bucket
@@ -81,14 +81,14 @@ class Uploads:
     def upload(self, model: str, artifact: bytes) -> None:
         self.s3.put_object(Bucket=self.bucket, Key=f"mme/{model}.tar.gz", Body=artifact)
 
-    def drop_at_once(self, uploads: list[tuple[str, bytes]]) -> None:
+    def upload_all_at_once(self, uploads: list[tuple[str, bytes]]) -> None:
         threads = [threading.Thread(target=self.upload, args=each) for each in uploads]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
 
-    def told(self, stack: Running) -> set[tuple[str, str, str]]:
+    def published(self, stack: Running) -> set[tuple[str, str, str]]:
         """EventType, model and version of each event on the bus."""
         events = httpx.get(stack.address.events_url).json()["events"]
         return {
@@ -111,11 +111,11 @@ class Uploads:
         self, model: str, artifact: bytes, seconds: float = ONBOARDING_SECONDS
     ) -> dict[str, Any]:
         """The version's entry once it is no longer pending."""
-        wanted, deadline = version_of(artifact), time.monotonic() + seconds
+        version, deadline = version_of(artifact), time.monotonic() + seconds
         while time.monotonic() < deadline:
             answer = self.api.get(f"/models/{model}").json()
             for each in answer.get("versions", []):
-                if each["version"] == wanted and each["status"] != "PENDING":
+                if each["version"] == version and each["status"] != "PENDING":
                     return dict(each)
             time.sleep(0.1)
         pytest.fail(f"{model} has no outcome: {answer}")
@@ -130,7 +130,7 @@ class Uploads:
         listed = self.s3.list_objects_v2(Bucket=self.bucket, Prefix=prefix)
         return {each["Key"] for each in listed.get("Contents", [])}
 
-    def wait_for_empty_door(self, model: str) -> None:
+    def wait_for_upload_removed(self, model: str) -> None:
         key, deadline = f"mme/{model}.tar.gz", time.monotonic() + 20
         while key in self.keys(key) and time.monotonic() < deadline:
             time.sleep(0.05)
@@ -143,7 +143,7 @@ def uploads(s3: Any, api: httpx.Client, reached: Reached) -> Iterator[Uploads]:
     reached.delete(f"mme/{RUN}-")
 
 
-def test_an_upload_is_servable_within_seconds_without_a_restart(
+def test_an_upload_is_served_within_seconds_without_a_restart(
     uploads: Uploads, api: httpx.Client
 ) -> None:
     model = f"{RUN}-second"
@@ -155,20 +155,20 @@ def test_an_upload_is_servable_within_seconds_without_a_restart(
     answer = api.post(f"/models/{model}/predict", content=CAT).json()
     assert (answer["model"], answer["version"]) == (model, version_of(artifact))
     assert answer["predictions"][0]["label"] == "cat"
-    uploads.wait_for_empty_door(model)
+    uploads.wait_for_upload_removed(model)
     assert uploads.keys(f"mme/{model}/") == {f"mme/{model}/{version_of(artifact)}.tar.gz"}
 
 
-def test_new_bytes_are_a_new_version_and_the_same_bytes_are_none(uploads: Uploads) -> None:
+def test_only_new_bytes_make_a_new_version(uploads: Uploads) -> None:
     model = f"{RUN}-twice"
     first, second = repacked(described_as("a")), repacked(described_as("b"))
     for artifact in (first, second):
         uploads.upload(model, artifact)
         assert uploads.outcome(model, artifact)["status"] == "READY"
     assert uploads.live(model) == version_of(second)
-    uploads.wait_for_empty_door(model)
+    uploads.wait_for_upload_removed(model)
     uploads.upload(model, first)
-    uploads.wait_for_empty_door(model)
+    uploads.wait_for_upload_removed(model)
     assert uploads.live(model) == version_of(second)
     assert len(uploads.keys(f"mme/{model}/")) == 2
 
@@ -188,7 +188,7 @@ def _wrapper_folder(members: dict[str, bytes]) -> None:
 
 
 def _does_not_load(members: dict[str, bytes]) -> None:
-    """On no runtime: there is no LiteRT model, and the SavedModel's variables are none."""
+    """Fails in every runtime: no LiteRT model, and the SavedModel's variables are damaged."""
     for name in list(members):
         if name.endswith("model.tflite"):
             del members[name]
@@ -224,7 +224,7 @@ def _other_labels(members: dict[str, bytes]) -> None:
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_a_bad_upload_is_rejected_with_its_reasons_and_the_live_model_stays(
+def test_an_invalid_upload_is_rejected_with_reasons_and_the_live_version_stays(
     artifact: bytes, code: str, uploads: Uploads, api: httpx.Client
 ) -> None:
     model = f"{RUN}-steady"
@@ -233,25 +233,25 @@ def test_a_bad_upload_is_rejected_with_its_reasons_and_the_live_model_stays(
     assert uploads.outcome(model, good)["status"] == "READY"
 
     uploads.upload(model, artifact)
-    refused = uploads.outcome(model, artifact)
-    assert refused["status"] == "REJECTED"
-    assert code in [each["code"] for each in refused["violations"]]
-    assert all(each["problem"] and each["remedy"] for each in refused["violations"])
+    rejected = uploads.outcome(model, artifact)
+    assert rejected["status"] == "REJECTED"
+    assert code in [each["code"] for each in rejected["violations"]]
+    assert all(each["problem"] and each["remedy"] for each in rejected["violations"])
 
     place = f"rejected/{model}/{version_of(artifact)}"
     kept = uploads.s3.get_object(Bucket=uploads.bucket, Key=f"{place}.tar.gz")["Body"].read()
     report = json.load(uploads.s3.get_object(Bucket=uploads.bucket, Key=f"{place}.json")["Body"])
     assert kept == artifact
-    assert report["violations"] == refused["violations"]
+    assert report["violations"] == rejected["violations"]
 
-    uploads.wait_for_empty_door(model)
+    uploads.wait_for_upload_removed(model)
     assert f"mme/{model}/{version_of(artifact)}.tar.gz" not in uploads.keys(f"mme/{model}/")
     assert uploads.live(model) == version_of(good)
     answer = api.post(f"/models/{model}/predict", content=CAT).json()
     assert answer["predictions"][0]["label"] == "cat"
 
 
-def test_a_model_whose_only_upload_was_rejected_says_so(
+def test_predictions_of_a_model_without_a_live_version_list_the_violations(
     uploads: Uploads, api: httpx.Client
 ) -> None:
     model = f"{RUN}-hopeless"
@@ -281,51 +281,51 @@ def test_a_saved_model_without_litert_is_served_by_tensorflow(
     assert lite[0]["score"] == pytest.approx(full[0]["score"], abs=0.001)
 
 
-def test_thirty_uploads_at_once_are_all_accounted_for(
+def test_thirty_concurrent_uploads_all_get_a_result(
     uploads: Uploads, stack: Running, api: httpx.Client
 ) -> None:
-    """Five models; of each three good artifacts and three bad ones under one key, all at once."""
-    crowd = [f"crowd-{n}" for n in range(5)]
-    good = [(model, repacked(described_as(f"{model} {n}"))) for model in crowd for n in range(3)]
-    bad = [(model, b"not an archive %d" % n) for model in crowd for n in range(2)]
-    bad += [(model, repacked(_no_manifest)) for model in crowd]
-    uploads.drop_at_once(good + bad)
+    """Five models, each with three valid and three invalid artifacts under one key."""
+    models = [f"crowd-{n}" for n in range(5)]
+    good = [(model, repacked(described_as(f"{model} {n}"))) for model in models for n in range(3)]
+    bad = [(model, b"not an archive %d" % n) for model in models for n in range(2)]
+    bad += [(model, repacked(_no_manifest)) for model in models]
+    uploads.upload_all_at_once(good + bad)
     for model, artifact in good:
         assert uploads.outcome(model, artifact, 240)["status"] == "READY"
     for model, artifact in bad:
         assert uploads.outcome(model, artifact, 240)["status"] == "REJECTED"
         report = f"rejected/{model}/{version_of(artifact)}.json"
         assert uploads.keys(report) == {report}
-    for model in crowd:
-        uploads.wait_for_empty_door(model)
+    for model in models:
+        uploads.wait_for_upload_removed(model)
         ready = {version_of(artifact) for name, artifact in good if name == model}
         assert uploads.live(model) in ready
         assert uploads.keys(f"mme/{model}/") == {f"mme/{model}/{each}.tar.gz" for each in ready}
         assert api.post(f"/models/{model}/predict", content=CAT).status_code == 200
-    told = uploads.told(stack)
-    assert {("ModelReady", model, version_of(each)) for model, each in good} <= told
-    assert {("ModelRejected", model, version_of(each)) for model, each in bad} <= told
+    published = uploads.published(stack)
+    assert {("ModelReady", model, version_of(each)) for model, each in good} <= published
+    assert {("ModelRejected", model, version_of(each)) for model, each in bad} <= published
     assert uploads.undelivered(stack) == 0
 
 
-def test_a_deleted_live_version_leaves_its_place_to_the_one_before(
+def test_deleting_the_live_version_makes_the_previous_one_live(
     uploads: Uploads, stack: Running, api: httpx.Client
 ) -> None:
     first, second = repacked(described_as("heir")), repacked(described_as("to be deleted"))
     for artifact in (first, second):
         uploads.upload("inherited", artifact)
         assert uploads.outcome("inherited", artifact)["status"] == "READY"
-    for artifact, heir in ((second, version_of(first)), (first, None)):
+    for artifact, successor in ((second, version_of(first)), (first, None)):
         key = f"mme/inherited/{version_of(artifact)}.tar.gz"
         uploads.s3.delete_object(Bucket=uploads.bucket, Key=key)
-        uploads.wait_for_live("inherited", heir)
+        uploads.wait_for_live("inherited", successor)
     wait_until(lambda: api.post("/models/inherited/predict", content=CAT).status_code == 409)
-    assert ("ModelPromoted", "inherited", version_of(first)) in uploads.told(stack)
+    assert ("ModelPromoted", "inherited", version_of(first)) in uploads.published(stack)
     uploads.upload("inherited", second)
     uploads.wait_for_live("inherited", version_of(second))
 
 
-def afraid_of_light(folder: Path) -> bytes:
+def fails_on_bright_images(folder: Path) -> bytes:
     """The artifact of build_flawed.py; its golden sample is dark."""
     script = ROOT / "tests/journeys/build_flawed.py"
     subprocess.run(
@@ -343,8 +343,8 @@ def afraid_of_light(folder: Path) -> bytes:
     return artifacts.packed(members)
 
 
-def canary(stack: Running, model: str, good_answers: int) -> None:
-    """New versions get half of the requests from now on."""
+def start_canaries(stack: Running, model: str, good_answers: int) -> None:
+    """Set the policy: new versions start as a canary with half of the requests."""
     dynamodb = boto3.Session(region_name=stack.address.region).resource(
         "dynamodb",
         endpoint_url=stack.address.endpoint_url,
@@ -357,13 +357,13 @@ def canary(stack: Running, model: str, good_answers: int) -> None:
     dynamodb.meta.client.close()
 
 
-def test_a_canary_promotes_itself_by_its_answers(
+def test_a_canary_with_good_answers_is_promoted(
     uploads: Uploads, stack: Running, api: httpx.Client
 ) -> None:
     first, second = repacked(described_as("steady")), repacked(described_as("promising"))
     uploads.upload("bird", first)
     assert uploads.outcome("bird", first)["status"] == "READY"
-    canary(stack, "bird", good_answers=5)
+    start_canaries(stack, "bird", good_answers=5)
     uploads.upload("bird", second)
     assert uploads.outcome("bird", second)["status"] == "READY"
     assert uploads.live("bird") == version_of(first)
@@ -373,25 +373,25 @@ def test_a_canary_promotes_itself_by_its_answers(
         return uploads.live("bird") == version_of(second)
 
     wait_until(promoted)
-    wait_until(lambda: ("ModelPromoted", "bird", version_of(second)) in uploads.told(stack))
+    wait_until(lambda: ("ModelPromoted", "bird", version_of(second)) in uploads.published(stack))
 
 
-def test_a_canary_that_fails_is_rolled_back_and_nobody_notices(
+def test_a_failing_canary_is_rolled_back_and_callers_still_get_answers(
     uploads: Uploads, stack: Running, api: httpx.Client, tmp_path: Path
 ) -> None:
-    """The candidate answers its golden sample, which is dark, and fails with bright images."""
+    """The candidate passes its proof, whose golden image is dark, and fails on bright images."""
     pytest.importorskip("tensorflow", reason="TensorFlow is not installed: make tensorflow")
-    first, flawed = repacked(described_as("sound")), afraid_of_light(tmp_path)
+    first, flawed = repacked(described_as("sound")), fails_on_bright_images(tmp_path)
     uploads.upload("miner", first)
     assert uploads.outcome("miner", first)["status"] == "READY"
-    canary(stack, "miner", good_answers=1000)
+    start_canaries(stack, "miner", good_answers=1000)
     uploads.upload("miner", flawed)
     assert uploads.outcome("miner", flawed, 120)["status"] == "READY"
 
     def rolled_back() -> bool:
         answer = api.post("/models/miner/predict", content=BRIGHT)
         assert (answer.status_code, answer.json()["version"]) == (200, version_of(first))
-        return ("ModelRolledBack", "miner", version_of(flawed)) in uploads.told(stack)
+        return ("ModelRolledBack", "miner", version_of(flawed)) in uploads.published(stack)
 
     wait_until(rolled_back, 120)
     assert uploads.live("miner") == version_of(first)

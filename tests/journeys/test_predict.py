@@ -1,4 +1,4 @@
-"""Predictions over HTTP, as REST consumers send them; and every way to get them wrong."""
+"""Predictions over HTTP as REST clients send them, and the errors of invalid requests."""
 
 import base64
 import io
@@ -38,9 +38,7 @@ def test_raw_multipart_and_json_bodies_get_the_same_answer(api: httpx.Client, im
     assert [each["predictions"][0]["label"] for each in batch["results"]] == ["cat", "cat"]
 
 
-def test_an_answer_says_its_version_and_where_the_time_went(
-    api: httpx.Client, image: bytes
-) -> None:
+def test_an_answer_has_its_version_and_server_timing(api: httpx.Client, image: bytes) -> None:
     answer = api.post(f"{URL}?top_k=3", content=image)
     scores = [each["score"] for each in answer.json()["predictions"]]
     assert len(scores) == 3
@@ -72,7 +70,7 @@ def _png(width: int, height: int) -> bytes:
         (URL, IMAGE.read_bytes() + bytes(4_500_000), 413, "body-too-large"),
     ],
 )
-def test_a_mistake_gets_its_problem_document(
+def test_an_invalid_request_gets_a_problem_document(
     api: httpx.Client, path: str, body: bytes, status: int, problem: str
 ) -> None:
     answer = api.post(path, content=body, headers={"content-type": "image/jpeg"})
@@ -84,7 +82,7 @@ def test_a_mistake_gets_its_problem_document(
     assert document["request_id"] == answer.headers["x-amzn-requestid"]
 
 
-def test_without_the_key_api_gateway_refuses(api: httpx.Client, image: bytes) -> None:
+def test_api_gateway_refuses_a_request_without_a_valid_key(api: httpx.Client, image: bytes) -> None:
     root = str(api.base_url).rstrip("/")
     for headers in ({}, {"x-api-key": "wrong"}):
         answer = httpx.post(root + URL, content=image, headers=headers)
@@ -112,14 +110,14 @@ def _signs(data: Path) -> dict[str, list[bytes]]:
 
 @pytest.mark.skipif("FACET_DATA" not in os.environ, reason="FACET_DATA names no data sets")
 @pytest.mark.parametrize(("model", "load"), [("cifar", _cifar), ("sign-language", _signs)])
-def test_real_images_get_their_labels(
+def test_at_least_seven_of_ten_real_images_get_the_right_label(
     api: httpx.Client, model: str, load: Callable[[Path], dict[str, list[bytes]]]
 ) -> None:
-    asked = [
+    answers = [
         (label, api.post(f"/models/{model}/predict", content=image).json())
         for label, images in load(Path(os.environ["FACET_DATA"])).items()
         for image in images
     ]
-    right = sum(answer["predictions"][0]["label"] == label for label, answer in asked)
-    assert len(asked) >= 50
-    assert right / len(asked) >= 0.7, f"{right} of {len(asked)} {model} images"
+    right = sum(answer["predictions"][0]["label"] == label for label, answer in answers)
+    assert len(answers) >= 50
+    assert right / len(answers) >= 0.7, f"{right} of {len(answers)} {model} images"

@@ -1,4 +1,4 @@
-"""SageMaker's runtime, twice: as a client object, and over HTTP for code that makes its own."""
+"""Fakes of AWS clients, and of SageMaker's runtime over HTTP for code that makes its own client."""
 
 import io
 import json
@@ -14,14 +14,14 @@ from botocore.exceptions import ClientError
 from tests.support.listening import listening
 
 SCORES = (0.7, 0.2, 0.1)
-"""What a model of artifacts.LABELS answers to any image."""
+"""The scores that a model with artifacts.LABELS answers for any image."""
 
 BUCKET = "facet-models"
 
 
 @dataclass
 class Context:
-    """What Lambda tells a handler: `seconds` are left; with 0 nothing can be tried again."""
+    """Lambda's context with `seconds` of remaining time; 0 allows no retry."""
 
     seconds: float = 0
     aws_request_id: str = "00000000-0000-4000-8000-000000000000"
@@ -32,7 +32,7 @@ class Context:
 
 @dataclass
 class Events:
-    """EventBridge's client; `told` has type and detail of each event. Refuses with `error`."""
+    """EventBridge's client: `told` records type and detail of each event; `error` fails them."""
 
     told: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     error: str | None = None
@@ -49,7 +49,7 @@ class Events:
 
 @dataclass
 class Topic:
-    """SNS's client; `published` has subject and message of each."""
+    """SNS's client: `published` records subject and message."""
 
     published: list[tuple[str, str]] = field(default_factory=list)
 
@@ -59,15 +59,15 @@ class Topic:
 
 
 def refusal(code: str, **members: Any) -> ClientError:
-    """What botocore raises when SageMaker refuses an invocation."""
+    """The error that botocore raises when SageMaker refuses an invocation."""
     return ClientError({"Error": {"Code": code}, **members}, "InvokeEndpoint")  # type: ignore[typeddict-item]
 
 
 @dataclass
 class Runtime:
-    """A client whose every invocation is answered with `scores` for each image, or refused.
+    """SageMaker's runtime client: answers `scores` for each image, or raises `error`.
 
-    `meanwhile` happens once, during the next invocation.
+    `meanwhile` is called once, during the next invocation.
     """
 
     scores: tuple[float, ...] = SCORES
@@ -88,9 +88,9 @@ class Runtime:
 
 @dataclass
 class Answer:
-    """What the HTTP endpoint answers. Without a body it is `scores` for each image.
+    """One answer of the HTTP endpoint: `body`, or `scores` for each image.
 
-    `code` is the error's name; `seconds` it waits first; `hangs_up` ends it without an answer.
+    `code` is the error's name, `seconds` the delay; `hangs_up` closes the connection unanswered.
     """
 
     status: int = 200
@@ -102,10 +102,9 @@ class Answer:
 
 
 class SageMaker(ThreadingHTTPServer):
-    """`POST /endpoints/{name}/invocations` on a free port; `asked` has target and body of each.
+    """`POST /endpoints/{name}/invocations` on a free port; `asked` records target and body.
 
-    `attributes` has each one's custom attributes. `answers` has those of single targets, before
-    `answer`.
+    `attributes` records the custom attributes. `answers` overrides `answer` by target.
     """
 
     daemon_threads = True
@@ -146,9 +145,9 @@ class _Invocation(BaseHTTPRequestHandler):
         self.wfile.write(content)
 
     def log_message(self, *_: Any) -> None:
-        """Nothing: pytest's output is for failures."""
+        """Print nothing: pytest's output is for failures."""
 
 
 def sagemaker() -> AbstractContextManager[SageMaker]:
-    """A running one."""
+    """A running SageMaker fake."""
     return listening(SageMaker())
