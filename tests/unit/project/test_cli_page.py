@@ -31,11 +31,6 @@ def test_the_table_has_each_command_once() -> None:
     assert sorted(ROWS.findall(PAGE)) == sorted(program().commands)
 
 
-def test_the_readme_names_each_command() -> None:
-    (row,) = re.findall(r"^\| `cli/` \| .*$", (ROOT / "README.md").read_text(), re.MULTILINE)
-    assert sorted(re.findall(r"`(\w+)`", row)[1:]) == sorted(program().commands)
-
-
 def test_each_command_has_a_section_with_its_options_and_no_others() -> None:
     told: list[str] = []
     for heading, text in SECTION.findall(PAGE):

@@ -84,26 +84,6 @@ def test_a_link_to_nowhere_is_noticed(tmp_path: Path) -> None:
     assert broken(document) == ["b.md", "#there"]
 
 
-def house() -> dict[str, str]:
-    """The README's table of folders: the first cell and the rest of each row."""
-    section = (ROOT / "README.md").read_text().split("\n## The house\n")[1].split("\n## ")[0]
-    rows = [line.strip("| ").split(" | ") for line in section.splitlines() if line[:3] == "| `"]
-    return {row[0]: row[1] for row in rows}
-
-
-def test_the_house_table_names_what_is_there() -> None:
-    cells = house()
-    assert cells
-    for cell, text in cells.items():
-        named = re.findall(r"`([^`]+)`", cell) + re.findall(r"`([\w.]+/[\w./]*)`", text)
-        assert [name for name in named if not (ROOT / name).exists()] == []
-
-
-def test_the_house_table_names_every_folder() -> None:
-    shown = {name.split("/")[0] for cell in house() for name in re.findall(r"`([^`]+)`", cell)}
-    assert {each for each in folders() if not each.startswith(".")} == shown & folders()
-
-
 def test_every_decision_is_in_the_list() -> None:
     decisions = ROOT / "docs/decisions"
     listed = LINK.findall((decisions / "README.md").read_text())
