@@ -161,7 +161,7 @@ def undelivered(it: Deployed) -> Finding:
         QueueUrl=it.stack.dead_letters, AttributeNames=[name]
     )
     if count := int(answer["Attributes"][name]):
-        remedy = f"mend the cause (docs/operations.md, `A stuck drop`), {_again(it, 'redrive')}"
+        remedy = f"mend the cause (docs/operations.md, `A stuck upload`), {_again(it, 'redrive')}"
         return warning("undelivered", f"{count:,} given up", remedy)
     return ok("undelivered", "none given up")
 
