@@ -3,10 +3,10 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
@@ -49,25 +49,28 @@ def outputs(stack: Running) -> Iterator[dict[str, str]]:
         each.close()
 
 
-def journeys(stack: Running, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """A run of pytest with that deployed stack."""
-    account: dict[str, Any] = {
-        "FACET_STACK": name,
+def account(stack: Running) -> dict[str, str]:
+    """The environment of somebody whose AWS account is the stack's."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("PYTEST_", "AWS_", "FACET_"))
+    }
+    return kept | {
         "AWS_ENDPOINT_URL": stack.address.endpoint_url,
         "AWS_DEFAULT_REGION": stack.address.region,
         "AWS_ACCESS_KEY_ID": "local",
         "AWS_SECRET_ACCESS_KEY": "local",
         "AWS_RESPONSE_CHECKSUM_VALIDATION": "when_required",
     }
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("PYTEST_", "AWS_", "FACET_"))
-    }
+
+
+def journeys(stack: Running, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """A run of pytest with that deployed stack."""
     return subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments],
         cwd=ROOT,
-        env=kept | account,
+        env=account(stack) | {"FACET_STACK": name},
         capture_output=True,
         text=True,
         timeout=SECONDS,
@@ -115,3 +118,30 @@ def test_a_stack_that_is_not_there_fails_every_journey_and_says_so(stack: Runnin
     assert done.returncode == 1
     assert "check AWS_PROFILE and AWS_REGION" in done.stdout
     assert "passed" not in counts(done.stdout)
+
+
+@pytest.mark.skipif(not shutil.which("aws"), reason="the AWS command line is not installed")
+def test_the_runbooks_first_block_sets_its_variables(
+    stack: Running, outputs: dict[str, str]
+) -> None:
+    page = (ROOT / "docs/operations.md").read_text()
+    (block,) = re.findall(r"^```sh\n(output\(\) .*?)^```$", page, re.MULTILINE | re.DOTALL)
+    lines = block.replace("--stack-name facet ", f"--stack-name {NAME} ").splitlines()
+    setting = [line for line in lines if not line.startswith("facet ")]
+    values = 'echo "$BUCKET $TABLE $QUEUE $MACHINE $STACK_KEY"'
+    done = subprocess.run(
+        ["bash", "--norc", "-e", "-c", "\n".join([*setting, values])],
+        env=account(stack),
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    names = (
+        "BucketName",
+        "RegistryName",
+        "UndeliveredUploadsUrl",
+        "TrainStateMachineArn",
+        "ApiKeyId",
+    )
+    assert done.stdout.split() == [outputs[name] for name in names]
