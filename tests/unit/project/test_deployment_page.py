@@ -64,7 +64,7 @@ def _many(value: str | list[str]) -> list[str]:
 
 
 def test_a_vpc_has_an_endpoint_for_each_service_that_functions_call() -> None:
-    _, _, rest = TEXT.partition("\n## A VPC\n")
+    _, _, rest = TEXT.partition("\n## VPC\n")
     table = rest.partition("\n## ")[0]
     named = set(re.findall(r"`([\w.]+)`", table))
     assert {each.replace("-", ".") for each in SERVICES} <= named
