@@ -1,1 +1,1 @@
-"""The steps of the training state machine that take a decision."""
+"""The Lambda function of the training state machine."""

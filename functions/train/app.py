@@ -1,4 +1,8 @@
-"""The training state machine's handler: one step's event → its answer."""
+"""The Lambda function of the training state machine: `step` of the event selects what it does.
+
+`plan` checks the input, `judge` compares a trained model with the live version, `outcome` reads
+what onboarding did with a published model, and `summary` counts the results.
+"""
 
 from collections import Counter
 from dataclasses import asdict
@@ -15,19 +19,19 @@ from facet.registry.models import Version
 from facet.registry.store import Registry
 from facet.settings import settings
 from train.bucket import Bucket
-from train.plan import ANYWHERE, Execution, JobSecurity, plan
+from train.plan import plan
 from train.quality_gate import Gate, judge, read
+from train.training_job import DEFAULT_SECURITY, Execution, JobSecurity
 
 
 class PlanStep(BaseModel):
-    """The first step: `input` is the execution's, `code` the key of the training code, `place` is
-    where its jobs run."""
+    """The first step: `input` is the execution's input, `code` the key of the training code."""
 
     step: Literal["plan"]
     execution: Execution
     input: Any
     code: str
-    place: JobSecurity = ANYWHERE
+    security: JobSecurity = Field(default=DEFAULT_SECURITY, alias="place")
 
 
 class JudgeStep(BaseModel):
@@ -40,7 +44,7 @@ class JudgeStep(BaseModel):
 
 
 class OutcomeStep(BaseModel):
-    """After the copy to the drop, until the version has an outcome."""
+    """After the upload, repeated until onboarding has decided about the version."""
 
     step: Literal["outcome"]
     model: str
@@ -48,7 +52,7 @@ class OutcomeStep(BaseModel):
 
 
 class SummaryStep(BaseModel):
-    """The last step: `jobs` are the reports, each with its `outcome`."""
+    """The last step: `jobs` are the reports, each with an `outcome`."""
 
     step: Literal["summary"]
     jobs: list[dict[str, Any]]
@@ -59,34 +63,34 @@ STEP: TypeAdapter[Step] = TypeAdapter(Annotated[Step, Field(discriminator="step"
 
 
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Takes one step.
+    """Runs one step and returns its result.
 
-    An error's class name and message become the `Error` and `Cause` in the state machine.
+    The class name and message of an exception become `Error` and `Cause` in the state machine.
     """
     logger().set_correlation_id(context.aws_request_id)
     match STEP.validate_python(event):
         case PlanStep() as step:
-            return asdict(plan(step.input, step.execution, step.code, bucket(), step.place))
+            return asdict(plan(step.input, step.execution, step.code, bucket(), step.security))
         case JudgeStep() as step:
-            return _judged(step)
+            return _gate(step)
         case OutcomeStep() as step:
             return _outcome(step.model, registry().find(step.model, step.version))
         case SummaryStep(jobs=jobs):
-            counts = Counter(each["outcome"] for each in jobs)
-            for outcome, times in counts.items():
-                count("TrainingJobs", times, outcome=outcome)
+            counts = Counter(job["outcome"] for job in jobs)
+            for outcome, number in counts.items():
+                count("TrainingJobs", number, outcome=outcome)
             return {"jobs": jobs, "counts": counts}
 
 
-def _judged(step: JudgeStep) -> dict[str, Any]:
-    opened = bucket().open(bucket().key(step.artifact))
-    candidate = read(opened.body)
+def _gate(step: JudgeStep) -> dict[str, Any]:
+    artifact = bucket().open(bucket().key(step.artifact))
+    candidate = read(artifact.body)
     verdict = judge(candidate.manifest, step.gate, _live(step.model))
     logger().info("judged", model=step.model, version=candidate.version, **asdict(verdict))
     return {
         "version": candidate.version,
         "metrics": candidate.manifest.metrics,
-        "copy_source": opened.copy_source,
+        "copy_source": artifact.copy_source,
         **asdict(verdict),
     }
 
@@ -104,23 +108,21 @@ def _outcome(model: str, version: Version | None) -> dict[str, Any]:
         return {"status": "UNKNOWN", "violations": [], "reason": "", "live": False}
     return {
         "status": version.status,
-        "violations": [asdict(each) for each in version.violations],
-        "reason": "; ".join(map(_worded, version.violations)),
+        "violations": [asdict(violation) for violation in version.violations],
+        "reason": "; ".join(map(_describe, version.violations)),
         "live": registry().model(model).live == version.id,
     }
 
 
-def _worded(violation: Violation) -> str:
+def _describe(violation: Violation) -> str:
     return f"{violation.code} ({violation.place}): {violation.problem}"
 
 
 @cache
 def bucket() -> Bucket:
-    """The bucket of this process."""
     return Bucket(boto3.client("s3"), settings().bucket)
 
 
 @cache
 def registry() -> Registry:
-    """The registry of this process."""
     return Registry(boto3.resource("dynamodb").Table(settings().table))

@@ -1,4 +1,4 @@
-"""What an execution of the training state machine may be given."""
+"""The input of the training state machine: its schema, and error messages that name fields."""
 
 from collections.abc import Iterator
 from typing import Annotated
@@ -13,22 +13,22 @@ Name = Annotated[str, Field(pattern=rf"^{MODEL_NAME.pattern}$")]
 Hyperparameter = str | int | float | bool
 
 MAX_JOBS = 40
-"""Jobs of one execution: with the rounds in which each waits for its onboarding they stay below
-the 25,000 events that Step Functions allows an execution."""
+"""Jobs of one execution. With the rounds in which each waits for onboarding, an execution stays
+below the 25,000 events that Step Functions allows."""
 
-LONGEST = 28 * 24 * 3600
-"""Seconds that SageMaker lets a training job run at most."""
+MAX_RUNTIME = 28 * 24 * 3600
+"""Seconds; the longest that SageMaker lets a training job run."""
 
 
 class BadInput(FacetError):
-    """The execution's input cannot be carried out; one line for each field that is wrong."""
+    """The execution's input is invalid; the message has one line for each wrong field."""
 
 
 class JobInput(Frozen):
-    """One entry of `jobs`. What is None comes from the recipe.
+    """One entry of `jobs`. The recipe supplies whatever is None.
 
-    `weights` is a folder of the bucket with pretrained weights, such as `weights/vgg16/`;
-    `max_runtime` is in seconds; `spot` trains on spare capacity, which may be taken away.
+    `weights` is a prefix of the bucket with pretrained weights, such as `weights/vgg16/`;
+    `max_runtime` is in seconds; `spot` trains on spare capacity, which AWS may reclaim.
     """
 
     model: Name
@@ -38,7 +38,7 @@ class JobInput(Frozen):
     instance_type: str | None = Field(default=None, pattern=r"^ml\.[a-z0-9-]+\.[a-z0-9]+$")
     instance_count: int = Field(default=1, ge=1, le=20)
     spot: bool = False
-    max_runtime: int | None = Field(default=None, ge=1, le=LONGEST)
+    max_runtime: int | None = Field(default=None, ge=1, le=MAX_RUNTIME)
     metric: Metric | None = None
     minimum: float | None = Field(default=None, ge=0, le=1)
     allow_worse: bool = False
@@ -46,24 +46,24 @@ class JobInput(Frozen):
 
 
 class Input(Frozen):
-    """The execution's input; `concurrency` jobs train at once."""
+    """The execution's input. `concurrency` jobs train at once."""
 
     jobs: tuple[JobInput, ...] = Field(min_length=1, max_length=MAX_JOBS)
     concurrency: int = Field(default=2, ge=1, le=MAX_JOBS)
 
 
 def parse(document: object) -> Input:
-    """The input, if it has the form of one. Raises BadInput."""
+    """Validates an execution's input. Raises BadInput."""
     try:
         return Input.model_validate(document)
     except ValidationError as error:
-        raise BadInput("\n".join(_worded(error))) from error
+        raise BadInput("\n".join(_messages(error))) from error
 
 
-def _worded(error: ValidationError) -> Iterator[str]:
-    for each in error.errors():
-        place = "".join(
-            f"[{part}]" if isinstance(part, int) else f".{part}" for part in each["loc"]
+def _messages(error: ValidationError) -> Iterator[str]:
+    for problem in error.errors():
+        field = "".join(
+            f"[{part}]" if isinstance(part, int) else f".{part}" for part in problem["loc"]
         )
-        value = "" if isinstance(each["input"], dict | list) else f" {each['input']}"
-        yield f"{place.lstrip('.') or 'input'}{value}: {each['msg']}."
+        value = "" if isinstance(problem["input"], dict | list) else f" {problem['input']}"
+        yield f"{field.lstrip('.') or 'input'}{value}: {problem['msg']}."

@@ -1,4 +1,4 @@
-"""functions/train/plan.py: an execution's input is carried out whole, or refused by field."""
+"""functions/train/plan.py: plans every job of an execution, or rejects the input field by field."""
 
 import json
 import re
@@ -11,15 +11,13 @@ from hypothesis import strategies as st
 
 from facet.recipes import RECIPES
 from train.input import MAX_JOBS, BadInput
-from train.plan import (
-    ANYWHERE,
-    SPOT_PATIENCE,
+from train.plan import NoTrainingCode, Plan, plan
+from train.training_job import (
+    DEFAULT_SECURITY,
+    MAX_SPOT_WAIT,
     Execution,
     JobSecurity,
-    NoTrainingCode,
-    Plan,
     PlannedJob,
-    plan,
 )
 
 CODE = "code/0123456789ab/sourcedir.tar.gz"
@@ -57,10 +55,10 @@ def planned(
     *jobs: dict[str, Any],
     execution: Execution = EXECUTION,
     code: str = CODE,
-    place: JobSecurity = ANYWHERE,
+    security: JobSecurity = DEFAULT_SECURITY,
     **more: Any,
 ) -> Plan:
-    return plan({"jobs": list(jobs)} | more, execution, code, ObjectStore(), place)
+    return plan({"jobs": list(jobs)} | more, execution, code, ObjectStore(), security)
 
 
 def one(**changes: Any) -> PlannedJob:
@@ -68,13 +66,13 @@ def one(**changes: Any) -> PlannedJob:
     return job
 
 
-def refusal(*jobs: dict[str, Any], **more: Any) -> str:
-    with pytest.raises(BadInput) as refused:
+def error_of(*jobs: dict[str, Any], **more: Any) -> str:
+    with pytest.raises(BadInput) as raised:
         planned(*jobs, **more)
-    return str(refused.value)
+    return str(raised.value)
 
 
-def test_what_is_not_given_comes_from_the_recipe() -> None:
+def test_the_recipe_fills_in_what_a_job_omits() -> None:
     job, known = one(), RECIPES["image-folder"]
     assert (job.metric, job.minimum) == (known.metric, known.minimum)
     assert job.resources == {
@@ -87,7 +85,7 @@ def test_what_is_not_given_comes_from_the_recipe() -> None:
     assert planned(PETS).concurrency == 2
 
 
-def test_what_is_given_wins() -> None:
+def test_a_job_overrides_its_recipe() -> None:
     job = one(
         metric="test_accuracy",
         minimum=0.0,
@@ -102,20 +100,20 @@ def test_what_is_given_wins() -> None:
     assert job.allow_worse
 
 
-def test_a_minimum_of_zero_is_not_the_recipe_s() -> None:
+def test_a_minimum_of_zero_overrides_the_recipe() -> None:
     assert RECIPES["cifar10"].minimum > 0
     assert one(recipe="cifar10", minimum=0).minimum == 0
 
 
-def test_only_spot_jobs_wait() -> None:
+def test_only_spot_jobs_have_a_maximum_wait_time() -> None:
     job = one(spot=True, max_runtime=100)
     assert job.stopping == {
         "MaxRuntimeInSeconds": 100,
-        "MaxWaitTimeInSeconds": 100 + SPOT_PATIENCE,
+        "MaxWaitTimeInSeconds": 100 + MAX_SPOT_WAIT,
     }
 
 
-def test_channels_are_those_that_are_there() -> None:
+def test_only_channels_that_exist_are_passed() -> None:
     names = [each["ChannelName"] for each in one().channels]
     assert names == ["train", "test"]
     train, _, weights = one(weights="weights/vgg16/").channels
@@ -129,8 +127,8 @@ def test_channels_are_those_that_are_there() -> None:
     assert weights["ChannelName"] == "weights"
 
 
-def test_hyperparameters_are_json_as_script_mode_reads_them() -> None:
-    """A model called 1e5 stays one; what the toolkit makes of plain text is a number."""
+def test_hyperparameters_are_json_encoded_for_script_mode() -> None:
+    """The training toolkit would read a model named 1e5 as a number if it were plain text."""
     job = one(model="1e5", hyperparameters={"epochs": 3, "flip": True, "learning-rate": 0.001})
     decoded = {name: json.loads(value) for name, value in job.hyperparameters.items()}
     assert decoded == {
@@ -146,7 +144,7 @@ def test_hyperparameters_are_json_as_script_mode_reads_them() -> None:
     }
 
 
-def test_outputs_and_checkpoints_lie_under_the_execution() -> None:
+def test_outputs_and_checkpoints_are_stored_under_the_execution() -> None:
     job = one()
     assert job.output == {"S3OutputPath": "s3://bucket/training/monday/cats"}
     assert job.checkpoints.startswith("s3://bucket/training/monday/cats/checkpoints/")
@@ -155,13 +153,13 @@ def test_outputs_and_checkpoints_lie_under_the_execution() -> None:
 KEY = "arn:aws:kms:eu-central-1:123456789012:key/1"
 
 
-def in_place(place: JobSecurity, **changes: Any) -> PlannedJob:
-    (job,) = planned(PETS | changes, place=place).jobs
+def secured(security: JobSecurity, **changes: Any) -> PlannedJob:
+    (job,) = planned(PETS | changes, security=security).jobs
     return job
 
 
-def test_a_key_of_ones_own_encrypts_volume_and_output() -> None:
-    job = in_place(JobSecurity(key=KEY), instance_type="ml.m5.xlarge")
+def test_a_kms_key_encrypts_volume_and_output() -> None:
+    job = secured(JobSecurity(key=KEY), instance_type="ml.m5.xlarge")
     assert job.resources["VolumeKmsKeyId"] == KEY
     assert job.output["KmsKeyId"] == KEY
 
@@ -169,23 +167,23 @@ def test_a_key_of_ones_own_encrypts_volume_and_output() -> None:
 @pytest.mark.parametrize(
     "kind", ["ml.g5.xlarge", "ml.g4dn.xlarge", "ml.m5d.large", "ml.p4d.24xlarge", "ml.c6gd.large"]
 )
-def test_sagemaker_takes_no_key_for_an_instances_own_disk(kind: str) -> None:
-    job = in_place(JobSecurity(key=KEY), instance_type=kind)
+def test_instances_with_a_local_disk_get_no_volume_key(kind: str) -> None:
+    job = secured(JobSecurity(key=KEY), instance_type=kind)
     assert "VolumeKmsKeyId" not in job.resources
     assert job.output["KmsKeyId"] == KEY
 
 
-def test_jobs_run_in_the_vpc_that_there_is() -> None:
+def test_jobs_run_in_the_vpc_if_subnets_are_set() -> None:
     assert one().network is None
-    place = JobSecurity(subnets="subnet-1,subnet-2", security_groups="sg-1")
-    assert in_place(place).network == {
+    security = JobSecurity(subnets="subnet-1,subnet-2", security_groups="sg-1")
+    assert secured(security).network == {
         "Subnets": ("subnet-1", "subnet-2"),
         "SecurityGroupIds": ("sg-1",),
     }
 
 
 @given(st.text(min_size=1, max_size=80), st.from_regex(r"[a-z0-9][a-z0-9-]{0,62}", fullmatch=True))
-def test_names_are_sagemaker_s_whatever_the_execution_is_called(name: str, model: str) -> None:
+def test_job_names_match_sagemakers_pattern_for_any_execution_name(name: str, model: str) -> None:
     execution = named(name)
     (job,) = planned(PETS | {"model": model}, execution=execution).jobs
     assert TRAINING_JOB_NAME.fullmatch(f"{job.name}-99-9-99")
@@ -198,7 +196,7 @@ def named(name: str) -> Execution:
     return EXECUTION.model_copy(update={"name": name})
 
 
-def test_no_two_jobs_have_a_name_in_common() -> None:
+def test_job_names_are_unique() -> None:
     long = "a-model-whose-name-is-long-"
     jobs = planned(PETS | {"model": f"{long}1"}, PETS | {"model": f"{long}2"}).jobs
     again = EXECUTION.model_copy(update={"started": "2027-01-01T00:00:00.000Z"})
@@ -236,55 +234,75 @@ def test_the_same_execution_gives_the_same_plan() -> None:
         ({"colour": "red"}, r"jobs\[0\]\.colour red: Extra inputs"),
     ],
 )
-def test_a_refusal_names_the_field(changes: dict[str, Any], message: str) -> None:
-    assert re.match(message, refusal(PETS | changes))
+def test_an_error_names_the_wrong_field(changes: dict[str, Any], message: str) -> None:
+    assert re.match(message, error_of(PETS | changes))
 
 
-def test_every_field_that_is_wrong_is_named_at_once() -> None:
-    told = refusal(
+def test_all_wrong_fields_are_reported_at_once() -> None:
+    message = error_of(
         PETS | {"hyperparameters": {"epochs": 0}}, PETS | {"model": "b", "recipe": "none"}, PETS
     )
-    assert [line.partition(" ")[0] for line in told.splitlines()] == [
+    assert [line.partition(" ")[0] for line in message.splitlines()] == [
         "jobs[0].hyperparameters.epochs",
         "jobs[1].recipe",
         "jobs[2].model",
     ]
 
 
-def test_input_without_jobs_or_with_too_many_is_refused() -> None:
-    assert refusal().startswith("jobs: ")
-    assert refusal(*[PETS] * (MAX_JOBS + 1)).startswith("jobs: ")
-    assert refusal(PETS, concurrency=0).startswith("concurrency 0: ")
-    assert refusal(PETS | {"model": None}).startswith("jobs[0].model None: ")
+def test_rejects_input_with_no_jobs_or_too_many() -> None:
+    assert error_of().startswith("jobs: ")
+    assert error_of(*[PETS] * (MAX_JOBS + 1)).startswith("jobs: ")
+    assert error_of(PETS, concurrency=0).startswith("concurrency 0: ")
+    assert error_of(PETS | {"model": None}).startswith("jobs[0].model None: ")
     documents: tuple[object, ...] = ([], "train", None, {})
     for document in documents:
         with pytest.raises(BadInput, match=r"^(input|jobs)"):
             plan(document, EXECUTION, CODE, ObjectStore())
 
 
-def test_a_stack_without_training_code_says_how_it_gets_some() -> None:
+def test_missing_training_code_says_how_to_upload_it() -> None:
     with pytest.raises(NoTrainingCode, match="make deploy"):
         planned(PETS, code="")
     with pytest.raises(NoTrainingCode, match="no training code at s3://bucket/code/f/s"):
         planned(PETS, code="code/f/s")
 
 
-def test_instances_that_cannot_share_a_batch_are_refused_before_they_are_paid_for() -> None:
-    said = refusal(PETS | {"instance_count": 3})
-    assert said.startswith("jobs[0].instance_count 3: they cannot share batches of 32 evenly")
+def test_rejects_an_instance_count_that_does_not_divide_the_batch_size() -> None:
+    message = error_of(PETS | {"instance_count": 3})
+    assert message.startswith("jobs[0].instance_count 3: batches of 32 images cannot be ")
     assert one(instance_count=3, hyperparameters={"batch-size": 33}).resources["InstanceCount"] == 3
 
 
 def test_a_test_metric_needs_test_images() -> None:
     flowers = PETS | {"dataset": "flowers", "metric": "test_accuracy"}
     assert planned(flowers)  # image-folder sets some aside
-    said = refusal(flowers | {"hyperparameters": {"test-share": 0}})
-    assert said == (
-        "jobs[0].metric test_accuracy: the data set has no test/, and no test-share is taken."
+    message = error_of(flowers | {"hyperparameters": {"test-share": 0}})
+    assert message == (
+        "jobs[0].metric test_accuracy: the data set has no test channel and no test images are "
+        "split off; upload test/ or set test-share."
     )
-    assert refusal(flowers | {"recipe": "cifar10"}) == said
+    assert error_of(flowers | {"recipe": "cifar10"}) == message
 
 
-def test_images_too_small_for_a_backbone_are_refused() -> None:
-    said = refusal(PETS | {"hyperparameters": {"backbone": "vgg16", "image-size": 16}})
-    assert said == "jobs[0].hyperparameters.image-size 16: vgg16 takes 32 or more."
+def test_rejects_images_too_small_for_the_backbone() -> None:
+    message = error_of(PETS | {"hyperparameters": {"backbone": "vgg16", "image-size": 16}})
+    assert message == "jobs[0].hyperparameters.image-size 16: vgg16 takes 32 or more."
+
+
+def test_each_prefix_is_looked_up_once() -> None:
+    looked_up: list[str] = []
+
+    class Counting(ObjectStore):
+        def has(self, prefix: str) -> bool:
+            looked_up.append(prefix)
+            return super().has(prefix)
+
+    job = PETS | {"weights": "weights/vgg16/", "metric": "test_accuracy"}
+    plan({"jobs": [job]}, EXECUTION, CODE, Counting())
+    assert sorted(looked_up) == [
+        CODE,
+        "datasets/pets/test/",
+        "datasets/pets/train/",
+        "datasets/pets/validation/",
+        "weights/vgg16/",
+    ]
