@@ -1,4 +1,4 @@
-"""Small images for docs/benchmarks.md: bars to compare, lines to follow."""
+"""PNGs for docs/benchmarks.md: bars that compare values, and one panel per quantity over time."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,15 +10,18 @@ from matplotlib.figure import Figure
 FOLDER = Path(__file__).resolve().parent.parent / "docs" / "benchmarks"
 
 MAX_BYTES = 60_000
-"""They lie in git."""
+"""Of one image, because they are kept in git."""
 
-COLOURS = ("#9aa5b1", "#2563eb", "#ea580c", "#16a34a", "#9333ea", "#0891b2")
-"""Grey first: the baseline."""
+COLOURS = ("#9aa5b1", "#2563eb")
+"""Grey for the baseline, blue for everything else."""
 
 
 def bars(path: Path, title: str, unit: str, values: Mapping[str, float]) -> None:
-    """A PNG with a horizontal bar for each value, in their order, the first one on top."""
-    figure, axes = _figure(title, height=1.3 + 0.42 * len(values))
+    """Writes a PNG with one horizontal bar per value, the first, the baseline, on top."""
+    figure = _figure(height=1.3 + 0.42 * len(values))
+    axes = figure.subplots()
+    axes.set_title(title, loc="left", fontsize=11)
+    _plain(axes)
     colours = [COLOURS[0], *[COLOURS[1]] * (len(values) - 1)]
     drawn = axes.barh(list(values), list(values.values()), color=colours)
     axes.bar_label(drawn, [f"{value:,.4g}" for value in values.values()], padding=4)
@@ -28,34 +31,42 @@ def bars(path: Path, title: str, unit: str, values: Mapping[str, float]) -> None
     _write(figure, path)
 
 
-def curves(
+def panels(
     path: Path,
     title: str,
-    axis_names: tuple[str, str],
-    lines: Mapping[str, Sequence[tuple[float, float]]],
+    x_name: str,
+    series: Mapping[str, Sequence[tuple[float, float]]],
 ) -> None:
-    """A PNG with a line for each sequence of (x, y); `axis_names` are x's and y's."""
-    figure, axes = _figure(title, height=4)
-    for number, (name, points) in enumerate(lines.items()):
-        across, up = zip(*points, strict=True)
-        axes.plot(across, up, label=name, color=COLOURS[number % len(COLOURS)], marker=".")
-    axes.set(xlabel=axis_names[0], ylabel=axis_names[1])
-    axes.grid(alpha=0.3)
-    axes.legend(frameon=False)
+    """Writes a PNG with one panel per quantity, stacked over the same x axis.
+
+    `series` maps the name of a quantity with its unit to its (x, y) points.
+    """
+    figure = _figure(height=0.8 + 1.6 * len(series))
+    axes = figure.subplots(len(series), 1, sharex=True, squeeze=False)[:, 0]
+    for axis, (quantity, points) in zip(axes, series.items(), strict=True):
+        x, y = zip(*points, strict=True)
+        axis.plot(x, y, color=COLOURS[1], marker=".")
+        axis.set_title(quantity, loc="left", fontsize=10)
+        axis.set_ylim(bottom=0)
+        axis.grid(alpha=0.3)
+        _plain(axis)
+    axes[-1].set_xlabel(x_name)
+    figure.suptitle(title, x=0.01, ha="left", fontsize=11)
     _write(figure, path)
 
 
-def _figure(title: str, *, height: float) -> tuple[Figure, Axes]:
+def _figure(*, height: float) -> Figure:
     figure = Figure(figsize=(7, height), dpi=100, layout="constrained")
     FigureCanvasAgg(figure)
-    axes = figure.subplots()
-    axes.set_title(title, loc="left", fontsize=11)
-    axes.spines[["top", "right"]].set_visible(False)
-    return figure, axes
+    return figure
+
+
+def _plain(axis: Axes) -> None:
+    axis.spines[["top", "right"]].set_visible(False)
 
 
 def _write(figure: Figure, path: Path) -> None:
-    """Without the versions and times that would make equal images different bytes."""
+    """Omits version and time, so that equal images have equal bytes. Raises ValueError if large."""
     figure.savefig(path, format="png", metadata={"Software": None})
     if (size := path.stat().st_size) > MAX_BYTES:
-        raise ValueError(f"{path.name} has {size:,} bytes; {MAX_BYTES:,} are enough for a plot")
+        raise ValueError(f"{path.name} has {size:,} bytes; a plot may have {MAX_BYTES:,}")

@@ -119,12 +119,12 @@ def _row(name: str, seconds: NDArray[np.float64], part: Mask) -> str:
 
 
 def plot(plan: Plan, run: Run) -> None:
-    """Requests and memory over time."""
+    """Draws throughput and memory over time, a panel each."""
     counts, edges = np.histogram(run.answers.sent - run.begun, np.arange(0, plan.seconds + 1, 5))
-    lines = {
+    series = {
         "requests a second": list(zip(edges[1:], counts / np.diff(edges), strict=True)),
         "the container's memory, MB": [
             (at - run.begun, size / 1e6) for at, size in run.memory[::5]
         ],
     }
-    plots.curves(plots.FOLDER / "scale-run.png", "10,000 models", ("seconds", ""), lines)
+    plots.panels(plots.FOLDER / "scale-run.png", "10,000 models", "seconds", series)

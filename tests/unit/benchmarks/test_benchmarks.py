@@ -119,16 +119,16 @@ def test_the_clock_leaves_validation_out_and_counts_the_fastest_epoch() -> None:
     assert clock.images_per_second(100) == 100.0
 
 
-def test_plots_are_small_images_and_the_same_each_time(tmp_path: Path) -> None:
+def test_plots_are_small_and_reproducible(tmp_path: Path) -> None:
     for name in ("one", "other"):
         plots.bars(tmp_path / f"{name}-bars.png", "Speed", "images/s", {"article": 1.0, "ours": 2})
-        plots.curves(
-            tmp_path / f"{name}-curves.png",
-            "Accuracy",
-            ("epoch", "accuracy"),
-            {"article": [(1, 0.3), (2, 0.4)], "ours": [(each, each / 60) for each in range(50)]},
+        plots.panels(
+            tmp_path / f"{name}-panels.png",
+            "A run",
+            "seconds",
+            {"requests a second": [(1, 3.0), (2, 4.0)], "MB": [(t, 30.0 * t) for t in range(50)]},
         )
-    for kind in ("bars", "curves"):
+    for kind in ("bars", "panels"):
         one, other = (tmp_path / f"{name}-{kind}.png" for name in ("one", "other"))
         assert one.read_bytes() == other.read_bytes()
         assert one.stat().st_size < 60_000
@@ -137,11 +137,11 @@ def test_plots_are_small_images_and_the_same_each_time(tmp_path: Path) -> None:
             assert len(image.convert("RGB").getcolors(1 << 20) or ()) > 10
 
 
-def test_a_plot_that_is_too_large_is_refused(
+def test_rejects_a_plot_that_is_too_large(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(plots, "MAX_BYTES", 100)
-    with pytest.raises(ValueError, match="100 are enough"):
+    with pytest.raises(ValueError, match="a plot may have 100"):
         plots.bars(tmp_path / "bars.png", "Speed", "images/s", {"one": 1.0})
 
 
