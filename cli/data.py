@@ -14,10 +14,9 @@ from cli.terminal.formatting import size
 from cli.terminal.options import THIS_HOME, AsJson, Home, StackName
 from cli.terminal.output import Output
 from cli.terminal.progress import bar, spinner
-from training.data.bucket import Bucket
-from training.data.layout import Source
-from training.data.sets import Content, DataSet, content_of, data_set, opened
-from training.data.upload import CONFIG, Change, synchronise
+from training.data.layout import ImageFolder
+from training.data.source import DataSource, Summary, data_source, open_images, summarise
+from training.data.upload import CONFIG, Bucket, Change, synchronise
 
 
 def data(
@@ -49,7 +48,7 @@ def data(
     if bucket and stack:
         raise typer.BadParameter("name a bucket or a stack, not both", param_hint="--bucket")
     output = Output(as_json)
-    wanted = data_set(source, name, place, known_data())
+    wanted = data_source(source, name, place, known_data())
     target = _named(bucket) if bucket else bucket_of(find(stack, home))
     content, change = bring(output, wanted, target)
     output.result(
@@ -64,17 +63,17 @@ def data(
     )
 
 
-def bring(output: Output, wanted: DataSet, target: Bucket) -> tuple[Content, Change]:
+def bring(output: Output, wanted: DataSource, target: Bucket) -> tuple[Summary, Change]:
     """Uploads what the bucket lacks of the data set, and removes what it has too much of.
 
     Raises SourceError, NotRemoved, and botocore's errors.
     """
     with ExitStack() as opening:
         with spinner(output, f"{wanted.name}: looking for its images …"):
-            source = opening.enter_context(opened(wanted))
-        content = content_of(source)
+            source = opening.enter_context(open_images(wanted))
+        content = summarise(source)
         if not output.as_json:
-            output.remark(f"{wanted.name}: {content.told()}")
+            output.remark(f"{wanted.name}: {content.describe()}")
         try:
             return content, _synchronised(output, source, wanted, target)
         except KeyboardInterrupt:
@@ -82,14 +81,16 @@ def bring(output: Output, wanted: DataSet, target: Bucket) -> tuple[Content, Cha
             raise
 
 
-def _synchronised(output: Output, source: Source, wanted: DataSet, target: Bucket) -> Change:
+def _synchronised(
+    output: Output, source: ImageFolder, wanted: DataSource, target: Bucket
+) -> Change:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with bar(output, *columns, TimeRemainingColumn()) as shown:
         task = shown.add_task("images", total=len(source.images))
         return synchronise(source.images, target, wanted.prefix, lambda: shown.advance(task))
 
 
-def told(wanted: DataSet, target: Bucket, change: Change) -> str:
+def told(wanted: DataSource, target: Bucket, change: Change) -> str:
     """What an upload has changed."""
     return (
         f"s3://{target.name}/{wanted.prefix}: {change.uploaded:,} uploaded "

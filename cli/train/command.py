@@ -19,8 +19,8 @@ from cli.train.run import Training, carry_out
 from facet.manifest import MODEL_NAME
 from facet.recipes import RECIPES, BadHyperparameter, Metric, recipe
 from train.input import BadInput, parse
-from training.data.sets import DataSet, data_set
-from training.data.sources import CIFAR10, SIGN_LANGUAGE
+from training.data.readers import CIFAR10, SIGN_LANGUAGE
+from training.data.source import DataSource, data_source
 
 OWN_DATA = (CIFAR10, SIGN_LANGUAGE)
 """Recipes with a data set of the same name."""
@@ -138,7 +138,7 @@ def train(
         raise typer.Exit(1)
 
 
-def _images(recipe_name: str, dataset: str | None, name: str | None, *, upload: bool) -> DataSet:
+def _images(recipe_name: str, dataset: str | None, name: str | None, *, upload: bool) -> DataSource:
     if recipe_name not in RECIPES:
         raise typer.BadParameter(
             f"'{recipe_name}' is none of {', '.join(RECIPES)}", param_hint="RECIPE"
@@ -151,11 +151,11 @@ def _images(recipe_name: str, dataset: str | None, name: str | None, *, upload: 
             param_hint="DATASET",
         )
     if upload:
-        return data_set(source, name, data=known_data())
+        return data_source(source, name, data_folder=known_data())
     if name or not MODEL_NAME.fullmatch(source):
         wrong = "--name is" if name else f"'{source}' is no data set's name; folders are"
         raise typer.BadParameter(f"{wrong} for --upload", param_hint="DATASET")
-    return DataSet(source, source)
+    return DataSource(source, source)
 
 
 def _epochs(job: dict[str, Any]) -> int:

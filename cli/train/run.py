@@ -18,7 +18,7 @@ from cli.train.execution import Execution, Report, Sight, start
 from cli.train.logs import Logs
 from cli.train.progress import Shown
 from cli.train.report import READY, tell
-from training.data.sets import DataSet
+from training.data.source import DataSource
 
 HERE, AWAY = 0.5, 5.0
 """Seconds between two looks: at the stack on this machine, at a deployed one."""
@@ -33,7 +33,7 @@ class Training:
 
     job: Mapping[str, Any]
     epochs: int
-    images: DataSet
+    images: DataSource
     upload: bool
     weights: Path | None
     ask: bool

@@ -1,4 +1,4 @@
-"""Images → objects under a prefix, which then has these and no others."""
+"""Synchronises a prefix of the bucket with the images of a data set."""
 
 import hashlib
 from collections import deque
@@ -10,31 +10,39 @@ from typing import TYPE_CHECKING
 from botocore.config import Config
 
 from facet.errors import FacetError
-from training.data.bucket import Bucket
 from training.data.layout import LabelledImage
 
 if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
     from mypy_boto3_s3.type_defs import ObjectIdentifierTypeDef
 
-AT_ONCE = 16
-"""Uploads at the same time; more do not go faster, as signing them keeps one core busy."""
+CONCURRENCY = 16
+"""Parallel uploads. More are not faster, because signing them keeps one core busy."""
 
-CONFIG = Config(max_pool_connections=AT_ONCE, retries={"mode": "standard", "max_attempts": 5})
+CONFIG = Config(max_pool_connections=CONCURRENCY, retries={"mode": "standard", "max_attempts": 5})
 
-MOST_REMOVED = 1000
-"""Objects that one request of S3's may delete."""
+MAX_DELETED = 1000
+"""Objects that one DeleteObjects request may name."""
 
-Content = tuple[int, str]
-"""What S3 tells of an object: its size in bytes and its ETag."""
+Fingerprint = tuple[int, str]
+"""The size in bytes and the ETag of an object, as S3 lists them."""
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """A bucket and the client that reaches it."""
+
+    name: str
+    s3: "S3Client"
 
 
 class NotRemoved(FacetError):
-    """S3 refused to delete an object."""
+    """S3 did not delete an object."""
 
 
 @dataclass(frozen=True)
 class Change:
-    """How many images were uploaded, of how many bytes, were there already, were removed."""
+    """How many images were uploaded (and their bytes), left unchanged, and removed."""
 
     uploaded: int
     bytes: int
@@ -45,58 +53,58 @@ class Change:
 def synchronise(
     images: Iterable[LabelledImage], bucket: Bucket, prefix: str, done: Callable[[], object]
 ) -> Change:
-    """Uploads what is missing or differs as `<prefix><channel>/<label>/<name>`, then removes what
-    `images` has not. Interrupted, it can be called again and goes on.
+    """Uploads missing or changed images as `<prefix><channel>/<label>/<name>`, then removes all
+    other objects under `prefix`. After an interruption, call it again to upload the rest.
 
-    `done` is called after each image. In memory are never more than twice `AT_ONCE` images.
-    Raises what `Image.read` and botocore raise, and `NotRemoved`.
+    Calls `done` after each image. Keeps at most twice `CONCURRENCY` images in memory.
+    Raises what `LabelledImage.read` and botocore raise, and NotRemoved.
     """
-    there = dict(_objects(bucket, prefix))
+    existing = dict(_objects(bucket, prefix))
     uploaded = size = unchanged = 0
     with _Uploads(bucket, done) as uploads:
         for image in images:
             key, content = prefix + image.path, image.read()
-            if there.pop(key, None) == content_of(content):
+            if existing.pop(key, None) == fingerprint(content):
                 unchanged += 1
                 done()
             else:
                 uploads.add(key, content)
                 uploaded += 1
                 size += len(content)
-    _remove(bucket, list(there))
-    return Change(uploaded, size, unchanged, len(there))
+    _remove(bucket, list(existing))
+    return Change(uploaded, size, unchanged, len(existing))
 
 
-def content_of(content: bytes) -> Content:
-    """What S3 tells of an object with these bytes that was put in one part.
+def fingerprint(content: bytes) -> Fingerprint:
+    """The size and ETag that S3 lists for an object that was uploaded in one part.
 
-    Under a key of KMS an ETag is no MD5: there every image counts as changed.
+    With KMS encryption an ETag is not an MD5, so every image counts as changed.
     """
     return len(content), f'"{hashlib.md5(content, usedforsecurity=False).hexdigest()}"'
 
 
-def _objects(bucket: Bucket, prefix: str) -> Iterator[tuple[str, Content]]:
+def _objects(bucket: Bucket, prefix: str) -> Iterator[tuple[str, Fingerprint]]:
     pages = bucket.s3.get_paginator("list_objects_v2").paginate(Bucket=bucket.name, Prefix=prefix)
     for page in pages:
-        for each in page.get("Contents", []):
-            yield each["Key"], (each["Size"], each["ETag"])
+        for item in page.get("Contents", []):
+            yield item["Key"], (item["Size"], item["ETag"])
 
 
 class _Uploads:
-    """Many uploads at once; the first that fails ends them all."""
+    """Runs uploads in parallel; the first that fails cancels the others."""
 
     def __init__(self, bucket: Bucket, done: Callable[[], object]) -> None:
         self._bucket = bucket
         self._done = done
-        self._pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="upload")
+        self._pool = ThreadPoolExecutor(CONCURRENCY, thread_name_prefix="upload")
         self._running: deque[Future[object]] = deque()
 
     def __enter__(self) -> "_Uploads":
         return self
 
     def add(self, key: str, content: bytes) -> None:
-        """Begins an upload; waits first where too many are under way."""
-        if len(self._running) == 2 * AT_ONCE:
+        """Starts an upload, after waiting for one to finish if too many are running."""
+        if len(self._running) == 2 * CONCURRENCY:
             self._finish()
         self._running.append(
             self._pool.submit(
@@ -117,11 +125,11 @@ class _Uploads:
 
 
 def _remove(bucket: Bucket, keys: list[str]) -> None:
-    for first in range(0, len(keys), MOST_REMOVED):
-        some = keys[first : first + MOST_REMOVED]
-        objects: list[ObjectIdentifierTypeDef] = [{"Key": key} for key in some]
-        answer = bucket.s3.delete_objects(
+    for first in range(0, len(keys), MAX_DELETED):
+        batch = keys[first : first + MAX_DELETED]
+        objects: list[ObjectIdentifierTypeDef] = [{"Key": key} for key in batch]
+        response = bucket.s3.delete_objects(
             Bucket=bucket.name, Delete={"Objects": objects, "Quiet": True}
         )
-        for refused in answer.get("Errors", []):
-            raise NotRemoved(f"{refused.get('Key')} was not removed: {refused.get('Message')}")
+        for failure in response.get("Errors", []):
+            raise NotRemoved(f"S3 did not delete {failure.get('Key')}: {failure.get('Message')}")

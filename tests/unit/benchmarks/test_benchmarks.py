@@ -137,9 +137,7 @@ def test_plots_are_small_and_reproducible(tmp_path: Path) -> None:
             assert len(image.convert("RGB").getcolors(1 << 20) or ()) > 10
 
 
-def test_rejects_a_plot_that_is_too_large(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_rejects_a_plot_that_is_too_large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plots, "MAX_BYTES", 100)
     with pytest.raises(ValueError, match="a plot may have 100"):
         plots.bars(tmp_path / "bars.png", "Speed", "images/s", {"one": 1.0})

@@ -16,8 +16,8 @@ from cli.app import app
 from cli.data import bring
 from cli.terminal.output import Output
 from tests.support import partly_installed
-from training.data.bucket import Bucket
-from training.data.sets import data_set
+from training.data.source import data_source
+from training.data.upload import Bucket
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -123,14 +123,14 @@ def test_the_known_data_sets_are_found(
     ("arguments", "problem"),
     [
         (["{}/none", "--bucket", BUCKET], "none: no such folder or zip"),
-        (["{}/pets", "--name", "My Pets"], "'My Pets' is no name for a data set"),
-        (["{}/pets", "--name=-x"], "'-x' is no name"),
-        (["{}/pets", "--name", "x" * 64], "is no name"),
+        (["{}/pets", "--name", "My Pets"], "'My Pets' is not a valid name for a data set"),
+        (["{}/pets", "--name=-x"], "'-x' is not a valid name"),
+        (["{}/pets", "--name", "x" * 64], "is not a valid name"),
         (["{}/pets", "--from", "elsewhere"], "--from is for cifar10 and sign-language"),
         (["{}/pets", "--home", "{}"], "no stack runs on this machine"),
         (["{}/pets", "--bucket", "not-there"], "NoSuchBucket"),
         (["{}/pets", "--stack", "not-there"], "stack not-there"),
-        (["sign-language", "--bucket", BUCKET], "the sign language digits are not at hand"),
+        (["sign-language", "--bucket", BUCKET], "no copy of the sign language digits"),
     ],
 )
 def test_an_error_is_one_line_and_exit_code_1(
@@ -150,7 +150,7 @@ def test_ctrl_c_says_how_to_go_on(s3: "S3Client", tmp_path: Path) -> None:
         raise KeyboardInterrupt
 
     s3.meta.events.register("before-call.s3.PutObject", interrupt)
-    wanted = data_set(str(folder(tmp_path / "pets", LAYOUT)))
+    wanted = data_source(str(folder(tmp_path / "pets", LAYOUT)))
     written = io.StringIO()
     output = Output(remarks=Console(file=written))
     with pytest.raises(KeyboardInterrupt):

@@ -38,7 +38,7 @@ from cli.train.progress import Shown
 from cli.train.report import tell
 from cli.train.run import Training, carry_out, follow
 from tests.support.stacks import ROOT
-from training.data.sets import DataSet
+from training.data.source import DataSource
 
 REPORT = {"model": "pets", "outcome": "READY"}
 
@@ -68,7 +68,11 @@ def output(*, terminal: bool = False, as_json: bool = False) -> tuple[Output, io
         (["image-folder"], 2, "image-folder has no data set of its own"),
         (["image-folder", "./pets"], 2, "'./pets' is no data set's name"),
         (["image-folder", "pets", "--name", "dogs"], 2, "--name is for --upload"),
-        (["image-folder", "My Pets", "--upload"], 1, "'My Pets' is no name for a data set"),
+        (
+            ["image-folder", "My Pets", "--upload"],
+            1,
+            "'My Pets' is not a valid name for a data set",
+        ),
         (["cifar10", "--set", "epochs"], 2, "write NAME=VALUE, not 'epochs'"),
         (["cifar10", "--set", "epochs=0"], 2, "epochs 0: Input should be greater"),
         (["cifar10", "--set", "speed=9"], 2, "speed: there is no such hyperparameter"),
@@ -258,7 +262,7 @@ def test_who_cannot_follow_hears_that_it_goes_on(aws: boto3.Session) -> None:
         name="train", definition="{}", roleArn="arn:aws:iam::123456789012:role/train"
     )["stateMachineArn"]
     job = {"model": "pets", "recipe": "image-folder", "dataset": "pets"}
-    training = Training(job, 1, DataSet("pets", "pets"), False, None, False, True)
+    training = Training(job, 1, DataSource("pets", "pets"), False, None, False, True)
     out, written = output()
     aws.events.register("before-call.sfn.DescribeExecution", unreachable)
     with pytest.raises(EndpointConnectionError):

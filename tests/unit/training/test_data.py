@@ -16,11 +16,10 @@ from moto import mock_aws
 from PIL import Image
 
 from facet.preprocess import Pixels
-from training.data import sources, upload
-from training.data.bucket import Bucket
-from training.data.layout import Entry, LabelledImage, Source, SourceError, arrange
-from training.data.sources import cifar10, local_copy, opened
-from training.data.upload import AT_ONCE, Change, synchronise
+from training.data import readers, upload
+from training.data.layout import Entry, ImageFolder, LabelledImage, SourceError, arrange
+from training.data.readers import cifar10, find_local_copy, open_path
+from training.data.upload import CONCURRENCY, Bucket, Change, synchronise
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -29,7 +28,7 @@ BUCKET = "facet-data"
 LAYOUT = ("train/cat/1.jpg", "train/dog/1.png", "validation/cat/2.JPG", "test/dog/3.webp")
 
 
-def source(*paths: str) -> Source:
+def source(*paths: str) -> ImageFolder:
     """A path that ends in a slash is a folder's."""
     return arrange(
         Entry(tuple(path.removesuffix("/").split("/")), None if path.endswith("/") else path.encode)
@@ -37,7 +36,7 @@ def source(*paths: str) -> Source:
     )
 
 
-def paths(found: Source) -> list[str]:
+def paths(found: ImageFolder) -> list[str]:
     return [image.path for image in found.images]
 
 
@@ -84,28 +83,28 @@ def test_what_is_no_image_is_skipped_and_counted() -> None:
 @pytest.mark.parametrize(
     ("given", "problem"),
     [
-        ([], "no image in it"),
-        (["cat/readme.txt"], "no image in it"),
-        (["1.jpg", "2.jpg"], "no class folders"),
+        ([], "contains no image"),
+        (["cat/readme.txt"], "contains no image"),
+        (["1.jpg", "2.jpg"], "contains no class folders"),
         (["test/cat/1.jpg"], "no channel 'train'"),
         ([*LAYOUT, "train/fox/"], "class 'fox' has no image in channel 'train'"),
         ([*LAYOUT, "test/cat/notes.txt"], "class 'cat' has no image in channel 'test'"),
         (["cat/1.jpg", "fox/"], "class 'fox' has no image"),
-        ([*LAYOUT, "train/1.jpg"], "'train/1.jpg' is in no class folder"),
-        ([*LAYOUT, "extra/cat/1.jpg"], "'extra/cat/1.jpg' is in no class folder"),
-        ([*LAYOUT, "train/cat/more/1.jpg"], "'train/cat/more/1.jpg' is in no class folder"),
-        (["a/cat/1.jpg", "b/cat/1.jpg"], "had to be a/<class>/<image>"),
+        ([*LAYOUT, "train/1.jpg"], "'train/1.jpg' is not in a class folder"),
+        ([*LAYOUT, "extra/cat/1.jpg"], "'extra/cat/1.jpg' is not in a class folder"),
+        ([*LAYOUT, "train/cat/more/1.jpg"], "'train/cat/more/1.jpg' is not in a class folder"),
+        (["a/cat/1.jpg", "b/cat/1.jpg"], "the other images are at a/<class>/<image>"),
         (["train/cat/1.jpg", "train/cat/1.jpg"], "two images 'train/cat/1.jpg'"),
         (["train/cat/1.jpg", "val/cat/1.jpg", "validation/cat/1.jpg"], "two images"),
-        (["../train/cat/1.jpg"], "no path that can be taken over"),
-        (["/train/cat/1.jpg"], "no path"),
-        (["train/../1.jpg"], "no path"),
-        (["train//1.jpg"], "no path"),
-        (["train/a\\b/1.jpg"], "no path"),
+        (["../train/cat/1.jpg"], "not a valid path"),
+        (["/train/cat/1.jpg"], "not a valid path"),
+        (["train/../1.jpg"], "not a valid path"),
+        (["train//1.jpg"], "not a valid path"),
+        (["train/a\\b/1.jpg"], "not a valid path"),
         (["train/cat/\x1b[2J.jpg"], r"\\x1b\[2J"),
-        (["train/cat/\udcff.jpg"], "no path"),
-        (["train/cat /1.jpg"], "no path"),
-        ([f"train/cat/{'x' * 252}.jpg"], "no path"),
+        (["train/cat/\udcff.jpg"], "not a valid path"),
+        (["train/cat /1.jpg"], "not a valid path"),
+        ([f"train/cat/{'x' * 252}.jpg"], "not a valid path"),
     ],
 )
 def test_a_source_that_cannot_be_laid_out(given: list[str], problem: str) -> None:
@@ -120,7 +119,7 @@ def test_a_folder_and_its_zip_are_the_same_source(tmp_path: Path) -> None:
     root = folder(tmp_path / "set", [*LAYOUT, "README.md", ".git/train/cat/9.jpg"])
     archive = packed(tmp_path / "set.zip", {f"set/{name}": name.encode() for name in LAYOUT})
     for path, skipped in ((root, 1), (archive, 0)):
-        with opened(path) as found:
+        with open_path(path) as found:
             assert {each.path: each.read().decode() for each in found.images} == {
                 name: name for name in LAYOUT
             }
@@ -131,7 +130,7 @@ def test_an_empty_class_is_seen_in_a_folder_and_in_a_zip(tmp_path: Path) -> None
     (folder(tmp_path / "set", LAYOUT) / "train/fox").mkdir()
     archive = packed(tmp_path / "set.zip", {"cat/1.jpg": b"", "fox/": b""})
     for path in (tmp_path / "set", archive):
-        with pytest.raises(SourceError, match=f"{path}: class 'fox' has no image"), opened(path):
+        with pytest.raises(SourceError, match=f"{path}: class 'fox' has no image"), open_path(path):
             pass
 
 
@@ -139,21 +138,21 @@ def test_linked_folders_are_followed_but_not_in_a_circle(tmp_path: Path) -> None
     root = tmp_path / "set"
     root.mkdir()
     (root / "cat").symlink_to(folder(tmp_path / "elsewhere", ["1.jpg"]))
-    with opened(root) as found:
+    with open_path(root) as found:
         assert paths(found) == ["train/cat/1.jpg"]
     (tmp_path / "elsewhere/again").symlink_to(root)
-    with pytest.raises(SourceError, match="link to a folder that it is in"), opened(root):
+    with pytest.raises(SourceError, match="link to a folder that contains it"), open_path(root):
         pass
 
 
 def test_a_path_that_is_neither_folder_nor_zip(tmp_path: Path) -> None:
     (tmp_path / "set.tar").write_bytes(b"no zip")
     with (
-        pytest.raises(SourceError, match="neither a folder nor a zip"),
-        opened(tmp_path / "set.tar"),
+        pytest.raises(SourceError, match="not a folder or a zip"),
+        open_path(tmp_path / "set.tar"),
     ):
         pass
-    with pytest.raises(SourceError, match="no such folder or zip"), opened(tmp_path / "none"):
+    with pytest.raises(SourceError, match="no such folder or zip"), open_path(tmp_path / "none"):
         pass
 
 
@@ -162,7 +161,7 @@ def test_a_link_in_a_zip_is_refused(tmp_path: Path) -> None:
     link.external_attr = (stat.S_IFLNK | 0o777) << 16
     with zipfile.ZipFile(tmp_path / "set.zip", "w") as archive:
         archive.writestr(link, "/etc/hostname")
-    with pytest.raises(SourceError, match=r"1\.jpg' is a link"), opened(tmp_path / "set.zip"):
+    with pytest.raises(SourceError, match=r"1\.jpg' is a link"), open_path(tmp_path / "set.zip"):
         pass
 
 
@@ -171,17 +170,17 @@ def test_a_damaged_image_in_a_zip_is_named(tmp_path: Path) -> None:
     content = bytearray(path.read_bytes())
     content[len("cat/1.jpg") + 34] ^= 0xFF  # behind the member's header of 30 bytes and its name
     path.write_bytes(content)
-    with opened(path) as found, pytest.raises(SourceError, match=r"'cat/1\.jpg' cannot be read"):
+    with open_path(path) as found, pytest.raises(SourceError, match=r"'cat/1\.jpg' cannot be read"):
         found.images[0].read()
 
 
 def test_a_zip_bomb_is_not_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sources, "MAX_IMAGE", 1 << 20)
+    monkeypatch.setattr(readers, "MAX_IMAGE", 1 << 20)
     bomb = bytes((1 << 20) + 1)
     path = packed(tmp_path / "set.zip", {"cat/1.jpg": bomb, "cat/2.jpg": bomb[1:]})
     assert path.stat().st_size < 5000
-    with opened(path) as found:
-        with pytest.raises(SourceError, match="no image is so large"):
+    with open_path(path) as found:
+        with pytest.raises(SourceError, match="the limit of an image"):
             found.images[0].read()
         assert found.images[1].read() == bomb[1:]
 
@@ -191,18 +190,18 @@ def test_a_zip_bomb_is_not_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 def test_where_the_known_data_sets_are_looked_for(tmp_path: Path) -> None:
     folder(tmp_path, ["cifar10/x", "cifar10_jpeg.zip", "sign_language/x"])
-    assert local_copy("cifar10", None, tmp_path) == tmp_path / "cifar10_jpeg.zip"
-    assert local_copy("sign-language", None, tmp_path) == tmp_path / "sign_language"
-    assert local_copy("cifar10", Path("mine"), tmp_path) == Path("mine")
-    assert local_copy("some/folder", None, tmp_path) == Path("some/folder")
-    assert local_copy("cifar10", None, None) is None
-    with pytest.raises(SourceError, match=r"not at hand.*--from"):
-        local_copy("sign-language", None, tmp_path / "empty")
+    assert find_local_copy("cifar10", None, tmp_path) == tmp_path / "cifar10_jpeg.zip"
+    assert find_local_copy("sign-language", None, tmp_path) == tmp_path / "sign_language"
+    assert find_local_copy("cifar10", Path("mine"), tmp_path) == Path("mine")
+    assert find_local_copy("some/folder", None, tmp_path) == Path("some/folder")
+    assert find_local_copy("cifar10", None, None) is None
+    with pytest.raises(SourceError, match=r"no copy of the sign language digits.*--from"):
+        find_local_copy("sign-language", None, tmp_path / "empty")
 
 
 def test_the_sign_language_repository_as_it_is(tmp_path: Path) -> None:
     names = ["Dataset/0/IMG_1.JPG", "Dataset/1/IMG_2.JPG", "Examples/example_0.JPG", "README.md"]
-    with opened(folder(tmp_path, names), inside="Dataset") as found:
+    with open_path(folder(tmp_path, names), subfolder="Dataset") as found:
         assert paths(found) == ["train/0/IMG_1.JPG", "train/1/IMG_2.JPG"]
 
 
@@ -227,7 +226,7 @@ def test_cifar10_from_keras_is_lossless() -> None:
 
 
 def test_cifar10_without_a_network() -> None:
-    def load() -> sources.Loaded:
+    def load() -> readers.Loaded:
         raise Exception("URL fetch failure")
 
     with pytest.raises(SourceError, match=r"URL fetch failure.*--from.*FACET_DATA"):
@@ -235,7 +234,7 @@ def test_cifar10_without_a_network() -> None:
 
 
 def test_cifar10_without_keras() -> None:
-    def load() -> sources.Loaded:
+    def load() -> readers.Loaded:
         raise ModuleNotFoundError("No module named 'keras'")
 
     with pytest.raises(SourceError, match=r"No module named 'keras'.*make training.*--from"):
@@ -306,7 +305,7 @@ def test_more_objects_than_one_listing_or_removal_holds(
     s3: "S3Client", monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MOTO_S3_DEFAULT_MAX_KEYS", "20")
-    monkeypatch.setattr(upload, "MOST_REMOVED", 15)
+    monkeypatch.setattr(upload, "MAX_DELETED", 15)
     bucket = Bucket(BUCKET, s3)
     for number in range(33):
         s3.put_object(Bucket=BUCKET, Key=f"datasets/cats/train/cat/{number}.jpg", Body=b"")
@@ -316,10 +315,10 @@ def test_more_objects_than_one_listing_or_removal_holds(
 
 
 def test_few_images_are_in_memory_at_once(s3: "S3Client") -> None:
-    watched = Watched(5 * AT_ONCE)
+    watched = Watched(5 * CONCURRENCY)
     synchronise(watched.images, Bucket(BUCKET, s3), "datasets/cats/", watched.told)
-    assert watched.done == 5 * AT_ONCE
-    assert watched.most <= 2 * AT_ONCE + 1
+    assert watched.done == 5 * CONCURRENCY
+    assert watched.most <= 2 * CONCURRENCY + 1
 
 
 def test_an_interrupted_upload_goes_on_and_removes_nothing_before_its_end(s3: "S3Client") -> None:
@@ -346,7 +345,7 @@ def test_an_interrupted_upload_goes_on_and_removes_nothing_before_its_end(s3: "S
 @pytest.mark.skipif("FACET_DATA" not in os.environ, reason="FACET_DATA names no data sets")
 def test_the_real_data_sets() -> None:
     data = Path(os.environ["FACET_DATA"])
-    with opened(data / "cifar10_jpeg.zip") as found:
+    with open_path(data / "cifar10_jpeg.zip") as found:
         counts = Counter((each.channel, each.label) for each in found.images)
         assert set(counts.values()) == {5000, 1000}
         assert len(counts) == 20
@@ -357,7 +356,7 @@ def test_the_real_data_sets() -> None:
 @pytest.mark.skipif("FACET_DATA" not in os.environ, reason="FACET_DATA names no data sets")
 def test_some_real_hand_signs_arrive_unchanged(s3: "S3Client") -> None:
     data = Path(os.environ["FACET_DATA"])
-    with opened(data / "sign_language") as found:
+    with open_path(data / "sign_language") as found:
         some = found.images[::10]
         change = synchronise(some, Bucket(BUCKET, s3), "datasets/signs/", lambda: None)
         assert change.uploaded == len(some) == 207
