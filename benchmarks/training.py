@@ -31,7 +31,7 @@ from training.fitting.fit import fit
 from training.fitting.stream import Examples
 from training.fitting.workers import SingleHost
 from training.networks import Network, build, spec
-from training.trainer import learn, policy
+from training.trainer import dtype_policy, train
 
 ROUNDS = 3
 """Interleaved, so that whatever else the machine does meets both."""
@@ -84,9 +84,9 @@ def _cifar(folder: Path, scratch: Path) -> Dataset:
 def _train(data: Dataset, settings: Hyperparameters, scratch: Path) -> tuple[Network, list[float]]:
     """The trained network, and the seconds of each epoch."""
     keras.utils.set_random_seed(settings.seed)
-    keras.config.set_dtype_policy(policy(settings))
+    keras.config.set_dtype_policy(dtype_policy(settings))
     network = build(settings, len(data.labels), None)
-    history = learn(network, data, settings, scratch, Checkpoint(None, ""), SingleHost())
+    history = train(network, data, settings, scratch, Checkpoint(None, ""), SingleHost())
     keras.config.set_dtype_policy("float32")
     return network, history["seconds"]
 
@@ -158,7 +158,7 @@ def _vgg16(folder: Path, scratch: Path) -> Sequence[str]:
     whole = theirs.extrapolated_epoch_seconds
     ours = [_signs(folder, side, scratch) for side in (224, 128)]
     rows = [
-        f"| cached features, {each.side} pixels, batch 32, {policy(_settings(each.side))} "
+        f"| cached features, {each.side} pixels, batch 32, {dtype_policy(_settings(each.side))} "
         f"| {each.features:,.0f} | {each.epoch:,.0f} | {whole / each.epoch:.1f} |"
         for each in ours
     ]
@@ -184,7 +184,7 @@ def _settings(side: int) -> Hyperparameters:
 
 def _signs(folder: Path, side: int, scratch: Path) -> Signs:
     settings = _settings(side)
-    keras.config.set_dtype_policy(policy(settings))
+    keras.config.set_dtype_policy(dtype_policy(settings))
     with tempfile.TemporaryDirectory() as weights:
         base = keras.applications.VGG16(include_top=False, weights=None)
         base.save_weights(file := Path(weights) / "vgg16.weights.h5")

@@ -1,4 +1,4 @@
-"""Image folders → arrays: one folder per class, brought to size exactly as serving does."""
+"""Image folders → arrays: one folder per class, decoded and resized exactly as in serving."""
 
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -16,20 +16,20 @@ from facet.preprocess import Pixels
 from facet.recipes import Hyperparameters
 
 CHANNELS = ("train", "validation", "test")
-AT_ONCE = 1024
-"""How many images are decoded before they are written down."""
+DECODE_BATCH = 1024
+"""Images that are decoded in parallel before they are written to the array."""
 
 File = tuple[int, Path]
-"""An image's class and where it lies."""
+"""The class of an image and its path."""
 
 
 class DataError(FacetError):
-    """The images cannot be trained on; the message says what to mend."""
+    """The images cannot be trained on; the message says what to fix."""
 
 
 @dataclass(frozen=True, eq=False)
 class ImageSet:
-    """`pixels` is uint8 (n, height, width, channels), `classes` int64 (n,), indices of labels.
+    """`pixels` is uint8 (n, height, width, channels); `classes` is int64 (n,), indices of labels.
 
     `skipped` counts the files that could not be read.
     """
@@ -44,7 +44,7 @@ class ImageSet:
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Three sets of images of the same labels; only `test` may be missing."""
+    """Sets of images with the same labels; only `test` is optional."""
 
     labels: tuple[str, ...]
     train: ImageSet
@@ -53,45 +53,49 @@ class Dataset:
 
     @property
     def sets(self) -> dict[str, ImageSet]:
-        """The sets there are, by channel."""
+        """The existing sets, by channel."""
         sets = {"train": self.train, "validation": self.validation, "test": self.test}
         return {name: images for name, images in sets.items() if images}
 
     @property
     def skipped(self) -> int:
-        """How many files of all channels could not be read."""
+        """The number of files, over all channels, that could not be read."""
         return sum(images.skipped for images in self.sets.values())
 
 
 def load(
     channels: Mapping[str, Path], spec: InputSpec, settings: Hyperparameters, folder: Path
 ) -> Dataset:
-    """Reads the channels `train` and, where given, `validation` and `test`.
+    """Reads the channel `train` and, if they exist, `validation` and `test`.
 
-    Labels are the folder names of `train`, sorted. What has no channel of its own is set aside
-    from `train`: the settings' shares of each class, drawn by their seed. Pixels lie in files in
-    `folder`, so that a data set may be larger than memory. Raises `DataError`.
+    Labels are the folder names of `train`, sorted. Sets without a channel of their own are split
+    off `train`: the settings' shares of each class, drawn with their seed. Pixels are memory-mapped
+    from files in `folder`, so that a data set may be larger than memory. Raises DataError.
     """
     if "train" not in channels:
-        raise DataError("There is no channel 'train': name a folder with one folder per class.")
+        raise DataError(
+            "There is no channel 'train': give it a folder with one subfolder of images per class."
+        )
     labels = _labels("train", channels["train"])
     if len(labels) < 2:
-        raise DataError(f"Channel 'train' has one class, '{labels[0]}'; two are needed to choose.")
+        raise DataError(
+            f"Channel 'train' has only the class '{labels[0]}'; at least two are needed."
+        )
     files = {name: _files(name, channels[name], labels) for name in CHANNELS if name in channels}
     origin = {name: name if name in channels else "train" for name in CHANNELS}
-    files |= _split(files["train"], labels, _missing_shares(files, settings), settings.seed)
-    sets = {name: _read(name, those, spec, folder) for name, those in files.items()}
+    files |= _split(files["train"], labels, _split_shares(files, settings), settings.seed)
+    sets = {name: _read(name, members, spec, folder) for name, members in files.items()}
     for channel in channels:
         own = [images for name, images in sets.items() if origin[name] == channel]
         _check_readable(channel, own, settings.max_unreadable)
-    unread = sorted(set(range(len(labels))) - set(sets["train"].classes.tolist()))
-    if unread:
-        raise DataError(f"Channel 'train' has no readable image of '{labels[unread[0]]}'.")
+    unreadable = sorted(set(range(len(labels))) - set(sets["train"].classes.tolist()))
+    if unreadable:
+        raise DataError(f"Channel 'train' has no readable image of '{labels[unreadable[0]]}'.")
     return Dataset(labels, sets["train"], sets["validation"], sets.get("test"))
 
 
-def _missing_shares(files: Mapping[str, list[File]], settings: Hyperparameters) -> dict[str, float]:
-    """What is to be set aside. Whoever made a validation set knows whether a test set is wanted."""
+def _split_shares(files: Mapping[str, list[File]], settings: Hyperparameters) -> dict[str, float]:
+    """The shares to split off `train`. A data set with a validation set gets no test set."""
     if "validation" in files:
         return {}
     shares = {"validation": settings.validation_share, "test": settings.test_share}
@@ -130,9 +134,9 @@ def _files(channel: str, folder: Path, labels: tuple[str, ...]) -> list[File]:
 def _split(
     files: list[File], labels: tuple[str, ...], shares: Mapping[str, float], seed: int
 ) -> dict[str, list[File]]:
-    """The share of every class for each name, and what is left as `train`.
+    """Splits off the share of every class for each name; the rest is `train`.
 
-    At least one image of a class stays in `train` and, where that is drawn, in `validation`.
+    At least one image of a class stays in `train` and, if it is split off, in `validation`.
     """
     random = np.random.default_rng(seed)
     parts: dict[str, list[File]] = {name: [] for name in ("train", *shares)}
@@ -141,7 +145,7 @@ def _split(
         if shares and len(members) < 2:
             raise DataError(
                 f"Class '{label}' has {'one image' if members else 'no image'}; "
-                "two are needed to set one aside for validation."
+                "two are needed, because one is split off for validation."
             )
         order = random.permutation(len(members)).tolist()
         spare = len(members) - 1
@@ -149,12 +153,12 @@ def _split(
             count = min(max(round(share * len(members)), name == "validation"), spare)
             spare -= count
             parts[name] += [members[order.pop()] for _ in range(count)]
-        parts["train"] += [members[place] for place in sorted(order)]
-    return {name: sorted(those) for name, those in parts.items() if those}
+        parts["train"] += [members[position] for position in sorted(order)]
+    return {name: sorted(members) for name, members in parts.items() if members}
 
 
 def _check_readable(channel: str, sets: list[ImageSet], max_unreadable: float) -> None:
-    skipped, readable = sum(each.skipped for each in sets), sum(map(len, sets))
+    skipped, readable = sum(images.skipped for images in sets), sum(map(len, sets))
     if not readable or skipped > max_unreadable * (readable + skipped):
         raise DataError(
             f"Channel '{channel}': {skipped} of {readable + skipped} files cannot be read as "
@@ -163,14 +167,14 @@ def _check_readable(channel: str, sets: list[ImageSet], max_unreadable: float) -
 
 
 def _read(channel: str, files: list[File], spec: InputSpec, folder: Path) -> ImageSet:
-    """Every readable image in name order; the others are named on standard output."""
+    """Reads images in name order; prints the path of each one that cannot be read."""
     shape = (len(files), spec.height, spec.width, spec.channels)
     pixels = open_memmap(folder / f"{channel}.npy", "w+", np.uint8, shape)
     classes: list[int] = []
     for (index, path), image in _decoded(files, spec):
         if isinstance(image, Exception):
-            where = "/".join(path.parts[-3:])
-            print(f"skipped={where} reason={image}", flush=True)
+            name = "/".join(path.parts[-3:])
+            print(f"skipped={name} reason={image}", flush=True)
         else:
             pixels[len(classes)] = image
             classes.append(index)
@@ -189,6 +193,6 @@ def _decoded(
             return error
 
     with ThreadPoolExecutor() as pool:
-        for begin in range(0, len(files), AT_ONCE):
-            some = files[begin : begin + AT_ONCE]
-            yield from zip(some, pool.map(pixels, some), strict=True)
+        for begin in range(0, len(files), DECODE_BATCH):
+            batch = files[begin : begin + DECODE_BATCH]
+            yield from zip(batch, pool.map(pixels, batch), strict=True)

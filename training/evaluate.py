@@ -1,4 +1,4 @@
-"""How good a network is on images that it did not learn from."""
+"""Evaluates a network on images that it was not trained on."""
 
 from dataclasses import dataclass
 
@@ -9,14 +9,14 @@ from numpy.typing import NDArray
 
 from facet.manifest import InputSpec
 from training.dataset import ImageSet
-from training.export.graph import normalised
+from training.export.graph import normalise
 
 BATCH = 64
 
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """`confusion` is int64 (labels, labels): rows are the true class, columns the answer.
+    """`confusion` is int64 (labels, labels): rows are the true class, columns the prediction.
 
     `loss` is the mean cross-entropy in nats.
     """
@@ -26,19 +26,19 @@ class Evaluation:
 
     @property
     def accuracy(self) -> float:
-        """The share of images that got their label."""
+        """The share of images whose prediction is right."""
         return float(np.trace(self.confusion) / self.confusion.sum())
 
     @property
     def balanced_accuracy(self) -> float:
-        """The mean over all classes of the share that got its label; rare classes count as much."""
+        """The mean of the classes' recalls, so that rare classes count as much as frequent ones."""
         counts = self.confusion.sum(axis=1)
-        there = counts > 0
-        return float(np.mean(np.diag(self.confusion)[there] / counts[there]))
+        present = counts > 0
+        return float(np.mean(np.diag(self.confusion)[present] / counts[present]))
 
     @property
     def measures(self) -> dict[str, float]:
-        """For the manifest."""
+        """The measures that go into the manifest, rounded to four digits."""
         return {
             "loss": round(self.loss, 4),
             "accuracy": round(self.accuracy, 4),
@@ -47,17 +47,17 @@ class Evaluation:
 
 
 def evaluate(network: keras.Model, spec: InputSpec, images: ImageSet) -> Evaluation:
-    """Asks the network (images → logits) about each image."""
+    """Runs the network (images → logits) on every image."""
 
     @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]
-    def answer(pixels: tf.Tensor) -> tf.Tensor:
-        return tf.nn.log_softmax(network(normalised(spec, pixels), training=False))
+    def log_probabilities(pixels: tf.Tensor) -> tf.Tensor:
+        return tf.nn.log_softmax(network(normalise(spec, pixels), training=False))
 
     labels = network.output_shape[-1]
     confusion = np.zeros((labels, labels), dtype=np.int64)
     loss = 0.0
     for begin in range(0, len(images), BATCH):
-        scores = np.asarray(answer(tf.constant(images.pixels[begin : begin + BATCH])))
+        scores = np.asarray(log_probabilities(tf.constant(images.pixels[begin : begin + BATCH])))
         classes = images.classes[begin : begin + BATCH]
         np.add.at(confusion, (classes, scores.argmax(axis=1)), 1)
         loss -= float(scores[np.arange(len(classes)), classes].sum())

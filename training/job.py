@@ -1,4 +1,4 @@
-"""The command line and the environment of a training job → what is to be done."""
+"""The command line and the environment of a training job → a validated `Job`."""
 
 import argparse
 from collections.abc import Mapping, Sequence
@@ -13,14 +13,14 @@ CHANNELS = ("train", "validation", "test", "weights")
 
 
 class BadJob(FacetError):
-    """A hyperparameter or a folder of the job is missing or wrong."""
+    """A hyperparameter or a folder of the job is missing or invalid."""
 
 
 @dataclass(frozen=True)
 class Job:
     """One training job; `model` and `dataset` are names for the manifest.
 
-    `weights` is a file of pretrained weights, `checkpoints` a folder that outlives interruptions.
+    `weights` is a file of pretrained weights, `checkpoints` a folder that survives interruptions.
     """
 
     recipe: Recipe
@@ -35,14 +35,16 @@ class Job:
 
 
 def parse(arguments: Sequence[str], environment: Mapping[str, str]) -> Job:
-    """The job. Raises `BadJob` for a wrong value; argparse exits on an unknown argument."""
-    named = vars(_parser().parse_args(arguments))
-    if named["model"] and not MODEL_NAME.fullmatch(named["model"]):
-        raise BadJob(f"--model {named['model']}: a name has a-z, 0-9 and '-', at most 63 of them.")
-    recipe = RECIPES[named["recipe"]]
-    given = {name: named[name] for name in Hyperparameters.model_fields if named[name] is not None}
+    """Parses the job. Raises BadJob for an invalid value; argparse exits on an unknown argument."""
+    options = vars(_parser().parse_args(arguments))
+    if options["model"] and not MODEL_NAME.fullmatch(options["model"]):
+        raise BadJob(f"--model {options['model']}: use at most 63 of a-z, 0-9 and '-'.")
+    recipe = RECIPES[options["recipe"]]
+    values = {
+        name: options[name] for name in Hyperparameters.model_fields if options[name] is not None
+    }
     try:
-        settings = recipe.settings(given)
+        settings = recipe.settings(values)
         folders = {name: Path(environment[name]) for name in ("SM_MODEL_DIR", "SM_OUTPUT_DATA_DIR")}
     except BadHyperparameter as error:
         raise BadJob(f"--{error}") from error
@@ -54,13 +56,13 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str]) -> Job:
         if (variable := f"SM_CHANNEL_{name.upper()}") in environment
     }
     weights = channels.pop("weights", None)
-    # SageMaker names every folder but this one; it makes it where the job has a CheckpointConfig.
+    # No variable names this folder. SageMaker creates it if the job has a CheckpointConfig.
     checkpoints = folders["SM_MODEL_DIR"].parent / "checkpoints"
     return Job(
         recipe=recipe,
         settings=settings,
-        model=named["model"],
-        dataset=named["dataset"],
+        model=options["model"],
+        dataset=options["dataset"],
         channels=channels,
         weights=_weights_file(weights) if weights else None,
         model_folder=folders["SM_MODEL_DIR"],
@@ -71,15 +73,19 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str]) -> Job:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        description="Trains an image classifier as SageMaker's script mode asks: hyperparameters "
-        "are arguments, channels of image folders and the folders for results are SM_… variables.",
+        description="Trains an image classifier in SageMaker's script mode: hyperparameters are "
+        "arguments; channels of images and the folders for results are SM_… variables.",
         epilog="docs/training.md explains each hyperparameter.",
         allow_abbrev=False,
     )
     parser.add_argument("--recipe", required=True, choices=sorted(RECIPES))
-    parser.add_argument("--model", help="the model's name, for the manifest")
-    parser.add_argument("--dataset", default="unnamed", help="the data set's name")
-    parser.add_argument("--model_dir", help="the SageMaker SDK adds it; SM_MODEL_DIR is used")
+    parser.add_argument("--model", help="name of the model, for the manifest")
+    parser.add_argument(
+        "--dataset", default="unnamed", help="name of the data set, for the manifest"
+    )
+    parser.add_argument(
+        "--model_dir", help="added by the SageMaker SDK and ignored; SM_MODEL_DIR is used"
+    )
     for name in Hyperparameters.model_fields:
         names = dict.fromkeys((f"--{name.replace('_', '-')}", f"--{name}"))
         parser.add_argument(*names, dest=name, metavar=name.upper())
@@ -89,5 +95,5 @@ def _parser() -> argparse.ArgumentParser:
 def _weights_file(folder: Path) -> Path:
     files = sorted(folder.rglob("*.h5"))
     if len(files) != 1:
-        raise BadJob(f"Channel 'weights' has {len(files)} .h5 files; it needs exactly one.")
+        raise BadJob(f"Channel 'weights' has {len(files)} .h5 files, but needs exactly one.")
     return files[0]

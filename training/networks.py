@@ -1,4 +1,4 @@
-"""Hyperparameters → a network: from scratch, or a frozen trunk with a last block to tune."""
+"""Hyperparameters → a network: trained from scratch, or a pretrained backbone to fine-tune."""
 
 import warnings
 from collections.abc import Callable
@@ -15,21 +15,21 @@ from facet.manifest import InputSpec
 from facet.recipes import Hyperparameters
 
 BN_MOMENTUM = 0.95
-"""Of a cnn's moving statistics. Keras' own 0.99 needs more steps than a small folder has."""
+"""Of a cnn's moving statistics. Keras's default, 0.99, needs more steps than a small folder has."""
 
 MAX_FILTERS = 128
 
 
 class BadWeights(FacetError):
-    """Weights that cannot be had, or do not fit the backbone."""
+    """Pretrained weights that cannot be loaded or do not fit the backbone."""
 
 
 @dataclass(frozen=True, eq=False)
 class Network:
-    """`tail` maps what `trunk` answers to logits (batch, labels); without a trunk, images.
+    """`trunk`, frozen, maps images to features; `tail`, trainable, maps those to logits.
 
-    Images are float32 (batch, height, width, channels), normalised as `spec` says. The trunk is
-    frozen and runs in inference mode.
+    Without a trunk, `tail` maps images. Images are float32 (batch, height, width, channels),
+    normalised as `spec` says; logits are (batch, labels). The trunk runs in inference mode.
     """
 
     spec: InputSpec
@@ -38,7 +38,7 @@ class Network:
 
     @cached_property
     def whole(self) -> keras.Model:
-        """Images → logits, with the weights of trunk and tail."""
+        """Images → logits; shares the weights of trunk and tail."""
         if self.trunk is None:
             return self.tail
         image = keras.Input((self.spec.height, self.spec.width, self.spec.channels))
@@ -47,7 +47,7 @@ class Network:
 
 @dataclass(frozen=True)
 class Backbone:
-    """A network of keras.applications. `split` is the last frozen layer."""
+    """A network of keras.applications. `split`: its last frozen layer. `widths`: takes `alpha`."""
 
     make: Callable[..., keras.Model]
     split: str
@@ -55,14 +55,18 @@ class Backbone:
     widths: bool = False
 
 
-TO_ONE = {"scale": 1 / 127.5, "mean": (1.0, 1.0, 1.0)}
+MINUS_ONE_TO_ONE = {"scale": 1 / 127.5, "mean": (1.0, 1.0, 1.0)}
 CAFFE = {"order": "BGR", "mean": (103.939, 116.779, 123.68)}
-"""What each backbone's `preprocess_input` does, in an input spec's words."""
+"""What each backbone's `preprocess_input` does, as fields of an input spec."""
 
 BACKBONES = {
     "vgg16": Backbone(keras.applications.VGG16, "block4_pool", CAFFE),
-    "mobilenet": Backbone(keras.applications.MobileNet, "conv_pw_12_relu", TO_ONE, widths=True),
-    "mobilenet-v2": Backbone(keras.applications.MobileNetV2, "block_15_add", TO_ONE, widths=True),
+    "mobilenet": Backbone(
+        keras.applications.MobileNet, "conv_pw_12_relu", MINUS_ONE_TO_ONE, widths=True
+    ),
+    "mobilenet-v2": Backbone(
+        keras.applications.MobileNetV2, "block_15_add", MINUS_ONE_TO_ONE, widths=True
+    ),
 }
 
 SCRATCH: dict[str, dict[str, Any]] = {
@@ -72,7 +76,7 @@ SCRATCH: dict[str, dict[str, Any]] = {
 
 
 def spec(settings: Hyperparameters) -> InputSpec:
-    """How images reach that network; the exported graph takes bytes and normalises them."""
+    """The input of that network. The exported graph takes uint8 pixels and normalises them."""
     name = settings.backbone
     normalisation = SCRATCH.get(name) or BACKBONES[name].normalisation
     side = settings.image_size
@@ -80,15 +84,15 @@ def spec(settings: Hyperparameters) -> InputSpec:
 
 
 def build(settings: Hyperparameters, labels: int, weights: Path | None) -> Network:
-    """The network in keras' present dtype policy, with fresh weights where nothing is pretrained.
+    """Builds the network in Keras's current dtype policy, with random weights except a backbone's.
 
-    `weights` is a file of the backbone's ImageNet weights without its top; Keras downloads them
-    where it is None. Raises BadWeights.
+    `weights` is a file of the backbone's ImageNet weights without its top; if it is None, Keras
+    downloads them. Raises BadWeights.
     """
-    wanted = spec(settings)
+    input_spec = spec(settings)
     if settings.backbone in SCRATCH:
         make = cnn if settings.backbone == "cnn" else article_cnn
-        return Network(wanted, None, make(settings, labels))
+        return Network(input_spec, None, make(settings, labels))
     backbone = BACKBONES[settings.backbone]
     base = _base(backbone, settings, weights)
     middle = base.get_layer(backbone.split).output
@@ -100,14 +104,15 @@ def build(settings: Hyperparameters, labels: int, weights: Path | None) -> Netwo
         layer.trainable = not isinstance(layer, layers.BatchNormalization)
     features = keras.Input(trunk.output_shape[1:])
     pooled = layers.GlobalAveragePooling2D()(block(features))
-    return Network(wanted, trunk, keras.Model(features, _head(pooled, settings, labels)))
+    return Network(input_spec, trunk, keras.Model(features, _head(pooled, settings, labels)))
 
 
 def cnn(settings: Hyperparameters, labels: int) -> keras.Model:
-    """Convolutions of 3x3, each pooled and then normalised, down to 4x4..7x7; two dense layers.
+    """3x3 convolutions, each pooled and then normalised, down to 4x4..7x7; two dense layers.
 
-    Pooling first costs a quarter of the batch norm. Flattened rather than averaged: where
-    something is tells hand signs apart. At 32x32 it is the article's network with wider kernels.
+    Batch norm after pooling takes a quarter of the time. Features are flattened, not averaged,
+    because position distinguishes hand signs. At 32x32 it is the article's network with 3x3
+    kernels.
     """
     image = values = keras.Input((settings.image_size, settings.image_size, 3))
     for depth in range((settings.image_size // 4).bit_length() - 1):
@@ -121,7 +126,7 @@ def cnn(settings: Hyperparameters, labels: int) -> keras.Model:
 
 
 def article_cnn(settings: Hyperparameters, labels: int) -> keras.Model:
-    """The article's simplified AlexNet as it stands there: 528,502 weights for ten labels."""
+    """The article's simplified AlexNet, unchanged: 528,502 weights for ten labels."""
     image = values = keras.Input((settings.image_size, settings.image_size, 3))
     for filters in (16, 32, 64):
         values = layers.Conv2D(filters, 2, padding="same", activation="relu")(values)
@@ -148,17 +153,19 @@ def _base(backbone: Backbone, settings: Hyperparameters, weights: Path | None) -
     source = "imagenet" if weights is None else None
     try:
         with warnings.catch_warnings():
-            # Keras only warns where a file lacks a layer, and leaves it as chance made it.
+            # If a file lacks a layer, Keras only warns and leaves the layer's random weights.
             warnings.filterwarnings("error", category=UserWarning, module="keras")
             base = backbone.make(include_top=False, weights=source, input_shape=shape, **options)
             if weights is not None:
                 base.load_weights(str(weights))
-    except Exception as error:  # a download that fails is nothing narrower in Keras
-        where = f"The file {weights.name} of channel 'weights'" if weights else "Keras' download"
+    except Exception as error:  # if a download fails, Keras raises nothing more specific
+        source_name = (
+            f"The file {weights.name} of channel 'weights'" if weights else "Keras's download"
+        )
         reason = str(error).strip().splitlines()[0].rstrip(".")
         raise BadWeights(
-            f"{where} gives no weights for {settings.backbone} (alpha {settings.alpha:g}, "
-            f"{shape[0]} pixels, without top): {reason}. A channel 'weights' with one .h5 file of "
-            "keras.applications brings them where there is no network."
+            f"{source_name} gives no weights for {settings.backbone} (alpha {settings.alpha:g}, "
+            f"{shape[0]} pixels, without top): {reason}. Without a network, provide a channel "
+            "'weights' with one .h5 file of keras.applications."
         ) from error
     return base

@@ -1,6 +1,8 @@
-"""The training code as SageMaker takes it: packed, and uploaded under a name made of its content.
+"""Packs the training code as SageMaker's `sourcedir.tar.gz` and uploads it.
 
-python -m training.package [--bucket BUCKET | --stack STACK]
+    python -m training.package [--bucket BUCKET | --stack STACK]
+
+The key contains a digest of the content, so that the same code is uploaded once.
 """
 
 import argparse
@@ -25,9 +27,9 @@ DIGEST_LENGTH = 12
 
 
 def pack_code(repository: Path = REPOSITORY) -> bytes:
-    """The training code as `sourcedir.tar.gz`; the same sources give the same bytes.
+    """Packs the training code as `sourcedir.tar.gz`; the same sources give the same bytes.
 
-    It has `training/`, `facet/` and `requirements.txt` at its root.
+    At its root are `training/` and `facet/`, with all their subfolders, and `requirements.txt`.
     """
     folders = {"training": repository / "training", "facet": repository / "layers/facet/facet"}
     members = [
@@ -42,7 +44,7 @@ def pack_code(repository: Path = REPOSITORY) -> bytes:
 
 
 def pack(members: Iterable[tuple[str, Path]], file: BinaryIO) -> None:
-    """A tar.gz without times, owners and modes, so that equal content makes equal bytes."""
+    """Writes a tar.gz without times and owners, so that equal content makes equal bytes."""
     with (
         GzipFile(filename="", mode="wb", fileobj=file, mtime=0) as packed,
         tarfile.open(fileobj=packed, mode="w", format=tarfile.USTAR_FORMAT) as tar,
@@ -55,13 +57,13 @@ def pack(members: Iterable[tuple[str, Path]], file: BinaryIO) -> None:
 
 
 def code_key(code: bytes) -> str:
-    """Where packed code lies in the bucket."""
+    """The key of packed code in the bucket."""
     digest = hashlib.sha256(code).hexdigest()[:DIGEST_LENGTH]
     return f"code/{digest}/sourcedir.tar.gz"
 
 
 def upload(code: bytes, s3: "S3Client", bucket: str) -> bool:
-    """Puts packed code at its key; False if it is there already."""
+    """Uploads packed code to its key. Returns False if it is there already."""
     key = code_key(code)
     if s3.list_objects_v2(Bucket=bucket, Prefix=key).get("KeyCount"):
         return False
@@ -70,27 +72,30 @@ def upload(code: bytes, s3: "S3Client", bucket: str) -> bool:
 
 
 def bucket_of(stack: str, cloudformation: "CloudFormationClient") -> str | None:
-    """The bucket of a deployed stack; None where it does not exist yet."""
+    """The bucket of a deployed stack; None if the stack does not exist yet."""
     try:
-        (found,) = cloudformation.describe_stacks(StackName=stack)["Stacks"]
+        (stack_description,) = cloudformation.describe_stacks(StackName=stack)["Stacks"]
     except ClientError as error:
         if "does not exist" in error.response["Error"]["Message"]:
             return None
         raise
-    outputs = {each["OutputKey"]: each["OutputValue"] for each in found.get("Outputs", [])}
+    outputs = {
+        output["OutputKey"]: output["OutputValue"]
+        for output in stack_description.get("Outputs", [])
+    }
     return outputs.get("BucketName")
 
 
 def main() -> int:
-    """Prints the key; the code is in the bucket by then, if there is one. 1 for an AWS error."""
-    given = _options()
+    """Uploads the code if there is a bucket, and prints its key. Returns 1 for an AWS error."""
+    options = _options()
     code = pack_code()
     try:
-        bucket = given.bucket
-        if given.stack:
-            bucket = bucket_of(given.stack, boto3.client("cloudformation"))
-            if given.required and not bucket:
-                print(f"error: stack {given.stack} has no bucket to upload to", file=sys.stderr)
+        bucket = options.bucket
+        if options.stack:
+            bucket = bucket_of(options.stack, boto3.client("cloudformation"))
+            if options.required and not bucket:
+                print(f"error: stack {options.stack} has no bucket to upload to", file=sys.stderr)
                 return 1
         if bucket:
             upload(code, boto3.client("s3"), bucket)
@@ -103,12 +108,10 @@ def main() -> int:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
-    place = parser.add_mutually_exclusive_group()
-    place.add_argument("--bucket", help="upload the code to this bucket unless it is there")
-    place.add_argument("--stack", help="the same, to this stack's bucket if the stack exists")
-    parser.add_argument(
-        "--required", action="store_true", help="fail where the stack does not exist"
-    )
+    target = parser.add_mutually_exclusive_group()
+    target.add_argument("--bucket", help="upload the code to this bucket, unless it has it already")
+    target.add_argument("--stack", help="upload to the bucket of this stack, if the stack exists")
+    parser.add_argument("--required", action="store_true", help="fail if the stack does not exist")
     return parser.parse_args()
 
 

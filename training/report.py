@@ -1,4 +1,4 @@
-"""What a training leaves for its reader: `metrics.json` and two images."""
+"""The report of a training: `metrics.json`, learning curves and confusion matrices."""
 
 import json
 from collections.abc import Mapping
@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from training.evaluate import Evaluation
 from training.fitting.checkpoint import History, best_epoch
 
-NAMED = 30
-"""A matrix of more classes has no room for their names and numbers."""
+MAX_NAMED_LABELS = 30
+"""A larger confusion matrix has no room for names and numbers."""
 
 
 def write(
@@ -23,8 +23,9 @@ def write(
     history: History,
     about: Mapping[str, object],
 ) -> None:
-    """Writes `metrics.json`, `learning_curves.png`, and a `confusion_<channel>.png` of each
-    evaluation, into `folder`.
+    """Writes `metrics.json`, `learning_curves.png`, and `confusion_<channel>.png` per evaluation.
+
+    `about` holds further fields of `metrics.json`.
     """
     folder.mkdir(parents=True, exist_ok=True)
     document = {
@@ -32,17 +33,21 @@ def write(
         "labels": labels,
         "best_epoch": best_epoch(history) + 1,
         "history": history,
-        "confusion": {name: each.confusion.tolist() for name, each in evaluations.items()},
+        "confusion": {
+            name: evaluation.confusion.tolist() for name, evaluation in evaluations.items()
+        },
     }
     (folder / "metrics.json").write_text(json.dumps(document, indent=2) + "\n")
     learning_curves(history).savefig(folder / "learning_curves.png", dpi=110)
-    for name, each in evaluations.items():
-        title = f"{name}: accuracy {each.accuracy:.3f}"
-        confusion_matrix(each, labels, title).savefig(folder / f"confusion_{name}.png", dpi=110)
+    for name, evaluation in evaluations.items():
+        title = f"{name}: accuracy {evaluation.accuracy:.3f}"
+        confusion_matrix(evaluation, labels, title).savefig(
+            folder / f"confusion_{name}.png", dpi=110
+        )
 
 
 def learning_curves(history: History) -> Figure:
-    """Loss and accuracy over the epochs, the best one marked."""
+    """Plots loss and accuracy over the epochs, a panel each, with the best epoch marked."""
     figure = Figure(figsize=(9, 3.6), layout="constrained")
     axes = figure.subplots(1, 2)
     epochs = range(1, len(history["loss"]) + 1)
@@ -57,7 +62,7 @@ def learning_curves(history: History) -> Figure:
 
 
 def confusion_matrix(evaluation: Evaluation, labels: tuple[str, ...], title: str) -> Figure:
-    """Rows are the true labels, columns the answers; colours are shares of the row."""
+    """Plots true labels (rows) against predictions (columns); colours are shares of the row."""
     counts = evaluation.confusion
     side = max(4.0, min(14.0, 0.5 * len(labels) + 2))
     figure = Figure(figsize=(side + 1, side), layout="constrained")
@@ -65,13 +70,13 @@ def confusion_matrix(evaluation: Evaluation, labels: tuple[str, ...], title: str
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     image = axis.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     figure.colorbar(image, ax=axis, label="share of the true label")
-    axis.set(title=title, xlabel="answer", ylabel="true label")
-    if len(labels) <= NAMED:
-        _name(axis, counts, shares, labels)
+    axis.set(title=title, xlabel="predicted label", ylabel="true label")
+    if len(labels) <= MAX_NAMED_LABELS:
+        _annotate(axis, counts, shares, labels)
     return figure
 
 
-def _name(
+def _annotate(
     axis: Axes, counts: NDArray[np.int64], shares: NDArray[np.float64], labels: tuple[str, ...]
 ) -> None:
     axis.set_xticks(range(len(labels)), labels, rotation=90)

@@ -1,9 +1,9 @@
-"""The script-mode entry point: hyperparameters → data → fit → evaluate → export.
+"""The entry point of a training job in script mode: load → train → evaluate → export → report.
 
-SageMaker hands hyperparameters over as arguments, everything else as `SM_…` variables:
+SageMaker passes hyperparameters as arguments and everything else as `SM_…` variables:
 `SM_CHANNEL_TRAIN`, `…_VALIDATION` and `…_TEST` name image folders, `SM_CHANNEL_WEIGHTS` a folder
-with pretrained weights, `SM_MODEL_DIR` takes the artifact's files, `SM_OUTPUT_DATA_DIR` the report,
-`SM_HOSTS` names the hosts that share the work.
+with pretrained weights, `SM_MODEL_DIR` the folder for the artifact's files, `SM_OUTPUT_DATA_DIR`
+the folder for the report, and `SM_HOSTS` the hosts that share the work.
 """
 
 import hashlib
@@ -23,19 +23,19 @@ from facet.recipes import Hyperparameters
 from training import report
 from training.dataset import Dataset, load
 from training.evaluate import Evaluation, evaluate
-from training.export.export import About, export
+from training.export.export import ModelInfo, export
 from training.fitting.checkpoint import Checkpoint, History
 from training.fitting.workers import Workers, join
 from training.job import Job, parse
 from training.networks import Network, build, spec
-from training.trainer import learn, policy
+from training.trainer import dtype_policy, train
 
-PROOF = 64
-"""How many validation images the exported models must agree on."""
+PROOF_IMAGES = 64
+"""Validation images on which SavedModel and LiteRT must agree; at most this many."""
 
 
 def main() -> int:
-    """Runs the job that the command line and the environment describe; 1 means it failed."""
+    """Runs the job that the command line and the environment describe. Returns 1 if it fails."""
     try:
         run(parse(sys.argv[1:], os.environ), join(os.environ))
     except FacetError as error:
@@ -45,34 +45,40 @@ def main() -> int:
 
 
 def run(job: Job, workers: Workers) -> None:
-    """Trains, and on the first host evaluates and exports.
+    """Trains on all hosts; the first host then evaluates, exports and reports.
 
-    Raises `FacetError` where the job cannot succeed.
+    Raises FacetError if the job cannot succeed.
     """
     settings = job.settings
-    print(f"recipe={job.recipe.name} hosts={workers.count} {_words(settings)}", flush=True)
+    print(f"recipe={job.recipe.name} hosts={workers.count} {_describe(settings)}", flush=True)
     tf.config.experimental.enable_op_determinism()
     with tempfile.TemporaryDirectory() as scratch:
         data = load(job.channels, spec(settings), settings, Path(scratch))
         checkpoint = Checkpoint(job.checkpoints, _fingerprint(job, data, workers))
         keras.utils.set_random_seed(settings.seed)
-        agreed = workers.exchange(policy(settings).encode())[0].decode()
-        keras.config.set_dtype_policy(agreed)
+        keras.config.set_dtype_policy(_shared_dtype_policy(settings, workers))
         network = build(settings, len(data.labels), job.weights)
-        history = learn(network, data, settings, Path(scratch), checkpoint, workers)
+        history = train(network, data, settings, Path(scratch), checkpoint, workers)
         if workers.rank == 0:
-            _finish(job, data, _served(network, job, data), history, workers)
+            _evaluate_and_export(job, data, _in_float32(network, job, data), history, workers)
 
 
-def _served(trained: Network, job: Job, data: Dataset) -> Network:
-    """The network in float32, which is what gets exported and what its metrics are of."""
+def _shared_dtype_policy(settings: Hyperparameters, workers: Workers) -> str:
+    """The first host's policy, for all hosts."""
+    return workers.all_gather(dtype_policy(settings).encode())[0].decode()
+
+
+def _in_float32(trained: Network, job: Job, data: Dataset) -> Network:
+    """Copies the network to float32: this is what is evaluated and exported."""
     keras.config.set_dtype_policy("float32")
-    served = build(job.settings, len(data.labels), job.weights)
-    served.tail.set_weights(trained.tail.get_weights())
-    return served
+    network = build(job.settings, len(data.labels), job.weights)
+    network.tail.set_weights(trained.tail.get_weights())
+    return network
 
 
-def _finish(job: Job, data: Dataset, network: Network, history: History, workers: Workers) -> None:
+def _evaluate_and_export(
+    job: Job, data: Dataset, network: Network, history: History, workers: Workers
+) -> None:
     evaluations = {
         name: evaluate(network.whole, network.spec, images)
         for name, images in data.sets.items()
@@ -80,20 +86,20 @@ def _finish(job: Job, data: Dataset, network: Network, history: History, workers
     }
     metrics = _metrics(evaluations)
     print(" ".join(f"{name}={value:.4f}" for name, value in metrics.items()), flush=True)
-    apart = export(
+    difference = export(
         network.whole,
         network.spec,
-        About(
+        ModelInfo(
             model=job.model,
             description=job.recipe.description,
             labels=data.labels,
             metrics=metrics,
             provenance=_provenance(job, data, history, workers),
         ),
-        proof=data.validation.pixels[:: -(-len(data.validation) // PROOF)],
+        proof=data.validation.pixels[:: -(-len(data.validation) // PROOF_IMAGES)],
         folder=job.model_folder,
     )
-    print(f"exported=1 runtimes_difference={apart:.2g}", flush=True)
+    print(f"exported=1 runtimes_difference={difference:.2g}", flush=True)
     about = {
         "metrics": metrics,
         "skipped": data.skipped,
@@ -105,19 +111,19 @@ def _finish(job: Job, data: Dataset, network: Network, history: History, workers
 def _metrics(evaluations: Mapping[str, Evaluation]) -> dict[str, float]:
     return {
         f"{name}_{measure}": value
-        for name, each in evaluations.items()
-        for measure, value in each.measures.items()
+        for name, evaluation in evaluations.items()
+        for measure, value in evaluation.measures.items()
     }
 
 
 def _provenance(job: Job, data: Dataset, history: History, workers: Workers) -> dict[str, str]:
-    """Where the model comes from. No paths: they would mean nothing elsewhere."""
+    """How the model was made. Without paths, which mean nothing on another machine."""
     pretrained = {"weights": _digest(job.weights)} if job.weights else {}
     return pretrained | {
         "recipe": job.recipe.name,
-        "hyperparameters": _words(job.settings),
+        "hyperparameters": _describe(job.settings),
         "dataset": job.dataset,
-        "images": " ".join(f"{name}={len(those)}" for name, those in data.sets.items()),
+        "images": " ".join(f"{name}={len(images)}" for name, images in data.sets.items()),
         "skipped": str(data.skipped),
         "hosts": str(workers.count),
         "tensorflow": tf.__version__,
@@ -129,8 +135,8 @@ def _provenance(job: Job, data: Dataset, history: History, workers: Workers) -> 
 
 
 def _fingerprint(job: Job, data: Dataset, workers: Workers) -> str:
-    """What a checkpoint must agree with to be gone on from."""
-    counts = {name: len(those) for name, those in data.sets.items()}
+    """Identifies the training: a checkpoint with another fingerprint is not resumed from."""
+    counts = {name: len(images) for name, images in data.sets.items()}
     weights = _digest(job.weights) if job.weights else ""
     parts = (job.settings.model_dump_json(), data.labels, counts, weights, workers.count)
     return hashlib.sha256(repr(parts).encode()).hexdigest()
@@ -141,7 +147,7 @@ def _digest(file: Path) -> str:
         return f"sha256:{hashlib.file_digest(content, 'sha256').hexdigest()}"
 
 
-def _words(settings: Hyperparameters) -> str:
+def _describe(settings: Hyperparameters) -> str:
     return " ".join(
         f"{name.replace('_', '-')}={value}" for name, value in settings.model_dump().items()
     )

@@ -1,4 +1,4 @@
-"""How a network learns from a data set: from pixels, or from the cached features of its trunk."""
+"""Trains a network on a data set: from pixels, or from the cached features of its frozen trunk."""
 
 from pathlib import Path
 
@@ -8,19 +8,19 @@ from numpy.typing import NDArray
 
 from facet.recipes import Hyperparameters
 from training.dataset import Dataset, ImageSet
-from training.export.graph import normalised
+from training.export.graph import normalise
 from training.fitting.augment import Augmentation, augment
 from training.fitting.checkpoint import Checkpoint, History
-from training.fitting.features import extract, restored
+from training.fitting.features import extract, restore
 from training.fitting.fit import fit
-from training.fitting.stream import Examples, plan
+from training.fitting.stream import Examples, plan_epoch
 from training.fitting.workers import Workers
 from training.networks import Network
 
 CPUINFO = Path("/proc/cpuinfo")
 
 
-def learn(
+def train(
     network: Network,
     data: Dataset,
     settings: Hyperparameters,
@@ -28,24 +28,28 @@ def learn(
     checkpoint: Checkpoint,
     workers: Workers,
 ) -> History:
-    """Trains the network's tail, or all of it that is not frozen; `folder` takes the features."""
-    if network.trunk is not None and settings.cache_features:
-        return _from_features(network, data, settings, folder, checkpoint, workers)
-    return _from_pixels(network, data, settings, checkpoint, workers)
+    """Trains the layers that are not frozen and returns the history; `folder` takes the features.
 
-
-def policy(settings: Hyperparameters) -> str:
-    """Keras' dtype policy: bfloat16 where it is asked for, or the processor has matrix units for
-    it (AMX: 4 times faster on VGG16, docs/benchmarks.md).
+    Raises UnevenBatch, WorkerLost.
     """
-    wanted = settings.precision
-    if wanted == "auto":
+    if network.trunk is not None and settings.cache_features:
+        return _train_on_features(network, data, settings, folder, checkpoint, workers)
+    return _train_on_pixels(network, data, settings, checkpoint, workers)
+
+
+def dtype_policy(settings: Hyperparameters) -> str:
+    """Keras's dtype policy. `auto` is bfloat16 if the processor has matrix units for it.
+
+    Those (AMX) make VGG16 four times faster.
+    """
+    precision = settings.precision
+    if precision == "auto":
         fast = CPUINFO.exists() and " amx_bf16" in CPUINFO.read_text()
-        wanted = "bfloat16" if fast else "float32"
-    return "mixed_bfloat16" if wanted == "bfloat16" else "float32"
+        precision = "bfloat16" if fast else "float32"
+    return "mixed_bfloat16" if precision == "bfloat16" else "float32"
 
 
-def _from_features(
+def _train_on_features(
     network: Network,
     data: Dataset,
     settings: Hyperparameters,
@@ -60,16 +64,16 @@ def _from_features(
         return Examples(features, _targets(data, images))
 
     def prepare(rows: tf.Tensor, _: tf.Tensor) -> tf.Tensor:
-        return restored(rows)
+        return restore(rows)
 
-    plan(len(data.train), settings, workers)  # refuses before the features cost an hour
+    plan_epoch(len(data.train), settings, workers)  # fails before features take an hour
     train = cached("train", data.train, settings.views)
     validation = cached("validation", data.validation, 1)
-    both = (prepare, prepare)
-    return fit(network.tail, train, validation, both, settings, checkpoint, workers)
+    steps = (prepare, prepare)
+    return fit(network.tail, train, validation, steps, settings, checkpoint, workers)
 
 
-def _from_pixels(
+def _train_on_pixels(
     network: Network,
     data: Dataset,
     settings: Hyperparameters,
@@ -78,18 +82,18 @@ def _from_pixels(
 ) -> History:
     augmentation = Augmentation.of(settings)
 
-    def changed(pixels: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-        return normalised(network.spec, augment(augmentation, pixels, seed))
+    def augmented(pixels: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        return normalise(network.spec, augment(augmentation, pixels, seed))
 
     def unchanged(pixels: tf.Tensor, _: tf.Tensor) -> tf.Tensor:
-        return normalised(network.spec, pixels)
+        return normalise(network.spec, pixels)
 
     def examples(images: ImageSet) -> Examples:
         return Examples(images.pixels[None], _targets(data, images))
 
     train, validation = examples(data.train), examples(data.validation)
-    both = (changed, unchanged)
-    return fit(network.whole, train, validation, both, settings, checkpoint, workers)
+    steps = (augmented, unchanged)
+    return fit(network.whole, train, validation, steps, settings, checkpoint, workers)
 
 
 def _targets(data: Dataset, images: ImageSet) -> NDArray[np.float32]:

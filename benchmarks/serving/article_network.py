@@ -13,7 +13,7 @@ import numpy as np
 from facet import preprocess
 from facet.recipes import RECIPES
 from training.export import golden
-from training.export.export import About, export
+from training.export.export import ModelInfo, export
 from training.networks import build
 
 PROOFS = 8
@@ -27,9 +27,9 @@ def write(folder: Path) -> None:
     network = build(settings, len(labels), None)
     spec, drawings = network.spec, [golden.draw(number) for number in range(PROOFS)]
     drawn = [preprocess.geometry(spec, preprocess.decode(spec, each)) for each in drawings]
-    about = About("article", "The article's network, untrained", labels, {}, {})
+    info = ModelInfo("article", "The article's network, untrained", labels, {}, {})
     folder.mkdir(parents=True)
-    export(network.whole, spec, about, proof=np.stack(drawn), folder=folder)
+    export(network.whole, spec, info, proof=np.stack(drawn), folder=folder)
 
 
 if __name__ == "__main__":

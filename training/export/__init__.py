@@ -1,1 +1,1 @@
-"""A trained network as an artifact: its graph, its golden sample, its manifest."""
+"""Exports a trained network as an artifact: graph, golden sample, manifest."""

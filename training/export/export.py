@@ -1,4 +1,4 @@
-"""A trained network → the files of an artifact, proven before they are written.
+"""A trained network → the files of an artifact, after SavedModel and LiteRT have been compared.
 
 `facet.json`, `golden.png`, `1/saved_model.pb`, `1/variables/…`, `1/assets.extra/model.tflite`.
 """
@@ -21,26 +21,26 @@ from facet.preprocess import Pixels
 from training.export import golden
 from training.export.graph import SCORES, bytes_model, pixels_model
 
-BOUND = 1e-4
-"""How far two runtimes' probabilities for one image may lie apart."""
+MAX_DIFFERENCE = 1e-4
+"""Largest difference between the two runtimes' probabilities for one image."""
 
 TOLERANCE = 0.01
-"""How far the endpoint's score for the golden sample may lie from the recorded one."""
+"""Largest difference between the endpoint's score for the golden sample and the recorded one."""
 
-DRAWINGS = 64
-"""So many images are drawn; the one that the model is surest about becomes the golden sample."""
+CANDIDATES = 64
+"""Images that are drawn; the one with the most certain prediction becomes the golden sample."""
 
 Scores = NDArray[np.float32]
 Scorer = Callable[[Pixels], Scores]
 
 
 class ExportError(FacetError):
-    """The exported models do not answer alike; nothing may be published."""
+    """SavedModel and LiteRT give different scores; the artifact must not be published."""
 
 
 @dataclass(frozen=True)
-class About:
-    """What the manifest says beside the model's shape."""
+class ModelInfo:
+    """The fields of the manifest that do not follow from the network."""
 
     model: str | None
     description: str
@@ -50,33 +50,33 @@ class About:
 
 
 def export(
-    network: keras.Model, spec: InputSpec, about: About, *, proof: Pixels, folder: Path
+    network: keras.Model, spec: InputSpec, info: ModelInfo, *, proof: Pixels, folder: Path
 ) -> float:
-    """Writes the artifact's files into `folder` and returns the runtimes' largest difference.
+    """Writes the artifact's files into `folder`. Returns the largest difference of the runtimes.
 
-    `proof` is uint8 (n, height, width, channels): real images on which SavedModel and LiteRT
-    must answer alike within `BOUND`, else `ExportError` is raised and no LiteRT model is written.
+    `proof` is uint8 (n, height, width, channels): real images on which the scores of SavedModel and
+    LiteRT must agree. Otherwise raises ExportError and writes neither LiteRT model nor manifest.
     """
     version = folder / "1"
     saved = save(network, spec, version)
     lite_model = convert(network, spec)
     lite = lite_scorer(lite_model, spec)
-    drawings = [golden.draw(seed) for seed in range(DRAWINGS)]
+    candidates = [golden.draw(seed) for seed in range(CANDIDATES)]
     drawn = np.stack(
-        [preprocess.geometry(spec, preprocess.decode(spec, each)) for each in drawings]
+        [preprocess.geometry(spec, preprocess.decode(spec, image)) for image in candidates]
     )
     images = np.concatenate([proof, drawn])
-    apart = prove(saved, lite, images)
+    difference = prove(saved, lite, images)
     (version / "assets.extra").mkdir()
     (version / "assets.extra" / "model.tflite").write_bytes(lite_model)
-    best, sample = surest(saved(drawn), about.labels)
-    (folder / sample.image).write_bytes(drawings[best])
-    (folder / "facet.json").write_text(manifest(spec, about, sample).to_json() + "\n")
-    return apart
+    best, sample = choose_golden_sample(saved(drawn), info.labels)
+    (folder / sample.image).write_bytes(candidates[best])
+    (folder / "facet.json").write_text(manifest(spec, info, sample).to_json() + "\n")
+    return difference
 
 
 def save(network: keras.Model, spec: InputSpec, folder: Path) -> Scorer:
-    """Writes the SavedModel and returns what it answers once read back."""
+    """Writes the SavedModel, reads it back, and returns a function that runs it."""
     save_module(bytes_model(network, spec), spec, folder)
     signature = tf.saved_model.load(str(folder)).signatures[spec.signature]
 
@@ -88,17 +88,17 @@ def save(network: keras.Model, spec: InputSpec, folder: Path) -> Scorer:
 
 
 def convert(network: keras.Model, spec: InputSpec) -> bytes:
-    """The LiteRT model, with the SavedModel's signature and names, but for uint8 pixels."""
+    """Converts to LiteRT: the SavedModel's signature and names, but uint8 pixels as input."""
     return convert_module(pixels_model(network, spec), spec)
 
 
 def save_module(module: tf.Module, spec: InputSpec, folder: Path) -> None:
-    """Writes the SavedModel of a module whose `serve` is the spec's signature."""
+    """Writes a SavedModel; the module's `serve` becomes the signature that `spec` names."""
     tf.saved_model.save(module, str(folder), signatures={spec.signature: module.serve})
 
 
 def convert_module(module: tf.Module, spec: InputSpec) -> bytes:
-    """The LiteRT model of a module whose `serve` is the spec's signature."""
+    """Converts to LiteRT; the module's `serve` becomes the signature that `spec` names."""
     with tempfile.TemporaryDirectory() as folder:
         tf.saved_model.save(module, folder, signatures={spec.signature: module.serve})
         converter = tf.lite.TFLiteConverter.from_saved_model(
@@ -108,7 +108,7 @@ def convert_module(module: tf.Module, spec: InputSpec) -> bytes:
 
 
 def lite_scorer(model: bytes, spec: InputSpec) -> Scorer:
-    """What a LiteRT model answers."""
+    """Returns a function that runs a LiteRT model."""
     runner = Interpreter(model_content=model).get_signature_runner(spec.signature)
 
     def scores(pixels: Pixels) -> Scores:
@@ -120,17 +120,20 @@ def lite_scorer(model: bytes, spec: InputSpec) -> Scorer:
 def prove(one: Scorer, other: Scorer, images: Pixels) -> float:
     """The largest difference of two models' probabilities, for a batch and for one image.
 
-    Raises `ExportError` where it is above `BOUND`, or no number.
+    Raises ExportError if it is above `MAX_DIFFERENCE` or not a number.
     """
     batches = (images, images[:1])
-    apart = float(max(np.abs(one(batch) - other(batch)).max() for batch in batches))
-    if not apart <= BOUND:
-        raise ExportError(f"LiteRT and SavedModel answer differently: by {apart:.2g} > {BOUND:g}.")
-    return apart
+    difference = float(max(np.abs(one(batch) - other(batch)).max() for batch in batches))
+    if not difference <= MAX_DIFFERENCE:
+        raise ExportError(
+            f"LiteRT and SavedModel answer differently: by {difference:.2g}, "
+            f"above the limit {MAX_DIFFERENCE:g}."
+        )
+    return difference
 
 
-def surest(scores: Scores, labels: tuple[str, ...]) -> tuple[int, GoldenSample]:
-    """(index, golden sample) of the row whose best score is farthest above its second."""
+def choose_golden_sample(scores: Scores, labels: tuple[str, ...]) -> tuple[int, GoldenSample]:
+    """Chooses the row whose best score is farthest above its second; returns (index, sample)."""
     ranked = np.sort(scores, axis=1)
     best = int(np.argmax(ranked[:, -1] - ranked[:, -2]))
     top = int(np.argmax(scores[best]))
@@ -142,16 +145,16 @@ def surest(scores: Scores, labels: tuple[str, ...]) -> tuple[int, GoldenSample]:
     )
 
 
-def manifest(spec: InputSpec, about: About, sample: GoldenSample) -> Manifest:
-    """`facet.json` of a recipe's model."""
+def manifest(spec: InputSpec, info: ModelInfo, sample: GoldenSample) -> Manifest:
+    """The manifest of a model that a recipe trained."""
     return Manifest(
         schema=1,
-        model=about.model,
-        description=about.description,
-        labels=about.labels,
+        model=info.model,
+        description=info.description,
+        labels=info.labels,
         input=spec,
         output=OutputSpec(tensor=SCORES, activation="softmax"),
         golden=sample,
-        metrics=about.metrics,
-        provenance=about.provenance,
+        metrics=info.metrics,
+        provenance=info.provenance,
     )

@@ -1,4 +1,4 @@
-"""The golden sample: an image drawn by code, so that an artifact carries nobody's data."""
+"""Draws images for golden samples by code, so that an artifact contains no training data."""
 
 import io
 
@@ -6,11 +6,11 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 WIDTH, HEIGHT = 96, 72
-"""Neither square nor a network's size, so that the sample proves the resizing as well."""
+"""Neither square nor the size of a network's input, so that the sample also tests resizing."""
 
 
 def draw(seed: int) -> bytes:
-    """A PNG of shapes on a smooth gradient; the same bytes' pixels for the same seed."""
+    """Draws a PNG of shapes on a smooth gradient; the same seed gives the same pixels."""
     random = np.random.default_rng(seed)
     image = _gradient(random)
     pen = ImageDraw.Draw(image)

@@ -1,4 +1,4 @@
-"""What runs inside the exported model: raw pixels → scores. `facet.preprocess` in TensorFlow."""
+"""The graph of the exported model: raw pixels → scores. It restates `facet.preprocess`."""
 
 from collections.abc import Callable
 
@@ -14,8 +14,8 @@ Classifier = Callable[[tf.Tensor], tf.Tensor]
 """float32 (batch, height, width, channels) → float32 (batch, labels)."""
 
 
-def normalised(spec: InputSpec, pixels: tf.Tensor) -> tf.Tensor:
-    """float32 `(pixel * scale - mean) / std`, the graph's twin of `facet.preprocess.normalise`.
+def normalise(spec: InputSpec, pixels: tf.Tensor) -> tf.Tensor:
+    """float32 `(pixel * scale - mean) / std`, as `facet.preprocess.normalise` does in NumPy.
 
     `pixels` is (batch, height, width, channels) in RGB order, 0..255, of any number type.
     """
@@ -29,7 +29,7 @@ def normalised(spec: InputSpec, pixels: tf.Tensor) -> tf.Tensor:
 
 
 def bytes_model(network: keras.Model, spec: InputSpec) -> tf.Module:
-    """For SavedModels: strings (batch,), the raw RGB bytes of an image each → scores."""
+    """For a SavedModel: strings (batch,), the raw RGB bytes of one image each → scores."""
     return bytes_module(_probabilities(network), _weights(network), spec)
 
 
@@ -39,9 +39,9 @@ def pixels_model(network: keras.Model, spec: InputSpec) -> tf.Module:
 
 
 def bytes_module(scores: Classifier, weights: object, spec: InputSpec) -> tf.Module:
-    """As `bytes_model`, for anything that gives scores to what `normalised` makes of pixels.
+    """Like `bytes_model`, for any function from the output of `normalise` to scores.
 
-    `weights` are the variables that it uses, or what TensorFlow finds them in.
+    `weights` are the variables that it uses, or an object in which TensorFlow finds them.
     """
 
     def pixels(image: tf.Tensor) -> tf.Tensor:
@@ -52,7 +52,7 @@ def bytes_module(scores: Classifier, weights: object, spec: InputSpec) -> tf.Mod
 
 
 def pixels_module(scores: Classifier, weights: object, spec: InputSpec) -> tf.Module:
-    """As `pixels_model`, for anything that gives scores to what `normalised` makes of pixels."""
+    """Like `pixels_model`, for any function from the output of `normalise` to scores."""
     shape = [None, spec.height, spec.width, spec.channels]
     signature = tf.TensorSpec(shape, tf.uint8, spec.tensor)
     return _module(scores, weights, spec, signature, tf.identity)
@@ -63,7 +63,7 @@ def _probabilities(network: keras.Model) -> Classifier:
 
 
 def _weights(network: keras.Model) -> list[tf.Variable]:
-    """Each weight once; `network` stays out of it, as Keras would bring its own copies."""
+    """Each weight once. Attaching `network` itself would make Keras save its own copies."""
     return [weight.value for weight in network.weights]
 
 
@@ -76,7 +76,7 @@ def _module(
 ) -> tf.Module:
     @tf.function(input_signature=[signature])  # type: ignore[untyped-decorator]
     def serve(image: tf.Tensor) -> dict[str, tf.Tensor]:
-        return {SCORES: scores(normalised(spec, pixels(image)))}
+        return {SCORES: scores(normalise(spec, pixels(image)))}
 
     module = tf.Module()
     module.weights = weights

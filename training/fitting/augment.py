@@ -1,4 +1,4 @@
-"""Random changes to training images, one vectorised operation for the whole batch."""
+"""Random augmentation of training images, vectorised over the batch."""
 
 import math
 from dataclasses import dataclass, fields
@@ -11,12 +11,12 @@ from facet.recipes import Hyperparameters
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How far an image may be changed; every amount is drawn evenly from -amount to +amount.
+    """The range of each change; every amount is drawn uniformly from -amount to +amount.
 
     `shift` is a share of the side, in whole pixels so that it does not blur; `rotation` is in
     degrees, `zoom` a factor (0.2: 1/1.2 to 1.2), and both blur a little; `flip` mirrors every
     second image. `brightness` is added (255 is white), `contrast` is a factor about the
-    image's mean, `tint` is added to each channel by itself.
+    image's mean, `tint` is added to each channel independently.
     """
 
     shift: float = 0.0
@@ -29,32 +29,32 @@ class Augmentation:
 
     @classmethod
     def of(cls, settings: Hyperparameters) -> Self:
-        """What a training job's settings ask for."""
+        """Takes the amounts from hyperparameters."""
         return cls(**{field.name: getattr(settings, field.name) for field in fields(cls)})
 
 
 def augment(plan: Augmentation, pixels: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """float32 (batch, height, width, channels) in 0..255 from uint8 pixels of that shape.
+    """Returns float32 (batch, height, width, channels) in 0..255 from uint8 pixels of that shape.
 
     `seed` is an int tensor of two values; the same seed gives the same images.
     """
     seeds = tf.unstack(tf.random.split(seed, 7))
-    moved = _move(plan, tf.cast(pixels, tf.float32), seeds[:4])
+    moved = _transform(plan, tf.cast(pixels, tf.float32), seeds[:4])
     return _colour(plan, moved, seeds[4:])
 
 
-def _even(batch: tf.Tensor, seed: tf.Tensor, amount: float, *, width: int = 1) -> tf.Tensor:
+def _uniform(batch: tf.Tensor, seed: tf.Tensor, amount: float, *, width: int = 1) -> tf.Tensor:
     return tf.random.stateless_uniform([batch, width], seed, -amount, amount)
 
 
-def _move(plan: Augmentation, pixels: tf.Tensor, seeds: list[tf.Tensor]) -> tf.Tensor:
-    """One affine map per image about its centre; edges are mirrored, not blackened."""
+def _transform(plan: Augmentation, pixels: tf.Tensor, seeds: list[tf.Tensor]) -> tf.Tensor:
+    """Applies one affine map per image about its centre; fills edges by reflection, not black."""
     batch, height, width = tf.unstack(tf.shape(pixels)[:3])
     size = tf.cast(tf.stack([width, height]), tf.float32)
-    angle = _even(batch, seeds[0], math.radians(plan.rotation))
-    zoom = (1 + plan.zoom) ** _even(batch, seeds[1], 1.0)
-    mirror = tf.where(_even(batch, seeds[2], 1.0) < 0, -1.0, 1.0) if plan.flip else 1.0
-    shift = tf.round(_even(batch, seeds[3], plan.shift, width=2) * size)
+    angle = _uniform(batch, seeds[0], math.radians(plan.rotation))
+    zoom = (1 + plan.zoom) ** _uniform(batch, seeds[1], 1.0)
+    mirror = tf.where(_uniform(batch, seeds[2], 1.0) < 0, -1.0, 1.0) if plan.flip else 1.0
+    shift = tf.round(_uniform(batch, seeds[3], plan.shift, width=2) * size)
     across, along = zoom * tf.cos(angle), zoom * tf.sin(angle)
     matrix = [across * mirror, -along, along * mirror, across]
     centre = (size - 1) / 2
@@ -77,8 +77,8 @@ def _colour(plan: Augmentation, pixels: tf.Tensor, seeds: list[tf.Tensor]) -> tf
         return pixels
     batch, channels = tf.shape(pixels)[0], pixels.shape[-1]
     mean = tf.reduce_mean(pixels, axis=[1, 2, 3], keepdims=True)
-    factor = (1 + plan.contrast) ** _even(batch, seeds[0], 1.0)
-    light = _even(batch, seeds[1], plan.brightness) + _even(
+    factor = (1 + plan.contrast) ** _uniform(batch, seeds[0], 1.0)
+    light = _uniform(batch, seeds[1], plan.brightness) + _uniform(
         batch, seeds[2], plan.tint, width=channels
     )
     changed = (pixels - mean) * factor[:, None, None] + mean + light[:, None, None]

@@ -1,6 +1,6 @@
-"""What a frozen trunk answers to each image, computed once and kept in a file.
+"""The features of a frozen trunk, computed once and kept in a file.
 
-A frozen trunk gives the same features in every epoch, and costs most of a step.
+A frozen trunk gives the same features in every epoch, and takes most of the time of a step.
 """
 
 from pathlib import Path
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from facet.recipes import Hyperparameters
 from training.dataset import ImageSet
-from training.export.graph import normalised
+from training.export.graph import normalise
 from training.fitting.augment import Augmentation, augment
 from training.fitting.workers import Workers
 from training.networks import Network
@@ -32,41 +32,41 @@ def extract(
     *,
     views: int = 1,
 ) -> Features:
-    """(views, n, height, width, channels) in the trunk's own precision; bfloat16 as its bits.
+    """Computes an array (views, n, height, width, channels), memory-mapped from `file`.
 
-    The first view is the image as it is, the others are augmented. Hosts compute a share each
-    and exchange them. The array lies in `file`.
+    It has the trunk's precision; bfloat16 is stored as its bits, uint16. The first view is the
+    image itself, the others are augmented. Each host computes a share and sends it to the others.
     """
     assert network.trunk is not None
     trunk, spec = network.trunk, network.spec
-    kind = storage(trunk)
+    dtype = storage_dtype(trunk)
 
     @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]
-    def answer(pixels: tf.Tensor, plan: Augmentation | None, seed: tf.Tensor) -> tf.Tensor:
+    def compute(pixels: tf.Tensor, plan: Augmentation | None, seed: tf.Tensor) -> tf.Tensor:
         changed = augment(plan, pixels, seed) if plan else pixels
-        features = trunk(normalised(spec, changed), training=False)
-        return tf.bitcast(features, tf.uint16) if kind == np.uint16 else features
+        features = trunk(normalise(spec, changed), training=False)
+        return tf.bitcast(features, tf.uint16) if dtype == np.uint16 else features
 
     shape = (views, len(images), *trunk.output_shape[1:])
-    found = open_memmap(file, "w+", kind, shape)
+    features = open_memmap(file, "w+", dtype, shape)
     for view in range(views):
         plan = Augmentation.of(settings) if view else None
         for begin in range(0, len(images), BATCH * workers.count):
             seed = tf.constant([settings.seed, -begin - view * len(images)], tf.int64)
             mine = begin + workers.rank * BATCH
             rows = images.pixels[mine : mine + BATCH]
-            part = np.asarray(answer(tf.constant(rows), plan, seed)) if len(rows) else np.empty(0)
-            parts = workers.exchange(part.astype(kind, copy=False).tobytes())
-            joined = np.frombuffer(b"".join(parts), kind).reshape(-1, *shape[2:])
-            found[view, begin : begin + len(joined)] = joined
-    return found
+            part = np.asarray(compute(tf.constant(rows), plan, seed)) if len(rows) else np.empty(0)
+            parts = workers.all_gather(part.astype(dtype, copy=False).tobytes())
+            joined = np.frombuffer(b"".join(parts), dtype).reshape(-1, *shape[2:])
+            features[view, begin : begin + len(joined)] = joined
+    return features
 
 
-def storage(trunk: keras.Model) -> type[np.generic]:
-    """The dtype in which features lie in a file: numpy's format has no bfloat16."""
+def storage_dtype(trunk: keras.Model) -> type[np.generic]:
+    """The dtype of features in a file: numpy's format has no bfloat16."""
     return np.uint16 if trunk.compute_dtype == "bfloat16" else np.float32
 
 
-def restored(features: tf.Tensor) -> tf.Tensor:
-    """The features as the trunk gave them."""
+def restore(features: tf.Tensor) -> tf.Tensor:
+    """Reverses the storage: features in the trunk's precision."""
     return tf.bitcast(features, tf.bfloat16) if features.dtype == tf.uint16 else features

@@ -1,4 +1,8 @@
-"""A network and its examples → trained weights: one-cycle schedule, a line per epoch, resume."""
+"""Fits a network to examples: one-cycle learning rate, a log line per epoch, resume, early stop.
+
+`fit` sets up Keras and runs it; `ResumableTraining` is the callback that keeps the best weights and
+the checkpoint; `SharedAdamW` averages gradients over hosts.
+"""
 
 import json
 import time
@@ -12,14 +16,14 @@ from numpy.typing import NDArray
 
 from facet.recipes import Hyperparameters
 from training.fitting.checkpoint import Checkpoint, History, Progress, best_epoch
-from training.fitting.stream import Examples, Prepare, plan, quiet, stream
+from training.fitting.stream import Examples, Prepare, pipeline_options, plan_epoch, stream
 from training.fitting.workers import Workers
 
 WARM_UP = 0.25
-"""The share of all steps in which the learning rate rises; then it falls along a cosine."""
+"""Share of all steps in which the learning rate rises; then it falls along a cosine."""
 
 BATCH = 128
-"""How many images are looked at together where nothing is learned."""
+"""Images in a batch of validation."""
 
 MEASURES = ("loss", "accuracy", "val_loss", "val_accuracy")
 
@@ -33,12 +37,12 @@ def fit(
     checkpoint: Checkpoint,
     workers: Workers,
 ) -> History:
-    """Trains the network, leaves it with the weights of its best epoch, and answers its history.
+    """Trains the network, restores the weights of its best epoch, and returns the history.
 
-    `prepare` is for training and for validation. The same examples, settings, hosts and machine
-    give the same weights, interrupted or not.
+    `prepare` is a pair: for training and for validation. The same examples, settings, hosts and
+    machine give the same weights, interrupted or not. Raises UnevenBatch, WorkerLost.
     """
-    steps = plan(train.rows.shape[1], settings, workers).steps
+    steps = plan_epoch(train.rows.shape[1], settings, workers).steps
     network.compile(
         optimizer=_optimizer(settings, steps * settings.epochs, workers),
         loss=keras.losses.CategoricalCrossentropy(
@@ -48,9 +52,9 @@ def fit(
         jit_compile=False,
     )
     network.optimizer.build(network.trainable_variables)
-    course = ResumableTraining(network, settings, checkpoint, workers)
-    done = course.resume()
-    if done < settings.epochs and not course.over:
+    training = ResumableTraining(network, settings, checkpoint, workers)
+    done = training.resume()
+    if done < settings.epochs and not training.stopped_early:
         network.fit(
             stream(train, prepare[0], settings, workers, done),
             validation_data=plain_batches(validation, prepare[1]),
@@ -60,19 +64,19 @@ def fit(
             class_weight=_class_weights(train.targets) if settings.class_weights else None,
             shuffle=False,
             verbose=0,
-            callbacks=[course],
+            callbacks=[training],
         )
-    for weight, value in zip(network.weights, course.best, strict=True):
+    for weight, value in zip(network.weights, training.best, strict=True):
         weight.assign(value)
-    return course.history
+    return training.history
 
 
 class ResumableTraining(keras.callbacks.Callback):  # type: ignore[misc]  # keras is untyped
-    """One training from its first epoch to its end, over interruptions.
+    """Keeps the best weights and a checkpoint, and stops when patience ends.
 
-    After each epoch it keeps the best weights, and the first host writes the checkpoint and prints
-    `epoch=3 loss=… accuracy=… val_loss=… val_accuracy=… seconds=…`. Keras' EarlyStopping and
-    BackupAndRestore forget the best epoch and the state of dropout when a training is resumed.
+    After each epoch the first host writes the checkpoint and prints
+    `epoch=3 loss=… accuracy=… val_loss=… val_accuracy=… seconds=…`. Keras's EarlyStopping and
+    BackupAndRestore lose the best epoch and the state of dropout when a training is resumed.
     """
 
     def __init__(
@@ -91,16 +95,16 @@ class ResumableTraining(keras.callbacks.Callback):  # type: ignore[misc]  # kera
         self.best: list[Any] = []
 
     @property
-    def over(self) -> bool:
-        """Whether the best epoch lies as far back as patience goes."""
+    def stopped_early(self) -> bool:
+        """Whether the last `patience` epochs brought no better one."""
         losses = self.history["val_loss"]
         waited = len(losses) - 1 - best_epoch(self.history) if losses else 0
         return bool(self._patience) and waited >= self._patience
 
     def resume(self) -> int:
-        """Takes up the chief's checkpoint; how many epochs are done."""
+        """Restores the first host's checkpoint. Returns the number of completed epochs."""
         content = self._checkpoint.read() if self._workers.rank == 0 else b""
-        progress = self._checkpoint.parse(self._workers.exchange(content)[0])
+        progress = self._checkpoint.parse(self._workers.all_gather(content)[0])
         if progress is None:
             return 0
         for variable, value in zip(self._variables(), progress.variables, strict=True):
@@ -113,59 +117,60 @@ class ResumableTraining(keras.callbacks.Callback):  # type: ignore[misc]  # kera
         self._began = time.monotonic()
 
     def on_test_begin(self, *_: object) -> None:
-        """Hosts saw different images: what batch norm counted becomes one again."""
+        """Averages the statistics of batch norm: each host saw different images."""
         if self._workers.count > 1:
             for weight in self._network.non_trainable_weights:
-                weight.assign(self._workers.mean(np.asarray(weight, np.float32)))
+                weight.assign(self._workers.all_reduce_mean(np.asarray(weight, np.float32)))
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
-        for name, value in self._agreed(logs or {}).items():
+        for name, value in self._first_hosts_measures(logs or {}).items():
             self.history[name].append(value)
-        took = time.monotonic() - self._began
-        self.history["seconds"].append(round(took, 3))
-        words = " ".join(f"{name}={self.history[name][-1]:.4f}" for name in MEASURES)
+        seconds = time.monotonic() - self._began
+        self.history["seconds"].append(round(seconds, 3))
+        measures = " ".join(f"{name}={self.history[name][-1]:.4f}" for name in MEASURES)
         if best_epoch(self.history) == epoch:
             self.best = self._network.get_weights()
         if self._workers.rank == 0:
-            print(f"epoch={epoch + 1} {words} seconds={took:.1f}", flush=True)
-            variables = [np.asarray(each) for each in self._variables()]
+            print(f"epoch={epoch + 1} {measures} seconds={seconds:.1f}", flush=True)
+            variables = [np.asarray(variable) for variable in self._variables()]
             self._checkpoint.save(Progress(self.history, variables, self.best))
-        if self.over:
+        if self.stopped_early:
             print(f"stopped_early=1 best_epoch={best_epoch(self.history) + 1}", flush=True)
             self.model.stop_training = True
 
-    def _agreed(self, logs: Mapping[str, float]) -> dict[str, float]:
-        """The first host's measures: all must stop, and find the best epoch, at the same time."""
+    def _first_hosts_measures(self, logs: Mapping[str, float]) -> dict[str, float]:
+        """All hosts use these, so that they choose the same best epoch and stop together."""
         own = json.dumps({name: float(logs[name]) for name in MEASURES})
-        agreed: dict[str, float] = json.loads(self._workers.exchange(own.encode())[0])
-        return agreed
+        measures: dict[str, float] = json.loads(self._workers.all_gather(own.encode())[0])
+        return measures
 
     def _variables(self) -> list[Any]:
         """Weights, the states of dropout's random numbers, and the optimizer's moments."""
-        seeds = [each for each in self._network.variables if "seed_generator" in each.path]
+        seeds = [var for var in self._network.variables if "seed_generator" in var.path]
         return [*self._network.weights, *seeds, *self._network.optimizer.variables]
 
 
 def plain_batches(examples: Examples, prepare: Prepare) -> tf.data.Dataset:
-    """Unchanged (inputs, targets), in order."""
+    """Yields (inputs, targets) in order, not shuffled."""
     rows, targets = examples.rows[0], examples.targets
-    kind = tf.as_dtype(rows.dtype)
+    dtype = tf.as_dtype(rows.dtype)
 
     def read(begin: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        found = tf.numpy_function(
-            lambda at: (rows[at : at + BATCH], targets[at : at + BATCH]),
+        inputs, labels = tf.numpy_function(
+            lambda start: (rows[start : start + BATCH], targets[start : start + BATCH]),
             [begin],
-            (kind, tf.float32),
+            (dtype, tf.float32),
         )
-        found[0].set_shape([None, *rows.shape[1:]])
-        found[1].set_shape([None, *targets.shape[1:]])
-        return prepare(found[0], tf.zeros(2, tf.int64)), found[1]
+        inputs.set_shape([None, *rows.shape[1:]])
+        labels.set_shape([None, *targets.shape[1:]])
+        return prepare(inputs, tf.zeros(2, tf.int64)), labels
 
-    return tf.data.Dataset.range(0, len(targets), BATCH).map(read).prefetch(1).with_options(quiet())
+    batches = tf.data.Dataset.range(0, len(targets), BATCH).map(read).prefetch(1)
+    return batches.with_options(pipeline_options())
 
 
 def _class_weights(targets: NDArray[np.float32]) -> dict[int, float] | None:
-    """What makes every class count the same in all; None where they do anyway."""
+    """Weights that balance the classes; None if they are balanced already."""
     counts = targets.sum(axis=0)
     weights = len(targets) / (len(counts) * counts)
     if np.ptp(weights) < 0.01:
@@ -176,7 +181,7 @@ def _class_weights(targets: NDArray[np.float32]) -> dict[int, float] | None:
 def _optimizer(
     settings: Hyperparameters, steps: int, workers: Workers
 ) -> keras.optimizers.Optimizer:
-    """AdamW whose rate rises for a quarter of all steps and then falls along a cosine."""
+    """AdamW whose learning rate rises for `WARM_UP` of all steps and then falls along a cosine."""
     warm_up = max(1, round(WARM_UP * steps))
     rate = keras.optimizers.schedules.CosineDecay(
         initial_learning_rate=settings.learning_rate / 25,
@@ -191,7 +196,7 @@ def _optimizer(
 
 
 class SharedAdamW(keras.optimizers.AdamW):  # type: ignore[misc]  # keras is untyped
-    """AdamW on the mean of all hosts' gradients."""
+    """AdamW that applies the mean of all hosts' gradients."""
 
     def __init__(self, workers: Workers, *arguments: object, **named: object) -> None:
         super().__init__(*arguments, **named)
@@ -203,10 +208,10 @@ class SharedAdamW(keras.optimizers.AdamW):  # type: ignore[misc]  # keras is unt
         return super().apply(grads, trainable_variables)
 
     def _mean(self, grads: list[tf.Tensor]) -> list[tf.Tensor]:
-        """One exchange for all gradients of a step."""
-        flat = tf.concat([tf.reshape(each, [-1]) for each in grads], 0)
-        shared = tf.numpy_function(self._workers.mean, [flat], tf.float32)
-        sizes = [int(np.prod(each.shape)) for each in grads]
+        """Averages all gradients of a step in one message."""
+        flat = tf.concat([tf.reshape(gradient, [-1]) for gradient in grads], 0)
+        shared = tf.numpy_function(self._workers.all_reduce_mean, [flat], tf.float32)
+        sizes = [int(np.prod(gradient.shape)) for gradient in grads]
         shared.set_shape([sum(sizes)])
         parts = tf.split(shared, sizes)
-        return [tf.reshape(part, each.shape) for part, each in zip(parts, grads, strict=True)]
+        return [tf.reshape(part, old.shape) for part, old in zip(parts, grads, strict=True)]

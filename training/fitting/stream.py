@@ -1,6 +1,7 @@
-"""Training batches as one stream over all epochs, each a function of the seed and its number.
+"""Training batches as one stream over all epochs.
 
-So a resumed training sees what the interrupted one would have seen, and hosts agree without a word.
+Each batch depends only on the seed and its number. So a resumed training sees the batches that the
+interrupted one would have seen, and hosts agree on batches without communicating.
 """
 
 from collections.abc import Callable
@@ -15,17 +16,17 @@ from facet.recipes import Hyperparameters
 from training.fitting.workers import Workers
 
 Prepare = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
-"""(rows of a batch, seed of two ints) → what the network takes."""
+"""(rows of a batch, seed of two ints) → input of the network."""
 
 
-class BadBatch(FacetError):
-    """A batch size that the hosts cannot share."""
+class UnevenBatch(FacetError):
+    """The batch size is not a multiple of the number of hosts."""
 
 
 @dataclass(frozen=True, eq=False)
 class Examples:
-    """`rows` is (views, n, …): pixels, or cached features, of `views` variants of each image;
-    `targets` float32 (n, labels), one-hot.
+    """`rows` is (views, n, …): pixels or cached features of `views` variants of each image.
+    `targets` is float32 (n, labels), one-hot.
     """
 
     rows: NDArray[np.generic]
@@ -33,29 +34,30 @@ class Examples:
 
 
 @dataclass(frozen=True)
-class Plan:
-    """`batch` images a step, over all hosts; `steps` in an epoch."""
+class EpochPlan:
+    """An epoch of `count` images has `steps` steps of `batch` images, over all hosts."""
 
     count: int
     batch: int
     steps: int
 
 
-def plan(count: int, settings: Hyperparameters, workers: Workers) -> Plan:
-    """How `count` images make an epoch. Raises BadBatch.
+def plan_epoch(count: int, settings: Hyperparameters, workers: Workers) -> EpochPlan:
+    """Divides `count` images into the steps of an epoch. Raises UnevenBatch.
 
-    One host takes them all. Several take equal shares of full batches, as means of unequal shares
-    would not add up; the few images over are other ones in each epoch.
+    A single host uses all images. Several hosts use equal shares of full batches, because the mean
+    of unequal shares would be biased; the few images left out differ in each epoch.
     """
     batch = min(settings.batch_size, count)
     if workers.count == 1:
-        return Plan(count, batch, -(-count // batch))
+        return EpochPlan(count, batch, -(-count // batch))
     batch -= batch % workers.count if batch == count else 0
     if not batch or batch % workers.count:
-        raise BadBatch(
-            f"batch-size {settings.batch_size} cannot be shared evenly by {workers.count} hosts."
+        raise UnevenBatch(
+            f"batch-size {settings.batch_size} cannot be divided evenly among {workers.count} "
+            "hosts; use a multiple of their number."
         )
-    return Plan(count, batch, count // batch)
+    return EpochPlan(count, batch, count // batch)
 
 
 def stream(
@@ -65,9 +67,9 @@ def stream(
     workers: Workers,
     first_epoch: int,
 ) -> tf.data.Dataset:
-    """This host's (inputs, targets) of every step from `first_epoch` to the last."""
+    """Yields this host's (inputs, targets) of every step from `first_epoch` to the last epoch."""
     views, count = examples.rows.shape[:2]
-    epoch_plan = plan(count, settings, workers)
+    epoch_plan = plan_epoch(count, settings, workers)
 
     def steps(epoch: tf.Tensor) -> tf.data.Dataset:
         draws = tf.random.stateless_uniform([count], [settings.seed, -1 - epoch])
@@ -75,7 +77,7 @@ def stream(
         numbered = order.batch(epoch_plan.batch).take(epoch_plan.steps).enumerate()
         return numbered.map(lambda step, chosen: (epoch, step, chosen))
 
-    def share(
+    def own_share(
         epoch: tf.Tensor, step: tf.Tensor, chosen: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         number = (epoch * epoch_plan.steps + step) * workers.count + workers.rank
@@ -86,20 +88,20 @@ def stream(
     return (
         tf.data.Dataset.range(first_epoch, settings.epochs)
         .flat_map(steps)
-        .map(share)
+        .map(own_share)
         .map(lambda chosen, view, seed: (*read(chosen, view), seed))
         .map(lambda rows, targets, seed: (prepare(rows, seed), targets))
         .prefetch(tf.data.AUTOTUNE)
-        .with_options(quiet())
+        .with_options(pipeline_options())
     )
 
 
-def quiet() -> tf.data.Options:
-    """Options that leave maps as they are written: TensorFlow would make the reading parallel, and
-    then undo that for determinism's sake, with a complaint in the log.
+def pipeline_options() -> tf.data.Options:
+    """Options that turn off automatic parallel reading and the autotuner.
 
-    Its autotuner is off: the end of an iterator can miss it asleep, and then waits until it wakes,
-    after 10 ms doubled again and again, which is up to as long as the iterator ran (2.21).
+    TensorFlow would make the reading parallel and then undo it for determinism, with a warning.
+    The autotuner delays the end of an iterator: its thread sleeps 10 ms, then twice as long each
+    time, and the end waits for it, up to as long as the iterator ran (TensorFlow 2.21).
     """
     options = tf.data.Options()
     options.autotune.enabled = False
@@ -111,14 +113,16 @@ def _reader(
     examples: Examples,
 ) -> Callable[[tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]]:
     rows, targets = examples.rows, examples.targets
-    kinds = (tf.as_dtype(rows.dtype), tf.float32)
+    dtypes = (tf.as_dtype(rows.dtype), tf.float32)
 
     def read(chosen: tf.Tensor, view: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        found = tf.numpy_function(
-            lambda which, variant: (rows[variant][which], targets[which]), [chosen, view], kinds
+        inputs, labels = tf.numpy_function(
+            lambda indices, variant: (rows[variant][indices], targets[indices]),
+            [chosen, view],
+            dtypes,
         )
-        found[0].set_shape([None, *rows.shape[2:]])
-        found[1].set_shape([None, *targets.shape[1:]])
-        return found[0], found[1]
+        inputs.set_shape([None, *rows.shape[2:]])
+        labels.set_shape([None, *targets.shape[1:]])
+        return inputs, labels
 
     return read

@@ -12,8 +12,8 @@ from facet import preprocess
 from facet.image import decode
 from facet.manifest import InputSpec, Manifest
 from training.export import golden
-from training.export.export import About, ExportError, export, lite_scorer, prove
-from training.export.graph import normalised
+from training.export.export import ExportError, ModelInfo, export, lite_scorer, prove
+from training.export.graph import normalise
 
 LABELS = ("cat", "dog", "frog")
 SPEC = InputSpec(
@@ -27,7 +27,7 @@ SPEC = InputSpec(
     order="BGR",
 )
 PIXELS = np.random.default_rng(0).integers(0, 256, (9, 6, 5, 3), dtype=np.uint8)
-ABOUT = About("pets", "Three pets", LABELS, {"test_accuracy": 0.5}, {"recipe": "none"})
+INFO = ModelInfo("pets", "Three pets", LABELS, {"test_accuracy": 0.5}, {"recipe": "none"})
 
 
 def network() -> keras.Model:
@@ -46,7 +46,7 @@ def network() -> keras.Model:
 @pytest.fixture(scope="module")
 def artifact(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("model")
-    assert export(network(), SPEC, ABOUT, proof=PIXELS, folder=folder) < 1e-5
+    assert export(network(), SPEC, INFO, proof=PIXELS, folder=folder) < 1e-5
     return folder
 
 
@@ -140,5 +140,5 @@ def test_the_graph_normalises_as_serving_does(order: str) -> None:
     )
     pixels = np.random.default_rng(9).integers(0, 256, (3, 4, 4, 3), dtype=np.uint8)
     np.testing.assert_allclose(
-        normalised(spec, tf.constant(pixels)), preprocess.normalise(spec, pixels), atol=1e-6
+        normalise(spec, tf.constant(pixels)), preprocess.normalise(spec, pixels), atol=1e-6
     )

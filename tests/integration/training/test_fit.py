@@ -18,7 +18,7 @@ from training.fitting.checkpoint import Checkpoint, History, best_epoch
 from training.fitting.fit import MEASURES, ResumableTraining
 from training.fitting.workers import SingleHost, Workers
 from training.networks import Network, build
-from training.trainer import learn, policy
+from training.trainer import dtype_policy, train
 
 LINE = re.compile(
     r"epoch=(\d+) loss=\d+\.\d{4} accuracy=\d\.\d{4} "
@@ -59,7 +59,7 @@ class Training:
         keras.utils.set_random_seed(self.settings.seed)
         network = build(self.settings, 2, self.weights)
         checkpoint = Checkpoint(checkpoints, self.fingerprint)
-        history = learn(network, self.data, self.settings, self.folder, checkpoint, self.workers)
+        history = train(network, self.data, self.settings, self.folder, checkpoint, self.workers)
         return network, history
 
     def changed(self, **changes: object) -> "Training":
@@ -171,7 +171,7 @@ def test_an_interrupted_training_goes_on_and_ends_the_same(
     keras.utils.set_random_seed(1)
     network = build(whole.settings, 2, whole.weights)
     with pytest.raises(Killed):
-        learn(
+        train(
             network, whole.data, whole.settings, tmp_path, Mortal(checkpoints, after), SingleHost()
         )
     capsys.readouterr()
@@ -201,7 +201,7 @@ def test_a_checkpoint_that_is_of_no_use_is_passed_over(
         training.fingerprint = "another"
     assert same(training.run(checkpoints)[0], expected)
     printed = capsys.readouterr().out
-    assert "starting anew" in printed
+    assert "starting over" in printed
     assert "resumed" not in printed
 
 
@@ -258,9 +258,9 @@ def test_bfloat16_features_are_kept_as_they_are(tmp_path: Path, backbone: Path) 
 
 def test_the_precision_asked_for_is_the_precision() -> None:
     precise = TINY.model_copy(update={"precision": "float32"})
-    assert policy(precise) == "float32"
-    assert policy(TINY.model_copy(update={"precision": "bfloat16"})) == "mixed_bfloat16"
-    assert policy(TINY) in ("float32", "mixed_bfloat16")
+    assert dtype_policy(precise) == "float32"
+    assert dtype_policy(TINY.model_copy(update={"precision": "bfloat16"})) == "mixed_bfloat16"
+    assert dtype_policy(TINY) in ("float32", "mixed_bfloat16")
 
 
 def test_rare_classes_count_as_much_as_frequent_ones(tmp_path: Path) -> None:
@@ -290,10 +290,10 @@ class Twins:
     def __init__(self, measures: dict[str, float]) -> None:
         self._measures = measures
 
-    def mean(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
+    def all_reduce_mean(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
         return values * 1.5
 
-    def exchange(self, content: bytes) -> list[bytes]:
+    def all_gather(self, content: bytes) -> list[bytes]:
         return [json.dumps(self._measures).encode(), content]
 
 
@@ -304,13 +304,13 @@ def test_hosts_share_what_batch_norm_counted_and_go_by_the_first_host_s_measures
     norm.moving_mean.assign(np.full(norm.moving_mean.shape, 2.0))
     first = dict.fromkeys(MEASURES, 0.25)
     settings = TINY.model_copy(update={"patience": 1})
-    course = ResumableTraining(network, settings, Checkpoint(None, ""), Twins(first))
-    course.set_model(network)
-    course.on_epoch_begin()
-    course.on_test_begin()
+    resumable = ResumableTraining(network, settings, Checkpoint(None, ""), Twins(first))
+    resumable.set_model(network)
+    resumable.on_epoch_begin()
+    resumable.on_test_begin()
     np.testing.assert_allclose(norm.moving_mean, 3.0)
-    course.on_epoch_end(0, dict.fromkeys(MEASURES, 0.5))
-    assert course.history["val_accuracy"] == [0.25]
+    resumable.on_epoch_end(0, dict.fromkeys(MEASURES, 0.5))
+    assert resumable.history["val_accuracy"] == [0.25]
 
 
 def test_every_recipe_s_defaults_are_valid() -> None:

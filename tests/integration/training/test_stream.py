@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from facet.recipes import Hyperparameters
 from training.fitting.fit import plain_batches
-from training.fitting.stream import BadBatch, Examples, plan, stream
+from training.fitting.stream import Examples, UnevenBatch, plan_epoch, stream
 from training.fitting.workers import SingleHost, Workers
 
 SETTINGS = Hyperparameters(epochs=4, batch_size=8)
@@ -21,15 +21,15 @@ class Host:
     rank: int
     count: int
 
-    mean = SingleHost.mean
-    exchange = SingleHost.exchange
+    all_reduce_mean = SingleHost.all_reduce_mean
+    all_gather = SingleHost.all_gather
 
 
 def epochs_of(workers: Workers, settings: Hyperparameters, count: int = 20) -> list[list[int]]:
     """The numbers of the images that a host sees, one list for each epoch."""
     rows = np.arange(count, dtype=np.float32)[None, :, None]
     targets = np.zeros((count, 2), np.float32)
-    steps = plan(count, settings, workers).steps
+    steps = plan_epoch(count, settings, workers).steps
     found = stream(Examples(rows, targets), _as_it_is, settings, workers, 0)
     seen = [inputs.numpy().ravel().astype(int).tolist() for inputs, _ in found]
     return [
@@ -79,10 +79,10 @@ def test_hosts_share_each_batch() -> None:
 
 
 def test_a_batch_that_hosts_cannot_share_is_refused() -> None:
-    with pytest.raises(BadBatch, match=r"batch-size 9 .* 2 hosts"):
-        plan(100, SETTINGS.model_copy(update={"batch_size": 9}), Host(0, 2))
-    assert plan(5, SETTINGS, Host(0, 2)).batch == 4
-    assert plan(5, SETTINGS, SingleHost()).batch == 5
+    with pytest.raises(UnevenBatch, match=r"batch-size 9 .* 2 hosts"):
+        plan_epoch(100, SETTINGS.model_copy(update={"batch_size": 9}), Host(0, 2))
+    assert plan_epoch(5, SETTINGS, Host(0, 2)).batch == 4
+    assert plan_epoch(5, SETTINGS, SingleHost()).batch == 5
 
 
 def test_augmentation_differs_between_steps_epochs_and_hosts() -> None:

@@ -144,15 +144,15 @@ def test_two_hosts_share_the_work_and_learn_what_one_learns(tmp_path: Path) -> N
     tarball = run(replace(given, hosts=2), tmp_path / "two", lines.append)
 
     assert sum("hosts=2" in line for line in lines) == 2
-    alone, chief = history(tmp_path / "one"), history(tmp_path / "two/algo-1")
-    np.testing.assert_allclose(chief["val_loss"], alone["val_loss"], rtol=1e-4)
+    alone, coordinator = history(tmp_path / "one"), history(tmp_path / "two/algo-1")
+    np.testing.assert_allclose(coordinator["val_loss"], alone["val_loss"], rtol=1e-4)
     assert not (tmp_path / "two/algo-2/model/facet.json").exists()
     with tarfile.open(tarball) as tar:
         assert tar.getnames()[0] == "facet.json"
 
 
 def test_a_host_that_dies_fails_the_job(tmp_path: Path) -> None:
-    """The chief notices that the other one, which has another program, has gone."""
+    """The coordinator notices that the other host, which runs another program, has exited."""
     given = replace(job(folders(tmp_path / "data", {"train": 8}), epochs="50"), hosts=2)
     with pytest.raises(TrainingFailed):
         run(given, tmp_path / "ml", _kills_the_second(tmp_path / "ml"))

@@ -121,7 +121,7 @@ def test_an_empty_test_channel(tmp_path: Path, read: Read) -> None:
 
 
 def test_one_class_is_nothing_to_choose_from(tmp_path: Path, read: Read) -> None:
-    with pytest.raises(DataError, match="one class, 'red'"):
+    with pytest.raises(DataError, match="only the class 'red'"):
         read(train=folder(tmp_path / "train", {"red": 3}))
 
 

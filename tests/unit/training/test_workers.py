@@ -50,22 +50,22 @@ def test_one_host_is_alone() -> None:
     alone = join({"SM_HOSTS": '["algo-1"]', "SM_CURRENT_HOST": "algo-1"})
     assert isinstance(alone, SingleHost)
     assert isinstance(join({}), SingleHost)
-    assert alone.exchange(b"x") == [b"x"]
+    assert alone.all_gather(b"x") == [b"x"]
 
 
 def test_three_hosts_get_the_same_mean() -> None:
     def work(hosts: Workers) -> list[float]:
         values = np.array([[hosts.rank, 10 * hosts.rank]], np.float32)
         assert hosts.count == 3
-        hosts.mean(values + 1)
-        return hosts.mean(values).ravel().tolist()
+        hosts.all_reduce_mean(values + 1)
+        return hosts.all_reduce_mean(values).ravel().tolist()
 
     assert together(3, work) == [[1.0, 10.0]] * 3
 
 
 def test_every_host_gets_what_every_host_gave_in_order() -> None:
     def work(hosts: Workers) -> list[bytes]:
-        return hosts.exchange(b"from %d" % hosts.rank)
+        return hosts.all_gather(b"from %d" % hosts.rank)
 
     assert together(3, work) == [[b"from 0", b"from 1", b"from 2"]] * 3
 
@@ -73,9 +73,9 @@ def test_every_host_gets_what_every_host_gave_in_order() -> None:
 def test_a_host_that_goes_is_noticed() -> None:
     def work(hosts: Workers) -> object:
         if hosts.rank == 1:
-            hosts._chief.close()  # type: ignore[attr-defined]
+            hosts._coordinator.close()  # type: ignore[attr-defined]
             return "gone"
-        return hosts.mean(np.ones(3, np.float32))
+        return hosts.all_reduce_mean(np.ones(3, np.float32))
 
     lost, gone = together(2, work)
     assert isinstance(lost, WorkerLost)
@@ -83,7 +83,7 @@ def test_a_host_that_goes_is_noticed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("host", "message"), [("algo-2", "cannot be reached"), ("algo-1", "1 of 2 hosts came")]
+    ("host", "message"), [("algo-2", "cannot be reached"), ("algo-1", "1 of 2 hosts connected")]
 )
 def test_a_host_that_waits_in_vain_says_so(
     monkeypatch: pytest.MonkeyPatch, host: str, message: str
