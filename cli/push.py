@@ -18,16 +18,14 @@ from cli.terminal.prompts import MissingOption
 from cli.watch import WITHIN, Wanted, report, tell
 from facet.artifact import archive, validation
 from facet.errors import BadRequest, FacetError, Violation
-from facet.manifest import MODEL_NAME, Manifest
+from facet.keys import ARTIFACT_SUFFIX, MODEL_NAME, version_id
+from facet.manifest import Manifest
 from facet.registry.models import Status
 from facet.registry.store import Registry
 from onboard.uploads import Upload
 
-SUFFIX = ".tar.gz"
 NAMELESS = "model"
 """What every artifact's file is called; it names no model."""
-
-ID_LENGTH = 12
 
 
 class NoArtifact(FacetError):
@@ -51,7 +49,7 @@ def check(path: Path, rules: validation.Rules) -> Checked:
     with path.open("rb") as file:
         found = archive.read(file)
     manifest, violations = validation.run(found, rules)
-    return Checked(found.sha256[:ID_LENGTH], found.size, manifest, validation.reported(violations))
+    return Checked(version_id(found.sha256), found.size, manifest, validation.reported(violations))
 
 
 def name(given: str | None, manifest: Manifest | None, path: Path) -> str:
@@ -59,7 +57,7 @@ def name(given: str | None, manifest: Manifest | None, path: Path) -> str:
 
     Raises BadRequest, and MissingOption where none of them names one.
     """
-    by_file = path.name.removesuffix(SUFFIX)
+    by_file = path.name.removesuffix(ARTIFACT_SUFFIX)
     candidate = given or (manifest and manifest.model) or by_file
     if MODEL_NAME.fullmatch(candidate) and (given or candidate != NAMELESS):
         return candidate

@@ -14,7 +14,7 @@ from cli.terminal.options import THIS_HOME, AsJson, Home, ModelName, StackName
 from cli.terminal.output import Output
 from cli.terminal.progress import spinner
 from facet.errors import FacetError, UnknownModel, UnknownVersion
-from facet.manifest import MODEL_NAME
+from facet.keys import MODEL_NAME
 from facet.registry.models import Model, Status, Version
 from facet.registry.store import Registry
 from onboard.bucket import missing

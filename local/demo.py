@@ -11,12 +11,12 @@ from typing import Any
 
 import httpx
 
+from facet.keys import ARTIFACT_SUFFIX, IMAGE_SUFFIXES, upload_key, version_id
 from local.moto.aws import client
 from local.stack import Address
 
 ONBOARDING_SECONDS = 120.0
 POLL_SECONDS = 0.1
-SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif"}
 
 
 class DemoFailed(Exception):
@@ -62,7 +62,7 @@ class Demo:
         """
         model = model_of(artifact)
         self._s3.put_object(
-            Bucket=self._address.bucket, Key=f"mme/{model}.tar.gz", Body=artifact.read_bytes()
+            Bucket=self._address.bucket, Key=upload_key(model), Body=artifact.read_bytes()
         )
         self._wait_for(model, version_of(artifact))
 
@@ -102,25 +102,25 @@ class Demo:
 
 def model_of(artifact: Path) -> str:
     """The name under which a file is uploaded."""
-    return artifact.name.removesuffix(".tar.gz")
+    return artifact.name.removesuffix(ARTIFACT_SUFFIX)
 
 
 def version_of(artifact: Path) -> str:
     """The id that the registry gives a file's bytes."""
     with artifact.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:12]
+        return version_id(hashlib.file_digest(file, "sha256").hexdigest())
 
 
 def artifacts(samples: Path) -> list[Path]:
     """The sample artifacts; a file's name is its model's."""
-    return sorted(samples.glob("*.tar.gz"))
+    return sorted(samples.glob(f"*{ARTIFACT_SUFFIX}"))
 
 
 def images(samples: Path) -> Iterator[SampleImage]:
     """The sample images, `images/<model>/<name>`; then, where `FACET_DATA` names a folder of
     data sets, one test image of each class."""
     for path in sorted(samples.glob("images/*/*")):
-        if path.suffix.lower() in SUFFIXES:
+        if path.suffix.lower() in IMAGE_SUFFIXES:
             yield SampleImage(
                 path.parent.name, str(path.relative_to(samples.parent)), path.read_bytes()
             )
@@ -150,6 +150,6 @@ def _one_of_each(names: Iterator[str]) -> list[str]:
     """The first image of each class, which is the name of its folder."""
     first: dict[str, str] = {}
     for name in sorted(names):
-        if Path(name).suffix.lower() in SUFFIXES:
+        if Path(name).suffix.lower() in IMAGE_SUFFIXES:
             first.setdefault(Path(name).parent.name, name)
     return list(first.values())

@@ -10,11 +10,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.json_schema import SkipJsonSchema
 
 from facet.errors import Violation
-from facet.manifest import MODEL_NAME, VERSION_ID, Finite, Frozen, InputSpec
+from facet.keys import IMAGE_TYPES, INBOX_PREFIX, MODEL_NAME, VERSION_ID
+from facet.manifest import Finite, Frozen, InputSpec
 from facet.registry.models import Canary, Policy, Status
 from predict.classifier import Prediction
 from predict.http.problems import BUG, NO_ROUTE, TABLE
-from predict.inbox import PREFIX, TYPES
 
 PROBLEMS = {each.name: each for each in (*TABLE.values(), NO_ROUTE, BUG)}
 URN = "urn:facet:problem:"
@@ -65,13 +65,13 @@ class ManyImages(Frozen):
 class UploadedImage(Frozen):
     """An image that lies in the bucket already."""
 
-    s3: str = Field(pattern=f"^{PREFIX}", description="As `POST /uploads` answered.")
+    s3: str = Field(pattern=f"^{INBOX_PREFIX}", description="As `POST /uploads` answered.")
 
 
 class UploadRequest(Frozen):
     """What will be uploaded."""
 
-    content_type: str = Field(default=TYPES[0], json_schema_extra={"enum": list(TYPES)})
+    content_type: str = Field(default=IMAGE_TYPES[0], json_schema_extra={"enum": list(IMAGE_TYPES)})
 
 
 class Upload(Answer):

@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from facet.keys import IMAGE_TYPES
 from openapi import bodies
 
 Body = type[BaseModel] | tuple[type[BaseModel], ...] | dict[str, Any]
@@ -13,7 +14,6 @@ Bodies = Mapping[str, Body]
 """By media type: a model, one of several models, or a schema that is no model's."""
 
 JSON = "application/json"
-IMAGES = tuple(f"image/{kind}" for kind in ("jpeg", "png", "webp", "bmp", "gif"))
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def octets() -> dict[str, Body]:
 
 
 IMAGE_BODIES: Bodies = {
-    **_binary(*IMAGES, "application/octet-stream"),
+    **_binary(*IMAGE_TYPES, "application/octet-stream"),
     "multipart/form-data": {
         "type": "object",
         "required": ["image"],

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from facet.errors import FacetError
-from facet.manifest import MODEL_NAME
+from facet.keys import MODEL_NAME
 from facet.recipes import RECIPES, BadHyperparameter, Hyperparameters, Recipe
 
 CHANNELS = ("train", "validation", "test", "weights")

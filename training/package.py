@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, BinaryIO
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
+from facet.keys import training_code_key
+
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
     from mypy_boto3_s3 import S3Client
@@ -59,7 +61,7 @@ def pack(members: Iterable[tuple[str, Path]], file: BinaryIO) -> None:
 def code_key(code: bytes) -> str:
     """The key of packed code in the bucket."""
     digest = hashlib.sha256(code).hexdigest()[:DIGEST_LENGTH]
-    return f"code/{digest}/sourcedir.tar.gz"
+    return training_code_key(digest)
 
 
 def upload(code: bytes, s3: "S3Client", bucket: str) -> bool:

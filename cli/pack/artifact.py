@@ -6,14 +6,12 @@ from pathlib import Path
 
 from facet.artifact import archive, validation
 from facet.errors import Violation
+from facet.keys import MANIFEST, version_id
 from facet.manifest import Manifest
 from training.package import pack
 
-MANIFEST = "facet.json"
 KEPT = ("saved_model.pb", "fingerprint.pb", "variables/**/*", "assets/**/*")
 """What TensorFlow Serving reads of a SavedModel's folder."""
-
-VERSION_ID_LENGTH = 12
 
 
 @dataclass(frozen=True)
@@ -46,4 +44,4 @@ def write(manifest: Manifest, files: list[tuple[str, Path]], target: Path) -> Pa
         _, violations = validation.run(found)
         if not violations:
             part.replace(target)
-    return Packed(found.sha256[:VERSION_ID_LENGTH], found.size, violations)
+    return Packed(version_id(found.sha256), found.size, violations)

@@ -20,7 +20,8 @@ from cli.pack.plan import plan
 from cli.terminal.options import AsJson, Yes
 from cli.terminal.output import Output, facts
 from cli.terminal.prompts import asker
-from facet.manifest import MODEL_NAME, Manifest
+from facet.keys import MODEL_NAME
+from facet.manifest import Manifest
 
 READ = "What the source says by itself, if it is not clear"
 ASKED = "What only you know (asked for on a terminal)"

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from facet.errors import FacetError
+from facet.keys import IMAGE_SUFFIXES
 
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif"})
 """Of the image files in folders; a file that is named itself may be called anything."""
 
 STDIN = "-"
@@ -62,7 +62,7 @@ def _below(path: Path, named: str) -> Iterator[Source]:
         yield Source(named, path)
         return
     found = sorted(
-        each for each in path.rglob("*") if each.suffix.lower() in SUFFIXES and each.is_file()
+        each for each in path.rglob("*") if each.suffix.lower() in IMAGE_SUFFIXES and each.is_file()
     )
     if not found:
         raise NoImages(f"{named}: there is no image in this folder ({_kinds()})")
@@ -70,4 +70,4 @@ def _below(path: Path, named: str) -> Iterator[Source]:
 
 
 def _kinds() -> str:
-    return ", ".join(sorted(SUFFIXES))
+    return ", ".join(sorted(IMAGE_SUFFIXES))

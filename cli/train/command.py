@@ -16,7 +16,7 @@ from cli.terminal.options import THIS_HOME, AsJson, Home, StackName, named
 from cli.terminal.output import Output
 from cli.train import weights
 from cli.train.run import Training, carry_out
-from facet.manifest import MODEL_NAME
+from facet.keys import MODEL_NAME
 from facet.recipes import RECIPES, BadHyperparameter, Metric, recipe
 from train.input import BadInput, parse
 from training.data.readers import CIFAR10, SIGN_LANGUAGE

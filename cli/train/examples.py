@@ -8,6 +8,7 @@ from cli.predict.batches import EncodedImage, batches
 from cli.predict.results import Question, Result, answers
 from cli.terminal.output import Output
 from cli.train.execution import Report
+from facet.keys import dataset_prefix
 
 SHOWN = 10
 """So many images are asked about, each of another label."""
@@ -31,13 +32,13 @@ def examples(stack: Stack, dataset: str) -> Iterator[EncodedImage]:
     """The first image of each label, of channel `test` where there is one."""
     s3 = stack.client("s3")
     for channel in ("test", "validation", "train"):
-        prefix = f"datasets/{dataset}/{channel}/"
+        prefix = dataset_prefix(dataset, channel)
         found = s3.list_objects_v2(Bucket=stack.bucket, Prefix=prefix, Delimiter="/")
         folders = found.get("CommonPrefixes", [])
         for folder in folders[:SHOWN]:
             listed = s3.list_objects_v2(Bucket=stack.bucket, Prefix=folder["Prefix"], MaxKeys=1)
             key = listed["Contents"][0]["Key"]
             content = s3.get_object(Bucket=stack.bucket, Key=key)["Body"].read()
-            yield EncodedImage(key.removeprefix(f"datasets/{dataset}/"), content)
+            yield EncodedImage(key.removeprefix(dataset_prefix(dataset)), content)
         if folders:
             return

@@ -7,8 +7,8 @@ from cli.client.stack import Stack
 from cli.client.upload import upload
 from cli.terminal.output import Output
 from facet.errors import FacetError
+from facet.keys import WEIGHTS_PREFIX
 
-BELOW = "weights/"
 ID_LENGTH = 12
 
 
@@ -26,8 +26,10 @@ def place(given: str | None) -> str | None:
     """The prefix where they lie, or will: a file's is made of its content. Raises NoWeights."""
     if path := file(given):
         return _below(path)
-    if given and not (given.startswith(BELOW) and given.endswith("/")):
-        raise NoWeights(f"{given}: there is no such file, nor is it a prefix as {BELOW}vgg16/")
+    if given and not (given.startswith(WEIGHTS_PREFIX) and given.endswith("/")):
+        raise NoWeights(
+            f"{given}: there is no such file, nor is it a prefix as {WEIGHTS_PREFIX}vgg16/"
+        )
     return given
 
 
@@ -39,4 +41,4 @@ def bring(path: Path, stack: Stack, output: Output) -> None:
 def _below(path: Path) -> str:
     with path.open("rb") as opened:
         digest = hashlib.file_digest(opened, "sha256").hexdigest()
-    return f"{BELOW}{digest[:ID_LENGTH]}/"
+    return f"{WEIGHTS_PREFIX}{digest[:ID_LENGTH]}/"

@@ -1,6 +1,5 @@
 """The upload's handler: S3 events to uploads and removals, outcomes to metrics."""
 
-import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -16,7 +15,7 @@ from botocore.config import Config
 from facet import endpoint
 from facet.artifact.validation import Rules
 from facet.errors import EndpointRemoved
-from facet.manifest import MODEL_NAME
+from facet.keys import MODEL_NAME, is_upload, parse_upload_key, parse_version_key
 from facet.notifications import ModelEvents, publisher
 from facet.observability import count, logger
 from facet.registry.releases import Releases
@@ -27,9 +26,8 @@ from onboard.onboarding import Onboarding, Registers
 from onboard.prover import Prover
 from onboard.retention import Removal
 from onboard.retry import RetryPolicy
-from onboard.uploads import UPLOAD_KEY, VERSION_KEY, OnboardingResult, Upload
+from onboard.uploads import OnboardingResult, Upload
 
-MISNAMED = re.compile(r"mme/[^/]*\.tar\.gz", re.DOTALL)
 S3_CLIENT = Config(read_timeout=180)
 """S3 need not answer a copy of several GB before it is done."""
 
@@ -88,16 +86,16 @@ def wanted(event: dict[str, Any]) -> Iterator[Upload | Removal]:
         described = record["s3"]["object"]
         key = unquote_plus(described["key"])
         if record["eventName"].startswith("ObjectRemoved:"):
-            if match := VERSION_KEY.fullmatch(key):
-                yield Removal(match[1], match[2], datetime.fromisoformat(record["eventTime"]))
-        elif match := UPLOAD_KEY.fullmatch(key):
+            if version := parse_version_key(key):
+                yield Removal(*version, datetime.fromisoformat(record["eventTime"]))
+        elif model := parse_upload_key(key):
             yield Upload(
-                match[1],
+                model,
                 described.get("versionId"),
                 described.get("sequencer"),
                 datetime.fromisoformat(record["eventTime"]).isoformat(),
             )
-        elif MISNAMED.fullmatch(key):
+        elif is_upload(key):
             raise MisnamedDrop(f"{key}: a model's name has the form {MODEL_NAME.pattern}")
 
 

@@ -8,6 +8,7 @@ import orjson
 from botocore.exceptions import ClientError
 
 from facet.artifact import archive
+from facet.keys import rejected_key, report_key, version_key
 from facet.registry.models import Status, Version
 from facet.registry.store import Registry
 from onboard.uploads import Upload
@@ -70,14 +71,14 @@ class Bucket:
 
     def refuse(self, upload: Upload, rejected: Version) -> None:
         """Copies the upload to `rejected/`, with the report beside it."""
-        self._copy(upload, f"rejected/{rejected.target}")
+        self._copy(upload, rejected_key(rejected.model, rejected.id))
         self.report(rejected)
 
     def report(self, rejected: Version) -> None:
         """Writes why a version was refused."""
         self._s3.put_object(
             Bucket=self.name,
-            Key=f"rejected/{rejected.model}/{rejected.id}.json",
+            Key=report_key(rejected.model, rejected.id),
             Body=_report(rejected),
             ContentType="application/json",
         )
@@ -134,7 +135,7 @@ class Bucket:
 
 
 def _key(version: Version) -> str:
-    return f"mme/{version.target}"
+    return version_key(version.model, version.id)
 
 
 def missing(error: ClientError) -> bool:

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 
 from facet.artifact import validation
 from facet.errors import RegistryConflict, Violation
+from facet.keys import version_id
 from facet.manifest import Manifest
 from facet.notifications import ModelEvents
 from facet.registry.models import Model, Status, Version
@@ -20,8 +21,6 @@ from onboard.prover import Prover
 from onboard.retention import Removal, Retention, Withdrawal
 from onboard.retry import RetryPolicy
 from onboard.uploads import OnboardingResult, Upload
-
-VERSION_ID_LENGTH = 12
 
 
 def utc_now() -> str:
@@ -98,7 +97,7 @@ class Onboarding:
         manifest, violations = validation.run(found, self._rules)
         version = Version(
             model=taken.upload.model,
-            id=found.sha256[:VERSION_ID_LENGTH],
+            id=version_id(found.sha256),
             status=Status.PENDING,
             sha256=found.sha256,
             size=found.size,

@@ -10,6 +10,7 @@ from PIL import Image
 from facet import preprocess
 from facet.endpoint import Endpoint, Scores
 from facet.errors import BodyTooLarge, ModelFailed, Violation
+from facet.keys import MANIFEST
 from facet.manifest import GoldenSample, Manifest
 from onboard.retry import RetryPolicy
 
@@ -94,7 +95,7 @@ def _failed(error: ModelFailed) -> Violation:
 def _too_large(error: BodyTooLarge) -> Violation:
     return Violation(
         "input-too-large",
-        "facet.json.input",
+        f"{MANIFEST}.input",
         f"not even one image can be sent to the endpoint: {error}",
         "export a signature that takes uint8, or smaller images",
     )
@@ -115,7 +116,7 @@ def _probabilities(manifest: Manifest, scores: Scores) -> Iterator[Violation]:
     if least < 0 or most > 1 or (softmax and abs(total - 1) > SUM_TOLERANCE):
         yield Violation(
             "not-probabilities",
-            "facet.json.output.activation",
+            f"{MANIFEST}.output.activation",
             f"the scores run from {least:.4g} to {most:.4g} and add up to {total:.4g}",
             "say 'logits' where the model has no softmax, 'sigmoid' where labels stand alone",
         )
@@ -126,7 +127,7 @@ def _as_recorded(manifest: Manifest, golden: GoldenSample, scores: Scores) -> It
     if manifest.labels[best] != golden.label:
         yield Violation(
             "golden-label",
-            "facet.json.golden.label",
+            f"{MANIFEST}.golden.label",
             f"the endpoint answers '{manifest.labels[best]}' ({scores[best]:.4f}) "
             f"for the golden sample, the trainer recorded '{golden.label}'",
             "check that labels and input say what the model was trained with",
@@ -134,7 +135,7 @@ def _as_recorded(manifest: Manifest, golden: GoldenSample, scores: Scores) -> It
     elif abs(float(scores[best]) - golden.score) > golden.tolerance:
         yield Violation(
             "golden-score",
-            "facet.json.golden.score",
+            f"{MANIFEST}.golden.score",
             f"the endpoint answers {scores[best]:.4f} for the golden sample, "
             f"the trainer recorded {golden.score:.4f} ± {golden.tolerance}",
             "check that input says what the model was trained with, down to the resize filter",

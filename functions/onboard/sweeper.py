@@ -15,13 +15,14 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from botocore.exceptions import ClientError
 
 from facet.errors import RegistryConflict, Violation
+from facet.keys import ARTIFACT, parse_upload_key
 from facet.notifications import ModelEvents, publisher
 from facet.observability import count, logger
 from facet.registry.models import Status, Version
 from facet.registry.store import Registry
 from facet.settings import settings
 from onboard.bucket import Bucket, missing
-from onboard.uploads import UPLOAD_KEY, PendingUpload, PendingUploads, Upload, due
+from onboard.uploads import PendingUpload, PendingUploads, Upload, due
 
 if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
@@ -33,7 +34,7 @@ ABANDONED_AFTER = timedelta(days=1)
 
 ABANDONED = Violation(
     "abandoned",
-    "model.tar.gz",
+    ARTIFACT,
     "the upload was removed before the endpoint had proven it",
     "upload it again",
 )
@@ -103,7 +104,7 @@ class Sweeper:
 
     def _due(self, now: datetime, swept: Swept) -> Iterator[PendingUpload]:
         for upload in self._door.waiting():
-            if not UPLOAD_KEY.fullmatch(upload.key):
+            if not parse_upload_key(upload.key):
                 swept.misnamed.append(upload.key)
             elif now - upload.uploaded_at >= self._ages.upload:
                 turn = False

@@ -1,22 +1,15 @@
 """What onboarding takes, and what it makes of it."""
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from facet.errors import Violation
-from facet.manifest import MODEL_NAME, VERSION_ID
+from facet.keys import ARTIFACT_SUFFIX, ENDPOINT_PREFIX, upload_key
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
-
-UPLOAD_KEY = re.compile(rf"mme/({MODEL_NAME.pattern})\.tar\.gz")
-"""The key of an upload, with its model."""
-
-VERSION_KEY = re.compile(rf"mme/({MODEL_NAME.pattern})/({VERSION_ID.pattern})\.tar\.gz")
-"""The key of a version's object, with its model and id."""
 
 
 @dataclass(frozen=True)
@@ -34,8 +27,8 @@ class Upload:
 
     @property
     def key(self) -> str:
-        """Where it lies."""
-        return f"mme/{self.model}.tar.gz"
+        """The object's key."""
+        return upload_key(self.model)
 
 
 @dataclass(frozen=True)
@@ -51,8 +44,6 @@ class OnboardingResult:
     violations: tuple[Violation, ...] = ()
 
 
-PREFIX = "mme/"
-SUFFIX = ".tar.gz"
 EVER = datetime.min.replace(tzinfo=UTC)
 SWEPT = "facet-swept"
 """The tag of an upload with the time when it was last handed over, ISO 8601."""
@@ -85,12 +76,12 @@ class PendingUploads:
         """
         pages = self._s3.get_paginator("list_object_versions")
         taken_back: dict[str, datetime] = {}
-        for page in pages.paginate(Bucket=self._bucket, Prefix=PREFIX, Delimiter="/"):
+        for page in pages.paginate(Bucket=self._bucket, Prefix=ENDPOINT_PREFIX, Delimiter="/"):
             for marker in page.get("DeleteMarkers", []):
                 taken_back.setdefault(marker["Key"], marker["LastModified"])
             for each in page.get("Versions", []):
                 hidden = each["LastModified"] <= taken_back.get(each["Key"], EVER)
-                if each["Key"].endswith(SUFFIX) and (each["IsLatest"] or not hidden):
+                if each["Key"].endswith(ARTIFACT_SUFFIX) and (each["IsLatest"] or not hidden):
                     yield PendingUpload(
                         each["Key"], each["VersionId"], each["LastModified"], each["IsLatest"]
                     )

@@ -9,7 +9,7 @@ from aws_lambda_powertools.event_handler.exceptions import NotFoundError
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from facet.errors import BadRequest, FacetError, ModelFailed
-from facet.manifest import MODEL_NAME, VERSION_ID
+from facet.keys import MODEL_NAME, VERSION_ID
 from facet.observability import count, logger
 from facet.settings import settings
 from predict.clients import inbox, predictor, registry

@@ -7,13 +7,10 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from facet.errors import BadRequest, BodyTooLarge, UnknownUpload
+from facet.keys import IMAGE_TYPES, INBOX_PREFIX
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
-
-PREFIX = "inbox/"
-TYPES = ("image/jpeg", "image/png", "image/webp", "image/bmp", "image/gif")
-"""The content types of `facet.image.FORMATS`. What was uploaded is decoded, never believed."""
 
 
 @dataclass(frozen=True)
@@ -42,9 +39,9 @@ class Inbox:
 
     def offer(self, content_type: str) -> Offer:
         """A place with a name that nobody can guess. Raises BadRequest for other content types."""
-        if content_type not in TYPES:
-            raise BadRequest(f"content_type must be one of {', '.join(TYPES)}.")
-        key = f"{PREFIX}{uuid.uuid4()}"
+        if content_type not in IMAGE_TYPES:
+            raise BadRequest(f"content_type must be one of {', '.join(IMAGE_TYPES)}.")
+        key = f"{INBOX_PREFIX}{uuid.uuid4()}"
         made = self._s3.generate_presigned_post(
             self._bucket,
             key,
@@ -64,8 +61,8 @@ class Inbox:
 
         Raises BadRequest for keys elsewhere, UnknownUpload, BodyTooLarge.
         """
-        if not key.startswith(PREFIX):
-            raise BadRequest(f"s3 must be the key of an upload: it begins with {PREFIX}.")
+        if not key.startswith(INBOX_PREFIX):
+            raise BadRequest(f"s3 must be the key of an upload: it begins with {INBOX_PREFIX}.")
         found = self._object(key)
         if found["ContentLength"] > self._max_bytes:
             found["Body"].close()

@@ -6,7 +6,8 @@ from typing import Annotated
 from pydantic import Field, ValidationError
 
 from facet.errors import FacetError
-from facet.manifest import MODEL_NAME, Frozen
+from facet.keys import MODEL_NAME, WEIGHTS_PREFIX
+from facet.manifest import Frozen
 from facet.recipes import Metric
 
 Name = Annotated[str, Field(pattern=rf"^{MODEL_NAME.pattern}$")]
@@ -42,7 +43,7 @@ class JobInput(Frozen):
     metric: Metric | None = None
     minimum: float | None = Field(default=None, ge=0, le=1)
     allow_worse: bool = False
-    weights: str | None = Field(default=None, pattern=r"^weights/.+/$")
+    weights: str | None = Field(default=None, pattern=rf"^{WEIGHTS_PREFIX}.+/$")
 
 
 class Input(Frozen):

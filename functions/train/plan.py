@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from facet.errors import FacetError
+from facet.keys import dataset_prefix
 from facet.recipes import BadHyperparameter, recipe
 from train.input import BadInput, Input, JobInput, parse
 from train.training_job import (
@@ -123,7 +124,7 @@ def _check_code(code: str, store: ObjectStore) -> None:
 
 def _stored_channels(job: JobInput, store: ObjectStore) -> tuple[str, ...]:
     """The channels that have at least one object in the bucket."""
-    return tuple(name for name in CHANNELS if store.has(f"datasets/{job.dataset}/{name}/"))
+    return tuple(name for name in CHANNELS if store.has(dataset_prefix(job.dataset, name)))
 
 
 def _missing_data(
@@ -133,7 +134,7 @@ def _missing_data(
     if "train" not in channels:
         yield (
             f"jobs[{index}].dataset {dataset}: there is nothing at "
-            f"{store.uri(f'datasets/{dataset}/train/')}; upload one folder of images per label, "
+            f"{store.uri(dataset_prefix(dataset, 'train'))}; upload one folder of images per label, "
             "for example with `facet data`."
         )
     if weights and not store.has(weights):

@@ -10,15 +10,13 @@ from typing import Literal, Protocol
 from pydantic import ValidationError
 
 from facet.errors import FacetError
+from facet.keys import MANIFEST, version_id
 from facet.manifest import Frozen, Manifest
 from facet.registry.models import Version
 
 BLOCK = 1 << 20
-MANIFEST = "facet.json"
 MAX_MANIFEST = 8 << 20
 """Bytes of a manifest; a hundred thousand labels have less."""
-
-VERSION_ID_LENGTH = 12
 
 HOW = "they cannot be compared: set allow_worse to replace it all the same"
 
@@ -97,7 +95,7 @@ def read(stream: Readable) -> Candidate:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"])) or "the file"
         raise NoManifest(f"{MANIFEST} of the artifact: {place}: {first['msg']}.") from error
-    return Candidate(packed.drain()[:VERSION_ID_LENGTH], manifest)
+    return Candidate(version_id(packed.drain()), manifest)
 
 
 def _manifest(packed: _Digested) -> bytes:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from facet.keys import dataset_prefix, training_prefix
 from facet.manifest import Frozen
 from facet.recipes import Hyperparameters, Recipe
 from train.input import Hyperparameter, JobInput
@@ -118,7 +119,7 @@ def training_job(
 ) -> PlannedJob:
     """Plans a job on the data set's `channels`; `code` is the key of the training code."""
     model = job.input.model
-    prefix = f"training/{_key_part(execution.name)}/{model}"
+    prefix = training_prefix(_key_part(execution.name), model)
     return PlannedJob(
         model=model,
         name=_name(model, execution),
@@ -154,7 +155,7 @@ def _channels(
     job: JobInput, channels: tuple[str, ...], store: ObjectStore
 ) -> Iterator[dict[str, object]]:
     for name in channels:
-        yield _channel(name, store.uri(f"datasets/{job.dataset}/{name}/"))
+        yield _channel(name, store.uri(dataset_prefix(job.dataset, name)))
     if job.weights:
         yield _channel("weights", store.uri(job.weights))
 

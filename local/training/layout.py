@@ -12,6 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from facet.keys import MANIFEST
+
 PROGRAM = "training/train.py"
 FOLDERS = ("input/data", "input/config", "model", "output/data", "checkpoints", "code")
 
@@ -112,7 +114,7 @@ def model_files(those: Sequence[Host]) -> list[tuple[str, Path]]:
     """
     return sorted(
         _merged([host.root / "model" for host in those]),
-        key=lambda member: (member[0] != "facet.json", member[0]),
+        key=lambda member: (member[0] != MANIFEST, member[0]),
     )
 
 

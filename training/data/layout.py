@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from facet.errors import FacetError
+from facet.keys import IMAGE_SUFFIXES
 
 CHANNELS = {"train": "train", "validation": "validation", "val": "validation", "test": "test"}
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif")
 """Suffixes of the formats that `facet.image` decodes."""
 
 MAX_NAME = 255
@@ -38,7 +38,7 @@ class Entry:
     @property
     def is_image(self) -> bool:
         """Whether it is a file with an image's suffix."""
-        return self.read is not None and self.parts[-1].lower().endswith(SUFFIXES)
+        return self.read is not None and self.parts[-1].lower().endswith(IMAGE_SUFFIXES)
 
     @property
     def is_hidden(self) -> bool:
@@ -118,7 +118,7 @@ def _safe(entry: Entry) -> Entry:
 
 def _detect_layout(images: list[Entry]) -> _Layout:
     if not images:
-        raise SourceError(f"it contains no image ({', '.join(SUFFIXES)})")
+        raise SourceError(f"it contains no image ({', '.join(IMAGE_SUFFIXES)})")
     for entry in images:
         if entry.parts[-3:-2] and entry.parts[-3] in CHANNELS:
             return _Layout(entry.parts[:-3], has_channels=True)

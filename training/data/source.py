@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from facet.manifest import MODEL_NAME
+from facet.keys import MODEL_NAME, dataset_prefix
 from training.data import readers
 from training.data.layout import CHANNELS, ImageFolder, SourceError
 from training.data.readers import CIFAR10, SIGN_LANGUAGE
@@ -28,7 +28,7 @@ class DataSource:
     @property
     def prefix(self) -> str:
         """The prefix of its objects in the bucket."""
-        return f"datasets/{self.name}/"
+        return dataset_prefix(self.name)
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from facet import preprocess
 from facet.errors import FacetError
+from facet.keys import MANIFEST
 from facet.manifest import GoldenSample, InputSpec, Manifest, OutputSpec
 from facet.preprocess import Pixels
 from training.export import golden
@@ -71,7 +72,7 @@ def export(
     (version / "assets.extra" / "model.tflite").write_bytes(lite_model)
     best, sample = choose_golden_sample(saved(drawn), info.labels)
     (folder / sample.image).write_bytes(candidates[best])
-    (folder / "facet.json").write_text(manifest(spec, info, sample).to_json() + "\n")
+    (folder / MANIFEST).write_text(manifest(spec, info, sample).to_json() + "\n")
     return difference
 
 

@@ -6,7 +6,7 @@ from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEvent
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from facet.errors import BadRequest, UnknownModel, UnknownVersion
-from facet.manifest import MODEL_NAME, VERSION_ID
+from facet.keys import MODEL_NAME, VERSION_ID
 from predict.timing import Deadline
 
 

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from facet.keys import upload_key
+
 
 class FacetError(Exception):
     """Base of all errors that Facet raises; the message says what to do."""
@@ -40,7 +42,7 @@ class UnknownModel(FacetError):
     def __init__(self, model: str) -> None:
         super().__init__(
             f"There is no model '{model}'. GET /models, or `facet models`, lists the models; "
-            f"upload an artifact to mme/{model}.tar.gz to make it one."
+            f"upload an artifact to {upload_key(model)} to make it one."
         )
 
 
@@ -90,7 +92,7 @@ class NoLiveVersion(FacetError):
         elif pending:
             reason = "its first upload is still being checked; try again in a moment"
         else:
-            reason = f"all of its versions were retired; upload an artifact to mme/{model}.tar.gz"
+            reason = f"all of its versions were retired; upload an artifact to {upload_key(model)}"
         super().__init__(f"Model '{model}' has no live version: {reason}.")
         self.violations = tuple(violations)
 

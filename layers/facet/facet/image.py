@@ -7,9 +7,7 @@ import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from facet.errors import BrokenImage, UnsupportedImage
-
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF")
-"""The formats we open. Naming them keeps Pillow's other parsers out of reach."""
+from facet.keys import IMAGE_FORMATS
 
 PNG = b"\x89PNG\r\n\x1a\n"
 SIGNATURES = (b"\xff\xd8\xff", PNG, b"GIF87a", b"GIF89a")
@@ -61,7 +59,7 @@ def decode(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what Pillow only warns of does not cost the image
         try:
-            image = Image.open(io.BytesIO(data), formats=FORMATS)
+            image = Image.open(io.BytesIO(data), formats=IMAGE_FORMATS)
             if image.width * image.height > max_pixels:
                 raise _too_large(f"{image.width} x {image.height}", max_pixels)
             if fitting:

@@ -1,16 +1,11 @@
 """The manifest `facet.json`: what an artifact says about itself. docs/manifest.md explains it."""
 
-import re
 from collections import Counter
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-MODEL_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
-"""What a model may be called; the whole name must match."""
-
-VERSION_ID = re.compile(r"[0-9a-f]{12}")
-"""A version: the first 12 hex digits of the SHA-256 of its artifact."""
+from facet.keys import MODEL_NAME
 
 Label = Annotated[str, Field(min_length=1, max_length=200)]
 Side = Annotated[int, Field(ge=1, le=4096)]

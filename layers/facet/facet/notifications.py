@@ -8,6 +8,7 @@ import boto3
 import orjson
 from botocore.exceptions import ClientError
 
+from facet.keys import report_key
 from facet.observability import logger
 from facet.registry.models import Version
 from facet.registry.releases import Placement
@@ -107,7 +108,7 @@ class ModelEvents:
         """A version was refused."""
         codes = [each.code for each in version.violations]
         logger().warning("model rejected", model=version.model, version=version.id, codes=codes)
-        report = f"rejected/{version.model}/{version.id}.json"
+        report = report_key(version.model, version.id)
         self._publisher.publish(
             EventType.REJECTED, version.model, version.id, violations=codes, report=report
         )

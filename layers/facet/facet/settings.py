@@ -5,8 +5,10 @@ from functools import cache
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from facet.keys import MODEL_NAME
+
 PREFIX = "FACET_"
-WATCHED = r"^([a-z0-9][a-z0-9-]{0,62}(,[a-z0-9][a-z0-9-]{0,62}){0,19})?$"
+WATCHED = rf"^({MODEL_NAME.pattern}(,{MODEL_NAME.pattern}){{0,19}})?$"
 OPS = r"^([A-Za-z0-9_>.]+(,[A-Za-z0-9_>.]+)*)?$"
 
 

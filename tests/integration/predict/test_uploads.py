@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from facet.keys import IMAGE_TYPES
 from facet.registry.models import Version
-from predict.inbox import TYPES
 from tests.support import artifacts, fakes
 from tests.support.api import PNG, Reply, call, predict
 
@@ -35,7 +35,7 @@ def policy(reply: Reply) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize("kind", TYPES)
+@pytest.mark.parametrize("kind", IMAGE_TYPES)
 def test_an_offer_is_limited_in_size_type_and_time(kind: str) -> None:
     reply = offer({"content_type": kind})
     assert reply.status == 201

@@ -9,8 +9,8 @@ from facet.artifact.gzip_stream import Digested, Enough, Readable, Unpacked
 from facet.artifact.names import Names, is_from_macos, normalised
 from facet.artifact.tar_stream import Content, Member, members
 from facet.errors import Violation
+from facet.keys import MANIFEST
 
-MANIFEST = "facet.json"
 GRAPH = re.compile(r"[0-9]+/saved_model\.pb")
 LITERT = re.compile(r"[0-9]+/assets\.extra/model\.tflite")
 

@@ -9,6 +9,7 @@ import zlib
 from typing import Protocol
 
 from facet.errors import Violation
+from facet.keys import ARTIFACT
 
 BLOCK = 1 << 20
 PACKED_BLOCK = 1 << 18
@@ -114,37 +115,37 @@ class Unpacked:
 
 NOT_GZIP = Violation(
     "not-gzip",
-    "model.tar.gz",
+    ARTIFACT,
     "the upload is not gzip",
     "pack it with: tar -czf model.tar.gz -C DIR facet.json 1",
 )
 TRUNCATED = Violation(
     "truncated",
-    "model.tar.gz",
+    ARTIFACT,
     "the archive ends in the middle",
     "check it with gzip -t, then upload it again",
 )
 DAMAGED = Violation(
     "damaged",
-    "model.tar.gz",
+    ARTIFACT,
     "the archive is damaged: a checksum or a header does not hold",
     "check it with gzip -t and tar -tzf, then upload it again",
 )
 SEVERAL = Violation(
     "several-gzip-members",
-    "model.tar.gz",
+    ARTIFACT,
     "a second gzip follows the first, which not every server reads",
     "pack it anew: gunzip -c model.tar.gz | gzip > again.tar.gz",
 )
 GARBAGE_AFTER_GZIP = Violation(
     "trailing-garbage",
-    "model.tar.gz",
+    ARTIFACT,
     "bytes follow the end of the gzip",
     "pack it anew: gunzip -c model.tar.gz | gzip > again.tar.gz",
 )
 TOO_LARGE = Violation(
     "too-large",
-    "model.tar.gz",
+    ARTIFACT,
     f"the artifact unpacks to over {MAX_UNPACKED >> 30} GiB, or to {MAX_RATIO:,} times its size",
     "leave out what the model does not need",
 )

@@ -5,8 +5,9 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from itertools import islice
 
-from facet.artifact.archive import GRAPH, MANIFEST
+from facet.artifact.archive import GRAPH
 from facet.errors import Violation
+from facet.keys import ARTIFACT, MANIFEST
 
 IN_FOLDER = re.compile(r"([0-9]+)/.+")
 WRAPPED = re.compile(r"(.+)/[0-9]+/saved_model\.pb")
@@ -63,7 +64,7 @@ def _no_graph(files: Mapping[str, int]) -> Violation:
         )
     return Violation(
         "no-version-folder",
-        "model.tar.gz",
+        ARTIFACT,
         "there is no <digits>/saved_model.pb",
         "export a SavedModel into a folder named 1 and pack it beside facet.json",
     )

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from facet.artifact.gzip_stream import Enough
 from facet.artifact.tar_stream import Member
 from facet.errors import Violation
+from facet.keys import ARTIFACT
 
 MAX_MEMBERS = 2_000
 MAX_NAME = 500
@@ -182,13 +183,13 @@ def _macos(place: str) -> Violation:
 
 _TOO_MANY = Violation(
     "too-many-members",
-    "model.tar.gz",
+    ARTIFACT,
     f"the archive has over {MAX_MEMBERS:,} members",
     "pack facet.json and one version folder only",
 )
 _TOO_LONG = Violation(
     "too-long-name",
-    "model.tar.gz",
+    ARTIFACT,
     f"a member's name has over {MAX_NAME} bytes, or over {MAX_DEPTH} folders",
     "pack facet.json and one version folder, with short names",
 )

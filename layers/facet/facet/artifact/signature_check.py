@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator, Mapping
 
-from facet.artifact.archive import MANIFEST
 from facet.artifact.graphs.saved_model import Signature, TensorSpec
 from facet.endpoint import MAX_BODY
 from facet.errors import Violation
+from facet.keys import MANIFEST
 from facet.manifest import InputSpec, Manifest
 
 LEAST = {"float": 2.0, "uint8": 4 / 3}

@@ -19,6 +19,7 @@ from facet.artifact.gzip_stream import (
     Readable,
 )
 from facet.errors import Violation
+from facet.keys import ARTIFACT
 
 RECORD = 512
 MAX_HEADER = 1 << 18
@@ -220,25 +221,25 @@ def _exactly(stream: Readable, size: int) -> bytes:
 
 NOT_TAR = Violation(
     "not-tar",
-    "model.tar.gz",
+    ARTIFACT,
     "the gzip does not hold a tar archive",
     "pack it with: tar -czf model.tar.gz -C DIR facet.json 1",
 )
 AMBIGUOUS = Violation(
     "ambiguous-header",
-    "model.tar.gz",
+    ARTIFACT,
     "two headers of the archive disagree, so that programs would unpack it differently",
     "pack it with: tar --format=ustar -czf model.tar.gz -C DIR facet.json 1",
 )
 GARBAGE_AFTER_TAR = Violation(
     "trailing-garbage",
-    "model.tar.gz",
+    ARTIFACT,
     "bytes follow the end of the tar archive",
     "pack the folder once, into a new file; archives cannot be joined with cat",
 )
 TOO_LARGE_HEADER = Violation(
     "too-large-header",
-    "model.tar.gz",
+    ARTIFACT,
     f"a member has over {MAX_HEADER:,} bytes about itself",
     "pack it with: tar --format=ustar -czf model.tar.gz -C DIR facet.json 1",
 )

@@ -11,7 +11,6 @@ from facet.artifact import layout, signature_check
 from facet.artifact.archive import (
     GRAPH,
     LITERT,
-    MANIFEST,
     MAX_GRAPH,
     MAX_IMAGE,
     MAX_LITERT,
@@ -20,6 +19,7 @@ from facet.artifact.archive import (
 )
 from facet.artifact.graphs import op_policy, saved_model
 from facet.errors import BrokenImage, UnsupportedImage, Violation
+from facet.keys import ARTIFACT, MANIFEST
 from facet.manifest import Manifest
 
 UNREADABLE = {"not-gzip", "not-tar", "truncated", "damaged"}
@@ -74,7 +74,7 @@ def reported(violations: Sequence[Violation]) -> tuple[Violation, ...]:
     ]
     if len(violations) > MAX_REPORTED:
         more = f"there are {len(violations) - MAX_REPORTED:,} more violations"
-        cut.append(Violation("more", "model.tar.gz", more, "mend these first"))
+        cut.append(Violation("more", ARTIFACT, more, "mend these first"))
     return tuple(cut)
 
 

@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Any
 
 from facet.errors import Violation
+from facet.keys import target_model
 from facet.manifest import Manifest
 
 MODEL_ITEM = "model"
@@ -105,7 +106,7 @@ class Version:
     @property
     def target(self) -> str:
         """SageMaker's TargetModel for it: its key under the endpoint's prefix."""
-        return f"{self.model}/{self.id}.tar.gz"
+        return target_model(self.model, self.id)
 
     @property
     def order(self) -> str:

@@ -1,0 +1,123 @@
+"""Names that every part of Facet shares: keys in the models' bucket, ids, files, image formats.
+
+    mme/<model>.tar.gz                        an upload; onboarding reads it and removes it
+    mme/<model>/<version>.tar.gz              a version's artifact; the endpoint loads it
+    rejected/<model>/<version>.tar.gz, .json  a rejected upload, and the report with the reasons
+    inbox/<uuid>                              an image that is too large for a request's body
+    datasets/<name>/<channel>/<label>/<file>  a data set to train on
+    weights/<name>/                           pretrained weights for training
+    code/<digest>/sourcedir.tar.gz            the training code
+    training/<execution>/<model>/             outputs and checkpoints of training jobs
+
+template.yaml grants permissions and expires objects by the same prefixes. This module imports only
+the standard library, because every cold start pays for it.
+"""
+
+import re
+from typing import NamedTuple
+
+ENDPOINT_PREFIX = "mme/"
+"""Below it the endpoint finds its models (ModelDataUrl); uploads are right below it."""
+
+REJECTED_PREFIX = "rejected/"
+INBOX_PREFIX = "inbox/"
+WEIGHTS_PREFIX = "weights/"
+
+ARTIFACT = "model.tar.gz"
+"""What reports call the artifact as a whole, and SageMaker a training job's output."""
+
+ARTIFACT_SUFFIX = ".tar.gz"
+
+MANIFEST = "facet.json"
+"""The manifest's file, at the top of an artifact."""
+
+MODEL_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+"""What a model may be called; the whole name must match."""
+
+VERSION_ID_LENGTH = 12
+VERSION_ID = re.compile(rf"[0-9a-f]{{{VERSION_ID_LENGTH}}}")
+"""A version: the first hex digits of the SHA-256 of its artifact."""
+
+IMAGE_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF")
+"""The image formats that are decoded, by Pillow's names."""
+
+IMAGE_TYPES = tuple(f"image/{name.lower()}" for name in IMAGE_FORMATS)
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif")
+
+
+class VersionKey(NamedTuple):
+    """The model and the version id in the key of a version's artifact."""
+
+    model: str
+    version: str
+
+
+def version_id(sha256: str) -> str:
+    """The version id of an artifact with this SHA-256 in hex."""
+    return sha256[:VERSION_ID_LENGTH]
+
+
+def upload_key(model: str) -> str:
+    """Where an artifact is uploaded to become a version of the model."""
+    return f"{ENDPOINT_PREFIX}{model}{ARTIFACT_SUFFIX}"
+
+
+def target_model(model: str, version: str) -> str:
+    """SageMaker's TargetModel of a version: its key under the endpoint's prefix."""
+    return f"{model}/{version}{ARTIFACT_SUFFIX}"
+
+
+def version_key(model: str, version: str) -> str:
+    """Where the endpoint finds a version's artifact."""
+    return ENDPOINT_PREFIX + target_model(model, version)
+
+
+def rejected_key(model: str, version: str) -> str:
+    """Where a rejected upload is moved to."""
+    return REJECTED_PREFIX + target_model(model, version)
+
+
+def report_key(model: str, version: str) -> str:
+    """The JSON report that says why a version was rejected."""
+    return f"{REJECTED_PREFIX}{model}/{version}.json"
+
+
+def dataset_prefix(name: str, channel: str = "") -> str:
+    """The prefix of a data set's objects, or of those of one of its channels."""
+    return f"datasets/{name}/{channel}/" if channel else f"datasets/{name}/"
+
+
+def training_prefix(execution: str, model: str) -> str:
+    """The prefix of what the training jobs of one execution write for a model; no `/` at its end.
+
+    It is an S3OutputPath: SageMaker adds `/<job>/output/model.tar.gz` to it.
+    """
+    return f"training/{execution}/{model}"
+
+
+def training_code_key(digest: str) -> str:
+    """Where training code with this digest is."""
+    return f"code/{digest}/sourcedir.tar.gz"
+
+
+def is_upload(key: str) -> bool:
+    """Whether the key is where uploads are, be it with a name that no model can have."""
+    name = key.removeprefix(ENDPOINT_PREFIX).removesuffix(ARTIFACT_SUFFIX)
+    return key == upload_key(name) and "/" not in name
+
+
+def parse_upload_key(key: str) -> str | None:
+    """The model whose upload this is; None for any other key."""
+    name = key.removeprefix(ENDPOINT_PREFIX).removesuffix(ARTIFACT_SUFFIX)
+    return name if key == upload_key(name) and MODEL_NAME.fullmatch(name) else None
+
+
+def parse_version_key(key: str) -> VersionKey | None:
+    """The version whose artifact this is; None for any other key."""
+    name = key.removeprefix(ENDPOINT_PREFIX).removesuffix(ARTIFACT_SUFFIX)
+    model, _, version = name.partition("/")
+    if key != version_key(model, version):
+        return None
+    if not (MODEL_NAME.fullmatch(model) and VERSION_ID.fullmatch(version)):
+        return None
+    return VersionKey(model, version)

@@ -1,0 +1,87 @@
+"""facet/keys.py: the names of things in the models' bucket."""
+
+import subprocess
+import sys
+
+import pytest
+
+from facet import keys
+
+ID = "0123456789ab"
+
+
+def test_keys_have_the_documented_form() -> None:
+    assert keys.upload_key("cifar") == "mme/cifar.tar.gz"
+    assert keys.version_key("cifar", ID) == f"mme/cifar/{ID}.tar.gz"
+    assert keys.target_model("cifar", ID) == f"cifar/{ID}.tar.gz"
+    assert keys.rejected_key("cifar", ID) == f"rejected/cifar/{ID}.tar.gz"
+    assert keys.report_key("cifar", ID) == f"rejected/cifar/{ID}.json"
+    assert keys.dataset_prefix("cats") == "datasets/cats/"
+    assert keys.dataset_prefix("cats", "train") == "datasets/cats/train/"
+    assert keys.training_prefix("monday", "cats") == "training/monday/cats"
+    assert keys.training_code_key(ID) == f"code/{ID}/sourcedir.tar.gz"
+    assert keys.version_id(ID * 5 + "cdef") == ID
+
+
+def test_an_upload_key_is_parsed_into_its_model() -> None:
+    assert keys.parse_upload_key("mme/sign-language.tar.gz") == "sign-language"
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "mme/.tar.gz",
+        "mme/Cifar.tar.gz",
+        "mme/-cifar.tar.gz",
+        "mme/cifar.tar.gz\n",
+        f"mme/{'m' * 64}.tar.gz",
+        "mme/mme/cifar.tar.gz",
+        "mme/cifar.zip",
+        "cifar.tar.gz",
+        "mme/cifar",
+        f"mme/cifar/{ID}.tar.gz",
+    ],
+)
+def test_other_keys_name_no_upload(key: str) -> None:
+    assert keys.parse_upload_key(key) is None
+
+
+def test_a_version_key_is_parsed_into_model_and_version() -> None:
+    assert keys.parse_version_key(f"mme/cifar/{ID}.tar.gz") == ("cifar", ID)
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "mme/cifar.tar.gz",
+        "mme/cifar/0123456789a.tar.gz",
+        "mme/cifar/0123456789aB.tar.gz",
+        f"mme/Cifar/{ID}.tar.gz",
+        f"mme/a/b/{ID}.tar.gz",
+        f"mme/cifar/{ID}.tar.gz.tar.gz",
+        f"rejected/cifar/{ID}.tar.gz",
+    ],
+)
+def test_other_keys_name_no_version(key: str) -> None:
+    assert keys.parse_version_key(key) is None
+
+
+@pytest.mark.parametrize(
+    ("key", "expected"),
+    [
+        ("mme/cifar.tar.gz", True),
+        ("mme/My Model.tar.gz", True),
+        ("mme/a\nb.tar.gz", True),
+        ("mme/.tar.gz", True),
+        (f"mme/cifar/{ID}.tar.gz", False),
+        ("mme/cifar.zip", False),
+        ("rejected/cifar.tar.gz", False),
+    ],
+)
+def test_a_misnamed_upload_is_still_recognised_as_an_upload(key: str, expected: bool) -> None:
+    assert keys.is_upload(key) is expected
+
+
+def test_importing_the_keys_does_not_import_pydantic() -> None:
+    code = "import sys, facet.keys; sys.exit('pydantic' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
