@@ -1,6 +1,7 @@
 """`facet promote`, `rollback`, `policy`, `retire`: which version of a model answers."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Annotated
@@ -18,6 +19,9 @@ from facet.registry.models import Mode, Model, Policy, Status, Version
 from facet.registry.releases import Releases
 from facet.registry.store import Registry
 
+COMMAND = "command"
+"""Who changed a version, in events."""
+
 
 class NotConfirmed(FacetError):
     """A person said no."""
@@ -34,7 +38,8 @@ def promote(
     here, output = find(stack, home), Output(as_json)
     before = Releases(here.registry()).promote(model, version, _now())
     if before.live != version:
-        _tell(here, output, EventType.PROMOTED, model, version, {"previous": before.live})
+        with _reported(output, EventType.PROMOTED):
+            _publisher(here).promoted(model, version, by=COMMAND, previous=before.live)
     _say(output, model, version, before, f"{version} is live")
 
 
@@ -57,7 +62,8 @@ def rollback(
     live = before.live if ended else version or before.previous
     taken_back = ended.candidate if ended else before.live
     if taken_back and taken_back != live:
-        _tell(here, output, EventType.ROLLED_BACK, model, taken_back, {"live": live})
+        with _reported(output, EventType.ROLLED_BACK):
+            _publisher(here).rolled_back(model, taken_back, by=COMMAND, live=live)
     _say(output, model, live, before, f"{live} is live, {taken_back} was taken back")
 
 
@@ -116,7 +122,8 @@ def retire(
     for each in retired:
         if each.status is not Status.RETIRED:
             Releases(table).retire(each, _now())
-            _tell(here, output, EventType.RETIRED, model, each.id, {})
+            with _reported(output, EventType.RETIRED):
+                _publisher(here).retired(model, each.id, by=COMMAND)
     ids = [each.id for each in retired]
     output.result(
         {"model": model, "retired": ids},
@@ -145,18 +152,15 @@ def _say(output: Output, model: str, live: str | None, before: Model, line: str)
     output.result({"model": model, "live": live, "previous": before.live}, [f"{model}: {line}"])
 
 
-def _tell(
-    stack: Stack,
-    output: Output,
-    event_type: EventType,
-    model: str,
-    version: str,
-    detail: Mapping[str, str | None],
-) -> None:
-    """The registry has it by now, so that news which cannot be told are no failure."""
+def _publisher(stack: Stack) -> EventPublisher:
+    return EventPublisher(stack.client("events"), stack.client("sns"), stack.topic)
+
+
+@contextmanager
+def _reported(output: Output, event_type: EventType) -> Iterator[None]:
+    """Reports an event that cannot be published; the registry has the change already."""
     try:
-        publisher = EventPublisher(stack.client("events"), stack.client("sns"), stack.topic)
-        publisher.publish(event_type, model, version, by="command", **detail)
+        yield
     except (BotoCoreError, ClientError) as error:
         output.remark(f"done, but no event {event_type} could be sent: {error}")
 

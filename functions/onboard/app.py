@@ -16,7 +16,7 @@ from facet import endpoint
 from facet.artifact.validation import Rules
 from facet.errors import EndpointRemoved
 from facet.keys import MODEL_NAME, is_upload, parse_upload_key, parse_version_key
-from facet.notifications import ModelEvents, publisher
+from facet.notifications import publisher
 from facet.observability import count, logger
 from facet.registry.releases import Releases
 from facet.registry.store import Registry
@@ -107,7 +107,7 @@ def onboarding() -> Onboarding:
     reached = endpoint.Endpoint(endpoint.client(name.invoke_timeout), name.endpoint)
     return Onboarding(
         Bucket(boto3.client("s3", config=S3_CLIENT), name.bucket),
-        Registers(Registry(table), Releases(table), ModelEvents(publisher())),
+        Registers(Registry(table), Releases(table), publisher()),
         Prover(reached, name.answer_within),
         Rules(name.golden_required, name.ops),
         name.keep_versions,

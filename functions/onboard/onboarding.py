@@ -12,7 +12,8 @@ from facet.artifact import validation
 from facet.errors import RegistryConflict, Violation
 from facet.keys import version_id
 from facet.manifest import Manifest
-from facet.notifications import ModelEvents
+from facet.notifications import EventPublisher
+from facet.observability import logger
 from facet.registry.models import Model, Status, Version
 from facet.registry.releases import Placement, Releases
 from facet.registry.store import Registry
@@ -34,7 +35,7 @@ class Registers:
 
     registry: Registry
     releases: Releases
-    events: ModelEvents
+    publisher: EventPublisher
 
 
 @dataclass(frozen=True)
@@ -68,12 +69,12 @@ class Onboarding:
         self._bucket = bucket
         self._registry = registers.registry
         self._releases = registers.releases
-        self._events = registers.events
+        self._publisher = registers.publisher
         self._prover = prover
         self._rules = rules
         self._now = now
-        self._retention = Retention(self._registry, self._releases, self._events, keep)
-        self._withdrawal = Withdrawal(bucket, self._registry, self._releases, self._events, now)
+        self._retention = Retention(self._registry, self._releases, self._publisher, keep)
+        self._withdrawal = Withdrawal(bucket, self._registry, self._releases, self._publisher, now)
 
     def onboard(self, upload: Upload, retry: RetryPolicy) -> OnboardingResult:
         """Brings one upload to its outcome."""
@@ -145,7 +146,8 @@ class Onboarding:
         return self._finish(ready, at)
 
     def _finish(self, ready: Version, at: Placement) -> OnboardingResult:
-        self._events.ready(ready, at)
+        logger().info("model ready", model=ready.model, version=ready.id, placement=at)
+        self._publisher.ready(ready, at)
         self._retention.retain(ready.model, self._now())
         return OnboardingResult(ready.model, "READY", ready.id)
 
@@ -159,7 +161,9 @@ class Onboarding:
         self._bucket.refuse(checked.upload, rejected)
         self._registry.reject(rejected)
         self._bucket.discard(rejected, self._registry)
-        self._events.rejected(rejected)
+        codes = [each.code for each in rejected.violations]
+        logger().warning("model rejected", model=rejected.model, version=rejected.id, codes=codes)
+        self._publisher.rejected(rejected)
         return OnboardingResult(rejected.model, "REJECTED", rejected.id, rejected.violations)
 
 

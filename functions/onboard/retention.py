@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from facet.errors import RegistryConflict, VersionInUse
-from facet.notifications import ModelEvents
+from facet.notifications import EventPublisher
 from facet.observability import logger
 from facet.registry.models import Model, Status, Version
 from facet.registry.releases import Releases
@@ -18,11 +18,11 @@ class Retention:
     """Keeps a number of each model's READY versions. The sweeper deletes retired ones' objects."""
 
     def __init__(
-        self, registry: Registry, releases: Releases, events: ModelEvents, keep: int
+        self, registry: Registry, releases: Releases, publisher: EventPublisher, keep: int
     ) -> None:
         self._registry = registry
         self._releases = releases
-        self._events = events
+        self._publisher = publisher
         self._keep = keep
 
     def retain(self, model: str, now: str) -> None:
@@ -35,7 +35,7 @@ class Retention:
             except (RegistryConflict, VersionInUse) as error:
                 logger().info("version stays", target=each.target, reason=str(error))
             else:
-                self._events.retired(each, f"more than {self._keep} versions")
+                _publish_retired(self._publisher, each, f"more than {self._keep} versions")
 
 
 def surplus(model: Model, versions: Sequence[Version], keep: int) -> list[Version]:
@@ -65,13 +65,13 @@ class Withdrawal:
         bucket: Bucket,
         registry: Registry,
         releases: Releases,
-        events: ModelEvents,
+        publisher: EventPublisher,
         now: Callable[[], str],
     ) -> None:
         self._bucket = bucket
         self._registry = registry
         self._releases = releases
-        self._events = events
+        self._publisher = publisher
         self._now = now
 
     def removed(self, removal: Removal) -> OnboardingResult | None:
@@ -95,9 +95,14 @@ class Withdrawal:
         self._tell(version, self._releases.withdraw(version, self._now()))
 
     def _tell(self, version: Version, heir: str | None) -> None:
-        self._events.retired(version, "its object was deleted")
+        _publish_retired(self._publisher, version, "its object was deleted")
         if heir:
-            self._events.promoted(version.model, heir, by="withdrawal")
+            self._publisher.promoted(version.model, heir, by="withdrawal")
+
+
+def _publish_retired(publisher: EventPublisher, version: Version, reason: str) -> None:
+    logger().info("model retired", model=version.model, version=version.id, reason=reason)
+    publisher.retired(version.model, version.id, reason=reason)
 
 
 def _at(version: Version) -> datetime:

@@ -16,7 +16,7 @@ from botocore.exceptions import ClientError
 
 from facet.errors import RegistryConflict, Violation
 from facet.keys import ARTIFACT, parse_upload_key
-from facet.notifications import ModelEvents, publisher
+from facet.notifications import EventPublisher, publisher
 from facet.observability import count, logger
 from facet.registry.models import Status, Version
 from facet.registry.store import Registry
@@ -69,7 +69,7 @@ class Sweeper:
         door: PendingUploads,
         bucket: Bucket,
         registry: Registry,
-        events: ModelEvents,
+        publisher: EventPublisher,
         hand_over: Callable[[Event], object],
         ages: Ages,
     ) -> None:
@@ -77,7 +77,7 @@ class Sweeper:
         self._door = door
         self._bucket = bucket
         self._registry = registry
-        self._events = events
+        self._publisher = publisher
         self._hand_over = hand_over
         self._ages = ages
 
@@ -136,7 +136,9 @@ class Sweeper:
             updated_at=now.isoformat(timespec="milliseconds"),
         )
         self._bucket.report(rejected)
-        self._events.rejected(rejected)
+        codes = [each.code for each in rejected.violations]
+        logger().warning("model rejected", model=rejected.model, version=rejected.id, codes=codes)
+        self._publisher.rejected(rejected)
         self._registry.reject(rejected)
         return True
 
@@ -193,7 +195,7 @@ def sweeper() -> Sweeper:
         PendingUploads(s3, name.bucket),
         Bucket(s3, name.bucket),
         Registry(boto3.resource("dynamodb").Table(name.table)),
-        ModelEvents(publisher()),
+        publisher(),
         partial(invoke, boto3.client("lambda"), name.onboard_function),
         Ages(timedelta(minutes=name.sweep_after), timedelta(minutes=name.delete_after)),
     )

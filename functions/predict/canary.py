@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from facet.notifications import EventType
 from facet.observability import count, logger
 from facet.registry.models import CANARY_COUNTS, Canary, Model, counted
 from facet.registry.releases import Releases
@@ -113,8 +112,8 @@ class CanaryCounter:
     def count(self, model: Model, variant: Variant, *, good: bool) -> None:
         """Counts an answer to a request that the canary's hash gave to this variant.
 
-        Raises nothing that DynamoDB or the news fail with: the caller has an answer already. What
-        could not be written is written with the next.
+        Errors of DynamoDB, EventBridge and SNS are logged, because the caller has an answer
+        already. Counts that could not be written are written with the next.
         """
         if model.canary is None or model.live is None:
             return
@@ -152,21 +151,18 @@ class CanaryCounter:
             return
         count("Canaries", outcome="PROMOTED" if promoted else "ROLLED_BACK")
         logger().info("canary ended", model=model.name, promoted=promoted, canary=asdict(totals))
-        if promoted:
-            self._tell(EventType.PROMOTED, model, totals, previous=model.live)
-        else:
-            self._tell(EventType.ROLLED_BACK, model, totals, live=model.live)
-
-    def _tell(
-        self, event_type: EventType, model: Model, totals: Canary, **live: str | None
-    ) -> None:
-        counts = {name: getattr(totals, name) for name in CANARY_COUNTS}
         try:
-            self._publisher().publish(
-                event_type, model.name, totals.candidate, by="canary", **live, **counts
-            )
+            self._publish(model, totals, promoted=promoted)
         except (BotoCoreError, ClientError) as error:
-            logger().warning("news not told", model=model.name, exc_info=error)
+            logger().warning("event not published", model=model.name, exc_info=error)
+
+    def _publish(self, model: Model, totals: Canary, *, promoted: bool) -> None:
+        counts = {name: getattr(totals, name) for name in CANARY_COUNTS}
+        name, candidate, live = model.name, totals.candidate, model.live
+        if promoted:
+            self._publisher().promoted(name, candidate, by="canary", previous=live, **counts)
+        else:
+            self._publisher().rolled_back(name, candidate, by="canary", live=live, **counts)
 
     def _end(self, name: str) -> None:
         self._pending.pop(name, None)

@@ -40,7 +40,7 @@ def registry() -> Registry:
 
 @cache
 def publisher() -> EventPublisher:
-    """How this process tells what became of a canary. Made when one ends, which is seldom."""
+    """The publisher of canaries' results. Made when a canary ends, which is seldom."""
     events = boto3.client("events", config=IMPATIENT)
     return EventPublisher(events, boto3.client("sns", config=IMPATIENT), settings().topic)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from facet.artifact.validation import Rules
 from facet.endpoint import Endpoint
-from facet.notifications import EventPublisher, ModelEvents
+from facet.notifications import EventPublisher
 from facet.registry.models import Status, Version
 from facet.registry.releases import Releases
 from facet.registry.store import Registry
@@ -75,12 +75,12 @@ class Account:
         return Bucket(self.s3, BUCKET)
 
     @property
-    def model_events(self) -> ModelEvents:
-        return ModelEvents(EventPublisher(self.events, self.topic, TOPIC))
+    def publisher(self) -> EventPublisher:
+        return EventPublisher(self.events, self.topic, TOPIC)
 
     @property
     def onboarding(self) -> Onboarding:
-        registers = Registers(self.registry, self.releases, self.model_events)
+        registers = Registers(self.registry, self.releases, self.publisher)
         prover = Prover(Endpoint(self.runtime, "endpoint"), self.within, self.clock)
         return Onboarding(self.bucket, registers, prover, self.rules, self.keep)
 
@@ -116,7 +116,7 @@ class Account:
     def sweeper(self, hand_over: Callable[[dict[str, Any]], object]) -> Sweeper:
         """The sweeper, which hands events over so."""
         door = PendingUploads(self.s3, BUCKET)
-        return Sweeper(door, self.bucket, self.registry, self.model_events, hand_over, AGES)
+        return Sweeper(door, self.bucket, self.registry, self.publisher, hand_over, AGES)
 
     def stored(self, prefix: str = "") -> set[str]:
         """The keys of all objects."""

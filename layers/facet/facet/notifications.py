@@ -1,4 +1,9 @@
-"""What became of versions, told to whoever listens on EventBridge, and to people by SNS."""
+"""Events about versions: on EventBridge for programs, and by SNS for people.
+
+Each method of EventPublisher is one thing that can happen to a version. Onboarding, the canary and
+the command line publish through it, so that an event has the same fields whoever causes it;
+docs/operations.md lists them.
+"""
 
 from enum import StrEnum
 from functools import cache
@@ -9,7 +14,6 @@ import orjson
 from botocore.exceptions import ClientError
 
 from facet.keys import report_key
-from facet.observability import logger
 from facet.registry.models import Version
 from facet.registry.releases import Placement
 from facet.settings import settings
@@ -31,17 +35,22 @@ class EventType(StrEnum):
     RETIRED = "ModelRetired"
 
 
-WORDS = {
-    EventType.READY: "is ready: it passed the checks, and the endpoint proved it",
+SENTENCES = {
+    EventType.READY: "is ready: it passed validation, and the endpoint proved it",
     EventType.REJECTED: "was rejected",
     EventType.PROMOTED: "answers predictions from now on",
-    EventType.ROLLED_BACK: "was taken back",
+    EventType.ROLLED_BACK: "was rolled back",
     EventType.RETIRED: "was taken out of service",
 }
+"""How the message to the topic goes on after "Version … of model …"."""
 
 
 class EventPublisher:
-    """Tells on the default event bus, and by a topic where there is one."""
+    """Publishes on the default event bus, and to an SNS topic if there is one.
+
+    Every method raises botocore's errors. An event that the bus does not accept is not sent to the
+    topic either.
+    """
 
     def __init__(self, events: "EventBridgeClient", sns: "SNSClient", topic: str) -> None:
         """`topic` is the ARN of an SNS topic, or empty."""
@@ -49,11 +58,37 @@ class EventPublisher:
         self._sns = sns
         self._topic = topic
 
-    def publish(self, event_type: EventType, model: str, version: str, **detail: object) -> None:
-        """One event with `detail` beside model and version, as JSON. Raises botocore's errors.
+    def ready(self, version: Version, at: Placement) -> None:
+        """A version was proven; it is live (also published as `promoted`), a candidate or READY."""
+        self._publish(EventType.READY, version.model, version.id, proof=version.proof, placement=at)
+        if at is Placement.LIVE:
+            self.promoted(version.model, version.id, by="onboarding")
 
-        What cannot be told to the event bus is not told to the topic either.
-        """
+    def rejected(self, version: Version) -> None:
+        """An upload was rejected: the codes of its violations, and the key of its report."""
+        self._publish(
+            EventType.REJECTED,
+            version.model,
+            version.id,
+            violations=[each.code for each in version.violations],
+            report=report_key(version.model, version.id),
+        )
+
+    def promoted(self, model: str, version: str, *, by: str, **detail: object) -> None:
+        """A version is live now. `by` is onboarding, canary, command or withdrawal."""
+        self._publish(EventType.PROMOTED, model, version, by=by, **detail)
+
+    def rolled_back(
+        self, model: str, version: str, *, by: str, live: str | None, **detail: object
+    ) -> None:
+        """A candidate or a live version was taken back; `live` is the version that answers now."""
+        self._publish(EventType.ROLLED_BACK, model, version, by=by, live=live, **detail)
+
+    def retired(self, model: str, version: str, **detail: str) -> None:
+        """A version was taken out of service; `detail` is the `reason`, or `by` whom."""
+        self._publish(EventType.RETIRED, model, version, **detail)
+
+    def _publish(self, event_type: EventType, model: str, version: str, **detail: object) -> None:
         body = orjson.dumps({"model": model, "version": version, **detail}).decode()
         answer = self._events.put_events(
             Entries=[{"Source": SOURCE, "DetailType": event_type, "Detail": body}]
@@ -68,52 +103,18 @@ class EventPublisher:
     def _notify(
         self, event_type: EventType, model: str, version: str, detail: dict[str, object]
     ) -> None:
-        lines = [f"Version {version} of model '{model}' {WORDS[event_type]}."]
-        lines += [f"{name}: {_in_words(value)}" for name, value in detail.items()]
+        lines = [f"Version {version} of model '{model}' {SENTENCES[event_type]}."]
+        lines += [f"{name}: {_text(value)}" for name, value in detail.items()]
         self._sns.publish(
             TopicArn=self._topic, Subject=f"{event_type}: {model}", Message="\n".join(lines)
         )
 
 
-def _in_words(value: object) -> str:
+def _text(value: object) -> str:
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 @cache
 def publisher() -> EventPublisher:
-    """The news of this process."""
+    """The publisher of this process."""
     return EventPublisher(boto3.client("events"), boto3.client("sns"), settings().topic)
-
-
-class ModelEvents:
-    """Tells, and raises botocore's errors where it cannot."""
-
-    def __init__(self, publisher: EventPublisher) -> None:
-        self._publisher = publisher
-
-    def ready(self, version: Version, at: Placement) -> None:
-        """A version was proven, and is live, a candidate, or READY only."""
-        logger().info("model ready", model=version.model, version=version.id, placement=at)
-        self._publisher.publish(
-            EventType.READY, version.model, version.id, proof=version.proof, placement=at
-        )
-        if at is Placement.LIVE:
-            self.promoted(version.model, version.id, by="onboarding")
-
-    def promoted(self, model: str, version: str, *, by: str) -> None:
-        """A version is live now."""
-        self._publisher.publish(EventType.PROMOTED, model, version, by=by)
-
-    def rejected(self, version: Version) -> None:
-        """A version was refused."""
-        codes = [each.code for each in version.violations]
-        logger().warning("model rejected", model=version.model, version=version.id, codes=codes)
-        report = report_key(version.model, version.id)
-        self._publisher.publish(
-            EventType.REJECTED, version.model, version.id, violations=codes, report=report
-        )
-
-    def retired(self, version: Version, reason: str) -> None:
-        """A version was taken out of service."""
-        logger().info("model retired", model=version.model, version=version.id, reason=reason)
-        self._publisher.publish(EventType.RETIRED, version.model, version.id, reason=reason)

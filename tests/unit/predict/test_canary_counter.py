@@ -65,13 +65,21 @@ class Releases:
 
 @dataclass
 class EventPublisher:
-    told: list[tuple[EventType, str, str, dict[str, object]]] = field(default_factory=list)
+    published: list[tuple[EventType, str, str, dict[str, object]]] = field(default_factory=list)
     outage: Exception | None = None
 
-    def publish(self, happening: EventType, name: str, version: str, **detail: object) -> None:
+    def promoted(self, name: str, version: str, **detail: object) -> None:
+        self._publish(EventType.PROMOTED, name, version, detail)
+
+    def rolled_back(self, name: str, version: str, **detail: object) -> None:
+        self._publish(EventType.ROLLED_BACK, name, version, detail)
+
+    def _publish(
+        self, event_type: EventType, name: str, version: str, detail: dict[str, object]
+    ) -> None:
         if self.outage:
             raise self.outage
-        self.told.append((happening, name, version, detail))
+        self.published.append((event_type, name, version, detail))
 
 
 @dataclass
@@ -198,7 +206,7 @@ def test_enough_good_answers_promote_the_candidate(
         "live_good": 0,
         "live_bad": 0,
     }
-    assert publisher.told == [(EventType.PROMOTED, "cifar", CANDIDATE, detail)]
+    assert publisher.published == [(EventType.PROMOTED, "cifar", CANDIDATE, detail)]
 
 
 def test_bad_answers_roll_it_back(
@@ -209,8 +217,8 @@ def test_bad_answers_roll_it_back(
         counter.count(model(), Variant.CANDIDATE, good=False)
     assert releases.concluded == [(model(candidate_bad=3), False)]
     assert ended == ["cifar"]
-    ((happening, _, version, detail),) = publisher.told
-    assert (happening, version) == (EventType.ROLLED_BACK, CANDIDATE)
+    ((event_type, _, version, detail),) = publisher.published
+    assert (event_type, version) == (EventType.ROLLED_BACK, CANDIDATE)
     assert (detail["live"], detail["candidate_bad"]) == (LIVE, 3)
 
 
@@ -227,7 +235,7 @@ def test_a_canary_that_another_process_concludes_is_told_by_that_one(
 ) -> None:
     releases.totals, releases.ended_by_another = model(candidate_good=4).canary, True
     counter.count(model(), Variant.CANDIDATE, good=True)
-    assert (publisher.told, ended) == ([], ["cifar"])
+    assert (publisher.published, ended) == ([], ["cifar"])
 
 
 def test_a_canary_that_is_over_is_read_again(
@@ -235,7 +243,7 @@ def test_a_canary_that_is_over_is_read_again(
 ) -> None:
     releases.totals = None
     counter.count(model(), Variant.LIVE, good=True)
-    assert (releases.concluded, publisher.told, ended) == ([], [], ["cifar"])
+    assert (releases.concluded, publisher.published, ended) == ([], [], ["cifar"])
 
 
 @pytest.mark.parametrize("outage", OUTAGES)
@@ -258,7 +266,7 @@ def test_an_outage_while_counting_is_logged_and_counted_later(
 
 
 @pytest.mark.parametrize("outage", OUTAGES)
-def test_news_that_cannot_be_told_are_logged(
+def test_an_event_that_cannot_be_published_is_logged(
     counter: CanaryCounter,
     publisher: EventPublisher,
     ended: list[str],
@@ -269,4 +277,4 @@ def test_news_that_cannot_be_told_are_logged(
     for _ in range(3):
         counter.count(model(), Variant.CANDIDATE, good=False)
     assert ended == ["cifar"]
-    assert "news not told" in caplog.text
+    assert "event not published" in caplog.text
