@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from facet.artifact.graphs import op_policy
+from facet.artifact.graphs.graph import read
 from facet.artifact.graphs.ops import ALLOWED, SAVE_RESTORE
 
 PLACE = "1/saved_model.pb"
@@ -181,4 +182,7 @@ def test_what_gets_past_other_scanners_is_refused(
 def _found(folder: Path) -> list[str]:
     """The ops that are refused."""
     data = (folder / "saved_model.pb").read_bytes()
-    return [each.problem.split("'")[1] for each in op_policy.graph(PLACE, data, frozenset())]
+    return [
+        each.problem.split("'")[1]
+        for each in op_policy.check_saved_model(PLACE, read(data), frozenset())
+    ]

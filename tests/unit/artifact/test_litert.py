@@ -65,7 +65,7 @@ def _vector(build: Any, items: Sequence[int]) -> int:
 
 
 def codes_of(data: Buffer) -> list[tuple[str, str]]:
-    return [(each.code, each.place) for each in op_policy.litert(PLACE, data)]
+    return [(each.code, each.place) for each in op_policy.check_litert(PLACE, data)]
 
 
 def test_builtin_operators_are_let_in() -> None:
@@ -96,7 +96,7 @@ def test_builtin_operators_are_let_in() -> None:
 )
 def test_code_from_elsewhere_is_refused(code: Code, violation: str, said: str) -> None:
     data = model([(CONV, CONV, None), code], [[0], [0, 0, 1, 1]])
-    (found,) = op_policy.litert(PLACE, data)
+    (found,) = op_policy.check_litert(PLACE, data)
     assert (found.code, found.place) == (violation, f"{PLACE}: subgraph 1, operator 2")
     assert said in found.problem
     assert len(found.problem) < 400
@@ -130,14 +130,14 @@ GOOD = model([(CONV, CONV, None), (CUSTOM, CUSTOM, "Flex"), (127, 300, None)], [
     ids=["empty", "short", "other", "cut", "far", "zeros", "no-codes", "no-code", "many"],
 )
 def test_other_bytes_are_unreadable(data: bytes, problem: str) -> None:
-    (found,) = op_policy.litert(PLACE, data)
+    (found,) = op_policy.check_litert(PLACE, data)
     assert (found.code, found.place) == ("litert-unreadable", PLACE)
     assert problem in found.problem
 
 
 def test_lists_that_subgraphs_share_count_for_each() -> None:
     data = model([(CONV, CONV, None)], [[0] * 1_000] * 101)
-    (found,) = op_policy.litert(PLACE, data)
+    (found,) = op_policy.check_litert(PLACE, data)
     assert found.code == "litert-unreadable"
     assert "1,000 items, over 0" in found.problem
 
@@ -175,7 +175,7 @@ def test_our_samples_have_the_operators_that_litert_sees(name: str) -> None:
     first = theirs.Subgraphs(0)
     used = [first.Operators(at).OpcodeIndex() for at in range(first.OperatorsLength())]
     assert [each.position for each in ours] == [used.index(each.code) for each in ours]
-    assert list(op_policy.litert(PLACE, data)) == []
+    assert list(op_policy.check_litert(PLACE, data)) == []
 
 
 def test_the_builtins_are_those_of_litert() -> None:
@@ -195,7 +195,7 @@ CODES = {"litert-unreadable", "litert-custom-op", "litert-unknown-op"}
 @given(st.binary(max_size=400))
 def test_any_bytes_are_screened_or_unreadable(data: bytes) -> None:
     for each in (data, b"\x08\0\0\0TFL3" + data):
-        assert {found.code for found in op_policy.litert(PLACE, each)} <= CODES
+        assert {found.code for found in op_policy.check_litert(PLACE, each)} <= CODES
 
 
 @settings(max_examples=300)
@@ -209,4 +209,4 @@ def test_damaged_models_are_screened_or_unreadable(
     data = bytearray(GOOD)
     for at, value in damages:
         data[at] = value
-    assert {found.code for found in op_policy.litert(PLACE, bytes(data[:length]))} <= CODES
+    assert {found.code for found in op_policy.check_litert(PLACE, bytes(data[:length]))} <= CODES

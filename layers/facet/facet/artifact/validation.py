@@ -17,7 +17,9 @@ from facet.artifact.archive import (
     MAX_MANIFEST,
     Archive,
 )
-from facet.artifact.graphs import op_policy, saved_model
+from facet.artifact.graphs import graph, op_policy
+from facet.artifact.graphs.graph import SavedModel
+from facet.artifact.graphs.saved_model import UnreadableSavedModel
 from facet.errors import BrokenImage, UnsupportedImage, Violation
 from facet.keys import ARTIFACT, MANIFEST
 from facet.manifest import Manifest
@@ -52,17 +54,20 @@ def run(archive: Archive, rules: Rules = Rules()) -> tuple[Manifest | None, list
     """
     if UNREADABLE & {each.code for each in archive.violations}:
         return None, archive.violations
-    manifest, wrong = _manifest(archive)
+    manifest, unreadable = read_manifest(archive)
+    about_manifest = [*unreadable]
+    if manifest:
+        about_manifest += _golden(manifest, archive, rules)
+        about_manifest += signature_check.sendable(manifest.input)
+    name, model = _only_graph(archive)  # after the golden image: both need much memory
     violations = [*archive.violations, *_sizes(archive)]
     if archive.complete:
-        violations += layout.check(archive.files, _restores(archive))
-    violations += wrong
-    if manifest:
-        violations += [
-            *_golden(manifest, archive, rules),
-            *signature_check.sendable(manifest.input),
-        ]
-    violations += [*_contract(manifest, archive), *_screened(archive, rules)]
+        violations += layout.check(archive.files, restores=model is not None and model.restores)
+    violations += about_manifest
+    if model:
+        violations += _signatures(name, model, manifest)
+        violations += op_policy.check_saved_model(name, model, rules.ops)
+    violations += _other_graphs(archive, name, rules)
     return manifest, list(dict.fromkeys(violations))
 
 
@@ -106,7 +111,7 @@ def _too_large(code: str, place: str, size: int, most: int, remedy: str) -> Viol
     return Violation(code, place, f"it has {size:,} bytes, at most {most:,} are taken", remedy)
 
 
-def _manifest(archive: Archive) -> tuple[Manifest | None, list[Violation]]:
+def read_manifest(archive: Archive) -> tuple[Manifest | None, list[Violation]]:
     if MANIFEST not in archive.kept:
         lacks = archive.complete and not layout.has_manifest(archive.files)
         return None, [_NO_MANIFEST] if lacks else []
@@ -156,43 +161,31 @@ def _image(place: str, data: bytes, manifest: Manifest) -> Iterator[Violation]:
         yield Violation("golden-unreadable", place, str(error), "pack an image that opens")
 
 
-def _graph(archive: Archive) -> bytes | None:
-    """The graph, where there is exactly one."""
-    graphs = [content for name, content in archive.kept.items() if GRAPH.fullmatch(name)]
-    return graphs[0] if len(graphs) == 1 else None
+def _only_graph(archive: Archive) -> tuple[str, SavedModel | None]:
+    """The name and the content of the graph, if there is exactly one."""
+    names = [name for name in archive.kept if GRAPH.fullmatch(name)]
+    if len(names) != 1:
+        return "", None
+    return names[0], graph.read(archive.kept[names[0]])
 
 
-def _restores(archive: Archive) -> bool:
-    """Whether loading the model reads variables. An unreadable graph is told by the screening."""
-    graph = _graph(archive)
+def _signatures(place: str, model: SavedModel, manifest: Manifest | None) -> Iterator[Violation]:
     try:
-        return graph is not None and any(
-            found.saver_def.restore_op_name for found, _, _ in saved_model.meta_graphs(graph)
-        )
-    except saved_model.UnreadableSavedModel:
-        return False
-
-
-def _contract(manifest: Manifest | None, archive: Archive) -> Iterator[Violation]:
-    graph = _graph(archive)
-    if graph is None:
-        return
-    try:
-        found = saved_model.signatures(graph)
-    except saved_model.UnreadableSavedModel as error:
-        (place,) = (name for name in archive.kept if GRAPH.fullmatch(name))
+        signatures = model.signatures()
+    except UnreadableSavedModel as error:
         yield op_policy.unreadable(place, error)
         return
     if manifest:
-        yield from signature_check.check(manifest, found)
+        yield from signature_check.check(manifest, signatures)
 
 
-def _screened(archive: Archive, rules: Rules) -> Iterator[Violation]:
+def _other_graphs(archive: Archive, checked: str, rules: Rules) -> Iterator[Violation]:
+    """Graphs of several version folders, one in memory at a time, and LiteRT models."""
     for name, content in archive.kept.items():
-        if GRAPH.fullmatch(name):
-            yield from op_policy.graph(name, content, rules.ops)
+        if GRAPH.fullmatch(name) and name != checked:
+            yield from op_policy.check_saved_model(name, graph.read(content), rules.ops)
     for name, model in archive.litert.items():
-        yield from op_policy.litert(name, model)
+        yield from op_policy.check_litert(name, model)
         if isinstance(model, mmap.mmap):
             model.close()
     archive.litert.clear()

@@ -1,4 +1,7 @@
-"""`saved_model.pb` → the graphs in it: ops, what calls what, and what runs. No policy."""
+"""A `saved_model.pb` in one pass: its graphs, what calls what, what a server runs, signatures.
+
+What is allowed is decided elsewhere, in `op_policy` and `signature_check`.
+"""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -6,7 +9,15 @@ from dataclasses import dataclass
 from facet.artifact.graphs import protobuf_wire
 from facet.artifact.graphs import saved_model_pb2 as pb
 from facet.artifact.graphs.ops import READS_VARIABLES
-from facet.artifact.graphs.saved_model import UnreadableSavedModel, meta_graphs, parsed, readable
+from facet.artifact.graphs.saved_model import (
+    SERVE_TAG,
+    Signature,
+    UnreadableSavedModel,
+    meta_graphs,
+    parsed,
+    readable,
+    signatures,
+)
 
 GRAPH = pb.MetaGraphDef.GRAPH_DEF_FIELD_NUMBER
 NODE = pb.GraphDef.NODE_FIELD_NUMBER
@@ -18,7 +29,8 @@ MAX_FIELDS = 1_500_000
 """Of the whole file, as far as it is read. EfficientNetB0 has 171,000, NASNetMobile 500,000."""
 
 MAX_NAMES = 150_000
-"""Names of nodes, inputs and functions, and kinds of ops that are kept; NASNetMobile has 25,000."""
+"""Names of nodes, inputs, functions and tensors, and kinds of ops, in all meta graphs together.
+NASNetMobile has 25,000."""
 
 MAPS = 4
 """Names that a function's empty maps and sets take the memory of."""
@@ -90,27 +102,67 @@ class _Names:
             raise UnreadableSavedModel(f"its graphs have over {MAX_NAMES:,} names")
 
 
-def graphs(data: bytes) -> Iterator[MetaGraph]:
-    """Every meta graph of a SavedModel, whatever its tags. Raises UnreadableSavedModel."""
+@dataclass(frozen=True)
+class SavedModel:
+    """What one pass over a `saved_model.pb` found; `graphs` are all of them, whatever their tags.
+
+    With an `error` the file is not readable any further than `graphs`.
+    """
+
+    graphs: tuple[MetaGraph, ...]
+    serving: Mapping[str, Signature] | None
+    error: UnreadableSavedModel | None = None
+
+    def signatures(self) -> Mapping[str, Signature]:
+        """The signatures of the first meta graph tagged `serve`. Raises UnreadableSavedModel."""
+        if self.serving is not None:
+            return self.serving
+        raise self.error or UnreadableSavedModel(f"it has no meta graph tagged '{SERVE_TAG}'")
+
+    @property
+    def restores(self) -> bool:
+        """Whether loading the model reads variables."""
+        return any(each.restore for each in self.graphs)
+
+
+def read(data: bytes) -> SavedModel:
+    """Parses a `saved_model.pb`, in memory that MAX_FIELDS and MAX_NAMES bound."""
+    graphs: list[MetaGraph] = []
+    serving: Mapping[str, Signature] | None = None
     names = _Names()
-    with readable():
-        protobuf_wire.check(data, pb.SavedModel, MAX_FIELDS)
-        for found, begin, end in meta_graphs(data):
-            yield MetaGraph(
-                tags=tuple(found.meta_info_def.tags),
-                nodes=tuple(
-                    _node(parsed(pb.NodeDef, data[at:after]), names)
-                    for at, after in protobuf_wire.parts(data, begin, end, GRAPH, NODE)
-                ),
-                functions=tuple(
-                    _function(data, at, after, names)
-                    for at, after in protobuf_wire.parts(data, begin, end, GRAPH, LIBRARY, FUNCTION)
-                ),
-                run_nodes=frozenset(_run(found)),
-                run_functions=frozenset(found.object_graph_def.concrete_functions),
-                restore=_source(found.saver_def.restore_op_name),
-                filename=_source(found.saver_def.filename_tensor_name),
-            )
+    try:
+        with readable():
+            protobuf_wire.check(data, pb.SavedModel, MAX_FIELDS)
+            for described, begin, end in meta_graphs(data):
+                graphs.append(_meta_graph(data, begin, end, described, names))
+                if serving is None and SERVE_TAG in graphs[-1].tags:
+                    serving = signatures(described)
+    except UnreadableSavedModel as error:
+        return SavedModel(tuple(graphs), serving, error)
+    return SavedModel(tuple(graphs), serving)
+
+
+def _meta_graph(
+    data: bytes, begin: int, end: int, described: pb.MetaGraphDef, names: _Names
+) -> MetaGraph:
+    run_nodes = frozenset(_run(described))
+    run_functions = frozenset(described.object_graph_def.concrete_functions)
+    names.take(len(run_nodes) + len(run_functions))
+    return MetaGraph(
+        tags=tuple(described.meta_info_def.tags),
+        nodes=tuple(
+            _node(parsed(pb.NodeDef, data[at:after]), names)
+            for at, after in protobuf_wire.parts(data, begin, end, GRAPH, NODE)
+        ),
+        functions=tuple(
+            _function(data, at, after, names)
+            for at, after in protobuf_wire.parts(data, begin, end, GRAPH, LIBRARY, FUNCTION)
+        ),
+        run_nodes=run_nodes,
+        run_functions=run_functions,
+        restore=_source(described.saver_def.restore_op_name),
+        filename=_source(described.saver_def.filename_tensor_name),
+    )
 
 
 def _node(found: pb.NodeDef, names: _Names) -> Node:

@@ -1,4 +1,4 @@
-"""Which graphs and LiteRT files are let in: policy, from what `graph` and `litert` read.
+"""The policy on ops: which SavedModels and LiteRT files may be served.
 
 Screened, not safe: TensorFlow itself says that a model from a stranger is a program.
 """
@@ -6,47 +6,43 @@ Screened, not safe: TensorFlow itself says that a model from a stranger is a pro
 from collections.abc import Iterator
 from itertools import islice
 
-from facet.artifact.graphs import graph as graphs
-from facet.artifact.graphs import litert as lite
-from facet.artifact.graphs.graph import MetaGraph
+from facet.artifact.graphs import litert
+from facet.artifact.graphs.graph import MetaGraph, SavedModel
 from facet.artifact.graphs.ops import ALLOWED, SAVE_RESTORE, WRITES_VARIABLES
 from facet.artifact.graphs.reachability import Use, everything, reached, reads_elsewhere, uses
 from facet.artifact.graphs.saved_model import UnreadableSavedModel
 from facet.errors import Violation
 
-MOST = 100
+MAX_VIOLATIONS = 100
 """Violations of one file; more than a report shows."""
 
-LONG = 200
+MAX_NAME = 200
 """Characters of a name in a violation."""
 
 
-def graph(place: str, saved_model: bytes, more: frozenset[str]) -> Iterator[Violation]:
-    """What of a `saved_model.pb` no classifier needs: one violation per function and kind of op.
+def check_saved_model(place: str, model: SavedModel, more: frozenset[str]) -> Iterator[Violation]:
+    """Ops that no classifier needs: one violation for each function and kind of op.
 
     `place` is the file's name; `more` are ops that the operator allows beyond the allow-list.
     """
-    yield from islice(_graph(place, saved_model, more), MOST)
+    yield from islice(_saved_model(place, model, more), MAX_VIOLATIONS)
 
 
-def litert(place: str, model: lite.Buffer) -> Iterator[Violation]:
-    """What of a LiteRT file the runtime does not bring itself: one violation per kind of op."""
-    yield from islice(_litert(place, model), MOST)
+def check_litert(place: str, model: litert.Buffer) -> Iterator[Violation]:
+    """Operators that are not LiteRT's own: one violation for each kind."""
+    yield from islice(_litert(place, model), MAX_VIOLATIONS)
 
 
-def _graph(place: str, saved_model: bytes, more: frozenset[str]) -> Iterator[Violation]:
-    try:
-        for number, found in enumerate(graphs.graphs(saved_model)):
-            where = (
-                f"{place}: meta graph '{_cut(','.join(found.tags))}'," if number else f"{place}:"
-            )
-            yield from _screened(where, found, more)
-    except UnreadableSavedModel as error:
-        yield unreadable(place, error)
+def _saved_model(place: str, model: SavedModel, more: frozenset[str]) -> Iterator[Violation]:
+    for number, graph in enumerate(model.graphs):
+        where = f"{place}: meta graph '{_cut(','.join(graph.tags))}'," if number else f"{place}:"
+        yield from _screened(where, graph, more)
+    if model.error:
+        yield unreadable(place, model.error)
 
 
 def unreadable(place: str, error: UnreadableSavedModel) -> Violation:
-    """What is said of a `saved_model.pb` that nobody can read."""
+    """The violation of a `saved_model.pb` that cannot be read."""
     return Violation(
         "saved-model-unreadable", place, str(error), "export it again with tf.saved_model.save"
     )
@@ -105,20 +101,20 @@ def _place(where: str, use: Use) -> str:
 
 
 def _cut(name: str) -> str:
-    return name if len(name) <= LONG else f"{name[:LONG]}…"
+    return name if len(name) <= MAX_NAME else f"{name[:MAX_NAME]}…"
 
 
-def _litert(place: str, model: lite.Buffer) -> Iterator[Violation]:
+def _litert(place: str, model: litert.Buffer) -> Iterator[Violation]:
     try:
-        for op in lite.operators(model):
+        for op in litert.operators(model):
             where = f"{place}: subgraph {op.subgraph}, operator {op.position}"
             if op.subgraph is None:
                 where = f"{place}: operator code {op.code}"
             if op.custom is not None:
                 yield _custom(where, op.custom)
-            elif op.builtin not in lite.BUILTINS:
+            elif op.builtin not in litert.BUILTINS:
                 yield _unknown(where, op.builtin)
-    except lite.UnreadableLiteRT as error:
+    except litert.UnreadableLiteRT as error:
         yield Violation("litert-unreadable", place, str(error), "convert the model again")
 
 
@@ -135,6 +131,6 @@ def _unknown(where: str, builtin: int) -> Violation:
     return Violation(
         "litert-unknown-op",
         where,
-        f"there is no operator {builtin}; the last that we know is {max(lite.BUILTINS)}",
+        f"there is no operator {builtin}; the last that we know is {max(litert.BUILTINS)}",
         "convert with a TensorFlow that the endpoint has, or leave assets.extra/model.tflite out",
     )

@@ -1,4 +1,4 @@
-"""`saved_model.pb` → its serving signatures, with protobuf and without TensorFlow."""
+"""The meta graphs of a `saved_model.pb` and their signatures, with protobuf, not TensorFlow."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -27,7 +27,7 @@ Parsed = TypeVar("Parsed", bound=Message)
 
 
 class UnreadableSavedModel(Exception):
-    """The bytes are no SavedModel, or one that nothing can serve."""
+    """The bytes are not a SavedModel, or one that nothing can serve."""
 
 
 @dataclass(frozen=True)
@@ -46,19 +46,13 @@ class Signature:
     outputs: Mapping[str, TensorSpec]
 
 
-def signatures(data: bytes) -> dict[str, Signature]:
-    """The signatures of the meta graph tagged `serve`, by name.
-
-    Raises UnreadableSavedModel.
-    """
-    for graph, _, _ in meta_graphs(data):
-        if SERVE_TAG in graph.meta_info_def.tags:
-            return {name: _signature(each) for name, each in graph.signature_def.items()}
-    raise UnreadableSavedModel(f"it has no meta graph tagged '{SERVE_TAG}'")
+def signatures(described: pb.MetaGraphDef) -> dict[str, Signature]:
+    """The signatures of a meta graph, by name."""
+    return {name: _signature(each) for name, each in described.signature_def.items()}
 
 
 def meta_graphs(data: bytes) -> Iterator[tuple[pb.MetaGraphDef, int, int]]:
-    """Every meta graph without its graph, and where in `data` all of it lies.
+    """Every meta graph without its graph, and where all of it begins and ends in `data`.
 
     Raises UnreadableSavedModel.
     """
@@ -75,7 +69,7 @@ def meta_graphs(data: bytes) -> Iterator[tuple[pb.MetaGraphDef, int, int]]:
 
 @contextmanager
 def readable() -> Iterator[None]:
-    """What protobuf says of bytes that it cannot read becomes UnreadableSavedModel."""
+    """Turns protobuf_wire.Malformed into UnreadableSavedModel."""
     try:
         yield
     except protobuf_wire.Malformed as error:
@@ -83,7 +77,7 @@ def readable() -> Iterator[None]:
 
 
 def parsed(kind: type[Parsed], data: bytes) -> Parsed:
-    """A message that wire.check has passed. Raises UnreadableSavedModel."""
+    """A message that protobuf_wire.check accepted. Raises UnreadableSavedModel."""
     try:
         return kind.FromString(data)
     except (DecodeError, ValueError) as error:  # ValueError: text that is not UTF-8
