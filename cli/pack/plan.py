@@ -13,7 +13,8 @@ from cli.pack.model.signature import Chosen, choose
 from cli.pack.model.source import GRAPH, KerasFile, SavedModelFolder
 from cli.pack.options import Given
 from cli.terminal.prompts import Asker
-from facet.artifact.graphs.saved_model import TensorSpec, UnreadableSavedModel, signatures
+from facet.artifact.graphs import graph
+from facet.artifact.graphs.saved_model import TensorSpec, UnreadableSavedModel
 from facet.manifest import InputSpec
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def plan(
     if isinstance(source, KerasFile):
         return _of_keras(source.file, given, asker)
     try:
-        known = signatures((source.folder / GRAPH).read_bytes())
+        known = graph.read((source.folder / GRAPH).read_bytes()).signatures()
     except UnreadableSavedModel as error:
         raise CannotPack(f"{source.folder / GRAPH}: {error}") from error
     chosen = choose(known, asker, signature=signature, tensor=tensor, output=output)

@@ -134,8 +134,8 @@ def _missing_data(
     if "train" not in channels:
         yield (
             f"jobs[{index}].dataset {dataset}: there is nothing at "
-            f"{store.uri(dataset_prefix(dataset, 'train'))}; upload one folder of images per label, "
-            "for example with `facet data`."
+            f"{store.uri(dataset_prefix(dataset, 'train'))}; "
+            "upload one folder of images per label, for example with `facet data`."
         )
     if weights and not store.has(weights):
         yield f"jobs[{index}].weights {weights}: there is nothing at {store.uri(weights)}."

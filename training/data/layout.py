@@ -11,7 +11,6 @@ from facet.errors import FacetError
 from facet.keys import IMAGE_SUFFIXES
 
 CHANNELS = {"train": "train", "validation": "validation", "val": "validation", "test": "test"}
-"""Suffixes of the formats that `facet.image` decodes."""
 
 MAX_NAME = 255
 """Bytes of a file name, the limit of most file systems. Keys then fit S3's 1,024 bytes."""
