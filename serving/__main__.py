@@ -11,6 +11,7 @@ import uvicorn
 
 from serving import memory
 from serving.app import create_app
+from serving.crash_guard import CrashGuard, default_folder
 from serving.memory import MemoryBudget
 from serving.metrics import Metrics
 from serving.models import Models
@@ -50,7 +51,7 @@ def main() -> None:
     memory.cap(limit)
     metrics = Metrics()
     models = Models(
-        loader(settings, settings.state),
+        loader(settings, CrashGuard(settings.state or default_folder())),
         MemoryBudget(budget, limit),
         metrics,
         workers=settings.workers,

@@ -31,6 +31,7 @@ STATUS: dict[type[errors.ServingError], HTTPStatus] = {
     errors.UnsupportedContent: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     errors.MalformedLoad: HTTPStatus.INTERNAL_SERVER_ERROR,
     errors.LoadFailed: HTTPStatus.INTERNAL_SERVER_ERROR,
+    errors.ModelRefused: HTTPStatus.INTERNAL_SERVER_ERROR,
     errors.InferenceFailed: HTTPStatus.INTERNAL_SERVER_ERROR,
     errors.NoRoom: HTTPStatus.INSUFFICIENT_STORAGE,
 }

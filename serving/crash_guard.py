@@ -1,33 +1,63 @@
-"""Models whose loading ended the process: refused for a while when it started again."""
+"""Refuse models that end the server process while they load or compute.
 
+A crafted or corrupt file can end the process from inside TensorFlow or LiteRT. Each process
+therefore notes which models it is loading and computing at this moment, in a file that outlives
+it. When the next process starts, it reads the files that dead processes left. A model found there
+is a suspect: it loads and computes while no other suspect does, so that of several suspects only
+the one that ends the process again is found a second time. A model that was found twice within ten
+minutes is refused when it is loaded, until the first of the two crashes is ten minutes old.
+
+One crash refuses nothing: it may be an operator's `kill -9` while a healthy model was at work. A
+suspect that finishes loading, or computing, is cleared of the crashes during that activity.
+"""
+
+import errno
 import fcntl
 import hashlib
 import logging
+import mmap
 import os
 import queue
+import re
+import struct
 import tempfile
 import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
-from serving.errors import LoadFailed
+from serving.errors import ModelRefused
 
 log = logging.getLogger(__name__)
 
-ENOUGH = 2  # strikes; one may be an operator's `kill -9` during an innocent load
-WINDOW = 600.0  # seconds that a strike counts
-LOADING, STRIKE = ".loading", ".strike"
-KEY = 32  # bytes that stand for a model
-SLOTS = 64  # models opened at once; more have to wait
-NOTHING = b"\0" * KEY
+CRASHES = 2  # within WINDOW, after which a model is refused
+WINDOW = 600.0  # seconds that a crash counts
+SLOTS = 256  # loads and computations at once; more have to wait
+SLOT = struct.Struct("=d32s")  # when the activity began (Unix time) and its key; zeros: free
+FREE = (0.0, b"")
+KEY = re.compile(rb"[LC][0-9a-f]{31}")
+SLOT_FILE, CRASH_FILE = ".slots", ".crash"  # endings of names
+
+
+@dataclass(frozen=True)
+class Activity:
+    """Something that a model does in the process. code: the first character of its keys."""
+
+    code: str
+    text: str
+
+
+LOADING = Activity("L", "was loading")
+COMPUTING = Activity("C", "was computing")
 
 
 def default_folder() -> Path:
-    """Where the state is if nobody says otherwise; it may be that it cannot be written."""
+    """A folder of this user among the temporary files, which may turn out not to be writable."""
     name = f"facet-serving-{os.getuid()}"
     with suppress(FileNotFoundError):
         return Path(tempfile.gettempdir(), name)
@@ -35,109 +65,147 @@ def default_folder() -> Path:
 
 
 class CrashGuard:
-    """What loading did to processes before this one. For use by several threads.
+    """The crashes of processes that used the same folder, and this process's slot file.
 
-    A process has a file in `folder`, locked while it lives, with the keys of the models that it
-    is opening. The keys in a file that nobody has locked are strikes against their models for
-    WINDOW seconds. Processes may share a folder; one that cannot be written is not used.
+    Threads may share one, and processes may share a folder. If the folder cannot be written, the
+    guard logs a warning and refuses nothing.
+
+    A model is known by the path of the file or folder that its runtime opens. The slot file is
+    locked while its process lives, and mapped into memory: noting a computation takes no system
+    call. Each crash of a model is a file `<key>.<process>.crash`, dated when the activity began.
     """
 
-    def __init__(self, folder: Path, now: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        now: Callable[[], float] = time.time,
+        load_wait: float = 60.0,
+        compute_wait: float = 5.0,
+    ) -> None:
+        """Waits: seconds after which a suspect goes ahead although another one is still at work."""
         self._folder = folder
         self._now = now
-        self._times: dict[str, list[float]] = {}
-        self._one_by_one = threading.Lock()
+        self._waits = {LOADING: load_wait, COMPUTING: compute_wait}
+        self._crashes: dict[bytes, list[float]] = {}
+        self._one_suspect = threading.Lock()
         self._free: queue.SimpleQueue[int] = queue.SimpleQueue()
         for slot in range(SLOTS):
-            self._free.put(slot)
-        self._file: int | None = None
+            self._free.put(slot * SLOT.size)
+        self._slots: mmap.mmap | None = None
+        self._open = ExitStack()
         try:
-            self._file = self._begin()
+            self._begin()
         except OSError as error:
-            log.warning("a model that ends the process on load will not be refused: %s", error)
+            log.warning(
+                "models that end the process will not be refused, because %s cannot be written: "
+                "%s. Set FACET_SERVING_STATE to a folder that can",
+                *(folder, error.strerror or error),
+            )
 
     def close(self) -> None:
-        """As the process's end does: what is being opened becomes a strike. No call may follow."""
-        if self._file is not None:
-            os.close(self._file)
-            self._file = None
+        """Leave the slot file as a dying process would. Nothing is noted from now on."""
+        self._slots = None
+        self._open.close()
 
     @contextmanager
-    def watch(self, model: Path) -> Iterator[None]:
-        """To be around the opening of that file or folder. Raises LoadFailed on two strikes.
-
-        Models with one strike are opened one by one: of several that were being opened when the
-        process died, only the one that does it again gets its second.
-        """
-        key = hashlib.sha256(os.fsencode(model)).hexdigest()[:KEY]
-        self._refuse(key)
-        with ExitStack() as opening:
-            if key in self._times:
-                opening.callback(self._forgive, key)
-                opening.enter_context(self._one_by_one)
-            slot = self._free.get()
-            opening.callback(self._free.put, slot)
-            self._write(slot, key.encode())
-            opening.callback(self._write, slot, NOTHING)
+    def loading(self, source: Path, model: str) -> Iterator[None]:
+        """Note that `source` is being loaded. Raises ModelRefused, which calls it `model`."""
+        for activity in (LOADING, COMPUTING):
+            self._refuse(_key(activity, source), activity, model)
+        with self._note(LOADING, _key(LOADING, source)):
             yield
 
-    def _begin(self) -> int:
-        """Learn what happened, and open this process's file."""
+    def computing(self, source: Path) -> Callable[[], AbstractContextManager[None]]:
+        """A function whose result is entered around each computation of a loaded model."""
+        return partial(self._note, COMPUTING, _key(COMPUTING, source))
+
+    @contextmanager
+    def _note(self, activity: Activity, key: bytes) -> Iterator[None]:
+        suspect = key in self._crashes
+        alone = suspect and self._one_suspect.acquire(timeout=self._waits[activity])
+        slot = self._free.get()
+        self._write(slot, self._now(), key)
+        try:
+            yield
+        finally:
+            self._write(slot, *FREE)
+            self._free.put(slot)
+            if suspect:
+                self._clear(key)
+            if alone:
+                self._one_suspect.release()
+
+    def _write(self, slot: int, began: float, key: bytes) -> None:
+        if self._slots is not None:
+            SLOT.pack_into(self._slots, slot, began, key)
+
+    def _begin(self) -> None:
+        """Read what dead processes left, and map this process's slot file. Raises OSError."""
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         with Path(self._folder, "lock").open("wb") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            for left in self._folder.glob(f"*{LOADING}"):
-                _convict(left)
-            for strike in self._folder.glob(f"*{STRIKE}"):
-                self._learn(strike)
-            own = os.open(self._folder / f"{uuid.uuid4().hex}{LOADING}", os.O_CREAT | os.O_WRONLY)
-            fcntl.flock(own, fcntl.LOCK_EX)
-            return own
+            for slot_file in self._folder.glob(f"*{SLOT_FILE}"):
+                _record_crashes(slot_file)
+            for crash in self._folder.glob(f"*{CRASH_FILE}"):
+                self._read_crash(crash)
+            self._slots = self._map_slots(self._folder / f"{uuid.uuid4().hex}{SLOT_FILE}")
 
-    def _learn(self, strike: Path) -> None:
-        with suppress(FileNotFoundError):  # another process may have forgiven it just now
-            when = strike.stat().st_mtime
+    def _map_slots(self, path: Path) -> mmap.mmap:
+        """Create and lock the slot file. Raises OSError."""
+        size = SLOTS * SLOT.size
+        with ExitStack() as opened:
+            file = opened.enter_context(path.open("w+b", buffering=0))
+            fcntl.flock(file, fcntl.LOCK_EX)
+            # Write zeros: storing to a mapped page without a block kills, if the disk is full.
+            if file.write(bytes(size)) < size:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            slots = opened.enter_context(mmap.mmap(file.fileno(), size))
+            self._open = opened.pop_all()
+            return slots
+
+    def _read_crash(self, crash: Path) -> None:
+        with suppress(FileNotFoundError):  # another process has just cleared the model
+            when = crash.stat().st_mtime
             if when + WINDOW < self._now():
-                strike.unlink()
+                crash.unlink()
             else:
-                self._times.setdefault(strike.name[:KEY], []).append(when)
+                self._crashes.setdefault(crash.name.split(".")[0].encode(), []).append(when)
 
-    def _refuse(self, key: str) -> None:
+    def _refuse(self, key: bytes, activity: Activity, model: str) -> None:
         now = self._now()
-        times = sorted(each for each in self._times.get(key, []) if each + WINDOW >= now)
-        if len(times) >= ENOUGH:
-            raise LoadFailed(
-                f"loading it ended the process {len(times)} times "
-                f"({', '.join(map(_clock, times))}); "
-                f"it is tried again from {_clock(times[-ENOUGH] + WINDOW)} on"
+        times = sorted(when for when in self._crashes.get(key, []) if when + WINDOW >= now)
+        if len(times) >= CRASHES:
+            raise ModelRefused(
+                f"Model {model} ended the container {len(times)} times while it {activity.text} "
+                f"({', '.join(map(_clock, times))}). It is refused until "
+                f"{_clock(times[-CRASHES] + WINDOW)}. Upload a corrected version, or try again "
+                "after that time."
             )
 
-    def _write(self, slot: int, key: bytes) -> None:
-        if self._file is not None:
-            with suppress(OSError):  # the disk is full: this load is not watched
-                os.pwrite(self._file, key, slot * KEY)
-
-    def _forgive(self, key: str) -> None:
-        """The process lives: the model is innocent, also of what came before."""
-        self._times.pop(key, None)
-        for strike in self._folder.glob(f"{key}*{STRIKE}"):
-            strike.unlink(missing_ok=True)
+    def _clear(self, key: bytes) -> None:
+        self._crashes.pop(key, None)
+        for crash in self._folder.glob(f"{key.decode()}.*{CRASH_FILE}"):
+            crash.unlink(missing_ok=True)
 
 
-def _convict(left: Path) -> None:
-    """Turn the keys in a file that nobody has locked into strikes."""
-    with left.open("rb") as file:
+def _key(activity: Activity, source: Path) -> bytes:
+    return (activity.code + hashlib.sha256(os.fsencode(source)).hexdigest()[:31]).encode()
+
+
+def _record_crashes(slot_file: Path) -> None:
+    """Turn a dead process's slot file into one crash file for each activity in it."""
+    with slot_file.open("rb") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        except BlockingIOError:  # its process lives
             return
-        when = left.stat().st_mtime
-        for key in iter(lambda: file.read(KEY), b""):
-            if key != NOTHING:
-                strike = left.with_name(f"{key.decode()}.{left.stem}{STRIKE}")
-                strike.touch()
-                os.utime(strike, (when, when))
-        left.unlink()
+        content = file.read()
+        for began, key in SLOT.iter_unpack(content[: len(content) // SLOT.size * SLOT.size]):
+            if KEY.fullmatch(key):
+                crash = slot_file.with_name(f"{key.decode()}.{slot_file.stem}{CRASH_FILE}")
+                crash.touch()
+                os.utime(crash, (began, began))
+        slot_file.unlink()
 
 
 def _clock(seconds: float) -> str:

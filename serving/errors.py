@@ -49,5 +49,9 @@ class LoadFailed(ServingError):
     """The runtime cannot load the artifact."""
 
 
+class ModelRefused(ServingError):
+    """The model ended the process too often lately to be loaded again now."""
+
+
 class InferenceFailed(ServingError):
     """The model failed although its input fits its signature."""

@@ -41,11 +41,12 @@ T = TypeVar("T")
 class Loader:
     """How a version becomes a runtime.
 
-    estimate: its bytes in memory, before it is loaded.  open: blocking; raises LoadFailed.
+    estimate: its bytes in memory, before it is loaded.
+    load: called with the target model's name. Blocks; raises LoadFailed, ModelRefused.
     """
 
     estimate: Callable[[Version], int]
-    open: Callable[[Version], Runtime]
+    load: Callable[[Version, str], Runtime]
 
 
 @dataclass(eq=False)
@@ -101,8 +102,8 @@ class Models:
     async def load(self, name: str, path: Path, target: str) -> Model:
         """Load the artifact unpacked at `path`; `target` is what people call it.
 
-        Raises AlreadyLoaded, NoBasePath, NoRoom, LoadFailed, LoadTimedOut. After an error nothing
-        of the model stays.
+        Raises AlreadyLoaded, NoBasePath, NoRoom, LoadFailed, ModelRefused, LoadTimedOut. After an
+        error nothing of the model stays.
         """
         deadline = time.monotonic() + self._load_timeout
         while name in self._loads:
@@ -178,7 +179,7 @@ class Models:
             resources.callback(self._ledger.release, charge)
             runtimes: dict[int, Runtime] = {}
             for version in found:
-                runtime = await self._in(self._loading, self._loader.open, version)
+                runtime = await self._in(self._loading, self._loader.load, version, target)
                 resources.push_async_callback(self._in, self._loading, runtime.close)
                 runtimes[version.number] = runtime
             self._ledger.settle(charge)

@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 BUCKET = "facet-test"
+SERVING = (sys.executable, "-m", "serving", "serve")
 BUILDER = Path(__file__).with_name("build_artifacts.py")
 
 
@@ -74,10 +75,10 @@ StartContainer = Callable[..., ContainerProcess]
 
 @pytest.fixture(scope="module")
 def start_container(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartContainer]:
-    """Starts containers (settings as keywords) and stops them at the end of the module."""
+    """Starts containers (environment as keywords) and stops them at the end of the module."""
     started: list[ContainerProcess] = []
 
-    def start(**environment: str) -> ContainerProcess:
+    def start(command: Sequence[str] = SERVING, **environment: str) -> ContainerProcess:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
@@ -90,7 +91,7 @@ def start_container(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartC
         }
         with log.open("wb") as output:
             process = subprocess.Popen(
-                [sys.executable, "-m", "serving", "serve"],
+                command,
                 env={**os.environ, **settings, **environment},
                 stdout=output,
                 stderr=output,

@@ -4,6 +4,7 @@ import asyncio
 import base64
 import contextlib
 import os
+import re
 import shutil
 import signal
 import stat
@@ -17,10 +18,14 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.integration.serving.fragile_container import ON_INVOKE
+
 ContainerProcess = Any  # conftest.ContainerProcess
 StartContainer = Callable[..., ContainerProcess]
 
 PIXELS = {"instances": [{"image": {"b64": base64.b64encode(bytes(192)).decode()}}]}
+WHITE = {"instances": [{"image": {"b64": base64.b64encode(b"\xff" * 192).decode()}}]}
+FRAGILE = (sys.executable, str(Path(__file__).with_name("fragile_container.py")))
 PATIENCE = 60.0
 GIGABYTE = 10**9
 
@@ -81,7 +86,7 @@ class HeldLoad:
 
 def is_opening(state: Path) -> bool:
     """Whether a container with that folder for its state is opening a model."""
-    return any(each.read_bytes().strip(b"\0") for each in state.glob("*.loading"))
+    return any(each.read_bytes().strip(b"\0") for each in state.glob("*.slots"))
 
 
 def test_a_slow_and_failing_load_delays_no_other(
@@ -121,6 +126,34 @@ def test_a_process_killed_while_loading(
     assert not is_opening(state)
 
 
+def test_refuses_a_model_that_ended_the_process_twice_while_computing(
+    start_container: StartContainer, artifacts: Path, tmp_path: Path
+) -> None:
+    crashing = tmp_path / "crashing"
+    shutil.copytree(artifacts / "classifier", crashing)
+    with next(crashing.rglob("model.tflite")).open("ab") as tflite:
+        tflite.write(ON_INVOKE)
+    state = str(tmp_path / "state")
+    for _ in range(2):
+        ended = start_container(FRAGILE, FACET_SERVING_STATE=state)
+        assert ended.load("crashing", crashing).status_code == 200
+        with pytest.raises(httpx.TransportError):
+            ended.invoke("crashing", WHITE)
+        assert ended.process.wait(PATIENCE) == -signal.SIGKILL
+    survivor = start_container(FRAGILE, FACET_SERVING_STATE=state)
+    answer = survivor.load("crashing", crashing)
+    assert answer.status_code == 500
+    assert re.fullmatch(
+        r"Model crashing ended the container 2 times while it was computing "
+        r"\(\d\d:\d\d:\d\d UTC, \d\d:\d\d:\d\d UTC\)\. It is refused until \d\d:\d\d:\d\d UTC\. "
+        r"Upload a corrected version, or try again after that time\.",
+        answer.json()["error"],
+    )
+    assert "cannot load model crashing (crashing): Model crashing ended" in survivor.log.read_text()
+    assert survivor.load("classifier", artifacts / "classifier").status_code == 200
+    assert survivor.invoke("classifier", WHITE).status_code == 200
+
+
 def test_a_model_that_ends_the_process_is_refused_the_third_time(
     start_container: StartContainer, artifacts: Path, tmp_path: Path
 ) -> None:
@@ -134,8 +167,10 @@ def test_a_model_that_ends_the_process_is_refused_the_third_time(
     survivor = start_container(FACET_SERVING_STATE=state)
     answer = survivor.load("abort", artifacts / "abort")
     assert answer.status_code == 500
-    assert answer.json()["error"].startswith("loading it ended the process 2 times (")
-    assert "cannot load model abort (abort): loading it ended" in survivor.log.read_text()
+    assert answer.json()["error"].startswith(
+        "Model abort ended the container 2 times while it was loading ("
+    )
+    assert "cannot load model abort (abort): Model abort ended" in survivor.log.read_text()
     assert survivor.load("plain", artifacts / "plain").status_code == 200
     assert survivor.invoke("plain", PIXELS).status_code == 200
 
@@ -147,7 +182,7 @@ def test_a_state_folder_that_cannot_be_written_is_told_once(
     container = start_container(FACET_SERVING_STATE=str(tmp_path / "file" / "state"))
     for name in ("one", "two"):
         assert container.load(name, artifacts / "classifier").status_code == 200
-    assert container.log.read_text().count("will not be refused: ") == 1
+    assert container.log.read_text().count("models that end the process will not be refused") == 1
 
 
 @pytest.mark.parametrize("name", ["hungry-lite", "hungry"])

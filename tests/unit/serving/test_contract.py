@@ -64,7 +64,7 @@ class Bench:
         self.load_gates: dict[str, threading.Event] = {}
         self.opened: list[Sums] = []
         self.trims = 0
-        loader = Loader(estimate=lambda _: SIZE, open=self.open)
+        loader = Loader(estimate=lambda _: SIZE, load=self.load_version)
         metrics = Metrics(remembered=2)
         self.models = Models(
             loader,
@@ -85,7 +85,8 @@ class Bench:
             tflite.write_bytes(b"")
         return str(self.folder / name)
 
-    def open(self, version: Version) -> Sums:
+    def load_version(self, version: Version, target: str) -> Sums:
+        assert target in (TARGET["X-Amzn-SageMaker-Target-Model"], "m")
         name = version.folder.parent.name
         if name in self.load_gates:
             assert self.load_gates[name].wait(5)
