@@ -1,1 +1,1 @@
-"""The API's function: an image in, labels out."""
+"""The Lambda function of the API: an image in, labels out."""

@@ -1,4 +1,10 @@
-"""A canary's share of the requests, and what its counts say. Pure."""
+"""Where a canary is decided: which requests the candidate answers, the counts, and the verdict.
+
+A hash of the request's id sends a share of the requests to the candidate. `CanaryCounter` adds
+each good or bad answer of both versions to the registry's counts. `verdict` reads the totals: the
+candidate is rolled back if it is significantly worse than the live version, and promoted after
+enough good answers.
+"""
 
 import math
 import time
@@ -19,108 +25,82 @@ from facet.registry.releases import Releases
 if TYPE_CHECKING:
     from facet.notifications import EventPublisher
 
-LEAST_BAD = 3
-"""Bad answers below which nothing is rolled back: one broken image proves nothing."""
+UPDATE_INTERVAL = 1.0
+"""Seconds between two updates of one canary's counts in the registry."""
 
-SIGNIFICANT = 1.645
-"""The 95th percentile of the normal distribution: one-sided, at the 5 % level."""
+MIN_BAD_ANSWERS = 3
+"""A candidate with fewer bad answers is not rolled back: one broken image proves nothing."""
 
-
-class Verdict(StrEnum):
-    """What becomes of a canary."""
-
-    GO_ON = "go-on"
-    PROMOTE = "promote"
-    ROLL_BACK = "roll-back"
-
-
-def chosen(percent: int, request_id: str) -> bool:
-    """Whether a request goes to the candidate; always the same for the same id."""
-    return int(sha256(request_id.encode()).hexdigest()[:8], 16) % 100 < percent
-
-
-def verdict(canary: Canary) -> Verdict:
-    """Rolled back when significantly worse than the live version; else promoted when it has given
-    its good answers."""
-    if worse(canary):
-        return Verdict.ROLL_BACK if canary.candidate_bad >= LEAST_BAD else Verdict.GO_ON
-    return Verdict.PROMOTE if canary.candidate_good >= canary.good_answers else Verdict.GO_ON
-
-
-def worse(canary: Canary) -> bool:
-    """Whether the candidate's share of bad answers is significantly greater than the live one's.
-
-    The two-proportion z-test with pooled variance, one-sided. While the live version has not
-    answered, as with 100 percent, it is taken to have given as many answers, all of them good.
-    """
-    ours = canary.candidate_good + canary.candidate_bad
-    theirs = canary.live_good + canary.live_bad or ours
-    bad = canary.candidate_bad + canary.live_bad
-    if bad in (0, ours + theirs):
-        return False
-    pooled = bad / (ours + theirs)
-    spread = math.sqrt(pooled * (1 - pooled) * (1 / ours + 1 / theirs)) if ours else math.inf
-    difference = canary.candidate_bad / max(ours, 1) - canary.live_bad / theirs
-    return difference / spread >= SIGNIFICANT
-
-
-INTERVAL = 1.0
-"""Seconds between two updates of one canary's counts."""
+Z_95 = 1.645
+"""The 95th percentile of the standard normal distribution: one-sided, at the 5 % level."""
 
 
 class Variant(StrEnum):
-    """Whose answer it was."""
+    """The side of a canary that answered a request."""
 
     CANDIDATE = "candidate"
     LIVE = "live"
 
 
+class Verdict(StrEnum):
+    """What to do with a canary, given its counts."""
+
+    CONTINUE = "continue"
+    PROMOTE = "promote"
+    ROLL_BACK = "roll-back"
+
+
+def goes_to_candidate(percent: int, request_id: str) -> bool:
+    """Returns whether the candidate answers a request; the same id always gets the same answer."""
+    return int(sha256(request_id.encode()).hexdigest()[:8], 16) % 100 < percent
+
+
 @dataclass
 class _Pending:
-    """Answers of one canary that the registry does not know yet."""
+    """The answers of one canary that are not in the registry yet."""
 
     canary: Canary
     live: str
     counts: Counter[str] = field(default_factory=Counter)
-    written: float = -INTERVAL
+    written: float = -UPDATE_INTERVAL
 
-    def taken(self) -> Canary:
+    def as_canary(self) -> Canary:
         return counted(self.canary, {name: self.counts[name] for name in CANARY_COUNTS})
 
 
 class CanaryCounter:
-    """Counts good and bad answers of each canary, and concludes it when they say so.
+    """Counts the good and bad answers of each canary, and ends it when the verdict says so.
 
-    An update of the counts is sent with a candidate's bad answer and otherwise at most every
-    `INTERVAL`; the answers of less than that are lost when the process ends.
+    A bad answer of the candidate is written at once, everything else at most every
+    `UPDATE_INTERVAL`. Counts that are not written yet are lost when the process ends.
     """
 
     def __init__(
         self,
         releases: Releases,
         publisher: "Callable[[], EventPublisher]",
-        changed: Callable[[str], None],
+        canary_ended: Callable[[str], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`changed` is called with a model's name when its canary has ended."""
+        """`canary_ended` is called with the name of a model whose canary has ended."""
         self._releases = releases
         self._publisher = publisher
-        self._changed = changed
+        self._canary_ended = canary_ended
         self._clock = clock
         self._pending: dict[str, _Pending] = {}
 
     def count(self, model: Model, variant: Variant, *, good: bool) -> None:
-        """Counts an answer to a request that the canary's hash gave to this variant.
+        """Counts one answer of the variant that `goes_to_candidate` chose.
 
-        Errors of DynamoDB, EventBridge and SNS are logged, because the caller has an answer
-        already. Counts that could not be written are written with the next.
+        Logs failures of DynamoDB, EventBridge and SNS instead of raising: the caller already has
+        an answer. Counts that could not be written are written with the next update.
         """
         if model.canary is None or model.live is None:
             return
         pending = self._pending_of(model.name, model.canary, model.live)
         pending.counts[f"{variant}_{'good' if good else 'bad'}"] += 1
         now = self._clock()
-        if now - pending.written < INTERVAL and (good or variant is Variant.LIVE):
+        if now - pending.written < UPDATE_INTERVAL and (good or variant is Variant.LIVE):
             return
         pending.written = now
         try:
@@ -129,24 +109,25 @@ class CanaryCounter:
             logger().warning("canary not counted", model=model.name, exc_info=error)
 
     def _pending_of(self, name: str, canary: Canary, live: str) -> _Pending:
-        begun = counted(canary, dict.fromkeys(CANARY_COUNTS, 0))
-        known = self._pending.get(name)
-        if known is None or (known.canary, known.live) != (begun, live):
-            known = self._pending[name] = _Pending(begun, live)
-        return known
+        without_counts = counted(canary, dict.fromkeys(CANARY_COUNTS, 0))
+        pending = self._pending.get(name)
+        if pending is None or (pending.canary, pending.live) != (without_counts, live):
+            pending = self._pending[name] = _Pending(without_counts, live)
+        return pending
 
     def _write(self, model: Model, pending: _Pending) -> None:
-        totals = self._releases.count(model.name, pending.taken(), pending.live)
+        totals = self._releases.count(model.name, pending.as_canary(), pending.live)
         pending.counts.clear()
         if totals is None:
-            self._end(model.name)
-        elif (found := verdict(totals)) is not Verdict.GO_ON:
-            self._conclude(replace(model, canary=totals), totals, promoted=found is Verdict.PROMOTE)
+            self._forget(model.name)
+        elif (decision := verdict(totals)) is not Verdict.CONTINUE:
+            promoted = decision is Verdict.PROMOTE
+            self._conclude(replace(model, canary=totals), totals, promoted=promoted)
 
     def _conclude(self, model: Model, totals: Canary, *, promoted: bool) -> None:
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
         concluded = self._releases.conclude(model, promoted=promoted, now=now)
-        self._end(model.name)
+        self._forget(model.name)
         if not concluded:
             return
         count("Canaries", outcome="PROMOTED" if promoted else "ROLLED_BACK")
@@ -164,6 +145,31 @@ class CanaryCounter:
         else:
             self._publisher().rolled_back(name, candidate, by="canary", live=live, **counts)
 
-    def _end(self, name: str) -> None:
+    def _forget(self, name: str) -> None:
         self._pending.pop(name, None)
-        self._changed(name)
+        self._canary_ended(name)
+
+
+def verdict(canary: Canary) -> Verdict:
+    """Decides from the counts alone. A candidate that is worse is never promoted."""
+    if is_worse(canary):
+        enough = canary.candidate_bad >= MIN_BAD_ANSWERS
+        return Verdict.ROLL_BACK if enough else Verdict.CONTINUE
+    return Verdict.PROMOTE if canary.candidate_good >= canary.good_answers else Verdict.CONTINUE
+
+
+def is_worse(canary: Canary) -> bool:
+    """Returns whether the candidate's share of bad answers is significantly above the live one's.
+
+    The two-proportion z-test with pooled variance, one-sided. While the live version has no
+    answers, as at 100 percent, it counts as having given the same number, all of them good.
+    """
+    candidate = canary.candidate_good + canary.candidate_bad
+    live = canary.live_good + canary.live_bad or candidate
+    bad = canary.candidate_bad + canary.live_bad
+    if bad in (0, candidate + live):
+        return False
+    pooled = bad / (candidate + live)
+    variance = pooled * (1 - pooled) * (1 / candidate + 1 / live) if candidate else math.inf
+    difference = canary.candidate_bad / max(candidate, 1) - canary.live_bad / live
+    return difference / math.sqrt(variance) >= Z_95

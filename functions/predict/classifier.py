@@ -1,4 +1,4 @@
-"""Images → ranked labels, by one version."""
+"""Images → ranked labels, by one version: decode, preprocess, invoke the endpoint."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Predictions:
-    """float32 (images, labels) scores; which version gave them, its labels, and the time."""
+    """float32 (images, labels) scores, the version that gave them, its labels, and the time."""
 
     version: Version
     labels: Sequence[str]
@@ -32,25 +32,28 @@ class Predictions:
     stopwatch: Stopwatch
 
     def ranked(self, top_k: int) -> list[list[Prediction]]:
-        """For each image the `top_k` best labels, the best first."""
+        """Returns the `top_k` best labels of each image, the best first."""
         return [
-            [Prediction(self.labels[at], round(float(row[at]), 6)) for at in best(row, top_k)]
+            [
+                Prediction(self.labels[index], round(float(row[index]), 6))
+                for index in best_labels(row, top_k)
+            ]
             for row in self.scores
         ]
 
 
 class Classifier:
-    """Classifies with any version that the endpoint can load.
+    """Classifies images with any version that the endpoint can load.
 
-    `endpoint` gives the one that waits so many seconds, and is asked to wait `patience` at most;
-    images have `max_pixels` at most.
+    `endpoint` returns an endpoint whose client times out after the given seconds, at most
+    `timeout`. Images may have up to `max_pixels` pixels.
     """
 
     def __init__(
-        self, endpoint: Callable[[float], Endpoint], patience: float, max_pixels: int
+        self, endpoint: Callable[[float], Endpoint], timeout: float, max_pixels: int
     ) -> None:
         self._endpoint = endpoint
-        self._patience = patience
+        self._timeout = timeout
         self._max_pixels = max_pixels
 
     def classify(
@@ -61,38 +64,38 @@ class Classifier:
         stopwatch: Stopwatch,
         request_id: str,
     ) -> Predictions:
-        """The scores of each image, which is encoded, or pixels as `preprocess.geometry` makes.
+        """Returns the scores of each image: an image file, or pixels of the model's input size.
 
-        The endpoint hears the `request_id`. Raises BadRequest for pixels of another shape, and
-        what `preprocess.decode`, `Deadline.patience` and `Endpoint.classify` raise.
+        The container logs `request_id`. Raises BadRequest for pixels of another shape, and what
+        `preprocess.decode`, `Deadline.invocation_timeout` and `Endpoint.classify` raise.
         """
         manifest = version.manifest
         if manifest is None:
-            raise LookupError(f"{version.target} is READY without a manifest")
+            raise LookupError(f"{version.target} is READY but has no manifest")
         batch = []
-        for each in images:  # one after the other: a decoded image may take 200 MB
-            deadline.patience(self._patience)
-            batch.append(self._tensor(manifest.input, each, stopwatch))
+        for image in images:  # one after the other: a decoded image may take 200 MB
+            deadline.invocation_timeout(self._timeout)
+            batch.append(self._tensor(manifest.input, image, stopwatch))
         with stopwatch.step("invoke"):
-            endpoint = self._endpoint(deadline.patience(self._patience))
+            endpoint = self._endpoint(deadline.invocation_timeout(self._timeout))
             scores = endpoint.classify(version.target, manifest, batch, request_id)
         return Predictions(version, manifest.labels, scores, stopwatch)
 
     def _tensor(
-        self, spec: InputSpec, given: bytes | Pixels, stopwatch: Stopwatch
+        self, spec: InputSpec, image: bytes | Pixels, stopwatch: Stopwatch
     ) -> Pixels | Tensor:
-        if isinstance(given, bytes):
+        if isinstance(image, bytes):
             with stopwatch.step("decode"):
-                image = preprocess.decode(spec, given, max_pixels=self._max_pixels)
+                decoded = preprocess.decode(spec, image, max_pixels=self._max_pixels)
             with stopwatch.step("preprocess"):
-                return preprocess.apply(spec, image)
-        size = (spec.height, spec.width, spec.channels)
-        if given.shape != size:
-            raise BadRequest(f"pixels must have the shape {size} for each image.")
+                return preprocess.apply(spec, decoded)
+        shape = (spec.height, spec.width, spec.channels)
+        if image.shape != shape:
+            raise BadRequest(f"pixels must have the shape {shape} for each image.")
         with stopwatch.step("preprocess"):
-            return preprocess.tensor(spec, given)
+            return preprocess.tensor(spec, image)
 
 
-def best(scores: Scores, top_k: int) -> list[int]:
-    """Where the `top_k` best scores of one image are, the best first."""
-    return [int(at) for at in np.argsort(-scores, kind="stable")[:top_k]]
+def best_labels(scores: Scores, top_k: int) -> list[int]:
+    """Returns the indices of the `top_k` highest scores of one image, the highest first."""
+    return [int(index) for index in np.argsort(-scores, kind="stable")[:top_k]]

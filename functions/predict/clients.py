@@ -1,4 +1,4 @@
-"""What the routes work with, made once in a process and when it is first needed."""
+"""AWS clients and the objects built on them: one of each per process, created on first use."""
 
 from functools import cache
 from typing import TYPE_CHECKING
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import boto3
 from botocore.config import Config
 
-from facet import endpoint
+from facet.endpoint import Endpoint, client
 from facet.notifications import EventPublisher
 from facet.registry.releases import Releases
 from facet.registry.store import Registry
@@ -21,54 +21,52 @@ from predict.version_cache import VersionCache
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
 
-IMPATIENT = Config(connect_timeout=1, read_timeout=1, retries={"total_max_attempts": 2})
-"""For all but the endpoint: an outage has to show soon enough to answer from memory within API
-Gateway's 29 seconds."""
-
-
-@cache
-def table() -> "Table":
-    """The registry's table, as this process reaches it."""
-    return boto3.resource("dynamodb", config=IMPATIENT).Table(settings().table)
-
-
-@cache
-def registry() -> Registry:
-    """The registry of this process."""
-    return Registry(table())
-
-
-@cache
-def publisher() -> EventPublisher:
-    """The publisher of canaries' results. Made when a canary ends, which is seldom."""
-    events = boto3.client("events", config=IMPATIENT)
-    return EventPublisher(events, boto3.client("sns", config=IMPATIENT), settings().topic)
+FAIL_FAST = Config(connect_timeout=1, read_timeout=1, retries={"total_max_attempts": 2})
+"""For every client but the endpoint's: an outage must show early enough to answer from the cache
+within API Gateway's 29 seconds."""
 
 
 @cache
 def predictor() -> Predictor:
-    """The predictor of this process."""
-    name = settings()
-    versions = VersionCache(registry(), name.registry_ttl)
+    """The predictor, with its cache of versions and its canary counts."""
+    config = settings()
+    versions = VersionCache(registry(), config.registry_ttl)
     return Predictor(
         versions,
-        Classifier(reached, name.invoke_timeout, name.max_pixels),
+        Classifier(endpoint, config.invoke_timeout, config.max_pixels),
         CanaryCounter(Releases(table()), publisher, versions.expire),
-        PredictionMetrics(name.watched),
+        PredictionMetrics(config.watched),
     )
 
 
 @cache
-def reached(timeout: float) -> endpoint.Endpoint:
-    """The endpoint, by a client that waits so many seconds for it."""
-    return endpoint.Endpoint(endpoint.client(timeout), settings().endpoint)
+def endpoint(timeout: float) -> Endpoint:
+    """The endpoint, through a client that times out after so many seconds."""
+    return Endpoint(client(timeout), settings().endpoint)
+
+
+@cache
+def registry() -> Registry:
+    """The registry of models and versions."""
+    return Registry(table())
+
+
+@cache
+def table() -> "Table":
+    """The registry's DynamoDB table."""
+    return boto3.resource("dynamodb", config=FAIL_FAST).Table(settings().table)
+
+
+@cache
+def publisher() -> EventPublisher:
+    """Publishes how a canary ended. Created only then, because canaries end rarely."""
+    events = boto3.client("events", config=FAIL_FAST)
+    return EventPublisher(events, boto3.client("sns", config=FAIL_FAST), settings().topic)
 
 
 @cache
 def inbox() -> Inbox:
-    """Where images over the limit of a body come from. Made when there is one."""
-    config = IMPATIENT.merge(Config(signature_version="s3v4"))
-    name = settings()
-    return Inbox(
-        boto3.client("s3", config=config), name.bucket, name.max_upload, name.upload_expires
-    )
+    """The part of the bucket for images too large for a request's body."""
+    config = settings()
+    s3 = boto3.client("s3", config=FAIL_FAST.merge(Config(signature_version="s3v4")))
+    return Inbox(s3, config.bucket, config.max_upload, config.upload_expires)

@@ -1,4 +1,4 @@
-"""What predictions tell CloudWatch: of all models together, and of a few by name."""
+"""CloudWatch metrics of predictions: one series for all models, and one for each watched model."""
 
 from collections.abc import Container
 
@@ -7,36 +7,43 @@ from facet.observability import measure
 from facet.registry.models import Version
 from predict.classifier import Predictions
 
-OTHERS = "other"
-"""The model and version of all that nobody watches: each pair that has a name is billed."""
+OTHER = "other"
+"""The dimension `model` and `version` of every model that is not watched: CloudWatch bills each
+pair of names."""
 
-FAILURES: dict[type[Exception], str] = {
+FAILURE_METRICS: dict[type[Exception], str] = {
     ModelFailed: "ModelFailures",
     ModelLoading: "StillLoading",
 }
-"""What becomes of a prediction by the model's own doing, and the metric that counts it."""
+"""Failures caused by the model itself, and the metric that counts each."""
 
 
 class PredictionMetrics:
-    """Writes metrics of the `watched` models by name, and of all the others as one."""
+    """Writes metrics of the `watched` models by name, and of all other models as one."""
 
     def __init__(self, watched: Container[str]) -> None:
         self._watched = watched
 
-    def answered(self, answer: Predictions, request_id: str) -> None:
-        """One prediction, its images, and the milliseconds that each step of it took."""
-        counts = {"Predictions": 1, "Images": len(answer.scores)}
-        steps = answer.stopwatch.milliseconds
+    def record_prediction(self, predictions: Predictions, request_id: str) -> None:
+        """Records one prediction, its images, and the milliseconds of each step."""
+        counts = {"Predictions": 1, "Images": len(predictions.scores)}
+        steps = predictions.stopwatch.milliseconds
         times = {f"{name.capitalize()}Time": spent for name, spent in steps.items()}
-        self._measure(counts, times, answer.version, request_id)
+        self._measure(counts, times, predictions.version, request_id)
 
-    def failed(self, version: Version, error: ModelFailed | ModelLoading, request_id: str) -> None:
-        """One invocation that brought no answer; the line names the version whatever is watched."""
-        self._measure({FAILURES[type(error)]: 1}, {}, version, request_id)
+    def record_failure(
+        self, version: Version, error: ModelFailed | ModelLoading, request_id: str
+    ) -> None:
+        """Records one failed invocation. The log line names the version, watched or not."""
+        self._measure({FAILURE_METRICS[type(error)]: 1}, {}, version, request_id)
 
     def _measure(
         self, counts: dict[str, int], times: dict[str, float], version: Version, request_id: str
     ) -> None:
-        named = (version.model, version.id) if version.model in self._watched else (OTHERS, OTHERS)
+        watched = version.model in self._watched
+        dimensions = {
+            "model": version.model if watched else OTHER,
+            "version": version.id if watched else OTHER,
+        }
         properties = {"target": version.target, "request_id": request_id}
-        measure(counts, times, dict(zip(("model", "version"), named, strict=True)), properties)
+        measure(counts, times, dimensions, properties)

@@ -1,4 +1,12 @@
-"""A request → the version that answers it → the answer: the one path of every prediction."""
+"""The story of a prediction: from a request to the labels of one version.
+
+1. The registry, through the version cache, names the version that answers: the one in the request,
+   a canary's candidate, or the live one.
+2. The classifier decodes and preprocesses the images, and invokes the endpoint.
+3. The outcome is measured; while a canary runs, it is also counted.
+
+If a candidate fails, the live version answers in its place.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +17,7 @@ from facet.errors import BodyTooLarge, EndpointUnavailable, ModelFailed, ModelLo
 from facet.observability import logger
 from facet.preprocess import Pixels
 from facet.registry.models import Serving, Version
-from predict.canary import CanaryCounter, Variant, chosen
+from predict.canary import CanaryCounter, Variant, goes_to_candidate
 from predict.classifier import Classifier, Predictions
 from predict.metrics import PredictionMetrics
 from predict.timing import Deadline, Stopwatch
@@ -18,9 +26,9 @@ from predict.version_cache import VersionCache
 
 @dataclass(frozen=True)
 class PredictionRequest:
-    """A prediction's request: images as `Classifier` takes them, answered by the live version.
+    """Images for a model, in the form `Classifier.classify` takes, and the time for the answer.
 
-    Or by `version`, where one is asked for by name. The answer has to be there by the `deadline`.
+    Without a `version` the live version or a canary's candidate answers.
     """
 
     request_id: str
@@ -31,7 +39,7 @@ class PredictionRequest:
 
 
 class Predictor:
-    """Answers with the live version, a canary's candidate, or the version asked for."""
+    """Predicts with the requested version, a canary's candidate, or the live version."""
 
     def __init__(
         self,
@@ -46,49 +54,52 @@ class Predictor:
         self._metrics = metrics
 
     def predict(self, request: PredictionRequest) -> Predictions:
-        """The answer; a second try where the cache named a version that is gone by now.
+        """Returns the scores of every image.
 
-        Raises what `VersionCache` and `Classifier.classify` raise.
+        If the cached version has been deleted from the endpoint's bucket, reads the registry again
+        and retries once. Raises what `VersionCache` and `Classifier.classify` raise.
         """
         stopwatch = Stopwatch()
         try:
-            return self._answer(request, stopwatch)
+            return self._predict(request, stopwatch)
         except ClientError as error:
-            if not _gone(error):
+            if not _is_deleted(error):
                 raise
             logger().warning("target not found", model=request.model, exc_info=error)
         self._versions.expire(request.model, request.version)
-        return self._answer(request, stopwatch)
+        return self._predict(request, stopwatch)
 
-    def _answer(self, request: PredictionRequest, stopwatch: Stopwatch) -> Predictions:
+    def _predict(self, request: PredictionRequest, stopwatch: Stopwatch) -> Predictions:
         if request.version:
             with stopwatch.step("registry"):
-                named = self._versions.named(request.model, request.version)
-            return self._classified(request, named, stopwatch)
+                version = self._versions.ready(request.model, request.version)
+            return self._classify(request, version, stopwatch)
         with stopwatch.step("registry"):
             serving = self._versions.serving(request.model)
         canary = serving.model.canary
-        if serving.candidate and canary and chosen(canary.percent, request.request_id):
-            return self._try(request, serving, serving.candidate, stopwatch)
-        return self._counted(request, serving, Variant.LIVE, serving.live, stopwatch)
+        if serving.candidate and canary and goes_to_candidate(canary.percent, request.request_id):
+            return self._predict_with_fallback(request, serving, serving.candidate, stopwatch)
+        return self._classify_and_count(request, serving, Variant.LIVE, serving.live, stopwatch)
 
-    def _try(
+    def _predict_with_fallback(
         self, request: PredictionRequest, serving: Serving, candidate: Version, stopwatch: Stopwatch
     ) -> Predictions:
-        """The candidate's answer, or the live version's where the candidate has none."""
+        """Returns the candidate's scores, or the live version's if the candidate fails."""
         try:
-            return self._counted(request, serving, Variant.CANDIDATE, candidate, stopwatch)
+            return self._classify_and_count(
+                request, serving, Variant.CANDIDATE, candidate, stopwatch
+            )
         except (ModelFailed, EndpointUnavailable, BodyTooLarge) as error:
             reason = error.reason if isinstance(error, ModelFailed) else str(error)
             logger().error("candidate failed", target=candidate.target, reason=reason)
         except ClientError as error:
-            if not _gone(error):
+            if not _is_deleted(error):
                 raise
             logger().warning("candidate not found", target=candidate.target, exc_info=error)
             self._versions.expire(request.model)
-        return self._classified(request, serving.live, stopwatch)
+        return self._classify(request, serving.live, stopwatch)
 
-    def _counted(
+    def _classify_and_count(
         self,
         request: PredictionRequest,
         serving: Serving,
@@ -96,14 +107,27 @@ class Predictor:
         version: Version,
         stopwatch: Stopwatch,
     ) -> Predictions:
-        """Only an answer and ModelFailed say something of the version."""
+        """Counts a success or a ModelFailed; other errors say nothing about the version."""
         try:
-            answer = self._classified(request, version, stopwatch)
+            predictions = self._classify(request, version, stopwatch)
         except ModelFailed:
             self._count(serving, variant, stopwatch, good=False)
             raise
         self._count(serving, variant, stopwatch, good=True)
-        return answer
+        return predictions
+
+    def _classify(
+        self, request: PredictionRequest, version: Version, stopwatch: Stopwatch
+    ) -> Predictions:
+        try:
+            predictions = self._classifier.classify(
+                version, request.images, request.deadline, stopwatch, request.request_id
+            )
+        except (ModelFailed, ModelLoading) as error:
+            self._metrics.record_failure(version, error, request.request_id)
+            raise
+        self._metrics.record_prediction(predictions, request.request_id)
+        return predictions
 
     def _count(
         self, serving: Serving, variant: Variant, stopwatch: Stopwatch, *, good: bool
@@ -112,21 +136,7 @@ class Predictor:
             with stopwatch.step("registry"):
                 self._counter.count(serving.model, variant, good=good)
 
-    def _classified(
-        self, request: PredictionRequest, version: Version, stopwatch: Stopwatch
-    ) -> Predictions:
-        classify = self._classifier.classify
-        try:
-            answer = classify(
-                version, request.images, request.deadline, stopwatch, request.request_id
-            )
-        except (ModelFailed, ModelLoading) as error:
-            self._metrics.failed(version, error, request.request_id)
-            raise
-        self._metrics.answered(answer, request.request_id)
-        return answer
 
-
-def _gone(error: ClientError) -> bool:
-    """SageMaker's word for a target model without an object, among other things."""
+def _is_deleted(error: ClientError) -> bool:
+    """SageMaker answers ValidationError when the target model has no object, among other cases."""
     return error.response["Error"]["Code"] == "ValidationError"

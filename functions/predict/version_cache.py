@@ -1,4 +1,9 @@
-"""Which version answers, from a small cache before the registry."""
+"""A cache in front of the registry: which version answers a model's predictions.
+
+An entry is good for `ttl` seconds. After that the registry is read again; if it cannot be
+reached, the old entry answers for another `ttl` seconds, so an outage of DynamoDB does not stop
+predictions of models that this process has served before.
+"""
 
 import time
 from collections.abc import Callable
@@ -12,19 +17,19 @@ from facet.registry.models import Serving, Version
 from facet.registry.store import Registry
 
 CAPACITY = 10_000
-"""Entries kept; the one that was read longest ago goes first."""
+"""Entries kept; the one read longest ago is evicted first."""
 
-Found = TypeVar("Found", Serving, Version)
+Value = TypeVar("Value", Serving, Version)
 
 
 @dataclass(frozen=True)
 class _Entry:
-    found: Any
-    until: float
+    value: Any
+    expires: float
 
 
 class VersionCache:
-    """The registry's answers for `ttl` seconds, and beyond that while the registry is down."""
+    """Caches `Registry.serving` and `Registry.ready`. `clock` counts seconds."""
 
     def __init__(
         self, registry: Registry, ttl: float, clock: Callable[[], float] = time.monotonic
@@ -35,42 +40,42 @@ class VersionCache:
         self._entries: dict[tuple[str, str | None], _Entry] = {}
 
     def serving(self, model: str) -> Serving:
-        """What answers the model's predictions.
+        """Returns the model's live version, and its candidate during a canary.
 
-        Raises UnknownModel, NoLiveVersion; botocore's errors where the registry fails and the
-        model was not read before.
+        Raises UnknownModel, NoLiveVersion, and botocore's errors if the registry fails and the
+        model is not cached.
         """
         return self._get((model, None), lambda: self._registry.serving(model))
 
-    def named(self, model: str, version: str) -> Version:
-        """The READY version asked for. Raises UnknownModel, UnknownVersion, and as `serving`."""
+    def ready(self, model: str, version: str) -> Version:
+        """Returns a READY version. Raises UnknownModel, UnknownVersion, and as `serving`."""
         return self._get((model, version), lambda: self._registry.ready(model, version))
 
     def expire(self, model: str, version: str | None = None) -> None:
-        """The next answer comes from the registry, or from memory only where that is down."""
+        """Makes the next call read the registry; the entry stays as the fallback in an outage."""
         key = (model, version)
-        if known := self._entries.get(key):
-            self._entries[key] = replace(known, until=self._clock())
+        if cached := self._entries.get(key):
+            self._entries[key] = replace(cached, expires=self._clock())
 
-    def _get(self, key: tuple[str, str | None], read: Callable[[], Found]) -> Found:
-        known = self._entries.get(key)
+    def _get(self, key: tuple[str, str | None], read: Callable[[], Value]) -> Value:
+        cached = self._entries.get(key)
         now = self._clock()
-        found: Found
-        if known and now < known.until:
-            found = known.found
-            return found
+        value: Value
+        if cached and now < cached.expires:
+            value = cached.value
+            return value
         try:
-            found = read()
+            value = read()
         except (BotoCoreError, ClientError) as error:
-            if known is None:
+            if cached is None:
                 raise
             count("AnswersFromMemory")
-            logger().warning("registry out of reach, answering from memory", exc_info=error)
-            found = known.found
-        self._remember(key, _Entry(found, now + self._ttl))
-        return found
+            logger().warning("registry unreachable, answering from the cache", exc_info=error)
+            value = cached.value
+        self._store(key, _Entry(value, now + self._ttl))
+        return value
 
-    def _remember(self, key: tuple[str, str | None], entry: _Entry) -> None:
+    def _store(self, key: tuple[str, str | None], entry: _Entry) -> None:
         self._entries.pop(key, None)
         self._entries[key] = entry
         if len(self._entries) > CAPACITY:

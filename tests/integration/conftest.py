@@ -159,7 +159,7 @@ def cold_start(functions: None) -> Iterator[None]:  # noqa: ARG001
         clients.predictor,
         clients.publisher,
         clients.inbox,
-        clients.reached,
+        clients.endpoint,
         onboarding,
         sweeper,
     )

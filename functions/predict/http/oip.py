@@ -14,7 +14,7 @@ from aws_lambda_powertools.event_handler.router import APIGatewayRouter
 from facet.errors import BadRequest, NoLiveVersion
 from facet.registry.models import Status, Version
 from facet.settings import settings
-from predict.classifier import Predictions, best
+from predict.classifier import Predictions, best_labels
 from predict.clients import predictor, registry
 from predict.http import tensors
 from predict.http.body import check_size
@@ -166,5 +166,7 @@ def _output(wanted: Output, answer: Predictions, binary: bool) -> Answered:
     if not wanted.parameters.classification:
         return Answered(SCORES, rows.shape, rows, sent)
     count = min(wanted.parameters.classification, rows.shape[1])
-    texts = [f"{row[at]:.6f}:{at}:{answer.labels[at]}" for row in rows for at in best(row, count)]
+    texts = [
+        f"{row[at]:.6f}:{at}:{answer.labels[at]}" for row in rows for at in best_labels(row, count)
+    ]
     return Answered(SCORES, [len(rows), count], texts, sent)

@@ -15,7 +15,7 @@ from facet.registry.models import Canary, Mode, Policy
 from facet.registry.releases import Placement, Releases
 from facet.registry.store import Registry
 from predict import clients
-from predict.canary import chosen
+from predict.canary import goes_to_candidate
 from tests.support import artifacts, fakes
 from tests.support.api import call, predict
 from tests.support.fakes import Answer
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.usefixtures("canary", "cold_start")
 
 POLICY = Policy(Mode.CANARY, percent=40, good_answers=3)
-CHOSEN = [each for each in map(str, range(200)) if chosen(POLICY.percent, each)]
-OTHERS = [each for each in map(str, range(200)) if not chosen(POLICY.percent, each)]
+CHOSEN = [each for each in map(str, range(200)) if goes_to_candidate(POLICY.percent, each)]
+OTHERS = [each for each in map(str, range(200)) if not goes_to_candidate(POLICY.percent, each)]
 LIVE, CANDIDATE = ready(1), ready(2)
 FAILURE = Answer(
     424,

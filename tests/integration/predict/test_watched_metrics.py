@@ -10,7 +10,7 @@ from facet.registry.models import Mode, Policy, Version
 from facet.registry.releases import Placement, Releases
 from onboard import app as onboard
 from onboard import sweeper
-from predict.canary import chosen
+from predict.canary import goes_to_candidate
 from tests.support import artifacts, fakes, watching
 from tests.support.api import call, predict
 from tests.support.fakes import BUCKET, Answer
@@ -33,7 +33,7 @@ FAILURE = Answer(
 THROTTLED = Answer(429, "ThrottlingException", b"{}")
 LOADING = Answer(429, "ModelNotReadyException", b"{}")
 POLICY = Policy(Mode.CANARY, percent=40, good_answers=3)
-CHOSEN = [each for each in map(str, range(200)) if chosen(POLICY.percent, each)]
+CHOSEN = [each for each in map(str, range(200)) if goes_to_candidate(POLICY.percent, each)]
 
 
 class Written(NamedTuple):

@@ -1,4 +1,4 @@
-"""functions/predict/canary.py: who is chosen, and when a canary ends."""
+"""functions/predict/canary.py: which requests a candidate answers, and when a canary ends."""
 
 import uuid
 from dataclasses import replace
@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from facet.registry.models import Canary
-from predict.canary import LEAST_BAD, Verdict, chosen, verdict, worse
+from predict.canary import MIN_BAD_ANSWERS, Verdict, goes_to_candidate, is_worse, verdict
 
 REQUESTS = [str(uuid.UUID(int=number)) for number in range(4000)]
 counts = st.integers(0, 10_000)
@@ -23,44 +23,44 @@ def canary(
 
 @pytest.mark.parametrize("percent", [1, 10, 50, 99])
 def test_about_as_many_requests_are_chosen_as_wanted(percent: int) -> None:
-    share = 100 * sum(chosen(percent, each) for each in REQUESTS) / len(REQUESTS)
+    share = 100 * sum(goes_to_candidate(percent, each) for each in REQUESTS) / len(REQUESTS)
     assert share == pytest.approx(percent, abs=3)
 
 
 def test_none_and_all() -> None:
-    assert not any(chosen(0, each) for each in REQUESTS)
-    assert all(chosen(100, each) for each in REQUESTS)
+    assert not any(goes_to_candidate(0, each) for each in REQUESTS)
+    assert all(goes_to_candidate(100, each) for each in REQUESTS)
 
 
 def test_a_request_s_choice_is_stable() -> None:
     """The SHA-256 of "a" begins with ca978112, which is 3398926610 in decimal."""
-    assert not chosen(10, "a")
-    assert chosen(11, "a")
+    assert not goes_to_candidate(10, "a")
+    assert goes_to_candidate(11, "a")
 
 
 @given(st.text(), st.integers(0, 99))
 def test_who_is_chosen_stays_chosen_as_the_share_grows(request_id: str, percent: int) -> None:
-    assert chosen(percent, request_id) <= chosen(percent + 1, request_id)
+    assert goes_to_candidate(percent, request_id) <= goes_to_candidate(percent + 1, request_id)
 
 
 @pytest.mark.parametrize(
     ("found", "ends"),
     [
-        (canary((0, 0)), Verdict.GO_ON),
-        (canary((99, 0), (1000, 0)), Verdict.GO_ON),
+        (canary((0, 0)), Verdict.CONTINUE),
+        (canary((99, 0), (1000, 0)), Verdict.CONTINUE),
         (canary((100, 0), (1000, 0)), Verdict.PROMOTE),
         (canary((1, 0), (0, 0), good_answers=1), Verdict.PROMOTE),
-        (canary((0, 2), (1000, 0)), Verdict.GO_ON),
+        (canary((0, 2), (1000, 0)), Verdict.CONTINUE),
         (canary((0, 3), (1000, 0)), Verdict.ROLL_BACK),
         (canary((0, 3)), Verdict.ROLL_BACK),
         (canary((90, 10)), Verdict.ROLL_BACK),
-        (canary((0, 3), (0, 3)), Verdict.GO_ON),
-        (canary((0, 300), (0, 3000)), Verdict.GO_ON),
-        (canary((97, 3), (970, 30)), Verdict.GO_ON),
+        (canary((0, 3), (0, 3)), Verdict.CONTINUE),
+        (canary((0, 300), (0, 3000)), Verdict.CONTINUE),
+        (canary((97, 3), (970, 30)), Verdict.CONTINUE),
         (canary((100, 3), (970, 30)), Verdict.PROMOTE),
         (canary((100, 20), (0, 50)), Verdict.PROMOTE),
         (canary((100, 12), (960, 40)), Verdict.ROLL_BACK),
-        (canary((5, 2), (1000, 0), good_answers=5), Verdict.GO_ON),
+        (canary((5, 2), (1000, 0), good_answers=5), Verdict.CONTINUE),
     ],
     ids=lambda each: (
         str(each) if isinstance(each, Verdict) else "-".join(map(str, vars(each).values()))
@@ -83,13 +83,13 @@ def test_the_test_is_the_pooled_two_proportion_z_test(
     candidate: tuple[int, int], live: tuple[int, int], z: float
 ) -> None:
     """`z` by hand: of the first p = 60/1100, (0.10 - 0.05) / sqrt(p (1 - p) (1/100 + 1/1000))."""
-    assert worse(canary(candidate, live)) == (z > 1.645)
+    assert is_worse(canary(candidate, live)) == (z > 1.645)
 
 
 def test_a_live_version_without_answers_counts_as_good_ones_of_the_same_number() -> None:
     for good, bad in [(0, 3), (97, 3), (98, 2), (1, 1)]:
-        assert worse(canary((good, bad))) == worse(canary((good, bad), (good + bad, 0)))
-    assert not worse(canary((98, 2)))
+        assert is_worse(canary((good, bad))) == is_worse(canary((good, bad), (good + bad, 0)))
+    assert not is_worse(canary((98, 2)))
 
 
 @given(counts, counts, counts, counts)
@@ -99,7 +99,7 @@ def test_nothing_is_rolled_back_without_reason(
     found = canary((good, bad), (live_good, live_bad))
     ours, theirs = good + bad, live_good + live_bad
     if verdict(found) is Verdict.ROLL_BACK:
-        assert bad >= LEAST_BAD
+        assert bad >= MIN_BAD_ANSWERS
         assert bad * max(theirs, 1) > live_bad * ours
     if verdict(found) is Verdict.PROMOTE:
         assert good >= found.good_answers
@@ -110,4 +110,6 @@ def test_a_bad_answer_in_place_of_a_good_one_never_helps_the_candidate(
     bad: int, good: int, live_bad: int, live_good: int
 ) -> None:
     found = canary((good, bad), (live_good, live_bad))
-    assert worse(found) <= worse(replace(found, candidate_good=good - 1, candidate_bad=bad + 1))
+    assert is_worse(found) <= is_worse(
+        replace(found, candidate_good=good - 1, candidate_bad=bad + 1)
+    )

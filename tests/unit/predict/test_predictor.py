@@ -18,7 +18,7 @@ from facet.errors import (
     UnknownVersion,
 )
 from facet.registry.models import Canary, Model, Serving, Status, Version
-from predict.canary import Variant, chosen
+from predict.canary import Variant, goes_to_candidate
 from predict.classifier import Predictions
 from predict.predictor import PredictionRequest, Predictor
 from predict.timing import Deadline, Stopwatch
@@ -27,8 +27,8 @@ from predict.version_cache import VersionCache
 GONE = ClientError({"Error": {"Code": "ValidationError"}}, "InvokeEndpoint")
 FORBIDDEN = ClientError({"Error": {"Code": "AccessDeniedException"}}, "InvokeEndpoint")
 PERCENT = 30
-CHOSEN = next(str(at) for at in range(1000) if chosen(PERCENT, str(at)))
-OTHER = next(str(at) for at in range(1000) if not chosen(PERCENT, str(at)))
+CHOSEN = next(str(at) for at in range(1000) if goes_to_candidate(PERCENT, str(at)))
+OTHER = next(str(at) for at in range(1000) if not goes_to_candidate(PERCENT, str(at)))
 
 
 def version(identity: str) -> Version:
@@ -76,7 +76,7 @@ class Classifier:
         stopwatch: Stopwatch,
         request_id: str,
     ) -> Predictions:
-        assert deadline.patience(1) == 1
+        assert deadline.invocation_timeout(1) == 1
         assert request_id in (CHOSEN, OTHER)
         self.asked.append(by.id)
         if by.id in self.fails:
@@ -97,10 +97,10 @@ class CanaryCounter:
 class PredictionMetrics:
     said: list[str] = field(default_factory=list)
 
-    def answered(self, answer: Predictions, request_id: str) -> None:
+    def record_prediction(self, answer: Predictions, request_id: str) -> None:
         self.said.append(f"{answer.version.id} answered {request_id}")
 
-    def failed(self, version: Version, error: Exception, request_id: str) -> None:
+    def record_failure(self, version: Version, error: Exception, request_id: str) -> None:
         self.said.append(f"{version.id} {type(error).__name__} {request_id}")
 
 

@@ -87,7 +87,7 @@ def test_a_version_asked_for_is_remembered_apart_from_the_live_one(
 ) -> None:
     versions.serving("cifar")
     registry.found = version("old")
-    assert versions.named("cifar", "old").id == "old"
+    assert versions.ready("cifar", "old").id == "old"
     assert versions.serving("cifar").live.id == "one"
     assert registry.asked == [("cifar", None), ("cifar", "old")]
 
@@ -152,13 +152,13 @@ def test_what_expired_is_read_again_within_the_ttl(
     versions: VersionCache, registry: Registry
 ) -> None:
     versions.serving("cifar")
-    versions.named("cifar", "old")
+    versions.ready("cifar", "old")
     registry.found = version("two")
     versions.expire("cifar")
     assert versions.serving("cifar").live.id == "two"
-    assert versions.named("cifar", "old").id == "one"
+    assert versions.ready("cifar", "old").id == "one"
     versions.expire("cifar", "old")
-    assert versions.named("cifar", "old").id == "two"
+    assert versions.ready("cifar", "old").id == "two"
 
 
 def test_what_expired_is_still_known_in_an_outage(
