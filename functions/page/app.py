@@ -93,7 +93,7 @@ def _safe(resource: str) -> dict[str, str]:
 def _no_such_file(name: str, request_id: str) -> dict[str, Any]:
     problem = {
         "type": "urn:facet:problem:no-route",
-        "title": "No such route",
+        "title": "Route not found",
         "status": 404,
         "detail": f"The page has no file '{name}'. Reload the page: it may be newer than this tab.",
         "request_id": request_id,

@@ -1,4 +1,4 @@
-"""The API's handler: routes to logic, results to JSON, errors to problem documents."""
+"""The API's Lambda handler: routes → logic → JSON, and errors → problem documents."""
 
 from dataclasses import asdict
 from typing import Any
@@ -14,8 +14,8 @@ from facet.observability import count, logger
 from facet.settings import settings
 from predict.clients import inbox, predictor, registry
 from predict.http import body, cors, oip, problems, responses
-from predict.http.request import deadline_of, named, number, raw_body, request_id
-from predict.http.responses import cacheable, respond, timing
+from predict.http.request import deadline_of, model_name, raw_body, request_id, whole_number
+from predict.http.responses import cacheable, respond
 from predict.predictor import PredictionRequest
 
 MAX_TOP_K = 1000
@@ -37,41 +37,43 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 
 @app.get("/health")
 def health() -> Response[str]:
-    """The API is up; says nothing about any model."""
+    """The health check of the API itself; it checks no model."""
     return respond({"status": "ok"})
 
 
 @app.get("/models")
 def list_models() -> Response[str]:
-    """One page of models: `limit` names after the name `after`."""
+    """One page of models: up to `limit` names after the name `after`."""
     event = app.current_event
     after = event.query_string_parameters.get("after")
     if after and not MODEL_NAME.fullmatch(after):
-        raise BadRequest("after must be the name of a model: the 'next' of the page before.")
-    models, following = registry().models(number(event, "limit", MAX_PAGE, MAX_PAGE), after)
-    listed = [responses.listed(each) for each in models]
+        raise BadRequest("after must be a model's name: the value of 'next' in the previous page.")
+    limit = whole_number(event, "limit", MAX_PAGE, MAX_PAGE)
+    models, following = registry().models(limit, after)
+    listed = [responses.listed_model(each) for each in models]
     return cacheable(event, {"models": listed, "next": following})
 
 
 @app.get("/models/<name>")
 def show_model(name: str) -> Response[str]:
     """A model, and all its versions with their violations."""
-    model = registry().model(named(name))
-    return cacheable(app.current_event, responses.described(model, registry().versions(model.name)))
+    model = registry().model(model_name(name))
+    document = responses.model_body(model, registry().versions(model.name))
+    return cacheable(app.current_event, document)
 
 
 @app.post("/uploads")
-def offer_upload() -> Response[str]:
-    """A place in the bucket for one image over the limit of a body."""
-    request = body.document(raw_body(app.current_event) or b"{}")
+def create_upload() -> Response[str]:
+    """A presigned form for one image that is too large for a request's body."""
+    request = body.parse_json(raw_body(app.current_event) or b"{}")
     match request:
         case {"content_type": str(content_type), **rest} if not rest:
-            offer = inbox().offer(content_type)
+            form = inbox().upload_form(content_type)
         case {**rest} if not rest:
-            offer = inbox().offer("image/jpeg")
+            form = inbox().upload_form("image/jpeg")
         case _:
             raise BadRequest('The JSON must be {"content_type": "image/jpeg"}, or another type.')
-    document = asdict(offer)
+    document = asdict(form)
     return respond({"s3": document.pop("key"), **document}, status=201)
 
 
@@ -83,46 +85,46 @@ def predict(name: str) -> Response[str]:
     if version is not None and not VERSION_ID.fullmatch(version):
         raise BadRequest(f"version must be 12 hex digits, not '{version}'.")
     deadline = deadline_of(app.lambda_context)
-    top_k = number(event, "top_k", DEFAULT_TOP_K, MAX_TOP_K)
+    top_k = whole_number(event, "top_k", DEFAULT_TOP_K, MAX_TOP_K)
     limits = body.Limits(settings().max_body, settings().max_images)
     sent = body.read_images(event.headers.get("content-type", ""), raw_body(event), limits)
     request = PredictionRequest(
         request_id=request_id(event),
-        model=named(name),
-        images=sent.encoded if sent.key is None else (inbox().read(sent.key),),
+        model=model_name(name),
+        images=sent.images if sent.key is None else (inbox().read(sent.key),),
         deadline=deadline,
         version=version,
     )
-    answer = predictor().predict(request)
-    document = responses.predictions(answer, sent.many, top_k)
-    return respond(document, headers=timing(answer))
+    predictions = predictor().predict(request)
+    document = responses.prediction_body(predictions, sent.many, top_k)
+    return respond(document, headers=responses.prediction_headers(predictions))
 
 
 @app.exception_handler(FacetError)  # type: ignore[untyped-decorator]
-def refuse(error: FacetError) -> Response[str]:
-    """Every error we raise on purpose, by the table."""
+def facet_error(error: FacetError) -> Response[str]:
+    """Answers an error that Facet raised, by the error table."""
     if isinstance(error, ModelFailed):
         logger().error("model failed", reason=error.reason, exc_info=error)
-    return answered(problems.problem_of(error), str(error), error)
+    return problem_response(problems.problem_of(error), str(error), error)
 
 
 @app.exception_handler(Exception)  # type: ignore[untyped-decorator]
-def stumble(error: Exception) -> Response[str]:
-    """Everything else is a bug or an outage: logged whole, answered without its words."""
+def unexpected_error(error: Exception) -> Response[str]:
+    """Logs a bug or an outage with its traceback, and answers without details."""
     logger().exception("unexpected error", exc_info=error)
-    detail = "Try again; if it stays, give the request id to whoever runs this API."
-    return answered(problems.BUG, detail)
+    detail = "Try again. If it happens again, give the request id to the operator of this API."
+    return problem_response(problems.BUG, detail)
 
 
 @app.not_found
 def no_route(_: NotFoundError) -> Response[str]:
-    """A path that API Gateway sent here, but that is none of ours."""
-    return answered(problems.NO_ROUTE, "See GET /models.")
+    """Answers a path that API Gateway forwards but no route handles."""
+    return problem_response(problems.NO_ROUTE, "See GET /models.")
 
 
-def answered(problem: problems.Problem, detail: str, error: object = None) -> Response[str]:
-    """The problem document, with what clients of the Open Inference Protocol look for."""
+def problem_response(problem: problems.Problem, detail: str, error: object = None) -> Response[str]:
+    """Counts the problem and returns its document, under /v2 with the protocol's `error`."""
     count("Problems", problem=problem.name)
     event = app.current_event
-    below = str(event.get("resource")).startswith(oip.ROOT)
-    return problems.respond(problem, detail, request_id(event), error, protocol=below)
+    protocol = str(event.get("resource")).startswith(oip.ROOT)
+    return problems.respond(problem, detail, request_id(event), error, protocol=protocol)

@@ -1,4 +1,4 @@
-"""Images over the limit of a body: where clients put them, and how they are read."""
+"""Images too large for a request's body: clients upload them to S3, and a prediction reads them."""
 
 import uuid
 from dataclasses import dataclass
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Offer:
-    """A place for one image: a form's `url` and `fields`, to which its file is added last.
+class UploadForm:
+    """A presigned form for one image: POST `fields` to `url`, with the file as the last field.
 
-    S3 takes at most `max_bytes` of `content_type`, and that for `expires_in` seconds.
+    S3 accepts up to `max_bytes` of `content_type`, for `expires_in` seconds.
     """
 
     key: str
@@ -29,7 +29,7 @@ class Offer:
 
 
 class Inbox:
-    """The part of the bucket that clients may write to."""
+    """The part of the bucket that clients may upload images to."""
 
     def __init__(self, s3: "S3Client", bucket: str, max_bytes: int, expires_in: int) -> None:
         self._s3 = s3
@@ -37,12 +37,12 @@ class Inbox:
         self._max_bytes = max_bytes
         self._expires_in = expires_in
 
-    def offer(self, content_type: str) -> Offer:
-        """A place with a name that nobody can guess. Raises BadRequest for other content types."""
+    def upload_form(self, content_type: str) -> UploadForm:
+        """Returns a form with a random key. Raises BadRequest for a type not in `IMAGE_TYPES`."""
         if content_type not in IMAGE_TYPES:
             raise BadRequest(f"content_type must be one of {', '.join(IMAGE_TYPES)}.")
         key = f"{INBOX_PREFIX}{uuid.uuid4()}"
-        made = self._s3.generate_presigned_post(
+        post = self._s3.generate_presigned_post(
             self._bucket,
             key,
             Fields={"Content-Type": content_type},
@@ -52,25 +52,25 @@ class Inbox:
             ],
             ExpiresIn=self._expires_in,
         )
-        return Offer(
-            key, made["url"], made["fields"], content_type, self._max_bytes, self._expires_in
+        return UploadForm(
+            key, post["url"], post["fields"], content_type, self._max_bytes, self._expires_in
         )
 
     def read(self, key: str) -> bytes:
-        """The image that lies there.
+        """Returns the uploaded image.
 
-        Raises BadRequest for keys elsewhere, UnknownUpload, BodyTooLarge.
+        Raises BadRequest for a key outside the inbox, UnknownUpload, BodyTooLarge.
         """
         if not key.startswith(INBOX_PREFIX):
-            raise BadRequest(f"s3 must be the key of an upload: it begins with {INBOX_PREFIX}.")
-        found = self._object(key)
-        if found["ContentLength"] > self._max_bytes:
-            found["Body"].close()
+            raise BadRequest(f"s3 must be the key of an upload; such keys begin with {INBOX_PREFIX}.")
+        upload = self._object(key)
+        if upload["ContentLength"] > self._max_bytes:
+            upload["Body"].close()
             raise BodyTooLarge(
-                f"The upload has {found['ContentLength']:,} bytes; at most {self._max_bytes:,} "
-                "are taken. Send a smaller copy of the image."
+                f"The upload has {upload['ContentLength']:,} bytes; the limit is "
+                f"{self._max_bytes:,}. Send a smaller copy of the image."
             )
-        content: bytes = found["Body"].read()
+        content: bytes = upload["Body"].read()
         return content
 
     def _object(self, key: str) -> Any:

@@ -95,7 +95,7 @@ class Site(ThreadingHTTPServer):
         """As GET /models."""
         names = sorted(name for name in self.models if name > after)
         following = names[limit - 1] if len(names) > limit else None
-        shown = [responses.listed(self.models[name][0]) for name in names[:limit]]
+        shown = [responses.listed_model(self.models[name][0]) for name in names[:limit]]
         return _json({"models": shown, "next": following})
 
     def predicted(self, name: str) -> Reply:
@@ -126,7 +126,7 @@ class _Request(BaseHTTPRequestHandler):
             case ["", "models"]:
                 self._reply(self.server.listed(int(query["limit"]), query.get("after", "")))
             case ["", "models", name]:
-                self._reply(_json(responses.described(*self.server.models[name])))
+                self._reply(_json(responses.model_body(*self.server.models[name])))
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))

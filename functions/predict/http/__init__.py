@@ -1,1 +1,1 @@
-"""HTTP requests and answers: bodies, tensors, problem documents, the Open Inference Protocol."""
+"""HTTP requests and responses: bodies, tensors, problem documents, Open Inference Protocol."""

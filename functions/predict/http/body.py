@@ -12,14 +12,14 @@ import orjson
 from facet.errors import BadRequest, BodyTooLarge
 
 MAX_BODY = 4_500_000
-"""Bytes of a raw body: Lambda takes 6 MB of JSON, in which base64 makes it a third longer."""
+"""Bytes of a raw body. Lambda accepts 6 MB of JSON, and base64 makes a body a third longer."""
 
 MAX_IMAGES = 32
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Bytes of a body, and images in it."""
+    """The largest body in bytes, and the most images in it."""
 
     body: int = MAX_BODY
     images: int = MAX_IMAGES
@@ -27,20 +27,20 @@ class Limits:
 
 @dataclass(frozen=True)
 class SentImages:
-    """The encoded images of one request. `many` tells a batch, even of one, from a single one.
+    """The image files of one request, or the `key` of one uploaded image instead.
 
-    `key` names an image that lies in the bucket; then there are no encoded ones.
+    `many` distinguishes a batch, even of one image, from a single image.
     """
 
-    encoded: tuple[bytes, ...] = ()
+    images: tuple[bytes, ...] = ()
     many: bool = False
     key: str | None = None
 
 
 def read_images(content_type: str, body: bytes, limits: Limits = Limits()) -> SentImages:
-    """What a body holds: JSON, a multipart form, or (any other content type) the image itself.
+    """Reads JSON, a multipart form, or (for any other content type) the image itself.
 
-    Raises BadRequest for what cannot be understood, BodyTooLarge over the limit.
+    Raises BadRequest for an empty or malformed body, BodyTooLarge over the limit.
     """
     check_size(body, limits.body)
     if not body:
@@ -54,32 +54,35 @@ def read_images(content_type: str, body: bytes, limits: Limits = Limits()) -> Se
     return SentImages((body,))
 
 
-def check_size(body: bytes, most: int) -> None:
-    """Raises BodyTooLarge over so many bytes."""
-    if len(body) > most:
+def check_size(body: bytes, limit: int) -> None:
+    """Raises BodyTooLarge for a body of more than `limit` bytes."""
+    if len(body) > limit:
         raise BodyTooLarge(
-            f"The body has {len(body):,} bytes; at most {most:,} are taken. "
-            "Send a smaller copy of the image, or POST /uploads and name the upload."
+            f"The body has {len(body):,} bytes; the limit is {limit:,}. "
+            "Send a smaller copy of the image, or upload it with POST /uploads."
         )
 
 
-def document(body: bytes) -> object:
-    """The body, out of JSON. Raises BadRequest."""
+def parse_json(body: bytes) -> object:
+    """Returns the body's JSON value. Raises BadRequest."""
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise BadRequest(f"The body is not valid JSON: {error}.") from error
 
 
-def _from_json(body: bytes, most: int) -> SentImages:
-    match document(body):
+def _from_json(body: bytes, max_images: int) -> SentImages:
+    match parse_json(body):
         case {"image": str(image), **rest} if not rest:
-            return SentImages((_decoded(image, "image"),))
+            return SentImages((_from_base64(image, "image"),))
         case {"images": [*images], **rest} if images and not rest:
-            if len(images) > most:
-                raise BadRequest(f"images has {len(images)} images; send {most} at most.")
+            if len(images) > max_images:
+                raise BadRequest(f"images has {len(images)} images; send at most {max_images}.")
             return SentImages(
-                tuple(_decoded(each, f"images[{at}]") for at, each in enumerate(images)), many=True
+                tuple(
+                    _from_base64(image, f"images[{index}]") for index, image in enumerate(images)
+                ),
+                many=True,
             )
         case {"s3": str(key), **rest} if not rest:
             return SentImages(key=key)
@@ -89,13 +92,13 @@ def _from_json(body: bytes, most: int) -> SentImages:
     )
 
 
-def _decoded(value: object, place: str) -> bytes:
+def _from_base64(value: object, field: str) -> bytes:
     if not isinstance(value, str):
-        raise BadRequest(f"{place} must be a string: the image's bytes in base64.")
+        raise BadRequest(f"{field} must be a string: the image's bytes in base64.")
     try:
         return base64.b64decode(value, validate=True)
     except (binascii.Error, ValueError) as error:
-        raise BadRequest(f"{place} is not valid base64: {error}.") from error
+        raise BadRequest(f"{field} is not valid base64: {error}.") from error
 
 
 def _from_form(boundary: str, body: bytes) -> SentImages:
@@ -105,7 +108,7 @@ def _from_form(boundary: str, body: bytes) -> SentImages:
         )
         files = [part.raw for part in parser if part.filename or part.name == "image"]
     except (multipart.MultipartError, ValueError) as error:
-        raise BadRequest(f"The multipart form cannot be read: {error}.") from error
+        raise BadRequest(f"The multipart form is malformed: {error}.") from error
     if len(files) != 1:
         raise BadRequest(
             f"The form has {len(files)} files; send one, for example with -F image=@FILE."

@@ -1,4 +1,4 @@
-"""The error table: which error becomes which RFC 9457 problem document."""
+"""The error table: every error's HTTP status and problem document (RFC 9457)."""
 
 from dataclasses import asdict, dataclass
 
@@ -29,7 +29,7 @@ from facet.errors import (
 
 @dataclass(frozen=True)
 class Problem:
-    """A kind of failure: its stable name, HTTP status, title, and when to try again (seconds)."""
+    """A type of failure: stable name, HTTP status, title, and the seconds of `Retry-After`."""
 
     name: str
     status: int
@@ -38,30 +38,30 @@ class Problem:
 
 
 TABLE: dict[type[FacetError], Problem] = {
-    BadRequest: Problem("bad-request", 400, "The request cannot be understood"),
-    UnknownModel: Problem("unknown-model", 404, "No such model"),
-    UnknownVersion: Problem("unknown-version", 404, "No such version"),
-    UnknownUpload: Problem("unknown-upload", 404, "No such upload"),
-    NoLiveVersion: Problem("no-live-version", 409, "The model has no live version"),
-    NothingToRollBack: Problem("nothing-to-roll-back", 409, "There is no version to go back to"),
-    VersionInUse: Problem("version-in-use", 409, "The version answers predictions"),
-    RegistryConflict: Problem("conflict", 409, "Somebody else changed it at the same time"),
-    BodyTooLarge: Problem("body-too-large", 413, "The body is too large"),
-    UnsupportedImage: Problem("unsupported-image", 415, "Not an image type we take"),
-    BrokenImage: Problem("broken-image", 422, "The image cannot be read"),
+    BadRequest: Problem("bad-request", 400, "Invalid request"),
+    UnknownModel: Problem("unknown-model", 404, "Model not found"),
+    UnknownVersion: Problem("unknown-version", 404, "Version not found"),
+    UnknownUpload: Problem("unknown-upload", 404, "Upload not found"),
+    NoLiveVersion: Problem("no-live-version", 409, "No live version"),
+    NothingToRollBack: Problem("nothing-to-roll-back", 409, "No previous version"),
+    VersionInUse: Problem("version-in-use", 409, "The version is in use"),
+    RegistryConflict: Problem("conflict", 409, "Conflicting change"),
+    BodyTooLarge: Problem("body-too-large", 413, "Body too large"),
+    UnsupportedImage: Problem("unsupported-image", 415, "Unsupported image format"),
+    BrokenImage: Problem("broken-image", 422, "Invalid image"),
     EndpointThrottled: Problem("throttled", 429, "Too many requests", retry_after=1),
     ModelFailed: Problem("model-failed", 502, "The model failed"),
     ModelLoading: Problem("model-loading", 503, "The model is loading", retry_after=5),
-    OutOfTime: Problem("out-of-time", 503, "The time was too short", retry_after=5),
-    EndpointUnavailable: Problem("unavailable", 503, "The endpoint is unavailable", retry_after=5),
-    EndpointRemoved: Problem("no-endpoint", 503, "There is no endpoint now", retry_after=300),
+    OutOfTime: Problem("out-of-time", 503, "Out of time", retry_after=5),
+    EndpointUnavailable: Problem("unavailable", 503, "Endpoint unavailable", retry_after=5),
+    EndpointRemoved: Problem("no-endpoint", 503, "Endpoint switched off", retry_after=300),
 }
-NO_ROUTE = Problem("no-route", 404, "No such route")
-BUG = Problem("internal-error", 500, "Something broke on our side")
+NO_ROUTE = Problem("no-route", 404, "Route not found")
+BUG = Problem("internal-error", 500, "Internal error")
 
 
 def problem_of(error: FacetError) -> Problem:
-    """The row of an error: its own, or that of the nearest class above it."""
+    """Returns the problem of the error's class, or of its nearest base class in the table."""
     return next(TABLE[kind] for kind in type(error).__mro__ if kind in TABLE)
 
 
@@ -73,9 +73,9 @@ def respond(
     *,
     protocol: bool = False,
 ) -> Response[str]:
-    """The problem document as an answer, with the error's violations where it has any.
+    """Returns the problem document, with the violations of a NoLiveVersion.
 
-    With the member `error`, too, where the Open Inference Protocol is spoken.
+    With `protocol`, adds the member `error` that the Open Inference Protocol requires.
     """
     document: dict[str, object] = {
         "type": f"urn:facet:problem:{problem.name}",

@@ -1,4 +1,4 @@
-"""Answers of the API."""
+"""JSON responses of the API: their bodies and headers."""
 
 import hashlib
 from dataclasses import asdict
@@ -12,61 +12,66 @@ from predict.classifier import Predictions
 
 
 def respond(
-    answer: object, *, status: int = 200, headers: dict[str, str] | None = None
+    document: object, *, status: int = 200, headers: dict[str, str] | None = None
 ) -> Response[str]:
-    """JSON."""
+    """Returns the document as a JSON response."""
     return Response(
         status_code=status,
         content_type="application/json",
-        body=orjson.dumps(answer).decode(),
+        body=orjson.dumps(document).decode(),
         headers=dict(headers or {}),
     )
 
 
-def cacheable(event: APIGatewayProxyEvent, answer: object) -> Response[str]:
-    """JSON that clients may keep, but have to ask about; 304 where they have it as it is."""
-    tag = f'"{hashlib.sha256(orjson.dumps(answer)).hexdigest()[:16]}"'
-    headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
-    if tag in event.headers.get("if-none-match", ""):
+def cacheable(event: APIGatewayProxyEvent, document: object) -> Response[str]:
+    """Returns the document with an ETag, or 304 if `If-None-Match` names that ETag.
+
+    Clients may store it but must revalidate it before each use.
+    """
+    etag = f'"{hashlib.sha256(orjson.dumps(document)).hexdigest()[:16]}"'
+    headers = {"ETag": etag, "Cache-Control": "private, no-cache"}
+    if etag in event.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=dict(headers))
-    return respond(answer, headers=headers)
+    return respond(document, headers=headers)
 
 
-def timing(answer: Predictions) -> dict[str, str]:
-    """The headers that tell the version and where the time went."""
-    steps = (f"{name};dur={spent:.2f}" for name, spent in answer.stopwatch.milliseconds.items())
-    return {"X-Model-Version": answer.version.id, "Server-Timing": ", ".join(steps)}
+def prediction_headers(predictions: Predictions) -> dict[str, str]:
+    """Returns `X-Model-Version` and `Server-Timing`, the milliseconds of each step."""
+    milliseconds = predictions.stopwatch.milliseconds
+    steps = (f"{name};dur={spent:.2f}" for name, spent in milliseconds.items())
+    return {"X-Model-Version": predictions.version.id, "Server-Timing": ", ".join(steps)}
 
 
-def predictions(answer: Predictions, many: bool, top_k: int) -> dict[str, object]:
-    """The body of a prediction's answer: `predictions` of one image, or `results` of many."""
-    results = [[asdict(each) for each in ranked] for ranked in answer.ranked(top_k)]
-    head: dict[str, object] = {"model": answer.version.model, "version": answer.version.id}
+def prediction_body(predictions: Predictions, many: bool, top_k: int) -> dict[str, object]:
+    """Returns `predictions` of a single image, or `results` of `many`."""
+    results = [[asdict(each) for each in ranked] for ranked in predictions.ranked(top_k)]
+    version = predictions.version
+    head: dict[str, object] = {"model": version.model, "version": version.id}
     if many:
         return head | {"results": [{"predictions": each} for each in results]}
     return head | {"predictions": results[0]}
 
 
-def listed(model: Model) -> dict[str, object]:
-    """A model in the body of GET /models."""
-    return {"name": model.name, **_alias(model)}
+def listed_model(model: Model) -> dict[str, object]:
+    """Returns a model's entry in the body of `GET /models`."""
+    return {"name": model.name, **_release_state(model)}
 
 
-def described(model: Model, versions: list[Version]) -> dict[str, object]:
-    """The body of GET /models/{model}."""
+def model_body(model: Model, versions: list[Version]) -> dict[str, object]:
+    """Returns the body of `GET /models/{model}`."""
     live = next((each for each in versions if each.id == model.live), None)
     manifest = live.manifest.model_dump(mode="json") if live and live.manifest else {}
     return {
         "model": model.name,
-        **_alias(model),
+        **_release_state(model),
         "description": manifest.get("description"),
         "labels": manifest.get("labels"),
         "input": manifest.get("input"),
-        "versions": [_summary(each) for each in versions],
+        "versions": [_version_summary(each) for each in versions],
     }
 
 
-def _alias(model: Model) -> dict[str, object]:
+def _release_state(model: Model) -> dict[str, object]:
     return {
         "live": model.live,
         "previous": model.previous,
@@ -77,7 +82,7 @@ def _alias(model: Model) -> dict[str, object]:
     }
 
 
-def _summary(version: Version) -> dict[str, object]:
+def _version_summary(version: Version) -> dict[str, object]:
     return {
         "version": version.id,
         "status": version.status,

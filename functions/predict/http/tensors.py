@@ -1,4 +1,4 @@
-"""Tensors as the Open Inference Protocol sends them: in JSON, or as bytes behind it.
+"""Tensors of the Open Inference Protocol: in JSON, or as binary data after the JSON.
 
 github.com/kserve/open-inference-protocol, and its binary extension as Triton defines it:
 docs.nvidia.com/deeplearning/triton-inference-server, "Binary Tensor Data Extension".
@@ -20,26 +20,29 @@ from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, ValidationErr
 from facet.errors import BadRequest
 
 LENGTH = struct.Struct("<I")
-"""Before each element of a BYTES tensor."""
+"""The length before each element of a BYTES tensor."""
 
-TYPES: dict[str, np.dtype[Any]] = {"UINT8": np.dtype(np.uint8), "FP32": np.dtype("<f4")}
-"""Those that the API takes or gives, beside BYTES."""
+DTYPES: dict[str, np.dtype[Any]] = {"UINT8": np.dtype(np.uint8), "FP32": np.dtype("<f4")}
+"""The datatypes that the API accepts or returns, besides BYTES."""
+
+TensorData = list[bytes] | NDArray[Any]
+"""A list for BYTES, otherwise an array of the tensor's shape."""
 
 
-class _Part(BaseModel):
-    """Other members than these are for other servers."""
+class _ProtocolModel(BaseModel):
+    """Immutable. Ignores members it does not know, because they are meant for other servers."""
 
     model_config = ConfigDict(frozen=True)
 
 
-class InputParameters(_Part):
-    """`binary_data_size` says how many bytes of the tensor follow behind the JSON."""
+class InputParameters(_ProtocolModel):
+    """`binary_data_size` is the number of bytes of this tensor after the JSON."""
 
     binary_data_size: NonNegativeInt | None = None
 
 
-class Input(_Part):
-    """One tensor of a request. The elements of BYTES in `data` are base64."""
+class Input(_ProtocolModel):
+    """An input tensor. In JSON, elements of BYTES are base64."""
 
     name: str
     shape: tuple[NonNegativeInt, ...] = Field(max_length=8)
@@ -48,40 +51,37 @@ class Input(_Part):
     data: Any = None
 
 
-class OutputParameters(_Part):
-    """How an output is sent; `classification` asks for so many labels instead of scores."""
+class OutputParameters(_ProtocolModel):
+    """How to return an output. `classification` asks for that many labels instead of scores."""
 
     binary_data: bool | None = None
     classification: NonNegativeInt = 0
 
 
-class Output(_Part):
-    """One tensor that is asked for."""
+class RequestedOutput(_ProtocolModel):
+    """An output tensor to return."""
 
     name: str
     parameters: OutputParameters = OutputParameters()
 
 
-class RequestParameters(_Part):
-    """`binary_data_output`: outputs are sent as bytes unless they say otherwise."""
+class RequestParameters(_ProtocolModel):
+    """`binary_data_output` returns outputs as binary data unless an output says otherwise."""
 
     binary_data_output: bool = False
 
 
-class InferenceRequest(_Part):
+class InferenceRequest(_ProtocolModel):
     """The JSON of an inference request."""
 
     id: str | None = None
     parameters: RequestParameters = RequestParameters()
     inputs: tuple[Input, ...]
-    outputs: tuple[Output, ...] = ()
+    outputs: tuple[RequestedOutput, ...] = ()
 
 
-Elements = list[bytes] | NDArray[Any]
-
-
-def parse(body: bytes, json_length: str | None) -> tuple[InferenceRequest, dict[str, Elements]]:
-    """The request, and its inputs by name: a list for BYTES, an array of its shape otherwise.
+def parse(body: bytes, json_length: str | None) -> tuple[InferenceRequest, dict[str, TensorData]]:
+    """Returns the request, and its inputs by name.
 
     `json_length` is the header Inference-Header-Content-Length. Raises BadRequest.
     """
@@ -92,94 +92,104 @@ def parse(body: bytes, json_length: str | None) -> tuple[InferenceRequest, dict[
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"])) or "The JSON"
         raise BadRequest(f"{place}: {first['msg']}.") from error
-    behind, tensors = memoryview(body)[length:], {}
-    for each in request.inputs:
-        if each.name in tensors:
-            raise BadRequest(f"{each.name} is sent twice: put all its images in one tensor.")
-        size = each.parameters.binary_data_size
+    binary, tensors = memoryview(body)[length:], {}
+    for tensor in request.inputs:
+        if tensor.name in tensors:
+            raise BadRequest(f"{tensor.name} is sent twice: put all its images in one tensor.")
+        size = tensor.parameters.binary_data_size
         if size is None:
-            tensors[each.name] = _from_json(each)
+            tensors[tensor.name] = _from_json(tensor)
             continue
-        if size > len(behind):
-            raise BadRequest(f"{each.name} has {size} bytes by its size, and {len(behind)} follow.")
-        tensors[each.name] = _from_bytes(each, behind[:size])
-        behind = behind[size:]
-    if behind:
-        raise BadRequest(f"{len(behind)} bytes follow that belong to no input.")
+        if size > len(binary):
+            raise BadRequest(
+                f"{tensor.name}: binary_data_size is {size}, but only {len(binary)} bytes follow."
+            )
+        tensors[tensor.name] = _from_binary(tensor, binary[:size])
+        binary = binary[size:]
+    if binary:
+        raise BadRequest(f"{len(binary)} bytes after the JSON belong to no input.")
     return request, tensors
 
 
-def _length(text: str, most: int) -> int:
-    if not (text.isascii() and text.isdigit() and int(text[:12]) <= most):
-        raise BadRequest(f"Inference-Header-Content-Length is '{text}', of a body of {most} bytes.")
+def _length(text: str, body_length: int) -> int:
+    if not (text.isascii() and text.isdigit() and int(text[:12]) <= body_length):
+        raise BadRequest(
+            f"Inference-Header-Content-Length is '{text}', but the body has {body_length} bytes."
+        )
     return int(text)
 
 
-def _from_json(given: Input) -> Elements:
-    if given.datatype == "BYTES":
-        flat = np.asarray(given.data, dtype=object).ravel().tolist()
-        return _counted(given, [_decoded(given.name, each) for each in flat])
-    dtype = _dtype(given)
+def _from_json(tensor: Input) -> TensorData:
+    if tensor.datatype == "BYTES":
+        flat = np.asarray(tensor.data, dtype=object).ravel().tolist()
+        return _checked_count(tensor, [_from_base64(tensor.name, each) for each in flat])
+    dtype = _dtype(tensor)
     try:
-        values = np.asarray(given.data)
+        values = np.asarray(tensor.data)
         if values.dtype.kind not in "iuf" or not np.isfinite(values).all():
-            raise ValueError("numbers are asked for")
+            raise ValueError("expected finite numbers")
         if not np.array_equal(values, values.astype(dtype)):
-            raise ValueError(f"{given.datatype} is asked for")
-        return values.astype(dtype).reshape(given.shape)
+            raise ValueError(f"expected {tensor.datatype}")
+        return values.astype(dtype).reshape(tensor.shape)
     except (ValueError, OverflowError, TypeError) as error:
-        raise BadRequest(f"{given.name}: data does not fit its shape or type: {error}.") from error
+        raise BadRequest(f"{tensor.name}: data does not fit its shape or type: {error}.") from error
 
 
-def _decoded(name: str, text: object) -> bytes:
+def _from_base64(name: str, text: object) -> bytes:
     try:
         if not isinstance(text, str):
-            raise ValueError(f"{text!r} is no string")
+            raise ValueError(f"{text!r} is not a string")
         return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as error:
-        raise BadRequest(f"{name}: BYTES in JSON have to be base64: {error}.") from error
+        raise BadRequest(f"{name}: BYTES in JSON must be base64: {error}.") from error
 
 
-def _from_bytes(given: Input, data: memoryview) -> Elements:
-    if given.datatype == "BYTES":
-        return _counted(given, _elements(given.name, data))
-    dtype = _dtype(given)
-    if len(data) != math.prod(given.shape) * dtype.itemsize:
-        raise BadRequest(f"{given.name}: {len(data)} bytes are not {given.datatype}{given.shape}.")
+def _from_binary(tensor: Input, data: memoryview) -> TensorData:
+    if tensor.datatype == "BYTES":
+        return _checked_count(tensor, _elements(tensor.name, data))
+    dtype = _dtype(tensor)
+    if len(data) != math.prod(tensor.shape) * dtype.itemsize:
+        raise BadRequest(
+            f"{tensor.name}: {len(data)} bytes do not fit {tensor.datatype}{tensor.shape}."
+        )
     try:
-        return np.frombuffer(data, dtype).reshape(given.shape)
-    except ValueError as error:  # no element, and sides too long for any array
-        raise BadRequest(f"{given.name}: no array has the shape {given.shape}.") from error
+        return np.frombuffer(data, dtype).reshape(tensor.shape)
+    except ValueError as error:  # no elements, but dimensions too large for any array
+        raise BadRequest(f"{tensor.name}: no array can have the shape {tensor.shape}.") from error
 
 
 def _elements(name: str, data: memoryview) -> list[bytes]:
-    found = []
+    elements = []
     while data:
         if len(data) < LENGTH.size:
-            raise BadRequest(f"{name}: an element's length is cut short.")
+            raise BadRequest(f"{name}: the length of an element is cut short.")
         (length,) = LENGTH.unpack_from(data)
         if length > len(data) - LENGTH.size:
             raise BadRequest(f"{name}: an element of {length} bytes is cut short.")
-        found.append(bytes(data[LENGTH.size : LENGTH.size + length]))
+        elements.append(bytes(data[LENGTH.size : LENGTH.size + length]))
         data = data[LENGTH.size + length :]
-    return found
-
-
-def _counted(given: Input, elements: list[bytes]) -> list[bytes]:
-    if len(elements) != math.prod(given.shape):
-        raise BadRequest(f"{given.name}: {len(elements)} elements are not of shape {given.shape}.")
     return elements
 
 
-def _dtype(given: Input) -> np.dtype[Any]:
-    if given.datatype not in TYPES:
-        raise BadRequest(f"{given.name}: datatype {given.datatype} is none of UINT8, BYTES.")
-    return TYPES[given.datatype]
+def _checked_count(tensor: Input, elements: list[bytes]) -> list[bytes]:
+    if len(elements) != math.prod(tensor.shape):
+        raise BadRequest(
+            f"{tensor.name}: {len(elements)} elements do not fit the shape {tensor.shape}."
+        )
+    return elements
+
+
+def _dtype(tensor: Input) -> np.dtype[Any]:
+    if tensor.datatype not in DTYPES:
+        raise BadRequest(
+            f"{tensor.name}: datatype {tensor.datatype} is not supported; send UINT8 or BYTES."
+        )
+    return DTYPES[tensor.datatype]
 
 
 @dataclass(frozen=True)
-class Answered:
-    """One tensor of an answer; texts are BYTES, an array is FP32."""
+class OutputTensor:
+    """An output tensor: BYTES for a list of texts, FP32 for an array."""
 
     name: str
     shape: Sequence[int]
@@ -188,18 +198,18 @@ class Answered:
 
     @property
     def datatype(self) -> str:
-        """By the protocol's names."""
+        """The protocol's name of the datatype."""
         return "BYTES" if isinstance(self.values, list) else "FP32"
 
     def content(self) -> bytes:
-        """As it stands behind the JSON."""
+        """Returns the tensor as binary data."""
         if isinstance(self.values, list):
             texts = [each.encode() for each in self.values]
             return b"".join(LENGTH.pack(len(each)) + each for each in texts)
         return self.values.astype("<f4").tobytes()
 
     def document(self) -> dict[str, Any]:
-        """As it stands in the JSON."""
+        """Returns the tensor's entry in the JSON, with its data unless `binary`."""
         head = {"name": self.name, "datatype": self.datatype, "shape": list(self.shape)}
         if self.binary:
             return head | {"parameters": {"binary_data_size": len(self.content())}}
@@ -208,8 +218,8 @@ class Answered:
         return head | {"data": self.values.ravel().tolist()}
 
 
-def compose(head: dict[str, Any], outputs: Sequence[Answered]) -> tuple[bytes, int | None]:
-    """The answer's body; and the length of its JSON where tensors stand behind it."""
+def compose(head: dict[str, Any], outputs: Sequence[OutputTensor]) -> tuple[bytes, int | None]:
+    """Returns the response's body, and the length of its JSON if binary data follows it."""
     document = orjson.dumps(head | {"outputs": [each.document() for each in outputs]})
     binary = [each.content() for each in outputs if each.binary]
     return b"".join([document, *binary]), len(document) if binary else None

@@ -32,14 +32,14 @@ def limited(monkeypatch: pytest.MonkeyPatch, live: Version, cold_start: None) ->
 def test_limits_are_settings() -> None:
     large = predict(bytes(2001))
     assert large.problem == (413, "body-too-large")
-    assert "at most 2,000" in large.document["detail"]
+    assert "the limit is 2,000" in large.document["detail"]
     pixels = predict(PNG)
     assert pixels.problem == (422, "broken-image")
     assert "at most 63" in pixels.document["detail"]
     images = json.dumps({"images": [base64.b64encode(b"x").decode()] * 3}).encode()
     many = predict(images, "application/json")
     assert many.problem == (400, "bad-request")
-    assert "send 2 at most" in many.document["detail"]
+    assert "send at most 2" in many.document["detail"]
 
 
 @pytest.mark.usefixtures("live", "cold_start")

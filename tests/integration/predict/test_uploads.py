@@ -87,7 +87,7 @@ def test_an_upload_over_its_limit_is_not_read(s3: "S3Client") -> None:
     s3.put_object(Bucket=fakes.BUCKET, Key=KEY, Body=PNG + bytes(1_000_000))
     reply = ask(KEY)
     assert reply.problem == (413, "body-too-large")
-    assert "at most 1,000,000" in reply.document["detail"]
+    assert "the limit is 1,000,000" in reply.document["detail"]
 
 
 @pytest.mark.usefixtures("live")

@@ -38,7 +38,7 @@ def test_no_body_is_over_the_limit_and_the_api_reads_what_was_sent(sizes: list[i
     for each in batches(given, limit=200):
         content, content_type = body(each)
         assert len(content) <= 200
-        sent += read(content_type, content).encoded
+        sent += read(content_type, content).images
     assert sent == [each.data for each in given]
 
 

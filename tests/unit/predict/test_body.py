@@ -106,8 +106,8 @@ def test_an_image_of_a_batch_must_be_text() -> None:
 
 
 def test_a_batch_has_a_limit() -> None:
-    assert len(from_json({"images": [TEXT] * MAX_IMAGES}).encoded) == MAX_IMAGES
-    with pytest.raises(BadRequest, match=f"send {MAX_IMAGES} at most"):
+    assert len(from_json({"images": [TEXT] * MAX_IMAGES}).images) == MAX_IMAGES
+    with pytest.raises(BadRequest, match=f"send at most {MAX_IMAGES}"):
         from_json({"images": [TEXT] * (MAX_IMAGES + 1)})
 
 
@@ -123,7 +123,7 @@ def test_the_limit_holds_for_every_kind_of_body(content_type: str) -> None:
 
 
 def test_an_image_at_the_limit_is_taken() -> None:
-    assert len(read_images("image/jpeg", bytes(MAX_BODY)).encoded[0]) == MAX_BODY
+    assert len(read_images("image/jpeg", bytes(MAX_BODY)).images[0]) == MAX_BODY
 
 
 @pytest.mark.parametrize(
@@ -186,4 +186,4 @@ def test_any_body_is_images_or_a_bad_request(content_type: str, body: bytes) -> 
         found = read_images(content_type, body)
     except BadRequest:
         return
-    assert found.encoded
+    assert found.images

@@ -81,7 +81,7 @@ def test_a_kind_below_an_error_has_its_row() -> None:
 def test_the_document() -> None:
     assert document(UnknownModel("cifar")) == {
         "type": "urn:facet:problem:unknown-model",
-        "title": "No such model",
+        "title": "Model not found",
         "status": 404,
         "detail": str(UnknownModel("cifar")),
         "request_id": "id-1",

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from facet.errors import BadRequest
 from predict.http import tensors
-from predict.http.tensors import Answered, Elements
+from predict.http.tensors import OutputTensor, TensorData
 
 
 def request(*inputs: dict[str, Any], behind: bytes = b"") -> tuple[bytes, str]:
@@ -21,7 +21,7 @@ def request(*inputs: dict[str, Any], behind: bytes = b"") -> tuple[bytes, str]:
     return head + behind, str(len(head))
 
 
-def parse(*inputs: dict[str, Any], behind: bytes = b"") -> dict[str, Elements]:
+def parse(*inputs: dict[str, Any], behind: bytes = b"") -> dict[str, TensorData]:
     return tensors.parse(*request(*inputs, behind=behind))[1]
 
 
@@ -72,19 +72,19 @@ def test_a_body_without_the_header_is_json_alone() -> None:
 @pytest.mark.parametrize(
     ("given", "behind", "problem"),
     [
-        (sized(9), packed(b"abc"), "has 9 bytes by its size, and 7 follow"),
-        (sized(7), packed(b"abc") + b"x", "1 bytes follow that belong to no input"),
-        (sized(3), b"abc", "length is cut short"),
+        (sized(9), packed(b"abc"), "binary_data_size is 9, but only 7 bytes follow"),
+        (sized(7), packed(b"abc") + b"x", "1 bytes after the JSON belong to no input"),
+        (sized(3), b"abc", "length of an element is cut short"),
         (sized(7), struct.pack("<I", 4) + b"abc", "element of 4 bytes is cut short"),
         (sized(7), struct.pack("<I", 2**32 - 1) + b"abc", "is cut short"),
-        (sized(7, shape=[2]), packed(b"abc"), "1 elements are not of shape"),
+        (sized(7, shape=[2]), packed(b"abc"), "1 elements do not fit the shape"),
         (sized(7, datatype="FP64"), packed(b"abc"), "datatype FP64"),
-        (sized(7, datatype="UINT8"), packed(b"abc"), "7 bytes are not UINT8"),
+        (sized(7, datatype="UINT8"), packed(b"abc"), "7 bytes do not fit UINT8"),
         (sized(-1), b"", "greater than or equal to 0"),
-        (text(data=["%"]), b"", "have to be base64"),
-        (text(data=[7]), b"", "have to be base64"),
-        (text(data=None), b"", "have to be base64"),
-        (text(data=["YQ=="], shape=[2]), b"", "1 elements are not of shape"),
+        (text(data=["%"]), b"", "must be base64"),
+        (text(data=[7]), b"", "must be base64"),
+        (text(data=None), b"", "must be base64"),
+        (text(data=["YQ=="], shape=[2]), b"", "1 elements do not fit the shape"),
         (text(shape=[-1], data=["YQ=="]), b"", "greater than or equal to 0"),
         (text(datatype="UINT8", data=[256]), b"", "does not fit"),
         (text(datatype="UINT8", data=[-1]), b"", "does not fit"),
@@ -92,7 +92,7 @@ def test_a_body_without_the_header_is_json_alone() -> None:
         (text(datatype="UINT8", data=["a"]), b"", "does not fit"),
         (text(datatype="UINT8", data=[[1], [1, 2]]), b"", "does not fit"),
         (text(datatype="UINT8", data=[1, 2]), b"", "does not fit"),
-        (sized(0, datatype="UINT8", shape=[0, 2**62, 2**62]), b"", "no array has the shape"),
+        (sized(0, datatype="UINT8", shape=[0, 2**62, 2**62]), b"", "no array can have the shape"),
         (text(datatype="UINT8", data=[float("nan")]), b"", "does not fit"),
         (text(datatype="FP32", data=[float("inf")]), b"", "does not fit"),
         ({"name": "image"}, b"", "Field required"),
@@ -132,8 +132,8 @@ def test_any_body_is_a_request_or_a_bad_one(body: bytes, length: str | None) -> 
 def test_outputs_in_json() -> None:
     scores: NDArray[np.float32] = np.array([[0.25, 0.75]], np.float32)
     outputs = [
-        Answered("scores", scores.shape, scores, False),
-        Answered("label", [1], ["é"], False),
+        OutputTensor("scores", scores.shape, scores, False),
+        OutputTensor("label", [1], ["é"], False),
     ]
     body, length = tensors.compose({"model_name": "cifar"}, outputs)
     assert length is None
@@ -148,7 +148,10 @@ def test_outputs_in_json() -> None:
 
 def test_outputs_behind_the_json() -> None:
     scores: NDArray[np.float32] = np.array([[0.25, 0.75]], np.float32)
-    outputs = [Answered("scores", scores.shape, scores, True), Answered("label", [1], ["é"], True)]
+    outputs = [
+        OutputTensor("scores", scores.shape, scores, True),
+        OutputTensor("label", [1], ["é"], True),
+    ]
     body, length = tensors.compose({}, outputs)
     assert length
     sizes = [
