@@ -1,55 +1,102 @@
-"""JSON Schemas of the models, as they are named in the OpenAPI document's components."""
+"""The info, tags, parameters and headers of the OpenAPI document."""
 
-from collections.abc import Iterable, Iterator
 from typing import Any
 
-from pydantic import BaseModel
-from pydantic.json_schema import (
-    GenerateJsonSchema,
-    JsonSchemaMode,
-    JsonSchemaValue,
-    models_json_schema,
-)
+from facet.manifest import MODEL_NAME, VERSION_ID
+from predict.app import DEFAULT_TOP_K, MAX_PAGE, MAX_TOP_K
 
-from openapi import bodies
-from openapi.operations import Bodies, Operation
+VERSION = "1.0.0"
+"""The version of the API, not of Facet; the name of a stage is independent of it."""
+
+INFO = {
+    "title": "Facet",
+    "summary": "Image classification with thousands of models",
+    "description": (
+        "Send an image to a model and get labels with scores.\n\n"
+        "**Authentication.** Send an API key in the header `x-api-key`. The page, this "
+        "documentation and the health checks need no key.\n\n"
+        "**Errors.** Errors are problem documents (RFC 9457). `type` is stable, `detail` says what "
+        "to do, and `request_id` also appears in the logs. Errors that API Gateway returns before "
+        "a request reaches Facet, such as an invalid key, have only a `message`."
+    ),
+    "version": VERSION,
+    "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+}
+TAGS = {
+    "predictions": "Classify images.",
+    "models": "List models and their versions.",
+    "inference": "The Open Inference Protocol, version 2.",
+    "service": "The health check, the web page and this documentation. No key is needed.",
+}
 
 
-def components(operations: Iterable[Operation]) -> dict[str, Any]:
-    """The schemas of all the models that operations name, and of those within."""
-    models: dict[tuple[type[BaseModel], JsonSchemaMode], None] = {
-        (bodies.Problem, "serialization"): None,
-        (bodies.Refusal, "serialization"): None,
+def _parameter(name: str, place: str, description: str, **schema: Any) -> dict[str, Any]:
+    return {
+        "name": name,
+        "in": place,
+        "required": place == "path",
+        "description": description,
+        "schema": schema,
     }
-    for operation in operations:
-        models |= dict.fromkeys((each, "validation") for each in _models(operation.body))
-        models |= dict.fromkeys((each, "serialization") for each in _models(operation.content))
-    _, made = models_json_schema(
-        list(models), ref_template="#/components/schemas/{model}", schema_generator=_Schemas
-    )
-    return dict(sorted(made["$defs"].items()))
 
 
-def _models(bodies: Bodies) -> Iterator[type[BaseModel]]:
-    for body in bodies.values():
-        if isinstance(body, tuple):
-            yield from body
-        elif isinstance(body, type):
-            yield body
+NAME_SCHEMA = {"type": "string", "pattern": f"^{MODEL_NAME.pattern}$"}
+VERSION_SCHEMA = {"type": "string", "pattern": f"^{VERSION_ID.pattern}$"}
+PARAMETERS = {
+    "model": _parameter("model", "path", "The model's name.", **NAME_SCHEMA, examples=["cifar"]),
+    "version_id": _parameter(
+        "version", "path", "The version's id. The version must be READY.", **VERSION_SCHEMA
+    ),
+    "file": _parameter("file", "path", "The file's name.", type="string", examples=["main.js"]),
+    "limit": _parameter(
+        "limit",
+        "query",
+        "The maximum number of models to return.",
+        type="integer",
+        minimum=1,
+        maximum=MAX_PAGE,
+        default=MAX_PAGE,
+    ),
+    "after": _parameter(
+        "after",
+        "query",
+        "A cursor for pagination: the value of `next` in the previous page.",
+        **NAME_SCHEMA,
+    ),
+    "top_k": _parameter(
+        "top_k",
+        "query",
+        "The number of labels to return, the best first.",
+        type="integer",
+        minimum=1,
+        maximum=MAX_TOP_K,
+        default=DEFAULT_TOP_K,
+    ),
+    "version": _parameter(
+        "version",
+        "query",
+        "The version to use. It must be READY. By default, the live version answers, or the "
+        "candidate during a canary.",
+        **VERSION_SCHEMA,
+    ),
+}
 
 
-class _Schemas(GenerateJsonSchema):
-    """Without titles that only repeat names. Answers have all fields but those that are None."""
+def _header(description: str, **schema: Any) -> dict[str, Any]:
+    return {"description": description, "schema": schema}
 
-    def field_title_should_be_set(self, _: Any) -> bool:
-        return False
 
-    def default_schema(self, schema: Any) -> JsonSchemaValue:
-        if schema.get("default", ...) is None:
-            return self.generate_inner(schema["schema"])
-        return super().default_schema(schema)
-
-    def field_is_required(self, field: Any, total: bool) -> bool:
-        if self.mode == "serialization":
-            return bool(field["schema"].get("default", ...) is not None)
-        return super().field_is_required(field, total)
+HEADERS = {
+    "ETag": _header(
+        "An identifier of this state of the resource, for `If-None-Match`.", type="string"
+    ),
+    "Retry-After": _header(
+        "The number of seconds to wait before retrying.", type="integer", minimum=1
+    ),
+    "Server-Timing": _header(
+        "The duration of each step in milliseconds.",
+        type="string",
+        examples=["registry;dur=2.10, decode;dur=3.40, preprocess;dur=0.80, invoke;dur=21.00"],
+    ),
+    "X-Model-Version": _header("The version that answered.", **VERSION_SCHEMA),
+}

@@ -1,7 +1,7 @@
-"""The API's OpenAPI 3.1 document, made of the operations and the models of their bodies.
+"""Builds the API's OpenAPI 3.1 document from the operations and their models.
 
-The functions do not import this. `make openapi` writes the document to where the page's function
-serves it from: `python -m openapi.document FILE`.
+`make openapi` writes the document to the file that the page's function serves:
+`python -m openapi.document FILE`. The functions do not import this package.
 """
 
 import sys
@@ -11,43 +11,44 @@ from typing import Any
 
 import orjson
 
-from openapi.bodies import PROBLEMS
-from openapi.components import components
-from openapi.inference import INFERENCE
-from openapi.operations import OPERATIONS, Bodies, Body, Operation
-from openapi.parts import EXAMPLES, HEADERS, INFO, PARAMETERS, TAGS
+from openapi.components import HEADERS, INFO, PARAMETERS, TAGS
+from openapi.examples import EXAMPLES
+from openapi.inference import INFERENCE_OPERATIONS
+from openapi.models import PROBLEMS
+from openapi.operations import OPERATIONS, Body, Content, Operation
+from openapi.schemas import schemas
 from predict.http import problems
 from predict.http.problems import Problem
 
 PROBLEM, JSON = "application/problem+json", "application/json"
 REQUEST_ID = "7f1c0b7e-3d0b-4c58-9a55-2f0d6a1b9c3e"
-"""Of the examples."""
+"""The request id in the examples."""
 
 GATEWAY = {
-    403: "No API key, or a wrong one",
-    413: "The body has over 10 MB",
-    429: "Over the rate or the quota",
-    500: "API Gateway failed",
-    502: "The function failed",
-    504: "No answer in time",
+    403: "Missing or invalid API key",
+    413: "Body larger than 10 MB",
+    429: "Rate limit or quota exceeded",
+    500: "Gateway error",
+    502: "Function error",
+    504: "Timeout after 29 seconds",
 }
-"""What API Gateway answers by itself, instead of Facet."""
+"""Errors that API Gateway returns by itself, by status."""
 
 
 def document() -> dict[str, Any]:
-    """The whole document."""
+    """Returns the OpenAPI document."""
     paths: dict[str, dict[str, Any]] = {}
-    operations = (*OPERATIONS, *INFERENCE)
+    operations = (*OPERATIONS, *INFERENCE_OPERATIONS)
     for each in operations:
         paths.setdefault(each.path, {})[each.method.lower()] = _operation(each)
     return {
         "openapi": "3.1.0",
         "info": INFO,
-        "servers": [{"url": ".", "description": "Where this document lies"}],
+        "servers": [{"url": ".", "description": "The API that serves this document"}],
         "tags": [{"name": name, "description": text} for name, text in TAGS.items()],
         "paths": paths,
         "components": {
-            "schemas": components(operations),
+            "schemas": schemas(operations),
             "headers": HEADERS,
             "parameters": PARAMETERS,
             "securitySchemes": {"key": {"type": "apiKey", "in": "header", "name": "x-api-key"}},
@@ -61,77 +62,79 @@ def _operation(operation: Operation) -> dict[str, Any]:
         "tags": [operation.tag],
         "summary": operation.summary,
         "description": operation.description,
-        "security": [{"key": []}] if operation.keyed else [],
+        "security": [{"key": []}] if operation.needs_key else [],
     }
     if operation.parameters:
         described["parameters"] = [
             {"$ref": f"#/components/parameters/{name}"} for name in operation.parameters
         ]
-    if operation.body:
+    if operation.request:
         described["requestBody"] = {
-            "required": operation.body_required,
-            "content": _content(operation.body),
+            "required": operation.request_required,
+            "content": _content(operation.request),
         }
     described["responses"] = _responses(operation)
     return described
 
 
 def _responses(operation: Operation) -> dict[str, Any]:
-    good: dict[str, Any] = {"description": operation.answer}
+    success: dict[str, Any] = {"description": operation.success}
     if operation.headers:
-        good["headers"] = _headers(operation.headers)
-    if operation.content:
-        good["content"] = _content(operation.content)
-    responses = {operation.status: good}
+        success["headers"] = _headers(operation.headers)
+    if operation.response:
+        success["content"] = _content(operation.response)
+    responses = {operation.status: success}
     if "ETag" in operation.headers:
         responses[304] = {
-            "description": "Nothing has changed: `If-None-Match` has the `ETag` still",
+            "description": "Not modified: `If-None-Match` names the current `ETag`.",
             "headers": _headers(("ETag",)),
         }
-    responses |= _failures(operation)
+    responses |= _errors(operation)
     return {str(status): responses[status] for status in sorted(responses)}
 
 
-def _failures(operation: Operation) -> dict[int, dict[str, Any]]:
-    """The answers that are errors: Facet's, API Gateway's, or either."""
-    ours: dict[int, list[Problem]] = {}
+def _errors(operation: Operation) -> dict[int, dict[str, Any]]:
+    """Returns the error responses by status: Facet's problems and API Gateway's errors."""
+    problems_by_status: dict[int, list[Problem]] = {}
     for name in operation.problems:
-        ours.setdefault(PROBLEMS[name].status, []).append(PROBLEMS[name])
-    unlikely = {403: not operation.keyed, 413: not operation.body}
-    gateway = {status: text for status, text in GATEWAY.items() if not unlikely.get(status)}
-    return {each: _failure(ours.get(each, []), gateway.get(each)) for each in {*ours, *gateway}}
+        problems_by_status.setdefault(PROBLEMS[name].status, []).append(PROBLEMS[name])
+    impossible = {403: not operation.needs_key, 413: not operation.request}
+    gateway = {status: text for status, text in GATEWAY.items() if not impossible.get(status)}
+    return {
+        status: _error(problems_by_status.get(status, []), gateway.get(status))
+        for status in {*problems_by_status, *gateway}
+    }
 
 
-def _failure(ours: list[Problem], gateway: str | None) -> dict[str, Any]:
-    words = [f"{each.title} (`{each.name}`)" for each in ours]
+def _error(possible: list[Problem], gateway: str | None) -> dict[str, Any]:
+    causes = [f"{each.title} (`{each.name}`)" for each in possible]
     content: dict[str, Any] = {}
-    if ours:
+    if possible:
         content[PROBLEM] = _reference("Problem") | {
             "examples": {
-                each.name: {"summary": each.title, "value": _example(each)} for each in ours
+                each.name: {"summary": each.title, "value": _example(each)} for each in possible
             }
         }
     if gateway:
-        words.append(f"{gateway} (API Gateway)")
-        content[JSON] = _reference("Refusal")
-    answer: dict[str, Any] = {"description": "; ".join(words), "content": content}
-    if any(each.retry_after for each in ours):
-        answer["headers"] = _headers(("Retry-After",))
-    return answer
+        causes.append(f"{gateway} (API Gateway)")
+        content[JSON] = _reference("GatewayError")
+    response: dict[str, Any] = {"description": "; ".join(causes), "content": content}
+    if any(each.retry_after for each in possible):
+        response["headers"] = _headers(("Retry-After",))
+    return response
 
 
 def _example(problem: Problem) -> Any:
     error = EXAMPLES[problem.name]
-    made = problems.respond(problem, str(error), REQUEST_ID, error)
-    return orjson.loads(str(made.body))
+    response = problems.respond(problem, str(error), REQUEST_ID, error)
+    return orjson.loads(str(response.body))
 
 
-def _content(bodies: Bodies) -> dict[str, Any]:
-    return {kind: _media(body) for kind, body in bodies.items()}
+def _content(content: Content) -> dict[str, Any]:
+    return {media_type: _media_type_object(body) for media_type, body in content.items()}
 
 
-def _media(body: Body) -> dict[str, Any]:
-    """Of one model, of one among several, or of a schema that is no model's."""
+def _media_type_object(body: Body) -> dict[str, Any]:
     if isinstance(body, dict):
         return {"schema": body}
     if isinstance(body, tuple):
@@ -148,13 +151,13 @@ def _headers(names: Iterable[str]) -> dict[str, Any]:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Writes the document to the file named."""
+    """Writes the document to the file given as the only argument."""
     (file,) = arguments
     Path(file).write_bytes(text())
 
 
 def text() -> bytes:
-    """The document as it is served: JSON for people, too."""
+    """Returns the document as indented JSON, as it is served."""
     return orjson.dumps(document(), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
 
 

@@ -1,90 +1,110 @@
-"""The routes of the Open Inference Protocol, as the OpenAPI document describes them."""
+"""The routes of the Open Inference Protocol."""
 
-from openapi import bodies
-from openapi.operations import ANSWERING, JSON, Operation, octets
+from openapi import models
+from openapi.operations import JSON, PREDICTION_PROBLEMS, Operation, binary
 from predict.http import tensors
 
-UNKNOWN = ("unknown-model", "no-live-version", "internal-error")
+METADATA_PROBLEMS = ("unknown-model", "no-live-version", "internal-error")
 TAG = "inference"
 
 
-def _health(which: str, summary: str, answer: type[bodies.Answer]) -> Operation:
+def _health_check(
+    name: str, summary: str, description: str, success: str, response: type[models.ResponseModel]
+) -> Operation:
     return Operation(
         "GET",
-        f"/v2/health/{which}",
-        f"inferenceServer{which.capitalize()}",
+        f"/v2/health/{name}",
+        f"inferenceServer{name.capitalize()}",
         TAG,
         summary,
-        "Says nothing about any model.",
-        "It is",
-        {JSON: answer},
+        description,
+        success,
+        {JSON: response},
         problems=("internal-error",),
-        keyed=False,
+        needs_key=False,
     )
 
 
-def _of_model(path: str, name: str, *, versioned: bool) -> tuple[Operation, ...]:
-    """What can be asked of a model, or of one version of it."""
+def _model_operations(path: str, name: str, *, versioned: bool) -> tuple[Operation, ...]:
+    """Returns the operations on a model's live version, or on the version in the path."""
     parameters = ("model", "version_id") if versioned else ("model",)
-    unknown = (*UNKNOWN, "unknown-version") if versioned else UNKNOWN
-    which = "version" if versioned else "live version"
+    problems = (*METADATA_PROBLEMS, "unknown-version") if versioned else METADATA_PROBLEMS
+    kind = "version" if versioned else "model"
+    version = "version" if versioned else "live version"
     return (
         Operation(
             "GET",
             path,
             f"inference{name}",
             TAG,
-            f"Inputs and outputs of the {which}",
-            "Instead of `image`, `pixels` may be sent: UINT8 of the model's own size.",
-            "Them",
-            {JSON: bodies.InferenceModel},
+            f"Retrieve a {kind}'s metadata",
+            f"Returns the inputs and outputs of the {version}. Instead of `image`, a request may "
+            "send the input `pixels`: UINT8 images of the model's input size.",
+            "Returns the metadata.",
+            {JSON: models.InferenceModel},
             parameters=parameters,
-            problems=unknown,
+            problems=problems,
         ),
         Operation(
             "GET",
             f"{path}/ready",
             f"inference{name}Ready",
             TAG,
-            f"Can the {which} be asked?",
-            "200 says so.",
-            "It can",
-            {JSON: bodies.InferenceModelReady},
+            f"Check a {kind}'s readiness",
+            f"Returns 200 if the {version} is ready for inference."
+            if versioned
+            else "Returns 200 if the model has a live version.",
+            f"The {kind} is ready.",
+            {JSON: models.InferenceModelReady},
             parameters=parameters,
-            problems=unknown,
+            problems=problems,
         ),
         Operation(
             "POST",
             f"{path}/infer",
             f"infer{name}",
             TAG,
-            f"Ask the {which}",
-            "Tensors in JSON, or as bytes behind it with the header "
-            "`Inference-Header-Content-Length`, which the answer then has, too.",
-            "Its outputs",
-            {JSON: bodies.InferenceAnswer, **octets()},
+            f"Run inference with a {kind}",
+            f"Runs inference with the {version}"
+            + (". " if versioned else ", or with the candidate during a canary. ")
+            + "Send tensors in the JSON, or as binary data after it with the header "
+            "`Inference-Header-Content-Length`. A response with binary data has the same header.",
+            "Returns the output tensors.",
+            {JSON: models.InferenceResponse, **binary()},
             headers=("X-Model-Version", "Server-Timing"),
             parameters=parameters,
-            body={JSON: tensors.InferenceRequest, **octets()},
-            problems=ANSWERING,
+            request={JSON: tensors.InferenceRequest, **binary()},
+            problems=PREDICTION_PROBLEMS,
         ),
     )
 
 
-INFERENCE = (
+INFERENCE_OPERATIONS = (
     Operation(
         "GET",
         "/v2",
         "inferenceServer",
         TAG,
-        "What this server is",
-        "Its name, and the extensions of the protocol that it knows.",
-        "That",
-        {JSON: bodies.InferenceServer},
+        "Retrieve the server's metadata",
+        "Returns the server's name, its version of the protocol, and the extensions it supports.",
+        "Returns the metadata.",
+        {JSON: models.InferenceServer},
         problems=("internal-error",),
     ),
-    _health("live", "Does the server run?", bodies.InferenceLive),
-    _health("ready", "Does the server take requests?", bodies.InferenceReady),
-    *_of_model("/v2/models/{model}", "Model", versioned=False),
-    *_of_model("/v2/models/{model}/versions/{version}", "Version", versioned=True),
+    _health_check(
+        "live",
+        "Check the server's liveness",
+        "Returns 200 while the server is running. The check does not cover the models.",
+        "The server is running.",
+        models.InferenceLive,
+    ),
+    _health_check(
+        "ready",
+        "Check the server's readiness",
+        "Returns 200 while the server accepts requests. The check does not cover the models.",
+        "The server accepts requests.",
+        models.InferenceReady,
+    ),
+    *_model_operations("/v2/models/{model}", "Model", versioned=False),
+    *_model_operations("/v2/models/{model}/versions/{version}", "Version", versioned=True),
 )

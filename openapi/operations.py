@@ -1,4 +1,7 @@
-"""Every route of the API, as the OpenAPI document describes it. Tests hold template.yaml to it."""
+"""The routes of the API, except those of the Open Inference Protocol, which are in inference.py.
+
+Tests compare the operations with the routes in template.yaml.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,18 +10,23 @@ from typing import Any
 from pydantic import BaseModel
 
 from facet.keys import IMAGE_TYPES
-from openapi import bodies
+from openapi import models
 
 Body = type[BaseModel] | tuple[type[BaseModel], ...] | dict[str, Any]
-Bodies = Mapping[str, Body]
-"""By media type: a model, one of several models, or a schema that is no model's."""
+"""A model, one of several models, or a schema without a model."""
+
+Content = Mapping[str, Body]
+"""The bodies of a request or response by media type."""
 
 JSON = "application/json"
 
 
 @dataclass(frozen=True)
 class Operation:
-    """One method of one path. `problems` are names of the error table; `answer` tells the good."""
+    """One method of one path. `problems` are names from the error table.
+
+    `success` describes the response with `status`, `response` is its content.
+    """
 
     method: str
     path: str
@@ -26,42 +34,42 @@ class Operation:
     tag: str
     summary: str
     description: str
-    answer: str
-    content: Bodies
+    success: str
+    response: Content
     status: int = 200
     headers: tuple[str, ...] = ()
     parameters: tuple[str, ...] = ()
-    body: Bodies = field(default_factory=dict)
-    body_required: bool = True
+    request: Content = field(default_factory=dict)
+    request_required: bool = True
     problems: tuple[str, ...] = ()
-    keyed: bool = True
+    needs_key: bool = True
 
 
-def _bytes(kind: str) -> dict[str, Any]:
-    """Generators of clients go by `format`, as OpenAPI 3.0 had it, 3.1 by `contentMediaType`."""
-    return {"type": "string", "format": "binary", "contentMediaType": kind}
+def _file_schema(media_type: str) -> dict[str, Any]:
+    """Has 3.1's `contentMediaType`, and 3.0's `format`, which client generators still read."""
+    return {"type": "string", "format": "binary", "contentMediaType": media_type}
 
 
-def _binary(*kinds: str) -> dict[str, Body]:
-    return {kind: _bytes(kind) for kind in kinds}
+def _files(*media_types: str) -> dict[str, Body]:
+    return {each: _file_schema(each) for each in media_types}
 
 
-def octets() -> dict[str, Body]:
-    """Bytes of no kind that has a name."""
-    return _binary("application/octet-stream")
+def binary() -> dict[str, Body]:
+    """Returns the content of a body of arbitrary bytes."""
+    return _files("application/octet-stream")
 
 
-IMAGE_BODIES: Bodies = {
-    **_binary(*IMAGE_TYPES, "application/octet-stream"),
+IMAGE_CONTENT: Content = {
+    **_files(*IMAGE_TYPES, "application/octet-stream"),
     "multipart/form-data": {
         "type": "object",
         "required": ["image"],
-        "properties": {"image": _bytes("application/octet-stream")},
+        "properties": {"image": _file_schema("application/octet-stream")},
     },
-    JSON: (bodies.OneImage, bodies.ManyImages, bodies.UploadedImage),
+    JSON: (models.OneImage, models.ManyImages, models.UploadedImage),
 }
 
-ANSWERING = (
+PREDICTION_PROBLEMS = (
     "bad-request",
     "unknown-model",
     "unknown-version",
@@ -77,7 +85,6 @@ ANSWERING = (
     "unavailable",
     "no-endpoint",
 )
-"""The problems of every prediction."""
 
 OPERATIONS = (
     Operation(
@@ -85,33 +92,35 @@ OPERATIONS = (
         "/models/{model}/predict",
         "predict",
         "predictions",
-        "Ask a model about images",
-        "The body is the image itself (any content type but the other two will do), a form with "
-        "one file, or JSON: one or several images in base64, or an upload. JPEG, PNG, WebP, BMP "
-        "and GIF (its first frame) are taken. Several images reach the model as one batch.\n\n"
-        "Unless this API is set up otherwise, a body has up to 4.5 MB (`POST /uploads` helps with "
-        "larger images), an image 50 million pixels, a batch 32 images.",
-        "Labels, the best first: `predictions` of one image, `results` of `images`",
-        {JSON: (bodies.Predictions, bodies.Results)},
+        "Classify images",
+        "Returns the labels with the highest scores for one or more images.\n\n"
+        "Send the image file as the body, with any content type except JSON or form data; as the "
+        "only file of a `multipart/form-data` form; or as JSON: `image` or `images` in base64, or "
+        "the `s3` of an upload. Supported formats are JPEG, PNG, WebP, BMP and GIF (the first "
+        "frame). The model classifies `images` as one batch.\n\n"
+        "By default, a body may have up to 4.5 MB, an image up to 50 million pixels, and a batch "
+        "up to 32 images. Use `POST /uploads` for larger images.",
+        "Returns `predictions` for a single image, or `results` for `images`.",
+        {JSON: (models.Predictions, models.Results)},
         headers=("X-Model-Version", "Server-Timing"),
         parameters=("model", "top_k", "version"),
-        body=IMAGE_BODIES,
-        problems=(*ANSWERING, "unknown-upload"),
+        request=IMAGE_CONTENT,
+        problems=(*PREDICTION_PROBLEMS, "unknown-upload"),
     ),
     Operation(
         "POST",
         "/uploads",
         "offerUpload",
         "predictions",
-        "Get a place for a large image",
-        "For an image that is too large for a request's body. Send it as a form to `url`: all of "
-        "`fields`, and last the file as `file`. Then ask for a prediction with the JSON "
-        '`{"s3": "…"}`. The upload is kept for a day.',
-        "Where to send the image",
-        {JSON: bodies.Upload},
+        "Create an upload",
+        "Returns a presigned form for an image that is too large for a request's body.\n\n"
+        "Send all of `fields` to `url` as a form, with the image as the last field, `file`. Then "
+        'request a prediction with the body `{"s3": "…"}`. Uploads are deleted after one day.',
+        "Returns the form for the upload.",
+        {JSON: models.Upload},
         status=201,
-        body={JSON: bodies.UploadRequest},
-        body_required=False,
+        request={JSON: models.UploadRequest},
+        request_required=False,
         problems=("bad-request", "internal-error"),
     ),
     Operation(
@@ -119,10 +128,10 @@ OPERATIONS = (
         "/models",
         "listModels",
         "models",
-        "List the models",
-        "By name, a page at a time.",
-        "One page",
-        {JSON: bodies.ModelList},
+        "List models",
+        "Returns the models, ordered by name, one page at a time.",
+        "Returns a page of models.",
+        {JSON: models.ModelList},
         headers=("ETag",),
         parameters=("limit", "after"),
         problems=("bad-request", "internal-error"),
@@ -132,11 +141,11 @@ OPERATIONS = (
         "/models/{model}",
         "showModel",
         "models",
-        "Describe a model",
-        "Labels and input of its live version, and every version with its status, proof, metrics "
-        "and violations.",
-        "The model",
-        {JSON: bodies.ModelDescription},
+        "Retrieve a model",
+        "Returns the labels and input of the model's live version, and all versions with their "
+        "status, proof, metrics and violations.",
+        "Returns the model.",
+        {JSON: models.ModelDescription},
         headers=("ETag",),
         parameters=("model",),
         problems=("unknown-model", "internal-error"),
@@ -146,65 +155,65 @@ OPERATIONS = (
         "/health",
         "health",
         "service",
-        "Is the API up?",
-        "Says nothing about any model.",
-        "It is",
-        {JSON: bodies.Health},
+        "Check the API's health",
+        "Returns 200 while the API is running. The check does not cover the models.",
+        "The API is running.",
+        {JSON: models.Health},
         problems=("internal-error",),
-        keyed=False,
+        needs_key=False,
     ),
     Operation(
         "GET",
         "/",
         "page",
         "service",
-        "The page",
-        "Ask models in a browser.",
-        "The page",
+        "Open the web page",
+        "Returns the page for classifying images in a browser.",
+        "Returns the page.",
         {"text/html": {"type": "string"}},
         headers=("ETag",),
-        keyed=False,
+        needs_key=False,
     ),
     Operation(
         "GET",
         "/docs",
         "docs",
         "service",
-        "This documentation",
-        "For reading, and for trying it out.",
-        "A page",
+        "Open this documentation",
+        "Returns the interactive API reference.",
+        "Returns the page.",
         {"text/html": {"type": "string"}},
         headers=("ETag",),
-        keyed=False,
+        needs_key=False,
     ),
     Operation(
         "GET",
         "/openapi.json",
         "openapi",
         "service",
-        "This OpenAPI document",
-        "OpenAPI 3.1.",
-        "The document",
+        "Retrieve this OpenAPI document",
+        "Returns the API's OpenAPI 3.1 document, for example for client generators.",
+        "Returns the document.",
         {JSON: {"type": "object"}},
         headers=("ETag",),
-        keyed=False,
+        needs_key=False,
     ),
     Operation(
         "GET",
         "/page/{file}",
         "file",
         "service",
-        "A file of the pages",
-        "Scripts, styles and images.",
-        "The file",
+        "Retrieve a file of the web pages",
+        "Returns a script, style sheet or image.",
+        "Returns the file.",
         {
             "text/javascript": {"type": "string"},
             "text/css": {"type": "string"},
-            **_binary("image/jpeg", "image/png", "image/svg+xml"),
+            **_files("image/jpeg", "image/png", "image/svg+xml"),
         },
         headers=("ETag",),
         parameters=("file",),
         problems=("no-route",),
-        keyed=False,
+        needs_key=False,
     ),
 )

@@ -62,7 +62,9 @@ class Inbox:
         Raises BadRequest for a key outside the inbox, UnknownUpload, BodyTooLarge.
         """
         if not key.startswith(INBOX_PREFIX):
-            raise BadRequest(f"s3 must be the key of an upload; such keys begin with {INBOX_PREFIX}.")
+            raise BadRequest(
+                f"s3 must be the key of an upload; such keys begin with {INBOX_PREFIX}."
+            )
         upload = self._object(key)
         if upload["ContentLength"] > self._max_bytes:
             upload["Body"].close()

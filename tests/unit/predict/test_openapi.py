@@ -15,7 +15,7 @@ from facet import preprocess
 from facet.manifest import InputSpec
 from local.gateway.refusals import Refusal
 from openapi import document
-from openapi.bodies import PIXEL, PROBLEMS
+from openapi.models import PIXEL, PROBLEMS
 from page import app as page
 from page import files
 from tests.support import contract, fakes

@@ -1,0 +1,43 @@
+"""An example of each problem in the OpenAPI document."""
+
+from facet import errors
+from facet.errors import FacetError, Violation
+
+_VIOLATION = Violation(
+    code="no-manifest",
+    place="facet.json",
+    problem="The artifact has no facet.json.",
+    remedy="Make one with `facet pack`, or add one as the first member.",
+)
+_RETRY = "Try again shortly."
+EXAMPLES: dict[str, FacetError] = {
+    "bad-request": errors.BadRequest("version must be 12 hex digits, not 'latest'."),
+    "unknown-model": errors.UnknownModel("cifra"),
+    "unknown-version": errors.UnknownVersion("cifar", "0d1e2f3a4b5c"),
+    "unknown-upload": errors.UnknownUpload("inbox/7f1c0b7e-3d0b-4c58-9a55-2f0d6a1b9c3e"),
+    "no-route": FacetError("See GET /models."),
+    "no-live-version": errors.NoLiveVersion("cifar", [_VIOLATION]),
+    "body-too-large": errors.BodyTooLarge(
+        "The body has 6,000,000 bytes; the limit is 4,500,000. "
+        "Send a smaller copy of the image, or upload it with POST /uploads."
+    ),
+    "unsupported-image": errors.UnsupportedImage(
+        "Unsupported image format; send JPEG, PNG, WebP, BMP or GIF."
+    ),
+    "broken-image": errors.BrokenImage("The image is cut short. Send it again."),
+    "throttled": errors.EndpointThrottled(f"The endpoint is overloaded. {_RETRY}"),
+    "internal-error": FacetError(
+        "Try again. If it happens again, give the request id to the operator of this API."
+    ),
+    "model-failed": errors.ModelFailed(""),
+    "model-loading": errors.ModelLoading(f"The model is loading. {_RETRY}"),
+    "out-of-time": errors.OutOfTime(
+        "The request ran out of time before the model was invoked. "
+        "Try again with fewer or smaller images."
+    ),
+    "unavailable": errors.EndpointUnavailable(f"The endpoint cannot be reached. {_RETRY}"),
+    "no-endpoint": errors.EndpointRemoved(
+        "The endpoint is switched off or is being created. Try again later."
+    ),
+}
+"""By problem name; the error's message is the example's `detail`."""

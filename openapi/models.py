@@ -1,0 +1,247 @@
+"""Models of request and response bodies; the OpenAPI document's schemas are made of them.
+
+The functions do not import this module, because building models that only the document needs would
+slow down a cold start. Tests check the API's real responses against these models.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.json_schema import SkipJsonSchema
+
+from facet.errors import Violation
+from facet.keys import IMAGE_TYPES, INBOX_PREFIX, MODEL_NAME, VERSION_ID
+from facet.manifest import Finite, Frozen, InputSpec
+from facet.registry.models import Canary, Policy, Status
+from predict.classifier import Prediction
+from predict.http.problems import BUG, NO_ROUTE, TABLE
+
+PROBLEMS = {each.name: each for each in (*TABLE.values(), NO_ROUTE, BUG)}
+URN = "urn:facet:problem:"
+
+Name = Annotated[str, Field(pattern=rf"^{MODEL_NAME.pattern}$", examples=["cifar"])]
+VersionId = Annotated[str, Field(pattern=rf"^{VERSION_ID.pattern}$", examples=["0d1e2f3a4b5c"])]
+Timestamp = Annotated[str, Field(description="ISO 8601 in UTC.")]
+PIXEL = "R0lGODlhAQABAPAAAP8AAP///yH5BAAAAAAALAAAAAABAAEAAAICRAEAOw=="
+"""A GIF of one pixel, in base64."""
+
+Base64 = Annotated[
+    str,
+    Field(
+        description="The image file's bytes in base64.",
+        json_schema_extra={"contentEncoding": "base64"},
+        examples=[PIXEL],
+    ),
+]
+
+
+class ResponseModel(BaseModel):
+    """Immutable, but open: responses may get more fields, and clients ignore unknown ones.
+
+    A field with the default None may be missing from a response; every other field is present.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+
+class Health(ResponseModel):
+    """The status of the API itself. It does not cover the models."""
+
+    status: Literal["ok"]
+
+
+class OneImage(Frozen):
+    """A single image."""
+
+    image: Base64
+
+
+class ManyImages(Frozen):
+    """Several images, which the model classifies as one batch."""
+
+    images: list[Base64] = Field(min_length=1)
+
+
+class UploadedImage(Frozen):
+    """An image that was uploaded with `POST /uploads`."""
+
+    s3: str = Field(pattern=f"^{INBOX_PREFIX}", description="The `s3` of the upload.")
+
+
+class UploadRequest(Frozen):
+    """The content type of the image to upload."""
+
+    content_type: str = Field(default=IMAGE_TYPES[0], json_schema_extra={"enum": list(IMAGE_TYPES)})
+
+
+class Upload(ResponseModel):
+    """A presigned form. Send `fields` to `url`, followed by the image as the last field, `file`."""
+
+    s3: str = Field(description="The key of the upload, to use as `s3` in the prediction's body.")
+    url: str = Field(description="The URL to send the form to, with POST.")
+    fields: dict[str, str] = Field(description="The form's fields; send all of them.")
+    content_type: str = Field(description="The content type that S3 accepts.")
+    max_bytes: int = Field(description="The largest file that S3 accepts, in bytes.")
+    expires_in: int = Field(description="How long the form is valid, in seconds.")
+
+
+class Predictions(ResponseModel):
+    """The predictions for one image."""
+
+    model: Name
+    version: VersionId
+    predictions: list[Prediction] = Field(description="Ordered by score, the highest first.")
+
+
+class Result(ResponseModel):
+    """The predictions for one image of a batch."""
+
+    predictions: list[Prediction] = Field(description="Ordered by score, the highest first.")
+
+
+class Results(ResponseModel):
+    """The predictions for a batch of images."""
+
+    model: Name
+    version: VersionId
+    results: list[Result] = Field(description="One result for each image, in the order sent.")
+
+
+class _ReleaseState(ResponseModel):
+    live: VersionId | None = Field(description="The version that answers predictions.")
+    previous: VersionId | None = Field(description="The version that a rollback makes live.")
+    policy: Policy
+    canary: Canary | None = Field(description="The canary in progress, or null.")
+    rolled_back: VersionId | None = Field(description="The candidate rolled back most recently.")
+    updated_at: Timestamp
+
+
+class ListedModel(_ReleaseState):
+    """A model in a list of models."""
+
+    name: Name
+
+
+class ModelList(ResponseModel):
+    """A page of models, ordered by name."""
+
+    models: list[ListedModel]
+    next: Name | None = Field(
+        description="The value of `after` for the next page, or null on the last page."
+    )
+
+
+class VersionSummary(ResponseModel):
+    """A version of a model."""
+
+    version: VersionId
+    status: Status
+    size: int = Field(description="The size of the artifact in bytes.")
+    uploaded_at: Timestamp
+    updated_at: Timestamp
+    proof: Literal["golden", "smoke"] | None = Field(
+        description="How the version was tested on the endpoint: `golden` with the golden sample "
+        "of its manifest, `smoke` with a neutral image, null if it was not tested."
+    )
+    metrics: dict[str, Finite] = Field(description="The metrics in the version's manifest.")
+    violations: list[Violation] = Field(description="The reasons why the upload was rejected.")
+
+
+class ModelDescription(_ReleaseState):
+    """A model with all its versions."""
+
+    model: Name
+    description: str | None
+    labels: list[str] | None = Field(
+        description="The labels of the live version, in the order of its scores, or null without "
+        "a live version."
+    )
+    input: InputSpec | None = Field(description="The input of the live version.")
+    versions: list[VersionSummary] = Field(description="Ordered by upload, the newest first.")
+
+
+class InferenceServer(ResponseModel):
+    """The metadata of the inference server."""
+
+    name: str
+    version: str
+    extensions: list[str] = Field(description="The supported extensions of the protocol.")
+
+
+class InferenceLive(ResponseModel):
+    """The liveness of the inference server."""
+
+    live: Literal[True]
+
+
+class InferenceReady(ResponseModel):
+    """The readiness of the inference server."""
+
+    ready: Literal[True]
+
+
+class InferenceModelReady(ResponseModel):
+    """The readiness of a model or version."""
+
+    name: Name
+    ready: Literal[True]
+
+
+class InferenceTensor(ResponseModel):
+    """The metadata of an input or output tensor."""
+
+    name: str
+    datatype: Literal["BYTES", "FP32"]
+    shape: list[int] = Field(description="-1 stands for the number of images.")
+
+
+class InferenceModel(ResponseModel):
+    """The metadata of a model."""
+
+    name: Name
+    versions: list[VersionId] = Field(description="The READY versions.")
+    platform: str
+    inputs: list[InferenceTensor]
+    outputs: list[InferenceTensor]
+
+
+class InferenceOutput(InferenceTensor):
+    """An output tensor with its data."""
+
+    data: list[float] | list[str] = Field(description="The elements in row-major order.")
+
+
+class InferenceResponse(ResponseModel):
+    """An inference response whose tensors are all in the JSON."""
+
+    model_name: Name
+    model_version: VersionId
+    id: str | SkipJsonSchema[None] = Field(default=None, description="The `id` of the request.")
+    outputs: list[InferenceOutput]
+
+
+class Problem(ResponseModel):
+    """A problem document (RFC 9457)."""
+
+    type: str = Field(
+        json_schema_extra={"enum": [URN + name for name in sorted(PROBLEMS)]},
+        description="A stable identifier of the type of problem.",
+    )
+    title: str = Field(description="A short summary of the type of problem.")
+    status: int = Field(description="The HTTP status code.")
+    detail: str = Field(description="What happened, and what to do about it.")
+    request_id: str = Field(description="The request's id, which also appears in the logs.")
+    error: str | SkipJsonSchema[None] = Field(
+        default=None, description="The same text as `detail`. Present under `/v2` only."
+    )
+    violations: list[Violation] | SkipJsonSchema[None] = Field(
+        default=None,
+        description="The reasons why the newest upload was rejected. Present with "
+        "`no-live-version` only.",
+    )
+
+
+class GatewayError(ResponseModel):
+    """An error from API Gateway, for a request that did not reach Facet."""
+
+    message: str
