@@ -1,4 +1,4 @@
-"""What a reader of the page does, and sees."""
+"""The actions of a user of the page, and the elements they look at."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -24,34 +24,34 @@ PASTE = """async text => {
 
 
 def give_key(page: Page, key: str) -> None:
-    """Types a key into the dialog that asks for one."""
+    """Enters a key in the dialog."""
     page.get_by_label("API key", exact=True).fill(key)
     page.get_by_role("button", name="Use this key").click()
 
 
 def choose_model(page: Page, name: str) -> None:
-    """Chooses a model, and waits for its description."""
+    """Selects a model, and waits for its details."""
     page.get_by_role("radio", name=name, exact=True).check()
     expect(page.get_by_role("heading", name=name, exact=True)).to_be_visible()
 
 
 def choose_file(page: Page, *files: Any) -> None:
-    """Gives the file chooser paths, or {name, mimeType, buffer}."""
+    """Adds images with the file chooser: paths, or {name, mimeType, buffer}."""
     page.get_by_label("Choose images").set_input_files(list(files))
 
 
 def use_sample(page: Page, name: str) -> None:
-    """Asks about one of the page's own images."""
+    """Adds one of the sample images."""
     page.get_by_role("button", name=name).click()
 
 
-def answers(page: Page) -> Locator:
-    """The images' answers, the newest first."""
-    return page.locator("#answers > li")
+def results(page: Page) -> Locator:
+    """The result cards, the newest first."""
+    return page.locator("#results > li")
 
 
-def labels(answer: Locator) -> Sequence[str]:
-    """The labels that an answer shows, once it shows some."""
-    shown = answer.get_by_role("list", name="Labels, best first").get_by_role("listitem")
+def labels(result: Locator) -> Sequence[str]:
+    """The labels of a result, once it has some."""
+    shown = result.get_by_role("list", name="Labels, best first").get_by_role("listitem")
     expect(shown.first).to_be_visible()
     return [each.locator("span").first.inner_text() for each in shown.all()]

@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, FileChooser, Locator, Page, expect
 from facet import errors
 from tests.browser import acting
 from tests.browser import site as sites
-from tests.browser.acting import answers, choose_model, labels, use_sample
+from tests.browser.acting import choose_model, labels, results, use_sample
 from tests.browser.conftest import Open, opening
 from tests.browser.models import fill
 from tests.browser.site import KEY, Site, problem
@@ -52,7 +52,7 @@ CONTRASTS = """() => {
   const found = [];
   for (const it of document.querySelectorAll("body *")) {
     const texts = [...it.childNodes].some(each => each.nodeType === 3 && each.data.trim());
-    if (!texts || !it.checkVisibility() || it.closest(".unseen, .skip")) continue;
+    if (!texts || !it.checkVisibility() || it.closest(".visually-hidden, .skip")) continue;
     const ink = numbers(getComputedStyle(it).color);
     const behind = [ground(it)];
     const bar = it.parentElement.querySelector(":scope > i");
@@ -80,14 +80,14 @@ def full(browser: Browser) -> Iterator[Page]:
 def show_everything(page: Page, site: Site) -> None:
     expect(page.get_by_role("radio", name="cifar")).to_be_checked()
     use_sample(page, "tabby cat")
-    assert labels(answers(page).first)
+    assert labels(results(page).first)
     site.replies.append(problem(errors.NoLiveVersion("refused", [VIOLATION])))
     use_sample(page, "aeroplane")
-    expect(page.locator("#answers .notice.bad")).to_be_visible()
+    expect(page.locator("#results .notice.bad")).to_be_visible()
     loading = problem(errors.ModelLoading("It is being loaded, wait."))
     site.replies.append(replace(loading, headers=loading.headers | {"Retry-After": "3600"}))
     use_sample(page, "silhouette")
-    expect(page.locator("#answers .notice.warn")).to_be_visible()
+    expect(page.locator("#results .notice.warn")).to_be_visible()
     choose_model(page, "wide")
 
 
@@ -135,19 +135,19 @@ def test_by_keyboard_alone(open_page: Open, site: Site) -> None:
     assert choosers[0].is_multiple()
     tab_to(page, "tabby cat")
     page.keyboard.press("Enter")
-    assert labels(answers(page).first)
-    tab_to(page, "Ask again")
+    assert labels(results(page).first)
+    tab_to(page, "Classify again")
     page.keyboard.press("Space")
-    expect(answers(page).first.locator(".warmth")).to_contain_text("Warm: ")
-    tab_to(page, "Copy the curl line")
+    expect(results(page).first.locator(".warmth")).to_contain_text("Warm: ")
+    tab_to(page, "Copy the curl command")
     tab_to(page, "Remove", backwards=True)
     page.keyboard.press("Enter")
-    expect(page.get_by_text("None yet.")).to_be_visible()
+    expect(page.get_by_text("No results yet.")).to_be_visible()
 
 
 def test_the_dialog_is_left_by_escape_and_keeps_the_focus(open_page: Open, site: Site) -> None:
     page = open_page(site.url)
-    dialog = page.get_by_role("dialog", name="Your API key")
+    dialog = page.get_by_role("dialog", name="Enter your API key")
     for _ in range(4):
         page.keyboard.press("Tab")
         assert page.evaluate(
@@ -156,14 +156,14 @@ def test_the_dialog_is_left_by_escape_and_keeps_the_focus(open_page: Open, site:
         )
     page.keyboard.press("Escape")
     expect(dialog).to_be_hidden()
-    expect(page.get_by_role("alert")).to_contain_text("No API key yet")
+    expect(page.get_by_role("alert")).to_contain_text("API key required")
 
 
 def test_the_skip_link_leads_to_the_images(open_page: Open, site: Site) -> None:
     fill(site)
     page = open_page(f"{site.url.rstrip('/')}#key={KEY}")
     expect(page.get_by_role("radio", name="cifar")).to_be_checked()
-    page.get_by_role("link", name="Skip to the images").focus()
+    page.get_by_role("link", name="Skip to images").focus()
     page.keyboard.press("Enter")
     tab_to(page, "Choose images")
     expect(page.get_by_role("radio", name="cifar")).to_be_checked()  # the page was not left
@@ -193,11 +193,11 @@ def test_headings_skip_no_level_and_ids_are_not_used_twice(full: Page) -> None:
 
 
 def test_what_happens_is_told(full: Page) -> None:
-    told = full.get_by_role("log", name="What happened")
+    told = full.get_by_role("log", name="Announcements")
     expect(told).to_have_attribute("aria-live", "polite")
-    expect(told).to_contain_text("cat-chelsea.jpg: cifar says cat, 93.0 %")
-    expect(told).to_contain_text("airplane-on-sky.jpg: The model has no live version.")
-    expect(told).to_contain_text("The model is loading. Trying again in 3600 seconds.")
+    expect(told).to_contain_text("cat-chelsea.jpg: cifar predicts cat, 93.0 %")
+    expect(told).to_contain_text("airplane-on-sky.jpg: No live version.")
+    expect(told).to_contain_text("The model is loading. Retrying in 3600 seconds.")
 
 
 def test_a_phone_scrolls_in_one_direction_only(full: Page) -> None:
@@ -244,7 +244,7 @@ def test_nothing_moves_for_who_does_not_want_it(open_page: Open, site: Site) -> 
     page = open_page(f"{site.url}#key={KEY}", reduced_motion="reduce")
     expect(page.get_by_role("radio", name="cifar")).to_be_checked()
     use_sample(page, "tabby cat")
-    assert labels(answers(page).first)
+    assert labels(results(page).first)
     assert page.evaluate("document.getAnimations().length") == 0
 
 
@@ -255,4 +255,4 @@ def test_the_page_works_at_twice_the_text_size(open_page: Open, site: Site) -> N
     show_everything(page, site)
     assert page.evaluate("document.documentElement.scrollWidth") == 640
     acting.use_sample(page, "open hand")
-    expect(answers(page).first.locator(".predictions")).to_be_in_viewport()
+    expect(results(page).first.locator(".predictions")).to_be_in_viewport()

@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 from facet import errors
 from local.gateway.refusals import Refusal
 from tests.browser import acting
-from tests.browser.acting import TIMES, answers, choose_file, choose_model, labels, use_sample
+from tests.browser.acting import TIMES, choose_file, choose_model, labels, results, use_sample
 from tests.browser.conftest import Open, opening
 from tests.browser.models import GREY, fill, live
 from tests.browser.site import KEY, PREDICTIONS, Reply, Site, answer, problem, refusal
@@ -57,13 +57,13 @@ def fresh(page: Page) -> Page:
 
 def outcome(page: Page) -> Locator:
     """The notice of the newest answer."""
-    return answers(page).first.locator(".notice")
+    return results(page).first.locator(".notice")
 
 
 def test_several_files_are_asked_about_each(page: Page, site: Site) -> None:
     choose_file(page, file("one.png"), file("two.png"), file("three.png"))
-    expect(answers(page)).to_have_count(3)
-    for shown, name in zip(answers(page).all(), ("one", "two", "three"), strict=True):
+    expect(results(page)).to_have_count(3)
+    for shown, name in zip(results(page).all(), ("one", "two", "three"), strict=True):
         assert labels(shown) == [label for label, _ in PREDICTIONS]
         expect(shown.get_by_role("heading")).to_have_text(f"{name}.png → cifar")
         expect(shown).to_contain_text(f"40 {TIMES} 30 pixels")
@@ -77,11 +77,11 @@ def test_dropping_and_pasting(open_page: Open, site: Site) -> None:
     expect(page.get_by_role("radio", name="cifar")).to_be_checked()
     text = base64.b64encode(PNG).decode()
     page.evaluate(acting.DROP, [["a.png", "image/png", text], ["b.png", "image/png", text]])
-    expect(answers(page)).to_have_count(2)
+    expect(results(page)).to_have_count(2)
     page.evaluate(acting.PASTE, text)
     page.keyboard.press("Control+V")
-    expect(answers(page)).to_have_count(3)
-    newest = answers(page).first
+    expect(results(page)).to_have_count(3)
+    newest = results(page).first
     expect(newest.get_by_role("heading")).to_have_text("pasted-1.png → cifar")
     assert labels(newest)
     with page.expect_download() as saved:
@@ -92,7 +92,7 @@ def test_dropping_and_pasting(open_page: Open, site: Site) -> None:
 
 def test_scores_are_percentages_and_bars(page: Page) -> None:
     use_sample(page, "tabby cat")
-    shown = answers(page).first.locator(".predictions li")
+    shown = results(page).first.locator(".predictions li")
     expect(shown).to_have_text(["cat93.0 %", "dog5.0 %", f"{PREDICTIONS[2][0]}< 0.1 %"])
     page.wait_for_function("() => document.getAnimations().length === 0")
     widths = [
@@ -108,23 +108,23 @@ def test_where_the_time_went_and_whether_the_model_was_warm(fresh: Page, site: S
     for invoke in (1900.0, 20.0):
         site.replies.append(answer("cifar", version, invoke))
     use_sample(page, "tabby cat")
-    shown = answers(page).first
+    shown = results(page).first
     expect(shown).to_contain_text("Warm or cold?")
     expect(shown.locator(".steps .step-decode")).to_have_text("decode3.0 ms")
     expect(shown.locator(".steps .step-invoke")).to_have_text("invoke1.90 s")
     use_sample(page, "aeroplane")
-    expect(answers(page).first.locator(".warmth")).to_contain_text("Warm: ")
-    expect(answers(page).last.locator(".warmth")).to_contain_text("Cold: ")
-    expect(answers(page).last.locator(".warmth")).to_contain_text("took 20.0 ms")
+    expect(results(page).first.locator(".warmth")).to_contain_text("Warm: ")
+    expect(results(page).last.locator(".warmth")).to_contain_text("Cold: ")
+    expect(results(page).last.locator(".warmth")).to_contain_text("took 20.0 ms")
 
 
 def test_the_image_as_the_model_sees_it(page: Page) -> None:
     choose_model(page, "wide")
     tall = Image.new("RGB", (100, 200), "red")
     choose_file(page, file("tall.png", encoded(tall)))
-    seen = page.get_by_role("img", name="tall.png, about as the model sees it")
+    seen = page.get_by_role("img", name="tall.png, approximate model input")
     expect(seen).to_be_visible()
-    expect(answers(page).first).to_contain_text(f"28 {TIMES} 28 pixels, in grey, padded with black")
+    expect(results(page).first).to_contain_text(f"28 {TIMES} 28 pixels, in grey, padded with black")
     pixel = "(canvas, [x, y]) => [...canvas.getContext('2d').getImageData(x, y, 1, 1).data]"
     assert seen.evaluate("canvas => [canvas.width, canvas.height]") == [GREY["width"]] * 2
     assert seen.evaluate(pixel, [1, 14]) == [0, 0, 0, 255]
@@ -138,16 +138,16 @@ def test_a_photo_over_the_limit_is_sent_smaller_and_the_page_says_so(
     photo = encoded(Image.frombytes("RGB", (2600, 1950), noise), "JPEG", quality=92)
     assert len(photo) > 4_500_000
     choose_file(page, file("photo.jpg", photo, "image/jpeg"))
-    assert labels(answers(page).first)
+    assert labels(results(page).first)
     (_, headers, body) = site.asked[-1]
     sent = Image.open(io.BytesIO(body))
     assert (sent.format, sent.size) == ("JPEG", (2048, 1536))
     assert len(body) <= 4_500_000
     assert headers["content-type"] == "image/jpeg"
-    expect(answers(page).first).to_contain_text(
+    expect(results(page).first).to_contain_text(
         f"a smaller copy is sent: 2,048 {TIMES} 1,536 pixels"
     )
-    expect(answers(page).first.locator("pre")).to_contain_text("@photo-smaller.jpg")
+    expect(results(page).first.locator("pre")).to_contain_text("@photo-smaller.jpg")
 
 
 def test_a_huge_file_that_is_no_image_is_not_sent(page: Page, site: Site) -> None:
@@ -158,34 +158,34 @@ def test_a_huge_file_that_is_no_image_is_not_sent(page: Page, site: Site) -> Non
 
 def test_another_model_and_another_version_can_be_asked(page: Page, site: Site) -> None:
     use_sample(page, "tabby cat")
-    assert labels(answers(page).first)
+    assert labels(results(page).first)
     choose_model(page, "tried-out")
-    page.get_by_label("Version to ask").select_option(ready(2).id)
-    page.get_by_role("button", name="Ask tried-out").click()
-    expect(answers(page).first.get_by_role("heading")).to_contain_text("→ tried-out")
-    assert labels(answers(page).first)
+    page.get_by_role("combobox", name="Version").select_option(ready(2).id)
+    page.get_by_role("button", name="Classify with tried-out").click()
+    expect(results(page).first.get_by_role("heading")).to_contain_text("→ tried-out")
+    assert labels(results(page).first)
     path = f"/v1/models/tried-out/predict?version={ready(2).id}"
     assert site.asked[-1][0] == path
-    expect(answers(page).first.locator("pre")).to_contain_text(path)
+    expect(results(page).first.locator("pre")).to_contain_text(path)
 
 
 def test_the_chosen_version_stays_when_the_model_is_shown_anew(page: Page, site: Site) -> None:
     choose_model(page, "tried-out")
-    picker = page.get_by_label("Version to ask")
+    picker = page.get_by_role("combobox", name="Version")
     picker.select_option(ready(2).id)
     shown = picker.element_handle()
     page.get_by_role("button", name="Refresh").click()
     page.wait_for_function("element => !element.isConnected", arg=shown)
     expect(picker).to_have_value(ready(2).id)
     use_sample(page, "tabby cat")
-    assert labels(answers(page).first)
+    assert labels(results(page).first)
     assert site.asked[-1][0] == f"/v1/models/tried-out/predict?version={ready(2).id}"
 
 
 def test_odd_file_names_are_quoted_for_the_shell(page: Page, site: Site) -> None:
     choose_file(page, file("it's a cat.json", b"{}", "application/json"))
-    expect(answers(page).first.locator("pre")).to_contain_text("""'@it'\\''s a cat.json'""")
-    assert labels(answers(page).first)  # the line is shown before the request is sent
+    expect(results(page).first.locator("pre")).to_contain_text("""'@it'\\''s a cat.json'""")
+    assert labels(results(page).first)  # the line is shown before the request is sent
     assert site.asked[-1][1]["content-type"] == "application/octet-stream"
 
 
@@ -194,9 +194,12 @@ def test_odd_file_names_are_quoted_for_the_shell(page: Page, site: Site) -> None
     [
         (problem(errors.UnsupportedImage("Send JPEG.")), "Send JPEG."),
         (problem(errors.ModelFailed("secret")), "Request id: 7f1c0b7e"),
-        (refusal(Refusal.QUOTA), "ask whoever runs this API for a larger quota"),
+        (refusal(Refusal.QUOTA), "ask the operator of this API for a larger quota"),
         (refusal(Refusal.TOO_LONG), "Send a smaller copy of it."),
-        (refusal(Refusal.FAULT), "Try again. If it stays so, tell whoever runs this API"),
+        (
+            refusal(Refusal.FAULT),
+            "Try again. If it happens again, give the request id to",
+        ),
         (refusal(Refusal.NO_ROUTE), "Reload the page."),
         (Reply(200, b"<html>a portal"), "Try again, then reload the page."),
     ],
@@ -207,16 +210,16 @@ def test_what_to_do_when_it_failed(page: Page, site: Site, reply: Reply, said: s
     use_sample(page, "tabby cat")
     expect(outcome(page)).to_contain_text(said)
     outcome(page).get_by_role("button", name="Try again").click()
-    assert labels(answers(page).first)
-    expect(answers(page).first.get_by_role("button", name="Ask again")).to_be_focused()
+    assert labels(results(page).first)
+    expect(results(page).first.get_by_role("button", name="Classify again")).to_be_focused()
 
 
 def test_what_to_do_without_a_network(page: Page) -> None:
     page.route("**/predict", lambda route: route.abort(), times=1)
     use_sample(page, "tabby cat")
-    expect(outcome(page)).to_contain_text("Check the connection, and that the API runs")
+    expect(outcome(page)).to_contain_text("Check the connection and that the API is running")
     outcome(page).get_by_role("button", name="Try again").click()
-    assert labels(answers(page).first)
+    assert labels(results(page).first)
 
 
 @pytest.mark.parametrize(
@@ -224,7 +227,7 @@ def test_what_to_do_without_a_network(page: Page) -> None:
     [
         (problem(errors.ModelLoading("Try again soon.")), "The model is loading", 5),
         (problem(errors.EndpointThrottled("Send less.")), "Too many requests", 1),
-        (refusal(Refusal.THROTTLED), "Too many requests at once", 2),
+        (refusal(Refusal.THROTTLED), "Too many requests", 2),
         (refusal(Refusal.TIMEOUT), "No answer within 29 seconds", 5),
     ],
     ids=["loading", "429", "429 of the gateway", "504"],
@@ -236,18 +239,18 @@ def test_what_may_be_tried_again_is_counted_down(
     site.replies.append(reply)
     use_sample(page, "tabby cat")
     expect(outcome(page)).to_contain_text(title)
-    expect(outcome(page)).to_contain_text(f"Trying again in {wait} s (try 2 of 30).")
+    expect(outcome(page)).to_contain_text(f"Retrying in {wait} s (attempt 2 of 30).")
     if wait > 2:
-        outcome(page).get_by_role("button", name="Try now").click()
-    assert labels(answers(page).first)
+        outcome(page).get_by_role("button", name="Retry now").click()
+    assert labels(results(page).first)
     known = "Cold: " if "loading" in title else "Warm or cold?"
-    expect(answers(page).first.locator(".warmth")).to_contain_text(known)
+    expect(results(page).first.locator(".warmth")).to_contain_text(known)
 
 
 def test_trying_can_be_stopped(page: Page, site: Site) -> None:
     site.replies.extend([problem(errors.ModelLoading("Try again soon."))] * 2)
     use_sample(page, "tabby cat")
-    outcome(page).get_by_role("button", name="Stop trying").click()
+    outcome(page).get_by_role("button", name="Stop retrying").click()
     expect(outcome(page).get_by_role("button")).to_have_text(["Try again"])
     assert len(site.asked) == 1
 
@@ -265,24 +268,24 @@ def test_answers_are_removed(page: Page) -> None:
     use_sample(page, "tabby cat")
     use_sample(page, "aeroplane")
     page.get_by_role("button", name="Remove airplane-on-sky.jpg").click()
-    expect(answers(page)).to_have_count(1)
-    expect(page.get_by_role("heading", name="Answers")).to_be_focused()
+    expect(results(page)).to_have_count(1)
+    expect(page.get_by_role("heading", name="Results")).to_be_focused()
     page.get_by_role("button", name="Clear").click()
-    expect(page.get_by_text("None yet.")).to_be_visible()
+    expect(page.get_by_text("No results yet.")).to_be_visible()
 
 
 def test_without_a_key_the_page_waits_for_one(open_page: Open, site: Site) -> None:
     site.add(*live("cifar"))
     page = open_page(site.url)
     page.get_by_role("button", name="Not now").click()
-    expect(page.get_by_role("alert")).to_contain_text("No API key yet")
+    expect(page.get_by_role("alert")).to_contain_text("API key required")
     page.get_by_role("button", name="Try again").click()
     acting.give_key(page, "wrong")
     expect(page.get_by_role("alert")).to_contain_text("The API refused this key.")
     acting.give_key(page, KEY)
     expect(page.get_by_role("radio", name="cifar")).to_be_checked()
     use_sample(page, "tabby cat")
-    assert labels(answers(page).first)
+    assert labels(results(page).first)
     assert page.evaluate("JSON.stringify({...sessionStorage})") == json.dumps(
         {"facet-api-key": KEY}, separators=(",", ":")
     )
@@ -294,4 +297,4 @@ def test_a_key_that_ends_is_asked_for_again(page: Page, site: Site) -> None:
     use_sample(page, "tabby cat")
     expect(page.get_by_role("alert")).to_contain_text("The API refused this key.")
     acting.give_key(page, KEY)
-    assert labels(answers(page).first)
+    assert labels(results(page).first)

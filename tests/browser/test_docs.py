@@ -55,7 +55,7 @@ def test_every_route_is_shown(docs: Page) -> None:
 
 
 def test_health_can_be_tried_without_a_key(docs: Page, site: Site) -> None:
-    shown = answer(opened(docs, "Is the API up?"))
+    shown = answer(opened(docs, "Check the API's health"))
     expect(shown.locator(".response-col_status")).to_contain_text("200")
     expect(shown).to_contain_text('"status": "ok"')
     expect(docs.locator(".request-url pre").first).to_have_text(f"{site.url}health")
@@ -67,7 +67,7 @@ def test_an_image_can_be_sent_with_the_key_that_is_typed(docs: Page, site: Site)
     docs.get_by_label("auth-api-key").or_(docs.locator(".auth-container input")).first.fill(KEY)
     docs.locator(".auth-container").get_by_role("button", name="Apply credentials").click()
     docs.get_by_role("button", name="Close").last.click()
-    operation = opened(docs, "Ask a model about images")
+    operation = opened(docs, "Classify images")
     operation.get_by_placeholder("model").fill("cifar")
     image = artifacts.encoded(kind="JPEG")
     operation.locator("input[type=file]").set_input_files(
@@ -84,21 +84,21 @@ def test_the_key_given_to_the_page_need_not_be_typed_again(site: Site, open_page
     fill(site)
     page = open_page(site.url)
     acting.give_key(page, KEY)
-    page.get_by_role("link", name="API").click()
-    expect(answer(opened(page, "List the models"))).to_contain_text('"name": "cifar"')
-    page.get_by_role("link", name="Ask models in the browser").click()
-    expect(page.get_by_role("heading", name="Choose a model")).to_be_visible()
+    page.get_by_role("link", name="API reference").click()
+    expect(answer(opened(page, "List models"))).to_contain_text('"name": "cifar"')
+    page.get_by_role("link", name="Classify images in the browser").click()
+    expect(page.get_by_role("heading", name="Models", exact=True)).to_be_visible()
 
 
 def test_a_link_to_an_operation_leads_to_it(site: Site, open_page: Open) -> None:
     page = open_page(f"{site.url}docs#/models/showModel")
-    expect(page.locator(".opblock.is-open")).to_contain_text("Describe a model")
+    expect(page.locator(".opblock.is-open")).to_contain_text("Retrieve a model")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_it_fits_a_phone_and_the_dark(site: Site, open_page: Open, scheme: str) -> None:
     page = open_page(f"{site.url}docs", viewport={"width": 390, "height": 844}, color_scheme=scheme)
-    opened(page, "Ask a model about images")
+    opened(page, "Classify images")
     expect(page.locator(".responses-table").first).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     ground = page.evaluate("getComputedStyle(document.documentElement).backgroundColor")

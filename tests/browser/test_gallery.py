@@ -47,11 +47,11 @@ def test_the_first_live_model_is_chosen_and_described(page: Page) -> None:
     ("name", "badges", "said"),
     [
         ("refused", ["not live", "newest upload rejected"], VIOLATION.problem),
-        ("wide", ["live", "newest upload rejected"], "The version before it stays live."),
-        ("arriving", ["not live", "being checked"], "is being checked"),
-        ("held-back", ["not live"], "waits until somebody promotes it"),
+        ("wide", ["live", "newest upload rejected"], "The previous version stays live."),
+        ("arriving", ["not live", "validating"], "is being validated"),
+        ("held-back", ["not live"], "is ready but not live"),
         ("gone", ["not live"], "Upload an artifact to mme/gone.tar.gz"),
-        ("tried-out", ["live", "canary 10 %"], "37 of 100 good answers so far, 1 bad"),
+        ("tried-out", ["live", "canary 10 %"], "37 of 100 good answers, and 1 bad"),
     ],
 )
 def test_how_a_model_stands(page: Page, name: str, badges: list[str], said: str) -> None:
@@ -101,14 +101,14 @@ def test_models_come_in_pages(many: Page) -> None:
 
 
 def test_models_are_found_by_the_beginning_of_their_name(many: Page) -> None:
-    search = many.get_by_role("searchbox", name="Find by name")
+    search = many.get_by_role("searchbox", name="Search by name")
     search.fill("model-2")
     expect(many.get_by_role("radio")).to_have_count(10)
     expect(many.get_by_role("radio").first).to_have_attribute("value", "model-20")
     search.fill("model-17")
     expect(many.get_by_role("radio")).to_have_count(1)
     search.fill("nobody")
-    expect(many.get_by_text("No model's name begins with “nobody”.")).to_be_visible()
+    expect(many.get_by_text("No model name begins with “nobody”.")).to_be_visible()
     search.fill("Über")
     expect(many.get_by_text("lower-case letters, digits and dashes")).to_be_visible()
     search.fill("")
@@ -135,7 +135,7 @@ def test_the_list_is_read_from_right_before_what_was_typed(page: Page) -> None:
 
 def test_without_models_the_page_says_how_to_make_one(open_page: Open, site: Site) -> None:
     page = open_page(f"{site.url}#key={KEY}")
-    expect(page.get_by_text("There is no model yet. Upload an artifact")).to_be_visible()
+    expect(page.get_by_text("No models yet. Upload an artifact")).to_be_visible()
     expect(page.locator("#model")).to_be_hidden()
 
 

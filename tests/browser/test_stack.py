@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from local.moto.aws import client
 from tests.browser import acting
-from tests.browser.acting import answers, choose_file, choose_model, labels, use_sample
+from tests.browser.acting import choose_file, choose_model, labels, results, use_sample
 from tests.browser.conftest import opening
 from tests.support.artifacts import packed
 from tests.support.stacks import ROOT, Running, start
@@ -51,12 +51,12 @@ def no_answers(page: Page) -> None:
 
 def test_a_photograph_gets_its_label(page: Page) -> None:
     choose_file(page, CAT)
-    shown = answers(page).first
+    shown = results(page).first
     assert labels(shown)[0] == "cat"
     expect(shown.locator(".steps dt")).to_have_text(
-        ["registry", "decode", "preprocess", "invoke", "network and gateway", "in all"]
+        ["registry", "decode", "preprocess", "invoke", "network and gateway", "total"]
     )
-    shown.get_by_role("button", name="Ask again").click()
+    shown.get_by_role("button", name="Classify again").click()
     expect(shown.locator(".warmth")).to_contain_text(re.compile("^(Warm|Cold): "))
 
 
@@ -66,21 +66,21 @@ def test_a_photograph_gets_its_label(page: Page) -> None:
         ("cifar", "tabby cat", "cat"),
         ("cifar", "aeroplane", "airplane"),
         ("cifar", "horse", "horse"),
-        ("sign-language", "shows one finger", "1"),
-        ("sign-language", "shows two fingers", "2"),
+        ("sign-language", "showing one finger", "1"),
+        ("sign-language", "showing two fingers", "2"),
         ("sign-language", "open hand", "5"),
     ],
 )
 def test_every_sample_gets_its_label(page: Page, model: str, sample: str, label: str) -> None:
     choose_model(page, model)
     use_sample(page, sample)
-    assert labels(answers(page).first)[0] == label
+    assert labels(results(page).first)[0] == label
 
 
 def test_many_images_at_once(page: Page) -> None:
     choose_file(page, *sorted(IMAGES.glob("cifar/*")))
     best = {
-        each.get_by_role("heading").inner_text(): labels(each)[0] for each in answers(page).all()
+        each.get_by_role("heading").inner_text(): labels(each)[0] for each in results(page).all()
     }
     assert len(best) == 3
     for name, label in best.items():
@@ -89,9 +89,9 @@ def test_many_images_at_once(page: Page) -> None:
 
 def test_a_text_file_is_told_what_to_do(page: Page) -> None:
     choose_file(page, ROOT / "README.md")
-    notice = answers(page).first.locator(".notice")
+    notice = results(page).first.locator(".notice")
     expect(notice).to_contain_text("send JPEG, PNG, WebP, BMP or GIF")
-    expect(answers(page).first).to_contain_text("This browser cannot show it.")
+    expect(results(page).first).to_contain_text("This browser cannot display the file.")
 
 
 @pytest.mark.parametrize("sample", [True, False], ids=["sample", "file"])
@@ -100,8 +100,8 @@ def test_the_curl_line_does_what_the_page_did(page: Page, stack: Running, sample
         use_sample(page, "tabby cat")
     else:
         choose_file(page, CAT)
-    shown = labels(answers(page).first)
-    line = answers(page).first.locator("pre").inner_text()
+    shown = labels(results(page).first)
+    line = results(page).first.locator("pre").inner_text()
     done = subprocess.run(
         ["bash", "-c", line],
         cwd=CAT.parent,
@@ -132,7 +132,7 @@ def test_a_rejected_upload_is_explained(page: Page, stack: Running) -> None:
     expect(notice).to_contain_text("was rejected")
     expect(notice.locator(".violations li").first).to_contain_text("What to do: ")
     use_sample(page, "tabby cat")
-    asked = answers(page).first.locator(".notice")
+    asked = results(page).first.locator(".notice")
     expect(asked).to_contain_text("mend the violations and upload it again")
     shown = notice.locator(".violations li").all_inner_texts()
     assert asked.locator(".violations li").all_inner_texts() == shown

@@ -1,13 +1,13 @@
-/** The API that served this page. Every URL is relative to the page's base. */
+/** A client of the API that serves this page. URLs are relative to the page's base. */
 
-import { Problem, keyless, problemOf, unreachable } from "./problems.js";
+import { Problem, noKey, problemOf, unreachable } from "./problems.js";
 
 export class Api {
-  constructor(keeper) {
-    this.keeper = keeper;
+  constructor(apiKey) {
+    this.apiKey = apiKey;
   }
 
-  /** One page of models: `limit` names after the name `after`, which may be null. */
+  /** One page of models: up to `limit` names after the name `after`, which may be null. */
   models(limit, after, signal) {
     const query = new URLSearchParams({ limit, ...(after && { after }) });
     return this.#call(`models?${query}`, { signal }).then(({ document }) => document);
@@ -15,48 +15,48 @@ export class Api {
 
   /** A model with all its versions. */
   model(name, signal) {
-    return this.#call(address(name), { signal }).then(({ document }) => document);
+    return this.#call(modelPath(name), { signal }).then(({ document }) => document);
   }
 
   /**
-   * The answer to one image: {document, timing, milliseconds}, of which `timing` is the
-   * Server-Timing header and `milliseconds` the time from request to answer.
+   * Classifies one image: {document, timing, milliseconds}, where `timing` is the Server-Timing
+   * header and `milliseconds` the time from request to response.
    */
   predict(name, version, image, signal) {
     const headers = { "content-type": contentType(image) };
     return this.#call(predictPath(name, version), { method: "POST", headers, body: image, signal });
   }
 
-  /** Throws Problem, and AbortError where `signal` says so. */
+  /** Throws Problem, and AbortError when `signal` is aborted. */
   async #call(path, { headers = {}, ...options }) {
     for (;;) {
-      const key = this.keeper.key ?? (await this.keeper.ask());
-      if (key === null) throw keyless();
-      const begun = performance.now();
-      const response = await reach(path, { ...options, headers: { ...headers, "x-api-key": key } });
-      if (response.ok) return answered(response, begun);
+      const key = this.apiKey.value ?? (await this.apiKey.prompt());
+      if (key === null) throw noKey();
+      const start = performance.now();
+      const response = await send(path, { ...options, headers: { ...headers, "x-api-key": key } });
+      if (response.ok) return readResponse(response, start);
       if (!(await refusesKey(response))) throw await problemOf(response);
-      // Another request may have asked for a new key already.
-      if (this.keeper.key === key && (await this.keeper.ask(key)) === null) throw keyless();
+      // Another request may have obtained a new key already.
+      if (this.apiKey.value === key && (await this.apiKey.prompt(key)) === null) throw noKey();
     }
   }
 }
 
-/** Where images for a model are posted, relative to the page's base. */
+/** The path for predictions, relative to the page's base. */
 export function predictPath(name, version) {
-  return `${address(name)}/predict${version ? `?version=${encodeURIComponent(version)}` : ""}`;
+  return `${modelPath(name)}/predict${version ? `?version=${encodeURIComponent(version)}` : ""}`;
 }
 
-/** What an image is sent as. The API looks at the bytes; it must only not take them for JSON. */
+/** The content type to send. The API looks at the bytes, but must not take them for JSON. */
 export function contentType(image) {
   return image.type.startsWith("image/") ? image.type : "application/octet-stream";
 }
 
-function address(name) {
+function modelPath(name) {
   return `models/${encodeURIComponent(name)}`;
 }
 
-async function reach(path, options) {
+async function send(path, options) {
   try {
     return await fetch(new URL(path, document.baseURI), { ...options, cache: "no-store" });
   } catch (error) {
@@ -65,19 +65,19 @@ async function reach(path, options) {
   }
 }
 
-async function answered(response, begun) {
-  let read;
+async function readResponse(response, start) {
+  let body;
   try {
-    read = await response.json();
+    body = await response.json();
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new Problem({
-      title: "The answer cannot be understood",
-      detail: "It did not come from Facet, or was cut short. Try again, then reload the page.",
+      title: "Invalid response",
+      detail: "The response is not from Facet, or was cut short. Try again, then reload the page.",
     });
   }
-  const milliseconds = performance.now() - begun;
-  return { document: read, timing: response.headers.get("server-timing") ?? "", milliseconds };
+  const milliseconds = performance.now() - start;
+  return { document: body, timing: response.headers.get("server-timing") ?? "", milliseconds };
 }
 
 async function refusesKey(response) {

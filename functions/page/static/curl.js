@@ -1,17 +1,17 @@
-/** The command line that does what the page has just done; the key is the shell's `$KEY`. */
+/** The curl command for the page's request. It reads the API key from the shell's `$KEY`. */
 
 /**
- * `url` is where the image was posted, `type` its content type. The image is the file `name`,
- * or is fetched first where `source`, its address, is given.
+ * `url` is the URL of the request and `type` the image's content type. The command sends the file
+ * `name`, or first downloads the image from the URL `source` if there is one.
  */
 export function command({ url, type, name, source }) {
   const image = source ? "@-" : quoted(`@${name}`);
-  const posting = `curl -H "x-api-key: $KEY" -H ${quoted(`content-type: ${type}`)} `
+  const post = `curl -H "x-api-key: $KEY" -H ${quoted(`content-type: ${type}`)} `
     + `--data-binary ${image} ${quoted(url)}`;
-  return source ? `curl -s ${quoted(source)} | ${posting}` : posting;
+  return source ? `curl -s ${quoted(source)} | ${post}` : post;
 }
 
-/** One word of a POSIX shell. */
+/** The word, quoted for a POSIX shell if necessary. */
 function quoted(word) {
   return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 }

@@ -1,21 +1,21 @@
-/** The API's documentation, drawn by Swagger UI out of openapi.json, which lies beside it. */
+/** The API reference: Swagger UI with the API's openapi.json. */
 
-import { SLOT } from "./key.js";
+import { STORAGE_KEY } from "./api-key.js";
 
 const dark = matchMedia("(prefers-color-scheme: dark)");
 
-function shade() {
+function applyColourScheme() {
   document.documentElement.classList.toggle("dark-mode", dark.matches);
 }
 
-/** The key that the page got in this tab need not be typed again. */
-function useKey() {
-  const key = sessionStorage.getItem(SLOT);
+/** Uses the key that was entered on the page in this tab. */
+function authorize() {
+  const key = sessionStorage.getItem(STORAGE_KEY);
   if (key) ui.preauthorizeApiKey("key", key);
 }
 
-dark.addEventListener("change", shade);
-shade();
+dark.addEventListener("change", applyColourScheme);
+applyColourScheme();
 const ui = SwaggerUIBundle({
   dom_id: "#docs",
   url: new URL("openapi.json", document.baseURI).href,
@@ -23,5 +23,5 @@ const ui = SwaggerUIBundle({
   displayRequestDuration: true,
   defaultModelsExpandDepth: 0,
   validatorUrl: null,
-  onComplete: useKey,
+  onComplete: authorize,
 });

@@ -1,29 +1,29 @@
-/** Elements out of plain values. Text is never read as HTML. */
+/** Builds DOM elements from plain values. Text is never parsed as HTML. */
 
 /**
- * An element with properties (`className`, `onclick`, …; names with a dash and `role` are
- * attributes) and children: elements, texts, lists of them; null and undefined are left out.
+ * An element with properties (`className`, `onclick`, …; `role` and names with a dash are set as
+ * attributes) and children: elements, text, or lists of them. null and undefined are skipped.
  */
 export function element(tag, properties = {}, ...children) {
-  const made = document.createElement(tag);
+  const created = document.createElement(tag);
   for (const [name, value] of Object.entries(properties)) {
-    if (name === "role" || name.includes("-")) made.setAttribute(name, value);
-    else made[name] = value;
+    if (name === "role" || name.includes("-")) created.setAttribute(name, value);
+    else created[name] = value;
   }
-  made.append(...children.flat().filter((each) => each !== null && each !== undefined));
-  return made;
+  created.append(...children.flat().filter((each) => each !== null && each !== undefined));
+  return created;
 }
 
-/** A definition list of `[term, value]`; entries without a value are left out. */
+/** A definition list of `[term, value]`; entries without a value are skipped. */
 export function facts(className, entries) {
   const filled = entries.filter(([, value]) => value !== null && value !== undefined);
   return element("dl", { className }, filled.map(([term, value, classes = ""]) =>
     element("div", { className: classes }, element("dt", {}, term), element("dd", {}, value))));
 }
 
-/** Tells screen readers, politely. */
-export function tell(text) {
-  const told = document.getElementById("told");
-  told.append(element("p", {}, text));
-  while (told.children.length > 20) told.firstChild.remove();
+/** Announces the text to screen readers, without interrupting them. */
+export function announce(text) {
+  const log = document.getElementById("announcements");
+  log.append(element("p", {}, text));
+  while (log.children.length > 20) log.firstChild.remove();
 }

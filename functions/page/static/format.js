@@ -1,9 +1,9 @@
-/** Numbers and times as people read them. */
+/** Formats numbers and times for display. */
 
 const DECIMAL = new Intl.NumberFormat("en", { maximumFractionDigits: 1 });
 const WHOLE = new Intl.NumberFormat("en");
 
-/** 4600000 → "4.6 MB" (powers of 1,000, as file managers and AWS's price lists count). */
+/** 4600000 → "4.6 MB" (powers of 1,000, as in file managers and AWS's price lists). */
 export function bytes(count) {
   for (const [unit, size] of [["GB", 1e9], ["MB", 1e6], ["kB", 1e3]]) {
     if (count >= size) return `${DECIMAL.format(count / size)} ${unit}`;
@@ -27,7 +27,7 @@ export function whole(number) {
   return WHOLE.format(number);
 }
 
-/** An ISO 8601 time in the reader's own zone. */
+/** An ISO 8601 time in the user's time zone. */
 export function moment(iso) {
   return new Date(iso).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" });
 }

@@ -1,32 +1,32 @@
-/** The gallery: models by name, a page at a time, one of them chosen. */
+/** The gallery: the list of models, loaded page by page, from which the user selects one. */
 
-import { element, tell } from "./dom.js";
+import { announce, element } from "./dom.js";
 import { bytes, counted } from "./format.js";
-import { accuracy, badges, liveOf } from "./model.js";
+import { accuracy, badges, liveVersion } from "./model-details.js";
 import { Problem } from "./problems.js";
-import { Turns } from "./turns.js";
+import { Queue } from "./queue.js";
 
-const PAGE = 12;
-const AT_ONCE = 4;
-const TYPING_MILLISECONDS = 300;
+const PAGE_SIZE = 12;
+const CONCURRENT_REQUESTS = 4;
+const SEARCH_DELAY_MILLISECONDS = 300;
 const CHARACTERS = "-0123456789abcdefghijklmnopqrstuvwxyz";
-const LONGEST = 63;
+const MAX_NAME_LENGTH = 63;
 
 /**
- * The greatest name that sorts before every name which begins with `prefix`, or null: the API
- * lists models after a name.
+ * The last name that sorts before all names with the prefix, or null if there is none. The API
+ * lists the models after a given name.
  */
 export function justBefore(prefix) {
   const last = CHARACTERS.indexOf(prefix.at(-1));
   const head = prefix.slice(0, -1);
   if (last === 0) return head || null;
   if (head === "" && last === 1) return null;
-  return (head + CHARACTERS[last - 1]).padEnd(LONGEST, CHARACTERS.at(-1));
+  return (head + CHARACTERS[last - 1]).padEnd(MAX_NAME_LENGTH, CHARACTERS.at(-1));
 }
 
 /**
- * Fires `chosen` when another model is chosen, or the chosen one is known better. `model` is what
- * the API says of it, only {model: name} until it has answered, and null before the first choice.
+ * Fires `selected` when the user selects a model, and when its details arrive. `model` is the
+ * selected model as the API describes it, only {model: name} until then, or null.
  */
 export class Gallery extends EventTarget {
   #cards = new Map();
@@ -37,21 +37,21 @@ export class Gallery extends EventTarget {
     super();
     this.api = api;
     this.model = null;
-    this.turns = new Turns(AT_ONCE);
+    this.queue = new Queue(CONCURRENT_REQUESTS);
     this.list = document.getElementById("gallery");
     this.notice = document.getElementById("gallery-notice");
-    this.find = document.getElementById("find");
-    this.button = document.getElementById("more");
-    this.button.onclick = () => this.#more();
+    this.search = document.getElementById("search");
+    this.moreButton = document.getElementById("more");
+    this.moreButton.onclick = () => this.#loadPage();
     document.getElementById("refresh").onclick = () => this.load();
-    let typing;
-    this.find.oninput = () => {
-      clearTimeout(typing);
-      typing = setTimeout(() => this.load(), TYPING_MILLISECONDS);
+    let timer;
+    this.search.oninput = () => {
+      clearTimeout(timer);
+      timer = setTimeout(() => this.load(), SEARCH_DELAY_MILLISECONDS);
     };
   }
 
-  /** Shows the models from the first on, or those whose names begin with what was typed. */
+  /** Shows the first page of models, or of those whose names begin with the search text. */
   async load() {
     this.#loading.abort();
     this.#loading = new AbortController();
@@ -59,24 +59,24 @@ export class Gallery extends EventTarget {
     this.list.replaceChildren(this.list.firstElementChild);
     const prefix = this.#prefix();
     if (/[^a-z0-9-]/.test(prefix)) {
-      this.button.hidden = true;
-      this.#say("Names of models have lower-case letters, digits and dashes only.");
+      this.moreButton.hidden = true;
+      this.#showNotice("Model names contain only lower-case letters, digits and dashes.");
       return;
     }
     this.#next = prefix ? justBefore(prefix) : null;
-    await this.#more();
+    await this.#loadPage();
   }
 
   #prefix() {
-    return this.find.value.trim().toLowerCase();
+    return this.search.value.trim().toLowerCase();
   }
 
-  async #more() {
+  async #loadPage() {
     const { signal } = this.#loading;
-    this.button.hidden = true;
-    this.#say(this.#cards.size ? "" : "Loading the models …");
+    this.moreButton.hidden = true;
+    this.#showNotice(this.#cards.size ? "" : "Loading models …");
     try {
-      const { models, next } = await this.api.models(PAGE, this.#next, signal);
+      const { models, next } = await this.api.models(PAGE_SIZE, this.#next, signal);
       if (!signal.aborted) this.#show(models, next, signal);
     } catch (problem) {
       if (signal.aborted) return;
@@ -89,71 +89,71 @@ export class Gallery extends EventTarget {
     const prefix = this.#prefix();
     const found = models.filter(({ name }) => name.startsWith(prefix));
     this.#next = next;
-    this.button.hidden = next === null || found.length < models.length;
+    this.moreButton.hidden = next === null || found.length < models.length;
     for (const { name, live } of found) this.#add(name, live, signal);
-    const none = prefix ? `No model's name begins with “${prefix}”.`
-      : "There is no model yet. Upload an artifact to mme/NAME.tar.gz in the bucket to make one.";
-    this.#say(this.#cards.size ? "" : none);
+    const none = prefix ? `No model name begins with “${prefix}”.`
+      : "No models yet. Upload an artifact to mme/NAME.tar.gz in the bucket to create one.";
+    this.#showNotice(this.#cards.size ? "" : none);
     const name = this.model ? this.model.model : found.find(({ live }) => live)?.name;
-    const chosen = this.#cards.get(name);
-    if (chosen && !chosen.radio.checked) chosen.radio.click();
-    if (prefix) tell(`${counted(this.#cards.size, "model")} found`);
+    const card = this.#cards.get(name);
+    if (card && !card.radio.checked) card.radio.click();
+    if (prefix) announce(`${counted(this.#cards.size, "model")} found`);
   }
 
   #add(name, live, signal) {
-    const [nameId, aboutId] = [`name-${name}`, `about-${name}`];
+    const [nameId, summaryId] = [`name-${name}`, `summary-${name}`];
     const radio = element("input", {
-      type: "radio", name: "model", value: name, "aria-labelledby": nameId, "aria-describedby": aboutId,
+      type: "radio", name: "model", value: name, "aria-labelledby": nameId, "aria-describedby": summaryId,
     });
-    const about = element("span", { id: aboutId }, live ? "…" : "not live");
-    const card = element("label", { className: "card" }, radio, element("b", { id: nameId }, name), about);
-    radio.onchange = () => this.#choose(name, signal);
-    this.#cards.set(name, { radio, about, model: null, loading: false });
+    const summary = element("span", { id: summaryId }, live ? "…" : "not live");
+    const card = element("label", { className: "card" }, radio, element("b", { id: nameId }, name), summary);
+    radio.onchange = () => this.#selectByName(name, signal);
+    this.#cards.set(name, { radio, summary, model: null, loading: false });
     this.list.append(card);
-    this.#describe(name, signal);
+    this.#loadDetails(name, signal);
   }
 
-  async #describe(name, signal) {
+  async #loadDetails(name, signal) {
     const card = this.#cards.get(name);
     if (card.loading) return;
     card.loading = true;
     try {
-      card.model = await this.turns.run(() => this.api.model(name, signal));
-      this.#fill(card);
+      card.model = await this.queue.run(() => this.api.model(name, signal));
+      this.#showSummary(card);
     } catch (problem) {
       if (signal.aborted) return;
       if (!(problem instanceof Problem)) throw problem;
-      card.about.replaceChildren(problem.detail);
+      card.summary.replaceChildren(problem.detail);
     } finally {
       card.loading = false;
     }
   }
 
-  #fill({ about, radio, model }) {
-    const live = liveOf(model);
-    const told = [model.labels && counted(model.labels.length, "label"), accuracy(live), live && bytes(live.size)];
-    about.replaceChildren(told.filter(Boolean).join(" · "), element("span", { className: "state" }, badges(model)));
-    if (radio.checked) this.#become(model);
+  #showSummary({ summary, radio, model }) {
+    const live = liveVersion(model);
+    const parts = [model.labels && counted(model.labels.length, "label"), accuracy(live), live && bytes(live.size)];
+    summary.replaceChildren(parts.filter(Boolean).join(" · "), element("span", { className: "state" }, badges(model)));
+    if (radio.checked) this.#select(model);
   }
 
-  #choose(name, signal) {
-    this.#become(this.#cards.get(name).model ?? { model: name });
-    this.#describe(name, signal);
+  #selectByName(name, signal) {
+    this.#select(this.#cards.get(name).model ?? { model: name });
+    this.#loadDetails(name, signal);
   }
 
-  #become(model) {
+  #select(model) {
     this.model = model;
-    this.dispatchEvent(new Event("chosen"));
+    this.dispatchEvent(new Event("selected"));
   }
 
   #fail(problem) {
-    const again = element("button", { type: "button", onclick: () => this.#more() }, "Try again");
+    const retry = element("button", { type: "button", onclick: () => this.#loadPage() }, "Try again");
     const { title, detail, note } = problem;
     this.notice.replaceChildren(element("div", { className: "notice bad", role: "alert" },
-      element("p", {}, element("b", {}, title)), element("p", {}, detail), note ? element("p", {}, note) : null, again));
+      element("p", {}, element("b", {}, title)), element("p", {}, detail), note ? element("p", {}, note) : null, retry));
   }
 
-  #say(text) {
+  #showNotice(text) {
     this.notice.replaceChildren(...(text ? [element("p", { className: "faint" }, text)] : []));
   }
 }

@@ -1,103 +1,104 @@
-/** The page: a model from the gallery, images from the reader, answers from the API. */
+/** The page: select a model in the gallery, add images, and see the results. */
 
-import { Answer } from "./answer.js";
 import { Api } from "./api.js";
-import { element, tell } from "./dom.js";
-import { moment, counted } from "./format.js";
+import { ApiKey } from "./api-key.js";
+import { announce, element } from "./dom.js";
+import { counted, moment } from "./format.js";
 import { Gallery } from "./gallery.js";
-import { Keeper } from "./key.js";
-import { description } from "./model.js";
-import { watch } from "./images.js";
+import { listenForImages } from "./image-input.js";
+import { description } from "./model-details.js";
+import { Queue } from "./queue.js";
+import { Result } from "./result.js";
 import { Warmth } from "./timing.js";
-import { Turns } from "./turns.js";
 
-const ASKED_AT_ONCE = 3;
+const CONCURRENT_PREDICTIONS = 3;
 
-const keeper = new Keeper(sessionStorage);
-const api = new Api(keeper);
+const apiKey = new ApiKey(sessionStorage);
+const api = new Api(apiKey);
 const gallery = new Gallery(api);
 const warmth = new Warmth();
-const turns = new Turns(ASKED_AT_ONCE);
-const answers = new Set();
-let chosen = { model: null, version: null };
+const queue = new Queue(CONCURRENT_PREDICTIONS);
+const results = new Set();
+let selected = { model: null, version: null };
 
 const byId = (id) => document.getElementById(id);
 
-/** Versions that can be asked beside the live one. */
-function othersOf(model) {
+/** READY versions besides the live one. */
+function otherVersions(model) {
   return model.versions.filter(({ version, status }) => status === "READY" && version !== model.live);
 }
 
-/** A select for the versions of a model that can be asked, or null where there is no choice. */
+/** A select for the version to use, or null if there is only one. */
 function versionPicker(model) {
-  const others = othersOf(model);
+  const others = otherVersions(model);
   if (others.length === 0) return null;
-  const usual = model.live ? "the live one, as the API chooses" : "the live one (there is none)";
+  const usual = model.live ? "live version (default)" : "live version (none)";
   const select = element("select", {},
     element("option", { value: "" }, usual),
     others.map(({ version, uploaded_at: at }) => element("option", { value: version }, `${version}, uploaded ${moment(at)}`)));
-  select.value = chosen.version ?? "";
-  select.onchange = () => { chosen = { ...chosen, version: select.value || null }; };
-  return element("label", {}, "Version to ask ", select);
+  select.value = selected.version ?? "";
+  select.onchange = () => { selected = { ...selected, version: select.value || null }; };
+  return element("label", {}, "Version ", select);
 }
 
-/** The version that the reader has chosen, if it is the same model's and can still be asked. */
+/** The selected version, if it belongs to this model and is still READY, or null. */
 function keptVersion(model) {
-  if (chosen.model?.model !== model.model) return null;
-  const there = !model.versions || othersOf(model).some(({ version }) => version === chosen.version);
-  return there ? chosen.version : null;
+  if (selected.model?.model !== model.model) return null;
+  const exists = !model.versions || otherVersions(model).some(({ version }) => version === selected.version);
+  return exists ? selected.version : null;
 }
 
 function showModel() {
   const { model } = gallery;
-  chosen = { model, version: keptVersion(model) };
+  selected = { model, version: keptVersion(model) };
   byId("model").hidden = !model.versions;
   if (model.versions) byId("model").replaceChildren(...description(model, versionPicker(model)).filter(Boolean));
-  for (const answer of answers) answer.offer();
+  for (const result of results) result.updateButton();
 }
 
-function take(images) {
-  const made = images.map((image) => {
-    const answer = new Answer({
-      api, turns, warmth, image, next: () => chosen, removed: () => drop(answer),
+function addImages(images) {
+  const added = images.map((image) => {
+    const result = new Result({
+      api, queue, warmth, image, selected: () => selected, onRemove: () => remove(result),
     });
-    return answer;
+    return result;
   });
-  byId("answers").prepend(...made.map(({ root }) => root));
-  for (const answer of made) {
-    answers.add(answer);
-    answer.ask();
+  byId("results").prepend(...added.map(({ root }) => root));
+  for (const result of added) {
+    results.add(result);
+    result.classify();
   }
-  showWhetherEmpty();
-  made[0]?.root.scrollIntoView({ block: "nearest" });
-  tell(`${counted(made.length, "image")} added`);
+  updateEmptyState();
+  added[0]?.root.scrollIntoView({ block: "nearest" });
+  announce(`${counted(added.length, "image")} added`);
 }
 
-function drop(...gone) {
-  for (const answer of gone) {
-    answer.forget();
-    answer.root.remove();
-    answers.delete(answer);
+function remove(...removed) {
+  for (const result of removed) {
+    result.dispose();
+    result.root.remove();
+    results.delete(result);
   }
-  showWhetherEmpty();
-  byId("answers-heading").focus(); // what had the focus is gone
+  updateEmptyState();
+  byId("results-heading").focus(); // the focused button was removed
 }
 
-function showWhetherEmpty() {
-  byId("no-answers").hidden = answers.size > 0;
-  byId("clear").hidden = answers.size === 0;
+function updateEmptyState() {
+  byId("no-results").hidden = results.size > 0;
+  byId("clear").hidden = results.size === 0;
 }
 
-function takeKeyFromAddress() {
-  const given = keeper.takeFromAddress(location);
+/** Stores the key of the page's address, and removes it from the address. */
+function readKeyFromAddress() {
+  const found = apiKey.readFromAddress(location);
   history.replaceState(null, "", document.baseURI);
-  return given;
+  return found;
 }
 
-byId("clear").onclick = () => drop(...answers);
-byId("change-key").onclick = async () => { if (await keeper.ask()) gallery.load(); };
-addEventListener("hashchange", () => { if (location.hash.startsWith("#key=") && takeKeyFromAddress()) gallery.load(); });
-gallery.addEventListener("chosen", showModel);
-watch(take);
-takeKeyFromAddress();
+byId("clear").onclick = () => remove(...results);
+byId("change-key").onclick = async () => { if (await apiKey.prompt()) gallery.load(); };
+addEventListener("hashchange", () => { if (location.hash.startsWith("#key=") && readKeyFromAddress()) gallery.load(); });
+gallery.addEventListener("selected", showModel);
+listenForImages(addImages);
+readKeyFromAddress();
 gallery.load();

@@ -1,9 +1,9 @@
-/** What went wrong, as what to do about it. */
+/** Errors as the page shows them: what happened, and what to do. */
 
 /**
- * `title` and `detail` are for the reader; `violations` the reasons why uploads were rejected;
- * `wait` the seconds after which trying again makes sense by itself, or null; `loading` whether a
- * model is being loaded; `note` what to pass on to whoever runs the API.
+ * `title` and `detail` are shown; `violations` are the reasons why an upload was rejected; `wait` is
+ * the seconds until an automatic retry, or null; `loading` is true while a model is loading; `note`
+ * is information for the operator of the API.
  */
 export class Problem extends Error {
   constructor({ title, detail, violations = [], wait = null, loading = false, note = null }) {
@@ -14,18 +14,18 @@ export class Problem extends Error {
 
 const LOADING = "urn:facet:problem:model-loading";
 
-/** The answers that API Gateway gives by itself; it does not say what to do. */
+/** Errors that API Gateway returns by itself, without saying what to do. */
 const GATEWAY = {
   "Missing Authentication Token": {
-    title: "This API has no such route",
-    detail: "The page and the API do not fit together. Reload the page.",
+    title: "Route not found",
+    detail: "The page does not match this version of the API. Reload the page.",
   },
   "Too Many Requests": {
-    title: "Too many requests at once", detail: "The API key's rate is used up for a moment.", wait: 2,
+    title: "Too many requests", detail: "The API key's rate limit was exceeded.", wait: 2,
   },
   "Limit Exceeded": {
-    title: "The API key's quota is used up",
-    detail: "Try again when the next day begins (UTC), or ask whoever runs this API for a larger quota.",
+    title: "API key quota exceeded",
+    detail: "Try again after midnight UTC, or ask the operator of this API for a larger quota.",
   },
   "Request Too Long": {
     title: "The image is too large", detail: "Send a smaller copy of it.",
@@ -36,40 +36,39 @@ const GATEWAY = {
   },
 };
 
-const BROKEN = {
-  title: "Something broke on the API's side",
-  detail: "Try again. If it stays so, tell whoever runs this API, with the request id.",
+const SERVER_ERROR = {
+  title: "Server error",
+  detail: "Try again. If it happens again, give the request id to the operator of this API.",
 };
 
-/** The problem that an answer with an error status tells of. */
+/** The problem in a response with an error status. */
 export async function problemOf(response) {
-  const text = await response.text();
-  const said = parsed(text);
+  const body = parseJson(await response.text());
   const retryAfter = Number(response.headers.get("retry-after")) || null;
-  if (said.type) {
+  if (body.type) {
     return new Problem({
-      title: said.title, detail: said.detail, violations: said.violations, wait: retryAfter,
-      loading: said.type === LOADING,
-      note: response.status >= 500 ? requestId(said.request_id) : null,
+      title: body.title, detail: body.detail, violations: body.violations, wait: retryAfter,
+      loading: body.type === LOADING,
+      note: response.status >= 500 ? requestId(body.request_id) : null,
     });
   }
-  const known = GATEWAY[said.message] ?? BROKEN;
-  const note = known === BROKEN ? requestId(response.headers.get("x-amzn-requestid")) : null;
+  const known = GATEWAY[body.message] ?? SERVER_ERROR;
+  const note = known === SERVER_ERROR ? requestId(response.headers.get("x-amzn-requestid")) : null;
   return new Problem({ ...known, wait: retryAfter ?? known.wait ?? null, note });
 }
 
-/** No answer at all. */
+/** There was no response. */
 export function unreachable() {
   return new Problem({
     title: "The API cannot be reached",
-    detail: "Check the connection, and that the API runs; then try again.",
+    detail: "Check the connection and that the API is running, then try again.",
   });
 }
 
-/** The reader has given no key. */
-export function keyless() {
+/** The user has not entered a key. */
+export function noKey() {
   return new Problem({
-    title: "No API key yet", detail: "Everything but this page needs one: enter it, then try again.",
+    title: "API key required", detail: "Enter an API key, then try again.",
   });
 }
 
@@ -77,7 +76,7 @@ function requestId(id) {
   return id ? `Request id: ${id}` : null;
 }
 
-function parsed(text) {
+function parseJson(text) {
   try {
     return JSON.parse(text) ?? {};
   } catch {

@@ -1,41 +1,42 @@
-/** Where an answer's time went, and whether the model was warm. */
+/** The steps of a request, and whether the model was warm. */
 
-const COLD_TIMES = 5;
+const COLD_FACTOR = 5;
 const COLD_MILLISECONDS = 100;
 
 /**
- * The steps of a Server-Timing header, [{name, time}] in milliseconds, and `rest`: what of
- * `total` the function does not know of, which is the network and the gateway.
+ * The steps of a Server-Timing header as [{name, time}] in milliseconds, followed by `rest`: the
+ * part of `total` outside the function, which is the network and the gateway.
  */
 export function steps(header, total) {
-  const told = [...header.matchAll(/([\w-]+)\s*;\s*dur=([\d.]+)/g)]
+  const measured = [...header.matchAll(/([\w-]+)\s*;\s*dur=([\d.]+)/g)]
     .map(([, name, time]) => ({ name, time: Number(time) }));
-  const rest = Math.max(0, total - told.reduce((sum, { time }) => sum + time, 0));
-  return [...told, { name: "rest", time: rest }];
+  const rest = Math.max(0, total - measured.reduce((sum, { time }) => sum + time, 0));
+  return [...measured, { name: "rest", time: rest }];
 }
 
 /**
- * What is known of models being warm. Nobody tells: SageMaker loads a model with its first
- * invocation, which then takes much longer than the later ones. So answers are compared with the
- * fastest of the same version in this tab. Fires `changed`.
+ * Estimates whether an invocation was warm. SageMaker does not report it: it loads a model on the
+ * first invocation, which then takes much longer than later ones. So each invocation is compared
+ * with the fastest one of the same version in this tab. Fires `changed`.
  */
 export class Warmth extends EventTarget {
-  #seen = new Map();
+  #invocations = new Map();
 
-  /** Notes that `target` (a version of a model) took `invoke` milliseconds to answer. */
-  remember(target, invoke) {
-    const { fastest = Infinity, count = 0 } = this.#seen.get(target) ?? {};
-    this.#seen.set(target, { fastest: Math.min(fastest, invoke), count: count + 1 });
+  /** Records that an invocation of `target` (model/version) took `invoke` milliseconds. */
+  record(target, invoke) {
+    const { fastest = Infinity, count = 0 } = this.#invocations.get(target) ?? {};
+    this.#invocations.set(target, { fastest: Math.min(fastest, invoke), count: count + 1 });
     this.dispatchEvent(new Event("changed"));
   }
 
   /**
-   * {state, fastest} of an answer that took `invoke` milliseconds: `cold`, `warm`, or `unknown` where
-   * there is nothing to compare with. `loaded` says that the API told of the model being loaded.
+   * {state, fastest} of an invocation that took `invoke` milliseconds. The state is `cold`, `warm`, or
+   * `unknown` if there is no other to compare with. `loaded` is true if the API reported that the
+   * model was loading.
    */
   judge(target, invoke, loaded) {
-    const { fastest, count } = this.#seen.get(target);
-    const slow = invoke > COLD_TIMES * fastest && invoke - fastest > COLD_MILLISECONDS;
+    const { fastest, count } = this.#invocations.get(target);
+    const slow = invoke > COLD_FACTOR * fastest && invoke - fastest > COLD_MILLISECONDS;
     if (loaded || slow) return { state: "cold", fastest };
     return { state: count > 1 ? "warm" : "unknown", fastest };
   }

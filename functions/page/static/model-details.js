@@ -1,57 +1,57 @@
-/** What GET /models/{model} says, in words. */
+/** The details of a model: the response of GET /models/{model} as elements. */
 
 import { element, facts } from "./dom.js";
 import { bytes, counted, moment, percent } from "./format.js";
-import { inWords } from "./see.js";
+import { describeInput } from "./preview.js";
 
-const SHOWN_LABELS = 24;
+const VISIBLE_LABELS = 24;
 const ACCURACIES = [["test_accuracy", "test"], ["accuracy", ""], ["validation_accuracy", "validation"]];
 const POLICIES = {
-  auto: () => "new versions go live at once, when proven",
-  manual: () => "new versions wait until somebody promotes them",
+  auto: () => "new versions go live as soon as they are proven",
+  manual: () => "new versions go live when they are promoted",
   canary: ({ percent: share, good_answers: good }) =>
-    `new versions first get ${share} % of the requests, until ${good} good answers`,
+    `new versions get ${share} % of the requests until they have given ${good} good answers`,
 };
-const PROOFS = { golden: "golden sample", smoke: "a neutral image" };
+const PROOFS = { golden: "golden sample", smoke: "neutral image" };
 
 /** The live version of a model's document, or undefined. */
-export function liveOf(model) {
+export function liveVersion(model) {
   return model.versions.find((each) => each.version === model.live);
 }
 
-/** "83.3 % (test)", or null where the trainer recorded none. */
+/** "83.3 % (test)", or null if the manifest has no accuracy. */
 export function accuracy(version) {
-  for (const [metric, of] of ACCURACIES) {
+  for (const [metric, dataset] of ACCURACIES) {
     const value = version?.metrics[metric];
-    if (value !== undefined) return percent(value) + (of && ` (${of})`);
+    if (value !== undefined) return percent(value) + (dataset && ` (${dataset})`);
   }
   return null;
 }
 
-/** The badges that say how a model stands. */
+/** Badges for the model's state: live, canary, and the newest upload. */
 export function badges(model) {
   const newest = model.versions[0];
-  const made = [model.live ? badge("live") : badge("not live", "warn")];
-  if (model.canary) made.push(badge(`canary ${model.canary.percent} %`, "warn"));
-  if (newest?.status === "PENDING") made.push(badge("being checked", "warn"));
-  if (newest?.status === "REJECTED") made.push(badge("newest upload rejected", "bad"));
-  return made;
+  const list = [model.live ? badge("live") : badge("not live", "warn")];
+  if (model.canary) list.push(badge(`canary ${model.canary.percent} %`, "warn"));
+  if (newest?.status === "PENDING") list.push(badge("validating", "warn"));
+  if (newest?.status === "REJECTED") list.push(badge("newest upload rejected", "bad"));
+  return list;
 }
 
-/** The whole description, as elements; `picker` is the element that chooses a version. */
+/** All details as elements; `picker` is the element for choosing a version, or null. */
 export function description(model, picker) {
-  const live = liveOf(model);
+  const live = liveVersion(model);
   return [
     element("div", { className: "heading" },
       element("h2", { id: "model-heading" }, model.model), element("div", { className: "state" }, badges(model))),
     model.description ? element("p", {}, model.description) : null,
-    standing(model),
+    stateNotice(model),
     facts("facts", [
       ["Accuracy", accuracy(live)],
       ["Live version", live ? element("code", {}, live.version) : "none"],
-      ["Proven with", live ? PROOFS[live.proof] ?? live.proof : null],
+      ["Tested with", live ? PROOFS[live.proof] ?? live.proof : null],
       ["Size", live ? bytes(live.size) : null],
-      ["Input", model.input ? inWords(model.input) : null],
+      ["Input", model.input ? describeInput(model.input) : null],
       ["Policy", POLICIES[model.policy.mode](model.policy)],
     ]),
     model.labels ? labels(model.labels) : null,
@@ -62,7 +62,7 @@ export function description(model, picker) {
   ];
 }
 
-/** The reasons why an upload was rejected: what is wrong, where, and what to do. */
+/** The violations of a rejected upload: the place, the problem and the remedy. */
 export function violations(list) {
   return element("ul", { className: "violations" }, list.map(({ problem, place, remedy }) =>
     element("li", {},
@@ -70,27 +70,27 @@ export function violations(list) {
       element("p", {}, element("b", {}, "What to do: "), sentence(remedy)))));
 }
 
-/** What the reader should know of the model beyond its live version. */
-function standing(model) {
+/** A notice about a canary, the newest upload, or a model without a live version; or null. */
+function stateNotice(model) {
   const newest = model.versions[0];
   if (model.canary) {
-    const { candidate, percent: share, good_answers: good, candidate_good: had, candidate_bad: bad } = model.canary;
-    return notice("warn", `Version ${candidate} is tried out on ${share} % of the requests: `
-      + `${had} of ${good} good answers so far, ${bad} bad.`);
+    const { candidate, percent: share, good_answers: good, candidate_good: answered, candidate_bad: bad } = model.canary;
+    return notice("warn", `Canary: version ${candidate} gets ${share} % of the requests. `
+      + `It has given ${answered} of ${good} good answers, and ${bad} bad.`);
   }
   const uploaded = newest && `The upload of ${moment(newest.uploaded_at)}`;
   if (newest?.status === "PENDING") {
-    return notice("warn", `${uploaded} is being checked. Refresh in a moment.`);
+    return notice("warn", `${uploaded} is being validated. Refresh in a moment.`);
   }
   if (newest?.status === "REJECTED") {
-    const kept = model.live ? " The version before it stays live." : "";
+    const kept = model.live ? " The previous version stays live." : "";
     return notice("bad", `${uploaded} was rejected.${kept}`, violations(newest.violations));
   }
   if (model.live) return null;
   if (newest?.status === "READY") {
-    return notice("warn", `${uploaded} is proven, and waits until somebody promotes it. It can be asked by its version.`);
+    return notice("warn", `${uploaded} is ready but not live. Promote it, or choose its version below.`);
   }
-  return notice("warn", `All versions were retired. Upload an artifact to mme/${model.model}.tar.gz to bring it back.`);
+  return notice("warn", `All versions are retired. Upload an artifact to mme/${model.model}.tar.gz to create a new one.`);
 }
 
 function notice(kind, text, more = null) {
@@ -101,10 +101,10 @@ function labels(all) {
   const list = (some) => element("ul", { className: "labels" }, some.map((each) => element("li", {}, each)));
   return element("div", {},
     element("h3", {}, counted(all.length, "label")),
-    list(all.slice(0, SHOWN_LABELS)),
-    all.length > SHOWN_LABELS
+    list(all.slice(0, VISIBLE_LABELS)),
+    all.length > VISIBLE_LABELS
       ? element("details", {},
-        element("summary", {}, `${all.length - SHOWN_LABELS} more`), list(all.slice(SHOWN_LABELS)))
+        element("summary", {}, `${all.length - VISIBLE_LABELS} more`), list(all.slice(VISIBLE_LABELS)))
       : null);
 }
 
@@ -113,9 +113,9 @@ function version(each, model) {
     [model.live, "live"], [model.previous, "previous"], [model.canary?.candidate, "canary"],
     [model.rolled_back, "rolled back"],
   ].filter(([id]) => id === each.version).map(([, role]) => ` · ${role}`);
-  const told = [each.status, moment(each.uploaded_at), bytes(each.size), accuracy(each)];
+  const parts = [each.status, moment(each.uploaded_at), bytes(each.size), accuracy(each)];
   return element("li", {},
-    element("p", {}, element("code", {}, each.version), ` · ${told.filter(Boolean).join(" · ")}`, roles),
+    element("p", {}, element("code", {}, each.version), ` · ${parts.filter(Boolean).join(" · ")}`, roles),
     each.violations.length ? violations(each.violations) : null);
 }
 

@@ -1,48 +1,48 @@
-/** Images on canvases: as they are, and about as a model sees them. */
+/** Previews of an image on canvases: a thumbnail, and approximately the model's input. */
 
 import { whole } from "./format.js";
 
-const THUMBNAIL = 272;
-const PIXELATED = 128;
+const THUMBNAIL_SIDE = 272;
+const PIXELATED_SIDE = 128;
 const FITS = {
-  stretch: "stretched to fit", crop: "cropped to its middle", pad: "padded with black",
+  stretch: "stretched to fit", crop: "centre-cropped", pad: "padded with black",
 };
 
-/** A small copy of the image. */
-export function drawSmall(canvas, bitmap) {
-  const scale = Math.min(1, THUMBNAIL / Math.max(bitmap.width, bitmap.height));
+/** Draws the image, scaled down to a thumbnail. */
+export function drawThumbnail(canvas, bitmap) {
+  const scale = Math.min(1, THUMBNAIL_SIDE / Math.max(bitmap.width, bitmap.height));
   const [width, height] = [bitmap.width, bitmap.height].map((side) => Math.max(1, Math.round(side * scale)));
-  Object.assign(canvas, { width, height, className: smallness(width, height) });
+  Object.assign(canvas, { width, height, className: sizeClass(width, height) });
   drawOnWhite(canvas.getContext("2d"), bitmap, { left: 0, top: 0, width, height });
 }
 
 /**
- * The image at the size, fit and colours of a model's input spec. The browser's own scaling
- * differs a little from Pillow's, which the model really gets.
+ * Draws the image with the size, fit and channels of a model's input spec. It is approximate: the
+ * API scales with Pillow, whose results differ slightly from a browser's.
  */
-export function drawAsSeen(canvas, bitmap, spec) {
+export function drawModelInput(canvas, bitmap, spec) {
   Object.assign(canvas, { width: spec.width, height: spec.height });
-  canvas.className = smallness(spec.width, spec.height);
+  canvas.className = sizeClass(spec.width, spec.height);
   const context = canvas.getContext("2d", { willReadFrequently: spec.channels === 1 });
   context.fillRect(0, 0, spec.width, spec.height);
   context.imageSmoothingEnabled = spec.resize !== "nearest";
   context.imageSmoothingQuality = "high";
-  drawOnWhite(context, bitmap, placed(bitmap, spec));
-  if (spec.channels === 1) turnGrey(context, spec);
+  drawOnWhite(context, bitmap, placement(bitmap, spec));
+  if (spec.channels === 1) toGrey(context, spec);
 }
 
 /** "32 × 32 pixels, in colour, stretched to fit" */
-export function inWords(spec) {
+export function describeInput(spec) {
   const colours = spec.channels === 1 ? "in grey" : "in colour";
   return `${whole(spec.width)} × ${whole(spec.height)} pixels, ${colours}, ${FITS[spec.fit]}`;
 }
 
-function smallness(width, height) {
-  return Math.max(width, height) <= PIXELATED ? "small" : "";
+function sizeClass(width, height) {
+  return Math.max(width, height) <= PIXELATED_SIDE ? "small" : "";
 }
 
-/** Where on the model's input the image comes to lie; cropped ones reach beyond it. */
-function placed(bitmap, { width, height, fit }) {
+/** The rectangle of the image on the model's input; a cropped image extends beyond it. */
+function placement(bitmap, { width, height, fit }) {
   if (fit === "stretch") return { left: 0, top: 0, width, height };
   const scales = [width / bitmap.width, height / bitmap.height];
   const scale = fit === "crop" ? Math.max(...scales) : Math.min(...scales);
@@ -58,7 +58,7 @@ function drawOnWhite(context, bitmap, { left, top, width, height }) {
   context.drawImage(bitmap, left, top, width, height);
 }
 
-function turnGrey(context, { width, height }) {
+function toGrey(context, { width, height }) {
   const pixels = context.getImageData(0, 0, width, height);
   for (let at = 0; at < pixels.data.length; at += 4) {
     const [red, green, blue] = pixels.data.subarray(at, at + 3);

@@ -1,17 +1,18 @@
-/** A file → what is sent of it. */
+/** Decodes image files, and shrinks those that exceed the API's limits. */
 
 import { bytes } from "./format.js";
 import { Problem } from "./problems.js";
 
-/** What the API takes (docs/api.md): bytes of a body, pixels of an image. */
+/** The API's default limits (docs/api.md): bytes of a body, pixels of an image. */
 const BODY_LIMIT = 4_500_000;
 const PIXEL_LIMIT = 8192 * 6144;
 
+/** The longer side of a copy in pixels: the largest that is within the limits is used. */
 const SIDES = [2048, 1448, 1024, 724];
 const QUALITY = 0.9;
 
-/** The decoded image, upright and without colour management, or null for what no browser reads. */
-export async function decoded(file) {
+/** The image as a bitmap, upright and without colour management, or null if no browser reads it. */
+export async function decode(file) {
   try {
     return await createImageBitmap(file, { imageOrientation: "from-image", colorSpaceConversion: "none" });
   } catch {
@@ -20,27 +21,28 @@ export async function decoded(file) {
 }
 
 /**
- * The file itself, or a smaller JPEG copy of it where the API would not take it. `bitmap` is what
- * `decoded` gave. Throws Problem for a file that is too large and no image.
+ * The file itself, or a JPEG copy within the API's limits: {content, reduced}, where `reduced` is
+ * the size of the copy or null. `bitmap` is the result of `decode`. Throws Problem for a large file
+ * that is not an image.
  */
-export async function sendable(file, bitmap) {
+export async function fitToLimits(file, bitmap) {
   const pixels = bitmap ? bitmap.width * bitmap.height : 0;
-  if (file.size <= BODY_LIMIT && pixels <= PIXEL_LIMIT) return { content: file, smaller: null };
+  if (file.size <= BODY_LIMIT && pixels <= PIXEL_LIMIT) return { content: file, reduced: null };
   if (bitmap === null) {
     throw new Problem({
-      title: "This file is too large, and no image that this browser can read",
-      detail: `It has ${bytes(file.size)}; the API takes ${bytes(BODY_LIMIT)}. `
+      title: "This file is too large, and this browser cannot read it as an image",
+      detail: `It has ${bytes(file.size)}; the limit is ${bytes(BODY_LIMIT)}. `
         + "Send a JPEG, PNG, WebP, BMP or GIF.",
     });
   }
   for (const side of SIDES) {
-    const made = await copied(bitmap, side);
-    if (made.content.size <= BODY_LIMIT) return made;
+    const copy = await jpegCopy(bitmap, side);
+    if (copy.content.size <= BODY_LIMIT) return copy;
   }
   throw new Problem({ title: "This image is too large", detail: "Send a smaller copy of it." });
 }
 
-async function copied(bitmap, side) {
+async function jpegCopy(bitmap, side) {
   const scale = Math.min(1, side / Math.max(bitmap.width, bitmap.height));
   const [width, height] = [bitmap.width, bitmap.height].map((each) => Math.max(1, Math.round(each * scale)));
   const canvas = new OffscreenCanvas(width, height);
@@ -50,5 +52,5 @@ async function copied(bitmap, side) {
   context.imageSmoothingQuality = "high";
   context.drawImage(bitmap, 0, 0, width, height);
   const content = await canvas.convertToBlob({ type: "image/jpeg", quality: QUALITY });
-  return { content, smaller: { width, height } };
+  return { content, reduced: { width, height } };
 }

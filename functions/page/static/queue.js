@@ -1,16 +1,16 @@
-/** So many tasks at once; the others wait for their turn, the first come first. */
-export class Turns {
+/** Runs at most `limit` tasks at once; the others wait and start in the order they were added. */
+export class Queue {
   #free;
   #waiting = [];
 
-  constructor(count) {
-    this.#free = count;
+  constructor(limit) {
+    this.#free = limit;
   }
 
-  /** What `task` gives, once it had its turn. */
+  /** Runs the task as soon as there is room, and resolves to its value. */
   async run(task) {
     if (this.#free > 0) this.#free -= 1;
-    else await new Promise((turn) => this.#waiting.push(turn));
+    else await new Promise((start) => this.#waiting.push(start));
     try {
       return await task();
     } finally {
@@ -21,8 +21,8 @@ export class Turns {
   }
 }
 
-/** Resolves after `seconds`, or rejects with AbortError when `signal` says so. */
-export async function pause(seconds, signal) {
+/** Resolves after `seconds`; rejects with the signal's reason if it is aborted first. */
+export async function sleep(seconds, signal) {
   signal.throwIfAborted();
   return new Promise((resolve, reject) => {
     const timer = setTimeout(resolve, seconds * 1000);
