@@ -1,1 +1,1 @@
-"""The clock's function: an endpoint that is there in working hours."""
+"""The Lambda function that removes and restores the endpoint on a schedule."""

@@ -1,4 +1,4 @@
-"""The clock's handler: takes the stack's endpoint away out of hours, and brings it back."""
+"""The handler that removes the stack's endpoint outside working hours, and restores it."""
 
 from typing import Any, Literal
 
@@ -11,22 +11,23 @@ from facet.observability import logger
 
 
 class ScheduleEvent(BaseModel):
-    """`stack` is the stack's name or ARN; `endpoint` says whether it shall have its endpoint."""
+    """The stack's name or ARN, and whether its endpoint should exist."""
 
     stack: str
     endpoint: Literal["on", "off"]
 
 
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Begins the stack's update, which takes minutes and goes on without the function.
+    """Starts an update of the stack, which takes minutes and continues after the function ends.
 
-    What it raises, Lambda tries twice more; then the event is among the dead letters.
+    If this raises, Lambda retries twice, then sends the event to the dead-letter queue.
     """
     logger().set_correlation_id(context.aws_request_id)
-    turn = ScheduleEvent.model_validate(event)
-    toggle = EndpointToggle(boto3.client("cloudformation"), turn.stack)
-    begun = toggle.set(
-        on=turn.endpoint == "on", left=lambda: context.get_remaining_time_in_millis() / 1000
+    schedule = ScheduleEvent.model_validate(event)
+    toggle = EndpointToggle(boto3.client("cloudformation"), schedule.stack)
+    started = toggle.set(
+        on=schedule.endpoint == "on",
+        remaining=lambda: context.get_remaining_time_in_millis() / 1000,
     )
-    logger().info("endpoint", wanted=turn.endpoint, update_begun=begun)
-    return {"endpoint": turn.endpoint, "update_begun": begun}
+    logger().info("endpoint", wanted=schedule.endpoint, update_begun=started)
+    return {"endpoint": schedule.endpoint, "update_begun": started}

@@ -1,7 +1,7 @@
-"""A stack's parameter EndpointOn, set by an update that changes nothing else.
+"""Turns a stack's endpoint on or off with an update that changes only the parameter EndpointOn.
 
-CloudFormation makes and deletes the endpoint itself, with its scaling: deleting an endpoint ends
-its scaling, too, and an endpoint made behind CloudFormation's back would come back without it.
+CloudFormation creates and deletes the endpoint together with its auto scaling. Deleting the
+endpoint directly would delete its scaling too, and recreating it directly would not restore it.
 """
 
 import time
@@ -14,15 +14,15 @@ if TYPE_CHECKING:
 
 PARAMETER = "EndpointOn"
 
-PAUSE = 15.0
-"""Seconds between looks at a stack that somebody else updates."""
+POLL_INTERVAL = 15.0
+"""Seconds between checks of a stack while another update is in progress."""
 
 RESERVE = 30.0
-"""Seconds that are left to begin the update in."""
+"""Seconds kept for starting the update."""
 
 
 class StackBusy(Exception):
-    """Somebody else's update of the stack did not end in time."""
+    """Another update of the stack did not finish in time."""
 
 
 class EndpointToggle:
@@ -38,34 +38,39 @@ class EndpointToggle:
         self._stack = stack
         self._sleep = sleep
 
-    def set(self, *, on: bool, left: Callable[[], float]) -> bool:
-        """Whether an update was begun; none is where the stack is as wanted.
+    def set(self, *, on: bool, remaining: Callable[[], float]) -> bool:
+        """Starts the update, and returns whether one was needed.
 
-        It waits for another update to end while `left` tells enough seconds; then StackBusy.
+        Waits for another update to finish. Raises StackBusy when the `remaining()` seconds do not
+        allow another check.
         """
-        wanted = str(on).lower()
-        given = {
+        value = str(on).lower()
+        current = {
             each["ParameterKey"]: each["ParameterValue"]
-            for each in self._settled(left)["Parameters"]
+            for each in self._stable_stack(remaining)["Parameters"]
         }
-        if given[PARAMETER] == wanted:
+        if current[PARAMETER] == value:
             return False
-        kept: list[ParameterTypeDef] = [
-            {"ParameterKey": name, "UsePreviousValue": True} for name in given if name != PARAMETER
+        unchanged: list[ParameterTypeDef] = [
+            {"ParameterKey": name, "UsePreviousValue": True}
+            for name in current
+            if name != PARAMETER
         ]
         self._cloudformation.update_stack(
             StackName=self._stack,
             UsePreviousTemplate=True,
-            Parameters=[*kept, {"ParameterKey": PARAMETER, "ParameterValue": wanted}],
+            Parameters=[*unchanged, {"ParameterKey": PARAMETER, "ParameterValue": value}],
             Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
         )
         return True
 
-    def _settled(self, left: Callable[[], float]) -> "StackTypeDef":
+    def _stable_stack(self, remaining: Callable[[], float]) -> "StackTypeDef":
         while True:
             (stack,) = self._cloudformation.describe_stacks(StackName=self._stack)["Stacks"]
             if not stack["StackStatus"].endswith("_IN_PROGRESS"):
                 return stack
-            if left() < PAUSE + RESERVE:
-                raise StackBusy(f"{self._stack} is in {stack['StackStatus']}; try again later")
-            self._sleep(PAUSE)
+            if remaining() < POLL_INTERVAL + RESERVE:
+                raise StackBusy(
+                    f"Stack {self._stack} is in {stack['StackStatus']}. Try again later."
+                )
+            self._sleep(POLL_INTERVAL)

@@ -107,7 +107,7 @@ def turned_off(cloudformation: Changing, seconds: float) -> tuple[bool, list[flo
     """Whether an update was begun, and the pauses before it; time passes only in them."""
     pauses: list[float] = []
     toggle = EndpointToggle(cloudformation, "facet", pauses.append)  # type: ignore[arg-type]
-    return toggle.set(on=False, left=lambda: seconds - sum(pauses)), pauses
+    return toggle.set(on=False, remaining=lambda: seconds - sum(pauses)), pauses
 
 
 def test_it_waits_for_a_deploy_to_end() -> None:
