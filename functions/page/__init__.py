@@ -1,1 +1,1 @@
-"""The page's function: static files, without an API key."""
+"""The Lambda function of the web page and the API reference: static files, without an API key."""

@@ -1,4 +1,4 @@
-"""The page's handler: plain files, the page and the API's documentation, without an API key."""
+"""The handler that serves the web page and the API reference as static files, without a key."""
 
 import base64
 import hashlib
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
 BASE = b'<base href="/">'
-"""What of a page is replaced by the path under which it lies."""
+"""The element of an HTML file that is replaced, so that URLs are relative to the API's path."""
 
 PAGES = {"/": "index.html", "/docs": "docs.html"}
-POLICY = {
+CONTENT_SECURITY_POLICY = {
     "default-src": "'none'",
     "script-src": "'self'",
     "style-src": "'self'",
@@ -26,50 +26,50 @@ POLICY = {
     "form-action": "'none'",
     "frame-ancestors": "'none'",
 }
-"""Nothing inline, and nothing from anywhere else, runs in the page."""
+"""Allows only files of this API; inline scripts and styles and other hosts are blocked."""
 
-DRAWN_IN_CSS = {"img-src": "'self' data:"}
-"""What the documentation needs beside: the icons in Swagger UI's style sheet."""
+DOCS_POLICY = CONTENT_SECURITY_POLICY | {"img-src": "'self' data:"}
+"""Also allows the icons in Swagger UI's style sheet, which are data URLs."""
 
 
 def handler(event: dict[str, Any], _: "LambdaContext") -> dict[str, Any]:
     """Answers one API Gateway REST proxy event: a page, `/openapi.json` or `/page/{file}`."""
     resource = event["resource"]
     if resource in PAGES:
-        return _fresh(event, _page(resource, event["requestContext"]["path"]))
+        return _respond(event, _page(resource, event["requestContext"]["path"]))
     if resource == "/openapi.json":
-        return _fresh(event, files.read("openapi.json"))
+        return _respond(event, files.read("openapi.json"))
     name = event["pathParameters"]["file"]
     if name not in files.names():
-        return _no_such_file(name, event["requestContext"]["requestId"])
-    return _fresh(event, files.read(name), files.compressed(name))
+        return _not_found(name, event["requestContext"]["requestId"])
+    return _respond(event, files.read(name), files.compressed(name))
 
 
 def _page(resource: str, path: str) -> File:
-    """A page, told its path as asked for: with a stage or a domain's base path before it."""
+    """Returns a page whose base is the requested path, with the stage or base path in front."""
     file = files.read(PAGES[resource])
-    inner = path.strip("/")
-    base = f"/{inner}/" if inner and resource == "/" else f"/{inner}"
-    told = f'<base href="{html.escape(base)}">'.encode()
-    return File(file.content.replace(BASE, told), file.media_type)
+    trimmed = path.strip("/")
+    base = f"/{trimmed}/" if trimmed and resource == "/" else f"/{trimmed}"
+    element = f'<base href="{html.escape(base)}">'.encode()
+    return File(file.content.replace(BASE, element), file.media_type)
 
 
-def _fresh(event: dict[str, Any], file: File, smaller: bytes | None = None) -> dict[str, Any]:
-    """The file, in gzip where that is `smaller` and taken; 304 where the browser has it already."""
-    sent = {name.lower(): value for name, value in (event["headers"] or {}).items()}
-    zipped = smaller if "gzip" in sent.get("accept-encoding", "") else None
-    tag = f'"{hashlib.sha256(zipped or file.content).hexdigest()[:16]}"'
-    headers = _safe(event["resource"]) | {
-        "Cache-Control": "max-age=86400" if file.lasting else "no-cache",
-        "ETag": tag,
+def _respond(event: dict[str, Any], file: File, gzipped: bytes | None = None) -> dict[str, Any]:
+    """Returns the file, `gzipped` if the client accepts that, or 304 if it has the file already."""
+    request_headers = {name.lower(): value for name, value in (event["headers"] or {}).items()}
+    compressed = gzipped if "gzip" in request_headers.get("accept-encoding", "") else None
+    etag = f'"{hashlib.sha256(compressed or file.content).hexdigest()[:16]}"'
+    headers = _security_headers(event["resource"]) | {
+        "Cache-Control": "max-age=86400" if file.cacheable else "no-cache",
+        "ETag": etag,
     }
-    if smaller:
+    if gzipped:
         headers["Vary"] = "Accept-Encoding"
-    if tag in sent.get("if-none-match", ""):
+    if etag in request_headers.get("if-none-match", ""):
         return {"statusCode": 304, "headers": headers, "body": ""}
     headers["Content-Type"] = file.media_type
-    if zipped:
-        return _binary(headers | {"Content-Encoding": "gzip"}, zipped)
+    if compressed:
+        return _binary(headers | {"Content-Encoding": "gzip"}, compressed)
     if not file.is_text:
         return _binary(headers, file.content)
     return {"statusCode": 200, "headers": headers, "body": file.content.decode()}
@@ -80,9 +80,8 @@ def _binary(headers: dict[str, str], content: bytes) -> dict[str, Any]:
     return {"statusCode": 200, "headers": headers, "body": body, "isBase64Encoded": True}
 
 
-def _safe(resource: str) -> dict[str, str]:
-    """The headers of every answer."""
-    policy = POLICY | DRAWN_IN_CSS if resource == "/docs" else POLICY
+def _security_headers(resource: str) -> dict[str, str]:
+    policy = DOCS_POLICY if resource == "/docs" else CONTENT_SECURITY_POLICY
     return {
         "Content-Security-Policy": "; ".join(f"{name} {value}" for name, value in policy.items()),
         "Referrer-Policy": "no-referrer",
@@ -90,13 +89,13 @@ def _safe(resource: str) -> dict[str, str]:
     }
 
 
-def _no_such_file(name: str, request_id: str) -> dict[str, Any]:
+def _not_found(name: str, request_id: str) -> dict[str, Any]:
     problem = {
         "type": "urn:facet:problem:no-route",
         "title": "Route not found",
         "status": 404,
-        "detail": f"The page has no file '{name}'. Reload the page: it may be newer than this tab.",
+        "detail": f"There is no file '{name}'. Reload the page: it may have changed meanwhile.",
         "request_id": request_id,
     }
-    headers = _safe("/page/{file}") | {"Content-Type": "application/problem+json"}
+    headers = _security_headers("/page/{file}") | {"Content-Type": "application/problem+json"}
     return {"statusCode": 404, "headers": headers, "body": json.dumps(problem)}

@@ -1,4 +1,4 @@
-"""The files that browsers get: the page's own, and Swagger UI's, which Powertools brings along."""
+"""The files that the page's function serves: its own, and Swagger UI's from Powertools."""
 
 import gzip
 from dataclasses import dataclass
@@ -7,8 +7,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 STATIC = Path(__file__).parent / "static"
-WHOLE = frozenset({"index.html", "docs.html", "openapi.json"})
-"""Served under paths of their own, not below /page/."""
+PAGES = frozenset({"index.html", "docs.html", "openapi.json"})
+"""Files with a route of their own, not under /page/."""
 
 TYPES = {
     ".css": "text/css; charset=utf-8",
@@ -22,41 +22,41 @@ TYPES = {
 IMAGES = (TYPES[".jpg"], TYPES[".png"])
 SWAGGER_UI = ("swagger-ui-bundle.min.js", "swagger-ui.min.css")
 LARGE = 100_000
-"""Bytes from which text is worth compressing: the bundle has 1.5 MB, and a quarter of it so."""
+"""Bytes from which text is compressed. gzip makes a quarter of Swagger UI's 1.5 MB script."""
 
 
 @dataclass(frozen=True)
 class File:
-    """A file's bytes and type. `lasting` ones change so seldom that browsers may keep them."""
+    """A file's bytes and media type. `cacheable` files change rarely; browsers may cache them."""
 
     content: bytes
     media_type: str
-    lasting: bool = False
+    cacheable: bool = False
 
     @property
     def is_text(self) -> bool:
-        """Whether the bytes are UTF-8."""
+        """Whether the content is UTF-8 text."""
         return self.media_type not in IMAGES
 
 
 @cache
 def names() -> frozenset[str]:
-    """What there is below /page/; anything else in the folder is not for browsers."""
+    """Returns the names of the files under /page/. Other files in the folder are not served."""
     own = {path.name for path in STATIC.iterdir() if path.suffix in TYPES}
-    return frozenset(own - WHOLE).union(SWAGGER_UI)
+    return frozenset(own - PAGES).union(SWAGGER_UI)
 
 
 def read(name: str) -> File:
-    """One of `names()`, or of `WHOLE`."""
+    """Reads one of `names()` or `PAGES`."""
     path = _swagger_ui() / name if name in SWAGGER_UI else STATIC / name
     media_type = TYPES[path.suffix]
-    lasting = name in SWAGGER_UI or media_type in IMAGES
-    return File(path.read_bytes(), media_type, lasting)
+    cacheable = name in SWAGGER_UI or media_type in IMAGES
+    return File(path.read_bytes(), media_type, cacheable)
 
 
 @cache
 def compressed(name: str) -> bytes | None:
-    """The file in gzip, where that is worth it."""
+    """Returns the file in gzip, or None if it is an image or smaller than `LARGE`."""
     file = read(name)
     if not file.is_text or len(file.content) < LARGE:
         return None
@@ -64,8 +64,8 @@ def compressed(name: str) -> bytes | None:
 
 
 def _swagger_ui() -> Path:
-    """Where Powertools keeps it, found without importing Powertools, which takes long."""
+    """Finds Swagger UI's folder without importing Powertools, which is slow."""
     spec = find_spec("aws_lambda_powertools")
     if spec is None or spec.origin is None:
-        raise FileNotFoundError("aws-lambda-powertools, which brings Swagger UI, is not installed")
+        raise FileNotFoundError("aws-lambda-powertools is not installed; it contains Swagger UI")
     return Path(spec.origin).parent / "event_handler/openapi/swagger_ui"
