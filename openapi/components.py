@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from facet.manifest import MODEL_NAME, VERSION_ID
+from facet.keys import MODEL_NAME, VERSION_ID
 from predict.app import DEFAULT_TOP_K, MAX_PAGE, MAX_TOP_K
 
 VERSION = "1.0.0"
