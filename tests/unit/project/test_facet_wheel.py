@@ -1,0 +1,106 @@
+"""The build backend: which modules the wheel has, and their imports in it."""
+
+import tomllib
+from pathlib import Path
+
+import pytest
+from facet_wheel.imports import CannotMove, move, needed
+from facet_wheel.source import CannotBuild, Source
+
+from tests.support.stacks import ROOT
+
+PACKAGES = {"cli", "training"}
+
+
+@pytest.mark.parametrize(
+    ("source", "moved"),
+    [
+        ("from cli import app\n", "from facet.cli import app\n"),
+        ("from cli.client.stack import (\n    find,\n)\n", None),
+        ("def f():\n    from training.data import sets\n", None),
+        (
+            "if TYPE_CHECKING: from cli import app\n",
+            "if TYPE_CHECKING: from facet.cli import app\n",
+        ),
+        ("import os; from cli import app\n", "import os; from facet.cli import app\n"),
+        ("import cli.app as app, os, training as t\n", None),
+        ('"""python -m training.package"""\n', '"""python -m facet.training.package"""\n'),
+    ],
+)
+def test_rewrites_absolute_imports(source: str, moved: str | None) -> None:
+    expected = moved or source.replace("cli.", "facet.cli.").replace("training", "facet.training")
+    assert move(source, PACKAGES, "facet") == expected
+    assert move(expected, PACKAGES, "facet") == expected
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "from facet import errors\nfrom facet.cli import app\n",
+        "from . import cli\nfrom .cli import app\n",
+        "import client, clients.cli\nfrom client import cli\n",
+        "cli = training = 1\ncli.training(cli)\n",
+        "def f(cli):\n    yield from cli\n    raise cli from training\n",
+        's = "from cli import app"  # from cli import app\n',
+        's = f"{cli:from} {cli!r:>{training}} from cli import app"\n',
+        "s = '''\nfrom cli import app\nimport cli\n'''\n",
+        "python -m pip, python -m client\n".join(('"""', '"""\n')),
+        "d = {1: cli, 2: training}\nx[a:cli]\nlambda: cli\n",
+    ],
+)
+def test_leaves_everything_else_as_it_is(source: str) -> None:
+    assert move(source, PACKAGES, "facet") == source
+
+
+def test_rejects_an_import_that_binds_the_package_itself() -> None:
+    with pytest.raises(CannotMove, match=r"line 2: import os, cli\.app: write `from … import …`"):
+        move("\nimport os, cli.app\n", PACKAGES, "facet")
+
+
+def test_follows_imports_to_every_module_and_its_packages(tmp_path: Path) -> None:
+    for name, text in {
+        "a/cli/__init__.py": "",
+        "a/cli/app.py": "import json\nfrom cli import one\nfrom local import x\n",
+        "a/cli/one.py": "def f():\n    import deep.er.two\n",
+        "a/cli/unused.py": "",
+        "a/local/__init__.py": "from cli import unused\n",
+        "b/deep/__init__.py": "from cli.app import main\n",
+        "b/deep/er/__init__.py": "",
+        "b/deep/er/two.py": "from . import unused\n",
+    }.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    found = needed("cli.app", (tmp_path / "a", tmp_path / "b"), {"local"})
+    assert [*found] == ["cli", "cli.app", "cli.one", "deep", "deep.er", "deep.er.two"]
+    assert found["deep.er.two"] == tmp_path / "b/deep/er/two.py"
+
+
+def test_the_wheel_has_what_the_command_imports_and_nothing_of_the_local_stack() -> None:
+    source = Source.read(ROOT)
+    assert {"cli.app", "cli.up", "facet.errors", "serving.runtimes.litert"} <= {*source.modules}
+    packages = {each.partition(".")[0] for each in source.modules}
+    assert not packages & {"local", "tests", "benchmarks", "samples", "page"}
+    assert ROOT / "cli/cost/prices.json" in source.data["cli"]
+    assert ROOT / "layers/facet/facet/py.typed" in source.data["facet"]
+
+
+def test_the_staged_project_is_one_package(tmp_path: Path) -> None:
+    Source.read(ROOT).stage(tmp_path)
+    assert {each.name for each in tmp_path.iterdir()} == {
+        *("facet", "pyproject.toml", "README.md", "LICENSE")
+    }
+    document = tomllib.loads((tmp_path / "pyproject.toml").read_text())
+    original = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert document["project"]["dependencies"] == original["dependencies"]
+    assert document["project"]["version"] == original["version"]
+    assert document["project"]["scripts"] == {"facet": "facet.cli.app:main"}
+    assert {*document["project"]["optional-dependencies"]} == {"chart", "tensorflow"}
+
+
+def test_rejects_two_packages_of_one_name(tmp_path: Path) -> None:
+    known = Source.read(ROOT)
+    modules = {**known.modules, "facet.cli": ROOT / "layers/facet/facet/errors.py"}
+    both = Source(ROOT, known.project, known.wheel, modules, known.data)
+    with pytest.raises(CannotBuild, match=r"cli and facet\.cli are one package"):
+        both.stage(tmp_path)
