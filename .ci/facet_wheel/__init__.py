@@ -16,7 +16,11 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from setuptools import build_meta
-from setuptools.build_meta import build_editable, prepare_metadata_for_build_editable
+from setuptools.build_meta import (
+    build_editable,
+    get_requires_for_build_editable,
+    prepare_metadata_for_build_editable,
+)
 
 from facet_wheel.source import Source
 
@@ -24,6 +28,7 @@ __all__ = [
     "build_editable",
     "build_sdist",
     "build_wheel",
+    "get_requires_for_build_editable",
     "prepare_metadata_for_build_editable",
     "prepare_metadata_for_build_wheel",
 ]
