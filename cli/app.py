@@ -13,6 +13,7 @@ from typer.core import TyperGroup
 from cli import data, invoke, models, push, redrive, status, up, versions, watch
 from cli.cost import command as cost
 from cli.doctor import command as doctor
+from cli.extras import CHECKOUT, ROOT, located, version
 from cli.logs import command as logs
 from cli.pack import command as pack
 from cli.predict import command as predict
@@ -36,7 +37,7 @@ class OneLine(TyperGroup):
             if ctx.params.get("debug"):
                 raise
             Console(stderr=True, highlight=False, soft_wrap=True).print(
-                f"error: {printable(_one_line(error))}", markup=False
+                f"error: {printable(located(_one_line(error)))}", markup=False
             )
             raise typer.Exit(FAILED) from error
 
@@ -48,16 +49,28 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Exit codes: 0 done, 1 failed (the message says why), 2 wrong arguments, "
-    "130 interrupted.",
+    f"130 interrupted.{'' if CHECKOUT else f' The pages docs/… are in {ROOT}.'}",
 )
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        Console(highlight=False).print(f"facet {version()}")
+        raise typer.Exit
 
 
 @app.callback()
 def facet(
     debug: Annotated[bool, typer.Option(DEBUG, help="Show where an error came from.")] = False,
+    show_version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
+    ] = False,
 ) -> None:
     """Image classifiers behind one multi-model endpoint, on this machine and on AWS."""
-    del debug  # read by OneLine
+    del debug, show_version  # read by OneLine and _print_version
 
 
 app.command()(up.up)

@@ -22,7 +22,7 @@ def up(
     port: Port = THIS_PORT,
     home: Home = THIS_HOME,
 ) -> None:
-    """Start the stack on this machine, as `make run` does: it serves until Ctrl-C."""
+    """Start the stack on this machine, as `make run` does, until Ctrl-C. Needs a checkout."""
     given = dict(named(each, "--parameter") for each in parameter or [])
     extras.ensure("local")
     from local.__main__ import serve

@@ -12,13 +12,14 @@ import botocore.session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from cli.extras import CHECKOUT, ROOT, make
 from facet.errors import FacetError
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
 
-HOME = Path(__file__).resolve().parents[2] / ".facet"
-"""Where `make run` keeps its state."""
+HOME = ROOT / ".facet" if CHECKOUT else Path(".facet")
+"""Where `make run` keeps its state. The wheel knows no checkout: it looks in the current folder."""
 
 LOCAL_NAME = "facet"
 """What its CloudFormation stack is called there."""
@@ -130,13 +131,15 @@ def local(home: Path) -> Stack:
         return _at(address, home)
     except (FileNotFoundError, ProcessLookupError) as error:
         raise NoStack(
-            "no stack runs on this machine. Start one with `make run`, or name a deployed one with "
-            "--stack"
+            f"no stack runs on this machine; start one with {make('run')}, or choose a deployed "
+            "one with --stack NAME"
+            if CHECKOUT
+            else f"no stack runs with its state in {home}; name the folder .facet of the checkout "
+            "that runs one with --home, or choose a deployed one with --stack NAME"
         ) from error
     except (ValueError, TypeError, KeyError, OverflowError) as error:
         raise NoStack(
-            f"{path} says no longer where the stack is. Stop the stack if one runs, and start it "
-            "again with `make run`"
+            f"{path} is corrupt; stop the stack if it runs, and start it again with {make('run')}"
         ) from error
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from rich.text import Text
 
 from cli.cost.model import Comparison
-from cli.extras import NotInstalled
+from cli.extras import NotInstalled, install
 
 WIDTH = 40
 """Characters of the longest bar."""
@@ -38,9 +38,7 @@ def image(path: Path, rows: Sequence[Comparison], title: str) -> None:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
     except ImportError as error:
-        raise NotInstalled(
-            f"--chart needs matplotlib ({error}): pip install 'facet[training]', or `make training`"
-        ) from error
+        raise NotInstalled(f"--chart needs matplotlib ({error}): run {install('chart')}") from error
     figure = Figure(figsize=(7, 4), dpi=100, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots()

@@ -76,7 +76,7 @@ def cost(
 ) -> None:
     """Compare one endpoint per model with one multi-model endpoint, in dollars a month.
 
-    The arithmetic is in docs/cost.md, the prices and their date in cli/cost/prices.json.
+    docs/cost.md explains the arithmetic and where the prices are from.
     """
     known = read(prices)
     place = known.region(region)

@@ -12,6 +12,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from cli.client.api import Patience, reach
 from cli.client.stack import Stack, deployed
 from cli.doctor.finding import Finding, missing, ok, warning
+from cli.extras import located, make
 from facet.errors import FacetError
 
 OUTPUTS = (
@@ -72,7 +73,7 @@ def examine(name: str, session: boto3.Session) -> Iterator[Finding]:
     try:
         (described,) = session.client("cloudformation").describe_stacks(StackName=name)["Stacks"]
     except (BotoCoreError, ClientError) as error:
-        yield missing("stack", _line(error), "`make deploy`, or another --stack or AWS_REGION")
+        yield missing("stack", _line(error), f"{make('deploy')}, or another --stack or AWS_REGION")
         return
     yield standing(described)
     if gone := _outputs(described):
@@ -101,7 +102,7 @@ def standing(described: Mapping[str, Any]) -> Finding:
         return warning("stack", words, "wait until it is done")
     if state == "UPDATE_ROLLBACK_COMPLETE":
         return warning("stack", words, "the last deploy was taken back; its events say why")
-    return missing("stack", words, "its events say why; mend that and `make deploy` again")
+    return missing("stack", words, f"its events say why; fix that, then {make('deploy')}")
 
 
 def _outputs(described: Mapping[str, Any]) -> Finding | None:
@@ -123,14 +124,14 @@ def endpoint(it: Deployed) -> Finding:
     except ClientError as error:
         if error.response["Error"]["Code"] in FORBIDDEN:
             raise
-        return missing("endpoint", _line(error), "`make deploy` makes it again")
+        return missing("endpoint", _line(error), f"create it again with {make('deploy')}")
     state, reason = found["EndpointStatus"], found.get("FailureReason", "")
     words = f"{state}{f': {reason}' if reason else ''}"
     if state == "InService":
         return ok("endpoint", words)
     if state in ("Creating", "Updating", "SystemUpdating", "RollingBack"):
         return warning("endpoint", words, "wait; it takes minutes")
-    return missing("endpoint", words, "docs/operations.md, `Endpoint failing`")
+    return missing("endpoint", words, located("docs/operations.md, `Endpoint failing`"))
 
 
 def api(it: Deployed) -> Finding:
@@ -161,7 +162,8 @@ def undelivered(it: Deployed) -> Finding:
         QueueUrl=it.stack.dead_letters, AttributeNames=[name]
     )
     if count := int(answer["Attributes"][name]):
-        remedy = f"mend the cause (docs/operations.md, `A stuck upload`), {_again(it, 'redrive')}"
+        page = located("docs/operations.md, `A stuck upload`")
+        remedy = f"fix the cause ({page}), {_again(it, 'redrive')}"
         return warning("undelivered", f"{count:,} given up", remedy)
     return ok("undelivered", "none given up")
 
@@ -172,7 +174,7 @@ def alarms(it: Deployed) -> Finding:
     found = {each["AlarmName"]: each["StateValue"] for each in answer["MetricAlarms"]}
     if ringing := sorted(name for name, state in found.items() if state == "ALARM"):
         return warning(
-            "alarms", ", ".join(ringing), "docs/operations.md says what to do about each"
+            "alarms", ", ".join(ringing), located("docs/operations.md says what to do about each")
         )
     return ok("alarms", f"none of {len(found)} rings")
 

@@ -15,7 +15,6 @@ from cli.doctor.finding import Finding, missing, ok, warning
 from cli.status import examine as look
 from cli.terminal.formatting import size
 
-ROOT = Path(__file__).resolve().parents[2]
 OLDEST, NEWEST = (3, 11), (3, 13)
 """Of the Pythons that Facet runs on."""
 
@@ -50,7 +49,7 @@ class Machine:
 
     `which` is where a program is, `runs` whether a command ends well, `lacking` what of an extra is
     not installed, `free` the bytes left on a folder's disk, `taken` whether something listens on a
-    port.
+    port, `checkout` whether the command runs from a checkout, and so can start a stack.
     """
 
     python: tuple[int, int] = sys.version_info[:2]
@@ -59,11 +58,21 @@ class Machine:
     lacking: Callable[[str], Sequence[str]] = extras.missing
     free: Callable[[Path], int] = lambda folder: shutil.disk_usage(folder).free
     taken: Callable[[int], bool] = _taken
+    checkout: bool = extras.CHECKOUT
 
 
 def examine(machine: Machine, home: Path, port: int) -> Iterator[Finding]:
-    """Each thing that the stack with its state in `home` and its API on `port` needs."""
+    """Check what the stack with its state in `home` and its API on `port` needs.
+
+    The wheel cannot start one, so there only what its commands need is checked.
+    """
     yield _python(machine)
+    if not machine.checkout:
+        yield ok("local stack", f"starts from a checkout only: {extras.CLONE}")
+        yield from _stack(machine, home, port)
+        yield _extra(machine, "tensorflow", "`facet pack` and CIFAR-10")
+        yield _extra(machine, "chart", "`facet cost --chart`")
+        return
     yield _local(machine)
     yield _disk(machine, home)
     yield from _stack(machine, home, port)
@@ -78,21 +87,23 @@ def _python(machine: Machine) -> Finding:
     version = ".".join(map(str, machine.python))
     if OLDEST <= machine.python <= NEWEST:
         return ok("python", version)
-    return missing(
-        "python", version, "install Python 3.11, 3.12 or 3.13, remove .venv, then `make run`"
+    renew = (
+        f"remove .venv, then {extras.make('run')}" if machine.checkout else "install Facet there"
     )
+    return missing("python", version, f"install Python 3.11, 3.12 or 3.13, {renew}")
 
 
 def _local(machine: Machine) -> Finding:
     if gone := machine.lacking("local"):
         words = f"{', '.join(gone)} not installed"
-        return missing("local stack", words, "`make run`, or pip install 'facet[local]'")
+        return missing("local stack", words, extras.install("local"))
     return ok("local stack", "installed")
 
 
 def _extra(machine: Machine, extra: str, purpose: str) -> Finding:
     if gone := machine.lacking(extra):
-        return warning(extra, f"{', '.join(gone)} not installed: for {purpose}", f"`make {extra}`")
+        remedy = extras.install(extra, machine.checkout)
+        return warning(extra, f"{', '.join(gone)} not installed: for {purpose}", remedy)
     return ok(extra, "installed")
 
 
@@ -111,8 +122,9 @@ def _stack(machine: Machine, home: Path, port: int) -> Iterator[Finding]:
     try:
         running = local(home)
     except NoStack:
-        yield ok("stack", "none runs; `make run` starts one")
-        yield _port(machine, port)
+        yield ok("stack", f"none runs; {extras.make('run', machine.checkout)} starts one")
+        if machine.checkout:
+            yield _port(machine, port)
         return
     yield ok("port", f"{urlsplit(running.api_url).port}, the running stack's")
     found = look(running)
@@ -133,8 +145,8 @@ def _port(machine: Machine, port: int) -> Finding:
 def _builder(machine: Machine) -> Finding:
     """`make build` wants SAM, and the functions' own Python."""
     if not (machine.which("sam") or machine.which(str(Path(sys.executable).with_name("sam")))):
-        return warning("sam", "not installed: for builds and deploys", "`make build`")
-    if not machine.runs([str(ROOT / ".ci/python"), "3.12"]):
+        return warning("sam", "not installed: for builds and deploys", extras.make("build"))
+    if not machine.runs([str(extras.ROOT / ".ci/python"), "3.12"]):
         words = "installed, but no Python 3.12, the functions' own: for builds and deploys"
         return warning("sam", words, "install Python 3.12, or set FACET_PYTHON to it")
     return ok("sam", "installed, and Python 3.12")

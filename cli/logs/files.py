@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from cli.client.stack import LOCAL_NAME
+from cli.extras import make
 from cli.logs.errors import NoLog
 from cli.logs.line import Line, Reading
 
@@ -20,7 +21,7 @@ def chosen(folder: Path, source: str | None, job: str | None) -> "Files":
     known = {each: folder / f"{each}.log" for each in functions(folder)}
     known[ENDPOINT] = folder / f"{LOCAL_NAME}.log"
     if not folder.is_dir():
-        raise NoLog(f"there are no logs in {folder}: `make run` starts a stack on this machine")
+        raise NoLog(f"there are no logs in {folder}: {make('run')} starts a stack on this machine")
     if source is None:
         return Files(known)
     if source not in known:

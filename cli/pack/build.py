@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from pydantic import ValidationError
 
+from cli.extras import install
 from cli.pack import artifact, inference, options
 from cli.pack.errors import CannotPack
 from cli.pack.inference import Scorer
@@ -21,7 +22,7 @@ from facet.preprocess import Pixels
 DRAWINGS = 16
 """So many drawn images, beside the golden sample, show whether two models answer alike."""
 
-NO_TENSORFLOW = "TensorFlow is not installed (`make tensorflow`)"
+NO_TENSORFLOW = f"TensorFlow is not installed ({install('tensorflow')})"
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from unicodedata import category
 
+from cli.extras import located
 from facet.errors import Violation
 from facet.registry.models import Mode, Policy
 
@@ -44,4 +45,4 @@ def reasons(violations: Iterable[Violation]) -> Iterator[str]:
     """Two lines for each violation: what is wrong where, and what to do."""
     for each in violations:
         yield printable(f"{each.place}: {each.problem} [{each.code}]")
-        yield printable(f"  → {each.remedy}")
+        yield printable(f"  → {located(each.remedy)}")

@@ -45,7 +45,7 @@ def carry_out(training: Training, stack: Stack, output: Output) -> bool:
 
     Raises NotInstalled, NoMachine, NotTrained, SourceError, and botocore's errors.
     """
-    if stack.home:
+    if stack.home and extras.CHECKOUT:  # jobs run in the environment of the stack's checkout
         extras.ensure("training")
     if training.upload:
         bucket = bucket_of(stack)

@@ -40,7 +40,9 @@ def import_tensorflow() -> Any:
     except ModuleNotFoundError as error:
         raise LoadFailed(
             "the model has no LiteRT version that loads (assets.extra/model.tflite), and "
-            "TensorFlow is not installed here: run `make tensorflow`, then ask again"
+            "TensorFlow is not installed here: let `facet pack` add one, or install TensorFlow (in "
+            "a checkout `make tensorflow`, in the container by building it with "
+            "REQUIREMENTS=requirements-tensorflow.txt)"
         ) from error
     except (ImportError, MemoryError) as error:
         raise LoadFailed(f"TensorFlow cannot be imported: {_reason(error)}") from error

@@ -144,8 +144,8 @@ def cifar10(load: Callable[[], Loaded] = keras_cifar10) -> ImageFolder:
         train, test = load()
     except ImportError as error:
         raise SourceError(
-            f"Keras, which loads CIFAR-10, is not installed ({error}): `make training`, or "
-            f"pip install 'facet[training]'. Or {LOCAL_COPY}"
+            f"Keras, which loads CIFAR-10, is not installed ({error}): `make training` in "
+            f"a checkout, else pip install 'facet[tensorflow]'. Or {LOCAL_COPY}"
         ) from error
     except Exception as error:  # if a download fails, Keras raises nothing more specific
         raise SourceError(

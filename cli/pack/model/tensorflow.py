@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from cli.extras import install
 from cli.pack.errors import CannotPack
 
 ERRORS = (
@@ -32,7 +33,7 @@ def required(what_for: str) -> None:
     """Raises CannotPack where TensorFlow is not installed."""
     if not installed():
         raise CannotPack(
-            f"{what_for} takes TensorFlow, which is not installed here: run `make tensorflow`"
+            f"{what_for} needs TensorFlow, which is not installed: run {install('tensorflow')}"
         )
 
 

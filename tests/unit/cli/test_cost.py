@@ -168,5 +168,5 @@ def test_without_matplotlib_there_is_no_image(
     failed = cost("--chart", str(tmp_path / "cost.png"))
     assert failed.exit_code == 1
     assert "--chart needs matplotlib" in failed.stderr
-    assert "facet[training]" in failed.stderr
+    assert "run `make training`" in failed.stderr
     assert list(tmp_path.iterdir()) == []

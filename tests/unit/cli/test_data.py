@@ -170,4 +170,4 @@ def test_without_keras_it_says_what_to_install(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout) == (1, "")
     (line,) = done.stderr.splitlines()
     assert line.startswith("error: Keras, which loads CIFAR-10, is not installed")
-    assert "pip install 'facet[training]'" in line
+    assert "`make training` in a checkout, else pip install 'facet[tensorflow]'" in line

@@ -94,6 +94,15 @@ def test_a_stack_that_runs_and_does_not_answer(tmp_path: Path) -> None:
     assert "facet logs" in found["stack"].remedy
 
 
+def test_the_wheel_checks_what_its_commands_need(tmp_path: Path) -> None:
+    installed = replace(SOUND, checkout=False, lacking=lambda _: ["x>=1"])
+    found = {each.check: each for each in examine(installed, tmp_path, 8000)}
+    assert [*found] == ["python", "local stack", "stack", "tensorflow", "chart"]
+    assert "from a checkout only" in found["local stack"].words
+    assert found["tensorflow"].remedy == 'pip install "facet[tensorflow]"'
+    assert State.MISSING not in {each.state for each in found.values()}
+
+
 def test_a_port_that_something_listens_on(tmp_path: Path) -> None:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
@@ -114,7 +123,7 @@ def test_the_command_on_a_machine_that_lacks_something(tmp_path: Path) -> None:
     done = facet(tmp_path / "packages", "moto", "doctor", "--home", str(tmp_path))
     assert done.returncode == 1
     assert "missing  local stack  moto==5.2.5 not installed\n" in done.stdout
-    assert "→ `make run`, or pip install 'facet[local]'" in done.stdout
+    assert "→ `make run`\n" in done.stdout
 
 
 def test_for_programs(tmp_path: Path) -> None:

@@ -1,6 +1,9 @@
 """The build backend: which modules the wheel has, and their imports in it."""
 
+import ast
+import re
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -96,6 +99,36 @@ def test_the_staged_project_is_one_package(tmp_path: Path) -> None:
     assert document["project"]["version"] == original["version"]
     assert document["project"]["scripts"] == {"facet": "facet.cli.app:main"}
     assert {*document["project"]["optional-dependencies"]} == {"chart", "tensorflow"}
+
+
+def test_recommendations_hold_in_the_wheel() -> None:
+    """Targets and installations are worded by cli/extras.py, or say where they work."""
+    for name, path in Source.read(ROOT).modules.items():
+        for text in texts(path) if name != "cli.extras" else ():
+            if re.search(r"`make |pip install", text):
+                assert "in a checkout" in text, f"{path}: {text}"
+
+
+def texts(path: Path) -> Iterator[str]:
+    """Every text of a module that is no docstring; of f-strings all parts together."""
+    tree = ast.parse(path.read_text())
+    docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.JoinedStr):
+            yield "".join(str(each.value) for each in node.values if isinstance(each, ast.Constant))
+        elif isinstance(node, ast.Constant) and id(node) not in docstrings:
+            yield str(node.value)
+
+
+def test_pages_that_messages_name_are_in_the_wheel() -> None:
+    source = Source.read(ROOT)
+    named = {page for path in source.modules.values() for page in pages(path)}
+    assert len(named) > 3
+    assert named <= {each.relative_to(ROOT).as_posix() for each in source.files()}
+
+
+def pages(path: Path) -> list[str]:
+    return [each for text in texts(path) for each in re.findall(r"docs/[\w-]+\.md", text)]
 
 
 def test_rejects_two_packages_of_one_name(tmp_path: Path) -> None:

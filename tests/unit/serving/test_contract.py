@@ -529,7 +529,7 @@ def test_without_tensorflow_a_saved_model_says_what_to_do(
         for _ in range(5):
             code, body = told(await bench.load("plain", str(bench.folder / "plain")))
             assert code == 500
-            assert "run `make tensorflow`" in body["error"]
+            assert "`make tensorflow`" in body["error"]
             assert "\n" not in body["error"]
 
     run(scenario())
