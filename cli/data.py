@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
-from cli.client.stack import Stack, account, find
+from cli.client.stack import Stack, account, find, warn_of_local_endpoint
 from cli.terminal.formatting import size
 from cli.terminal.options import THIS_HOME, AsJson, Home, StackName
 from cli.terminal.output import Output
@@ -110,4 +110,5 @@ def bucket_of(stack: Stack) -> Bucket:
 
 
 def _named(bucket: str) -> Bucket:
+    warn_of_local_endpoint()
     return Bucket(bucket, account().client("s3", config=CONFIG))

@@ -144,7 +144,9 @@ def redrive(
 ) -> None:
     """Onboard again what ended in the dead-letter queue, once its cause is mended."""
     here, output = find(stack, home), Output(as_json)
-    work = Redrive(here.client("sqs"), here.dead_letters, here.client("lambda"), here.onboard)
+    work = Redrive(
+        here.client("sqs"), here.dead_letter_queue_url, here.client("lambda"), here.onboard_function
+    )
     there = work.waiting()
     waiting = min(there, limit or there)
     with bar(output) as shown:

@@ -129,7 +129,7 @@ def _pending(registry: Registry) -> tuple[object, str, bool]:
 def _dead_letters(stack: Stack) -> tuple[object, str, bool]:
     name = "ApproximateNumberOfMessages"
     answer = stack.client("sqs").get_queue_attributes(
-        QueueUrl=stack.dead_letters, AttributeNames=[name]
+        QueueUrl=stack.dead_letter_queue_url, AttributeNames=[name]
     )
     count = int(answer["Attributes"][name])
     hint = "; facet redrive tries again" if count else ""

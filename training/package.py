@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
+from facet.aws_environment import local_endpoint_warning
 from facet.keys import training_code_key
 
 if TYPE_CHECKING:
@@ -92,6 +93,8 @@ def main() -> int:
     """Uploads the code if there is a bucket, and prints its key. Returns 1 for an AWS error."""
     options = _options()
     code = pack_code()
+    if (options.stack or options.bucket) and (warning := local_endpoint_warning()):
+        print(f"warning: {warning}", file=sys.stderr)
     try:
         bucket = options.bucket
         if options.stack:

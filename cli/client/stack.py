@@ -1,4 +1,9 @@
-"""Which stack a command works on: the one that runs on this machine, or a deployed one."""
+"""Find the stack that a command works on.
+
+Without `--stack` it is the local stack: `make run` writes its addresses to `.facet/stack.json`.
+With `--stack NAME` it is a deployed one, whose CloudFormation outputs and parameters are read with
+the credentials and region of the environment.
+"""
 
 import json
 import os
@@ -13,6 +18,8 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from cli.extras import CHECKOUT, ROOT, make
+from cli.terminal.output import Output
+from facet.aws_environment import local_endpoint_warning
 from facet.errors import FacetError
 
 if TYPE_CHECKING:
@@ -22,40 +29,42 @@ HOME = ROOT / ".facet" if CHECKOUT else Path(".facet")
 """Where `make run` keeps its state. The wheel knows no checkout: it looks in the current folder."""
 
 LOCAL_NAME = "facet"
-"""What its CloudFormation stack is called there."""
+"""The name of the local stack in its own CloudFormation."""
 
 LOCAL_KEY = "local"
-"""The local stack takes any credentials, and those of an account must not go there."""
+"""Access key id and secret for the local stack, which accepts any. Never send it an account's."""
 
-ONCE_MORE = Config(retries={"total_max_attempts": 2})
-"""A stack on this machine that does not answer will not answer later."""
+LOCAL_RETRIES = Config(retries={"total_max_attempts": 2})
+"""Two attempts: a local stack that does not answer is down, and will not answer later."""
 
-TOPIC = "NotificationTopicArn"
-"""The template's parameter."""
+NO_PROFILE = {"profile": (None, None, None, None)}
+"""AWS_PROFILE, which may name a profile that does not exist, does not count on this machine."""
+
+TOPIC_PARAMETER = "NotificationTopicArn"
 
 
 class NoStack(FacetError):
-    """It is not known which stack is meant, or there is none; the message says what to do."""
+    """The stack does not exist or cannot be read; the message says what to do."""
 
 
 @dataclass(frozen=True)
 class Stack:
-    """A stack's resources, and how they are reached.
+    """A stack's resources, and how to reach them.
 
-    `dead_letters` is the URL of the queue of drops that were given up, `onboard` the name of their
-    function, `topic` the ARN of an SNS topic that hears of versions, or empty. `name` says where it
-    is, `cloudformation` is that stack's own name. The API's key is known, or its id is.
-    `golden_required` and `more_ops` are the template's parameters: what its onboarding demands, and
-    allows. `state_machine` is the ARN of the one that trains. `home` is where the stack on this
-    machine keeps its state and its logs.
+    `name` is for messages, `cloudformation` is the CloudFormation stack's name. `topic` is the ARN
+    of the SNS topic for notifications, or empty. `onboard_function` is a function's name,
+    `state_machine` the training state machine's ARN. `api_key` is empty for a deployed stack, whose
+    key is read by `api_key_id`. `golden_required` and `more_ops` are template parameters.
+    `sagemaker_runtime_url` and `home`, the folder with state and logs, are the local stack's.
     """
 
     bucket: str
     table: str
-    dead_letters: str
-    onboard: str
+    dead_letter_queue_url: str
+    onboard_function: str
     session: boto3.Session
     endpoint_url: str | None = None
+    sagemaker_runtime_url: str = ""
     topic: str = ""
     name: str = ""
     cloudformation: str = ""
@@ -69,34 +78,49 @@ class Stack:
     home: Path | None = None
 
     def client(self, service: str, config: Config | None = None) -> Any:
-        """A boto3 client for the account that the stack is in."""
-        made: Any = self.session
-        return made.client(service, endpoint_url=self.endpoint_url, config=config)
+        """Create a boto3 client for the stack's account, or for the local stack."""
+        session: Any = self.session  # boto3's stubs type each service's name separately
+        return session.client(service, endpoint_url=self.endpoint_url, config=config)
 
     def registry(self) -> "Table":
-        """The registry's table."""
+        """Open the registry's table."""
         return self.session.resource("dynamodb", endpoint_url=self.endpoint_url).Table(self.table)
 
 
 def find(name: str | None, home: Path = HOME) -> Stack:
-    """The deployed stack of that name, or else the one that runs here. Raises NoStack."""
-    return deployed(name, account()) if name else local(home)
+    """Find the deployed stack of this name, or without one the local stack. Raises NoStack.
+
+    Warns on standard error if AWS_ENDPOINT_URL sends the account's requests to this machine.
+    """
+    if not name:
+        return local(home)
+    stack = deployed(name, account())
+    warn_of_local_endpoint()
+    return stack
+
+
+def warn_of_local_endpoint() -> None:
+    """Name on standard error the variables that send AWS requests to this machine, if any."""
+    if warning := local_endpoint_warning():
+        Output().remark(f"warning: {warning}")
 
 
 def account(core: botocore.session.Session | None = None) -> boto3.Session:
-    """The account and region that the environment names.
+    """Open a session for the account and region of the environment.
 
-    AWS's command line reads AWS_REGION, boto3 only AWS_DEFAULT_REGION and the profile.
+    AWS_REGION counts as in AWS's command line; boto3 itself reads only AWS_DEFAULT_REGION and the
+    profile.
     """
     return boto3.Session(region_name=os.environ.get("AWS_REGION"), botocore_session=core)
 
 
 def deployed(name: str, session: boto3.Session) -> Stack:
-    """A stack in the account and region of the session, by the template's outputs."""
+    """Read a deployed stack's outputs and parameters from CloudFormation. Raises NoStack."""
     try:
         (found,) = session.client("cloudformation").describe_stacks(StackName=name)["Stacks"]
     except (BotoCoreError, ClientError) as error:
-        raise NoStack(f"stack {name}: {_told(error)}; check AWS_PROFILE and AWS_REGION") from error
+        remedy = local_endpoint_warning() or "check AWS_PROFILE and AWS_REGION"
+        raise NoStack(f"stack {name}: {_message(error)}; {remedy}") from error
     outputs = {each["OutputKey"]: each["OutputValue"] for each in found.get("Outputs", [])}
     parameters = {
         each["ParameterKey"]: each["ParameterValue"] for each in found.get("Parameters", [])
@@ -105,10 +129,10 @@ def deployed(name: str, session: boto3.Session) -> Stack:
         return Stack(
             bucket=outputs["BucketName"],
             table=outputs["RegistryName"],
-            dead_letters=outputs["UndeliveredUploadsUrl"],
-            onboard=outputs["OnboardFunctionName"],
+            dead_letter_queue_url=outputs["UndeliveredUploadsUrl"],
+            onboard_function=outputs["OnboardFunctionName"],
             session=session,
-            topic=parameters.get(TOPIC, ""),
+            topic=parameters.get(TOPIC_PARAMETER, ""),
             name=f"{name} in {session.region_name}",
             cloudformation=name,
             endpoint=outputs.get("EndpointName", ""),
@@ -119,16 +143,17 @@ def deployed(name: str, session: boto3.Session) -> Stack:
             state_machine=outputs.get("TrainStateMachineArn", ""),
         )
     except KeyError as error:
-        raise NoStack(f"stack {name} has no output {error}: is it Facet's?") from error
+        remedy = local_endpoint_warning() or "check that it is a Facet stack, then deploy it again"
+        raise NoStack(f"stack {name} has no output {error}; {remedy}") from error
 
 
 def local(home: Path) -> Stack:
-    """The stack that runs with its state in `home`. Raises NoStack."""
+    """Find the stack that runs on this machine with its state in `home`. Raises NoStack."""
     path = home / "stack.json"
     try:
         address: Mapping[str, Any] = json.loads(path.read_text())
-        os.kill(address["pid"], 0)  # a stack that was killed has left the file behind
-        return _at(address, home)
+        os.kill(address["pid"], 0)  # a killed stack leaves its file behind
+        return _from_address(address, home)
     except (FileNotFoundError, ProcessLookupError) as error:
         raise NoStack(
             f"no stack runs on this machine; start one with {make('run')}, or choose a deployed "
@@ -143,19 +168,20 @@ def local(home: Path) -> Stack:
         ) from error
 
 
-def _at(address: Mapping[str, Any], home: Path) -> Stack:
-    core = botocore.session.get_session()
-    core.set_default_client_config(ONCE_MORE)
+def _from_address(address: Mapping[str, Any], home: Path) -> Stack:
+    core = botocore.session.Session(session_vars=NO_PROFILE)
+    core.set_default_client_config(LOCAL_RETRIES)
     session = boto3.Session(
         LOCAL_KEY, LOCAL_KEY, region_name=address["region"], botocore_session=core
     )
     return Stack(
         bucket=address["bucket"],
         table=address["table"],
-        dead_letters=address["dead_letter_queue_url"],
-        onboard=address["onboard_function"],
+        dead_letter_queue_url=address["dead_letter_queue_url"],
+        onboard_function=address["onboard_function"],
         session=session,
         endpoint_url=address["endpoint_url"],
+        sagemaker_runtime_url=address.get("sagemaker_runtime_url", ""),
         name="this machine",
         cloudformation=LOCAL_NAME,
         endpoint=address["endpoint"],
@@ -166,6 +192,7 @@ def _at(address: Mapping[str, Any], home: Path) -> Stack:
     )
 
 
-def _told(error: BotoCoreError | ClientError) -> str:
-    told = error.response["Error"].get("Message") if isinstance(error, ClientError) else None
-    return told or str(error).rstrip(".")
+def _message(error: BotoCoreError | ClientError) -> str:
+    """AWS's own message, without botocore's introduction."""
+    message = error.response["Error"].get("Message") if isinstance(error, ClientError) else None
+    return message or str(error).rstrip(".")

@@ -13,6 +13,7 @@ from cli.client.api import Patience, reach
 from cli.client.stack import Stack, deployed
 from cli.doctor.finding import Finding, missing, ok, warning
 from cli.extras import located, make
+from facet.aws_environment import local_endpoints
 from facet.errors import FacetError
 
 OUTPUTS = (
@@ -27,6 +28,9 @@ OUTPUTS = (
     "AlarmTopicArn",
 )
 """Those of the template's that this command looks for."""
+
+STACK_REMEDY = f"{make('deploy')}, or choose another --stack or AWS_REGION"
+OUTPUTS_REMEDY = "check that it is a Facet stack, then deploy it again"
 
 FEW = 100
 """Concurrent executions of all functions of an account; a new one may have 10, and 1,000 is usual.
@@ -58,7 +62,12 @@ class Deployed:
 
 
 def examine(name: str, session: boto3.Session) -> Iterator[Finding]:
-    """Each thing, and no more once one is missing that the others need."""
+    """Check a deployed stack; stop at the first thing missing that later checks depend on."""
+    redirected = ""
+    if endpoints := local_endpoints():
+        redirected = f"unset {' '.join(endpoints)}"
+        words = ", ".join(f"{name}={value}" for name, value in endpoints.items())
+        yield warning("AWS endpoint", f"{words} is this machine, not AWS", redirected)
     if not session.region_name:
         yield missing("region", "none is set", "set AWS_REGION, or a region in your AWS profile")
         return
@@ -73,11 +82,12 @@ def examine(name: str, session: boto3.Session) -> Iterator[Finding]:
     try:
         (described,) = session.client("cloudformation").describe_stacks(StackName=name)["Stacks"]
     except (BotoCoreError, ClientError) as error:
-        yield missing("stack", _line(error), f"{make('deploy')}, or another --stack or AWS_REGION")
+        yield missing("stack", _line(error), redirected or STACK_REMEDY)
         return
     yield standing(described)
-    if gone := _outputs(described):
-        yield gone
+    if lacking := _lacking_outputs(described):
+        words = f"{', '.join(lacking)} missing"
+        yield missing("outputs", words, redirected or OUTPUTS_REMEDY)
         return
     it = Deployed(deployed(name, session), who["Account"], described)
     for check, finding in CHECKS.items():
@@ -105,12 +115,9 @@ def standing(described: Mapping[str, Any]) -> Finding:
     return missing("stack", words, f"its events say why; fix that, then {make('deploy')}")
 
 
-def _outputs(described: Mapping[str, Any]) -> Finding | None:
-    there = {each["OutputKey"] for each in described.get("Outputs", [])}
-    if gone := [each for each in OUTPUTS if each not in there]:
-        words = f"{', '.join(gone)} missing"
-        return missing("outputs", words, "is it Facet's? Then deploy it again")
-    return None
+def _lacking_outputs(described: Mapping[str, Any]) -> list[str]:
+    present = {output["OutputKey"] for output in described.get("Outputs", [])}
+    return [name for name in OUTPUTS if name not in present]
 
 
 def endpoint(it: Deployed) -> Finding:
@@ -159,7 +166,7 @@ def undelivered(it: Deployed) -> Finding:
     """Uploads that were given up."""
     name = "ApproximateNumberOfMessages"
     answer = it.stack.client("sqs").get_queue_attributes(
-        QueueUrl=it.stack.dead_letters, AttributeNames=[name]
+        QueueUrl=it.stack.dead_letter_queue_url, AttributeNames=[name]
     )
     if count := int(answer["Attributes"][name]):
         page = located("docs/operations.md, `A stuck upload`")

@@ -116,7 +116,7 @@ def test_journeys_of_this_machine_are_skipped(stack: Running) -> None:
 def test_a_stack_that_is_not_there_fails_every_journey_and_says_so(stack: Running) -> None:
     done = journeys(stack, "nobody", "tests/journeys/test_uploads.py")
     assert done.returncode == 1
-    assert "check AWS_PROFILE and AWS_REGION" in done.stdout
+    assert "run `unset AWS_ENDPOINT_URL`" in done.stdout
     assert "passed" not in counts(done.stdout)
 
 

@@ -235,7 +235,7 @@ def test_a_stack_that_is_not_there(tmp_path: Path) -> None:
     assert missing.stderr.startswith("error: stack nowhere: ")
     assert "check AWS_PROFILE" in missing.stderr
     here = CliRunner().invoke(app, ["policy", "cifar", "--home", str(tmp_path)])
-    assert here.stderr.startswith("error: no stack runs on this machine. Start one with `make run`")
+    assert here.stderr.startswith("error: no stack runs on this machine; start one with `make run`")
 
 
 def test_the_stack_on_this_machine_is_found_while_it_runs(

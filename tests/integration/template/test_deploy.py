@@ -158,6 +158,7 @@ def test_it_makes_a_change_set_and_misses_the_stack(
     """Once the stack is there, the training code goes into its bucket."""
     stack = CONFIG[environment]["deploy"]["parameters"]["stack_name"]
     assert "Changeset created successfully" in deployed.stdout, deployed.stderr
+    assert "warning: AWS_ENDPOINT_URL=http://127.0.0.1:" in deployed.stderr
     assert f"error: stack {stack} has no bucket to upload to" in deployed.stderr
     assert deployed.returncode
 

@@ -70,6 +70,27 @@ def test_a_stack_that_is_not_there_or_not_facet_s(session: boto3.Session) -> Non
         deployed("none", session)
 
 
+def test_errors_and_success_name_the_endpoint_of_this_machine(
+    session: boto3.Session,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    create(session, "other", **dict.fromkeys(NAMES[1:], "x"))
+    create(session, "prod", **dict.fromkeys(NAMES, "x"))
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
+    monkeypatch.delenv("AWS_PROFILE", raising=False)
+    monkeypatch.setenv("AWS_ENDPOINT_URL_SNS", "http://localhost:9")
+    words = "AWS_ENDPOINT_URL_SNS=http://localhost:9 sends requests to this machine instead of AWS"
+    for stack in ("other", "none"):
+        with pytest.raises(NoStack, match=f"{words}; run `unset AWS_ENDPOINT_URL_SNS`"):
+            find(stack)
+    assert capsys.readouterr().err == ""
+    find("prod")
+    assert capsys.readouterr().err == f"warning: {words}; run `unset AWS_ENDPOINT_URL_SNS`\n"
+
+
 def test_the_stack_on_this_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://elsewhere")
     with pytest.raises(NoStack, match="make run"):
