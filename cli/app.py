@@ -10,7 +10,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 from typer.core import TyperGroup
 
-from cli import data, invoke, models, push, redrive, status, up, versions, watch
+from cli import data, env, invoke, models, push, redrive, status, up, versions, watch
 from cli.cost import command as cost
 from cli.doctor import command as doctor
 from cli.extras import CHECKOUT, ROOT, located, version
@@ -89,16 +89,19 @@ app.command()(versions.retire)
 app.command()(redrive.redrive)
 app.command()(status.status)
 app.command()(invoke.invoke)
+app.command(context_settings={"allow_interspersed_args": False})(env.env)
 app.command()(logs.logs)
 app.command()(doctor.doctor)
 app.command()(cost.cost)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """The program. `--debug` may stand anywhere."""
-    given = list(sys.argv[1:] if arguments is None else arguments)
-    first = [DEBUG] if DEBUG in given else []
-    app([*first, *(each for each in given if each != DEBUG)])
+    """Run the program. `--debug` is accepted anywhere before `--`."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    end = words.index("--") if "--" in words else len(words)
+    own, rest = words[:end], words[end:]
+    debug = [DEBUG] if DEBUG in own else []
+    app([*debug, *(word for word in own if word != DEBUG), *rest])
 
 
 def _one_line(error: Exception) -> str:

@@ -144,7 +144,7 @@ def reach(stack: Stack, patience: Patience | None = None) -> Api:
     """The stack's API with the stack's own key. Raises NoStack, and botocore's errors."""
     if not stack.api_url:
         raise NoStack("the stack has no output ApiUrl: is it Facet's? Deploy it again")
-    return Api(stack.api_url, _key(stack), patience or Patience(), _pool(stack.api_url))
+    return Api(stack.api_url, api_key(stack), patience or Patience(), _pool(stack.api_url))
 
 
 def parsed(kind: type[Parsed], document: Document) -> Parsed:
@@ -158,7 +158,8 @@ def parsed(kind: type[Parsed], document: Document) -> Parsed:
         ) from error
 
 
-def _key(stack: Stack) -> str:
+def api_key(stack: Stack) -> str:
+    """Read the key of the stack's API. Raises botocore's errors."""
     if stack.api_key:
         return stack.api_key
     found = stack.client("apigateway").get_api_key(apiKey=stack.api_key_id, includeValue=True)
