@@ -100,4 +100,4 @@ def _run(command: list[str], variables: Mapping[str, str], removed: tuple[str, .
     if shutil.which(command[0]) is None:
         raise NoProgram(f"program '{command[0]}' is not on the PATH; install it, or give its path")
     kept = {name: value for name, value in os.environ.items() if name not in removed}
-    os.execvpe(command[0], command, kept | variables)
+    os.execvpe(command[0], command, {**kept, **variables})

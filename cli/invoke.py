@@ -16,7 +16,7 @@ from cli.terminal.options import THIS_HOME, Home, StackName
 from cli.terminal.output import Output
 from facet.errors import FacetError
 
-PATIENT = Config(read_timeout=905, retries={"total_max_attempts": 1})
+INVOKE_CONFIG = Config(read_timeout=905, retries={"total_max_attempts": 1})
 """No function takes longer than Lambda's 15 minutes, and none is invoked twice."""
 
 
@@ -58,7 +58,7 @@ def invoke(
     """
     payload = _event(event)
     found = find(stack, home)
-    answer = found.client("lambda", PATIENT).invoke(
+    answer = found.client("lambda", INVOKE_CONFIG).invoke(
         FunctionName=_physical(found, function), Payload=payload, LogType="Tail"
     )
     output = Output()

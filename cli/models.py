@@ -6,7 +6,7 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 from rich.table import Table
 from rich.text import Text
 
-from cli.client.api import parsed, reach
+from cli.client.api import connect, parse
 from cli.client.stack import find
 from cli.terminal.formatting import moment, printable, reasons, short, size
 from cli.terminal.options import THIS_HOME, AsJson, Home, ModelName, StackName
@@ -15,13 +15,13 @@ from cli.terminal.tables import plain_table, print_table
 from facet.errors import Violation
 from facet.registry.models import Canary, Policy, Status
 
-LABELS = 72
+LABELS_WIDTH = 72
 """Characters of the labels that are shown."""
 
-UPDATED, DROPPED = "updated (UTC)", "uploaded (UTC)"
+UPDATED, UPLOADED = "updated (UTC)", "uploaded (UTC)"
 
 
-class Listed(BaseModel):
+class ModelSummary(BaseModel):
     """A model in the API's list."""
 
     model_config = ConfigDict(frozen=True)
@@ -35,7 +35,7 @@ class Listed(BaseModel):
     updated_at: str
 
 
-class Images(BaseModel):
+class ImageInput(BaseModel):
     """Of a model's input spec what says how an image reaches it."""
 
     model_config = ConfigDict(frozen=True)
@@ -47,7 +47,7 @@ class Images(BaseModel):
     fit: str
 
 
-class Summary(BaseModel):
+class VersionSummary(BaseModel):
     """One version of a model."""
 
     model_config = ConfigDict(frozen=True)
@@ -61,22 +61,22 @@ class Summary(BaseModel):
     violations: tuple[Violation, ...]
 
 
-class Described(Listed):
+class ModelDetails(ModelSummary):
     """A model as the API describes it. Labels and images are the live version's."""
 
     description: str | None
     labels: tuple[str, ...] | None
-    images: Images | None = Field(validation_alias="input")
-    versions: tuple[Summary, ...]
+    images: ImageInput | None = Field(validation_alias="input")
+    versions: tuple[VersionSummary, ...]
 
 
 def models(stack: StackName = None, home: Home = THIS_HOME, as_json: AsJson = False) -> None:
     """List all models: which version is live, and how new ones go live."""
     output = Output(as_json)
-    documents = list(reach(find(stack, home)).models())
+    documents = list(connect(find(stack, home)).models())
     if not documents and not as_json:
         output.remark("there are no models yet; facet push ARTIFACT makes one")
-    rows = [parsed(Listed, each) for each in documents]
+    rows = [parse(ModelSummary, each) for each in documents]
     output.result({"models": documents}, [])
     if rows and not as_json:
         print_table(output, _table(rows))
@@ -90,32 +90,32 @@ def show(
 ) -> None:
     """Show a model: what answers, all its versions, and why uploads were refused."""
     output = Output(as_json)
-    document = reach(find(stack, home)).model(model)
-    described = parsed(Described, document)
-    output.result(document, facts(_facts(described)))
+    document = connect(find(stack, home)).model(model)
+    details = parse(ModelDetails, document)
+    output.result(document, facts(_facts(details)))
     if as_json:
         return
-    if described.versions:
+    if details.versions:
         output.results.print()
-        print_table(output, _versions(described))
-    for line in _refused(described):
+        print_table(output, _versions(details))
+    for line in _refused(details):
         output.results.print(line)
 
 
-def _table(rows: list[Listed]) -> Table:
+def _table(rows: list[ModelSummary]) -> Table:
     table = plain_table("model", "live", "policy", UPDATED, whole=frozenset({UPDATED}))
     for each in rows:
         table.add_row(Text(each.name), each.live or "none", _policy(each), moment(each.updated_at))
     return table
 
 
-def _policy(model: Listed) -> Text:
+def _policy(model: ModelSummary) -> Text:
     if model.canary:
         return Text(f"{model.policy.mode}, {model.canary.candidate} gets {model.canary.percent} %")
     return Text(short(model.policy))
 
 
-def _facts(model: Described) -> dict[str, str]:
+def _facts(model: ModelDetails) -> dict[str, str]:
     told = {
         "model": model.name,
         "about": printable(model.description or ""),
@@ -138,18 +138,20 @@ def _canary(canary: Canary) -> str:
     )
 
 
-def _images(given: Images) -> str:
+def _images(given: ImageInput) -> str:
     return f"{given.height}x{given.width}x{given.channels}, {given.resize}, {given.fit}"
 
 
 def _labels(labels: tuple[str, ...]) -> str:
     text = printable(", ".join(labels))
-    return f"{len(labels):,}: " + (text if len(text) <= LABELS else f"{text[: LABELS - 1]}…")
+    return f"{len(labels):,}: " + (
+        text if len(text) <= LABELS_WIDTH else f"{text[: LABELS_WIDTH - 1]}…"
+    )
 
 
-def _versions(model: Described) -> Table:
-    heads = ("version", "status", "", "proof", "size", DROPPED, "metrics")
-    table = plain_table(*heads, whole=frozenset({DROPPED}))
+def _versions(model: ModelDetails) -> Table:
+    heads = ("version", "status", "", "proof", "size", UPLOADED, "metrics")
+    table = plain_table(*heads, whole=frozenset({UPLOADED}))
     for each in model.versions:
         table.add_row(
             each.version,
@@ -163,7 +165,7 @@ def _versions(model: Described) -> Table:
     return table
 
 
-def _place(model: Listed, version: str) -> str:
+def _place(model: ModelSummary, version: str) -> str:
     if version == model.live:
         return "live"
     if model.canary and version == model.canary.candidate:
@@ -171,7 +173,7 @@ def _place(model: Listed, version: str) -> str:
     return "previous" if version == model.previous else ""
 
 
-def _refused(model: Described) -> Iterator[Text]:
+def _refused(model: ModelDetails) -> Iterator[Text]:
     for each in model.versions:
         if each.violations:
             yield Text()

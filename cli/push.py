@@ -1,4 +1,8 @@
-"""`facet push`: an artifact goes to the door, and is watched until it is settled."""
+"""`facet push`: check an artifact, upload it, and wait for onboarding's result.
+
+The checks are onboarding's own, with the stack's parameters, so most rejections are reported before
+anything is uploaded.
+"""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -8,14 +12,14 @@ from typing import Annotated
 import typer
 
 from cli.client.stack import Stack, find
-from cli.client.upload import upload as send
+from cli.client.upload import upload as upload_file
 from cli.terminal import completion
 from cli.terminal.formatting import reasons
 from cli.terminal.options import THIS_HOME, AsJson, Home, StackName
 from cli.terminal.output import Output
 from cli.terminal.progress import spinner
 from cli.terminal.prompts import MissingOption
-from cli.watch import WITHIN, Wanted, report, tell
+from cli.watch import TIMEOUT, WatchTarget, print_version, watch_and_print
 from facet.artifact import archive, validation
 from facet.errors import BadRequest, FacetError, Violation
 from facet.keys import ARTIFACT_SUFFIX, MODEL_NAME, version_id
@@ -24,17 +28,17 @@ from facet.registry.models import Status
 from facet.registry.store import Registry
 from onboard.uploads import Upload
 
-NAMELESS = "model"
-"""What every artifact's file is called; it names no model."""
+DEFAULT_NAME = "model"
+"""`model.tar.gz` is every artifact's default file name, so it names no model."""
 
 
 class NoArtifact(FacetError):
-    """The file cannot be uploaded as an artifact; the message says why."""
+    """The path is not an artifact's file."""
 
 
 @dataclass(frozen=True)
-class Checked:
-    """An artifact after onboarding's checks, `version` being what it would become."""
+class CheckedArtifact:
+    """An artifact after onboarding's checks: `version` is the id it would get, `size` its bytes."""
 
     version: str
     size: int
@@ -42,81 +46,84 @@ class Checked:
     violations: Sequence[Violation]
 
 
-def check(path: Path, rules: validation.Rules) -> Checked:
-    """Reads the artifact once and judges it as onboarding will. Raises OSError, NoArtifact."""
+def check(path: Path, rules: validation.Rules) -> CheckedArtifact:
+    """Read the artifact once and validate it as onboarding will. Raises OSError, NoArtifact."""
     if path.is_dir():
-        raise NoArtifact(f"{path} is a folder; facet pack makes an artifact of it")
+        raise NoArtifact(f"{path} is a folder; make an artifact of it with `facet pack {path}`")
     with path.open("rb") as file:
-        found = archive.read(file)
-    manifest, violations = validation.run(found, rules)
-    return Checked(version_id(found.sha256), found.size, manifest, validation.reported(violations))
+        contents = archive.read(file)
+    manifest, violations = validation.run(contents, rules)
+    return CheckedArtifact(
+        version_id(contents.sha256), contents.size, manifest, validation.reported(violations)
+    )
 
 
-def name(given: str | None, manifest: Manifest | None, path: Path) -> str:
-    """The model that an artifact is for: as given, else by its manifest, else by its file.
+def model_name(option: str | None, manifest: Manifest | None, path: Path) -> str:
+    """Choose the model's name: the option's, else the manifest's, else the file's.
 
-    Raises BadRequest, and MissingOption where none of them names one.
+    Raises BadRequest, and MissingOption if none of them names a model.
     """
-    by_file = path.name.removesuffix(ARTIFACT_SUFFIX)
-    candidate = given or (manifest and manifest.model) or by_file
-    if MODEL_NAME.fullmatch(candidate) and (given or candidate != NAMELESS):
+    file_name = path.name.removesuffix(ARTIFACT_SUFFIX)
+    candidate = option or (manifest and manifest.model) or file_name
+    if MODEL_NAME.fullmatch(candidate) and (option or candidate != DEFAULT_NAME):
         return candidate
-    if given:
-        raise BadRequest(f"--model {given}: a name has a-z, 0-9 and '-', at most 63 of them")
-    raise MissingOption("--model NAME", f"Neither its manifest nor {path.name} names the model.")
+    if option:
+        raise BadRequest(f"--model {option}: use a-z, 0-9 and '-', at most 63 characters")
+    raise MissingOption("--model NAME", f"Neither the manifest nor {path.name} names the model.")
 
 
 def push(
     artifact: Annotated[
-        Path, typer.Argument(metavar="ARTIFACT", help="A model.tar.gz.", show_default=False)
+        Path,
+        typer.Argument(
+            metavar="ARTIFACT", help="The artifact, a model.tar.gz.", show_default=False
+        ),
     ],
     model: Annotated[
         str | None,
         typer.Option(
-            help="The model's name; else its manifest's, else the file's name.",
+            help="The model's name. Default: the manifest's, else the file's.",
             autocompletion=completion.models,
         ),
     ] = None,
-    no_check: Annotated[
-        bool, typer.Option("--no-check", help="Upload it whatever onboarding will say.")
-    ] = False,
-    no_wait: Annotated[
-        bool, typer.Option("--no-wait", help="Do not watch what becomes of it.")
-    ] = False,
+    no_check: Annotated[bool, typer.Option("--no-check", help="Skip the local checks.")] = False,
+    no_wait: Annotated[bool, typer.Option("--no-wait", help="Do not wait for onboarding.")] = False,
     timeout: Annotated[
-        float, typer.Option(min=0, help="Seconds after which watching ends, with exit code 1.")
-    ] = WITHIN,
+        float, typer.Option(min=0, help="Stop waiting after this many seconds, with exit code 1.")
+    ] = TIMEOUT,
     stack: StackName = None,
     home: Home = THIS_HOME,
     as_json: AsJson = False,
 ) -> None:
-    """Check an artifact, upload it, and follow it until it is READY or REJECTED."""
+    """Check an artifact, upload it, and wait until it is READY or REJECTED."""
     output = Output(as_json)
     here = find(stack, home)
     with spinner(output, "checking …"):
         checked = check(artifact, _rules(here))
-    upload = Upload(name(model, checked.manifest, artifact))
+    upload = Upload(model_name(model, checked.manifest, artifact))
     if checked.violations and not no_check:
-        _refused(output, upload, checked)
+        _print_rejection(output, upload, checked)
     if no_wait:
-        send(here, output, artifact, upload.key)
-        _uploaded(output, upload, checked)
+        upload_file(here, output, artifact, upload.key)
+        _print_upload(output, upload, checked)
         return
     registry = Registry(here.registry())
     before = registry.find(upload.model, checked.version)
     if before and before.status is Status.READY:
-        tell(output, registry.model(upload.model), before, unchanged=True)
+        print_version(output, registry.model(upload.model), before, unchanged=True)
         return
-    send(here, output, artifact, upload.key)
-    report(here, output, Wanted(upload.model, checked.version, before, uploaded=True), timeout)
+    upload_file(here, output, artifact, upload.key)
+    watch_and_print(
+        here, output, WatchTarget(upload.model, checked.version, before, uploaded=True), timeout
+    )
 
 
 def _rules(stack: Stack) -> validation.Rules:
-    ops = frozenset(each for each in stack.more_ops.split(",") if each)
+    ops = frozenset(op for op in stack.more_ops.split(",") if op)
     return validation.Rules(stack.golden_required, ops)
 
 
-def _refused(output: Output, upload: Upload, checked: Checked) -> None:
+def _print_rejection(output: Output, upload: Upload, checked: CheckedArtifact) -> None:
     output.result(
         {
             "model": upload.model,
@@ -126,18 +133,18 @@ def _refused(output: Output, upload: Upload, checked: Checked) -> None:
             "violations": [asdict(each) for each in checked.violations],
         },
         [
-            "onboarding would refuse it, nothing was uploaded:",
+            "not uploaded, onboarding would reject it:",
             *(f"  {line}" for line in reasons(checked.violations)),
         ],
     )
     raise typer.Exit(1)
 
 
-def _uploaded(output: Output, upload: Upload, checked: Checked) -> None:
+def _print_upload(output: Output, upload: Upload, checked: CheckedArtifact) -> None:
     output.result(
         {"model": upload.model, "version": checked.version, "uploaded": True},
         [
             f"{upload.model} {checked.version}: uploaded; "
-            f"facet watch {upload.model} {checked.version} tells what becomes of it"
+            f"`facet watch {upload.model} {checked.version}` waits for the result"
         ],
     )

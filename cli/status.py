@@ -1,4 +1,7 @@
-"""`facet status`: where a stack is and how it stands, at a glance."""
+"""`facet status`: a stack's addresses, health, models and queues on one screen.
+
+Each entry is read on its own. If one cannot be read, its line says why and the rest is still shown.
+"""
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -7,7 +10,7 @@ from typing import Any
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
 
-from cli.client.api import Patience, reach
+from cli.client.api import RetryBudget, connect
 from cli.client.stack import Stack, find
 from cli.terminal.options import THIS_HOME, AsJson, Home, StackName
 from cli.terminal.output import Output, facts
@@ -17,113 +20,110 @@ from facet.registry.models import Model, Status
 from facet.registry.store import Registry
 from onboard.uploads import PendingUploads
 
-PAGE = 100
+PAGE_SIZE = 100
 HEALTHY = "ok"
 IN_SERVICE = "InService"
 
 
 @dataclass
 class Counts:
-    """Models by how they stand. `canary` are live ones with a candidate beside them."""
+    """Numbers of models. `canary` counts live models that have a candidate, too."""
 
     live: int = 0
     canary: int = 0
     none_live: int = 0
 
     def add(self, model: Model) -> None:
-        """Counts one more."""
+        """Count one more model."""
         self.live += model.live is not None
         self.none_live += model.live is None
         self.canary += model.canary is not None
 
 
 @dataclass
-class Findings:
-    """What was found, by name, for programs and for people; `wrong` names what is not as it should.
-
-    Whatever cannot be found out is wrong as well, and does not hide the rest.
-    """
+class StatusReport:
+    """Entries by name: values for `--json`, text in `lines`, and names of failures in `failed`."""
 
     document: dict[str, Any] = field(default_factory=dict)
     lines: dict[str, str] = field(default_factory=dict)
-    wrong: list[str] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
 
-    def found(self, name: str, value: object, words: str, *, right: bool = True) -> None:
-        """One finding."""
+    def add(self, name: str, value: object, text: str, *, healthy: bool = True) -> None:
+        """Add an entry."""
         self.document[name.replace(" ", "_")] = value
-        self.lines[name] = words
-        if not right:
-            self.wrong.append(name)
+        self.lines[name] = text
+        if not healthy:
+            self.failed.append(name)
 
-    def probe(self, name: str, finding: Callable[[], tuple[object, str, bool]]) -> None:
-        """A finding that may fail, of its value, words, and whether it is as it should be."""
+    def read(self, name: str, reader: Callable[[], tuple[object, str, bool]]) -> None:
+        """Add what `reader` returns: value, text, whether it is healthy. Errors are failures."""
         try:
-            value, words, right = finding()
+            value, text, healthy = reader()
         except (FacetError, BotoCoreError, ClientError) as error:
-            value, words, right = None, f"unknown: {' '.join(str(error).split())}", False
-        self.found(name, value, words, right=right)
+            value, text, healthy = None, f"unknown: {' '.join(str(error).split())}", False
+        self.add(name, value, text, healthy=healthy)
 
 
 def status(stack: StackName = None, home: Home = THIS_HOME, as_json: AsJson = False) -> None:
-    """Tell where the stack is and how it stands. Exit code 1 if the API or the endpoint is down."""
+    """Show a stack's addresses, health and models. Exit code 1 if API or endpoint is down."""
     output = Output(as_json)
     here = find(stack, home)
-    with spinner(output, "asking …"):
-        findings = examine(here)
-    output.result({**findings.document, "healthy": not findings.wrong}, facts(findings.lines))
-    if findings.wrong:
+    with spinner(output, "reading …"):
+        report = collect(here)
+    output.result({**report.document, "healthy": not report.failed}, facts(report.lines))
+    if report.failed:
         raise typer.Exit(1)
 
 
-def examine(stack: Stack) -> Findings:
-    """Everything that is asked of a stack."""
-    findings = Findings()
-    findings.found("stack", stack.name, stack.name)
-    findings.found("url", stack.api_url, stack.api_url)
-    findings.found("bucket", stack.bucket, stack.bucket)
-    findings.probe("api", lambda: _api(stack))
-    findings.probe("endpoint", lambda: _endpoint(stack))
-    findings.probe("models", lambda: _models(Registry(stack.registry())))
-    findings.probe("being checked", lambda: _at_door(stack))
-    findings.probe("being proven", lambda: _pending(Registry(stack.registry())))
-    findings.probe("given up", lambda: _dead_letters(stack))
-    return findings
+def collect(stack: Stack) -> StatusReport:
+    """Read every entry of a stack's status."""
+    report = StatusReport()
+    report.add("stack", stack.name, stack.name)
+    report.add("url", stack.api_url, stack.api_url)
+    report.add("bucket", stack.bucket, stack.bucket)
+    report.read("api", lambda: _api(stack))
+    report.read("endpoint", lambda: _endpoint(stack))
+    report.read("models", lambda: _models(Registry(stack.registry())))
+    report.read("being checked", lambda: _pending_uploads(stack))
+    report.read("being proven", lambda: _unproven(Registry(stack.registry())))
+    report.read("given up", lambda: _dead_letters(stack))
+    return report
 
 
 def _api(stack: Stack) -> tuple[object, str, bool]:
-    said = reach(stack, Patience(0)).health()
-    return said, said, said == HEALTHY
+    status = connect(stack, RetryBudget(0)).health()
+    return status, status, status == HEALTHY
 
 
 def _endpoint(stack: Stack) -> tuple[object, str, bool]:
-    found = stack.client("sagemaker").describe_endpoint(EndpointName=stack.endpoint)
-    state, reason = found["EndpointStatus"], found.get("FailureReason", "")
-    words = f"{state}{f': {reason}' if reason else ''} ({stack.endpoint})"
-    return state, words, state == IN_SERVICE
+    endpoint = stack.client("sagemaker").describe_endpoint(EndpointName=stack.endpoint)
+    state, reason = endpoint["EndpointStatus"], endpoint.get("FailureReason", "")
+    text = f"{state}{f': {reason}' if reason else ''} ({stack.endpoint})"
+    return state, text, state == IN_SERVICE
 
 
 def _models(registry: Registry) -> tuple[object, str, bool]:
     counts = Counts()
     after: str | None = None
     while True:
-        page, after = registry.models(PAGE, after)
-        for each in page:
-            counts.add(each)
+        page, after = registry.models(PAGE_SIZE, after)
+        for model in page:
+            counts.add(model)
         if after is None:
             break
     canaries = f", {counts.canary:,} of them with a canary" if counts.canary else ""
-    words = f"{counts.live:,} live{canaries}, {counts.none_live:,} without a live version"
-    return asdict(counts), words, True
+    text = f"{counts.live:,} live{canaries}, {counts.none_live:,} without a live version"
+    return asdict(counts), text, True
 
 
-def _at_door(stack: Stack) -> tuple[object, str, bool]:
+def _pending_uploads(stack: Stack) -> tuple[object, str, bool]:
     waiting = sum(1 for _ in PendingUploads(stack.client("s3"), stack.bucket).waiting())
-    return waiting, f"{waiting:,} at the door", True
+    return waiting, f"{waiting:,} in the bucket", True
 
 
-def _pending(registry: Registry) -> tuple[object, str, bool]:
-    pending = [each.target for each in registry.unsettled(Status.PENDING)]
-    return len(pending), f"{len(pending):,} on the endpoint", True
+def _unproven(registry: Registry) -> tuple[object, str, bool]:
+    pending = sum(1 for _ in registry.unsettled(Status.PENDING))
+    return pending, f"{pending:,} on the endpoint", True
 
 
 def _dead_letters(stack: Stack) -> tuple[object, str, bool]:
@@ -132,5 +132,5 @@ def _dead_letters(stack: Stack) -> tuple[object, str, bool]:
         QueueUrl=stack.dead_letter_queue_url, AttributeNames=[name]
     )
     count = int(answer["Attributes"][name])
-    hint = "; facet redrive tries again" if count else ""
+    hint = "; `facet redrive` retries them" if count else ""
     return count, f"{count:,} in the dead-letter queue{hint}", True

@@ -12,7 +12,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from cli.client.stack import Stack, find
 from cli.terminal.options import THIS_HOME, AsJson, Home, ModelName, StackName, Yes
 from cli.terminal.output import Output
-from cli.terminal.prompts import asker
+from cli.terminal.prompts import prompter
 from facet.errors import BadRequest, FacetError, UnknownVersion
 from facet.notifications import EventPublisher, EventType
 from facet.registry.models import Mode, Model, Policy, Status, Version
@@ -142,7 +142,7 @@ def _known(registry: Registry, model: str, version: str) -> Version:
 def _confirm(output: Output, model: str, *, yes: bool) -> None:
     if yes:
         return
-    ask = asker(output.remarks, silent=output.as_json)
+    ask = prompter(output.remarks, silent=output.as_json)
     question = f"No version of '{model}' will answer any more. Retire it?"
     if ask.ask("--yes", question, suggestion="no") != "yes":
         raise NotConfirmed(f"'{model}' stays as it was")

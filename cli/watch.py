@@ -1,4 +1,9 @@
-"""`facet watch`: what becomes of an upload, until it is settled."""
+"""`facet watch`: follow an upload until onboarding accepts or rejects it.
+
+An upload's object stays in the bucket until its result is in the registry, so both are read: the
+object says that work remains, the registry's version says what came of it. `facet push` follows its
+upload the same way.
+"""
 
 import time
 from collections.abc import Callable, Iterator
@@ -23,34 +28,35 @@ from onboard.uploads import Upload
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-WITHIN = 900.0
-"""Seconds; onboarding has as many for one attempt (template.yaml)."""
+TIMEOUT = 900.0
+"""Seconds: the onboard function's timeout for one attempt (template.yaml)."""
 
-SOON, SELDOM = 1.0, 5.0
-"""Seconds between two looks, at first and later on."""
-
-
-class StillUnderWay(FacetError):
-    """Time ran out before the upload was settled."""
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 5.0
+"""Seconds between two reads, at first and later on."""
 
 
-class Lost(FacetError):
-    """The upload left the door without an outcome of its own: somebody removed it."""
+class WatchTimeout(FacetError):
+    """Time ran out before the upload was READY or REJECTED."""
+
+
+class UploadRemoved(FacetError):
+    """The upload's object was deleted before onboarding recorded a result."""
 
 
 @dataclass(frozen=True)
-class Sight:
-    """`version` as the registry has it. `at_door`: an upload of the model's is not yet settled."""
+class UploadState:
+    """The registry's `version`, and whether an upload of the model is still in the bucket."""
 
     version: Version | None
-    at_door: bool
+    upload_pending: bool
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """What is waited for: a version, or without one whatever the model's newest upload becomes.
+class WatchTarget:
+    """A version to wait for, or without one the model's newest upload.
 
-    `before` is the version's record from before its upload, which says nothing of that.
+    `before` is the version's record from before this upload, to be ignored. `uploaded`: this
+    command made the upload, so a missing version means that the upload was removed.
     """
 
     model: str
@@ -58,44 +64,48 @@ class Wanted:
     before: Version | None = None
     uploaded: bool = False
 
-    def settled(self, seen: Sight) -> Version | None:
-        """The version, once nothing more will become of it.
+    def settled(self, state: UploadState) -> Version | None:
+        """Return the version if it is READY, REJECTED or RETIRED, None if it may still change.
 
-        Raises Lost, UnknownModel, UnknownVersion where there is nothing to wait for.
+        Raises UploadRemoved, UnknownModel, UnknownVersion if there is nothing to wait for.
         """
-        found = seen.version
-        stale = found is not None and self.before is not None and self._is_before(found)
-        if found and not stale and found.status is not Status.PENDING:
-            return None if self.version is None and seen.at_door else found
-        if seen.at_door or (found and not stale):
+        version = None if self._is_stale(state.version) else state.version
+        if version and version.status is not Status.PENDING:
+            return None if self.version is None and state.upload_pending else version
+        if state.upload_pending or version:
             return None
         if self.uploaded:
-            raise Lost(f"the upload to {Upload(self.model).key} was removed; upload it again")
+            key = Upload(self.model).key
+            raise UploadRemoved(
+                f"the upload to {key} was removed before its check; upload it again"
+            )
         if self.version:
             raise UnknownVersion(self.model, self.version)
         raise UnknownModel(self.model)
 
-    def _is_before(self, found: Version) -> bool:
-        return self.before is not None and found.updated_at == self.before.updated_at
+    def _is_stale(self, version: Version | None) -> bool:
+        if version is None or self.before is None:
+            return False
+        return version.updated_at == self.before.updated_at
 
 
 @dataclass(frozen=True)
-class Lookout:
-    """Where it is seen what became of uploads."""
+class UploadWatcher:
+    """Reads the state of uploads from the bucket and the registry."""
 
     s3: "S3Client"
     bucket: str
     registry: Registry
 
-    def look(self, wanted: Wanted) -> Sight:
-        """The door first: an upload leaves it after its outcome was recorded."""
-        at_door = self._at_door(wanted.model)
-        if wanted.version:
-            return Sight(self.registry.find(wanted.model, wanted.version), at_door)
-        versions = self.registry.versions(wanted.model)
-        return Sight(versions[0] if versions else None, at_door)
+    def read(self, target: WatchTarget) -> UploadState:
+        """Read the bucket first: the upload is deleted after its result was recorded."""
+        upload_pending = self._upload_pending(target.model)
+        if target.version:
+            return UploadState(self.registry.find(target.model, target.version), upload_pending)
+        versions = self.registry.versions(target.model)
+        return UploadState(versions[0] if versions else None, upload_pending)
 
-    def _at_door(self, model: str) -> bool:
+    def _upload_pending(self, model: str) -> bool:
         try:
             self.s3.head_object(Bucket=self.bucket, Key=Upload(model).key)
         except ClientError as error:
@@ -105,76 +115,80 @@ class Lookout:
         return True
 
 
-def follow(
-    look: Callable[[], Sight],
-    wanted: Wanted,
-    within: float,
+def wait_until_settled(
+    read: Callable[[], UploadState],
+    target: WatchTarget,
+    timeout: float,
     *,
-    told: Callable[[str], object],
-    pause: Callable[[float], object] = time.sleep,
+    on_change: Callable[[str], object],
+    sleep: Callable[[float], object] = time.sleep,
     clock: Callable[[], float] = time.monotonic,
 ) -> Version:
-    """The version when it is settled; `told` hears how it stands, each time that changes.
+    """Wait for the version's result, and call `on_change` with each new description of its state.
 
-    Raises StillUnderWay after `within` seconds, and what `Wanted.settled` raises.
+    Raises WatchTimeout after `timeout` seconds, and what `WatchTarget.settled` raises.
     """
-    until = clock() + within
-    last = ""
+    deadline = clock() + timeout
+    description = ""
     for seconds in _pauses():
-        seen = look()
-        if settled := wanted.settled(seen):
+        state = read()
+        if settled := target.settled(state):
             return settled
-        now = _state(seen)
-        if now != last:
-            told(now)
-            last = now
-        if clock() + seconds > until:
-            raise StillUnderWay(
-                f"after {within:.0f} s this is how it stands: {now}. `facet status` says whether "
-                f"it was given up, `facet watch {wanted.model}` goes on watching"
+        if (new := _description(state)) != description:
+            description = new
+            on_change(description)
+        if clock() + seconds > deadline:
+            raise WatchTimeout(
+                f"no result after {timeout:.0f} s: {description}. `facet watch {target.model}` "
+                "continues to wait; `facet status` shows whether onboarding gave up"
             )
-        pause(seconds)
+        sleep(seconds)
     raise AssertionError("pauses never end")
 
 
 def watch(
     model: ModelName,
     version: Annotated[
-        str | None, typer.Argument(metavar="VERSION", help="An id; else the newest upload.")
+        str | None,
+        typer.Argument(metavar="VERSION", help="A version's id. Default: the newest upload."),
     ] = None,
     timeout: Annotated[
-        float, typer.Option(min=0, help="Seconds after which it gives up, with exit code 1.")
-    ] = WITHIN,
+        float, typer.Option(min=0, help="Stop waiting after this many seconds, with exit code 1.")
+    ] = TIMEOUT,
     stack: StackName = None,
     home: Home = THIS_HOME,
     as_json: AsJson = False,
 ) -> None:
-    """Follow an upload until it is READY or REJECTED. Exit code 0 only if it is READY."""
+    """Wait until an upload is READY or REJECTED. The exit code is 0 only for READY."""
     if not MODEL_NAME.fullmatch(model):
         raise UnknownModel(model)
-    report(find(stack, home), Output(as_json), Wanted(model, version), timeout)
+    watch_and_print(find(stack, home), Output(as_json), WatchTarget(model, version), timeout)
 
 
-def report(stack: Stack, output: Output, wanted: Wanted, within: float) -> None:
-    """Follows, tells the outcome, and exits with 1 unless it is READY."""
+def watch_and_print(stack: Stack, output: Output, target: WatchTarget, timeout: float) -> None:
+    """Wait for the result, print it, and exit with 1 unless it is READY."""
     registry = Registry(stack.registry())
-    lookout = Lookout(stack.client("s3"), stack.bucket, registry)
-    with spinner(output, f"{wanted.model} …") as show:
+    watcher = UploadWatcher(stack.client("s3"), stack.bucket, registry)
+    with spinner(output, f"{target.model} …") as show:
 
-        def told(state: str) -> None:
-            show(f"{wanted.model}: {state}")
+        def on_change(state: str) -> None:
+            show(f"{target.model}: {state}")
             if not output.as_json and not output.remarks.is_terminal:
-                output.remark(f"{wanted.model}: {state}")
+                output.remark(f"{target.model}: {state}")
 
-        found = follow(lambda: lookout.look(wanted), wanted, within, told=told)
-    tell(output, registry.model(wanted.model), found)
-    if found.status is not Status.READY:
+        version = wait_until_settled(
+            lambda: watcher.read(target), target, timeout, on_change=on_change
+        )
+    print_version(output, registry.model(target.model), version)
+    if version.status is not Status.READY:
         raise typer.Exit(1)
 
 
-def tell(output: Output, model: Model, version: Version, *, unchanged: bool = False) -> None:
-    """What a version is, and whether it answers."""
-    word = "UNCHANGED, is READY already" if unchanged else version.status.value
+def print_version(
+    output: Output, model: Model, version: Version, *, unchanged: bool = False
+) -> None:
+    """Print a version's status, whether it is live, and its violations."""
+    status = "UNCHANGED, already READY" if unchanged else version.status.value
     document = {
         "model": model.name,
         "version": version.id,
@@ -187,13 +201,13 @@ def tell(output: Output, model: Model, version: Version, *, unchanged: bool = Fa
     output.result(
         document,
         [
-            f"{model.name} {version.id}: {word}{_standing(model, version)}",
+            f"{model.name} {version.id}: {status}{_release_state(model, version)}",
             *(f"  {line}" for line in reasons(version.violations)),
         ],
     )
 
 
-def _standing(model: Model, version: Version) -> str:
+def _release_state(model: Model, version: Version) -> str:
     if version.status is not Status.READY:
         return ""
     proof = f" (proof: {version.proof})"
@@ -204,14 +218,14 @@ def _standing(model: Model, version: Version) -> str:
     return f"{proof}, not live: facet promote {model.name} {version.id}"
 
 
-def _state(seen: Sight) -> str:
-    if seen.version and seen.version.status is Status.PENDING:
-        return f"{seen.version.id} is being proven on the endpoint"
+def _description(state: UploadState) -> str:
+    if state.version and state.version.status is Status.PENDING:
+        return f"{state.version.id} is being proven on the endpoint"
     return "the upload is being checked"
 
 
 def _pauses() -> Iterator[float]:
-    seconds = SOON
+    seconds = FIRST_PAUSE
     while True:
         yield seconds
-        seconds = min(seconds * 1.2, SELDOM)
+        seconds = min(seconds * 1.2, LONGEST_PAUSE)

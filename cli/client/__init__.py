@@ -1,1 +1,1 @@
-"""How commands reach a stack: its resources, its API, its bucket."""
+"""How commands connect a stack: its resources, its API, its bucket."""

@@ -1,4 +1,4 @@
-"""The stack's API over HTTP, as any client reaches it."""
+"""A client of the stack's REST API, which waits and retries while the endpoint is busy."""
 
 import json
 import time
@@ -15,25 +15,25 @@ from urllib3.exceptions import HTTPError
 from cli.client.stack import NoStack, Stack
 from facet.errors import FacetError
 
-CONNECT, READ = 5.0, 35.0
-"""Seconds; API Gateway answers after 29 at the latest."""
+CONNECT_TIMEOUT, READ_TIMEOUT = 5.0, 35.0
+"""Seconds. API Gateway answers within 29."""
 
-BUSY = (429, 503)
+RETRYABLE = (429, 503)
 FORBIDDEN = 403
-PAGE = 100
-PATIENCE = 120.0
-"""Seconds that a command waits altogether for an endpoint that is busy or loads a model."""
+PAGE_SIZE = 100
+MAX_WAIT = 120.0
+"""Seconds that a command waits in total while the endpoint is busy or loads a model."""
 
 Parsed = TypeVar("Parsed", bound=BaseModel)
 Document = dict[str, Any]
 
 
 class ApiUnreachable(FacetError):
-    """There is no answer, or none of Facet's; the message says from where."""
+    """The API cannot be reached, or the answer is not a Facet API's; the message has the URL."""
 
 
-class ApiRefused(FacetError):
-    """The API answered with an error. `status` is HTTP's; the message is the problem's detail."""
+class ApiError(FacetError):
+    """An error response of the API: `status` is HTTP's, the message is the problem's detail."""
 
     def __init__(self, status: int, detail: str) -> None:
         super().__init__(detail)
@@ -41,68 +41,68 @@ class ApiRefused(FacetError):
 
 
 @dataclass
-class Patience:
-    """Seconds that are left for waiting; `told` hears of the first wait."""
+class RetryBudget:
+    """Seconds left for waiting in all requests; `on_first_wait` gets the first wait's reason."""
 
-    left: float = PATIENCE
-    pause: Callable[[float], object] = time.sleep
-    told: Callable[[str], object] = lambda _: None
+    seconds_left: float = MAX_WAIT
+    sleep: Callable[[float], object] = time.sleep
+    on_first_wait: Callable[[str], object] = lambda _: None
     waited: bool = False
 
     def wait(self, seconds: float, reason: str) -> bool:
-        """Waits, or says that there is no time for it."""
-        if seconds > self.left:
+        """Sleep, or return False if the budget is too small."""
+        if seconds > self.seconds_left:
             return False
         if not self.waited:
-            self.told(f"{reason} Waiting up to {self.left:.0f} s for it.")
+            self.on_first_wait(f"{reason} Waiting up to {self.seconds_left:.0f} s.")
         self.waited = True
-        self.left -= seconds
-        self.pause(seconds)
+        self.seconds_left -= seconds
+        self.sleep(seconds)
         return True
 
 
 @dataclass(frozen=True)
 class Api:
-    """One API, asked with one key.
+    """A client with one key.
 
-    All methods raise ApiUnreachable, and ApiRefused for an answer that is an error; one that says
-    to come back later only when patience has run out.
+    All methods raise ApiUnreachable, and ApiError for an error response. 429 and 503 are retried
+    after their Retry-After until the budget is used up.
     """
 
     url: str
     key: str
-    patience: Patience = field(default_factory=Patience)
+    budget: RetryBudget = field(default_factory=RetryBudget)
     pool: urllib3.PoolManager = field(default_factory=urllib3.PoolManager)
 
     def health(self) -> str:
-        """What the API says of itself: `ok`."""
-        return str(self._ask("GET", "/health").get("status"))
+        """The API's health status, `ok`."""
+        return str(self._request("GET", "/health").get("status"))
 
     def models(self) -> Iterator[Document]:
-        """All models by name, read page by page."""
+        """Iterate over all models by name, one page after the other."""
         after: str | None = ""
         while after is not None:
-            page = self._ask("GET", "/models", query=_some(limit=PAGE, after=after))
+            page = self._request("GET", "/models", query=_non_empty(limit=PAGE_SIZE, after=after))
             yield from page["models"]
             after = page["next"]
 
     def model(self, name: str) -> Document:
-        """One model with its versions."""
-        return self._ask("GET", f"/models/{quote(name, safe='')}")
+        """Get one model with its versions."""
+        return self._request("GET", f"/models/{quote(name, safe='')}")
 
     def predict(
         self, model: str, body: bytes, content_type: str, *, top_k: int, version: str | None
     ) -> Document:
-        """The labels of what the body holds."""
-        return self._ask(
+        """Classify the images in a request body."""
+        return self._request(
             "POST",
             f"/models/{quote(model, safe='')}/predict",
-            query=_some(top_k=top_k, version=version),
+            query=_non_empty(top_k=top_k, version=version),
             body=body,
             content_type=content_type,
         )
 
-    def _ask(
+    def _request(
         self,
         method: str,
         path: str,
@@ -112,16 +112,18 @@ class Api:
         content_type: str | None = None,
     ) -> Document:
         url = self.url.rstrip("/") + path + (f"?{urlencode(query)}" if query else "")
-        headers = _some(**{"x-api-key": self.key, "content-type": content_type})
+        headers = _non_empty(**{"x-api-key": self.key, "content-type": content_type})
         while True:
-            answer = self._answer(method, url, headers, body)
+            answer = self._send(method, url, headers, body)
             if answer.status == 200:
                 return _document(answer.data, url)
-            refused = _refusal(answer)
-            if answer.status not in BUSY or not self.patience.wait(_later(answer), str(refused)):
-                raise refused
+            error = _error(answer)
+            if answer.status not in RETRYABLE:
+                raise error
+            if not self.budget.wait(_retry_after(answer), str(error)):
+                raise error
 
-    def _answer(
+    def _send(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes | None
     ) -> urllib3.BaseHTTPResponse:
         try:
@@ -132,29 +134,31 @@ class Api:
                 body=body,
                 redirect=False,
                 retries=False,
-                timeout=urllib3.Timeout(CONNECT, READ),
+                timeout=urllib3.Timeout(CONNECT_TIMEOUT, READ_TIMEOUT),
             )
         except HTTPError as error:
             raise ApiUnreachable(
-                f"{self.url} cannot be reached ({error}); `facet status` shows what runs"
+                f"{self.url} cannot be reached ({error}); check the stack with `facet status`"
             ) from error
 
 
-def reach(stack: Stack, patience: Patience | None = None) -> Api:
-    """The stack's API with the stack's own key. Raises NoStack, and botocore's errors."""
+def connect(stack: Stack, budget: RetryBudget | None = None) -> Api:
+    """Create a client for the stack's API. Raises NoStack, and botocore's errors."""
     if not stack.api_url:
-        raise NoStack("the stack has no output ApiUrl: is it Facet's? Deploy it again")
-    return Api(stack.api_url, api_key(stack), patience or Patience(), _pool(stack.api_url))
+        raise NoStack(
+            "the stack has no output ApiUrl; check that it is a Facet stack, then deploy it again"
+        )
+    return Api(stack.api_url, api_key(stack), budget or RetryBudget(), _pool(stack.api_url))
 
 
-def parsed(kind: type[Parsed], document: Document) -> Parsed:
-    """An API's document as what it should be. Raises ApiUnreachable."""
+def parse(kind: type[Parsed], document: Document) -> Parsed:
+    """Validate an API's document. Raises ApiUnreachable if it has another form."""
     try:
         return kind.model_validate(document)
     except ValidationError as error:
         raise ApiUnreachable(
-            f"the API answered something else than a {kind.__name__}: is it Facet's, and as new as "
-            "this command?"
+            f"the API's answer is not a {kind.__name__}; check that it is a Facet API of this "
+            "command's version"
         ) from error
 
 
@@ -162,47 +166,51 @@ def api_key(stack: Stack) -> str:
     """Read the key of the stack's API. Raises botocore's errors."""
     if stack.api_key:
         return stack.api_key
-    found = stack.client("apigateway").get_api_key(apiKey=stack.api_key_id, includeValue=True)
-    return str(found["value"])
+    key = stack.client("apigateway").get_api_key(apiKey=stack.api_key_id, includeValue=True)
+    return str(key["value"])
 
 
 def _pool(url: str) -> urllib3.PoolManager:
-    """Through the environment's proxy, as botocore goes."""
-    at = urlsplit(url)
-    proxy = getproxies().get(at.scheme)
-    if proxy and not proxy_bypass(at.hostname or ""):
+    """Connect through the environment's proxy, as botocore does."""
+    parts = urlsplit(url)
+    proxy = getproxies().get(parts.scheme)
+    if proxy and not proxy_bypass(parts.hostname or ""):
         return urllib3.ProxyManager(proxy)
     return urllib3.PoolManager()
 
 
-def _some(**values: object) -> dict[str, str]:
-    """Those that have a value, as texts."""
+def _non_empty(**values: object) -> dict[str, str]:
+    """Keep the values that are neither None nor empty, as text."""
     return {name: str(value) for name, value in values.items() if value not in (None, "")}
 
 
 def _document(data: bytes, url: str) -> Document:
     try:
-        found = json.loads(data)
+        document = json.loads(data)
     except ValueError as error:
-        raise ApiUnreachable(f"{url} answered no JSON: is it Facet's API?") from error
-    if not isinstance(found, dict):
-        raise ApiUnreachable(f"{url} answered no JSON object: is it Facet's API?")
-    return found
+        raise ApiUnreachable(
+            f"the answer of {url} is not JSON; check that it is a Facet API"
+        ) from error
+    if not isinstance(document, dict):
+        raise ApiUnreachable(
+            f"the answer of {url} is not a JSON object; check that it is a Facet API"
+        )
+    return document
 
 
-def _refusal(answer: urllib3.BaseHTTPResponse) -> ApiRefused:
-    """Facet says `detail`, API Gateway itself only `message`."""
+def _error(answer: urllib3.BaseHTTPResponse) -> ApiError:
+    """Read the reason: Facet's errors have `detail`, API Gateway's own only `message`."""
     try:
-        said = json.loads(answer.data)
-        detail = said.get("detail") or said.get("message") or ""
+        problem = json.loads(answer.data)
+        detail = problem.get("detail") or problem.get("message") or ""
     except (ValueError, AttributeError):
         detail = ""
     if answer.status == FORBIDDEN:
-        detail = f"the API does not take this key ({detail}); was the stack deployed anew?"
-    return ApiRefused(answer.status, detail or f"the API answered with status {answer.status}")
+        detail = f"the API rejects this key ({detail}); deploy or start the stack again"
+    return ApiError(answer.status, detail or f"the API answered with status {answer.status}")
 
 
-def _later(answer: urllib3.BaseHTTPResponse) -> float:
-    """Seconds until it may be tried again; API Gateway's own answers do not say."""
-    said = answer.headers.get("Retry-After", "")
-    return float(said) if said.isdecimal() else 1.0
+def _retry_after(answer: urllib3.BaseHTTPResponse) -> float:
+    """Seconds to wait; 1 if the header is missing, as in API Gateway's own errors."""
+    seconds = answer.headers.get("Retry-After", "")
+    return float(seconds) if seconds.isdecimal() else 1.0

@@ -1,1 +1,1 @@
-"""`facet doctor`: what is missing on this machine, or wrong with a deployed stack."""
+"""`facet doctor`: check this machine, or a deployed stack."""

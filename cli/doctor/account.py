@@ -1,4 +1,8 @@
-"""What a deployed stack needs, and how it stands."""
+"""Check a deployed stack: region, credentials, CloudFormation, endpoint, API, queue, alarms.
+
+Each check yields one result. A check that fails for lack of permissions is a warning, and the
+others still run.
+"""
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -9,9 +13,9 @@ from typing import Any
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
-from cli.client.api import Patience, reach
+from cli.client.api import RetryBudget, connect
 from cli.client.stack import Stack, deployed
-from cli.doctor.finding import Finding, missing, ok, warning
+from cli.doctor.result import CheckResult, missing, ok, warning
 from cli.extras import located, make
 from facet.aws_environment import local_endpoints
 from facet.errors import FacetError
@@ -27,42 +31,42 @@ OUTPUTS = (
     "TrainStateMachineArn",
     "AlarmTopicArn",
 )
-"""Those of the template's that this command looks for."""
+"""The template's outputs that must be present."""
 
 STACK_REMEDY = f"{make('deploy')}, or choose another --stack or AWS_REGION"
 OUTPUTS_REMEDY = "check that it is a Facet stack, then deploy it again"
 
-FEW = 100
-"""Concurrent executions of all functions of an account; a new one may have 10, and 1,000 is usual.
+LOW_CONCURRENCY = 100
+"""Concurrent executions of all functions in an account. New accounts may have 10; 1,000 is usual.
 Source: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
 """
 
-IMAGE = re.compile(
+ECR_IMAGE = re.compile(
     r"(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[^.]+)\.[^/]+/(?P<repository>[^:@]+)"
 )
-GOOD = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "IMPORT_COMPLETE")
+COMPLETE = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "IMPORT_COMPLETE")
 FORBIDDEN = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation")
 
 
 @dataclass(frozen=True)
-class Deployed:
-    """A stack, who asks, and CloudFormation's description of it."""
+class DeployedStack:
+    """A stack, the id of the account that asks, and CloudFormation's description of the stack."""
 
     stack: Stack
     account: str
     described: Mapping[str, Any]
 
     def parameter(self, name: str) -> str | None:
-        """The value of a parameter of the template's."""
+        """Return a template parameter's value."""
         return _value(self.described.get("Parameters", []), "Parameter", name)
 
     def output(self, name: str) -> str | None:
-        """The value of an output of the template's."""
+        """Return a template output's value."""
         return _value(self.described["Outputs"], "Output", name)
 
 
-def examine(name: str, session: boto3.Session) -> Iterator[Finding]:
-    """Check a deployed stack; stop at the first thing missing that later checks depend on."""
+def check_stack(name: str, session: boto3.Session) -> Iterator[CheckResult]:
+    """Run all checks; stop after a failure that later checks depend on."""
     redirected = ""
     if endpoints := local_endpoints():
         redirected = f"unset {' '.join(endpoints)}"
@@ -84,35 +88,39 @@ def examine(name: str, session: boto3.Session) -> Iterator[Finding]:
     except (BotoCoreError, ClientError) as error:
         yield missing("stack", _line(error), redirected or STACK_REMEDY)
         return
-    yield standing(described)
+    yield stack_status(described)
     if lacking := _lacking_outputs(described):
         words = f"{', '.join(lacking)} missing"
         yield missing("outputs", words, redirected or OUTPUTS_REMEDY)
         return
-    it = Deployed(deployed(name, session), who["Account"], described)
-    for check, finding in CHECKS.items():
-        yield _probed(check, partial(finding, it))
+    target = DeployedStack(deployed(name, session), who["Account"], described)
+    for check_name, run in CHECKS.items():
+        yield _guarded(check_name, partial(run, target))
 
 
-def _probed(check: str, finding: Callable[[], Finding]) -> Finding:
-    """What cannot be found out hides nothing else."""
+def _guarded(check_name: str, run: Callable[[], CheckResult]) -> CheckResult:
+    """Turn an error into a warning, so that the other checks still run."""
     try:
-        return finding()
+        return run()
     except (FacetError, BotoCoreError, ClientError) as error:
-        return warning(check, f"unknown: {_line(error)}", "ask for the permission, if it is that")
+        remedy = "if a permission is missing, ask for it"
+        return warning(check_name, f"unknown: {_line(error)}", remedy)
 
 
-def standing(described: Mapping[str, Any]) -> Finding:
-    """How CloudFormation left the stack."""
+def stack_status(described: Mapping[str, Any]) -> CheckResult:
+    """Check the state in which CloudFormation left the stack."""
     state, reason = described["StackStatus"], described.get("StackStatusReason", "")
     words = f"{state}{f': {reason}' if reason else ''}"
-    if state in GOOD:
+    if state in COMPLETE:
         return ok("stack", words)
     if state.endswith("_IN_PROGRESS"):
         return warning("stack", words, "wait until it is done")
     if state == "UPDATE_ROLLBACK_COMPLETE":
-        return warning("stack", words, "the last deploy was taken back; its events say why")
-    return missing("stack", words, f"its events say why; fix that, then {make('deploy')}")
+        return warning(
+            "stack", words, "the last deploy was rolled back; the stack's events say why"
+        )
+    remedy = f"the stack's events say why; fix the cause, then {make('deploy')}"
+    return missing("stack", words, remedy)
 
 
 def _lacking_outputs(described: Mapping[str, Any]) -> list[str]:
@@ -120,19 +128,19 @@ def _lacking_outputs(described: Mapping[str, Any]) -> list[str]:
     return [name for name in OUTPUTS if name not in present]
 
 
-def endpoint(it: Deployed) -> Finding:
-    """Whether it is in service."""
-    if it.parameter("EndpointOn") == "false":
-        words = "away, by its hours or the parameter EndpointOn"
-        return warning("endpoint", words, "wait for its hours, or deploy with EndpointOn=true")
-    client = it.stack.client("sagemaker")
+def endpoint(target: DeployedStack) -> CheckResult:
+    """Check that the endpoint is in service."""
+    if target.parameter("EndpointOn") == "false":
+        words = "deleted, by its schedule or the parameter EndpointOn"
+        return warning("endpoint", words, "wait for its schedule, or deploy with EndpointOn=true")
+    client = target.stack.client("sagemaker")
     try:
-        found = client.describe_endpoint(EndpointName=it.stack.endpoint)
+        description = client.describe_endpoint(EndpointName=target.stack.endpoint)
     except ClientError as error:
         if error.response["Error"]["Code"] in FORBIDDEN:
             raise
         return missing("endpoint", _line(error), f"create it again with {make('deploy')}")
-    state, reason = found["EndpointStatus"], found.get("FailureReason", "")
+    state, reason = description["EndpointStatus"], description.get("FailureReason", "")
     words = f"{state}{f': {reason}' if reason else ''}"
     if state == "InService":
         return ok("endpoint", words)
@@ -141,93 +149,98 @@ def endpoint(it: Deployed) -> Finding:
     return missing("endpoint", words, located("docs/operations.md, `Endpoint failing`"))
 
 
-def api(it: Deployed) -> Finding:
-    """Whether it answers."""
+def api(target: DeployedStack) -> CheckResult:
+    """Check that the API answers."""
     try:
-        said = reach(it.stack, Patience(0)).health()
+        status = connect(target.stack, RetryBudget(0)).health()
     except FacetError as error:
         return missing("api", str(error), "`facet logs PredictFunction` with the same --stack")
-    return ok("api", said)
+    return ok("api", status)
 
 
-def api_key(it: Deployed) -> Finding:
-    """Whether the first key is enabled."""
-    found = it.stack.client("apigateway").get_api_key(apiKey=it.stack.api_key_id)
-    if found.get("enabled"):
+def api_key(target: DeployedStack) -> CheckResult:
+    """Check that the first key is enabled."""
+    key = target.stack.client("apigateway").get_api_key(apiKey=target.stack.api_key_id)
+    if key.get("enabled"):
         return ok("api key", "enabled")
     remedy = (
-        f"aws apigateway update-api-key --api-key {it.stack.api_key_id} "
+        f"aws apigateway update-api-key --api-key {target.stack.api_key_id} "
         "--patch-operations op=replace,path=/enabled,value=true"
     )
     return missing("api key", "disabled", remedy)
 
 
-def undelivered(it: Deployed) -> Finding:
-    """Uploads that were given up."""
+def undelivered(target: DeployedStack) -> CheckResult:
+    """Check that no upload is in the dead-letter queue."""
     name = "ApproximateNumberOfMessages"
-    answer = it.stack.client("sqs").get_queue_attributes(
-        QueueUrl=it.stack.dead_letter_queue_url, AttributeNames=[name]
+    answer = target.stack.client("sqs").get_queue_attributes(
+        QueueUrl=target.stack.dead_letter_queue_url, AttributeNames=[name]
     )
     if count := int(answer["Attributes"][name]):
-        page = located("docs/operations.md, `A stuck upload`")
-        remedy = f"fix the cause ({page}), {_again(it, 'redrive')}"
-        return warning("undelivered", f"{count:,} given up", remedy)
-    return ok("undelivered", "none given up")
-
-
-def alarms(it: Deployed) -> Finding:
-    """Those that tell the stack's topic, and ring."""
-    answer = it.stack.client("cloudwatch").describe_alarms(ActionPrefix=it.output("AlarmTopicArn"))
-    found = {each["AlarmName"]: each["StateValue"] for each in answer["MetricAlarms"]}
-    if ringing := sorted(name for name, state in found.items() if state == "ALARM"):
-        return warning(
-            "alarms", ", ".join(ringing), located("docs/operations.md says what to do about each")
+        remedy = (
+            f"fix the cause ({located('docs/operations.md, `A stuck upload`')}), "
+            f"then `facet redrive --stack {target.stack.cloudformation}`"
         )
-    return ok("alarms", f"none of {len(found)} rings")
+        return warning("undelivered", f"{count:,} in the dead-letter queue", remedy)
+    return ok("undelivered", "the dead-letter queue is empty")
 
 
-def image(it: Deployed) -> Finding:
-    """Whether the container's image is there, where it is the account's own."""
-    sagemaker = it.stack.client("sagemaker")
-    config = sagemaker.describe_endpoint(EndpointName=it.stack.endpoint)["EndpointConfigName"]
+def alarms(target: DeployedStack) -> CheckResult:
+    """Check the alarms that notify the stack's topic."""
+    answer = target.stack.client("cloudwatch").describe_alarms(
+        ActionPrefix=target.output("AlarmTopicArn")
+    )
+    states = {each["AlarmName"]: each["StateValue"] for each in answer["MetricAlarms"]}
+    if active := sorted(name for name, state in states.items() if state == "ALARM"):
+        remedy = located("docs/operations.md says what to do about each")
+        return warning("alarms", ", ".join(active), remedy)
+    return ok("alarms", f"none of {len(states)} is in ALARM")
+
+
+def image(target: DeployedStack) -> CheckResult:
+    """Check that the container's image still exists, if it is in the account's own registry."""
+    sagemaker = target.stack.client("sagemaker")
+    config = sagemaker.describe_endpoint(EndpointName=target.stack.endpoint)["EndpointConfigName"]
     (variant, *_) = sagemaker.describe_endpoint_config(EndpointConfigName=config)[
         "ProductionVariants"
     ]
     model = sagemaker.describe_model(ModelName=variant["ModelName"])
     uri = str(model["PrimaryContainer"]["Image"])
-    found = IMAGE.match(uri)
-    if not found or found["account"] != it.account:
+    parts = ECR_IMAGE.match(uri)
+    if not parts or parts["account"] != target.account:
         return ok("image", uri)
-    _, at, digest = uri.partition("@")
-    tag = uri.removeprefix(found[0]).removeprefix(":") or "latest"
-    wanted = {"imageDigest": digest} if at else {"imageTag": tag}
-    ecr: Any = it.stack.session
-    client = ecr.client("ecr", region_name=found["region"])
+    _, by_digest, digest = uri.partition("@")
+    tag = uri.removeprefix(parts[0]).removeprefix(":") or "latest"
+    image_id = {"imageDigest": digest} if by_digest else {"imageTag": tag}
+    session: Any = target.stack.session
+    client = session.client("ecr", region_name=parts["region"])
     try:
-        client.describe_images(repositoryName=found["repository"], imageIds=[wanted])
+        client.describe_images(repositoryName=parts["repository"], imageIds=[image_id])
     except ClientError as error:
         if error.response["Error"]["Code"] in FORBIDDEN:
             raise
-        remedy = "push serving/Dockerfile's image again, or deploy with another ServingImageUri"
-        return missing("image", f"{uri} is gone from the registry", remedy)
+        remedy = (
+            "push the image of serving/Dockerfile again, or deploy with another ServingImageUri"
+        )
+        return missing("image", f"{uri} is no longer in the registry", remedy)
     return ok("image", uri)
 
 
-def concurrency(it: Deployed) -> Finding:
-    """Lambda's limit of the account, which all its functions share."""
-    return of_limit(it.stack.client("lambda").get_account_settings()["AccountLimit"])
+def concurrency(target: DeployedStack) -> CheckResult:
+    """Check the account's limit of concurrent Lambda executions."""
+    return concurrency_limit(target.stack.client("lambda").get_account_settings()["AccountLimit"])
 
 
-def of_limit(limit: Mapping[str, Any]) -> Finding:
-    """What Lambda's AccountLimit means."""
+def concurrency_limit(limit: Mapping[str, Any]) -> CheckResult:
+    """Judge Lambda's AccountLimit."""
     count = int(limit["UnreservedConcurrentExecutions"])
-    words = f"{count:,} executions at once"
-    if count < FEW:
-        return warning("concurrency", words, "ask for more in Service Quotas (AWS Lambda)")
+    words = f"{count:,} concurrent executions"
+    if count < LOW_CONCURRENCY:
+        return warning("concurrency", words, "request more in Service Quotas (AWS Lambda)")
     return ok("concurrency", words)
 
 
-CHECKS: Mapping[str, Callable[[Deployed], Finding]] = {
+CHECKS: Mapping[str, Callable[[DeployedStack], CheckResult]] = {
     "endpoint": endpoint,
     "image": image,
     "api": api,
@@ -236,10 +249,6 @@ CHECKS: Mapping[str, Callable[[Deployed], Finding]] = {
     "alarms": alarms,
     "concurrency": concurrency,
 }
-
-
-def _again(it: Deployed, command: str) -> str:
-    return f"then `facet {command} --stack {it.stack.cloudformation}`"
 
 
 def _value(pairs: Iterable[Mapping[str, str]], kind: str, name: str) -> str | None:

@@ -1,4 +1,4 @@
-"""The command."""
+"""The command `facet doctor`: run the checks, print their results."""
 
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -8,7 +8,7 @@ from rich.text import Text
 
 from cli.client.stack import account as session
 from cli.doctor import account, machine
-from cli.doctor.finding import Finding, State
+from cli.doctor.result import CheckResult, State
 from cli.terminal.options import THIS_HOME, THIS_PORT, AsJson, Home, Port, StackName
 from cli.terminal.output import Output
 from cli.terminal.progress import spinner
@@ -22,25 +22,27 @@ def doctor(
     port: Port = THIS_PORT,
     as_json: AsJson = False,
 ) -> None:
-    """Tell what is missing on this machine, or with --stack in an account, and how to mend it.
+    """Check this machine, or with --stack a deployed stack, and say how to fix each problem.
 
-    Exit code 1 if something is missing that Facet cannot do without.
+    The exit code is 1 if something is missing that Facet cannot work without.
     """
     output = Output(as_json)
-    with spinner(output, "looking …"):
+    with spinner(output, "checking …"):
         if stack:
-            found = [*account.examine(stack, session())]
+            results = [*account.check_stack(stack, session())]
         else:
-            found = [*machine.examine(machine.Machine(), home, port)]
-    healthy = all(each.state is not State.MISSING for each in found)
-    output.result({"healthy": healthy, "findings": [asdict(each) for each in found]}, _lines(found))
+            results = [*machine.check_machine(machine.Machine(), home, port)]
+    healthy = all(each.state is not State.MISSING for each in results)
+    output.result(
+        {"healthy": healthy, "findings": [asdict(each) for each in results]}, _lines(results)
+    )
     if not healthy:
         raise typer.Exit(1)
 
 
-def _lines(found: list[Finding]) -> Iterator[Text]:
-    width = max(len(each.check) for each in found)
-    for each in found:
+def _lines(results: list[CheckResult]) -> Iterator[Text]:
+    width = max(len(each.check) for each in results)
+    for each in results:
         state = (f"{each.state:8} ", STYLES[each.state])
         yield Text.assemble(state, (f"{each.check:{width}}  ", "bold"), each.words)
         if each.remedy:

@@ -1,4 +1,7 @@
-"""What the stack on this machine needs: to run, and for what not everybody does."""
+"""Check this machine: Python, packages, disk and port for the local stack, and optional tools.
+
+What only some people need (training, TensorFlow, builds, Docker, Chromium) is a warning at most.
+"""
 
 import shutil
 import socket
@@ -11,29 +14,29 @@ from urllib.parse import urlsplit
 
 from cli import extras
 from cli.client.stack import NoStack, local
-from cli.doctor.finding import Finding, missing, ok, warning
-from cli.status import examine as look
+from cli.doctor.result import CheckResult, missing, ok, warning
+from cli.status import collect
 from cli.terminal.formatting import size
 
-OLDEST, NEWEST = (3, 11), (3, 13)
-"""Of the Pythons that Facet runs on."""
+OLDEST_PYTHON, NEWEST_PYTHON = (3, 11), (3, 13)
+"""The Python versions that Facet runs on."""
 
-LITTLE, MORE = 1_000_000_000, 5_000_000_000
-"""Bytes on disk: below the one the stack can hardly unpack models, below the other TensorFlow and a
-data set may not fit.
+MINIMUM_DISK, RECOMMENDED_DISK = 1_000_000_000, 5_000_000_000
+"""Free bytes on disk: with less than the first the stack cannot unpack models, with less than the
+second TensorFlow and a data set may not fit.
 """
 
-SECONDS = 10
+TIMEOUT = 10
 
 
 def _runs(command: Sequence[str]) -> bool:
     try:
-        return subprocess.run(command, capture_output=True, timeout=SECONDS).returncode == 0
+        return subprocess.run(command, capture_output=True, timeout=TIMEOUT).returncode == 0
     except (OSError, subprocess.TimeoutExpired):
         return False
 
 
-def _taken(port: int) -> bool:
+def _port_in_use(port: int) -> bool:
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -45,26 +48,27 @@ def _taken(port: int) -> bool:
 
 @dataclass(frozen=True)
 class Machine:
-    """This one, as the checks see it.
+    """What the checks ask of the machine.
 
-    `which` is where a program is, `runs` whether a command ends well, `lacking` what of an extra is
-    not installed, `free` the bytes left on a folder's disk, `taken` whether something listens on a
-    port, `checkout` whether the command runs from a checkout, and so can start a stack.
+    `which` finds a program's path, `runs` says whether a command succeeds, `missing_packages` lists
+    an extra's packages that are not installed, `free` gives the free bytes on a folder's disk, and
+    `port_in_use` says whether something listens on a port. `checkout` says whether the command runs
+    from a checkout, and so can start a stack.
     """
 
     python: tuple[int, int] = sys.version_info[:2]
     which: Callable[[str], str | None] = shutil.which
     runs: Callable[[Sequence[str]], bool] = _runs
-    lacking: Callable[[str], Sequence[str]] = extras.missing
+    missing_packages: Callable[[str], Sequence[str]] = extras.missing
     free: Callable[[Path], int] = lambda folder: shutil.disk_usage(folder).free
-    taken: Callable[[int], bool] = _taken
+    port_in_use: Callable[[int], bool] = _port_in_use
     checkout: bool = extras.CHECKOUT
 
 
-def examine(machine: Machine, home: Path, port: int) -> Iterator[Finding]:
-    """Check what the stack with its state in `home` and its API on `port` needs.
+def check_machine(machine: Machine, home: Path, port: int) -> Iterator[CheckResult]:
+    """Run all checks for a stack with its state in `home` and its API on `port`.
 
-    The wheel cannot start one, so there only what its commands need is checked.
+    The wheel cannot start a stack, so there only what its commands need is checked.
     """
     yield _python(machine)
     if not machine.checkout:
@@ -83,9 +87,9 @@ def examine(machine: Machine, home: Path, port: int) -> Iterator[Finding]:
     yield _chromium(machine)
 
 
-def _python(machine: Machine) -> Finding:
+def _python(machine: Machine) -> CheckResult:
     version = ".".join(map(str, machine.python))
-    if OLDEST <= machine.python <= NEWEST:
+    if OLDEST_PYTHON <= machine.python <= NEWEST_PYTHON:
         return ok("python", version)
     renew = (
         f"remove .venv, then {extras.make('run')}" if machine.checkout else "install Facet there"
@@ -93,32 +97,32 @@ def _python(machine: Machine) -> Finding:
     return missing("python", version, f"install Python 3.11, 3.12 or 3.13, {renew}")
 
 
-def _local(machine: Machine) -> Finding:
-    if gone := machine.lacking("local"):
-        words = f"{', '.join(gone)} not installed"
+def _local(machine: Machine) -> CheckResult:
+    if packages := machine.missing_packages("local"):
+        words = f"{', '.join(packages)} not installed"
         return missing("local stack", words, extras.install("local"))
     return ok("local stack", "installed")
 
 
-def _extra(machine: Machine, extra: str, purpose: str) -> Finding:
-    if gone := machine.lacking(extra):
-        remedy = extras.install(extra, machine.checkout)
-        return warning(extra, f"{', '.join(gone)} not installed: for {purpose}", remedy)
+def _extra(machine: Machine, extra: str, purpose: str) -> CheckResult:
+    if packages := machine.missing_packages(extra):
+        words = f"{', '.join(packages)} not installed: for {purpose}"
+        return warning(extra, words, extras.install(extra, machine.checkout))
     return ok(extra, "installed")
 
 
-def _disk(machine: Machine, home: Path) -> Finding:
-    there = next(each for each in (home, *home.parents) if each.is_dir())
-    free = machine.free(there)
+def _disk(machine: Machine, home: Path) -> CheckResult:
+    folder = next(path for path in (home, *home.parents) if path.is_dir())
+    free = machine.free(folder)
     words = f"{size(free)} free"
-    remedy = f"make room on the disk of {there}, or choose another with --home"
-    if free < LITTLE:
+    remedy = f"make room on the disk of {folder}, or choose another with --home"
+    if free < MINIMUM_DISK:
         return missing("disk", words, remedy)
-    return warning("disk", words, remedy) if free < MORE else ok("disk", words)
+    return warning("disk", words, remedy) if free < RECOMMENDED_DISK else ok("disk", words)
 
 
-def _stack(machine: Machine, home: Path, port: int) -> Iterator[Finding]:
-    """Whether one runs, and its port is free where none does."""
+def _stack(machine: Machine, home: Path, port: int) -> Iterator[CheckResult]:
+    """Check the running stack, or that the port is free for one."""
     try:
         running = local(home)
     except NoStack:
@@ -127,41 +131,41 @@ def _stack(machine: Machine, home: Path, port: int) -> Iterator[Finding]:
             yield _port(machine, port)
         return
     yield ok("port", f"{urlsplit(running.api_url).port}, the running stack's")
-    found = look(running)
-    if found.wrong:
-        words = "; ".join(f"{each} {found.lines[each]}" for each in found.wrong)
+    report = collect(running)
+    if report.failed:
+        words = "; ".join(f"{name} {report.lines[name]}" for name in report.failed)
         yield missing("stack", words, "`facet logs`; stop it and start it again")
     else:
-        yield ok("stack", f"runs, {found.lines['models']}")
+        yield ok("stack", f"runs, {report.lines['models']}")
 
 
-def _port(machine: Machine, port: int) -> Finding:
-    if machine.taken(port):
-        remedy = f"stop what listens there, or FACET_PORT={port + 1} make run"
-        return missing("port", f"{port} is taken", remedy)
+def _port(machine: Machine, port: int) -> CheckResult:
+    if machine.port_in_use(port):
+        remedy = f"stop the program that uses it, or run `FACET_PORT={port + 1} make run`"
+        return missing("port", f"{port} is in use", remedy)
     return ok("port", f"{port} is free")
 
 
-def _builder(machine: Machine) -> Finding:
-    """`make build` wants SAM, and the functions' own Python."""
+def _builder(machine: Machine) -> CheckResult:
+    """Check SAM and Python 3.12, the functions' runtime, which `make build` needs."""
     if not (machine.which("sam") or machine.which(str(Path(sys.executable).with_name("sam")))):
         return warning("sam", "not installed: for builds and deploys", extras.make("build"))
     if not machine.runs([str(extras.ROOT / ".ci/python"), "3.12"]):
-        words = "installed, but no Python 3.12, the functions' own: for builds and deploys"
+        words = "installed, but no Python 3.12, the functions' runtime: for builds and deploys"
         return warning("sam", words, "install Python 3.12, or set FACET_PYTHON to it")
     return ok("sam", "installed, and Python 3.12")
 
 
-def _docker(machine: Machine) -> Finding:
+def _docker(machine: Machine) -> CheckResult:
     if not machine.which("docker"):
-        words = "not installed: only `sam local` and serving/Dockerfile want it"
-        return warning("docker", words, "install Docker, if you want those")
+        words = "not installed: only `sam local` and serving/Dockerfile need it"
+        return warning("docker", words, "install Docker if you need those")
     if not machine.runs(["docker", "info"]):
-        return warning("docker", "installed, but does not answer", "start Docker, if you want it")
+        return warning("docker", "installed, but does not answer", "start Docker if you need it")
     return ok("docker", "runs")
 
 
-def _chromium(machine: Machine) -> Finding:
+def _chromium(machine: Machine) -> CheckResult:
     if machine.which("chromium") or machine.which("chromium-browser"):
         return ok("chromium", "installed")
-    return warning("chromium", "not installed: only tests want it", "apt-get install chromium")
+    return warning("chromium", "not installed: only tests need it", "apt-get install chromium")

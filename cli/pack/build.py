@@ -14,7 +14,7 @@ from cli.pack.inference import Scorer
 from cli.pack.model import activation, tensorflow
 from cli.pack.model.source import GRAPH
 from cli.pack.plan import LITE, Plan
-from cli.terminal.prompts import Asker
+from cli.terminal.prompts import Prompter
 from facet import preprocess
 from facet.manifest import GoldenSample, InputSpec, Manifest, OutputSpec
 from facet.preprocess import Pixels
@@ -49,16 +49,16 @@ class Built:
 
 
 def build(
-    plan: Plan, about: About, asker: Asker, scratch: Path, remark: Callable[[str], object]
+    plan: Plan, about: About, prompter: Prompter, scratch: Path, remark: Callable[[str], object]
 ) -> Built:
     """Asks for the labels, exports, and runs the model. Raises CannotPack, MissingOption."""
-    labels = options.labels(about.labels, plan.labels, asker)
+    labels = options.labels(about.labels, plan.labels, prompter)
     remark("reading the model ...")
     with tensorflow.quiet():
         folder = plan.export(scratch / "saved")
     read = activation.found((folder / GRAPH).read_bytes(), plan.spec.signature, plan.output)
     output = OutputSpec(
-        tensor=plan.output, activation=options.activation(about.activation, read, asker)
+        tensor=plan.output, activation=options.activation(about.activation, read, prompter)
     )
     golden, lite = _run(plan, about, labels, output, folder, scratch, remark)
     files = artifact.members(folder)

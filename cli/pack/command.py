@@ -19,7 +19,7 @@ from cli.pack.options import Fit, Given, Resize
 from cli.pack.plan import plan
 from cli.terminal.options import AsJson, Yes
 from cli.terminal.output import Output, facts
-from cli.terminal.prompts import asker
+from cli.terminal.prompts import prompter
 from facet.keys import MODEL_NAME
 from facet.manifest import Manifest
 
@@ -124,7 +124,7 @@ def pack(
     """
     output = Output(as_json)
     _check(model, golden, golden_label, out)
-    ask = asker(output.remarks, silent=yes or as_json)
+    ask = prompter(output.remarks, silent=yes or as_json)
     given = Given(size, layout, preprocessing, scale, mean, std, order, resize, fit)
     found = find(source)
     about = About(labels, activation, golden, golden_label, model, description, found.name, lite)

@@ -10,7 +10,7 @@ from cli.pack.errors import CannotPack
 from cli.pack.model.activation import Activation, Found
 from cli.pack.model.geometry import Geometry, Layout, Size, SizeNeeded, geometry, parse_size
 from cli.pack.model.scaling import PRESETS, Order, Scaling
-from cli.terminal.prompts import Asker
+from cli.terminal.prompts import Prompter
 from facet.artifact.graphs.saved_model import TensorSpec
 from facet.manifest import InputSpec
 
@@ -36,7 +36,7 @@ class Given:
     fit: Fit | None = None
 
 
-def sized(tensor: TensorSpec, given: Given, asker: Asker) -> Geometry:
+def sized(tensor: TensorSpec, given: Given, prompter: Prompter) -> Geometry:
     """How images go into the tensor. Raises CannotPack, MissingOption."""
     size: Size | None = parse_size(given.size) if given.size else None
     try:
@@ -44,21 +44,21 @@ def sized(tensor: TensorSpec, given: Given, asker: Asker) -> Geometry:
     except SizeNeeded as needed:
         if size and size.channels:
             raise CannotPack(f"--size {given.size} does not say enough: {needed}") from needed
-        text = asker.ask("--size HEIGHTxWIDTHxCHANNELS", f"How large are images? {needed}.")
+        text = prompter.ask("--size HEIGHTxWIDTHxCHANNELS", f"How large are images? {needed}.")
     try:
         return geometry(tensor, parse_size(text), given.layout)
     except SizeNeeded as needed:
         raise CannotPack(f"{text} does not say enough: {needed}") from needed
 
 
-def labels(given: str | None, width: int | None, asker: Asker) -> tuple[str, ...]:
+def labels(given: str | None, width: int | None, prompter: Prompter) -> tuple[str, ...]:
     """One label for each score, from a list or a file with one a line.
 
     Raises CannotPack, MissingOption.
     """
     if given is None:
         many = "" if width is None else f"{width} "
-        given = asker.ask(
+        given = prompter.ask(
             f"--labels {DIGITS if width == 10 else 'a,b,c'} (or a file, one a line)",
             f"What are the {many}labels, in the order of the scores?",
             suggestion=DIGITS if width == 10 else None,
@@ -79,7 +79,7 @@ def _read_labels(given: str) -> tuple[str, ...]:
     return tuple(text.strip() for text in texts if text.strip())
 
 
-def scaling(given: Given, channels: int, asker: Asker) -> Scaling:
+def scaling(given: Given, channels: int, prompter: Prompter) -> Scaling:
     """What the network wants done to pixels. Raises CannotPack, MissingOption."""
     by_hand = given.scale is not None or given.mean is not None or given.std is not None
     if given.preprocessing and by_hand:
@@ -92,7 +92,7 @@ def scaling(given: Given, channels: int, asker: Asker) -> Scaling:
         )
     else:
         known = {name: each for name, each in PRESETS.items() if _fits(each, channels)}
-        name = given.preprocessing or asker.ask(
+        name = given.preprocessing or prompter.ask(
             "--preprocessing",
             "What was done to pixels of 0..255 in training? unit: 0..1; tf: -1..1; "
             "imagenet-torch, imagenet-caffe: as Keras' modes; none: nothing, or in the model.",
@@ -104,7 +104,7 @@ def scaling(given: Given, channels: int, asker: Asker) -> Scaling:
     chosen = chosen.for_channels(channels)
     if channels == 3 and chosen.order == "RGB":
         question = "Of which order are the colours?"
-        order = _choice("--order", given.order, get_args(Order), "RGB", question, asker)
+        order = _choice("--order", given.order, get_args(Order), "RGB", question, prompter)
         return replace(chosen, order=order)
     return replace(chosen, order=given.order or chosen.order)
 
@@ -120,12 +120,14 @@ def _numbers(option: str, text: str | None) -> tuple[float, ...]:
         raise CannotPack(f"{option} {text}: give numbers with commas between them") from error
 
 
-def spec(takes: Geometry, signature: str, tensor: str, given: Given, asker: Asker) -> InputSpec:
+def spec(
+    takes: Geometry, signature: str, tensor: str, given: Given, prompter: Prompter
+) -> InputSpec:
     """The manifest's input. Raises CannotPack, MissingOption."""
     if takes.served == "bytes" and not _any_scaling(given):
         pixels = Scaling()  # the graph does it, and nobody else has to know
     else:
-        pixels = scaling(given, takes.channels, asker)
+        pixels = scaling(given, takes.channels, prompter)
     try:
         return InputSpec.model_validate(
             {
@@ -142,7 +144,7 @@ def spec(takes: Geometry, signature: str, tensor: str, given: Given, asker: Aske
                     get_args(Resize),
                     "bilinear",
                     "With which filter are images brought to size?",
-                    asker,
+                    prompter,
                 ),
                 "fit": _choice(
                     "--fit",
@@ -150,7 +152,7 @@ def spec(takes: Geometry, signature: str, tensor: str, given: Given, asker: Aske
                     get_args(Fit),
                     "stretch",
                     "What happens to images of another shape?",
-                    asker,
+                    prompter,
                 ),
                 "scale": pixels.scale,
                 "mean": pixels.mean,
@@ -174,13 +176,13 @@ def _choice(
     choices: tuple[Chosen, ...],
     default: Chosen,
     question: str,
-    asker: Asker,
+    prompter: Prompter,
 ) -> Chosen:
-    answer = given or asker.ask(option, question, choices=choices, otherwise=default)
+    answer = given or prompter.ask(option, question, choices=choices, fallback=default)
     return _one_of(option, answer, choices)
 
 
-def activation(given: str | None, read: Found, asker: Asker) -> Activation:
+def activation(given: str | None, read: Found, prompter: Prompter) -> Activation:
     """What the scores are. Raises CannotPack, MissingOption."""
     choices: tuple[Activation, ...] = get_args(Activation)
     if given and read.sure and given != read.activation:
@@ -189,7 +191,7 @@ def activation(given: str | None, read: Found, asker: Asker) -> Activation:
         )
     if read.sure and read.activation:
         return read.activation
-    answer = given or asker.ask(
+    answer = given or prompter.ask(
         "--activation",
         "The graph does not say what its scores are. softmax: they add up to 1; "
         "logits: any numbers; sigmoid: each label by itself.",

@@ -12,7 +12,7 @@ from cli.pack.model.geometry import Geometry
 from cli.pack.model.signature import Chosen, choose
 from cli.pack.model.source import GRAPH, KerasFile, SavedModelFolder
 from cli.pack.options import Given
-from cli.terminal.prompts import Asker
+from cli.terminal.prompts import Prompter
 from facet.artifact.graphs import graph
 from facet.artifact.graphs.saved_model import TensorSpec, UnreadableSavedModel
 from facet.manifest import InputSpec
@@ -46,7 +46,7 @@ class Plan:
 def plan(
     source: SavedModelFolder | KerasFile,
     given: Given,
-    asker: Asker,
+    prompter: Prompter,
     *,
     signature: str | None,
     tensor: str | None,
@@ -54,27 +54,29 @@ def plan(
 ) -> Plan:
     """Understands the source. Raises CannotPack, MissingOption."""
     if isinstance(source, KerasFile):
-        return _of_keras(source.file, given, asker)
+        return _of_keras(source.file, given, prompter)
     try:
         known = graph.read((source.folder / GRAPH).read_bytes()).signatures()
     except UnreadableSavedModel as error:
         raise CannotPack(f"{source.folder / GRAPH}: {error}") from error
-    chosen = choose(known, asker, signature=signature, tensor=tensor, output=output)
-    takes = _sized(f"signature '{chosen.signature}'", chosen.takes, given, asker)
+    chosen = choose(known, prompter, signature=signature, tensor=tensor, output=output)
+    takes = _sized(f"signature '{chosen.signature}'", chosen.takes, given, prompter)
     if takes.served == "wrapped":
-        return _of_unserved(source.folder, chosen, takes, given, asker)
-    return _as_it_is(source.folder, chosen, takes, given, asker)
+        return _of_unserved(source.folder, chosen, takes, given, prompter)
+    return _as_it_is(source.folder, chosen, takes, given, prompter)
 
 
-def _sized(what: str, tensor: TensorSpec, given: Given, asker: Asker) -> Geometry:
+def _sized(what: str, tensor: TensorSpec, given: Given, prompter: Prompter) -> Geometry:
     try:
-        return options.sized(tensor, given, asker)
+        return options.sized(tensor, given, prompter)
     except CannotPack as error:
         raise CannotPack(f"{what}: {error}") from error
 
 
-def _as_it_is(folder: Path, chosen: Chosen, takes: Geometry, given: Given, asker: Asker) -> Plan:
-    spec = options.spec(takes, chosen.signature, chosen.input, given, asker)
+def _as_it_is(
+    folder: Path, chosen: Chosen, takes: Geometry, given: Given, prompter: Prompter
+) -> Plan:
+    spec = options.spec(takes, chosen.signature, chosen.input, given, prompter)
 
     def convert() -> bytes:
         from cli.pack.model import freezing
@@ -95,9 +97,11 @@ def _as_it_is(folder: Path, chosen: Chosen, takes: Geometry, given: Given, asker
     )
 
 
-def _of_unserved(folder: Path, chosen: Chosen, takes: Geometry, given: Given, asker: Asker) -> Plan:
+def _of_unserved(
+    folder: Path, chosen: Chosen, takes: Geometry, given: Given, prompter: Prompter
+) -> Plan:
     tensorflow.required(f"an input of {chosen.takes.dtype} {list(chosen.takes.shape or ())}")
-    spec = options.spec(takes, SIGNATURE, TENSOR, given, asker)
+    spec = options.spec(takes, SIGNATURE, TENSOR, given, prompter)
     with tensorflow.quiet():
         from cli.pack.model import reexport
 
@@ -105,14 +109,14 @@ def _of_unserved(folder: Path, chosen: Chosen, takes: Geometry, given: Given, as
     return _exported("SavedModel, exported anew to take an image's bytes", network, takes, spec)
 
 
-def _of_keras(file: Path, given: Given, asker: Asker) -> Plan:
+def _of_keras(file: Path, given: Given, prompter: Prompter) -> Plan:
     tensorflow.required("a Keras file")
     with tensorflow.quiet():
         from cli.pack.model import reexport
 
         network = reexport.keras_network(file)
-    takes = replace(_sized(str(file), network.takes, given, asker), served="wrapped")
-    spec = options.spec(takes, SIGNATURE, TENSOR, given, asker)
+    takes = replace(_sized(str(file), network.takes, given, prompter), served="wrapped")
+    spec = options.spec(takes, SIGNATURE, TENSOR, given, prompter)
     return _exported("Keras, exported as a SavedModel", network, takes, spec)
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import typer
 from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn
 
-from cli.client.api import PATIENCE, Patience, reach
+from cli.client.api import MAX_WAIT, RetryBudget, connect
 from cli.client.stack import find
 from cli.predict import sources
 from cli.predict.results import Question, answers, results
@@ -44,7 +44,7 @@ def predict(
         typer.Option(
             min=0, help="Seconds to wait altogether where the endpoint is busy or loads the model."
         ),
-    ] = PATIENCE,
+    ] = MAX_WAIT,
     stack: StackName = None,
     home: Home = THIS_HOME,
     as_json: AsJson = False,
@@ -55,7 +55,7 @@ def predict(
     output = Output(as_json)
     writer = _writer(output, model, form)
     images = sources.find(source)
-    api = reach(find(stack, home), Patience(wait, told=output.remark))
+    api = connect(find(stack, home), RetryBudget(wait, on_first_wait=output.remark))
     ask = partial(answers, api, Question(model, top_k, version))
     failed = seen = 0
     with _bar(output, writer) as shown:

@@ -6,7 +6,7 @@ from typing import BinaryIO
 
 from pydantic import BaseModel, ConfigDict
 
-from cli.client.api import Api, ApiRefused, Document, parsed
+from cli.client.api import Api, ApiError, Document, parse
 from cli.predict.batches import Batch, EncodedImage, batches, body
 from cli.predict.sources import Source
 from predict.http.body import MAX_BODY
@@ -81,7 +81,7 @@ def results(
 def answers(api: Api, question: Question, batch: Batch) -> list[Result]:
     """The results of a batch; one that was refused as a whole is sent again image by image.
 
-    Raises ApiUnreachable, and ApiRefused where it is no image's fault.
+    Raises ApiUnreachable, and ApiError where it is no image's fault.
     """
     content, content_type = body(batch)
     try:
@@ -92,7 +92,7 @@ def answers(api: Api, question: Question, batch: Batch) -> list[Result]:
             top_k=question.top_k,
             version=question.version,
         )
-    except ApiRefused as refused:
+    except ApiError as refused:
         if refused.status in HOPELESS:
             raise
         if len(batch) > 1 and refused.status in ONE_OF_THEM:
@@ -103,7 +103,7 @@ def answers(api: Api, question: Question, batch: Batch) -> list[Result]:
 
 def _results(batch: Batch, document: Document) -> list[Result]:
     many = document if "results" in document else {**document, "results": [document]}
-    answer = parsed(_Answer, many)
+    answer = parse(_Answer, many)
     return [
         Result(image.name, answer.version, one.predictions)
         for image, one in zip(batch, answer.results, strict=True)

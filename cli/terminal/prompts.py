@@ -1,4 +1,8 @@
-"""What a command cannot know, asked of whoever is there."""
+"""Ask on the terminal for options that are missing.
+
+Without a terminal, with `--json` or with `--yes`, nothing is asked: a documented fallback is used,
+or the command fails and names the option.
+"""
 
 import sys
 from collections.abc import Sequence
@@ -12,15 +16,15 @@ from facet.errors import FacetError
 
 
 class MissingOption(FacetError):
-    """Nobody is there to answer a question; the message names the option that does."""
+    """A required option is missing and cannot be asked for; the message names it."""
 
     def __init__(self, option: str, question: str, choices: Sequence[str] = ()) -> None:
-        given = f"{option} {'|'.join(choices)}" if choices else option
-        super().__init__(f"{given} is missing. {question}")
+        usage = f"{option} {'|'.join(choices)}" if choices else option
+        super().__init__(f"{usage} is missing. {question}")
 
 
-class Asker(Protocol):
-    """Answers questions that an option could have answered."""
+class Prompter(Protocol):
+    """Supplies values for missing options."""
 
     def ask(
         self,
@@ -29,17 +33,17 @@ class Asker(Protocol):
         *,
         choices: Sequence[str] = (),
         suggestion: str | None = None,
-        otherwise: str | None = None,
+        fallback: str | None = None,
     ) -> str:
-        """The answer, one of `choices` if there are any.
+        """Return the option's value, one of `choices` if there are any.
 
-        `suggestion` is what a person may confirm, `otherwise` what silence means as well.
-        Raises MissingOption.
+        A person confirms `suggestion` or `fallback` with an empty line; only `fallback` is also
+        used without a person. Raises MissingOption.
         """
 
 
-class Person:
-    """Asks on the terminal, or whatever `stream` is; an empty line is no answer."""
+class TerminalPrompter:
+    """Asks on the terminal, or reads answers from `stream`, until one is not empty."""
 
     def __init__(self, console: Console, stream: TextIO | None = None) -> None:
         self._console = console
@@ -52,14 +56,14 @@ class Person:
         *,
         choices: Sequence[str] = (),
         suggestion: str | None = None,
-        otherwise: str | None = None,
+        fallback: str | None = None,
     ) -> str:
         prompt = Prompt(
             Text.assemble(question, " ", (f"({option})", "dim")),
             console=self._console,
             choices=list(choices) or None,
         )
-        default = suggestion or otherwise
+        default = suggestion or fallback
         if default:
             return prompt(default=default, stream=self._stream) or default
         answer = ""
@@ -68,8 +72,8 @@ class Person:
         return answer
 
 
-class Nobody:
-    """Takes what silence means, or refuses."""
+class SilentPrompter:
+    """Asks nothing: returns the fallback, or raises MissingOption."""
 
     def ask(
         self,
@@ -78,13 +82,13 @@ class Nobody:
         *,
         choices: Sequence[str] = (),
         suggestion: str | None = None,  # noqa: ARG002
-        otherwise: str | None = None,
+        fallback: str | None = None,
     ) -> str:
-        if otherwise is None:
+        if fallback is None:
             raise MissingOption(option, question, choices)
-        return otherwise
+        return fallback
 
 
-def asker(console: Console, *, silent: bool) -> Asker:
-    """A person where one sits at the terminal and has not said `--yes`."""
-    return Nobody() if silent or not sys.stdin.isatty() else Person(console)
+def prompter(console: Console, *, silent: bool) -> Prompter:
+    """Choose a prompter: on a terminal, unless `silent`, a person is asked."""
+    return SilentPrompter() if silent or not sys.stdin.isatty() else TerminalPrompter(console)

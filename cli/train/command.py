@@ -58,7 +58,7 @@ def train(
         ),
     ] = None,
     minimum: Annotated[
-        float | None, typer.Option(min=0, max=1, help="It must reach this; else the recipe's.")
+        float | None, typer.Option(min=0, max=1, help="It must connect this; else the recipe's.")
     ] = None,
     allow_worse: Annotated[
         bool, typer.Option("--allow-worse", help="Publish it even if the live version is better.")

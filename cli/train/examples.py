@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from cli.client.api import PATIENCE, Patience, reach
+from cli.client.api import MAX_WAIT, RetryBudget, connect
 from cli.client.stack import Stack
 from cli.predict.batches import EncodedImage, batches
 from cli.predict.results import Question, Result, answers
@@ -20,9 +20,9 @@ LABELS = 3
 def ask(stack: Stack, output: Output, report: Report, dataset: str) -> list[Result]:
     """What the new version says to one image of each label.
 
-    Raises ApiRefused, ApiUnreachable, NoStack.
+    Raises ApiError, ApiUnreachable, NoStack.
     """
-    api = reach(stack, Patience(PATIENCE, told=output.remark))
+    api = connect(stack, RetryBudget(MAX_WAIT, on_first_wait=output.remark))
     question = Question(report["model"], LABELS, report["version"])
     images = examples(stack, dataset)
     return [each for batch in batches(images) for each in answers(api, question, batch)]

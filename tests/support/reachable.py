@@ -42,7 +42,7 @@ class Known:
 
 
 def code(handler: str) -> Iterator[ast.AST]:
-    """The statements and definitions that `module.function` can reach."""
+    """The statements and definitions that `module.function` can connect."""
     module, _, function = handler.rpartition(".")
     trees = [_tree(path) for path in _imported(module)]
     known = [each for tree in trees for each in _definitions(tree)]

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from cli.pack.errors import CannotPack
-from cli.terminal.prompts import Asker
+from cli.terminal.prompts import Prompter
 from facet.artifact.graphs.saved_model import Signature, TensorSpec
 
 
@@ -21,7 +21,7 @@ class Chosen:
 
 def choose(
     signatures: Mapping[str, Signature],
-    asker: Asker,
+    prompter: Prompter,
     *,
     signature: str | None = None,
     tensor: str | None = None,
@@ -36,16 +36,20 @@ def choose(
         for name, each in signatures.items()
         if not name.startswith("__saved_model") and not _is_double(name, signatures)
     }
-    name = _one(signatures if signature else offered, signature, asker, "--signature", "signature")
+    name = _one(
+        signatures if signature else offered, signature, prompter, "--signature", "signature"
+    )
     chosen = signatures[name]
     if len(chosen.inputs) > 1:
         raise CannotPack(
             f"signature '{name}' takes {', '.join(sorted(chosen.inputs))}: "
             "a classifier takes the image alone. Choose another --signature, or export one"
         )
-    takes = _one(chosen.inputs, tensor, asker, "--input", "input")
+    takes = _one(chosen.inputs, tensor, prompter, "--input", "input")
     rows = {each: spec for each, spec in chosen.outputs.items() if _is_rows(spec)}
-    gives = _one(chosen.outputs if output else rows, output, asker, "--output", "output of scores")
+    gives = _one(
+        chosen.outputs if output else rows, output, prompter, "--output", "output of scores"
+    )
     shape = chosen.outputs[gives].shape
     return Chosen(
         signature=name,
@@ -62,11 +66,11 @@ def _is_double(name: str, signatures: Mapping[str, Signature]) -> bool:
 
 
 def _one(
-    names: Mapping[str, object], given: str | None, asker: Asker, option: str, kind: str
+    names: Mapping[str, object], given: str | None, prompter: Prompter, option: str, kind: str
 ) -> str:
     choices = sorted(names)
     if given is None and len(choices) > 1:
-        given = asker.ask(
+        given = prompter.ask(
             option, f"The model has several: which {kind} classifies images?", choices=choices
         )
     if given is None and choices:

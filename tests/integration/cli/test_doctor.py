@@ -1,4 +1,4 @@
-"""`facet doctor` of a deployed stack (moto's): every check is seen to fail."""
+"""`facet doctor` of a deployed stack (moto's): every check can fail."""
 
 import json
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ import boto3
 import pytest
 from samcli.yamlhelper import yaml_parse
 
-from cli.doctor.account import OUTPUTS, of_limit, standing
+from cli.doctor.account import OUTPUTS, concurrency_limit, stack_status
 from tests.integration.conftest import REGION, TEMPLATE
 from tests.support import deployed
 from tests.support.deployed import ALARMS, STACK, Gateway, facet
@@ -53,7 +53,7 @@ def wrong(check: str) -> tuple[str, str, str]:
 
 
 @pytest.mark.usefixtures("stack")
-def test_a_sound_stack() -> None:
+def test_all_checks_pass_on_a_healthy_stack() -> None:
     found = examined()
     assert {each["state"] for each in found.values()} == {"ok"}
     assert [*found] == [
@@ -65,11 +65,11 @@ def test_a_sound_stack() -> None:
     assert f"warning  AWS endpoint  {RUNTIME}=http://127.0.0.1:" in done.stdout
     assert f"ok       region        {REGION}\n" in done.stdout
     assert "warning  concurrency   unknown: " in done.stdout
-    assert "             → ask for the permission" in done.stdout
+    assert "             → if a permission is missing" in done.stdout
 
 
 @pytest.mark.usefixtures("aws")
-def test_no_region_no_credentials_and_no_stack(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reports_a_missing_region_credentials_or_stack(monkeypatch: pytest.MonkeyPatch) -> None:
     assert wrong("stack")[:2] == (
         "missing",
         "An error occurred (ValidationError) when calling the DescribeStacks operation: "
@@ -100,7 +100,7 @@ def test_no_region_no_credentials_and_no_stack(monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.mark.usefixtures("aws")
-def test_a_stack_that_is_another_s() -> None:
+def test_reports_a_stack_without_facet_s_outputs() -> None:
     template = {"Resources": {"Queue": {"Type": "AWS::SQS::Queue"}}}
     boto3.client("cloudformation").create_stack(StackName=STACK, TemplateBody=json.dumps(template))
     state, words, _ = wrong("outputs")
@@ -122,14 +122,14 @@ def test_the_template_has_these_outputs() -> None:
         ("UPDATE_ROLLBACK_FAILED", "missing"),
     ],
 )
-def test_how_a_deploy_ended(state: str, found: str) -> None:
-    finding = standing({"StackStatus": state, "StackStatusReason": "because"})
-    assert (finding.state, finding.words) == (found, f"{state}: because")
-    assert bool(finding.remedy) is (found != "ok")
+def test_the_stack_status_decides_the_result(state: str, found: str) -> None:
+    result = stack_status({"StackStatus": state, "StackStatusReason": "because"})
+    assert (result.state, result.words) == (found, f"{state}: because")
+    assert bool(result.remedy) is (found != "ok")
 
 
 @pytest.mark.usefixtures("stack")
-def test_an_endpoint_that_is_gone() -> None:
+def test_reports_an_endpoint_that_was_deleted() -> None:
     boto3.client("sagemaker").delete_endpoint(EndpointName="endpoint")
     found = examined()
     assert found["endpoint"]["state"] == "missing"
@@ -137,7 +137,7 @@ def test_an_endpoint_that_is_gone() -> None:
     assert found["api"]["state"] == "ok"
 
 
-def test_an_endpoint_that_is_away(gateway: Gateway, table: "Table") -> None:
+def test_an_endpoint_switched_off_is_a_warning(gateway: Gateway, table: "Table") -> None:
     deployed.deploy(gateway.url, table.name, EndpointOn="false")
     boto3.client("sagemaker").delete_endpoint(EndpointName="endpoint")
     found = examined()
@@ -146,15 +146,15 @@ def test_an_endpoint_that_is_away(gateway: Gateway, table: "Table") -> None:
 
 
 @pytest.mark.parametrize("rest", [":1", "", f"@sha256:{'0' * 64}"])
-def test_an_image_that_is_gone(gateway: Gateway, table: "Table", rest: str) -> None:
+def test_reports_an_image_that_was_deleted(gateway: Gateway, table: "Table", rest: str) -> None:
     deployed.deploy(gateway.url, table.name, image=f"{OWN_IMAGE}{rest}")
     boto3.client("ecr").create_repository(repositoryName="serving")
     state, words, remedy = wrong("image")
-    assert (state, words) == ("missing", f"{OWN_IMAGE}{rest} is gone from the registry")
+    assert (state, words) == ("missing", f"{OWN_IMAGE}{rest} is no longer in the registry")
     assert "ServingImageUri" in remedy
 
 
-def test_images_that_are_there_or_another_account_s(gateway: Gateway, table: "Table") -> None:
+def test_accepts_an_image_that_exists(gateway: Gateway, table: "Table") -> None:
     ecr = boto3.client("ecr")
     ecr.create_repository(repositoryName="serving")
     ecr.put_image(repositoryName="serving", imageTag="1", imageManifest=json.dumps(MANIFEST))
@@ -171,7 +171,7 @@ MANIFEST: dict[str, Any] = {
 
 
 @pytest.mark.usefixtures("stack")
-def test_a_key_that_is_disabled() -> None:
+def test_reports_a_disabled_key() -> None:
     client = boto3.client("apigateway")
     (key,) = client.get_api_keys()["items"]
     client.update_api_key(
@@ -183,7 +183,7 @@ def test_a_key_that_is_disabled() -> None:
     assert f"update-api-key --api-key {key['id']} " in remedy
 
 
-def test_an_api_that_does_not_answer(functions: None, table: "Table") -> None:
+def test_reports_an_api_that_does_not_answer(functions: None, table: "Table") -> None:
     del functions
     deployed.deploy("http://127.0.0.1:9/v1", table.name)
     state, words, _ = wrong("api")
@@ -192,17 +192,17 @@ def test_an_api_that_does_not_answer(functions: None, table: "Table") -> None:
 
 
 @pytest.mark.usefixtures("stack")
-def test_uploads_that_were_given_up() -> None:
+def test_warns_of_uploads_in_the_dead_letter_queue() -> None:
     sqs = boto3.client("sqs")
     (url,) = sqs.list_queues()["QueueUrls"]
     sqs.send_message(QueueUrl=url, MessageBody="{}")
     state, words, remedy = wrong("undelivered")
-    assert (state, words) == ("warning", "1 given up")
+    assert (state, words) == ("warning", "1 in the dead-letter queue")
     assert remedy.endswith(f"`facet redrive --stack {STACK}`")
 
 
 @pytest.mark.usefixtures("stack")
-def test_alarms_that_ring() -> None:
+def test_warns_of_active_alarms() -> None:
     client = boto3.client("cloudwatch")
     for name, topic in {"stuck": ALARMS, "quiet": ALARMS, "another-s": f"{ALARMS[:-6]}x"}.items():
         client.put_metric_alarm(
@@ -215,11 +215,11 @@ def test_alarms_that_ring() -> None:
             client.set_alarm_state(AlarmName=name, StateValue="ALARM", StateReason="test")
     assert wrong("alarms")[:2] == ("warning", "stuck")
     client.set_alarm_state(AlarmName="stuck", StateValue="OK", StateReason="test")
-    assert examined()["alarms"]["words"] == "none of 2 rings"
+    assert examined()["alarms"]["words"] == "none of 2 is in ALARM"
 
 
-def test_few_executions() -> None:
-    few = of_limit({"UnreservedConcurrentExecutions": 10})
-    assert (few.state, few.words) == ("warning", "10 executions at once")
-    assert "Service Quotas" in few.remedy
-    assert of_limit({"UnreservedConcurrentExecutions": 900}).state == "ok"
+def test_warns_of_low_concurrency() -> None:
+    low = concurrency_limit({"UnreservedConcurrentExecutions": 10})
+    assert (low.state, low.words) == ("warning", "10 concurrent executions")
+    assert "Service Quotas" in low.remedy
+    assert concurrency_limit({"UnreservedConcurrentExecutions": 900}).state == "ok"

@@ -229,7 +229,7 @@ def test_a_key_that_is_not_the_api_s(gateway: Gateway) -> None:
     gateway.key = "another"
     failed = facet("models")
     assert failed.exit_code == 1
-    assert "the API does not take this key (Forbidden)" in failed.stderr
+    assert "the API rejects this key (Forbidden)" in failed.stderr
 
 
 def test_an_api_that_is_not_there(table: "Table") -> None:

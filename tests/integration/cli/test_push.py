@@ -81,7 +81,7 @@ def test_push_uploads_and_waits_until_it_is_live(
     account.assert_live(GOOD)
 
 
-def test_the_same_bytes_again_are_not_uploaded(
+def test_does_not_upload_a_ready_version_again(
     account: Account, packed: Callable[[bytes], str]
 ) -> None:
     account.onboard(GOOD)
@@ -90,31 +90,33 @@ def test_the_same_bytes_again_are_not_uploaded(
     document = json.loads(done.stdout)
     assert (document["version"], document["unchanged"]) == (identity(GOOD), True)
     assert "mme/cifar.tar.gz" not in account.stored()
-    assert "UNCHANGED, is READY already" in facet("push", packed(GOOD)).stdout
+    assert "UNCHANGED, already READY" in facet("push", packed(GOOD)).stdout
 
 
-def test_what_onboarding_would_refuse_is_not_uploaded(
+def test_does_not_upload_what_onboarding_would_reject(
     account: Account, packed: Callable[[bytes], str]
 ) -> None:
-    refused = facet("push", packed(BAD), "--model", "cifar")
-    assert refused.exit_code == 1
-    assert "nothing was uploaded" in refused.stdout
-    assert "facet.json.labels: " in refused.stdout
+    failed = facet("push", packed(BAD), "--model", "cifar")
+    assert failed.exit_code == 1
+    assert "not uploaded, onboarding would reject it" in failed.stdout
+    assert "facet.json.labels: " in failed.stdout
     assert account.stored() == set()
     document = json.loads(facet("push", packed(BAD), "--model", "cifar", "--json").stdout)
     assert "manifest-field" in {each["code"] for each in document["violations"]}
 
 
-def test_no_check_lets_onboarding_refuse(account: Account, packed: Callable[[bytes], str]) -> None:
+def test_no_check_leaves_the_check_to_onboarding(
+    account: Account, packed: Callable[[bytes], str]
+) -> None:
     with onboarded(account):
-        refused = facet("push", packed(BAD), "--model", "cifar", "--no-check")
-    assert refused.exit_code == 1
-    assert f"cifar {identity(BAD)}: REJECTED\n" in refused.stdout
-    assert "  facet.json.labels: Field required [manifest-field]\n    → docs/" in refused.stdout
+        failed = facet("push", packed(BAD), "--model", "cifar", "--no-check")
+    assert failed.exit_code == 1
+    assert f"cifar {identity(BAD)}: REJECTED\n" in failed.stdout
+    assert "  facet.json.labels: Field required [manifest-field]\n    → docs/" in failed.stdout
     assert "manifest-field" in account.assert_rejected(BAD)
 
 
-def test_what_was_rejected_before_waits_for_a_new_outcome(
+def test_a_rejected_artifact_is_judged_again(
     account: Account, packed: Callable[[bytes], str]
 ) -> None:
     account.runtime.error = fakes.refusal(
@@ -141,13 +143,13 @@ def test_no_wait_only_uploads(account: Account, packed: Callable[[bytes], str]) 
         (
             artifacts.artifact(),
             [],
-            "--model NAME is missing. Neither its manifest nor model.tar.gz",
+            "--model NAME is missing. Neither the manifest nor model.tar.gz",
         ),
-        (GOOD, ["--model", "No Name"], "--model No Name: a name has a-z"),
+        (GOOD, ["--model", "No Name"], "--model No Name: use a-z"),
     ],
 )
 @pytest.mark.usefixtures("account")
-def test_a_name_is_needed(
+def test_push_needs_a_model_name(
     packed: Callable[[bytes], str], data: bytes, arguments: list[str], told: str
 ) -> None:
     failed = facet("push", packed(data), *arguments)
@@ -156,23 +158,23 @@ def test_a_name_is_needed(
 
 
 @pytest.mark.usefixtures("account")
-def test_no_file_and_a_folder(tmp_path: Path) -> None:
+def test_rejects_a_missing_file_and_a_folder(tmp_path: Path) -> None:
     assert "No such file" in facet("push", str(tmp_path / "none")).stderr
-    assert "facet pack makes an artifact" in facet("push", str(tmp_path)).stderr
+    assert "make an artifact of it with `facet pack" in facet("push", str(tmp_path)).stderr
 
 
-def test_what_the_deployment_demands_is_checked_here(
+def test_push_checks_the_stack_s_own_rules(
     s3: "S3Client",  # noqa: ARG001
     table: "Table",
     packed: Callable[[bytes], str],
 ) -> None:
     deployed.deploy("http://127.0.0.1:9/v1", table.name, GoldenRequired="true", MoreOps="Foo")
-    refused = facet("push", packed(GOOD))
-    assert refused.exit_code == 1
-    assert "[golden-required]" in refused.stdout
+    failed = facet("push", packed(GOOD))
+    assert failed.exit_code == 1
+    assert "[golden-required]" in failed.stdout
 
 
-def test_watch_tells_how_it_ended(account: Account) -> None:
+def test_watch_prints_the_result(account: Account) -> None:
     account.onboard(GOOD)
     version = identity(GOOD)
     done = facet("watch", "cifar")
@@ -181,20 +183,20 @@ def test_watch_tells_how_it_ended(account: Account) -> None:
         f"cifar {version}: READY (proof: smoke), and live\n",
     )
     Registry(account.table).reject(rejected(9))
-    refused = facet("watch", "cifar", f"{9:012x}")
-    assert refused.exit_code == 1
-    assert "REJECTED\n  facet.json: there is none [no-manifest]\n    → add one" in refused.stdout
+    failed = facet("watch", "cifar", f"{9:012x}")
+    assert failed.exit_code == 1
+    assert "REJECTED\n  facet.json: there is none [no-manifest]\n    → add one" in failed.stdout
 
 
-def test_watch_gives_up(account: Account) -> None:
+def test_watch_stops_at_its_timeout(account: Account) -> None:
     account.put(GOOD)
     failed = facet("watch", "cifar", "--timeout", "0")
     assert failed.exit_code == 1
-    assert "after 0 s this is how it stands: the upload is being checked" in failed.stderr
+    assert "no result after 0 s: the upload is being checked" in failed.stderr
 
 
 @pytest.mark.usefixtures("account")
-def test_watch_of_nothing() -> None:
+def test_watch_of_an_unknown_model_or_version() -> None:
     for name in ("nothing", "a/b", "[/x]"):
         assert f"There is no model '{name}'" in facet("watch", name).stderr
     assert "has no version" in facet("watch", "nothing", "0" * 12).stderr
@@ -225,15 +227,15 @@ def test_status_of_a_healthy_stack(s3: "S3Client", table: "Table") -> None:
     assert "1 live, 1 without a live version" in shown
 
 
-def test_status_tells_the_rest_where_something_is_wrong(account: Account) -> None:
+def test_status_shows_the_rest_if_one_entry_fails(account: Account) -> None:
     boto3.client("sagemaker").delete_endpoint(EndpointName="endpoint")
     (url,) = boto3.client("sqs").list_queues()["QueueUrls"]
     boto3.client("sqs").send_message(QueueUrl=url, MessageBody="{}")
     account.onboard(GOOD)
     done = facet("status")
     assert done.exit_code == 1
-    told = " ".join(done.stdout.split())
-    assert "api unknown: http://127.0.0.1:9/v1 cannot be reached" in told
-    assert "endpoint unknown: An error occurred" in told
-    assert "models 1 live" in told
-    assert "given up 1 in the dead-letter queue; facet redrive tries again" in told
+    text = " ".join(done.stdout.split())
+    assert "api unknown: http://127.0.0.1:9/v1 cannot be reached" in text
+    assert "endpoint unknown: An error occurred" in text
+    assert "models 1 live" in text
+    assert "given up 1 in the dead-letter queue; `facet redrive` retries them" in text

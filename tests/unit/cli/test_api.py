@@ -1,4 +1,4 @@
-"""The API as a client meets it: busy, broken, or something else altogether."""
+"""The API client waits for a busy endpoint and reports every other error."""
 
 import json
 import threading
@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from cli.client.api import Api, ApiRefused, ApiUnreachable, Patience, parsed
-from cli.models import Listed
+from cli.client.api import Api, ApiError, ApiUnreachable, RetryBudget, parse
+from cli.models import ModelSummary
 from cli.predict.batches import EncodedImage
 from cli.predict.results import Question, Ranked, Result, answers
 
@@ -17,12 +17,12 @@ OK = {"status": "ok"}
 
 
 class Server(ThreadingHTTPServer):
-    """Answers one after the other: status, Retry-After, body. `asked` has the paths."""
+    """Sends prepared answers in order: status, Retry-After, body. `requested` has the paths."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Request)
         self.answers: list[tuple[int, str | None, bytes]] = []
-        self.asked: list[str] = []
+        self.requested: list[str] = []
 
     def will(self, status: int, document: Any, later: str | None = None) -> None:
         body = document if isinstance(document, bytes) else json.dumps(document).encode()
@@ -37,7 +37,7 @@ class _Request(BaseHTTPRequestHandler):
         self.do_GET()
 
     def do_GET(self) -> None:
-        self.server.asked.append(self.path)
+        self.server.requested.append(self.path)
         status, later, body = self.server.answers.pop(0)
         self.send_response(status)
         if later:
@@ -61,74 +61,76 @@ def server() -> Iterator[Server]:
 
 
 class Waits:
-    """Time that passes only in `seconds`; `told` has what was said."""
+    """Records the waits in `seconds`, and their messages."""
 
     def __init__(self) -> None:
         self.seconds: list[float] = []
-        self.told: list[str] = []
+        self.messages: list[str] = []
 
-    def patience(self, left: float = 20) -> Patience:
-        return Patience(left, self.seconds.append, self.told.append)
-
-
-def api(server: Server, patience: Patience) -> Api:
-    return Api(f"http://127.0.0.1:{server.server_port}/v1", "key", patience)
+    def budget(self, left: float = 20) -> RetryBudget:
+        return RetryBudget(left, self.seconds.append, self.messages.append)
 
 
-def test_it_waits_as_long_as_it_is_told_to(server: Server) -> None:
+def api(server: Server, budget: RetryBudget) -> Api:
+    return Api(f"http://127.0.0.1:{server.server_port}/v1", "key", budget)
+
+
+def test_waits_as_long_as_retry_after(server: Server) -> None:
     server.will(503, {"detail": "The model is loading."}, "5")
     server.will(429, {"message": "Too Many Requests"})
     server.will(200, OK)
     waits = Waits()
-    assert api(server, waits.patience()).health() == "ok"
+    assert api(server, waits.budget()).health() == "ok"
     assert waits.seconds == [5, 1]
-    assert waits.told == ["The model is loading. Waiting up to 20 s for it."]
+    assert waits.messages == ["The model is loading. Waiting up to 20 s."]
 
 
-def test_patience_ends_and_is_one_for_all_requests(server: Server) -> None:
+def test_all_requests_share_one_retry_budget(server: Server) -> None:
     waits = Waits()
-    asking = api(server, waits.patience(12))
+    client = api(server, waits.budget(12))
     for _ in range(4):
         server.will(503, {"detail": "The model is loading."}, "5")
     for waited in ([5, 5], [5, 5]):
-        with pytest.raises(ApiRefused, match="The model is loading") as refused:
-            asking.health()
-        assert (refused.value.status, waits.seconds) == (503, waited)
+        with pytest.raises(ApiError, match="The model is loading") as error:
+            client.health()
+        assert (error.value.status, waits.seconds) == (503, waited)
 
 
 @pytest.mark.parametrize(
-    ("status", "body", "told"),
+    ("status", "body", "message"),
     [
         (404, {"detail": "There is none."}, "There is none."),
         (504, {"message": "Endpoint request timed out"}, "Endpoint request timed out"),
         (502, b"<html>", "the API answered with status 502"),
         (500, [], "the API answered with status 500"),
-        (403, {"message": "Forbidden"}, "the API does not take this key (Forbidden)"),
+        (403, {"message": "Forbidden"}, "the API rejects this key (Forbidden)"),
     ],
 )
-def test_other_errors_are_told_at_once(server: Server, status: int, body: Any, told: str) -> None:
+def test_reports_other_errors_without_waiting(
+    server: Server, status: int, body: Any, message: str
+) -> None:
     server.will(status, body)
     waits = Waits()
-    with pytest.raises(ApiRefused) as refused:
-        api(server, waits.patience()).health()
-    assert str(refused.value).startswith(told)
-    assert (refused.value.status, waits.seconds) == (status, [])
+    with pytest.raises(ApiError) as error:
+        api(server, waits.budget()).health()
+    assert str(error.value).startswith(message)
+    assert (error.value.status, waits.seconds) == (status, [])
 
 
 @pytest.mark.parametrize("body", [b"<html>", b"[]"])
-def test_what_is_no_api_of_facet_s(server: Server, body: bytes) -> None:
+def test_rejects_answers_of_another_api(server: Server, body: bytes) -> None:
     server.will(200, body)
-    with pytest.raises(ApiUnreachable, match="is it Facet's"):
-        api(server, Patience()).health()
-    with pytest.raises(ApiUnreachable, match="something else than a Listed"):
-        parsed(Listed, {"name": "cifar"})
+    with pytest.raises(ApiUnreachable, match="check that it is a Facet API"):
+        api(server, RetryBudget()).health()
+    with pytest.raises(ApiUnreachable, match="the API's answer is not a ModelSummary"):
+        parse(ModelSummary, {"name": "cifar"})
 
 
-def test_all_pages_are_read(server: Server) -> None:
+def test_reads_all_pages(server: Server) -> None:
     server.will(200, {"models": [{"name": "a"}, {"name": "b"}], "next": "b"})
     server.will(200, {"models": [{"name": "c"}], "next": None})
-    assert [each["name"] for each in api(server, Patience()).models()] == ["a", "b", "c"]
-    assert server.asked == ["/v1/models?limit=100", "/v1/models?limit=100&after=b"]
+    assert [each["name"] for each in api(server, RetryBudget()).models()] == ["a", "b", "c"]
+    assert server.requested == ["/v1/models?limit=100", "/v1/models?limit=100&after=b"]
 
 
 IMAGES = (EncodedImage("a", b"1"), EncodedImage("b", b"2"))
@@ -136,13 +138,11 @@ ANSWER = {"version": "v", "predictions": [{"label": "cat", "score": 0.5}]}
 
 
 @pytest.mark.parametrize("status", [413, 415, 422, 504])
-def test_a_batch_that_is_refused_for_one_image_is_sent_one_by_one(
-    server: Server, status: int
-) -> None:
+def test_sends_the_images_of_a_failed_batch_one_by_one(server: Server, status: int) -> None:
     server.will(status, {"detail": "Not so."})
     server.will(200, ANSWER)
     server.will(status, {"detail": "Not so."})
-    found = answers(api(server, Patience(0)), Question("m", 1), IMAGES)
+    found = answers(api(server, RetryBudget(0)), Question("m", 1), IMAGES)
     assert found == [
         Result("a", "v", (Ranked(label="cat", score=0.5),)),
         Result("b", error="Not so."),
@@ -150,20 +150,20 @@ def test_a_batch_that_is_refused_for_one_image_is_sent_one_by_one(
 
 
 @pytest.mark.parametrize("status", [429, 500, 502, 503])
-def test_what_is_no_single_image_s_fault_is_told_of_all(server: Server, status: int) -> None:
+def test_reports_a_server_error_for_every_image_of_the_batch(server: Server, status: int) -> None:
     server.will(status, {"detail": "Not now."})
-    found = answers(api(server, Patience(0)), Question("m", 1), IMAGES)
+    found = answers(api(server, RetryBudget(0)), Question("m", 1), IMAGES)
     assert found == [Result("a", error="Not now."), Result("b", error="Not now.")]
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 409])
-def test_what_no_image_can_mend_ends_it(server: Server, status: int) -> None:
+def test_stops_at_an_error_that_affects_every_image(server: Server, status: int) -> None:
     server.will(status, {"detail": "Never."})
-    with pytest.raises(ApiRefused):
-        answers(api(server, Patience(0)), Question("m", 1), IMAGES)
+    with pytest.raises(ApiError):
+        answers(api(server, RetryBudget(0)), Question("m", 1), IMAGES)
 
 
-def test_names_cannot_leave_their_place_in_the_path(server: Server) -> None:
+def test_quotes_model_names_in_the_path(server: Server) -> None:
     server.will(200, {})
-    api(server, Patience()).model("../health?x=")
-    assert server.asked == ["/v1/models/..%2Fhealth%3Fx%3D"]
+    api(server, RetryBudget()).model("../health?x=")
+    assert server.requested == ["/v1/models/..%2Fhealth%3Fx%3D"]

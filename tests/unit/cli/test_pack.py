@@ -13,13 +13,13 @@ from cli.pack.model.scaling import PRESETS, Scaling
 from cli.pack.model.signature import choose
 from cli.pack.model.source import GRAPH, KerasFile, SavedModelFolder, find
 from cli.pack.options import DIGITS, Given
-from cli.terminal.prompts import MissingOption, Nobody
+from cli.terminal.prompts import MissingOption, SilentPrompter
 from facet.artifact.graphs.saved_model import Signature, TensorSpec
 
 IMAGES = TensorSpec("float32", (-1, 8, 8, 3))
 ROWS = TensorSpec("float32", (-1, 4))
 WORDS = TensorSpec("string", (-1,))
-NOBODY = Nobody()
+NOBODY = SilentPrompter()
 GREY = Geometry(28, 28, 1, "flat", (784,), served="float")
 COLOURS = Geometry(8, 8, 3, "hwc", (8, 8, 3), served="float")
 STRINGS = Geometry(8, 8, 3, "hwc", (), served="bytes")
@@ -39,11 +39,11 @@ class Somebody:
         *,
         choices: Sequence[str] = (),
         suggestion: str | None = None,
-        otherwise: str | None = None,
+        fallback: str | None = None,
     ) -> str:
         name = option.split()[0].removeprefix("--")
         self.asked.append(name)
-        answer = self.says.get(name) or suggestion or otherwise
+        answer = self.says.get(name) or suggestion or fallback
         assert answer
         assert not choices or answer in choices
         return answer

@@ -1,11 +1,11 @@
-"""An upload is watched until nothing more will become of it."""
+"""`facet watch` waits until an upload is READY or REJECTED."""
 
 from dataclasses import replace
 from itertools import count
 
 import pytest
 
-from cli.watch import Lost, Sight, StillUnderWay, Wanted, follow
+from cli.watch import UploadRemoved, UploadState, WatchTarget, WatchTimeout, wait_until_settled
 from facet.errors import UnknownModel, UnknownVersion
 from facet.registry.models import Version
 from tests.support.versions import pending, ready, rejected
@@ -16,96 +16,104 @@ AGAIN = replace(BEFORE, updated_at="2026-03-01T00:00:00.000+00:00")
 
 
 @pytest.mark.parametrize(
-    ("wanted", "seen"),
+    ("target", "state"),
     [
-        (Wanted("cifar"), Sight(None, True)),
-        (Wanted("cifar"), Sight(ready(1), True)),
-        (Wanted("cifar"), Sight(pending(1), False)),
-        (Wanted("cifar", ID), Sight(None, True)),
-        (Wanted("cifar", ID), Sight(pending(1), True)),
-        (Wanted("cifar", ID, BEFORE, uploaded=True), Sight(BEFORE, True)),
+        (WatchTarget("cifar"), UploadState(None, True)),
+        (WatchTarget("cifar"), UploadState(ready(1), True)),
+        (WatchTarget("cifar"), UploadState(pending(1), False)),
+        (WatchTarget("cifar", ID), UploadState(None, True)),
+        (WatchTarget("cifar", ID), UploadState(pending(1), True)),
+        (WatchTarget("cifar", ID, BEFORE, uploaded=True), UploadState(BEFORE, True)),
     ],
 )
-def test_not_settled_yet(wanted: Wanted, seen: Sight) -> None:
-    assert wanted.settled(seen) is None
+def test_waits_while_the_result_is_open(target: WatchTarget, state: UploadState) -> None:
+    assert target.settled(state) is None
 
 
 @pytest.mark.parametrize(
-    ("wanted", "seen"),
+    ("target", "state"),
     [
-        (Wanted("cifar"), Sight(ready(1), False)),
-        (Wanted("cifar", ID), Sight(ready(1), True)),
-        (Wanted("cifar", ID), Sight(BEFORE, True)),
-        (Wanted("cifar", ID, BEFORE, uploaded=True), Sight(AGAIN, True)),
-        (Wanted("cifar", ID, BEFORE, uploaded=True), Sight(AGAIN, False)),
+        (WatchTarget("cifar"), UploadState(ready(1), False)),
+        (WatchTarget("cifar", ID), UploadState(ready(1), True)),
+        (WatchTarget("cifar", ID), UploadState(BEFORE, True)),
+        (WatchTarget("cifar", ID, BEFORE, uploaded=True), UploadState(AGAIN, True)),
+        (WatchTarget("cifar", ID, BEFORE, uploaded=True), UploadState(AGAIN, False)),
     ],
 )
-def test_settled(wanted: Wanted, seen: Sight) -> None:
-    assert wanted.settled(seen) is seen.version
+def test_returns_a_recorded_result(target: WatchTarget, state: UploadState) -> None:
+    assert target.settled(state) is state.version
 
 
 @pytest.mark.parametrize(
-    ("wanted", "seen", "error"),
+    ("target", "state", "error"),
     [
-        (Wanted("cifar"), Sight(None, False), UnknownModel),
-        (Wanted("cifar", ID), Sight(None, False), UnknownVersion),
-        (Wanted("cifar", ID, uploaded=True), Sight(None, False), Lost),
-        (Wanted("cifar", ID, BEFORE, uploaded=True), Sight(BEFORE, False), Lost),
+        (WatchTarget("cifar"), UploadState(None, False), UnknownModel),
+        (WatchTarget("cifar", ID), UploadState(None, False), UnknownVersion),
+        (WatchTarget("cifar", ID, uploaded=True), UploadState(None, False), UploadRemoved),
+        (
+            WatchTarget("cifar", ID, BEFORE, uploaded=True),
+            UploadState(BEFORE, False),
+            UploadRemoved,
+        ),
     ],
 )
-def test_nothing_to_wait_for(wanted: Wanted, seen: Sight, error: type[Exception]) -> None:
+def test_fails_if_there_is_nothing_to_wait_for(
+    target: WatchTarget, state: UploadState, error: type[Exception]
+) -> None:
     with pytest.raises(error):
-        wanted.settled(seen)
+        target.settled(state)
 
 
 class Time:
-    """Passes only in pauses."""
+    """A clock that advances only in sleep."""
 
     def __init__(self) -> None:
         self.pauses: list[float] = []
 
-    def pause(self, seconds: float) -> None:
+    def sleep(self, seconds: float) -> None:
         self.pauses.append(seconds)
 
     def now(self) -> float:
         return sum(self.pauses)
 
 
-def watched(*seen: Sight, within: float = 100) -> tuple[Version, list[str], Time]:
-    told: list[str] = []
-    time, sights = Time(), iter(seen)
-    found = follow(
-        lambda: next(sights),
-        Wanted("cifar", ID),
-        within,
-        told=told.append,
-        pause=time.pause,
+def watched(*seen: UploadState, timeout: float = 100) -> tuple[Version, list[str], Time]:
+    changes: list[str] = []
+    time, states = Time(), iter(seen)
+    found = wait_until_settled(
+        lambda: next(states),
+        WatchTarget("cifar", ID),
+        timeout,
+        on_change=changes.append,
+        sleep=time.sleep,
         clock=time.now,
     )
-    return found, told, time
+    return found, changes, time
 
 
-def test_each_change_is_told_once() -> None:
-    at_door, proving = Sight(None, True), Sight(pending(1), True)
-    found, told, time = watched(at_door, at_door, proving, proving, Sight(ready(1), True))
+def test_reports_each_change_once() -> None:
+    upload_pending, proving = UploadState(None, True), UploadState(pending(1), True)
+    found, changes, time = watched(
+        upload_pending, upload_pending, proving, proving, UploadState(ready(1), True)
+    )
     assert found == ready(1)
-    assert told == ["the upload is being checked", f"{ID} is being proven on the endpoint"]
+    assert changes == ["the upload is being checked", f"{ID} is being proven on the endpoint"]
     assert time.pauses == sorted(time.pauses)
     assert len(time.pauses) == 4
 
 
-def test_looks_become_seldom_and_end_in_time() -> None:
-    with pytest.raises(StillUnderWay, match="being proven on the endpoint"):
-        watched(*[Sight(pending(1), True) for _ in range(1000)], within=900)
+def test_pauses_grow_and_end_at_the_timeout() -> None:
+    with pytest.raises(WatchTimeout, match="being proven on the endpoint"):
+        watched(*[UploadState(pending(1), True) for _ in range(1000)], timeout=900)
     time = Time()
-    sights = count()
-    with pytest.raises(StillUnderWay):
-        follow(
-            lambda: Sight(pending(next(sights)), True),
-            Wanted("cifar", ID),
+    states = count()
+    with pytest.raises(WatchTimeout):
+        wait_until_settled(
+            lambda: UploadState(pending(next(states)), True),
+            WatchTarget("cifar", ID),
             900,
-            told=lambda _: None,
-            pause=time.pause,
+            on_change=lambda _: None,
+            sleep=time.sleep,
             clock=time.now,
         )
     assert 880 < time.now() <= 900
