@@ -13,11 +13,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from samcli.yamlhelper import yaml_dump, yaml_parse
-
 from cli.client.stack import HOME, NoStack, Stack, find
 from facet.errors import FacetError
 from local.moto.aws import CHECKSUMS, CREDENTIALS
+from local.template import parse
 
 HOST = "host.docker.internal"
 BUILT = Path(__file__).resolve().parents[1] / ".aws-sam/build"
@@ -56,7 +55,7 @@ def write(stack: Stack, home: Path, built: Path, host: str) -> tuple[Path, Path]
     NotBuilt.
     """
     try:
-        document = yaml_parse((built / "template.yaml").read_text())
+        document = parse((built / "template.yaml").read_text())
     except FileNotFoundError as error:
         raise NotBuilt(f"there is no {built / 'template.yaml'}: run `make build` first") from error
     reached = endpoints(json.loads((home / "stack.json").read_text()), host)
@@ -64,7 +63,7 @@ def write(stack: Stack, home: Path, built: Path, host: str) -> tuple[Path, Path]
     values = {
         each["FunctionName"]: {**each["Environment"]["Variables"], **reached} for each in functions
     }
-    (built / TEMPLATE).write_text(yaml_dump(naming(document, reached)))
+    (built / TEMPLATE).write_text(json.dumps(naming(document, reached), indent=2))
     (built / VARIABLES).write_text(json.dumps(values, indent=2) + "\n")
     return built / TEMPLATE, built / VARIABLES
 

@@ -13,6 +13,7 @@ from typing import Self, TypeVar
 from local import template
 from local.dead_letters import send_to_dlq
 from local.endpoint.platform import EndpointConfig, Platform
+from local.gateway.routes import STAGE, RestApi, read_api
 from local.gateway.server import Gateway, ensure_free
 from local.gateway.usage_plan import UsagePlan
 from local.listeners import NOBODY, Listeners
@@ -135,7 +136,8 @@ class Stack:
             invoker.resubmit(Pending(event.function, event.payload, event.id))
         self._closing(Scheduler(schedules(made, NAME), invoker.submit), Scheduler.close)
         api_key = state.secret("api-key")
-        gateway = self._gateway(made, runtime, api_key)
+        api = read_api(read.resources, made.property(made.the(STAGE), "StageName"))
+        gateway = self._gateway(made, api, runtime, api_key)
         self.address = Address(
             url=gateway.url,
             api_key=api_key,
@@ -232,12 +234,11 @@ class Stack:
         self._closing(jobs, TrainingJobs.close)
         self._opened.enter_context(aws.training_handed_to(jobs, self._listeners.executed))
 
-    def _gateway(self, made: Resources, runtime: Runtime, api_key: str) -> Gateway:
+    def _gateway(self, made: Resources, api: RestApi, runtime: Runtime, api_key: str) -> Gateway:
         plan = made.the("AWS::ApiGateway::UsagePlan")
         throttle, quota = made.property(plan, "Throttle"), made.property(plan, "Quota")
         gateway = Gateway(
-            self._source,
-            self._parameters,
+            api,
             runtime.invoke,
             [api_key],
             self._port,
@@ -247,6 +248,7 @@ class Stack:
                 quota=int(quota["Limit"]),
                 period=quota["Period"],
             ),
+            origin=self._parameters.get("AllowOrigin", ""),
         )
         gateway.start()
         return self._closing(gateway, Gateway.close)

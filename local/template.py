@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import boto3
-from samcli.yamlhelper import yaml_parse
+import yaml
 from samtranslator.parser.parser import Parser
 from samtranslator.translator.translator import Translator
+from samtranslator.yaml_helper import intrinsics_multi_constructor
 
 from local.supported import MADE_BY_MOTO, WITHOUT_EFFECT, UnsupportedTemplate, unsupported
 
@@ -92,10 +93,24 @@ def _fits(parameter: Mapping[str, Any], value: str) -> bool:
     return bool(least <= number <= most)
 
 
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """Reads CloudFormation's short forms (`!Ref`, `!Sub`) as intrinsic functions, dates as text."""
+
+
+_Loader.add_multi_constructor("!", intrinsics_multi_constructor)
+_Loader.add_constructor("tag:yaml.org,2002:timestamp", _Loader.construct_yaml_str)
+
+
+def parse(text: str) -> dict[str, Any]:
+    """A template as it is written, in YAML."""
+    document: dict[str, Any] = yaml.load(text, _Loader)
+    return document
+
+
 def load(path: Path) -> StackTemplate:
     """Reads and translates a SAM template. Raises UnsupportedTemplate."""
     path = path.resolve()  # functions run in folders of their own
-    document = yaml_parse(path.read_text())
+    document = parse(path.read_text())
     sources = _take_sources(document, path.parent)
     definitions = _take_definitions(document, path.parent)
     region = boto3.Session(region_name="us-east-1")

@@ -1,13 +1,12 @@
-"""The answers that API Gateway gives by itself, as it words them."""
+"""The error responses that API Gateway gives itself, without asking a function."""
 
 from enum import Enum
-from typing import NoReturn
 
-from flask import Response, abort
+from werkzeug.wrappers import Response
 
 
 class Refusal(Enum):
-    """Status, x-amzn-ErrorType and body (with the blanks that API Gateway puts in some)."""
+    """Status, `x-amzn-ErrorType` and body, with the spaces that API Gateway puts into some."""
 
     FORBIDDEN = (403, "ForbiddenException", '{"message":"Forbidden"}')
     NO_ROUTE = (
@@ -22,11 +21,18 @@ class Refusal(Enum):
     BAD_GATEWAY = (502, "InternalServerErrorException", '{"message": "Internal server error"}')
     TIMEOUT = (504, "InternalServerErrorException", '{"message": "Endpoint request timed out"}')
 
-    def answer(self) -> Response:
+    def response(self, origin: str = "") -> Response:
+        """The response; pages of `origin`, if any, may read it."""
         status, kind, body = self.value
         headers = {"x-amzn-ErrorType": kind}
+        if origin:
+            headers["Access-Control-Allow-Origin"] = origin
         return Response(body, status, headers, content_type="application/json")
 
-    def abort(self) -> NoReturn:
-        """Ends the request that is being handled."""
-        abort(self.answer())
+
+class Refused(Exception):
+    """API Gateway answers the request itself."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal.name)
+        self.refusal = refusal

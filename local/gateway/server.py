@@ -4,61 +4,64 @@ import errno
 import logging
 import socket
 import threading
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Self
 
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
-from local.gateway.service import HOST, Service, UnsupportedApi, read_api
+from local.gateway.routes import RestApi
+from local.gateway.service import Service
 from local.gateway.usage_plan import Meter, UsagePlan
 from local.runtime.pool import Invocation
 
-__all__ = ["Gateway", "PortTaken", "UnsupportedApi", "UsagePlan"]
-
 LOG = logging.getLogger(__name__)
 
+HOST = "127.0.0.1"
+
 INTEGRATION_TIMEOUT = 29.0
-"""Seconds that a function has to answer."""
+"""Seconds that a function has to answer.
+
+Source: https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-execution-service-limits-table.html
+"""
 
 _CONCURRENCY = 256
 
 
 class PortTaken(Exception):
+    """Another program listens on the port."""
+
     def __init__(self, port: int) -> None:
-        super().__init__(f"port {port} is taken by another program; choose another one")
+        super().__init__(f"port {port} is in use by another program; choose another one")
 
 
 class Gateway:
-    """Serves a SAM template's REST API from `start` to `close`.
+    """Serves a REST API from `start` to `close`.
 
     `invoke` gets a function's logical id and a proxy event. `keys` are the API keys that routes
-    with `ApiKeyRequired` accept; `plan` is what each key may use. Pages of the parameter
-    `AllowOrigin` may read refusals, too. Raises UnsupportedApi.
+    with `ApiKeyRequired` accept; `plan` limits what each key may send. Pages of `origin`, if any,
+    may read API Gateway's own errors.
     """
 
     def __init__(
         self,
-        template: Path,
-        parameters: Mapping[str, str],
+        api: RestApi,
         invoke: Callable[[str, bytes], Invocation],
         keys: Collection[str],
         port: int = 0,
         *,
         plan: UsagePlan | None = None,
+        origin: str = "",
         timeout: float = INTEGRATION_TIMEOUT,
     ) -> None:
         self._port = port
         self._executor = ThreadPoolExecutor(_CONCURRENCY, thread_name_prefix="gateway")
-        api, keyed = read_api(template, parameters)
         self._service = Service(
             api,
-            keyed,
             lambda function, event: self._executor.submit(invoke, function, event).result(timeout),
             frozenset(keys),
             Meter(plan) if plan else None,
-            parameters.get("AllowOrigin", ""),
+            origin,
         )
         self._server: BaseWSGIServer | None = None
         self._thread: threading.Thread | None = None
@@ -79,10 +82,13 @@ class Gateway:
     def start(self) -> None:
         """Raises PortTaken."""
         with _listen(self._port) as listener:
-            port = listener.getsockname()[1]
-            app = self._service.application(port)
             self._server = make_server(
-                HOST, port, app, threaded=True, request_handler=_Handler, fd=listener.fileno()
+                HOST,
+                listener.getsockname()[1],
+                self._service,
+                threaded=True,
+                request_handler=_Handler,
+                fd=listener.fileno(),
             )
         self._thread = threading.Thread(
             target=self._server.serve_forever, args=(0.05,), name="gateway", daemon=True
@@ -90,7 +96,7 @@ class Gateway:
         self._thread.start()
 
     def close(self) -> None:
-        """Stops serving. What is being invoked is not waited for."""
+        """Stops serving, without waiting for functions that still run."""
         if self._server is not None and self._thread is not None:
             self._server.shutdown()
             self._thread.join()
@@ -99,6 +105,7 @@ class Gateway:
 
 
 class _Handler(WSGIRequestHandler):
+    protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True  # it would hold an answer's last packet back for 40 ms
 
     def log(self, kind: str, message: str, *args: object) -> None:

@@ -9,6 +9,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from local import template
+from local.gateway.routes import read_api
 from local.gateway.server import Gateway
 from local.runtime.pool import Function, Runtime
 
@@ -21,9 +23,10 @@ PREDICT = "/models/cifar/predict"
 def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     function = Function("ProxyFunction", "proxy.handler", HANDLERS, (), {}, 1.5, 128, None)
     logs = tmp_path_factory.mktemp("logs")
+    api = read_api(template.load(HANDLERS / "template.yaml").resources)
     with (
         Runtime([function], environment={}, log_dir=logs, scratch_dir=logs / "scratch") as runtime,
-        Gateway(HANDLERS / "template.yaml", {}, runtime.invoke, {"secret"}) as gateway,
+        Gateway(api, runtime.invoke, {"secret"}) as gateway,
         httpx.Client(base_url=gateway.url, timeout=30) as client,
     ):
         yield client

@@ -12,13 +12,16 @@ from typing import Any
 
 import httpx
 import pytest
-from samcli.lib.telemetry.event import EventTracker
 
-from local.gateway.server import Gateway, PortTaken, UnsupportedApi
+from local import template
+from local.gateway.routes import read_api
+from local.gateway.server import Gateway, PortTaken
 from local.gateway.usage_plan import UsagePlan
 from local.runtime.pool import Invocation, InvokeError, RequestTooLarge, UnknownFunction
+from local.supported import UnsupportedTemplate
 
 TEMPLATE = Path(__file__).parents[2] / "handlers" / "template.yaml"
+API = read_api(template.load(TEMPLATE).resources, "v7")
 KEY = {"x-api-key": "secret"}
 PREDICT = "/models/cifar/predict"
 
@@ -54,7 +57,7 @@ def connect() -> Iterator[Connect]:
     with ExitStack() as opened:
 
         def connect(function: Function, **options: Any) -> httpx.Client:
-            gateway = Gateway(TEMPLATE, {"StageName": "v7"}, function, {"secret"}, **options)
+            gateway = Gateway(API, function, {"secret"}, **options)
             opened.enter_context(gateway)
             return opened.enter_context(httpx.Client(base_url=gateway.url, timeout=20))
 
@@ -85,7 +88,7 @@ def refusal(response: httpx.Response) -> tuple[int, str, str]:
     return response.status_code, response.headers["x-amzn-ErrorType"], message
 
 
-def test_a_route_needs_no_key_if_the_template_says_so(
+def test_a_route_without_apikeyrequired_needs_no_key(
     client: httpx.Client, function: Function
 ) -> None:
     assert client.get("/health").status_code == 200
@@ -100,7 +103,7 @@ def test_a_route_needs_no_key_if_the_template_says_so(
 
 @pytest.mark.parametrize("headers", [{}, {"x-api-key": ""}, {"x-api-key": "wrong"}])
 @pytest.mark.parametrize(("method", "path"), [("GET", "/models/cifar"), ("POST", PREDICT)])
-def test_the_others_need_one(
+def test_rejects_a_request_without_a_valid_key(
     client: httpx.Client, function: Function, headers: dict[str, str], method: str, path: str
 ) -> None:
     response = client.request(method, path, headers=headers)
@@ -108,7 +111,9 @@ def test_the_others_need_one(
     assert function.events == []
 
 
-def test_the_event_of_an_image(client: httpx.Client, function: Function) -> None:
+def test_the_function_gets_an_image_as_a_proxy_event(
+    client: httpx.Client, function: Function
+) -> None:
     image = bytes(range(256))
     response = client.post(
         f"{PREDICT}?top_k=3&tag=a&tag=b",
@@ -138,7 +143,7 @@ def test_the_event_of_an_image(client: httpx.Client, function: Function) -> None
     "content_type",
     ["application/json", "application/x-www-form-urlencoded", "multipart/form-data; boundary=b"],
 )
-def test_every_content_type_arrives_as_it_was_sent(
+def test_a_body_of_any_content_type_is_passed_on_unchanged(
     client: httpx.Client, function: Function, content_type: str
 ) -> None:
     body = b'--b\r\n{"image": "\xff\xd8"}&a=b'
@@ -147,9 +152,7 @@ def test_every_content_type_arrives_as_it_was_sent(
     assert function.events[0]["isBase64Encoded"] is True
 
 
-def test_every_request_has_an_id_and_a_time_of_its_own(
-    client: httpx.Client, function: Function
-) -> None:
+def test_each_request_has_its_own_id_and_time(client: httpx.Client, function: Function) -> None:
     ids = {client.get("/health").headers["x-amzn-RequestId"] for _ in range(3)}
     assert len(ids) == 3
     times = [event["requestContext"]["requestTimeEpoch"] for event in function.events]
@@ -157,7 +160,9 @@ def test_every_request_has_an_id_and_a_time_of_its_own(
     assert times[0] < times[2]
 
 
-def test_the_answer(client: httpx.Client, function: Function) -> None:
+def test_the_client_gets_status_headers_and_body_of_the_result(
+    client: httpx.Client, function: Function
+) -> None:
     function.answer = lambda: proxy_answer(
         statusCode=404,
         headers={"Content-Type": "application/problem+json", "X-Model-Version": "0"},
@@ -174,7 +179,9 @@ def test_the_answer(client: httpx.Client, function: Function) -> None:
 
 
 @pytest.mark.parametrize("accept", ["*/*", "application/json", None])
-def test_a_binary_answer(client: httpx.Client, function: Function, accept: str | None) -> None:
+def test_decodes_a_binary_body_whatever_the_client_accepts(
+    client: httpx.Client, function: Function, accept: str | None
+) -> None:
     function.answer = lambda: proxy_answer(
         headers={"Content-Type": "image/png"},
         body=base64.b64encode(b"\x89PNG\xff").decode(),
@@ -191,7 +198,9 @@ def test_a_binary_answer(client: httpx.Client, function: Function, accept: str |
     ("method", "path"),
     [("GET", "/"), ("GET", "/models"), ("DELETE", "/models/cifar"), ("HEAD", "/health")],
 )
-def test_an_unknown_route(client: httpx.Client, method: str, path: str) -> None:
+def test_an_unknown_route_is_missing_authentication_token(
+    client: httpx.Client, method: str, path: str
+) -> None:
     response = client.request(method, path, headers=KEY)
     assert response.status_code == 403
     assert response.headers["x-amzn-ErrorType"] == "MissingAuthenticationTokenException"
@@ -201,7 +210,7 @@ def test_an_unknown_route(client: httpx.Client, method: str, path: str) -> None:
 
 @pytest.mark.parametrize("chunked", [False, True])
 @pytest.mark.parametrize("excess", [1, 1_000_000])
-def test_a_body_over_10_megabytes(
+def test_rejects_a_body_over_10_megabytes(
     client: httpx.Client, function: Function, chunked: bool, excess: int
 ) -> None:
     body = b"x" * (10 * 1024 * 1024 + excess)
@@ -217,13 +226,13 @@ def raising(error: InvokeError) -> Answer:
     return answer
 
 
-def test_an_event_over_6_megabytes(client: httpx.Client, function: Function) -> None:
+def test_rejects_an_event_over_6_megabytes(client: httpx.Client, function: Function) -> None:
     function.answer = raising(RequestTooLarge("ProxyFunction", 7_000_000))
     response = client.post(PREDICT, headers=KEY)
     assert refusal(response) == (413, "BadRequestException", "Request Too Long")
 
 
-def test_a_function_that_is_not_there(client: httpx.Client, function: Function) -> None:
+def test_a_missing_function_is_500(client: httpx.Client, function: Function) -> None:
     function.answer = raising(UnknownFunction("ProxyFunction", []))
     response = client.post(PREDICT, headers=KEY)
     assert refusal(response) == (500, "InternalServerErrorException", "Internal server error")
@@ -243,7 +252,7 @@ def test_a_function_that_is_not_there(client: httpx.Client, function: Function) 
         proxy_answer(isBase64Encoded="perhaps"),
     ],
 )
-def test_a_failed_function_or_a_malformed_answer(
+def test_a_failed_function_or_a_malformed_result_is_502(
     client: httpx.Client, function: Function, answer: Invocation, caplog: pytest.LogCaptureFixture
 ) -> None:
     function.answer = lambda: answer
@@ -253,7 +262,7 @@ def test_a_failed_function_or_a_malformed_answer(
     assert "ProxyFunction" in caplog.text
 
 
-def test_a_function_that_takes_too_long(connect: Connect, function: Function) -> None:
+def test_a_function_that_takes_too_long_is_504(connect: Connect, function: Function) -> None:
     released = threading.Event()
 
     def answer() -> Invocation:
@@ -271,7 +280,7 @@ def test_a_function_that_takes_too_long(connect: Connect, function: Function) ->
     )
 
 
-def test_throttling(connect: Connect, function: Function) -> None:
+def test_throttles_by_the_usage_plan(connect: Connect, function: Function) -> None:
     client = connect(function, plan=UsagePlan(rate=0.001, burst=2))
     responses = [client.get("/models/cifar", headers=KEY) for _ in range(3)]
     assert [response.status_code for response in responses] == [200, 200, 429]
@@ -280,14 +289,14 @@ def test_throttling(connect: Connect, function: Function) -> None:
     assert client.get("/health").status_code == 200
 
 
-def test_a_quota(connect: Connect, function: Function) -> None:
+def test_ends_a_quota(connect: Connect, function: Function) -> None:
     client = connect(function, plan=UsagePlan(rate=1000, burst=1000, quota=1))
     responses = [client.get("/models/cifar", headers=KEY) for _ in range(2)]
     assert responses[0].status_code == 200
     assert refusal(responses[1]) == (429, "LimitExceededException", "Limit Exceeded")
 
 
-def test_is_quiet(
+def test_requests_print_and_warn_nothing(
     client: httpx.Client, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
     client.get("/health")
@@ -296,56 +305,61 @@ def test_is_quiet(
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
 
 
-def test_sends_no_telemetry(client: httpx.Client) -> None:
-    client.get("/health")
-    assert EventTracker.get_tracked_events() == []
-
-
-def test_a_taken_port(function: Function) -> None:
+def test_rejects_a_port_in_use(function: Function) -> None:
     with closing(socket.create_server(("127.0.0.1", 0))) as other:
         port = other.getsockname()[1]
-        gateway = Gateway(TEMPLATE, {}, function, set(), port)
-        with pytest.raises(PortTaken, match=f"port {port} is taken"):
+        gateway = Gateway(API, function, set(), port)
+        with pytest.raises(PortTaken, match=f"port {port} is in use"):
             gateway.start()
         gateway.close()
 
 
 def test_close_frees_the_port(function: Function) -> None:
-    with Gateway(TEMPLATE, {}, function, set()) as gateway:
+    with Gateway(API, function, set()) as gateway:
         port = int(gateway.url.rpartition(":")[2])
-    with Gateway(TEMPLATE, {}, function, set(), port) as gateway:
+    with Gateway(API, function, set(), port) as gateway:
         assert httpx.get(f"{gateway.url}/health").status_code == 200
 
 
 @pytest.mark.parametrize(
     ("old", "new", "reason"),
     [
-        ("Auth: {ApiKeyRequired: true}", "Cors: \"'*'\"", "Cors"),
-        ("Type: Api\n", "Type: HttpApi\n", "only REST API routes"),
+        ("*~1*", "image~1png", "BinaryMediaTypes"),
+        (
+            "ApiKeyRequired: true}",
+            "ApiKeyRequired: true, DefaultAuthorizer: AWS_IAM}",
+            "no authorizer",
+        ),
+        (
+            "ApiKeyRequired: true}",
+            "ApiKeyRequired: true}\n      Cors: \"'*'\"",
+            "OPTIONS .*: .* proxy integrations only",
+        ),
     ],
 )
-def test_refuses_what_it_does_not_do(
-    tmp_path: Path, function: Function, old: str, new: str, reason: str
+def test_rejects_a_template_with_what_it_does_not_support(
+    tmp_path: Path, old: str, new: str, reason: str
 ) -> None:
     text = TEMPLATE.read_text()
     assert old in text
-    if "HttpApi" in new:
-        text = text.replace("RestApiId: !Ref Api, ", "").replace(
-            ", Auth: {ApiKeyRequired: false}", ""
-        )
-    template = tmp_path / "template.yaml"
-    template.write_text(text.replace(old, new))
-    with pytest.raises(UnsupportedApi, match=reason):
-        Gateway(template, {}, function, set())
+    path = tmp_path / "template.yaml"
+    path.write_text(text.replace(old, new))
+    with pytest.raises(UnsupportedTemplate, match=reason):
+        read_api(template.load(path).resources)
 
 
-def test_refusals_are_readable_for_the_origin_that_is_allowed() -> None:
+def test_rejects_a_template_without_a_rest_api() -> None:
+    with pytest.raises(UnsupportedTemplate, match="one REST API, not 0"):
+        read_api({})
+
+
+def test_the_allowed_origin_may_read_errors_of_the_gateway() -> None:
     origin = "https://app.example.com"
-    with Gateway(TEMPLATE, {"AllowOrigin": origin}, Function(), {"secret"}) as gateway:
+    with Gateway(API, Function(), {"secret"}, origin=origin) as gateway:
         refused = httpx.get(f"{gateway.url}/models/cifar")
         assert refused.status_code == 403
         assert refused.headers["Access-Control-Allow-Origin"] == origin
 
 
-def test_refusals_are_nobody_elses_to_read_by_default(client: httpx.Client) -> None:
+def test_errors_have_no_cors_header_by_default(client: httpx.Client) -> None:
     assert "Access-Control-Allow-Origin" not in client.get("/models/cifar").headers

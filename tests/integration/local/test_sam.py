@@ -67,7 +67,7 @@ def handlers() -> Iterator[tuple[str, str]]:
 def _lambda_runtime(folder: Path) -> Path:
     """A folder with what the Lambda runtime brings, boto3 and its dependencies, and no more."""
     folder.mkdir()
-    site = Path(boto3.__file__).parents[2]
+    site = Path(boto3.__file__).parents[1]
     for name in ("boto3", "botocore", "s3transfer", "jmespath", "dateutil", "urllib3", "six.py"):
         (folder / name).symlink_to(site / name)
     return folder
