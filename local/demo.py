@@ -12,8 +12,8 @@ from typing import Any
 import httpx
 
 from facet.keys import ARTIFACT_SUFFIX, IMAGE_SUFFIXES, upload_key, version_id
+from facet.stack import Address
 from local.moto.aws import client
-from local.stack import Address
 
 ONBOARDING_SECONDS = 120.0
 POLL_SECONDS = 0.1

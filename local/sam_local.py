@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from cli.client.stack import HOME, NoStack, Stack, find
 from facet.errors import FacetError
+from facet.stack import Address
 from local.moto.aws import CHECKSUMS, CREDENTIALS
 from local.template import parse
 
@@ -58,7 +59,7 @@ def write(stack: Stack, home: Path, built: Path, host: str) -> tuple[Path, Path]
         document = parse((built / "template.yaml").read_text())
     except FileNotFoundError as error:
         raise NotBuilt(f"there is no {built / 'template.yaml'}: run `make build` first") from error
-    reached = endpoints(json.loads((home / "stack.json").read_text()), host)
+    reached = endpoints(Address.read(home), host)
     functions = stack.client("lambda").list_functions()["Functions"]
     values = {
         each["FunctionName"]: {**each["Environment"]["Variables"], **reached} for each in functions
@@ -68,11 +69,11 @@ def write(stack: Stack, home: Path, built: Path, host: str) -> tuple[Path, Path]
     return built / TEMPLATE, built / VARIABLES
 
 
-def endpoints(address: Mapping[str, Any], host: str) -> dict[str, str]:
+def endpoints(address: Address, host: str) -> dict[str, str]:
     """The variables by which AWS's clients find the stack of stack.json from `host`'s guests."""
     urls = {
-        "AWS_ENDPOINT_URL": address["endpoint_url"],
-        "AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME": address["sagemaker_runtime_url"],
+        "AWS_ENDPOINT_URL": address.endpoint_url,
+        "AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME": address.sagemaker_runtime_url,
     }
     return {
         **{name: f"http://{host}:{urlsplit(url).port}" for name, url in urls.items()},

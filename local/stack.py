@@ -1,15 +1,14 @@
 """The whole stack on one machine: template.yaml → AWS, endpoint, functions, API."""
 
 import fcntl
-import json
 import os
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Self, TypeVar
 
+from facet.stack import Address
 from local import template
 from local.dead_letters import send_to_dlq
 from local.endpoint.platform import EndpointConfig, Platform
@@ -44,26 +43,6 @@ MEMORY_BUDGET = 2 << 30
 
 class AlreadyRunning(Exception):
     """Another stack works with the same folder."""
-
-
-@dataclass(frozen=True)
-class Address:
-    """Where a running stack is; `.facet/stack.json` while it runs."""
-
-    url: str
-    api_key: str
-    region: str
-    bucket: str
-    table: str
-    endpoint: str
-    endpoint_url: str
-    sagemaker_runtime_url: str
-    dead_letter_queue_url: str
-    state_machine_arn: str
-    topic_arn: str
-    onboard_function: str
-    events_url: str
-    pid: int
 
 
 class Stack:
@@ -167,10 +146,7 @@ class Stack:
             raise AlreadyRunning from error
 
     def _tell(self) -> None:
-        path = self._home / "stack.json"
-        path.touch(mode=0o600)  # it has the API's key
-        path.chmod(0o600)
-        path.write_text(json.dumps(asdict(self.address), indent=2) + "\n")
+        path = self.address.write(self._home)
         self._opened.callback(path.unlink, missing_ok=True)
 
     def _closing(self, opened: Opened, close: Callable[[Opened], object]) -> Opened:

@@ -5,9 +5,7 @@ With `--stack NAME` it is a deployed one, whose CloudFormation outputs and param
 the credentials and region of the environment.
 """
 
-import json
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +19,7 @@ from cli.extras import CHECKOUT, ROOT, make
 from cli.terminal.output import Output
 from facet.aws_environment import local_endpoint_warning
 from facet.errors import FacetError
+from facet.stack import FILE, Address
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
@@ -149,10 +148,9 @@ def deployed(name: str, session: boto3.Session) -> Stack:
 
 def local(home: Path) -> Stack:
     """Find the stack that runs on this machine with its state in `home`. Raises NoStack."""
-    path = home / "stack.json"
     try:
-        address: Mapping[str, Any] = json.loads(path.read_text())
-        os.kill(address["pid"], 0)  # a killed stack leaves its file behind
+        address = Address.read(home)
+        os.kill(address.pid, 0)  # a killed stack leaves its file behind
         return _from_address(address, home)
     except (FileNotFoundError, ProcessLookupError) as error:
         raise NoStack(
@@ -162,32 +160,31 @@ def local(home: Path) -> Stack:
             else f"no stack runs with its state in {home}; name the folder .facet of the checkout "
             "that runs one with --home, or choose a deployed one with --stack NAME"
         ) from error
-    except (ValueError, TypeError, KeyError, OverflowError) as error:
+    except (ValueError, TypeError, OverflowError) as error:
         raise NoStack(
-            f"{path} is corrupt; stop the stack if it runs, and start it again with {make('run')}"
+            f"{home / FILE} is corrupt; stop the stack if it runs, and start it again with "
+            f"{make('run')}"
         ) from error
 
 
-def _from_address(address: Mapping[str, Any], home: Path) -> Stack:
+def _from_address(address: Address, home: Path) -> Stack:
     core = botocore.session.Session(session_vars=NO_PROFILE)
     core.set_default_client_config(LOCAL_RETRIES)
-    session = boto3.Session(
-        LOCAL_KEY, LOCAL_KEY, region_name=address["region"], botocore_session=core
-    )
+    session = boto3.Session(LOCAL_KEY, LOCAL_KEY, region_name=address.region, botocore_session=core)
     return Stack(
-        bucket=address["bucket"],
-        table=address["table"],
-        dead_letter_queue_url=address["dead_letter_queue_url"],
-        onboard_function=address["onboard_function"],
+        bucket=address.bucket,
+        table=address.table,
+        dead_letter_queue_url=address.dead_letter_queue_url,
+        onboard_function=address.onboard_function,
         session=session,
-        endpoint_url=address["endpoint_url"],
-        sagemaker_runtime_url=address.get("sagemaker_runtime_url", ""),
+        endpoint_url=address.endpoint_url,
+        sagemaker_runtime_url=address.sagemaker_runtime_url,
         name="this machine",
         cloudformation=LOCAL_NAME,
-        endpoint=address["endpoint"],
-        api_url=address["url"],
-        api_key=address["api_key"],
-        state_machine=address.get("state_machine_arn", ""),
+        endpoint=address.endpoint,
+        api_url=address.url,
+        api_key=address.api_key,
+        state_machine=address.state_machine_arn,
         home=home,
     )
 

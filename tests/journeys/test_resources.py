@@ -8,7 +8,7 @@ import pytest
 
 from local import supported
 from local.moto.aws import client
-from local.stack import NAME, Address
+from local.stack import NAME
 from tests.support.choosing import Chosen
 from tests.support.stacks import Running
 
@@ -77,7 +77,7 @@ def test_it_is_there(stack: Running, name: str) -> None:
 
 
 def test_the_api_takes_its_key_and_no_other(stack: Running) -> None:
-    address: Address = stack.address
+    address = stack.address
     for key, status in ((address.api_key, 200), ("another", 403)):
         answer = httpx.get(f"{address.url}/models", headers={"x-api-key": key}, timeout=60)
         assert answer.status_code == status

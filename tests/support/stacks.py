@@ -1,6 +1,5 @@
 """Running stacks: local ones, as `make run` starts them, and the deployed one that is asked for."""
 
-import json
 import os
 import secrets
 import signal
@@ -12,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from local.stack import Address
+from facet.stack import Address
 
 ROOT = Path(__file__).parents[2]
 START_SECONDS = 120
@@ -72,7 +71,7 @@ class Running:
     @property
     def address(self) -> Address:
         """What stack.json says."""
-        return Address(**json.loads((self.home / "stack.json").read_text()))
+        return Address.read(self.home)
 
     def stop(self, how: signal.Signals = signal.SIGINT) -> int:
         """Ends it; its exit code. Nothing that it started may be left."""

@@ -12,7 +12,7 @@ import pytest
 from moto import mock_aws
 
 from cli.client.stack import NoStack, deployed, find, local
-from local.stack import Address
+from facet.stack import Address
 
 NAMES = ("BucketName", "RegistryName", "UndeliveredUploadsUrl", "OnboardFunctionName")
 OWN = (
