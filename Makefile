@@ -22,9 +22,9 @@ SAM = PATH="$(CURDIR)/.venv/bin:$(dir $(PYTHON312)):$$PATH" sam
 help:  ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
-run:  ## start Facet on this machine (ARGS="--once" stops after the predictions)
+run:  ## start Facet on this machine (ARGS="--once" stops after the predictions; ARGS=--help)
 	@.ci/setup local
-	@exec $(VENV)/python -m local $(ARGS)
+	@exec $(VENV)/facet up $(ARGS)
 
 data:  ## upload a data set (DATA=cifar10|sign-language|DIR ARGS="--name pets"; ARGS=--help)
 	@.ci/setup training

@@ -1,4 +1,4 @@
-"""`facet up`: the stack on this machine."""
+"""`facet up`: the stack on this machine. `make run` calls it, too."""
 
 from typing import Annotated
 
@@ -16,16 +16,21 @@ def up(
         list[str] | None,
         typer.Option(
             metavar="NAME=VALUE",
-            help="A parameter of template.yaml, for example AllowOrigin=http://localhost:3000.",
+            help="A parameter of template.yaml, for example AllowOrigin=http://localhost:3000. "
+            "May be given more than once.",
         ),
     ] = None,
     port: Port = THIS_PORT,
     home: Home = THIS_HOME,
 ) -> None:
-    """Start the stack on this machine, as `make run` does, until Ctrl-C. Needs a checkout."""
-    given = dict(named(each, "--parameter") for each in parameter or [])
-    extras.ensure("local")
-    from local.__main__ import serve
+    """Start the stack on this machine and serve until Ctrl-C, as `make run` does. Needs a checkout.
 
-    if code := serve(home, port, once=once, parameters=given):
-        raise typer.Exit(code)
+    If the environment variable FACET_DATA names a folder of data sets, the predictions at the
+    start include images of theirs.
+    """
+    parameters = dict(named(each, "--parameter") for each in parameter or [])
+    extras.ensure("local")
+    typer.echo("starting the stack ...")
+    from local.run import serve  # takes seconds, so the line above comes first
+
+    serve(home, port, once=once, parameters=parameters)

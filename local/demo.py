@@ -1,4 +1,4 @@
-"""What `make run` shows: the samples onboarded, then images sent to them, as any client would."""
+"""The demo of `make run`: the samples are onboarded, then classify images, as any client would."""
 
 import hashlib
 import os
@@ -7,25 +7,28 @@ import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import httpx
+from tenacity import RetryError, Retrying, retry_if_result, stop_after_delay, wait_fixed
 
+from cli.client.api import ApiRefused, Document, connect
+from cli.client.stack import Stack
+from facet.errors import FacetError
 from facet.keys import ARTIFACT_SUFFIX, IMAGE_SUFFIXES, upload_key, version_id
-from facet.stack import Address
-from local.moto.aws import client
 
 ONBOARDING_SECONDS = 120.0
 POLL_SECONDS = 0.1
+CONTENT_TYPE = "application/octet-stream"
+READY, REJECTED = "READY", "REJECTED"
+NOT_FOUND = 404
 
 
-class DemoFailed(Exception):
-    """A sample was not onboarded, or an image got no answer."""
+class DemoFailed(FacetError):
+    """A sample was rejected or not onboarded in time, or an image was not classified."""
 
 
 @dataclass(frozen=True)
 class SampleImage:
-    """An encoded image and the model to ask about it."""
+    """An encoded image and the model that classifies it."""
 
     model: str
     name: str
@@ -34,7 +37,7 @@ class SampleImage:
 
 @dataclass(frozen=True)
 class Answer:
-    """The best label of an image; `milliseconds` from request to answer."""
+    """The best label of an image; `milliseconds` from request to response."""
 
     label: str
     score: float
@@ -42,83 +45,91 @@ class Answer:
 
 
 class Demo:
-    """A client of a running stack."""
+    """A client of a running stack. All methods raise ApiUnreachable and botocore's errors."""
 
-    def __init__(self, address: Address) -> None:
-        self._address = address
-        self._api = httpx.Client(
-            base_url=address.url, headers={"x-api-key": address.api_key}, timeout=60
-        )
-        self._s3 = client("s3", address.endpoint_url)
+    def __init__(self, stack: Stack) -> None:
+        self._api = connect(stack)
+        self._bucket = stack.bucket
+        self._s3 = stack.client("s3")
 
     def has(self, artifact: Path) -> bool:
         """Whether `<model>.tar.gz` is READY already."""
-        return bool(self._status(model_of(artifact), version_of(artifact))["status"] == "READY")
+        return bool(self._version(model_of(artifact), version_of(artifact))["status"] == READY)
 
     def onboard(self, artifact: Path) -> None:
         """Uploads `<model>.tar.gz` and waits until it is READY.
 
-        Raises TourFailed with the violations where it is rejected.
+        Raises DemoFailed, with the violations of a rejected upload.
         """
         model = model_of(artifact)
-        self._s3.put_object(
-            Bucket=self._address.bucket, Key=upload_key(model), Body=artifact.read_bytes()
-        )
-        self._wait_for(model, version_of(artifact))
+        self._s3.put_object(Bucket=self._bucket, Key=upload_key(model), Body=artifact.read_bytes())
+        found = self._wait(model, version_of(artifact))
+        if found["status"] == REJECTED:
+            reasons = "; ".join(
+                f"{each['code']} ({each['place']}): {each['problem']}"
+                for each in found["violations"]
+            )
+            raise DemoFailed(f"the sample {artifact.name} was rejected: {reasons}")
 
     def predict(self, image: SampleImage) -> Answer:
-        """Sends one image. Raises TourFailed."""
+        """Classifies one image. Raises DemoFailed."""
         start = time.perf_counter()
-        answer = self._api.post(f"/models/{image.model}/predict", content=image.content)
+        try:
+            document = self._api.predict(
+                image.model, image.content, CONTENT_TYPE, top_k=1, version=None
+            )
+        except ApiRefused as error:
+            raise DemoFailed(f"{image.name}: {error} (status {error.status})") from error
         milliseconds = (time.perf_counter() - start) * 1000
-        if answer.status_code != httpx.codes.OK:
-            raise DemoFailed(f"{image.name}: {answer.status_code} {answer.text}")
-        best = answer.json()["predictions"][0]
+        best = document["predictions"][0]
         return Answer(best["label"], best["score"], milliseconds)
 
-    def _wait_for(self, model: str, version: str) -> None:
-        deadline = time.monotonic() + ONBOARDING_SECONDS
-        while time.monotonic() < deadline:
-            found = self._status(model, version)
-            if found["status"] == "READY":
-                return
-            if found["status"] == "REJECTED":
-                reasons = "; ".join(
-                    f"{each['code']} ({each['place']}): {each['problem']}"
-                    for each in found["violations"]
-                )
-                raise DemoFailed(f"{model}: {reasons}")
-            time.sleep(POLL_SECONDS)
-        raise DemoFailed(f"{model} was not onboarded in {ONBOARDING_SECONDS:.0f} s")
+    def _wait(self, model: str, version: str) -> Document:
+        """The version once it is READY or REJECTED."""
+        poll = Retrying(
+            retry=retry_if_result(lambda found: found["status"] not in (READY, REJECTED)),
+            wait=wait_fixed(POLL_SECONDS),
+            stop=stop_after_delay(ONBOARDING_SECONDS),
+        )
+        try:
+            return poll(self._version, model, version)
+        except RetryError as error:
+            raise DemoFailed(
+                f"{model} was not onboarded within {ONBOARDING_SECONDS:.0f} s; "
+                "`facet logs onboard` shows what its function did"
+            ) from error
 
-    def _status(self, model: str, version: str) -> dict[str, Any]:
-        answer = self._api.get(f"/models/{model}")
-        if answer.status_code == httpx.codes.OK:
-            for each in answer.json()["versions"]:
-                if each["version"] == version:
-                    return dict(each)
-        return {"status": "UNKNOWN"}
+    def _version(self, model: str, version: str) -> Document:
+        try:
+            versions = self._api.model(model)["versions"]
+        except ApiRefused as error:
+            if error.status != NOT_FOUND:
+                raise
+            versions = []
+        found = (dict(each) for each in versions if each["version"] == version)
+        return next(found, {"status": "UNKNOWN"})
 
 
 def model_of(artifact: Path) -> str:
-    """The name under which a file is uploaded."""
     return artifact.name.removesuffix(ARTIFACT_SUFFIX)
 
 
 def version_of(artifact: Path) -> str:
-    """The id that the registry gives a file's bytes."""
+    """The id of a file in the registry: the first 12 hex digits of its SHA-256."""
     with artifact.open("rb") as file:
         return version_id(hashlib.file_digest(file, "sha256").hexdigest())
 
 
 def artifacts(samples: Path) -> list[Path]:
-    """The sample artifacts; a file's name is its model's."""
+    """The sample artifacts, `<model>.tar.gz`, by name."""
     return sorted(samples.glob(f"*{ARTIFACT_SUFFIX}"))
 
 
 def images(samples: Path) -> Iterator[SampleImage]:
-    """The sample images, `images/<model>/<name>`; then, where `FACET_DATA` names a folder of
-    data sets, one test image of each class."""
+    """The sample images, `images/<model>/<name>`.
+
+    If FACET_DATA names a folder of data sets, one test image of each of their classes follows.
+    """
     for path in sorted(samples.glob("images/*/*")):
         if path.suffix.lower() in IMAGE_SUFFIXES:
             yield SampleImage(

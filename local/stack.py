@@ -4,27 +4,29 @@ import fcntl
 import os
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
-from facet.stack import Address
+from facet.errors import FacetError
+from facet.stack import FILE, Address
 from local import template
-from local.dead_letters import send_to_dlq
 from local.endpoint.platform import EndpointConfig, Platform
 from local.gateway.routes import STAGE, RestApi, read_api
 from local.gateway.server import Gateway, ensure_free
 from local.gateway.usage_plan import UsagePlan
-from local.listeners import NOBODY, Listeners
 from local.moto.aws import EVENTS_PATH, NONE, Aws
 from local.moto.hooks import REGION
+from local.moto.step_functions import Ended
 from local.resources import Resources
+from local.runtime.dead_letters import send_to_dlq
 from local.runtime.invocations import AsyncInvoker, Pending
 from local.runtime.pool import Invocation, Runtime
 from local.schedule import Scheduler, schedules
 from local.state import Event, State
 from local.training.description import from_item, to_item
-from local.training.jobs import TrainingJobs
+from local.training.jobs import Told, TrainingJobs
 from local.training.store import Store
 from training.package import code_key, pack_code, upload
 
@@ -41,8 +43,32 @@ MEMORY_BUDGET = 2 << 30
 """Bytes of loaded models in the container."""
 
 
-class AlreadyRunning(Exception):
+class AlreadyRunning(FacetError):
     """Another stack works with the same folder."""
+
+    def __init__(self, home: Path) -> None:
+        super().__init__(
+            f"a stack runs already: {os.path.relpath(home / FILE)} has its address. "
+            "Stop it first, or choose another folder with --home."
+        )
+
+
+@dataclass(frozen=True)
+class Listeners:
+    """Callbacks for what happens in a running stack.
+
+    `invoked` gets a function and the outcome of each attempt at an asynchronous invocation,
+    `trained` a training job's description and each line of its log, `executed` each execution at
+    its end, `put` each event on an event bus, as EventBridge delivers it.
+    """
+
+    invoked: Callable[[str, Invocation], object] = lambda *_: None
+    trained: Told = lambda *_: None
+    executed: Ended = lambda _: None
+    put: Callable[[dict[str, Any]], object] = lambda _: None
+
+
+NO_LISTENERS = Listeners()
 
 
 class Stack:
@@ -62,7 +88,7 @@ class Stack:
         *,
         code: bytes | None = None,
         parameters: Mapping[str, str] = NONE,
-        listeners: Listeners = NOBODY,
+        listeners: Listeners = NO_LISTENERS,
     ) -> None:
         self._source = source
         self._home = home.resolve()
@@ -143,7 +169,7 @@ class Stack:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise AlreadyRunning from error
+            raise AlreadyRunning(self._home) from error
 
     def _tell(self) -> None:
         path = self.address.write(self._home)
@@ -179,8 +205,11 @@ class Stack:
         return self._closing(runtime, Runtime.close)
 
     def _invoker(self, made: Resources, aws: Aws, state: State, runtime: Runtime) -> AsyncInvoker:
+        sqs = aws.client("sqs")
+
         def give_up(function: str, payload: bytes, outcome: Invocation) -> None:
-            send_to_dlq(aws, made.property(function, "DeadLetterConfig"), payload, outcome)
+            if config := made.property(function, "DeadLetterConfig"):
+                send_to_dlq(sqs, config["TargetArn"], payload, outcome)
 
         def invoke(name: str, payload: bytes, *, request_id: str | None = None) -> Invocation:
             outcome = runtime.invoke(name, payload, request_id=request_id)

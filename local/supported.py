@@ -7,6 +7,8 @@ cloud.
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from facet.errors import FacetError
+
 SUPPORTED: dict[str, set[str]] = {
     "AWS::S3::Bucket": {
         "BucketName",
@@ -123,7 +125,7 @@ MADE_BY_MOTO = {"AWS::IAM::Role"} | {
 """What goes into the CloudFormation stack; the gateway makes the API from the template itself."""
 
 
-class UnsupportedTemplate(Exception):
+class UnsupportedTemplate(FacetError):
     """The template asks for something that the local stack would not carry out."""
 
 

@@ -174,7 +174,7 @@ def _standing(output: Output, home: Path, *, start: bool) -> Iterator[None]:
         yield
         return
     extras.ensure("local")
-    from local.temporary import running
+    from local.run import running
 
     with running(home, output.remark):
         yield

@@ -10,6 +10,7 @@ from typing import Self
 
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
+from facet.errors import FacetError
 from local.gateway.routes import RestApi
 from local.gateway.service import Service
 from local.gateway.usage_plan import Meter, UsagePlan
@@ -28,11 +29,14 @@ Source: https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway
 _CONCURRENCY = 256
 
 
-class PortTaken(Exception):
+class PortTaken(FacetError):
     """Another program listens on the port."""
 
     def __init__(self, port: int) -> None:
-        super().__init__(f"port {port} is in use by another program; choose another one")
+        super().__init__(
+            f"port {port} is in use. Stop the program that listens there, or choose another port: "
+            "FACET_PORT=8001 make run, or facet up --port 8001"
+        )
 
 
 class Gateway:

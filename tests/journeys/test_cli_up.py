@@ -1,4 +1,4 @@
-"""`facet up`: the stack of `make run`, from the command."""
+"""`facet up`: its arguments, and that parameters reach the template."""
 
 import subprocess
 import sys
@@ -8,12 +8,10 @@ import pytest
 from typer.testing import CliRunner
 
 from cli.app import app
-from cli.terminal import options
-from local.__main__ import DEFAULT_PORT
 from tests.support.stacks import ROOT, environment
 
 
-def test_it_starts_shows_the_samples_and_stops(tmp_path: Path) -> None:
+def test_once_shows_the_samples_and_stops(tmp_path: Path) -> None:
     facet = [str(Path(sys.executable).with_name("facet")), "up", "--once", "--home", str(tmp_path)]
     done = subprocess.run(
         [*facet, "--parameter", "MaxImages=8"],
@@ -30,17 +28,13 @@ def test_it_starts_shows_the_samples_and_stops(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["--parameter", "MaxImages"], "write NAME=VALUE"),
         (["--port", "70000"], "65535"),
     ],
 )
-def test_wrong_arguments_start_nothing(arguments: list[str], told: str) -> None:
+def test_rejects_wrong_arguments(arguments: list[str], message: str) -> None:
     done = CliRunner().invoke(app, ["up", *arguments])
     assert done.exit_code == 2
-    assert told in done.output
-
-
-def test_it_says_the_port_that_the_stack_takes() -> None:
-    assert options.THIS_PORT == DEFAULT_PORT
+    assert message in done.output

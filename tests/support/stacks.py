@@ -105,7 +105,8 @@ def environment(**more: str) -> dict[str, str]:
 
 def command(home: Path, *arguments: str) -> list[str]:
     """What `make run` executes."""
-    return [sys.executable, "-m", "local", "--home", str(home), *arguments]
+    facet = Path(sys.executable).with_name("facet")
+    return [str(facet), "up", "--home", str(home), *arguments]
 
 
 def start(home: Path, **more: str) -> Running:

@@ -16,10 +16,9 @@ from typing import Any
 import httpx
 import pytest
 
-from local.listeners import Listeners
 from local.moto.aws import client
 from local.moto.step_functions import Execution
-from local.stack import Stack
+from local.stack import Listeners, Stack
 from local.training.description import Document
 from tests.support.moto_account import forget
 from tests.support.stacks import ROOT
