@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from local.moto.hooks import ACCOUNT, REGION
+from local.moto import ACCOUNT, REGION
 from local.resources import Resources
 from local.supported import UnsupportedTemplate
 

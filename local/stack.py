@@ -16,8 +16,8 @@ from local.endpoint.platform import EndpointConfig, Platform
 from local.gateway.routes import STAGE, RestApi, read_api
 from local.gateway.server import Gateway, ensure_free
 from local.gateway.usage_plan import UsagePlan
+from local.moto import REGION
 from local.moto.aws import EVENTS_PATH, NONE, Aws
-from local.moto.hooks import REGION
 from local.moto.step_functions import Ended
 from local.resources import Resources
 from local.runtime.dead_letters import send_to_dlq
@@ -129,12 +129,12 @@ class Stack:
         runtime = self._runtime(made, aws, platform)
         invoker = self._invoker(made, aws, state, runtime)
         self._opened.enter_context(
-            aws.functions_handed_to(
+            aws.invoking_functions(
                 lambda name, payload: runtime.invoke(made.logical(name), payload),
                 lambda name, payload: invoker.submit(made.logical(name), payload),
             )
         )
-        self._opened.enter_context(aws.bus_followed(self._listeners.put))
+        self._opened.enter_context(aws.listening_to_buses(self._listeners.put))
         self._train(made, aws, state)
         aws.notify(made.name(bucket), made.property(bucket, "NotificationConfiguration"))
         for event in state.events():
@@ -237,7 +237,7 @@ class Stack:
             told=self._listeners.trained,
         )
         self._closing(jobs, TrainingJobs.close)
-        self._opened.enter_context(aws.training_handed_to(jobs, self._listeners.executed))
+        self._opened.enter_context(aws.running_training_jobs(jobs, self._listeners.executed))
 
     def _gateway(self, made: Resources, api: RestApi, runtime: Runtime, api_key: str) -> Gateway:
         plan = made.the("AWS::ApiGateway::UsagePlan")

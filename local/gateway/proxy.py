@@ -14,8 +14,8 @@ from werkzeug.datastructures import Headers
 from werkzeug.wrappers import Request, Response
 
 from local.gateway.routes import RestApi, Route
+from local.moto import ACCOUNT
 
-ACCOUNT = "123456789012"
 API_ID = "1234567890"
 RESOURCE_ID = "123456"
 

@@ -1,4 +1,8 @@
-"""AWS on a laptop: moto in server mode, which forgets nothing."""
+"""One AWS account on 127.0.0.1: moto in server mode, whose state outlives the process.
+
+moto checks a condition and writes in separate steps. AWS's conditional writes and transactions are
+atomic, so requests that change state pass one lock here.
+"""
 
 import json
 import threading
@@ -14,22 +18,30 @@ from botocore.config import Config
 from werkzeug.serving import make_server
 from werkzeug.wrappers import Response
 
-from local.moto import event_buses, hooks, lambda_functions, step_functions, training_jobs
-from local.moto.hooks import REGION
+from local.moto import (
+    REGION,
+    cloudformation,
+    event_buses,
+    lambda_functions,
+    restore,
+    server,
+    step_functions,
+    training_jobs,
+)
 from local.moto.lambda_functions import Call, Submit
 from local.moto.step_functions import Ended
 from local.state import State
 from local.training.jobs import Service
 
 CREDENTIALS = {"aws_access_key_id": "local", "aws_secret_access_key": "local"}
-"""Any will do: nothing is authorised here."""
+"""Any are accepted: moto authorises nothing."""
 
 CHECKSUMS: Final = "when_required"
-"""moto copies an object that was uploaded in parts with the checksum of its parts; S3 makes a new
-one, and botocore would refuse the copy."""
+"""moto copies an object that was uploaded in parts with the checksum of its parts; S3 computes a
+new one. botocore would reject the copy."""
 
 EVENTS_PATH: Final = "/_facet/events"
-"""Where the account says which events were put on its buses, the oldest first."""
+"""A path that lists the events on the account's buses as JSON, the oldest first."""
 
 EVENTS_KEPT: Final = 1000
 
@@ -37,7 +49,7 @@ NONE: Mapping[str, str] = MappingProxyType({})
 
 
 def client(service: str, url: str) -> Any:
-    """A boto3 client of the account at `url`, whatever the environment says of other accounts."""
+    """A boto3 client of the account at `url`, with its credentials and region."""
     session: Any = boto3.Session(region_name=REGION)
     config = Config(response_checksum_validation=CHECKSUMS)
     return session.client(service, endpoint_url=url, config=config, **CREDENTIALS)
@@ -46,8 +58,8 @@ def client(service: str, url: str) -> Any:
 class Aws:
     """One account in one region on 127.0.0.1.
 
-    What a client has been answered is in `state` by then: the objects, items and messages of the
-    bucket, tables and queues that `restore` names.
+    Changes to the bucket, tables and queues that `restore` names are in `state` before the client
+    gets its response.
     """
 
     def __init__(self, state: State, port: int = 0) -> None:
@@ -57,31 +69,31 @@ class Aws:
         self._events: deque[dict[str, Any]] = deque(maxlen=EVENTS_KEPT)
         self._tables: Mapping[str, str] = {}
         self._queues: Mapping[str, str] = {}
-        self._alone = threading.RLock()
-        self._moto = hooks.application()
+        self._writing = threading.RLock()
+        self._moto = server.application()
         self._server = make_server(
-            "127.0.0.1", port, self._answer, threaded=True, request_handler=hooks.QuietHandler
+            "127.0.0.1", port, self._answer, threaded=True, request_handler=server.QuietHandler
         )
         self._thread = threading.Thread(target=self._server.serve_forever, name="aws", daemon=True)
 
     def start(self) -> None:
-        """Answers from now on."""
-        hooks.executions_call(self._server.server_port)
+        """Starts serving."""
+        server.set_port_for_executions(self._server.server_port)
         self._thread.start()
 
     def close(self) -> None:
-        """Answers no more."""
+        """Stops serving."""
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
 
     @property
     def url(self) -> str:
-        """AWS_ENDPOINT_URL for its clients."""
+        """Its clients' AWS_ENDPOINT_URL."""
         return f"http://127.0.0.1:{self._server.server_port}"
 
     def environment(self) -> dict[str, str]:
-        """What a process needs in its environment to reach this account."""
+        """Environment variables by which a process reaches this account."""
         return {
             "AWS_REGION": REGION,
             "AWS_DEFAULT_REGION": REGION,
@@ -96,19 +108,19 @@ class Aws:
     def create_stack(
         self, name: str, template: Mapping[str, Any], parameters: Mapping[str, str] = NONE
     ) -> Callable[[Any], Any]:
-        """Creates a CloudFormation stack; answers what resolves its intrinsic functions."""
-        given = [{"ParameterKey": key, "ParameterValue": each} for key, each in parameters.items()]
-        with step_functions.machines_that_run():
+        """Creates a CloudFormation stack; returns a resolver of its intrinsic functions."""
+        values = [{"ParameterKey": key, "ParameterValue": each} for key, each in parameters.items()]
+        with cloudformation.executable_state_machines():
             stack = self.client("cloudformation").create_stack(
                 StackName=name,
                 TemplateBody=json.dumps(template),
                 Capabilities=["CAPABILITY_IAM"],
-                Parameters=given,
+                Parameters=values,
             )
-        return hooks.resolver(stack["StackId"])
+        return cloudformation.resolver(stack["StackId"])
 
     def configure_bucket(self, name: str, properties: Callable[[str], Any]) -> None:
-        """What CloudFormation in moto leaves out of a bucket, but for its notifications."""
+        """Applies versioning and public access, which moto's CloudFormation ignores in a bucket."""
         s3 = self.client("s3")
         if versioning := properties("VersioningConfiguration"):
             s3.put_bucket_versioning(Bucket=name, VersioningConfiguration=versioning)
@@ -129,10 +141,10 @@ class Aws:
         )
 
     def restore(self, bucket: str, tables: Mapping[str, str], queues: Mapping[str, str]) -> None:
-        """Brings back what `state` has of a bucket, tables and queues, and keeps it from now on.
+        """Restores a bucket, tables and queues from `state`, and keeps their changes from now on.
 
-        `tables` and `queues` map names to those under which the state knows them, which stay the
-        same from one start to the next.
+        `tables` and `queues` map physical names to logical ids, by which the state knows them,
+        since physical names may differ from one start to the next.
         """
         for table, owner in tables.items():
             for item in self._state.items(owner):
@@ -141,7 +153,7 @@ class Aws:
             url = self.queue_url(queue)
             for message in self._state.items(owner):
                 self.client("sqs").send_message(QueueUrl=url, **message)
-        self._touched = hooks.refill(
+        self._touched = restore.refill(
             bucket, self._state.objects(bucket), lambda each: self._state.content(each).read_bytes()
         )
         self._bucket, self._tables, self._queues = bucket, tables, queues
@@ -150,27 +162,27 @@ class Aws:
         """A queue's URL, for clients on this machine."""
         return str(self.client("sqs").get_queue_url(QueueName=name)["QueueUrl"])
 
-    def functions_handed_to(self, call: Call, submit: Submit) -> AbstractContextManager[None]:
-        """While it is entered, functions are invoked for real: by API calls and S3 events."""
-        return lambda_functions.functions_handed_to(call, submit)
+    def invoking_functions(self, call: Call, submit: Submit) -> AbstractContextManager[None]:
+        """While entered, API calls and S3 events invoke functions through `call` and `submit`."""
+        return lambda_functions.invoking_functions(call, submit)
 
     @contextmanager
-    def bus_followed(self, heard: event_buses.Hear) -> Iterator[None]:
-        """While it is entered, `heard` gets each event that is put on an event bus."""
+    def listening_to_buses(self, listener: event_buses.Listener) -> Iterator[None]:
+        """While entered, `listener` gets each event that is put on an event bus."""
 
-        def hear(event: dict[str, Any]) -> None:
+        def listen(event: dict[str, Any]) -> None:
             self._events.append(event)
-            heard(event)
+            listener(event)
 
-        with event_buses.buses_heard_by(hear):
+        with event_buses.listening(listen):
             yield
 
     @contextmanager
-    def training_handed_to(self, service: Service, ended: Ended) -> Iterator[None]:
-        """While it is entered, training jobs really run and executions wait for them."""
+    def running_training_jobs(self, service: Service, ended: Ended) -> Iterator[None]:
+        """While entered, `service` runs training jobs, and executions wait for them."""
         with (
-            training_jobs.training_handed_to(service),
-            step_functions.executions_followed(service, ended),
+            training_jobs.running(service),
+            step_functions.following_executions(service, ended),
         ):
             yield
 
@@ -187,7 +199,7 @@ class Aws:
         invokes = environ["PATH_INFO"].endswith("/invocations")
         reads = environ["REQUEST_METHOD"] in ("GET", "HEAD") or invokes
         writes = body or not (target or reads)
-        with self._alone if writes else nullcontext():
+        with self._writing if writes else nullcontext():
             answer: Iterable[bytes] = self._moto(environ, start_response)
             self._keep(target, body)
         return answer
@@ -195,13 +207,13 @@ class Aws:
     def _keep(self, target: str, body: bytes) -> None:
         for table, attributes in _written(target, body):
             if owner := self._tables.get(table):
-                self._state.keep_item(owner, *hooks.item(table, attributes))
+                self._state.keep_item(owner, *restore.item(table, attributes))
         if target.startswith("AmazonSQS."):
             for queue, owner in self._queues.items():
-                self._state.keep_items(owner, hooks.messages(queue))
+                self._state.keep_items(owner, restore.messages(queue))
         while self._touched:
             key = self._touched.pop()
-            versions = hooks.object_versions(self._bucket, key, self._keep_content)
+            versions = restore.object_versions(self._bucket, key, self._keep_content)
             self._state.keep_versions(self._bucket, key, list(versions))
 
     def _keep_content(self, version: str, content: BinaryIO) -> None:

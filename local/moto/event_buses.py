@@ -1,6 +1,9 @@
-"""moto's private parts of EventBridge: what is put on the event buses, as a target would get it.
+"""EventBridge: listeners for the event buses.
 
-tests/integration/local/test_functions.py says what broke when moto's pin moves.
+AWS delivers each accepted event to the targets of its rules. moto delivers to few kinds of target
+and keeps no list of events; here a listener gets each event as a target would.
+
+Contract: tests/integration/local/test_functions.py.
 """
 
 import json
@@ -12,22 +15,22 @@ from unittest import mock
 
 from moto.events.models import EventsBackend
 
-from local.moto.hooks import ACCOUNT, REGION
+from local.moto import ACCOUNT, REGION
 
-Hear = Callable[[dict[str, Any]], object]
-"""Takes an event in the form in which EventBridge delivers it."""
+Listener = Callable[[dict[str, Any]], object]
+"""Takes an event as EventBridge delivers it."""
 
 
 @contextmanager
-def buses_heard_by(hear: Hear) -> Iterator[None]:
-    """While it lasts, every event that is accepted is heard."""
+def listening(listener: Listener) -> Iterator[None]:
+    """While entered, `listener` gets every event that a bus accepts."""
     accept = EventsBackend.put_events
 
     def put(backend: EventsBackend, events: list[dict[str, Any]]) -> list[dict[str, Any]]:
         answers = accept(backend, events)
         for entry, answer in zip(events, answers, strict=True):
             if "EventId" in answer:
-                hear(_delivered(entry, answer["EventId"]))
+                listener(_delivered(entry, answer["EventId"]))
         return answers
 
     with mock.patch.object(EventsBackend, "put_events", put):

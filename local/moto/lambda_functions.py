@@ -1,6 +1,9 @@
-"""moto's private parts of Lambda: its Invoke API reaches real functions.
+"""Lambda: Invoke, by API or by an S3 notification, runs the function.
 
-tests/integration/local/test_aws.py says what broke when moto's pin moves.
+AWS runs a function's code. moto runs it in a Docker container or returns a fixed answer; here the
+workers of local/runtime run it.
+
+Contract: tests/integration/local/test_aws.py.
 """
 
 import base64
@@ -11,22 +14,22 @@ from unittest import mock
 
 from moto.awslambda.models import LambdaFunction
 
-from local.moto.s3_notifications import notifications_handed_to
+from local.moto.s3_notifications import sending_notifications
 from local.runtime.worker import Invocation
 
 Submit = Callable[[str, bytes], object]
-"""Takes a function's name and an event, and returns at once."""
+"""Takes a function's name and an event, and returns without waiting for the function."""
 
 Call = Callable[[str, bytes], Invocation]
-"""Function name and payload → what the invocation came to."""
+"""Takes a function's name and a payload; returns the outcome of the invocation."""
 
 
 @contextmanager
-def functions_handed_to(call: Call, submit: Submit) -> Iterator[None]:
-    """While it lasts, moto's Lambda and S3's notifications to it invoke real functions."""
+def invoking_functions(call: Call, submit: Submit) -> Iterator[None]:
+    """While entered, Invoke and S3's notifications reach functions through `call` and `submit`."""
     with (
         mock.patch.object(LambdaFunction, "invoke", _invoke_with(call, submit)),
-        notifications_handed_to(lambda arn, event: submit(arn.rpartition(":")[2], event)),
+        sending_notifications(lambda arn, event: submit(arn.rpartition(":")[2], event)),
     ):
         yield
 

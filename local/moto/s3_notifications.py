@@ -1,8 +1,9 @@
-"""moto's private parts of S3's notifications: one event for each change, as S3 sends them.
+"""S3 event notifications: one event for each change, with version id and sequencer.
 
-moto itself sends none for a delete marker or for one version of several, two for an upload in
-parts, and no version. tests/integration/local/test_s3_notifications.py says what broke when moto's
-pin moves.
+AWS sends one event for each change. moto sends none for a delete marker or for one version of
+several, two for a multipart upload, and no version id or sequencer.
+
+Contract: tests/integration/local/test_s3_notifications.py.
 """
 
 import json
@@ -19,15 +20,15 @@ from moto.s3 import notifications
 from moto.s3.models import FakeDeleteMarker, S3Backend
 
 Notify = Callable[[str, bytes], object]
-"""Takes a function's ARN and an event, and returns at once."""
+"""Takes a function's ARN and an event, and returns without waiting for the function."""
 
 REMOVED = "s3:ObjectRemoved:"
 
 
 class Sequencers:
-    """Each is greater than all before it, those of earlier processes too.
+    """Makes sequencers: each is greater than all before it, also than those of earlier processes.
 
-    As in S3 they are hexadecimal numbers to be compared as texts, and here all of one length.
+    As in S3 they are hexadecimal numbers that are compared as strings; here all have 18 digits.
     """
 
     def __init__(self, now: Callable[[], int] = time.time_ns) -> None:
@@ -42,24 +43,26 @@ class Sequencers:
 
 
 @contextmanager
-def notifications_handed_to(notify: Notify) -> Iterator[None]:
-    """While it lasts, buckets notify functions of what happens to their objects."""
-    tell = _tell_with(notify, Sequencers())
+def sending_notifications(notify: Notify) -> Iterator[None]:
+    """While entered, buckets send their objects' events to functions through `notify`."""
+    send_event = _sender(notify, Sequencers())
 
     def send(_account: str, name: str, bucket: Any, key: Any) -> None:
         parts = name == "s3:ObjectCreated:Put" and key.multipart is not None
         if not (name.startswith(REMOVED) or parts):
-            tell(name, bucket, key)
+            send_event(name, bucket, key)
 
     with (
         mock.patch.object(notifications, "send_event", send),
-        mock.patch.object(S3Backend, "delete_object", _delete_with(S3Backend.delete_object, tell)),
+        mock.patch.object(
+            S3Backend, "delete_object", _delete_with(S3Backend.delete_object, send_event)
+        ),
     ):
         yield
 
 
-def _tell_with(notify: Notify, sequencers: Sequencers) -> Callable[[str, Any, Any], None]:
-    def tell(name: str, bucket: Any, key: Any) -> None:
+def _sender(notify: Notify, sequencers: Sequencers) -> Callable[[str, Any, Any], None]:
+    def send_event(name: str, bucket: Any, key: Any) -> None:
         sequencer = sequencers()
         configured = bucket.notification_configuration
         for each in configured.cloud_function if configured else ():
@@ -67,11 +70,11 @@ def _tell_with(notify: Notify, sequencers: Sequencers) -> Callable[[str, Any, An
                 record = _record(name, bucket, key, sequencer, each.id)
                 notify(each.arn, json.dumps({"Records": [record]}).encode())
 
-    return tell
+    return send_event
 
 
-def _delete_with(delete: Callable[..., Any], tell: Callable[[str, Any, Any], None]) -> Any:
-    """moto's deletion, which every request to delete comes down to, told of by what it changed."""
+def _delete_with(delete: Callable[..., Any], send_event: Callable[[str, Any, Any], None]) -> Any:
+    """Wraps moto's deletion, which every delete request calls, to send events of its changes."""
 
     def delete_object(backend: S3Backend, bucket_name: str, key_name: str, *how: Any, **more: Any):  # type: ignore[no-untyped-def]
         bucket = backend.get_bucket(bucket_name)
@@ -80,10 +83,10 @@ def _delete_with(delete: Callable[..., Any], tell: Callable[[str, Any, Any], Non
         after = list(bucket.keys.getlist(key_name, []))
         for each in before:
             if each not in after:
-                tell(REMOVED + "Delete", bucket, each)
+                send_event(REMOVED + "Delete", bucket, each)
         for each in after:
             if each not in before:
-                tell(REMOVED + "DeleteMarkerCreated", bucket, each)
+                send_event(REMOVED + "DeleteMarkerCreated", bucket, each)
         return answer
 
     return delete_object

@@ -1,19 +1,23 @@
-"""moto's private parts of Step Functions: tasks that wait for training jobs, executions' ends.
+"""Step Functions: executions that wait for training jobs, and listeners for their ends.
 
-tests/integration/local/test_step_functions.py says what broke when moto's pin moves.
+- AWS's `sagemaker:createTrainingJob.sync` waits for the job; moto has no such integration.
+- AWS's context object has `Execution.RedriveCount` from the start; moto's lacks it.
+- AWS calls an execution that was stopped ABORTED; moto calls it FAILED if a Map was interrupted.
+- On AWS executions outlive their client; here they end with the stack, and the log says so.
+
+Contract: tests/integration/local/test_step_functions.py.
 """
 
 import json
 import logging
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 from unittest import mock
 
 from botocore.exceptions import ClientError
-from moto.stepfunctions import models
 from moto.stepfunctions.parser.api import (
     ExecutionStatus,
     HistoryEventType,
@@ -39,7 +43,7 @@ from moto.stepfunctions.parser.backend.execution import Execution as MotoExecuti
 from moto.stepfunctions.parser.backend.execution_worker import ExecutionWorker
 from moto.stepfunctions.parser.models import stepfunctions_parser_backends
 
-from local.moto.hooks import ACCOUNT, REGION
+from local.moto import ACCOUNT, REGION
 from local.training.description import RUNNING
 from local.training.jobs import Service
 
@@ -50,7 +54,7 @@ SERVICE_FOR: Final = "state_task_service_for"
 
 @dataclass(frozen=True)
 class Execution:
-    """A state machine's execution at its end; `output` is None unless it succeeded."""
+    """An execution of a state machine at its end; `output` is None unless it succeeded."""
 
     name: str
     status: str
@@ -60,17 +64,15 @@ class Execution:
 
 
 Ended = Callable[[Execution], object]
-"""Hears of every execution that came to an end."""
-
-
-def machines_that_run() -> AbstractContextManager[object]:
-    """While it is entered, CloudFormation makes state machines that can be executed."""
-    return mock.patch.object(models, "stepfunctions_backends", stepfunctions_parser_backends)
+"""Takes an execution at its end."""
 
 
 @contextmanager
-def executions_followed(service: Service, ended: Ended) -> Iterator[None]:
-    """While it lasts, executions wait for `service`'s jobs; those that run end with it."""
+def following_executions(service: Service, ended: Ended) -> Iterator[None]:
+    """While entered, executions wait for `service`'s jobs; on leaving, those that run are stopped.
+
+    `ended` gets each execution at its end.
+    """
     stopped: set[str] = set()
     with ExitStack() as patches:
         for owner, name, replacement in (
@@ -116,7 +118,7 @@ class _TrainingTask(StateTaskServiceUnsupported):
         self._service = service
 
     def _log_unsupported_warning(self) -> None:
-        """Nothing: it is supported here."""
+        """Logs nothing: it is supported here."""
 
     def _build_sync_resolver(
         self,
@@ -175,7 +177,7 @@ class _TrainingTask(StateTaskServiceUnsupported):
 
 
 def _plain(document: Mapping[str, Any]) -> dict[str, Any]:
-    """As Step Functions writes it: times are milliseconds since 1970."""
+    """A job's description as Step Functions writes it: times are milliseconds since 1970."""
 
     def milliseconds(value: datetime) -> int:
         return round(value.timestamp() * 1000)
@@ -188,7 +190,6 @@ def _counting_redrives() -> Callable[[ExecutionWorker], Any]:
     plain = ExecutionWorker._get_evaluation_environment
 
     def environment(worker: ExecutionWorker) -> Any:
-        """moto's context object lacks RedriveCount, which AWS has from the beginning."""
         made = plain(worker)
         context: Any = made.states.context_object.context_object_data
         context["Execution"]["RedriveCount"] = 0

@@ -1,6 +1,9 @@
-"""moto's private parts of SageMaker's training: jobs that a service of ours carries out.
+"""SageMaker training jobs: the API calls that create, describe, list and stop them.
 
-tests/integration/local/test_step_functions.py says what broke when moto's pin moves.
+AWS runs a training job. moto completes it at once and has no StopTrainingJob; here
+local/training/jobs.py runs it.
+
+Contract: tests/integration/local/test_step_functions.py.
 """
 
 from collections.abc import Callable, Iterator
@@ -18,8 +21,8 @@ from local.training.jobs import JobExists, NotRunning, Service, UnknownJob
 
 
 @contextmanager
-def training_handed_to(service: Service) -> Iterator[None]:
-    """While it lasts, SageMaker's training API is answered by `service`."""
+def running(service: Service) -> Iterator[None]:
+    """While entered, `service` answers SageMaker's training API."""
     with ExitStack() as patches:
         for owner, name, replacement in (
             (SageMakerModelBackend, "create_training_job", _create_with(service)),

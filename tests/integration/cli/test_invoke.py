@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from local.moto.lambda_functions import functions_handed_to
+from local.moto.lambda_functions import invoking_functions
 from local.runtime.worker import Invocation
 from tests.support import deployed
 from tests.support.deployed import STACK, facet
@@ -27,7 +27,7 @@ def answered(name: str, payload: bytes) -> Invocation:
 
 
 def test_the_answer_and_the_tail_of_the_log() -> None:
-    with functions_handed_to(answered, lambda *_: None):
+    with invoking_functions(answered, lambda *_: None):
         done = facet("invoke", "PredictFunction", "-", stdin=b'{"caf\xc3\xa9": 1}')
         without = facet("invoke", "PredictFunction")
     assert done.exit_code == 0, done.output
@@ -40,7 +40,7 @@ def test_the_answer_and_the_tail_of_the_log() -> None:
 def test_a_function_that_fails(tmp_path: Path) -> None:
     event = tmp_path / "event.json"
     event.write_text('"fail"')
-    with functions_handed_to(answered, lambda *_: None):
+    with invoking_functions(answered, lambda *_: None):
         failed = facet("invoke", "PredictFunction", str(event))
     assert (failed.exit_code, failed.stdout) == (1, "")
     assert failed.stderr == f"{LOG}error: PredictFunction: ValueError: no such thing\n"

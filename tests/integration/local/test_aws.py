@@ -1,7 +1,7 @@
-"""local/moto/aws.py over HTTP: what it keeps, what it makes atomic, how functions are reached.
+"""local/moto/aws.py over HTTP: what it keeps, what it makes atomic, how functions are invoked.
 
-This is also the contract test of local/moto/hooks.py and local/moto/lambda_functions.py: when
-moto's pin moves, it says which private part of moto has changed.
+This is also the contract test of restore.py, cloudformation.py, server.py and lambda_functions.py
+in local/moto: when moto's pin moves, it says which private part of moto has changed.
 """
 
 import base64
@@ -226,7 +226,7 @@ def test_s3_events_reach_functions_as_s3_sends_them(account: Account) -> None:
     }
     account.aws.notify("models", configuration)
     s3 = account.aws.client("s3")
-    with account.aws.functions_handed_to(
+    with account.aws.invoking_functions(
         lambda *_: NOTHING, lambda name, event: events.append((name, json.loads(event)))
     ):
         s3.put_object(Bucket="models", Key="other/a.tar.gz", Body=b"1")
@@ -246,7 +246,7 @@ def test_removals_reach_functions_without_a_filter(account: Account) -> None:
     account.aws.notify("models", {"LambdaConfigurations": [rule]})
     s3 = account.aws.client("s3")
     version = s3.put_object(Bucket="models", Key="a", Body=b"1")["VersionId"]
-    with account.aws.functions_handed_to(
+    with account.aws.invoking_functions(
         lambda *_: NOTHING, lambda _, event: events.append(json.loads(event))
     ):
         s3.delete_objects(Bucket="models", Delete={"Objects": [{"Key": "a", "VersionId": version}]})
@@ -263,7 +263,7 @@ def test_the_invoke_api_reaches_functions(account: Account) -> None:
         return Invocation(payload.upper(), error, "", b"END\n")
 
     client = account.aws.client("lambda")
-    with account.aws.functions_handed_to(call, lambda *event: submitted.append(event)):
+    with account.aws.invoking_functions(call, lambda *event: submitted.append(event)):
         good = client.invoke(FunctionName=account.function, Payload=b'"good"', LogType="Tail")
         bad = client.invoke(FunctionName=account.function, Payload=b'"bad"')
         later = client.invoke(
@@ -288,6 +288,6 @@ def test_a_function_may_write_while_it_is_waited_for(account: Account) -> None:
         account.aws.client("s3").put_object(Bucket="models", Key="by-function", Body=b"1")
         return NOTHING
 
-    with account.aws.functions_handed_to(call, lambda *_: None):
+    with account.aws.invoking_functions(call, lambda *_: None):
         account.aws.client("lambda").invoke(FunctionName=account.function, Payload=b'"x"')
     assert account.aws.client("dynamodb").scan(TableName=account.table)["Count"] == 1

@@ -11,10 +11,10 @@ import httpx
 import pytest
 
 from local import template
-from local.dead_letters import send_to_dlq
+from local.moto import REGION
 from local.moto.aws import EVENTS_PATH, Aws
-from local.moto.hooks import REGION
 from local.resources import Resources
+from local.runtime.dead_letters import send_to_dlq
 from local.runtime.invocations import AsyncInvoker, Delivery
 from local.runtime.pool import Invocation, Runtime
 from local.schedule import Schedule, schedules
@@ -47,11 +47,11 @@ class Account:
         opened.callback(self.runtime.close)
         self.attempts: list[tuple[str, bytes]] = []
         self.invoker = AsyncInvoker(
-            self._attempt, self._bury, delays=DELAYS, deliveries=self.made.deliveries()
+            self._attempt, self._give_up, delays=DELAYS, deliveries=self.made.deliveries()
         )
         opened.callback(self.invoker.close)
         opened.enter_context(
-            self.aws.functions_handed_to(
+            self.aws.invoking_functions(
                 lambda *_: Invocation(b"", None, "", b""), self.invoker.submit
             )
         )
@@ -60,10 +60,11 @@ class Account:
         self.attempts.append((name, payload))
         return self.runtime.invoke(name, payload, request_id=request_id)
 
-    def _bury(self, function: str, payload: bytes, outcome: Invocation) -> None:
-        send_to_dlq(self.aws, self.made.property(function, "DeadLetterConfig"), payload, outcome)
+    def _give_up(self, function: str, payload: bytes, outcome: Invocation) -> None:
+        if config := self.made.property(function, "DeadLetterConfig"):
+            send_to_dlq(self.aws.client("sqs"), config["TargetArn"], payload, outcome)
 
-    def buried(self) -> list[dict[str, Any]]:
+    def dead_letters(self) -> list[dict[str, Any]]:
         """The messages of the dead-letter queue."""
         received = self.aws.client("sqs").receive_message(
             QueueUrl=self.aws.queue_url(self.made.output("Undelivered").rpartition("/")[2]),
@@ -85,14 +86,14 @@ def test_one_function_calls_another_whose_failure_is_retried_and_buried(
 ) -> None:
     account = Account(tmp_path, opened)
     heard: list[dict[str, Any]] = []
-    opened.enter_context(account.aws.bus_followed(heard.append))
+    opened.enter_context(account.aws.listening_to_buses(heard.append))
 
     account.invoker.submit("Caller", b'{"name": "cats"}')
 
     assert account.invoker.drain(30)
     called = ("Callee", b'{"from": "cats"}')
     assert account.attempts == [("Caller", b'{"name": "cats"}'), called, called]
-    (message,) = account.buried()
+    (message,) = account.dead_letters()
     assert json.loads(message["Body"]) == {"from": "cats"}
     reason = message["MessageAttributes"]["ErrorMessage"]["StringValue"]
     assert reason == "ValueError: no such image"
@@ -103,7 +104,7 @@ def test_one_function_calls_another_whose_failure_is_retried_and_buried(
 
 def test_what_is_on_the_event_bus_can_be_read(tmp_path: Path, opened: ExitStack) -> None:
     account = Account(tmp_path, opened)
-    opened.enter_context(account.aws.bus_followed(lambda _: None))
+    opened.enter_context(account.aws.listening_to_buses(lambda _: None))
     good = {"Source": "facet", "DetailType": "ModelReady", "Detail": '{"model": "cats"}'}
     answer = account.aws.client("events").put_events(Entries=[good, good | {"Detail": "no JSON"}])
 
@@ -133,7 +134,7 @@ def test_no_more_run_at_a_time_than_are_reserved(tmp_path: Path, opened: ExitSta
     assert len(account.attempts) == 6
     workers_started = (tmp_path / "logs/Callee.log").read_text().count("Init Duration")
     assert workers_started == 1
-    assert len(account.buried()) == 3
+    assert len(account.dead_letters()) == 3
 
 
 def test_a_template_s_figures_are_carried_out(tmp_path: Path, opened: ExitStack) -> None:
@@ -178,7 +179,7 @@ def test_a_function_that_may_never_run_is_refused(tmp_path: Path, opened: ExitSt
 
 def test_events_that_are_put_at_once_are_all_kept(tmp_path: Path, opened: ExitStack) -> None:
     account = Account(tmp_path, opened)
-    opened.enter_context(account.aws.bus_followed(lambda _: None))
+    opened.enter_context(account.aws.listening_to_buses(lambda _: None))
     events = account.aws.client("events")
 
     def put(number: int) -> None:

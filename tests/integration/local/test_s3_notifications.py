@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 
-from local.moto.s3_notifications import Sequencers, notifications_handed_to
+from local.moto.s3_notifications import Sequencers, sending_notifications
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -59,7 +59,7 @@ def versioned(s3: "S3Client") -> "S3Client":
 @pytest.fixture
 def function() -> Iterator[Function]:
     function = Function()
-    with notifications_handed_to(function):
+    with sending_notifications(function):
         yield function
 
 

@@ -168,8 +168,8 @@ class Machine:
         self.resolve = self.aws.create_stack("train", read.for_moto(), {"TrainingCode": "code/x"})
         self.bucket = self.resolve({"Ref": "Bucket"})
         self.function = Function(self.bucket)
-        self._opened.enter_context(self.aws.functions_handed_to(self.function, lambda *_: None))
-        self._opened.enter_context(self.aws.training_handed_to(self.service, self.heard.append))
+        self._opened.enter_context(self.aws.invoking_functions(self.function, lambda *_: None))
+        self._opened.enter_context(self.aws.running_training_jobs(self.service, self.heard.append))
         self._numbers = count(1)
         self.name = ""
 

@@ -1,0 +1,45 @@
+"""moto as a WSGI application and its request handler.
+
+AWS keeps connections open and logs no request on the caller's screen; moto's handler closes each
+connection and prints a line for it. moto also reads its own folders for a list of services at each
+request; the list is read once here.
+
+Contract: tests/integration/local/test_aws.py.
+"""
+
+import os
+from functools import cache
+
+from moto import backends
+from moto.backends import list_of_moto_modules as _list_of_moto_modules
+from moto.core.config import default_user_config
+from moto.moto_server.werkzeug_app import (
+    DomainDispatcherApplication,
+    MotoRequestHandler,
+    create_backend_app,
+)
+
+from local.moto import cloudformation
+
+
+def application() -> DomainDispatcherApplication:
+    """moto with state machines that run and the patches of local/moto/cloudformation.py."""
+    default_user_config["stepfunctions"] = {"execute_state_machine": True}
+    cloudformation.patch()
+    backends.list_of_moto_modules = cache(lambda: tuple(_list_of_moto_modules()))
+    return DomainDispatcherApplication(create_backend_app)
+
+
+def set_port_for_executions(port: int) -> None:
+    """Sets the port of this machine at which state machines call the account's services."""
+    os.environ["MOTO_PORT"] = str(port)
+
+
+class QuietHandler(MotoRequestHandler):
+    """Keeps connections open and prints nothing for a request."""
+
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # it would hold a response's last packet back for 40 ms
+
+    def log_request(self, *_: object) -> None:
+        """Prints nothing."""
