@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tenacity import RetryError, Retrying, retry_if_result, stop_after_delay, wait_fixed
 
-from cli.client.api import ApiRefused, Document, connect
+from cli.client.api import ApiError, Document, connect
 from cli.client.stack import Stack
 from facet.errors import FacetError
 from facet.keys import ARTIFACT_SUFFIX, IMAGE_SUFFIXES, upload_key, version_id
@@ -78,7 +78,7 @@ class Demo:
             document = self._api.predict(
                 image.model, image.content, CONTENT_TYPE, top_k=1, version=None
             )
-        except ApiRefused as error:
+        except ApiError as error:
             raise DemoFailed(f"{image.name}: {error} (status {error.status})") from error
         milliseconds = (time.perf_counter() - start) * 1000
         best = document["predictions"][0]
@@ -102,7 +102,7 @@ class Demo:
     def _version(self, model: str, version: str) -> Document:
         try:
             versions = self._api.model(model)["versions"]
-        except ApiRefused as error:
+        except ApiError as error:
             if error.status != NOT_FOUND:
                 raise
             versions = []

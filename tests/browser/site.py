@@ -46,7 +46,7 @@ def problem(error: FacetError) -> Reply:
 
 def refusal(kind: Refusal) -> Reply:
     """As API Gateway itself answers."""
-    made = kind.answer()
+    made = kind.response()
     return Reply(made.status_code, made.get_data(), dict(made.headers))
 
 

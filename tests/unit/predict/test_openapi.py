@@ -104,7 +104,7 @@ def test_what_api_gateway_answers_by_itself_is_documented(
     if refusal is Refusal.FORBIDDEN and not described["security"]:
         assert "403" not in described["responses"]
     elif refusal is not Refusal.TOO_LONG or "requestBody" in described:
-        answer = refusal.answer()
+        answer = refusal.response()
         headers = dict(answer.headers)
         contract.check_answer(method, path, answer.status_code, headers, answer.get_json())
 

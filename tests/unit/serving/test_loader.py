@@ -1,7 +1,7 @@
 """Which runtime loads a version, and what the crash guard notes of it."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -56,7 +56,7 @@ def test_refuses_a_model_that_ended_the_process_twice(
 ) -> None:
     lite, _ = versions(artifact, "m")
     state = tmp_path / "state"
-    unfinished = []
+    unfinished: list[AbstractContextManager[None]] = []
     for _ in range(2):
         guard = CrashGuard(state)
         if activity == "loading":
