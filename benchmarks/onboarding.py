@@ -67,7 +67,7 @@ def report(size: int, rounds: Sequence[Round]) -> list[str]:
     return [
         f"An artifact of {size / 1e6:,.0f} MB, float32 weights; medians of {len(rounds)} rounds.",
         "",
-        "| | seconds | highest resident memory, MiB |",
+        "| program | seconds | peak resident memory, MiB |",
         "|---|---|---|",
         f"| `gunzip -c` to /dev/null | {gunzip:.2f} | |",
         f"| read, digested and checked by Facet | {ours:.2f} | {peak / (1 << 20):,.0f} |",

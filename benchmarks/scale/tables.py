@@ -87,10 +87,10 @@ def report(plan: Plan, run: Run) -> list[str]:
     hits = run.metrics["ModelCacheHit"]
     facts = {
         "requests a second": f"{len(loading) / whole:,.0f}",
-        "models asked for": f"{len(np.unique(answers.models)):,}",
-        "found loaded (`ModelCacheHit`)": f"{hits['Sum'] / hits['SampleCount']:.1%}",
+        "models requested": f"{len(np.unique(answers.models)):,}",
+        "requests with the model loaded (`ModelCacheHit`)": f"{hits['Sum'] / hits['SampleCount']:.1%}",
         "loads": f"{len(run.loads):,}",
-        "loaded at the end": f"{run.loaded:,}",
+        "models loaded at the end": f"{run.loaded:,}",
         "the container's resident memory in the second half": f"{min(late):,.0f} to "
         f"{max(late):,.0f} MB",
         "errors, wrong answers": f"{len(answers.errors)}",
@@ -103,7 +103,7 @@ def report(plan: Plan, run: Run) -> list[str]:
         "|---|---|---|---|",
         *(_row(name, answers.seconds, part) for name, part in rows.items()),
         "",
-        "| the run | |",
+        "| measure | value |",
         "|---|---|",
         *(f"| {name} | {value} |" for name, value in facts.items()),
         *(["", f"The first error: {answers.errors[0]}"] if answers.errors else []),

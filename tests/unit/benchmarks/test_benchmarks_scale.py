@@ -163,7 +163,7 @@ def test_the_report() -> None:
         "| cold, unpacked on disk | 0 % | | |",
         "| cold, in S3 | 25.0% | 100.00 | 100.00 |",
         "| all | 100.0% | 4.00 | 100.00 |",
-        "| found loaded (`ModelCacheHit`) | 75.0% |",
+        "| requests with the model loaded (`ModelCacheHit`) | 75.0% |",
         "| the container's resident memory in the second half | 2,000 to 3,000 MB |",
         "| errors, wrong answers | 0 |",
     ):
