@@ -1,8 +1,8 @@
-"""Rebuilds the sample artifacts from the real data sets, by the training code and nothing else.
+"""Rebuilds the sample artifacts from the real data sets with the training code.
 
     FACET_DATA=DIR python -m samples.build [cifar] [sign-language]
 
-`DIR` holds `cifar10_jpeg.zip` and `sign_language/{train,validation,test}/<label>/`.
+`DIR` contains `cifar10_jpeg.zip` and `sign_language/{train,validation,test}/<label>/`.
 """
 
 import os
@@ -17,12 +17,12 @@ from pathlib import Path
 from local.training import REPOSITORY, TrainingFailed, TrainingJob, pack_code, run
 
 BUILD = REPOSITORY / "build"
-"""Outside git: CIFAR-10's licence lets us use its images, not pass them on."""
+"""Not in git: CIFAR-10's licence permits us to use its images, not to redistribute them."""
 
 
 @dataclass(frozen=True)
 class Sample:
-    """A model that `make run` starts with; `folder` is its data set under FACET_DATA or build/.
+    """A model that `make run` onboards; `folder` is its data set under FACET_DATA or build/.
 
     `settings` are the hyperparameters that differ from the recipe's.
     """
@@ -44,7 +44,7 @@ SAMPLES = (
         ("train", "test"),
         {"width": "32", "epochs": "22", "dropout": "0.3", "learning-rate": "0.004"},
     ),
-    # No ImageNet weights in the repository: the small CNN, trained from scratch.
+    # The small CNN from scratch, because the repository has no ImageNet weights.
     Sample(
         "sign-language",
         "image-folder",
@@ -67,12 +67,12 @@ SAMPLES = (
 
 
 def main() -> None:
-    """Builds the samples that the command line names, or both."""
+    """Builds the samples that the command line names, by default both."""
     if not (data := os.environ.get("FACET_DATA")):
-        sys.exit("error: set FACET_DATA to the folder with the data sets.")
+        sys.exit("error: set FACET_DATA to the folder with the data sets (samples/README.md).")
     known = {sample.model: sample for sample in SAMPLES}
     if unknown := sorted(set(sys.argv[1:]) - set(known)):
-        sys.exit(f"error: no sample '{unknown[0]}'; there are {', '.join(known)}.")
+        sys.exit(f"error: unknown sample '{unknown[0]}'; choose from {', '.join(known)}.")
     try:
         for model in sys.argv[1:] or known:
             build(known[model], Path(data))
@@ -81,7 +81,7 @@ def main() -> None:
 
 
 def build(sample: Sample, data: Path) -> Path:
-    """Trains one sample as script mode does and returns its artifact, `samples/<model>.tar.gz`."""
+    """Trains one sample in script mode. Returns its artifact, `samples/<model>.tar.gz`."""
     folder = unzipped(data, BUILD) if sample.folder == "cifar10" else data / sample.folder
     job = TrainingJob(
         name=f"sample-{sample.model}",
@@ -97,21 +97,21 @@ def build(sample: Sample, data: Path) -> Path:
 
 
 def hyperparameters(sample: Sample) -> Mapping[str, str]:
-    """What differs from the recipe's defaults, and names for the manifest."""
+    """The sample's settings, and the names for the manifest."""
     names = {"recipe": sample.recipe, "model": sample.model, "dataset": sample.dataset}
     return names | dict(sample.settings)
 
 
 def unzipped(data: Path, target: Path) -> Path:
-    """`target/cifar10`, from the zip the first time."""
+    """Returns `target/cifar10`, unzipped from `data` the first time."""
     folder = target / "cifar10"
     if not folder.is_dir():
         target.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=target) as half_done:
+        with tempfile.TemporaryDirectory(dir=target) as partial:
             print("unzipping cifar10_jpeg.zip", flush=True)
             with zipfile.ZipFile(data / "cifar10_jpeg.zip") as archive:
-                archive.extractall(half_done)
-            (Path(half_done) / "cifar10").rename(folder)
+                archive.extractall(partial)
+            (Path(partial) / "cifar10").rename(folder)
     return folder
 
 
