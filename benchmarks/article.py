@@ -21,7 +21,7 @@ import tensorflow as tf
 from keras import layers
 from numpy.typing import NDArray
 
-from benchmarks.epochs import EpochClock
+from benchmarks.epoch_timer import EpochTimer
 from facet.preprocess import Pixels
 
 CIFAR_BATCH = 32
@@ -103,10 +103,10 @@ def train_cifar(train: Examples, test: Examples, *, epochs: int, seed: int = 1) 
     batches = cifar_batches(rest, seed)
     network = cifar_network()
     _compile(network, keras.optimizers.Adam())
-    clock = EpochClock()
+    timer = EpochTimer()
     began = time.perf_counter()
     history = network.fit(
-        batches, validation_data=_scaled(validation), epochs=epochs, verbose=0, callbacks=[clock]
+        batches, validation_data=_scaled(validation), epochs=epochs, verbose=0, callbacks=[timer]
     )
     seconds = time.perf_counter() - began
     _, accuracy = network.evaluate(*_scaled(test), verbose=0)
@@ -114,7 +114,7 @@ def train_cifar(train: Examples, test: Examples, *, epochs: int, seed: int = 1) 
         epochs=epochs,
         steps=int(network.optimizer.iterations),
         seconds=seconds,
-        images_per_second=clock.images_per_second(len(rest)),
+        images_per_second=timer.images_per_second(len(rest)),
         validation_accuracy=tuple(map(float, history.history["val_accuracy"])),
         test_accuracy=float(accuracy),
     )

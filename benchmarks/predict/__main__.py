@@ -12,7 +12,7 @@ from pathlib import Path
 
 from benchmarks import machine
 from benchmarks.document import write
-from benchmarks.predict import coldstart, scene, speed
+from benchmarks.predict import coldstart, speed, synthetic_photo
 
 PARTS = ("speed", "detail", "coldstart")
 
@@ -30,7 +30,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         files = {name: Path(folder, f"{name}.jpg") for name in speed.IMAGES}
         for name, size in speed.IMAGES.items():
-            files[name].write_bytes(scene.jpeg(size))
+            files[name].write_bytes(synthetic_photo.jpeg(size))
         if "detail" in parts:
             write("predict-detail", speed.detail(files["12 megapixels"].read_bytes()))
         if "speed" in parts:
@@ -39,7 +39,7 @@ def main() -> None:
 
 def _speed(files: dict[str, Path]) -> list[str]:
     measured = {
-        (name, side): speed.timed(files[name], side) for name, side in product(files, speed.SIDES)
+        (name, side): speed.measure(files[name], side) for name, side in product(files, speed.SIDES)
     }
     sizes = " and ".join(f"{path.stat().st_size:,}" for path in files.values())
     return [
@@ -52,7 +52,7 @@ def _speed(files: dict[str, Path]) -> list[str]:
 
 def _coldstart() -> list[str]:
     return [
-        *coldstart.table(coldstart.measured()),
+        *coldstart.table(coldstart.measure()),
         "",
         f"Medians of {coldstart.ROUNDS} rounds in turn, each in a fresh interpreter, whose own "
         "start is not counted; modules are compiled. Target ≤ 1.5.",

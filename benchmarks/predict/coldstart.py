@@ -73,7 +73,7 @@ def seconds(program: str, variables: Mapping[str, str]) -> float:
     return float(ended.stdout)
 
 
-def measured(rounds: int = ROUNDS) -> dict[str, float]:
+def measure(rounds: int = ROUNDS) -> dict[str, float]:
     """The median of each program, in turn; a first round, which compiles, does not count."""
     variables = environment()
     runs: dict[str, list[float]] = {name: [] for name in PROGRAMS}

@@ -11,7 +11,7 @@ from time import perf_counter
 import numpy as np
 from PIL import Image
 
-from benchmarks.predict.bodies import WAYS, Seconds
+from benchmarks.predict.clients import CLIENTS, Seconds
 from facet.image import DETAIL
 from facet.manifest import InputSpec
 from facet.preprocess import FILTERS
@@ -23,7 +23,7 @@ DETAILS = (1, 2, 4)
 
 
 @dataclass(frozen=True)
-class Timed:
+class Timing:
     """One way's body of one image: its bytes, and the medians of milliseconds."""
 
     size: int
@@ -31,7 +31,7 @@ class Timed:
     total: float
 
     @classmethod
-    def of(cls, body: bytes, runs: Sequence[Seconds]) -> "Timed":
+    def of(cls, body: bytes, runs: Sequence[Seconds]) -> "Timing":
         """The medians of several runs' seconds."""
         steps = {name: 1000 * median(run[name] for run in runs) for name in runs[0]}
         return cls(len(body), steps, 1000 * median(sum(run.values()) for run in runs))
@@ -42,16 +42,16 @@ def spec(side: int) -> InputSpec:
     return InputSpec(tensor="image", encoding="uint8", height=side, width=side)
 
 
-def timed(path: Path, side: int, rounds: int = ROUNDS) -> dict[str, Timed]:
+def measure(path: Path, side: int, rounds: int = ROUNDS) -> dict[str, Timing]:
     """Each way in turn, round after round, after one that does not count."""
-    runs: dict[str, list[Seconds]] = {name: [] for name in WAYS}
-    bodies = {name: way(path, spec(side))[0] for name, way in WAYS.items()}
-    for _, (name, way) in product(range(rounds), WAYS.items()):
+    runs: dict[str, list[Seconds]] = {name: [] for name in CLIENTS}
+    bodies = {name: way(path, spec(side))[0] for name, way in CLIENTS.items()}
+    for _, (name, way) in product(range(rounds), CLIENTS.items()):
         runs[name].append(way(path, spec(side))[1])
-    return {name: Timed.of(bodies[name], runs[name]) for name in WAYS}
+    return {name: Timing.of(bodies[name], runs[name]) for name in CLIENTS}
 
 
-def table(measured: Mapping[tuple[str, int], Mapping[str, Timed]]) -> list[str]:
+def table(measured: Mapping[tuple[str, int], Mapping[str, Timing]]) -> list[str]:
     """Rows of (image, input's side): the article's client, then ours with the ratios."""
     lines = [
         "| JPEG | input | client | decode | preprocess | payload | ms in all | bytes sent |"

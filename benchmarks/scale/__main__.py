@@ -24,7 +24,7 @@ import numpy as np
 import orjson
 
 from benchmarks.document import write
-from benchmarks.scale.family import Family, Floats, build
+from benchmarks.scale.synthetic_models import Floats, SyntheticModels, build
 from benchmarks.scale.tables import Run, loads_of, plot, report
 from benchmarks.scale.traffic import ENDPOINT, Answers, Plan, drive, target
 from facet.preprocess import Pixels
@@ -42,12 +42,12 @@ def main() -> None:
     plan = _plan()
     pixels = np.random.default_rng(1).integers(0, 256, (IMAGES, SIDE, SIDE, 3), dtype=np.uint8)
     with _apart() as apart:
-        family = apart.submit(build, pixels).result()
+        synthetic = apart.submit(build, pixels).result()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        _store(family, plan.models, folder / "s3" / BUCKET / "mme")
+        _store(synthetic, plan.models, folder / "s3" / BUCKET / "mme")
         with file_server(folder / "s3") as url:
-            expected = family.expected(range(plan.models))
+            expected = synthetic.expected(range(plan.models))
             run = _measure(plan, expected, pixels, url, folder)
     lines = report(plan, run)
     if plan == FULL:
@@ -72,9 +72,9 @@ def _apart() -> ProcessPoolExecutor:
     return ProcessPoolExecutor(1, mp_context=get_context("spawn"))
 
 
-def _store(family: Family, models: int, folder: Path) -> None:
+def _store(synthetic: SyntheticModels, models: int, folder: Path) -> None:
     folder.mkdir(parents=True)
-    artifacts = family.artifacts()
+    artifacts = synthetic.artifacts()
     for number in range(models):
         (folder / target(number)).write_bytes(artifacts.artifact(number))
 

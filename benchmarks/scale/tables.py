@@ -85,10 +85,11 @@ def report(plan: Plan, run: Run) -> list[str]:
     whole = float(np.ptp(answers.sent))
     late = [size / 1e6 for at, size in run.memory if at >= run.begun + plan.seconds / 2]
     hits = run.metrics["ModelCacheHit"]
+    hit_share = hits["Sum"] / hits["SampleCount"]
     facts = {
         "requests a second": f"{len(loading) / whole:,.0f}",
         "models requested": f"{len(np.unique(answers.models)):,}",
-        "requests with the model loaded (`ModelCacheHit`)": f"{hits['Sum'] / hits['SampleCount']:.1%}",
+        "requests with the model loaded (`ModelCacheHit`)": f"{hit_share:.1%}",
         "loads": f"{len(run.loads):,}",
         "models loaded at the end": f"{run.loaded:,}",
         "the container's resident memory in the second half": f"{min(late):,.0f} to "

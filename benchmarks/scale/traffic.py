@@ -11,7 +11,7 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from benchmarks.scale.family import Floats
+from benchmarks.scale.synthetic_models import Floats
 from benchmarks.serving.load import WrongAnswer, connect, request
 from facet.preprocess import Pixels
 
@@ -79,7 +79,7 @@ async def traffic(port: int, plan: Plan, expected: Floats, pixels: Pixels) -> An
             image = len(answered) % len(bodies)
             sent, began = time.time(), time.perf_counter()
             try:
-                body = await connection.ask(_request(model, bodies[image]))
+                body = await connection.send(_request(model, bodies[image]))
                 _check(body, expected[model, image])
             except WrongAnswer as error:
                 errors.append(f"{target(model)}: {error}")

@@ -2,8 +2,8 @@
 
     python -m benchmarks.serving [warm] [models] [thrash] [--servers KEY …] [--seconds S]
 
-Writes its parts of docs/benchmarks.md where all servers are measured, with the sample's network;
-prints them in any case.
+Writes its parts of docs/benchmarks.md if all servers are measured with the sample's network;
+otherwise only prints them.
 """
 
 import argparse
@@ -18,7 +18,7 @@ import uvloop
 
 from benchmarks import machine, plots
 from benchmarks.document import write
-from benchmarks.serving import measures, tables, tree
+from benchmarks.serving import measures, process_tree, tables
 from benchmarks.serving.artifacts import ARTICLE, NETWORKS, Artifacts, artifacts
 from benchmarks.serving.environments import NotSetUp
 from benchmarks.serving.load import Measured, WrongAnswer
@@ -29,10 +29,10 @@ from benchmarks.serving.servers import Facet, Server, TensorFlowLRU
 T = TypeVar("T")
 
 FIRST, LAST, MOST = 1, 11, 200
-"""Models loaded where memory is read; MOST for ours alone, whose models are small against noise."""
+"""Numbers of loaded models at which memory is read; MOST only for ours, whose models are small."""
 
-LONGEST = 1200.0
-"""Seconds for one measurement of one server, its set-up included."""
+TIMEOUT = 1200.0
+"""Seconds for one measurement of one server, including its set-up."""
 
 SERVERS: Mapping[str, Server] = {
     "lru": TensorFlowLRU(),
@@ -43,13 +43,13 @@ SERVERS: Mapping[str, Server] = {
     "facet": Facet(lite=True, runtime="LiteRT"),
 }
 WARM: Mapping[str, Server] = {"mms": MultiModelServer(workers=os.cpu_count() or 1)}
-"""In place of the above where one model is asked: its default, and faster."""
+"""Replaces the above for a single model: its default number of workers, and faster."""
 
-ASKED = {
+WARM_MODELS = {
     ARTICLE: ("warm-article", "The article's network"),
     "model-000": ("warm-sample", "The sample's network"),
 }
-"""Models that are asked when warm; the part of the document, and the network in words."""
+"""Models of the warm measurement: part of the document, and title of the network."""
 
 Round = Mapping[str, Mapping[int, Measured]]
 
@@ -73,7 +73,7 @@ class Run:
         self._whole = len(self._servers) == len(SERVERS) and options.network == NETWORKS[0]
 
     async def warm(self) -> None:
-        """Rounds, the servers in turn."""
+        """One model, in rounds in which the servers take turns."""
         rounds: dict[str, list[Round] | str] = {each.title: [] for each in self._servers.values()}
         servers = {**self._servers, **{key: WARM[key] for key in WARM if key in self._servers}}
         for number in range(self._rounds):
@@ -83,13 +83,13 @@ class Run:
                     continue
                 print(f"warm, round {number + 1}: {server.title}", flush=True)
                 outcome = await attempt(
-                    measures.warm(server, self._artifacts, list(ASKED), self._seconds)
+                    measures.warm(server, self._artifacts, list(WARM_MODELS), self._seconds)
                 )
                 if isinstance(outcome, str):
                     rounds[server.title] = outcome
                 else:
                     some.append(outcome)
-        for name, (part, network) in ASKED.items():
+        for name, (part, network) in WARM_MODELS.items():
             self._write_warm(
                 part,
                 network,
@@ -106,9 +106,9 @@ class Run:
         self._write(part, lines, title, "answers/s", tables.rates(rounds, most))
 
     async def models(self) -> None:
-        """Load and answer; memory."""
+        """Time to load and answer, and memory."""
 
-        async def fill(server: Server) -> measures.Filled:
+        async def fill(server: Server) -> measures.LoadResult:
             marks = (FIRST, LAST, MOST) if server.title == ROLES.ours else (FIRST, LAST)
             return await measures.fill(server, self._artifacts, marks)
 
@@ -116,14 +116,16 @@ class Run:
         self._write("models", tables.models(filled, FIRST, LAST, MOST, ROLES))
 
     async def thrash(self) -> None:
-        """More models than fit."""
+        """More models than fit into memory."""
 
         async def thrash(server: Server) -> Measured:
             return await measures.thrash(server, self._artifacts, 2 * self._seconds)
 
         outcomes = await self._each("thrash", thrash)
         bars = {title: each.rate for title, each in tables.measured(outcomes).items()}
-        title = f"{measures.MODELS} models, room for {measures.ROOM}, {measures.THRASHERS} clients"
+        title = (
+            f"{measures.MODELS} models, room for {measures.CAPACITY}, {measures.THRASHERS} clients"
+        )
         self._write("thrash", tables.thrash(outcomes, ROLES), title, "answers/s", bars)
 
     async def _each(self, part: str, work: Callable[[Server], Awaitable[T]]) -> dict[str, T | str]:
@@ -159,20 +161,20 @@ PARTS: Mapping[str, Callable[[Run], Awaitable[None]]] = {
 
 
 async def attempt(work: Awaitable[T]) -> T | str:
-    """What comes of it, or why nothing does: one server's failure does not stop the others."""
+    """The result, or the reason for a failure, so that the other servers are still measured."""
     try:
-        async with asyncio.timeout(LONGEST):
+        async with asyncio.timeout(TIMEOUT):
             return await work
     except (NotSetUp, NotStarted, WrongAnswer) as error:
         reason = str(error)
     except TimeoutError:
-        reason = f"it took longer than {LONGEST:g} seconds"
+        reason = f"it took longer than {TIMEOUT:g} seconds"
     print(f"  {reason}", flush=True)
     return reason
 
 
 async def run(options: argparse.Namespace) -> None:
-    """The parts asked for. SIGTERM stops the server that runs then, too."""
+    """Runs the chosen parts. SIGTERM also stops the server under test."""
     task = asyncio.current_task()
     assert task is not None
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
@@ -183,9 +185,9 @@ async def run(options: argparse.Namespace) -> None:
 
 
 def main() -> None:
-    """See the module's docstring."""
+    """Parses the command line and runs the benchmark."""
     if sys.platform != "linux":
-        raise SystemExit("error: the memory of a server is read from Linux's /proc.")
+        raise SystemExit("error: this benchmark needs Linux: it reads memory from /proc.")
     parser = argparse.ArgumentParser(description="Facet's container against its peers.")
     parser.add_argument("parts", nargs="*", help=f"{', '.join(PARTS)} (default: all)")
     parser.add_argument("--servers", nargs="+", choices=SERVERS, default=list(SERVERS))
@@ -196,11 +198,11 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3, help="of warm throughput")
     options = parser.parse_args()
     if unknown := set(options.parts) - set(PARTS):
-        parser.error(f"no part {min(unknown)}")
+        parser.error(f"unknown part {min(unknown)}: choose from {', '.join(PARTS)}")
     if options.network != NETWORKS[0] and "warm" in (options.parts or PARTS):
-        parser.error("warm measures both networks: say models, thrash or both")
+        parser.error("warm measures both networks: choose models, thrash or both")
     print(machine.describe(), flush=True)
-    tree.adopt_orphans()
+    process_tree.adopt_orphans()
     uvloop.run(run(options))
 
 

@@ -1,8 +1,8 @@
-"""Writes an artifact of the article's own CIFAR network: as many weights, a sixth of the work.
+"""Writes an artifact of the article's CIFAR network: a sixth of the sample's operations.
 
     python -m benchmarks.serving.article_network FOLDER
 
-It is untrained: how fast it answers does not depend on its weights.
+It is untrained, because its speed does not depend on its weights.
 """
 
 import sys
@@ -21,7 +21,7 @@ PROOFS = 8
 
 
 def write(folder: Path) -> None:
-    """The files of an artifact, as training exports them."""
+    """Writes the files of an artifact, as training exports them."""
     settings = RECIPES["cifar10"].settings({"backbone": "article-cnn"})
     labels = tuple(str(number) for number in range(10))
     network = build(settings, len(labels), None)

@@ -18,14 +18,14 @@ from facet.manifest import Manifest
 
 SAMPLE = REPOSITORY / "samples" / "cifar.tar.gz"
 ARTICLE = "article"
-"""The name of the model with the article's network."""
+"""Name of the model with the article's network."""
 
 NETWORKS = ("sample", ARTICLE)
 
 
 @dataclass(frozen=True)
 class Golden:
-    """image: base64 of its uint8 pixels.  label: the index that a model answers for it."""
+    """image: base64 of its uint8 pixels.  label: the index of the right label."""
 
     image: str
     label: int
@@ -33,21 +33,21 @@ class Golden:
 
 @dataclass(frozen=True)
 class Artifacts:
-    """folder: `<name>/1/…` of each model.  names: of the copies.  golden: of every model."""
+    """folder: has `<name>/1/…` of each model.  names: of the copies.  golden: of all models."""
 
     folder: Path
     names: tuple[str, ...]
     golden: dict[str, Golden]
 
     def first(self, count: int) -> "Artifacts":
-        """So many of the copies, and ARTICLE."""
+        """The first `count` copies, and ARTICLE."""
         names = self.names[:count]
         return replace(self, names=names, golden={n: self.golden[n] for n in (*names, ARTICLE)})
 
 
 @contextmanager
 def artifacts(copies: int, network: str) -> Iterator[Artifacts]:
-    """ARTICLE, and so many copies of one of NETWORKS, each with files and memory of its own."""
+    """Yields ARTICLE and `copies` copies of one of NETWORKS, each with files of its own."""
     with TemporaryDirectory(prefix="facet-") as scratch:
         sample, article = Path(scratch) / "sample", Path(scratch) / "article"
         with tarfile.open(SAMPLE) as tar:
@@ -64,7 +64,7 @@ def artifacts(copies: int, network: str) -> Iterator[Artifacts]:
 
 
 def _write_article(folder: Path) -> None:
-    """In a process of its own: TensorFlow takes half a gigabyte of the one that imports it."""
+    """Runs in a separate process: importing TensorFlow takes half a gigabyte of memory."""
     subprocess.run(
         [sys.executable, "-m", "benchmarks.serving.article_network", str(folder)],
         env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},

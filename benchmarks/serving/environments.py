@@ -1,4 +1,4 @@
-"""The peers' own Python environments under build/peers/, made by uv the first time."""
+"""Python environments of the peers under build/peers/, created with uv the first time."""
 
 import subprocess
 import sys
@@ -13,18 +13,18 @@ TIMEOUT = 900.0
 
 
 class NotSetUp(Exception):
-    """A peer cannot run here; the text says why."""
+    """A peer cannot run here; the message says why."""
 
 
 def interpreter(name: str, packages: Sequence[str]) -> Path:
-    """The Python of an environment that holds `packages` and our TensorFlow. Raises NotSetUp."""
+    """The Python of an environment with `packages` and our TensorFlow. Raises NotSetUp."""
     wanted = "\n".join([*packages, *_tensorflow()])
     folder = PEERS / name
     python, stamp = folder / "bin" / "python", folder / "packages.txt"
     if not (stamp.is_file() and stamp.read_text() == wanted):
         print(f"setting up {name} in {folder.relative_to(REPOSITORY)}", flush=True)
         _uv("venv", "--clear", "--python", sys.executable, str(folder))
-        # Compiled now, else a worker that imports TensorFlow may do so each time it starts.
+        # Compile now; otherwise each worker that imports TensorFlow may compile it again.
         _uv("pip", "install", "--compile-bytecode", "--python", str(python), *wanted.splitlines())
         stamp.write_text(wanted)
     return python

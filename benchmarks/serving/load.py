@@ -11,21 +11,21 @@ from typing import cast
 LENGTH = re.compile(rb"\r\ncontent-length: *([0-9]+)", re.IGNORECASE)
 HEAD_END = b"\r\n\r\n"
 
-PATIENCE = 180.0
-"""Seconds beyond those of the measurement after which a server that is silent has failed."""
+ANSWER_TIMEOUT = 180.0
+"""Seconds after the end of the measurement in which outstanding answers must arrive."""
 
-MOST = 200_000
-"""Answers after which a measurement ends although its time has not."""
+MAX_ANSWERS = 200_000
+"""Answers after which a measurement ends early."""
 
 
 class WrongAnswer(Exception):
-    """A server answered with an error, wrongly or not at all: nothing was measured."""
+    """A server gave an error, a wrong answer or none; the measurement is void."""
 
 
 def request(
     method: str, path: str, body: bytes = b"", headers: Mapping[str, str] | None = None
 ) -> bytes:
-    """A whole HTTP/1.1 request; a body is JSON."""
+    """A complete HTTP/1.1 request; a body is JSON."""
     fields = {"Host": "127.0.0.1", **(headers or {})}
     if body:
         fields["Content-Type"] = "application/json"
@@ -34,15 +34,15 @@ def request(
 
 
 class Connection(asyncio.Protocol):
-    """One client: a request at a time."""
+    """One client, with one request at a time."""
 
     def __init__(self) -> None:
         self._received = bytearray()
         self._answer: asyncio.Future[bytes] | None = None
         self._transport: asyncio.Transport | None = None
 
-    def ask(self, request: bytes) -> asyncio.Future[bytes]:
-        """The body of the answer, once it is there. Fails with WrongAnswer unless it is a 2xx."""
+    def send(self, request: bytes) -> asyncio.Future[bytes]:
+        """A future of the answer's body. It raises WrongAnswer unless the status is 2xx."""
         assert self._transport is not None
         answer = self._answer = asyncio.get_running_loop().create_future()
         if self._transport.is_closing():
@@ -52,23 +52,25 @@ class Connection(asyncio.Protocol):
         return answer
 
     def close(self) -> None:
-        """No request may follow."""
+        """Closes the connection."""
         if self._transport is not None:
             self._transport.close()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Part of asyncio.Protocol."""
-        self._transport = cast(asyncio.Transport, transport)  # which uvloop's does not inherit
+        self._transport = cast(
+            asyncio.Transport, transport
+        )  # uvloop's transport does not inherit it
 
     def data_received(self, data: bytes) -> None:
-        """Part of asyncio.Protocol."""
         self._received += data
         head = self._received.find(HEAD_END)
         if head < 0:
             return
         length = LENGTH.search(self._received, 0, head)
         if length is None:
-            self._finish(WrongAnswer(f"without Content-Length: {bytes(self._received[:head])!r}"))
+            self._finish(
+                WrongAnswer(f"answer without Content-Length: {bytes(self._received[:head])!r}")
+            )
             return
         body = head + len(HEAD_END)
         if len(self._received) < body + int(length[1]):
@@ -81,7 +83,6 @@ class Connection(asyncio.Protocol):
             self._finish(WrongAnswer(f"status {status.decode()}: {content.decode()}"))
 
     def connection_lost(self, error: Exception | None) -> None:
-        """Part of asyncio.Protocol."""
         self._finish(WrongAnswer(f"the server closed the connection ({error})"))
 
     def _finish(self, result: bytes | WrongAnswer) -> None:
@@ -95,7 +96,7 @@ class Connection(asyncio.Protocol):
 
 
 async def connect(port: int) -> Connection:
-    """To 127.0.0.1. Raises OSError."""
+    """Connects to 127.0.0.1. Raises OSError."""
     loop = asyncio.get_running_loop()
     _, connection = await loop.create_connection(Connection, "127.0.0.1", port)
     return connection
@@ -110,7 +111,7 @@ class Measured:
 
     @property
     def rate(self) -> float:
-        """Answers a second."""
+        """Answers per second."""
         return len(self.latencies) / self.seconds
 
     def percentile(self, share: float) -> float:
@@ -119,21 +120,21 @@ class Measured:
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """By the nearest rank: the smallest value that is no less than `share` of all of them."""
+    """By nearest rank: the smallest value that is not less than `share` of all values."""
     return sorted(values)[max(0, math.ceil(share * len(values)) - 1)]
 
 
 Work = Callable[[Connection], Awaitable[object]]
-"""One request of a client on its connection, as a user would count it."""
+"""One request of a client on its connection, with anything that it needs."""
 
 
 async def measure(
-    port: int, work: Work, *, clients: int, seconds: float, most: int = MOST
+    port: int, work: Work, *, clients: int, seconds: float, most: int = MAX_ANSWERS
 ) -> Measured:
-    """As many clients as that, each at its next request as soon as it has its answer.
+    """Runs `clients` clients; each sends its next request as soon as it has an answer.
 
-    Ends after `seconds` or `most` answers; requests on their way then are awaited and count.
-    Raises WrongAnswer at the first wrong answer, or after PATIENCE.
+    Ends after `seconds` or `most` answers; outstanding requests are awaited and counted.
+    Raises WrongAnswer at the first wrong answer, or after ANSWER_TIMEOUT.
     """
     connections = [await connect(port) for _ in range(clients)]
     latencies: list[float] = []
@@ -149,10 +150,10 @@ async def measure(
 
     tasks = [asyncio.create_task(client(connection)) for connection in connections]
     try:
-        async with asyncio.timeout(seconds + PATIENCE):
+        async with asyncio.timeout(seconds + ANSWER_TIMEOUT):
             await asyncio.gather(*tasks)
     except TimeoutError as error:
-        raise WrongAnswer(f"no answer in {PATIENCE:g} seconds") from error
+        raise WrongAnswer(f"no answer in {ANSWER_TIMEOUT:g} seconds") from error
     finally:
         for task, connection in zip(tasks, connections, strict=True):
             task.cancel()

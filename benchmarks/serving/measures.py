@@ -1,4 +1,4 @@
-"""What is measured of each server, one server at a time."""
+"""The measurements of one server: warm throughput, loading and memory, and thrashing."""
 
 import asyncio
 import os
@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from functools import cache
 from time import perf_counter
 
-from benchmarks.serving import tree
+from benchmarks.serving import process_tree
 from benchmarks.serving.artifacts import Artifacts
 from benchmarks.serving.load import Connection, Measured, measure
 from benchmarks.serving.platform import Platform
-from benchmarks.serving.running import Running, running
+from benchmarks.serving.running import RunningServer, run_server
 from benchmarks.serving.servers import Calls, Server
 
 CLIENTS = (8, 32)
@@ -21,15 +21,15 @@ WARM_UP = 1.5
 """Seconds of the same load before a measurement."""
 
 SETTLE = 1.0
-"""Seconds between the last answer and the reading of the memory."""
+"""Seconds between the last answer and reading the memory."""
 
-MODELS, ROOM, THRASHERS = 24, 8, 8
-"""Of the thrash measurement: distinct models, those that fit at once, clients."""
+MODELS, CAPACITY, THRASHERS = 24, 8, 8
+"""Of the thrash measurement: models, models that fit at once, clients."""
 
 
 @dataclass(frozen=True)
-class Filled:
-    """seconds: to load and answer, of each model but the first.  pss: bytes by models loaded."""
+class LoadResult:
+    """seconds: to load and answer, for each model but the first.  pss: bytes by models loaded."""
 
     seconds: Sequence[float]
     pss: Mapping[int, int]
@@ -40,25 +40,25 @@ class Filled:
         return statistics.median(self.seconds)
 
     def per_model(self, first: int, last: int) -> float:
-        """Bytes that a model took, from `first` loaded ones to `last`."""
+        """Bytes per additional model, between `first` and `last` loaded models."""
         return (self.pss[last] - self.pss[first]) / (last - first)
 
 
 async def warm(
     server: Server, artifacts: Artifacts, names: Sequence[str], seconds: float
 ) -> dict[str, dict[int, Measured]]:
-    """Each of these models asked over and over; by its name and the number of clients."""
-    async with running(server, artifacts.first(1), ROOM) as target:
+    """Invokes each of these models repeatedly. Results are by model name and number of clients."""
+    async with run_server(server, artifacts.first(1), CAPACITY) as target:
         for name in names:
             await target.open(name)
         return {name: await _warm(target, name, seconds) for name in names}
 
 
-async def _warm(target: Running, name: str, seconds: float) -> dict[int, Measured]:
-    asked = target.calls.invoke(name)
+async def _warm(target: RunningServer, name: str, seconds: float) -> dict[int, Measured]:
+    invocation = target.calls.invoke(name)
 
     def work(connection: Connection) -> Awaitable[bytes]:
-        return connection.ask(asked)
+        return connection.send(invocation)
 
     measured = {}
     for clients in CLIENTS:
@@ -67,9 +67,9 @@ async def _warm(target: Running, name: str, seconds: float) -> dict[int, Measure
     return measured
 
 
-async def fill(server: Server, artifacts: Artifacts, marks: Sequence[int]) -> Filled:
-    """One model after the other, each loaded and asked once; memory where so many are loaded."""
-    async with running(server, artifacts.first(max(marks)), max(marks)) as target:
+async def fill(server: Server, artifacts: Artifacts, marks: Sequence[int]) -> LoadResult:
+    """Loads and invokes one model after the other; reads the memory at each number in `marks`."""
+    async with run_server(server, artifacts.first(max(marks)), max(marks)) as target:
         seconds, pss = [], {}
         for number, name in enumerate(target.artifacts.names, 1):
             begun = perf_counter()
@@ -77,28 +77,28 @@ async def fill(server: Server, artifacts: Artifacts, marks: Sequence[int]) -> Fi
             seconds.append(perf_counter() - begun)
             if number in marks:
                 await asyncio.sleep(SETTLE)
-                pss[number] = tree.pss(tree.descendants(os.getpid()))
-        return Filled(seconds[1:], pss)
+                pss[number] = process_tree.pss(process_tree.descendants(os.getpid()))
+        return LoadResult(seconds[1:], pss)
 
 
 async def thrash(server: Server, artifacts: Artifacts, seconds: float) -> Measured:
-    """More models than fit, each request for any of them. Those that fit are loaded before."""
-    async with running(server, artifacts.first(MODELS), ROOM) as target:
+    """Invokes random models, of which not all fit. As many as fit are loaded first."""
+    async with run_server(server, artifacts.first(MODELS), CAPACITY) as target:
         predict = _predict(target.calls)
         names = target.artifacts.names
-        for name in names[:ROOM]:
+        for name in names[:CAPACITY]:
             target.check(name, await predict(target.connection, name))
-        drawn = random.Random(1)
+        generator = random.Random(1)
 
         def any_model(connection: Connection) -> Awaitable[bytes]:
-            return predict(connection, drawn.choice(names))
+            return predict(connection, generator.choice(names))
 
         return await measure(target.port, any_model, clients=THRASHERS, seconds=seconds)
 
 
 def _predict(calls: Calls) -> Callable[[Connection, str], Awaitable[bytes]]:
-    """An answer of a model that may not be loaded; the server's own doing where it can."""
+    """Invokes a model that may not be loaded, through `Platform` unless the server loads models."""
     invoke = cache(calls.invoke)
     if calls.load is not None and calls.unload is not None:
-        return Platform(calls.load, invoke, calls.unload, ROOM).predict
-    return lambda connection, name: connection.ask(invoke(name))
+        return Platform(calls.load, invoke, calls.unload, CAPACITY).predict
+    return lambda connection, name: connection.send(invoke(name))

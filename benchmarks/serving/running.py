@@ -1,4 +1,4 @@
-"""A server, started and stopped."""
+"""Starts a server, waits until it is ready, and stops it."""
 
 import asyncio
 import os
@@ -8,24 +8,24 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from benchmarks.serving import tree
+from benchmarks.serving import process_tree
 from benchmarks.serving.artifacts import Artifacts
 from benchmarks.serving.load import Connection, WrongAnswer, connect, request
-from benchmarks.serving.servers import Calls, Launch, Server, Site, free_port
+from benchmarks.serving.servers import Calls, Launch, Server, ServerSetup, free_port
 
 START_TIMEOUT = 180.0
-"""Seconds until a server must be ready."""
+"""Seconds in which a server must become ready."""
 
 LOG_TAIL = 400
-"""Characters of a server's log that tell why it did not start."""
+"""Characters from the end of a server's log, for the error if it does not start."""
 
 
 class NotStarted(Exception):
-    """The text is the end of the server's log."""
+    """The server did not start; the message has the end of its log."""
 
 
-class Running:
-    """A server that takes requests; `connection` is for single ones."""
+class RunningServer:
+    """A server that is ready; `connection` is for single requests."""
 
     def __init__(
         self, port: int, calls: Calls, artifacts: Artifacts, connection: Connection
@@ -36,13 +36,13 @@ class Running:
         self.connection = connection
 
     async def open(self, name: str) -> None:
-        """Loads a model and has it answer, rightly. Raises WrongAnswer."""
+        """Loads a model and checks its answer. Raises WrongAnswer."""
         if self.calls.load is not None:
-            await self.connection.ask(self.calls.load(name))
-        self.check(name, await self.connection.ask(self.calls.invoke(name)))
+            await self.connection.send(self.calls.load(name))
+        self.check(name, await self.connection.send(self.calls.invoke(name)))
 
     def check(self, name: str, answer: bytes) -> None:
-        """Of an invocation. Raises WrongAnswer unless the label is right."""
+        """Checks the answer of an invocation. Raises WrongAnswer unless the label is right."""
         scores = self.calls.scores(answer)
         label = self.artifacts.golden[name].label
         if (best := max(range(len(scores)), key=scores.__getitem__)) != label:
@@ -50,16 +50,19 @@ class Running:
 
 
 @asynccontextmanager
-async def running(server: Server, artifacts: Artifacts, room: int) -> AsyncIterator[Running]:
-    """`room`: models that it may keep where it chooses them itself.
+async def run_server(
+    server: Server, artifacts: Artifacts, capacity: int
+) -> AsyncIterator[RunningServer]:
+    """Yields the server once it is ready; ends its processes and deletes its files afterwards.
 
-    Its processes and files are gone afterwards. Raises NotSetUp, NotStarted.
+    `capacity` is the number of models that it may keep, if it evicts models itself.
+    Raises NotSetUp, NotStarted.
     """
     with TemporaryDirectory(prefix="facet-", ignore_cleanup_errors=True) as folder:
         scratch, log = Path(folder) / "s", Path(folder) / "log"
         scratch.mkdir()
-        site = Site(free_port(), artifacts, scratch, room)
-        launch = server.launch(site)
+        setup = ServerSetup(free_port(), artifacts, scratch, capacity)
+        launch = server.launch(setup)
         with log.open("wb") as output:
             child = subprocess.Popen(
                 launch.command,
@@ -70,39 +73,39 @@ async def running(server: Server, artifacts: Artifacts, room: int) -> AsyncItera
                 stderr=output,
             )
         try:
-            connection = await _ready(child, launch, site.port, log)
-            calls = server.calls(site)
-            yield Running(site.port, calls, artifacts, connection)
+            connection = await _ready(child, launch, setup.port, log)
+            calls = server.calls(setup)
+            yield RunningServer(setup.port, calls, artifacts, connection)
             connection.close()
         finally:
-            tree.end(child)
+            process_tree.end(child)
 
 
 async def _ready(
     child: "subprocess.Popen[bytes]", launch: Launch, port: int, log: Path
 ) -> Connection:
-    """A connection to it, once it says that it is ready. Raises NotStarted."""
+    """Returns a connection once the server is ready. Raises NotStarted."""
     try:
         async with asyncio.timeout(START_TIMEOUT):
             while child.poll() is None:
-                if connection := await _asked(port, launch.ready):
+                if connection := await _connect_if_ready(port, launch.ready):
                     return connection
                 await asyncio.sleep(0.1)
-        reason = f"it ended with status {child.returncode}"
+        reason = f"it exited with status {child.returncode}"
     except TimeoutError:
         reason = f"not ready after {START_TIMEOUT:g} seconds"
-    words = log.read_text(errors="replace")[-LOG_TAIL:].split()
-    raise NotStarted(f"{reason}: {' '.join(words)}")
+    tail = log.read_text(errors="replace")[-LOG_TAIL:].split()
+    raise NotStarted(f"{reason}: {' '.join(tail)}")
 
 
-async def _asked(port: int, path: str) -> Connection | None:
-    """A connection that has been answered."""
+async def _connect_if_ready(port: int, path: str) -> Connection | None:
+    """Returns a connection if the server answers `path` with 200."""
     try:
         connection = await connect(port)
     except OSError:
         return None
     try:
-        await connection.ask(request("GET", path))
+        await connection.send(request("GET", path))
     except WrongAnswer:
         connection.close()
         return None

@@ -1,4 +1,4 @@
-"""What a server is to the benchmark: how it is started and asked. Facet, and the baseline."""
+"""The servers under test: how each is started and called. Facet and the baseline."""
 
 import contextlib
 import json
@@ -16,40 +16,40 @@ from benchmarks.serving.load import request
 
 HANDLERS = "benchmarks.serving.handlers"
 PATHS = {"PYTHONPATH": str(REPOSITORY), "TF_CPP_MIN_LOG_LEVEL": "2"}
-"""So that a server's interpreter finds the handlers."""
+"""Environment with which a server's interpreter finds the handlers."""
 
 
 @dataclass(frozen=True)
-class Site:
-    """Where a server runs.
+class ServerSetup:
+    """What a server is started with.
 
-    scratch: an empty folder for its own files.  room: models that it may keep where it chooses
-    them itself.
+    scratch: an empty folder for its files.  capacity: number of models that it may keep loaded, if
+    it evicts models itself.
     """
 
     port: int
     artifacts: Artifacts
     scratch: Path
-    room: int
+    capacity: int
 
     @property
     def models(self) -> Path:
-        """The folder that holds `<name>/1/…` of every model."""
+        """The folder with `<name>/1/…` of every model."""
         return self.artifacts.folder
 
     @property
     def names(self) -> Sequence[str]:
-        """Of every model."""
+        """The names of all models."""
         return list(self.artifacts.golden)
 
     def image(self, name: str) -> str:
-        """Base64 of the pixels that the model is asked about."""
+        """Base64 of the pixels of the model's golden sample."""
         return self.artifacts.golden[name].image
 
 
 @dataclass(frozen=True)
 class Launch:
-    """command: ends with SIGTERM.  ready: a path that answers 200 once requests may come."""
+    """command: exits on SIGTERM.  ready: a path that answers 200 once the server is ready."""
 
     command: Sequence[str]
     ready: str
@@ -58,10 +58,10 @@ class Launch:
 
 @dataclass(frozen=True)
 class Calls:
-    """Whole requests, by the model's name.
+    """Complete HTTP requests, by model name.
 
-    scores: the classes' scores in the body of an answer to `invoke`.  load, unload: None where
-    the server does so by itself.
+    scores: parses the scores from the body of the answer to `invoke`.  load, unload: None if the
+    server loads and evicts models itself.
     """
 
     invoke: Callable[[str], bytes]
@@ -71,23 +71,23 @@ class Calls:
 
 
 class Server(Protocol):
-    """One that is compared. `title` names it in tables."""
+    """A server that is measured."""
 
     @property
     def title(self) -> str:
-        """In tables and plots."""
+        """Its name in tables and plots."""
 
-    def launch(self, site: Site) -> Launch:
-        """Sets it up and writes its files. Raises NotSetUp."""
+    def launch(self, setup: ServerSetup) -> Launch:
+        """Installs it and writes its files. Raises NotSetUp."""
 
-    def calls(self, site: Site) -> Calls:
-        """Its requests: each model is asked about its golden sample."""
+    def calls(self, setup: ServerSetup) -> Calls:
+        """Its requests, each with the golden sample of the model."""
 
 
 def free_port() -> int:
-    """Of 127.0.0.1, and below those that the system gives to clients.
+    """A free port of 127.0.0.1, below the range that the system gives to clients.
 
-    Multi Model Server takes no port above 32,767.
+    Multi Model Server accepts no port above 32,767.
     """
     while True:
         port = random.randrange(20_000, 32_000)
@@ -97,48 +97,48 @@ def free_port() -> int:
 
 
 def instances(image: str) -> bytes:
-    """A request's body in TensorFlow Serving's row form."""
+    """A request body in TensorFlow Serving's row format."""
     return json.dumps({"instances": [{"b64": image}]}).encode()
 
 
 def predictions(answer: bytes) -> list[float]:
-    """The scores of the one row of its answer."""
+    """The scores of the only row of its answer."""
     scores: list[float] = json.loads(answer)["predictions"][0]
     return scores
 
 
 @dataclass(frozen=True)
 class Facet:
-    """Ours; with the artifacts as they are, or without their LiteRT model."""
+    """Facet's container. `lite`: serve the LiteRT models; otherwise they are left out."""
 
     lite: bool
     runtime: str
 
     @property
     def title(self) -> str:
-        """With its runtime."""
+        """Includes the runtime."""
         return f"Facet ({self.runtime})"
 
-    def launch(self, site: Site) -> Launch:
-        """The container's entry point."""
+    def launch(self, setup: ServerSetup) -> Launch:
+        """Runs the container's entry point."""
         if not self.lite:
-            for name in site.names:
-                version = self._folder(site) / name / "1"
+            for name in setup.names:
+                version = self._folder(setup) / name / "1"
                 version.mkdir(parents=True)
                 for part in ("saved_model.pb", "variables"):
-                    (version / part).symlink_to(site.models / name / "1" / part)
+                    (version / part).symlink_to(setup.models / name / "1" / part)
         environment = {
             "FACET_SERVING_HOST": "127.0.0.1",
-            "SAGEMAKER_BIND_TO_PORT": str(site.port),
+            "SAGEMAKER_BIND_TO_PORT": str(setup.port),
             "SAGEMAKER_MULTI_MODEL": "true",
-            "TMPDIR": str(site.scratch),
+            "TMPDIR": str(setup.scratch),
         }
         command = [sys.executable, "-m", "serving", "serve"]
         return Launch(command, "/ping", environment | PATHS)
 
-    def calls(self, site: Site) -> Calls:
-        """SageMaker's contract."""
-        folder = self._folder(site)
+    def calls(self, setup: ServerSetup) -> Calls:
+        """SageMaker's API for multi-model containers."""
+        folder = self._folder(setup)
 
         def load(name: str) -> bytes:
             document = {"model_name": name, "url": str(folder / name)}
@@ -146,33 +146,33 @@ class Facet:
 
         return Calls(
             invoke=lambda name: request(
-                "POST", f"/models/{name}/invoke", instances(site.image(name))
+                "POST", f"/models/{name}/invoke", instances(setup.image(name))
             ),
             scores=predictions,
             load=load,
             unload=lambda name: request("DELETE", f"/models/{name}"),
         )
 
-    def _folder(self, site: Site) -> Path:
-        return site.models if self.lite else site.scratch / "models"
+    def _folder(self, setup: ServerSetup) -> Path:
+        return setup.models if self.lite else setup.scratch / "models"
 
 
 @dataclass(frozen=True)
 class TensorFlowLRU:
-    """The baseline, on our own interpreter."""
+    """The baseline, in our own interpreter."""
 
     title: str = "one TensorFlow process, LRU"
 
-    def launch(self, site: Site) -> Launch:
-        """With room for as many models as the site gives."""
-        arguments = ["--port", site.port, "--models", site.models, "--room", site.room]
+    def launch(self, setup: ServerSetup) -> Launch:
+        """Starts it with the setup's capacity."""
+        arguments = ["--port", setup.port, "--models", setup.models, "--capacity", setup.capacity]
         command = [sys.executable, "-m", f"{HANDLERS}.tensorflow_lru", *map(str, arguments)]
         return Launch(command, "/ping", PATHS)
 
-    def calls(self, site: Site) -> Calls:
-        """It loads what it is asked for."""
+    def calls(self, setup: ServerSetup) -> Calls:
+        """The server loads the model if necessary."""
 
         def invoke(name: str) -> bytes:
-            return request("POST", f"/models/{name}/invoke", instances(site.image(name)))
+            return request("POST", f"/models/{name}/invoke", instances(setup.image(name)))
 
         return Calls(invoke, predictions)

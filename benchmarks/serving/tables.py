@@ -1,4 +1,4 @@
-"""What was measured, as lines of docs/benchmarks.md."""
+"""Formats measurements as lines of docs/benchmarks.md."""
 
 import statistics
 from collections.abc import Mapping, Sequence
@@ -6,18 +6,18 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from benchmarks.serving.load import Measured
-from benchmarks.serving.measures import Filled
+from benchmarks.serving.measures import LoadResult
 
 T = TypeVar("T")
 Outcomes = Mapping[str, T | str]
-"""By the server's title; a text says why it was not measured."""
+"""Results by the server's title; a text says why the server was not measured."""
 
 Rounds = Sequence[Mapping[int, Measured]]
 
 
 @dataclass(frozen=True)
 class Roles:
-    """Titles of servers. lru: those that choose for themselves which models they keep."""
+    """Titles of servers. lru: those that evict models themselves."""
 
     ours: str
     peers: tuple[str, ...]
@@ -27,12 +27,12 @@ class Roles:
 
 
 def measured(outcomes: Outcomes[T]) -> dict[str, T]:
-    """Without those that were not."""
+    """Only the servers that were measured."""
     return {title: each for title, each in outcomes.items() if not isinstance(each, str)}
 
 
 def rates(rounds: Outcomes[Rounds], clients: int) -> dict[str, float]:
-    """Answers a second, the rounds' median."""
+    """Answers per second, medians of the rounds."""
     return {
         title: statistics.median(each[clients].rate for each in some)
         for title, some in measured(rounds).items()
@@ -40,7 +40,7 @@ def rates(rounds: Outcomes[Rounds], clients: int) -> dict[str, float]:
 
 
 def warm(rounds: Outcomes[Rounds], clients: Sequence[int], roles: Roles) -> list[str]:
-    """Throughput and latency, and by how much ours is above the best peer's."""
+    """Throughput and latency, and the ratio of ours to the best peer."""
     heads = [f"{count} clients, answers/s | p50 / p99, ms" for count in clients]
     lines = [f"| server | {' | '.join(heads)} |", "|---" * (1 + 2 * len(clients)) + "|"]
     for title, some in rounds.items():
@@ -79,8 +79,10 @@ def _warm_ratio(rounds: Mapping[str, Rounds], clients: int, roles: Roles) -> str
     return line
 
 
-def models(filled: Outcomes[Filled], first: int, last: int, most: int, roles: Roles) -> list[str]:
-    """Load and answer, memory; ours with `most` models too."""
+def models(
+    filled: Outcomes[LoadResult], first: int, last: int, most: int, roles: Roles
+) -> list[str]:
+    """Time to load and answer, and memory; ours also with `most` models."""
     lines = [
         f"| server | load and answer, ms | {first} model, MB | {last} models, MB "
         "| MB per extra model |",
@@ -99,7 +101,7 @@ def models(filled: Outcomes[Filled], first: int, last: int, most: int, roles: Ro
 
 
 def _models_ratios(
-    filled: Mapping[str, Filled], first: int, last: int, most: int, roles: Roles
+    filled: Mapping[str, LoadResult], first: int, last: int, most: int, roles: Roles
 ) -> list[str]:
     if (ours := filled.get(roles.ours)) is None:
         return ["Nothing to compare."]
@@ -124,7 +126,7 @@ def _models_ratios(
 
 
 def thrash(outcomes: Outcomes[Measured], roles: Roles) -> list[str]:
-    """Throughput where models do not fit."""
+    """Throughput with more models than fit."""
     lines = ["| server | models kept by | answers/s | p50 / p99, ms |", "|---|---|---|---|"]
     for title, each in outcomes.items():
         if isinstance(each, str):
@@ -147,7 +149,7 @@ def _thrash_ratio(outcomes: Mapping[str, Measured], roles: Roles) -> str:
 
 
 def _missing(title: str, reason: str, columns: int) -> str:
-    """A row with that many cells after the title."""
+    """A row with `columns` cells after the title."""
     text = " ".join(reason.replace("|", "/").split())
     return f"| {title} | not measured: {text} {'| ' * (columns - 1)}|"
 

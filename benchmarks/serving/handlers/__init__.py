@@ -1,1 +1,1 @@
-"""What runs inside the servers that Facet is compared with, under their own interpreters."""
+"""Code that runs inside the peers' servers, under their own interpreters."""

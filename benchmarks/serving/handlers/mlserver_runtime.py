@@ -14,17 +14,17 @@ class Runtime(MLModel):  # type: ignore[misc]
     """The SavedModel under the model's `uri`."""
 
     async def load(self) -> bool:
-        """In a thread, so that other models answer meanwhile."""
+        """Loads in a thread, so that other models can answer meanwhile."""
         self._network = await asyncio.to_thread(Network, Path(self._settings.parameters.uri))
         return True
 
     async def predict(self, payload: Any) -> Any:
-        """The image is the one element of the first input."""
+        """The first input has one element, the image."""
         scores = self._network.scores(payload.inputs[0].data[0])
         output = ResponseOutput(name="scores", shape=[1, len(scores)], datatype="FP32", data=scores)
         return InferenceResponse(model_name=self.name, outputs=[output])
 
     async def unload(self) -> bool:
-        """Uploads the last reference."""
+        """Deletes the last reference to the network."""
         del self._network
         return True

@@ -10,7 +10,7 @@ _loaded: list[Network] = []
 
 
 def handle(requests: list[dict[str, Any]] | None, context: Any) -> list[str] | None:
-    """The entry point that the server calls: without requests to load, then for each batch."""
+    """Entry point: called once without requests, to load the model, then for each batch."""
     if not _loaded:
         _loaded.append(Network(Path(context.system_properties["model_dir"])))
     if requests is None:

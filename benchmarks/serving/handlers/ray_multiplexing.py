@@ -1,4 +1,4 @@
-"""Ray Serve with a multiplexed deployment, until SIGTERM."""
+"""Runs Ray Serve with a multiplexed deployment until SIGTERM."""
 
 import argparse
 import asyncio
@@ -14,18 +14,18 @@ from starlette.responses import JSONResponse
 from benchmarks.serving.handlers.network import Network
 
 OBJECT_STORE = 100_000_000
-"""Bytes; near the least that Ray takes. Nothing is put into it."""
+"""Bytes; close to Ray's minimum. The benchmark stores nothing in it."""
 
 ONGOING = 64
-"""Requests that the replica takes at once; no fewer than the load generator's clients."""
+"""Concurrent requests of the replica; at least the number of clients."""
 
 
-def deployment(models: Path, room: int) -> Any:
-    """An application of one replica that keeps `room` models."""
+def deployment(models: Path, capacity: int) -> Any:
+    """An application with one replica that keeps `capacity` models."""
 
     @serve.deployment(num_replicas=1, max_ongoing_requests=ONGOING)
     class Multiplexed:
-        @serve.multiplexed(max_num_models_per_replica=room)  # type: ignore[untyped-decorator]
+        @serve.multiplexed(max_num_models_per_replica=capacity)  # type: ignore[untyped-decorator]
         async def network(self, name: str) -> Network:
             return await asyncio.to_thread(Network, models / name)
 
@@ -44,7 +44,7 @@ def main() -> None:
     arguments = argparse.ArgumentParser()
     arguments.add_argument("--port", type=int, required=True)
     arguments.add_argument("--models", type=Path, required=True)
-    arguments.add_argument("--room", type=int, required=True)
+    arguments.add_argument("--capacity", type=int, required=True)
     arguments.add_argument("--scratch", required=True)
     options = arguments.parse_args()
     ray.init(
@@ -55,7 +55,9 @@ def main() -> None:
         log_to_driver=False,
     )
     serve.start(http_options={"host": "127.0.0.1", "port": options.port})
-    serve.run(deployment(options.models, options.room), logging_config={"enable_access_log": False})
+    serve.run(
+        deployment(options.models, options.capacity), logging_config={"enable_access_log": False}
+    )
     signal.sigwait({signal.SIGTERM, signal.SIGINT})
     serve.shutdown()
     ray.shutdown()

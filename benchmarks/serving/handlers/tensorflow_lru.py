@@ -1,4 +1,4 @@
-"""The baseline: one process that keeps the models used last, in TensorFlow."""
+"""The baseline: one process with TensorFlow and an LRU cache of models."""
 
 import argparse
 import threading
@@ -18,16 +18,16 @@ from benchmarks.serving.handlers.network import Network
 
 
 class Networks:
-    """At most `room` of the models under a folder; each is loaded once at a time."""
+    """An LRU cache of `capacity` models; concurrent requests load a model once."""
 
-    def __init__(self, models: Path, room: int) -> None:
+    def __init__(self, models: Path, capacity: int) -> None:
         self._models = models
-        self._room = room
+        self._capacity = capacity
         self._lock = threading.Lock()
         self._networks: OrderedDict[str, Future[Network]] = OrderedDict()
 
     def answer(self, name: str, body: bytes) -> bytes:
-        """To a request in TensorFlow Serving's row form."""
+        """Answers a request in TensorFlow Serving's row format."""
         return orjson.dumps(self._network(name).answer(orjson.loads(body)))
 
     def _network(self, name: str) -> Network:
@@ -35,7 +35,7 @@ class Networks:
             known = self._networks.get(name)
             network = self._networks.setdefault(name, known or Future())
             self._networks.move_to_end(name)
-            while len(self._networks) > self._room:
+            while len(self._networks) > self._capacity:
                 self._networks.popitem(last=False)
         if known is None:
             network.set_result(Network(self._models / name))
@@ -47,9 +47,9 @@ def main() -> None:
     arguments = argparse.ArgumentParser()
     arguments.add_argument("--port", type=int, required=True)
     arguments.add_argument("--models", type=Path, required=True)
-    arguments.add_argument("--room", type=int, required=True)
+    arguments.add_argument("--capacity", type=int, required=True)
     options = arguments.parse_args()
-    networks = Networks(options.models, options.room)
+    networks = Networks(options.models, options.capacity)
 
     async def ping(_: Request) -> Response:
         return Response()

@@ -21,7 +21,7 @@ from benchmarks.article import (
     train_cifar,
     train_signs,
 )
-from benchmarks.epochs import EpochClock
+from benchmarks.epoch_timer import EpochTimer
 
 # ImageDataGenerator calls SciPy by a name that SciPy 2 will drop; ours is pinned below that.
 pytestmark = pytest.mark.filterwarnings(
@@ -110,13 +110,13 @@ def test_an_epoch_is_extrapolated_from_the_steps() -> None:
 
 
 def test_the_clock_leaves_validation_out_and_counts_the_fastest_epoch() -> None:
-    clock = EpochClock()
-    clock.on_epoch_begin()
-    clock.on_test_begin()
-    clock.on_epoch_end()
-    assert len(clock.seconds) == 1
-    clock.seconds = [10.0, 1.0, 3.0, 2.0]
-    assert clock.images_per_second(100) == 100.0
+    timer = EpochTimer()
+    timer.on_epoch_begin()
+    timer.on_test_begin()
+    timer.on_epoch_end()
+    assert len(timer.seconds) == 1
+    timer.seconds = [10.0, 1.0, 3.0, 2.0]
+    assert timer.images_per_second(100) == 100.0
 
 
 def test_plots_are_small_and_reproducible(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks.predict import bodies, coldstart, scene, speed
+from benchmarks.predict import clients, coldstart, speed, synthetic_photo
 from facet.settings import PREFIX, Settings
 
 
@@ -23,8 +23,8 @@ def plain(tmp_path: Path) -> Path:
 
 def test_both_clients_send_the_same_image(plain: Path) -> None:
     spec = speed.spec(32)
-    theirs = json.loads(bodies.article(plain, spec)[0])["instances"]
-    row = json.loads(bodies.ours(plain, spec)[0])["instances"][0]
+    theirs = json.loads(clients.article(plain, spec)[0])["instances"]
+    row = json.loads(clients.ours(plain, spec)[0])["instances"][0]
     pixels = np.frombuffer(b64decode(row["image"]["b64"]), np.uint8).reshape(32, 32, 3)
     values = np.asarray(theirs)
     assert values.shape == (1, 32, 32, 3)
@@ -33,16 +33,18 @@ def test_both_clients_send_the_same_image(plain: Path) -> None:
 
 
 def test_each_way_is_timed_step_by_step(plain: Path) -> None:
-    measured = speed.timed(plain, 32, rounds=2)
-    assert set(measured) == set(bodies.WAYS)
+    measured = speed.measure(plain, 32, rounds=2)
+    assert set(measured) == set(clients.CLIENTS)
     for each in measured.values():
         assert set(each.steps) == {"decode", "preprocess", "payload"}
         assert all(spent > 0 for spent in each.steps.values())
 
 
 def test_the_table_has_medians_and_their_ratios() -> None:
-    def runs(*seconds: float) -> speed.Timed:
-        return speed.Timed.of(b"x" * int(seconds[0] * 1000), [{"decode": each} for each in seconds])
+    def runs(*seconds: float) -> speed.Timing:
+        return speed.Timing.of(
+            b"x" * int(seconds[0] * 1000), [{"decode": each} for each in seconds]
+        )
 
     rows = speed.table({("large", 8): {"theirs": runs(9, 1, 2), "ours": runs(0.1, 0.9, 0.4)}})
     assert rows[-2].endswith("| theirs | 2000.00 | 2000.00 | 9,000 | 1 | 1 |")
@@ -50,15 +52,15 @@ def test_the_table_has_medians_and_their_ratios() -> None:
 
 
 def test_the_image_is_the_same_each_time_and_weighs_what_a_photograph_does() -> None:
-    data = scene.jpeg((640, 480))
-    assert data == scene.jpeg((640, 480)) != scene.jpeg((640, 480), seed=2)
+    data = synthetic_photo.jpeg((640, 480))
+    assert data == synthetic_photo.jpeg((640, 480)) != synthetic_photo.jpeg((640, 480), seed=2)
     with Image.open(io.BytesIO(data)) as image:
         assert image.size == (640, 480)
     assert 0.1 < len(data) / (640 * 480) < 0.6
 
 
 def test_what_reduced_decoding_changes_is_told_for_each_detail() -> None:
-    rows = speed.detail(scene.jpeg((640, 480)), side=40)[2:]
+    rows = speed.detail(synthetic_photo.jpeg((640, 480)), side=40)[2:]
     assert [row.split(" | ")[1] for row in rows] == ["80 x 60", "160 x 120", "320 x 240"]
     means = [float(row.split(" | ")[5].split(" / ")[0]) for row in rows]
     assert means[0] > means[1] > means[2] > 0

@@ -16,14 +16,14 @@ import orjson
 import pytest
 
 from benchmarks.scale.__main__ import file_server, watch
-from benchmarks.scale.family import PATH, Family, found
+from benchmarks.scale.synthetic_models import PATH, SyntheticModels, find_biases
 from benchmarks.scale.tables import Run, cold, first, loads_of, report
 from benchmarks.scale.traffic import Answers, Plan, target, traffic, zipf
 
 BIASES = np.array([1, 2, 3], np.float32)
 MODEL = b"before" + BIASES.tobytes() + b"after"
 SCORES = np.array([[0.7, 0.2, 0.1], [0.1, 0.1, 0.8]], np.float32)
-FAMILY = Family(MODEL, 6, SCORES)
+FAMILY = SyntheticModels(MODEL, 6, SCORES)
 PIXELS = np.arange(2 * 4 * 4 * 3, dtype=np.uint8).reshape(2, 4, 4, 3)
 PLAN = Plan(models=5, seconds=0.2, clients=3, memory=2_000_000_000)
 
@@ -52,10 +52,10 @@ def test_what_a_member_answers_is_what_its_biases_make_of_the_logits() -> None:
 
 
 def test_biases_must_be_in_one_place() -> None:
-    assert found(MODEL, BIASES) == 6
+    assert find_biases(MODEL, BIASES) == 6
     for model in (b"nothing", MODEL + MODEL):
         with pytest.raises(ValueError, match="places"):
-            found(model, BIASES)
+            find_biases(model, BIASES)
 
 
 def test_the_law_of_zipf() -> None:
@@ -69,7 +69,7 @@ def test_the_law_of_zipf() -> None:
 
 
 class Endpoint(asyncio.Protocol):
-    """Answers as the family's members would; `wrong` answers as another one does."""
+    """Answers as the synthetic's members would; `wrong` answers as another one does."""
 
     expected = FAMILY.expected(range(PLAN.models))
     wrong: int | None = None

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 import pytest
 import uvloop
 
-from benchmarks.serving import tables, tree
+from benchmarks.serving import process_tree, tables
 from benchmarks.serving.load import (
     Connection,
     Measured,
@@ -20,7 +20,7 @@ from benchmarks.serving.load import (
     percentile,
     request,
 )
-from benchmarks.serving.measures import Filled
+from benchmarks.serving.measures import LoadResult
 from benchmarks.serving.platform import Platform
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ngood"
@@ -67,14 +67,14 @@ async def serving(answers: Answers) -> AsyncIterator[int]:
         yield port
 
 
-def ask(connection: Connection) -> asyncio.Future[bytes]:
-    return connection.ask(request("POST", "/x", b"{}"))
+def send(connection: Connection) -> asyncio.Future[bytes]:
+    return connection.send(request("POST", "/x", b"{}"))
 
 
 async def run(answers: Answers, **options: float | int) -> Measured:
     settings = {"clients": 3, "seconds": 30.0, "most": 100} | options
     async with serving(answers) as port:
-        return await measure(port, ask, **settings)  # type: ignore[arg-type]
+        return await measure(port, send, **settings)  # type: ignore[arg-type]
 
 
 def test_every_answer_is_counted_and_clients_keep_their_connection() -> None:
@@ -107,8 +107,8 @@ def test_an_answer_may_come_in_pieces() -> None:
         pieces = [OK[:5], OK[5:30], OK[30:-2], OK[-2:]]
         async with serving(Answers(*pieces)) as port:
             connection = await connect(port)
-            answer = await ask(connection)
-            assert await ask(connection) == answer
+            answer = await send(connection)
+            assert await send(connection) == answer
             connection.close()
             return answer
 
@@ -143,15 +143,15 @@ def test_percentiles_are_values_that_occurred() -> None:
 
 
 class Recorder(Connection):
-    """Answers after a turn of the loop, and holds the platform to its room."""
+    """Answers after a turn of the loop, and holds the platform to its capacity."""
 
-    def __init__(self, room: int) -> None:
+    def __init__(self, capacity: int) -> None:
         super().__init__()
         self.asked: list[str] = []
         self.loaded: set[str] = set()
-        self._room = room
+        self._capacity = capacity
 
-    def ask(self, request: bytes) -> asyncio.Future[bytes]:
+    def send(self, request: bytes) -> asyncio.Future[bytes]:
         return asyncio.ensure_future(self._answer_to(request.decode()))
 
     async def _answer_to(self, call: str) -> bytes:
@@ -163,27 +163,27 @@ class Recorder(Connection):
         if action == "load":
             assert name not in self.loaded
             self.loaded.add(name)
-            assert len(self.loaded) <= self._room
+            assert len(self.loaded) <= self._capacity
         elif action == "invoke":
             assert name in self.loaded
         await asyncio.sleep(0)
         return call.encode()
 
 
-def platform(room: int) -> Platform:
+def platform(capacity: int) -> Platform:
     def call(action: str) -> Callable[[str], bytes]:
         return lambda name: f"{action} {name}".encode()
 
-    return Platform(call("load"), call("invoke"), call("unload"), room)
+    return Platform(call("load"), call("invoke"), call("unload"), capacity)
 
 
 def test_the_platform_unloads_the_least_recently_used() -> None:
     async def visit(names: str, connection: Connection) -> None:
-        models = platform(room=2)
+        models = platform(capacity=2)
         for name in names:
             assert await models.predict(connection, name) == f"invoke {name}".encode()
 
-    connection = Recorder(room=2)
+    connection = Recorder(capacity=2)
     uvloop.run(visit("abacb", connection))
     assert [call for call in connection.asked if not call.startswith("invoke")] == [
         "load a",
@@ -197,7 +197,7 @@ def test_the_platform_unloads_the_least_recently_used() -> None:
 
 def test_the_platform_loads_once_and_unloads_nothing_that_is_needed() -> None:
     async def crowd(connection: Connection) -> None:
-        models = platform(room=3)
+        models = platform(capacity=3)
 
         async def client(number: int) -> None:
             for step in range(40):
@@ -205,7 +205,7 @@ def test_the_platform_loads_once_and_unloads_nothing_that_is_needed() -> None:
 
         await asyncio.gather(*(client(number) for number in range(3)))
 
-    connection = Recorder(room=3)
+    connection = Recorder(capacity=3)
     uvloop.run(crowd(connection))
     assert sum(call.startswith("invoke") for call in connection.asked) == 120
     assert sum(call.startswith("unload") for call in connection.asked) > 3
@@ -216,17 +216,17 @@ def test_proportional_memory_is_read_in_bytes() -> None:
         "55d0-7ffd ---p 00000000 00:00 0    [rollup]\n"
         "Rss:                9000 kB\nPss:                5000 kB\nPss_Anon:           4000 kB\n"
     )
-    assert tree.pss_of(rollup) == 5000 * 1024
-    assert tree.pss_of("") == 0
+    assert process_tree.pss_of(rollup) == 5000 * 1024
+    assert process_tree.pss_of("") == 0
 
 
 @linux_only
 def test_memory_that_is_taken_shows() -> None:
-    before = tree.pss([os.getpid()])
+    before = process_tree.pss([os.getpid()])
     taken = bytearray(os.urandom(1 << 20) * 32)
-    assert tree.pss([os.getpid()]) - before > 0.9 * len(taken)
+    assert process_tree.pss([os.getpid()]) - before > 0.9 * len(taken)
     never_a_pid = 1 << 30
-    assert tree.pss([never_a_pid]) == 0
+    assert process_tree.pss([never_a_pid]) == 0
 
 
 @linux_only
@@ -236,11 +236,11 @@ def test_descendants_are_found_over_generations() -> None:
         [sys.executable, "-c", nested], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL
     ) as child:
         try:
-            while not (grandchildren := tree.descendants(child.pid)):
+            while not (grandchildren := process_tree.descendants(child.pid)):
                 assert child.poll() is None
             assert len(grandchildren) == 1
-            assert {child.pid, *grandchildren} <= set(tree.descendants(os.getpid()))
-            assert os.getpid() not in tree.descendants(os.getpid())
+            assert {child.pid, *grandchildren} <= set(process_tree.descendants(os.getpid()))
+            assert os.getpid() not in process_tree.descendants(os.getpid())
         finally:
             assert child.stdin is not None
             child.stdin.close()
@@ -248,12 +248,12 @@ def test_descendants_are_found_over_generations() -> None:
 
 ORPHANING = """
 import subprocess, sys
-from benchmarks.serving import tree
-tree.adopt_orphans()
+from benchmarks.serving import process_tree
+process_tree.adopt_orphans()
 script = "sh -c 'trap \\"\\" TERM; echo $$; exec sleep 60' & wait"
 child = subprocess.Popen(["sh", "-c", script], stdout=subprocess.PIPE)
 print(child.stdout.readline().decode().strip(), flush=True)
-tree.end(child, patience=5)
+process_tree.end(child, timeout=5)
 """
 
 
@@ -310,11 +310,11 @@ def test_a_server_that_was_not_measured_is_told_with_its_reason() -> None:
 
 
 def test_loading_and_memory_are_compared() -> None:
-    filled: dict[str, Filled | str] = {
-        "Base": Filled([0.2, 0.1, 0.3], {1: 500_000_000, 11: 600_000_000}),
-        "One": Filled([2.0], {1: 100_000_000, 11: 2_100_000_000}),
+    filled: dict[str, LoadResult | str] = {
+        "Base": LoadResult([0.2, 0.1, 0.3], {1: 500_000_000, 11: 600_000_000}),
+        "One": LoadResult([2.0], {1: 100_000_000, 11: 2_100_000_000}),
         "Other": "no Java",
-        "Ours": Filled([0.004, 0.005, 0.9], {1: 40_000_000, 11: 90_000_000, 200: 836_000_000}),
+        "Ours": LoadResult([0.004, 0.005, 0.9], {1: 40_000_000, 11: 90_000_000, 200: 836_000_000}),
     }
     lines = tables.models(filled, 1, 11, 200, ROLES)
     assert line(lines, "| Ours") == "| Ours | 5.0 | 40 | 90 | 5.0 |"

@@ -49,5 +49,5 @@ def ours(path: Path, spec: InputSpec) -> tuple[bytes, Seconds]:
     }
 
 
-Way = Callable[[Path, InputSpec], tuple[bytes, Seconds]]
-WAYS: Mapping[str, Way] = {"the article's client": article, "Facet": ours}
+Client = Callable[[Path, InputSpec], tuple[bytes, Seconds]]
+CLIENTS: Mapping[str, Client] = {"the article's client": article, "Facet": ours}

@@ -1,4 +1,4 @@
-"""A server's processes, whatever it started: their memory, and their end. Linux only."""
+"""All processes that a server started: their memory, and ending them. Linux only."""
 
 import contextlib
 import ctypes
@@ -12,12 +12,12 @@ from pathlib import Path
 
 PROC = Path("/proc")
 PR_SET_CHILD_SUBREAPER = 36  # prctl(2)
-LAST_WORDS = 20.0
-"""Seconds between SIGTERM to the first process of a server and SIGKILL to all of them."""
+TERMINATE_TIMEOUT = 20.0
+"""Seconds from SIGTERM for the server's first process to SIGKILL for all of them."""
 
 
 def adopt_orphans() -> None:
-    """Descendants whose parent ends become this process's children, not the system's.
+    """Makes orphaned descendants children of this process, not of init.
 
     Multi Model Server's launcher leaves Java and its workers behind.
     """
@@ -26,11 +26,11 @@ def adopt_orphans() -> None:
 
 
 def descendants(root: int) -> list[int]:
-    """The processes that `root` started, and they, and so on."""
+    """All descendants of the process `root`."""
     children: dict[int, list[int]] = {}
     for folder in PROC.glob("[0-9]*"):
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-            # The name, in brackets, may hold anything; the state and the parent follow.
+            # The name, in brackets, may contain any character; state and parent follow it.
             after_name = (folder / "stat").read_text().rpartition(")")[2].split()
             children.setdefault(int(after_name[1]), []).append(int(folder.name))
     found = list(children.get(root, []))
@@ -40,9 +40,9 @@ def descendants(root: int) -> list[int]:
 
 
 def pss(pids: Iterable[int]) -> int:
-    """Bytes of memory in all, a page that several processes share counted once in all of them.
+    """Proportional set size in bytes: pages shared by several processes are counted once in all.
 
-    Processes that have ended count nothing.
+    Processes that have ended count as 0.
     """
     total = 0
     for pid in pids:
@@ -52,19 +52,19 @@ def pss(pids: Iterable[int]) -> int:
 
 
 def pss_of(rollup: str) -> int:
-    """Bytes, from the text of a smaps_rollup; 0 where it is empty, as that of a zombie is."""
+    """Bytes, from the text of a smaps_rollup; 0 if it is empty, as for a zombie."""
     lines = (line.split() for line in rollup.splitlines())
-    return sum(int(words[1]) * 1024 for words in lines if words[0] == "Pss:")
+    return sum(int(fields[1]) * 1024 for fields in lines if fields[0] == "Pss:")
 
 
-def end(child: "subprocess.Popen[bytes]", patience: float = LAST_WORDS) -> None:
-    """SIGTERM to a child of this process, then SIGKILL to what it left behind.
+def end(child: "subprocess.Popen[bytes]", timeout: float = TERMINATE_TIMEOUT) -> None:
+    """Sends SIGTERM to a child of this process, then SIGKILL to all its remaining descendants.
 
-    `adopt_orphans` must have been called, and there may be no other children.
+    Call `adopt_orphans` first. This process must have no other children.
     """
     child.terminate()
     with contextlib.suppress(subprocess.TimeoutExpired):
-        child.wait(patience)
+        child.wait(timeout)
     while left := descendants(os.getpid()):
         for pid in left:
             with contextlib.suppress(ProcessLookupError):

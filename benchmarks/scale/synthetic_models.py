@@ -18,7 +18,7 @@ PATH = "1/assets.extra/model.tflite"
 
 
 @dataclass(frozen=True, eq=False)
-class Family:
+class SyntheticModels:
     """`model` is a LiteRT classifier, with its last biases at byte `at`; `scores` (images,
     labels) are its probabilities where those biases are nought."""
 
@@ -48,16 +48,16 @@ class Artifacts:
     So what they share is compressed once.
     """
 
-    def __init__(self, family: Family) -> None:
+    def __init__(self, synthetic: SyntheticModels) -> None:
         buffer = io.BytesIO()
         with tarfile.open(fileobj=buffer, mode="w") as archive:
             header = tarfile.TarInfo(PATH)
-            header.size = len(family.model)
-            archive.addfile(header, io.BytesIO(family.model))
+            header.size = len(synthetic.model)
+            archive.addfile(header, io.BytesIO(synthetic.model))
         plain = buffer.getvalue()
-        begin = tarfile.BLOCKSIZE + family.at
-        end = begin + family.scores.shape[1] * np.dtype(np.float32).itemsize
-        self._family = family
+        begin = tarfile.BLOCKSIZE + synthetic.at
+        end = begin + synthetic.scores.shape[1] * np.dtype(np.float32).itemsize
+        self._family = synthetic
         self._head = gzip.compress(plain[:begin], mtime=0)
         self._tail = gzip.compress(plain[end:], mtime=0)
 
@@ -67,14 +67,14 @@ class Artifacts:
         return self._head + middle + self._tail
 
 
-def found(model: bytes, marks: Floats) -> int:
+def find_biases(model: bytes, marks: Floats) -> int:
     """Where a model has these biases. Raises ValueError unless that is one place."""
     if (times := model.count(marks.tobytes())) != 1:
         raise ValueError(f"the last biases are in {times} places of the model")
     return model.index(marks.tobytes())
 
 
-def build(images: Pixels) -> Family:
+def build(images: Pixels) -> SyntheticModels:
     """A small network with chance weights, 0.19 MB, and what it answers to the images.
 
     Imports TensorFlow: not for a process that shall measure something afterwards.
@@ -88,6 +88,6 @@ def build(images: Pixels) -> Family:
     marks = np.random.default_rng(0).standard_normal((LABELS,), dtype=np.float32)
     network.whole.layers[-1].bias.assign(marks)
     model = convert(network.whole, network.spec)
-    at = found(model, marks)
+    at = find_biases(model, marks)
     plain = model[:at] + bytes(marks.nbytes) + model[at + marks.nbytes :]
-    return Family(model, at, lite_scorer(plain, network.spec)(images))
+    return SyntheticModels(model, at, lite_scorer(plain, network.spec)(images))

@@ -5,7 +5,7 @@ import time
 import keras
 
 
-class EpochClock(keras.callbacks.Callback):  # type: ignore[misc]  # keras is untyped
+class EpochTimer(keras.callbacks.Callback):  # type: ignore[misc]  # keras is untyped
     """`seconds` has one value per epoch, for its training steps alone, without the validation."""
 
     def __init__(self) -> None:
