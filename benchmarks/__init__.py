@@ -1,1 +1,1 @@
-"""Measurements, each a script; their results are in docs/benchmarks.md."""
+"""Benchmarks, each a script that writes its part of docs/benchmarks.md."""

@@ -1,10 +1,10 @@
-"""The article's two trainings, restated from its description for today's libraries.
+"""The baseline: the article's two trainings, restated for current libraries.
 
 "Host multiple TensorFlow computer vision models using Amazon SageMaker multi-model endpoints" (AWS
-blog). What Keras 3 no longer takes is put as it takes it, and an epoch is a whole one: the article
-asks for one step less than there are batches, and Keras 3 then trains every second epoch on the
-one batch that was left over. XLA stays off: TensorFlow 2.3 had none by default, and on a CPU it
-makes both slower.
+blog). Arguments that Keras 3 no longer accepts are replaced, and epochs are complete: the article
+sets one step less than there are batches, so that Keras 3 would train every second epoch on the
+one remaining batch. XLA is off: TensorFlow 2.3 did not use it by default, and on a CPU it slows
+both trainings down.
 """
 
 import time
@@ -30,7 +30,7 @@ CIFAR_LABELS = 10
 SIGN_BATCH = 10
 SIGN_LABELS = 10
 SIGN_IMAGES = 1712
-"""Sign language digits to train on: what an epoch is extrapolated to."""
+"""Number of training images of sign language digits, to which an epoch is extrapolated."""
 
 ImageDataGenerator = tf.keras.preprocessing.image.ImageDataGenerator
 
@@ -48,8 +48,8 @@ class Examples:
 
 @dataclass(frozen=True)
 class CifarTraining:
-    """`seconds` is the whole training with its validations, which `images_per_second` leaves out;
-    `steps` are those of all epochs, `validation_accuracy` has a value for each."""
+    """`seconds` includes validation, `images_per_second` does not. `steps` counts all epochs;
+    `validation_accuracy` has one value per epoch."""
 
     epochs: int
     steps: int
@@ -61,14 +61,14 @@ class CifarTraining:
 
 @dataclass(frozen=True)
 class SignTraining:
-    """An epoch's time is not measured: it is the median step's, times an epoch's steps."""
+    """The time of an epoch is extrapolated: the median step, times the steps of an epoch."""
 
     steps: int
     seconds_per_step: float
 
     @property
     def extrapolated_epoch_seconds(self) -> float:
-        """For `SIGN_IMAGES` in batches of `SIGN_BATCH`."""
+        """Seconds for `SIGN_IMAGES` in batches of `SIGN_BATCH`."""
         return self.seconds_per_step * ceil(SIGN_IMAGES / SIGN_BATCH)
 
 
@@ -88,7 +88,7 @@ def cifar_network() -> keras.Model:
 
 
 def cifar_batches(examples: Examples, seed: int) -> Any:
-    """Keras's iterator of augmented (images, one-hot labels), each image once per epoch."""
+    """Keras's iterator of augmented (images, one-hot labels); each image once per epoch."""
     generator = ImageDataGenerator(
         width_shift_range=0.1, height_shift_range=0.1, horizontal_flip=True
     )
@@ -97,7 +97,7 @@ def cifar_batches(examples: Examples, seed: int) -> Any:
 
 
 def train_cifar(train: Examples, test: Examples, *, epochs: int, seed: int = 1) -> CifarTraining:
-    """Trains `cifar_network` for whole epochs; 500 of `train`, drawn by `seed`, validate it."""
+    """Trains `cifar_network` for complete epochs; validates on 500 images drawn from `train`."""
     keras.utils.set_random_seed(seed)
     validation, rest = _split(train, seed)
     batches = cifar_batches(rest, seed)
@@ -138,9 +138,9 @@ def _scaled(examples: Examples) -> tuple[NDArray[np.float32], NDArray[np.float32
 
 
 def sign_network(*, weights: str | None = None) -> keras.Model:
-    """VGG16 of which only the last block learns: float32 (batch, 224, 224, 3) → probabilities.
+    """VGG16 with only the last block trainable: float32 (batch, 224, 224, 3) → probabilities.
 
-    `weights` as Keras takes them. Random ones (None) take the same time.
+    `weights` is Keras's argument; random weights (None) take the same time.
     """
     backbone = keras.applications.VGG16(
         include_top=False, weights=weights, input_shape=(224, 224, 3), pooling="avg"
@@ -152,7 +152,7 @@ def sign_network(*, weights: str | None = None) -> keras.Model:
 
 
 def sign_batches(folder: Path, seed: int) -> Iterator[Any]:
-    """Images of an image folder: 0..255, brought to size by nearest neighbour, and labels."""
+    """Batches of an image folder: pixels 0..255, resized by nearest neighbour, and labels."""
     batches: Iterator[Any] = ImageDataGenerator().flow_from_directory(
         str(folder), target_size=(224, 224), batch_size=SIGN_BATCH, seed=seed
     )
@@ -160,11 +160,11 @@ def sign_batches(folder: Path, seed: int) -> Iterator[Any]:
 
 
 def train_signs(network: keras.Model, folder: Path, *, steps: int, seed: int = 1) -> SignTraining:
-    """Times `steps` steps of `sign_network`, each the whole of it, after a first one."""
+    """Times `steps` training steps of the whole network, after a first one that is not timed."""
     keras.utils.set_random_seed(seed)
     _compile(network, keras.optimizers.Adam(1e-4))
     batches = sign_batches(folder, seed)
-    network.train_on_batch(*next(batches))  # traces
+    network.train_on_batch(*next(batches))  # traces the graph
     seconds = []
     for _ in range(steps):
         began = time.perf_counter()

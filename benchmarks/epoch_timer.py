@@ -1,4 +1,4 @@
-"""How long the epochs of a training take."""
+"""Times the epochs of a training."""
 
 import time
 
@@ -6,7 +6,7 @@ import keras
 
 
 class EpochTimer(keras.callbacks.Callback):  # type: ignore[misc]  # keras is untyped
-    """`seconds` has one value per epoch, for its training steps alone, without the validation."""
+    """`seconds` has the duration of each epoch's training steps, without validation."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -17,8 +17,7 @@ class EpochTimer(keras.callbacks.Callback):  # type: ignore[misc]  # keras is un
         self._began = time.perf_counter()
 
     def on_test_begin(self, *_: object) -> None:
-        """The validation begins, where there is one."""
-        self._stop()
+        self._stop()  # validation begins
 
     def on_epoch_end(self, *_: object) -> None:
         self._stop()
@@ -29,5 +28,5 @@ class EpochTimer(keras.callbacks.Callback):  # type: ignore[misc]  # keras is un
             self._began = None
 
     def images_per_second(self, images: int) -> float:
-        """Of `images` in an epoch, by the fastest: whatever else the machine does only slows."""
+        """The rate of the fastest epoch, because other load on the machine only slows it down."""
         return images / min(self.seconds)

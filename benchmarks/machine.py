@@ -1,4 +1,4 @@
-"""The machine in one line, so that a figure can be compared with another machine's.
+"""Describes the machine in one line, to put results of different machines in context.
 
 python -m benchmarks.machine
 """
@@ -10,11 +10,11 @@ from importlib import metadata
 from pathlib import Path
 
 MATRIX_UNITS = {"amx_bf16": "AMX", "avx512_bf16": "AVX-512 BF16", "avx512f": "AVX-512"}
-"""Flags of /proc/cpuinfo that decide whether bfloat16 is fast, the best first."""
+"""Flags of /proc/cpuinfo that decide whether bfloat16 is fast; the fastest first."""
 
 
 def describe() -> str:
-    """CPU, cores, memory, system, Python, TensorFlow. No host name and no path."""
+    """CPU, cores, memory, system, Python and TensorFlow; no host name and no path."""
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / (1 << 30)
     cores = os.cpu_count()
     return (
@@ -24,10 +24,10 @@ def describe() -> str:
 
 
 def processor(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
-    """Its name, and the best of `MATRIX_UNITS` that it has."""
+    """The name of the processor and its fastest unit of `MATRIX_UNITS`."""
     if platform.system() == "Darwin":
-        asked = ["sysctl", "-n", "machdep.cpu.brand_string"]
-        return subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()
+        command = ["sysctl", "-n", "machdep.cpu.brand_string"]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
     facts = dict(_pairs(cpuinfo.read_text())) if cpuinfo.exists() else {}
     name = facts.get("model name", platform.machine())
     flags = facts.get("flags", "").split()

@@ -1,10 +1,10 @@
-"""Onboarding's reading and checks of a 500 MB artifact against `gunzip` of the same file.
+"""Compares reading and validating a 500 MB artifact in onboarding with `gunzip` of the same file.
 
     python -m benchmarks.onboarding
 
-Both run in processes of their own, in turn, from the page cache. Ours reads the file in blocks, as
-it reads S3's body, digests, unpacks and checks it; `gunzip` writes to /dev/null. Our time includes
-the interpreter's start and the function's imports. Writes docs/benchmarks.md's part.
+Both run in separate processes, in turn, from the page cache. Ours reads the file in blocks, as it
+reads an S3 body, computes the digest, unpacks and validates; `gunzip` writes to /dev/null. Our time
+includes the interpreter's start and the function's imports. Writes its part of docs/benchmarks.md.
 """
 
 import io
@@ -26,20 +26,20 @@ from benchmarks.document import write
 from tests.support import artifacts
 
 ROUNDS = 3
-PACKED = 500_000_000
+PACKED_SIZE = 500_000_000
 WEIGHTS = 518 << 20
-"""Bytes of float32 weights that pack to a little over PACKED."""
+"""Bytes of float32 weights that pack to slightly more than PACKED_SIZE."""
 
 STEP = 1 << 22
 NAME = "1/variables/variables.data-00000-of-00001"
 FILE = Path(__file__).resolve().parent.parent / "build" / "onboarding" / "model.tar.gz"
-LIMIT = 256 << 20
-TIMES = 1.5
+MEMORY_LIMIT = 256 << 20
+MAX_RATIO = 1.5
 
 
 @dataclass(frozen=True)
 class Round:
-    """Seconds of both, and our highest resident memory in bytes."""
+    """Seconds of both, and our peak resident memory in bytes."""
 
     gunzip: float
     ours: float
@@ -47,9 +47,9 @@ class Round:
 
 
 def main() -> None:
-    """Measures, or, asked with a file, is what is measured."""
+    """Runs the benchmark; with a file as argument, runs the measured process."""
     if len(sys.argv) > 1:
-        print(_onboarded(Path(sys.argv[1])))
+        print(_read_and_validate(Path(sys.argv[1])))
         return
     print(machine.describe(), flush=True)
     if not FILE.exists():
@@ -58,7 +58,7 @@ def main() -> None:
 
 
 def report(size: int, rounds: Sequence[Round]) -> list[str]:
-    """The document's lines: medians, and the ratio of each round."""
+    """Formats medians and the ratio of each round."""
     gunzip, ours = (
         median(each) for each in zip(*((r.gunzip, r.ours) for r in rounds), strict=True)
     )
@@ -72,13 +72,13 @@ def report(size: int, rounds: Sequence[Round]) -> list[str]:
         f"| `gunzip -c` to /dev/null | {gunzip:.2f} | |",
         f"| read, digested and checked by Facet | {ours:.2f} | {peak / (1 << 20):,.0f} |",
         "",
-        f"Ratio **{ours / gunzip:.2f}** (by round: {spread}); target ≤ {TIMES}, in ≤ "
-        f"{LIMIT >> 20} MiB.",
+        f"Ratio **{ours / gunzip:.2f}** (by round: {spread}); target ≤ {MAX_RATIO}, in ≤ "
+        f"{MEMORY_LIMIT >> 20} MiB.",
     ]
 
 
 def _build(file: Path) -> None:
-    """A valid artifact whose weights are as random as trained ones, packed by the system's gzip."""
+    """Writes a valid artifact whose weights compress as trained ones do, packed by gzip."""
     file.parent.mkdir(parents=True, exist_ok=True)
     part = file.with_suffix(".part")
     with part.open("wb") as target:
@@ -92,13 +92,13 @@ def _build(file: Path) -> None:
         packing.stdin.close()
         if packing.wait():
             raise SystemExit(f"error: gzip ended with {packing.returncode}")
-    if part.stat().st_size < PACKED:
-        raise SystemExit(f"error: the artifact has {part.stat().st_size:,} bytes only")
+    if part.stat().st_size < PACKED_SIZE:
+        raise SystemExit(f"error: the artifact has only {part.stat().st_size:,} bytes")
     part.rename(file)
 
 
 class _Weights(io.RawIOBase):
-    """Normally distributed float32, without an end."""
+    """An endless stream of normally distributed float32."""
 
     def __init__(self) -> None:
         self._random = np.random.default_rng(1)
@@ -106,10 +106,10 @@ class _Weights(io.RawIOBase):
 
     def read(self, size: int = -1, /) -> bytes:
         while len(self._block) < size:
-            drawn = self._random.standard_normal(STEP // 4, dtype=np.float32)
-            self._block += (drawn * np.float32(0.05)).tobytes()
-        taken, self._block = self._block[:size], self._block[size:]
-        return taken
+            values = self._random.standard_normal(STEP // 4, dtype=np.float32)
+            self._block += (values * np.float32(0.05)).tobytes()
+        content, self._block = self._block[:size], self._block[size:]
+        return content
 
 
 def _round(file: Path) -> Round:
@@ -122,8 +122,8 @@ def _round(file: Path) -> Round:
     return Round(between - begin, end - between, peak)
 
 
-def _onboarded(file: Path) -> int:
-    """Reads and checks as the function does; the process's highest resident memory in bytes."""
+def _read_and_validate(file: Path) -> int:
+    """Reads and validates as the function does. Returns the peak resident memory in bytes."""
     from facet.artifact import archive, validation
 
     import_module("onboard.app")

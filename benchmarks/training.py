@@ -1,9 +1,10 @@
-"""Training: ours against the article's, side by side in one run. Writes docs/benchmarks.md's part.
+"""Compares our training with the article's, side by side in one run.
 
     FACET_DATA=DIR python -m benchmarks.training [--epochs N] [speed] [vgg16] [accuracy]
 
-Three questions. With the article's own network, how many images a second? In the time of ten of
-its epochs, which accuracy? And what does an epoch of fine-tuning VGG16 cost?
+It measures images per second with the article's own network, the accuracy reached in the time of
+ten of its epochs, and the duration of an epoch of fine-tuning VGG16. Writes its parts of
+docs/benchmarks.md.
 """
 
 import argparse
@@ -34,18 +35,18 @@ from training.networks import Network, build, spec
 from training.trainer import dtype_policy, train
 
 ROUNDS = 3
-"""Interleaved, so that whatever else the machine does meets both."""
+"""Rounds alternate, so that other load on the machine affects both."""
 
 SPEED_IMAGES = 9600
 ARTICLE_EPOCHS = 10
 SIGN_STEPS = 4
 SIGN_IMAGES = 96
-"""VGG16's steps are measured on so many images, and an epoch of 1,712 is extrapolated."""
+"""Images on which VGG16's steps are measured; an epoch of 1,712 is extrapolated."""
 
 
 @dataclass(frozen=True)
-class Signs:
-    """Seconds that an epoch of VGG16 costs, and the features before the first, once."""
+class FineTuning:
+    """Seconds of an epoch of VGG16 and, once, of its features, for images of `side` pixels."""
 
     side: int
     epoch: float
@@ -53,7 +54,7 @@ class Signs:
 
 
 def main() -> None:
-    """Runs all three and writes them down."""
+    """Runs the chosen parts and writes them into the document."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
     parser.add_argument(
         "--epochs", type=int, default=ARTICLE_EPOCHS, help="of the article's CIFAR-10 training"
@@ -82,7 +83,7 @@ def _cifar(folder: Path, scratch: Path) -> Dataset:
 
 
 def _train(data: Dataset, settings: Hyperparameters, scratch: Path) -> tuple[Network, list[float]]:
-    """The trained network, and the seconds of each epoch."""
+    """Returns the trained network and the seconds of each epoch."""
     keras.utils.set_random_seed(settings.seed)
     keras.config.set_dtype_policy(dtype_policy(settings))
     network = build(settings, len(data.labels), None)
@@ -92,7 +93,7 @@ def _train(data: Dataset, settings: Hyperparameters, scratch: Path) -> tuple[Net
 
 
 def _speed(data: Dataset) -> Sequence[str]:
-    """The article's network on a part of CIFAR-10, both ways in turn."""
+    """Trains the article's network on part of CIFAR-10 with both pipelines, in turn."""
     drawn = np.random.default_rng(1).permutation(len(data.train))[:SPEED_IMAGES]
     part = ImageSet(data.train.pixels[drawn], data.train.classes[drawn])
     few = ImageSet(part.pixels[:100], part.classes[:100])
@@ -126,7 +127,7 @@ def _speed(data: Dataset) -> Sequence[str]:
 
 
 def _accuracy(data: Dataset, epochs: int, scratch: Path) -> Sequence[str]:
-    """The article's training in full, then our recipe's."""
+    """Runs the article's complete training, then our recipe's."""
     assert data.test is not None
     every = article.Examples(
         np.concatenate([data.train.pixels, data.validation.pixels]),
@@ -153,7 +154,7 @@ def _accuracy(data: Dataset, epochs: int, scratch: Path) -> Sequence[str]:
 
 
 def _vgg16(folder: Path, scratch: Path) -> Sequence[str]:
-    """A step of the whole network against one from cached features. Random weights take as long."""
+    """Times a step of the whole network and one from cached features, with random weights."""
     theirs = article.train_signs(article.sign_network(), folder, steps=SIGN_STEPS)
     whole = theirs.extrapolated_epoch_seconds
     ours = [_signs(folder, side, scratch) for side in (224, 128)]
@@ -182,7 +183,7 @@ def _settings(side: int) -> Hyperparameters:
     return RECIPES["sign-language"].settings({"image_size": side, "epochs": 2, "patience": 0})
 
 
-def _signs(folder: Path, side: int, scratch: Path) -> Signs:
+def _signs(folder: Path, side: int, scratch: Path) -> FineTuning:
     settings = _settings(side)
     keras.config.set_dtype_policy(dtype_policy(settings))
     with tempfile.TemporaryDirectory() as weights:
@@ -193,20 +194,26 @@ def _signs(folder: Path, side: int, scratch: Path) -> Signs:
         data = load({"train": folder, "validation": folder}, network.spec, settings, scratch)
     every = len(data.train) // SIGN_IMAGES
     part = ImageSet(data.train.pixels[::every], data.train.classes[::every])
-    began = perf_counter()
+    start = perf_counter()
     features = extract(network, part, settings, scratch / "features.npy", SingleHost())
-    took = perf_counter() - began
+    feature_seconds = perf_counter() - start
     targets = np.eye(article.SIGN_LABELS, dtype=np.float32)[part.classes]
     examples = Examples(features, targets)
-    nothing = Examples(features[:, :1], targets[:1])
-    same = (lambda rows, _: rows,) * 2
+    no_validation = Examples(features[:, :1], targets[:1])
+    unchanged = (lambda rows, _: rows,) * 2
     with redirect_stdout(StringIO()):
         history = fit(
-            network.tail, examples, nothing, same, settings, Checkpoint(None, ""), SingleHost()
+            network.tail,
+            examples,
+            no_validation,
+            unchanged,
+            settings,
+            Checkpoint(None, ""),
+            SingleHost(),
         )
     keras.config.set_dtype_policy("float32")
     share = article.SIGN_IMAGES / len(part)
-    return Signs(side, history["seconds"][1] * share, took * share)
+    return FineTuning(side, history["seconds"][1] * share, feature_seconds * share)
 
 
 if __name__ == "__main__":

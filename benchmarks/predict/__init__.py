@@ -1,1 +1,1 @@
-"""The predict function: one image → the body of the invocation, and how it starts."""
+"""Benchmarks of the predict function: preparing one image, and its cold start."""

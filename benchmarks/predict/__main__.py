@@ -1,8 +1,8 @@
-"""The predict function's own work, against the article's client; and its cold start.
+"""Compares the predict function's work with the article's client, and measures its cold start.
 
     python -m benchmarks.predict [speed] [detail] [coldstart]
 
-Writes its parts of docs/benchmarks.md. It draws its images itself.
+Writes its parts of docs/benchmarks.md. The images are drawn by code.
 """
 
 import argparse
@@ -18,12 +18,12 @@ PARTS = ("speed", "detail", "coldstart")
 
 
 def main() -> None:
-    """Runs the parts that are asked for, or all."""
+    """Runs the chosen parts, by default all."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
     parser.add_argument("parts", nargs="*", help=f"{', '.join(PARTS)} (default: all)")
     parts = parser.parse_args().parts or PARTS
     if unknown := sorted(set(parts) - set(PARTS)):
-        parser.error(f"no part '{unknown[0]}': there are {', '.join(PARTS)}")
+        parser.error(f"unknown part '{unknown[0]}': choose from {', '.join(PARTS)}")
     print(machine.describe(), flush=True)
     if "coldstart" in parts:
         write("predict-coldstart", _coldstart())

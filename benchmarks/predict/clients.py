@@ -1,4 +1,4 @@
-"""An image's file → the body that the endpoint is sent: the article's client, and ours."""
+"""Two clients that turn an image file into a request body: the article's, and Facet's."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -13,11 +13,11 @@ from facet.endpoint import payload
 from facet.manifest import InputSpec
 
 Seconds = Mapping[str, float]
-"""How long each step took, by name."""
+"""Duration of each step, by name."""
 
 
-def article(path: Path, spec: InputSpec) -> tuple[bytes, Seconds]:
-    """The client of the article, restated: Keras's loader, float32 in 0..1, lists in JSON."""
+def article_client(path: Path, spec: InputSpec) -> tuple[bytes, Seconds]:
+    """The article's client, restated: Keras's loader, float32 in 0..1, lists in JSON."""
     began = perf_counter()
     image = keras.utils.load_img(path, target_size=(spec.height, spec.width))
     loaded = perf_counter()
@@ -33,8 +33,8 @@ def article(path: Path, spec: InputSpec) -> tuple[bytes, Seconds]:
     }
 
 
-def ours(path: Path, spec: InputSpec) -> tuple[bytes, Seconds]:
-    """As the predict function does it."""
+def facet_client(path: Path, spec: InputSpec) -> tuple[bytes, Seconds]:
+    """The code of the predict function."""
     began = perf_counter()
     image = preprocess.decode(spec, path.read_bytes())
     decoded = perf_counter()
@@ -50,4 +50,4 @@ def ours(path: Path, spec: InputSpec) -> tuple[bytes, Seconds]:
 
 
 Client = Callable[[Path, InputSpec], tuple[bytes, Seconds]]
-CLIENTS: Mapping[str, Client] = {"the article's client": article, "Facet": ours}
+CLIENTS: Mapping[str, Client] = {"the article's client": article_client, "Facet": facet_client}

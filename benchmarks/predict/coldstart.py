@@ -1,4 +1,4 @@
-"""How long a fresh interpreter takes until the predict function can answer."""
+"""Times how long a fresh interpreter takes until the predict function can answer."""
 
 import subprocess
 import sys
@@ -8,7 +8,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from samcli.yamlhelper import yaml_parse
+from samtranslator.yaml_helper import yaml_parse
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 FUNCTION = "PredictFunction"
@@ -26,7 +26,7 @@ PROGRAMS = {
         "import predict.app\nfrom predict.clients import predictor\npredictor()\n"
     ),
 }
-"""The last makes the clients too, which the function does with its first prediction."""
+"""The last also creates the AWS clients, as the function does at its first prediction."""
 
 CLOCK = "import time\nbegan = time.perf_counter()\n{}print(time.perf_counter() - began)\n"
 
@@ -37,11 +37,11 @@ LAMBDA = {
     "AWS_SECRET_ACCESS_KEY": "none",
     "AWS_LAMBDA_FUNCTION_NAME": FUNCTION,
 }
-"""What Lambda itself adds to a function's environment."""
+"""Variables that Lambda adds to a function's environment."""
 
 
 def environment(template: Path = REPOSITORY / "template.yaml") -> dict[str, str]:
-    """The function's variables: as written, a parameter's default, or a stand-in for a resource."""
+    """The function's variables: literals, parameters' defaults, and placeholders for resources."""
     document = yaml_parse(template.read_text())
     function = document["Resources"][FUNCTION]["Properties"]
     variables = _variables(document["Globals"]["Function"]) | _variables(function)
@@ -50,19 +50,19 @@ def environment(template: Path = REPOSITORY / "template.yaml") -> dict[str, str]
 
 
 def _variables(function: Mapping[str, Any]) -> dict[str, Any]:
-    found: dict[str, Any] = function.get("Environment", {}).get("Variables", {})
-    return found
+    variables: dict[str, Any] = function.get("Environment", {}).get("Variables", {})
+    return variables
 
 
 def _text(value: Any, parameters: Mapping[str, Any]) -> str:
     if not isinstance(value, Mapping):
         return str(value)
-    return str(parameters.get(value.get("Ref", ""), {}).get("Default", "stand-in"))
+    return str(parameters.get(value.get("Ref", ""), {}).get("Default", "placeholder"))
 
 
 def seconds(program: str, variables: Mapping[str, str]) -> float:
-    """What the program's lines take in an interpreter of their own, without its own start."""
-    ended = subprocess.run(
+    """Runs the program in a new interpreter; seconds without the interpreter's own start."""
+    completed = subprocess.run(
         [sys.executable, "-c", CLOCK.format(program)],
         env=variables,
         cwd=REPOSITORY,
@@ -70,24 +70,24 @@ def seconds(program: str, variables: Mapping[str, str]) -> float:
         text=True,
         check=True,
     )
-    return float(ended.stdout)
+    return float(completed.stdout)
 
 
 def measure(rounds: int = ROUNDS) -> dict[str, float]:
-    """The median of each program, in turn; a first round, which compiles, does not count."""
+    """Medians of the programs, run in turn. The first round, which compiles, does not count."""
     variables = environment()
     runs: dict[str, list[float]] = {name: [] for name in PROGRAMS}
     for number, (name, program) in product(range(rounds + 1), PROGRAMS.items()):
-        spent = seconds(program, variables)
+        duration = seconds(program, variables)
         if number:
-            runs[name].append(spent)
-    return {name: median(each) for name, each in runs.items()}
+            runs[name].append(duration)
+    return {name: median(durations) for name, durations in runs.items()}
 
 
 def table(medians: Mapping[str, float]) -> list[str]:
-    """A row for each program, with its ratio to the libraries alone."""
+    """A row per program, with its ratio to the libraries alone."""
     rows = [
-        f"| {name} | {spent:.3f} | {spent / medians[LIBRARIES]:.2f} |"
-        for name, spent in medians.items()
+        f"| {name} | {duration:.3f} | {duration / medians[LIBRARIES]:.2f} |"
+        for name, duration in medians.items()
     ]
     return ["| imports | s | ratio |", "|---|---|---|", *rows]

@@ -1,4 +1,4 @@
-"""How long an image takes until its body can be sent, and how far reduced decoding moves it."""
+"""Measures how fast clients prepare an image, and what reduced decoding costs in accuracy."""
 
 import io
 from collections.abc import Mapping, Sequence
@@ -24,7 +24,7 @@ DETAILS = (1, 2, 4)
 
 @dataclass(frozen=True)
 class Timing:
-    """One way's body of one image: its bytes, and the medians of milliseconds."""
+    """One client and image: bytes of the body, medians of the steps and in all, in milliseconds."""
 
     size: int
     steps: Mapping[str, float]
@@ -32,35 +32,35 @@ class Timing:
 
     @classmethod
     def of(cls, body: bytes, runs: Sequence[Seconds]) -> "Timing":
-        """The medians of several runs' seconds."""
+        """Computes medians of several runs."""
         steps = {name: 1000 * median(run[name] for run in runs) for name in runs[0]}
         return cls(len(body), steps, 1000 * median(sum(run.values()) for run in runs))
 
 
 def spec(side: int) -> InputSpec:
-    """What a model trained by Facet for square colour images takes."""
+    """The input spec of a model that Facet trained on square colour images."""
     return InputSpec(tensor="image", encoding="uint8", height=side, width=side)
 
 
 def measure(path: Path, side: int, rounds: int = ROUNDS) -> dict[str, Timing]:
-    """Each way in turn, round after round, after one that does not count."""
+    """Times the clients in turn for `rounds` rounds, after one that does not count."""
     runs: dict[str, list[Seconds]] = {name: [] for name in CLIENTS}
-    bodies = {name: way(path, spec(side))[0] for name, way in CLIENTS.items()}
-    for _, (name, way) in product(range(rounds), CLIENTS.items()):
-        runs[name].append(way(path, spec(side))[1])
+    bodies = {name: client(path, spec(side))[0] for name, client in CLIENTS.items()}
+    for _, (name, client) in product(range(rounds), CLIENTS.items()):
+        runs[name].append(client(path, spec(side))[1])
     return {name: Timing.of(bodies[name], runs[name]) for name in CLIENTS}
 
 
 def table(measured: Mapping[tuple[str, int], Mapping[str, Timing]]) -> list[str]:
-    """Rows of (image, input's side): the article's client, then ours with the ratios."""
+    """Rows for each (image, side of the input): the article's client, then ours with the ratios."""
     lines = [
         "| JPEG | input | client | decode | preprocess | payload | ms in all | bytes sent |"
         " times faster | times smaller |",
         "|---|---|---|---|---|---|---|---|---|---|",
     ]
-    for (image, side), ways in measured.items():
-        first = next(iter(ways.values()))
-        for name, each in ways.items():
+    for (image, side), timings in measured.items():
+        first = next(iter(timings.values()))
+        for name, each in timings.items():
             steps = " | ".join(f"{each.steps[step]:.2f}" for step in each.steps)
             ratios = f"{first.total / each.total:.1f} | {first.size / each.size:.1f}"
             lines.append(
@@ -71,9 +71,9 @@ def table(measured: Mapping[tuple[str, int], Mapping[str, Timing]]) -> list[str]
 
 
 def detail(data: bytes, side: int = SIDES[0]) -> list[str]:
-    """How far the input's values move when the JPEG is decoded at a reduced scale.
+    """The difference in the input's values when the JPEG is decoded at a reduced scale.
 
-    For each filter the mean, 99th percentile and largest difference, of 255.
+    For each filter: the mean, 99th percentile and largest difference, of 255.
     """
     lines = [
         "| decoded at least | as | ms |" + "".join(f" {name} |" for name in FILTERS),
@@ -82,17 +82,19 @@ def detail(data: bytes, side: int = SIDES[0]) -> list[str]:
     whole, _ = _decoded(data, 0)
     for times in DETAILS:
         reduced, seconds = _decoded(data, times * side)
-        apart = [_apart(reduced, whole, side, method) for method in FILTERS.values()]
-        here = f"**{times}x**" if times == DETAIL else f"{times}x"
+        differences = [_differences(reduced, whole, side, method) for method in FILTERS.values()]
+        scale = f"**{times}x**" if times == DETAIL else f"{times}x"
         width, height = reduced.size
         lines.append(
-            f"| {here} | {width} x {height} | {1000 * seconds:.0f} | " + " | ".join(apart) + " |"
+            f"| {scale} | {width} x {height} | {1000 * seconds:.0f} | "
+            + " | ".join(differences)
+            + " |"
         )
     return lines
 
 
 def _decoded(data: bytes, side: int) -> tuple[Image.Image, float]:
-    """The image with at least `side` pixels each way, and the median of five decodings."""
+    """Decodes to at least `side` pixels each way; also returns the median of five durations."""
     seconds = []
     for _ in range(5):
         began = perf_counter()
@@ -104,7 +106,9 @@ def _decoded(data: bytes, side: int) -> tuple[Image.Image, float]:
     return image, median(seconds)
 
 
-def _apart(image: Image.Image, other: Image.Image, side: int, method: Image.Resampling) -> str:
+def _differences(
+    image: Image.Image, other: Image.Image, side: int, method: Image.Resampling
+) -> str:
     one, two = (np.asarray(each.resize((side, side), method), int) for each in (image, other))
     differences = np.abs(one - two)
     return f"{differences.mean():.2f} / {np.percentile(differences, 99):.0f} / {differences.max()}"

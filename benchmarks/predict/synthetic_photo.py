@@ -1,4 +1,4 @@
-"""An image like a photograph, made by code: shading, hard edges, fine texture, sensor noise."""
+"""Draws an image like a photograph: shading, hard edges, fine texture, sensor noise."""
 
 import io
 
@@ -7,8 +7,8 @@ from PIL import Image, ImageDraw
 
 QUALITY = 85
 COARSEST = 4
-"""Spots of light and shade across the image, of the largest kind; each next kind is half as large
-and weaker by `FADING`, about as the scales of a photograph are."""
+"""Spots of light and shade across the image at the coarsest scale. Each finer scale has spots half
+as large and weaker by `FADING`, approximately as in a photograph."""
 
 FADING = 0.62
 LARGEST = 60.0
@@ -17,14 +17,14 @@ SHAPES = 40
 
 
 def jpeg(size: tuple[int, int], seed: int = 1) -> bytes:
-    """The image of (width, height) in a JPEG."""
+    """Draws an image of (width, height) and encodes it as JPEG."""
     encoded = io.BytesIO()
     draw(size, seed).save(encoded, "JPEG", quality=QUALITY)
     return encoded.getvalue()
 
 
 def draw(size: tuple[int, int], seed: int = 1) -> Image.Image:
-    """RGB, the same for the same seed."""
+    """Draws an RGB image; the same seed gives the same image."""
     random = np.random.default_rng(seed)
     image = Image.merge("RGB", [_channel(size, random) for _ in range(3)])
     pen = ImageDraw.Draw(image)

@@ -1,1 +1,1 @@
-"""Ten thousand models behind one endpoint of the local stack."""
+"""Benchmark: ten thousand models behind one endpoint of the local stack."""

@@ -1,9 +1,9 @@
-"""Ten thousand models behind one endpoint of the local stack. Writes docs/benchmarks.md's part.
+"""Runs ten thousand models behind one endpoint of the local stack.
 
     python -m benchmarks.scale [--models N] [--seconds S] [--clients N] [--memory MB]
 
-Who asks for which model follows Zipf's law. Each answer is compared with what that model, and no
-other, must say. A run that is smaller than the documented one is printed only.
+Requests follow Zipf's law. Each answer is compared with the one that only this model gives. Writes
+its part of docs/benchmarks.md; a run with other options than the documented ones is only printed.
 """
 
 import argparse
@@ -38,11 +38,11 @@ FULL = Plan(models=10_000, seconds=300, clients=16, memory=2_000_000_000)
 
 
 def main() -> None:
-    """Runs it and, where it is the full one, writes it down."""
+    """Runs the benchmark; writes a full run into the document."""
     plan = _plan()
     pixels = np.random.default_rng(1).integers(0, 256, (IMAGES, SIDE, SIDE, 3), dtype=np.uint8)
-    with _apart() as apart:
-        synthetic = apart.submit(build, pixels).result()
+    with _separate_process() as process:
+        synthetic = process.submit(build, pixels).result()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         _store(synthetic, plan.models, folder / "s3" / BUCKET / "mme")
@@ -63,12 +63,12 @@ def _plan() -> Plan:
     parser.add_argument("--seconds", type=float, default=FULL.seconds)
     parser.add_argument("--clients", type=int, default=FULL.clients)
     parser.add_argument("--memory", type=int, default=FULL.memory // 10**6, help="MB")
-    given = parser.parse_args()
-    return Plan(given.models, given.seconds, given.clients, given.memory * 10**6)
+    options = parser.parse_args()
+    return Plan(options.models, options.seconds, options.clients, options.memory * 10**6)
 
 
-def _apart() -> ProcessPoolExecutor:
-    """A process of its own, which does not share the platform's interpreter."""
+def _separate_process() -> ProcessPoolExecutor:
+    """A process that does not share the platform's interpreter."""
     return ProcessPoolExecutor(1, mp_context=get_context("spawn"))
 
 
@@ -81,7 +81,7 @@ def _store(synthetic: SyntheticModels, models: int, folder: Path) -> None:
 
 @contextmanager
 def file_server(folder: Path) -> Iterator[str]:
-    """Answers GET with the folder's files, as S3 would objects; its address."""
+    """Serves the folder over HTTP, in place of S3. Yields its address."""
     command = [sys.executable, "-u", "-m", "http.server", "0", "--bind", "127.0.0.1"]
     with subprocess.Popen(
         [*command, "--directory", str(folder)],
@@ -91,10 +91,10 @@ def file_server(folder: Path) -> Iterator[str]:
     ) as server:
         assert server.stdout is not None
         try:
-            told = re.search(r"port (\d+)", server.stdout.readline())
-            if told is None:
-                raise OSError("the file server does not start")
-            yield f"http://127.0.0.1:{told[1]}"
+            match = re.search(r"port (\d+)", server.stdout.readline())
+            if match is None:
+                raise OSError("the file server did not start")
+            yield f"http://127.0.0.1:{match[1]}"
         finally:
             server.terminate()
 
@@ -125,11 +125,11 @@ def _platform(s3_url: str, memory: int, folder: Path) -> Iterator[Platform]:
 
 
 def _measure(plan: Plan, expected: Floats, pixels: Pixels, s3_url: str, folder: Path) -> Run:
-    with _platform(s3_url, plan.memory, folder) as platform, _apart() as apart:
+    with _platform(s3_url, plan.memory, folder) as platform, _separate_process() as process:
         while (pid := platform.container_pid(ENDPOINT)) is None:
             time.sleep(0.05)
         port = int(platform.url.rpartition(":")[2])
-        future = apart.submit(drive, port, plan, expected, pixels)
+        future = process.submit(drive, port, plan, expected, pixels)
         memory = watch(pid, future)
         with urlopen(f"{platform.url}/metrics") as answer:
             metrics = orjson.loads(answer.read())[ENDPOINT]
@@ -139,7 +139,7 @@ def _measure(plan: Plan, expected: Floats, pixels: Pixels, s3_url: str, folder: 
 
 
 def watch(pid: int, future: Future[Answers]) -> list[tuple[float, int]]:
-    """(Unix time, resident bytes) of a process every second until the future is done."""
+    """Samples (Unix time, resident bytes) of a process every second until the future is done."""
     samples: list[tuple[float, int]] = []
     while True:
         status = Path(f"/proc/{pid}/status").read_text()

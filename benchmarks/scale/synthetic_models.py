@@ -1,4 +1,4 @@
-"""Thousands of models out of one: each has last biases of its own, and so answers of its own."""
+"""Thousands of models made from one: each has its own last biases, and so its own answers."""
 
 import gzip
 import io
@@ -19,33 +19,34 @@ PATH = "1/assets.extra/model.tflite"
 
 @dataclass(frozen=True, eq=False)
 class SyntheticModels:
-    """`model` is a LiteRT classifier, with its last biases at byte `at`; `scores` (images,
-    labels) are its probabilities where those biases are nought."""
+    """`model` is a LiteRT classifier with its last biases at byte `at`.
+
+    `scores` (images, labels) are its probabilities with these biases set to 0.
+    """
 
     model: bytes
     at: int
     scores: Floats
 
     def biases(self, number: int) -> Floats:
-        """The last biases of one member: float32 (labels,), drawn by its number."""
+        """The last biases of model `number`, its seed: float32 (labels,)."""
         _, labels = self.scores.shape
         return np.random.default_rng(number).standard_normal((labels,), dtype=np.float32)
 
     def expected(self, numbers: Sequence[int]) -> Floats:
-        """What each member answers to each image: (members, images, labels)."""
+        """The right answer of each model for each image: (models, images, labels)."""
         weights = np.exp([self.biases(number) for number in numbers])[:, None, :]
         raised = self.scores[None] * weights
         return np.asarray(raised / raised.sum(axis=2, keepdims=True), np.float32)
 
     def artifacts(self) -> "Artifacts":
-        """Their artifacts."""
         return Artifacts(self)
 
 
 class Artifacts:
-    """A `model.tar.gz` for every member, of three gzip members: what differs is the middle one.
+    """Builds each model's `model.tar.gz` from three gzip members, of which only the middle differs.
 
-    So what they share is compressed once.
+    That way, the shared content is compressed once.
     """
 
     def __init__(self, synthetic: SyntheticModels) -> None:
@@ -62,22 +63,22 @@ class Artifacts:
         self._tail = gzip.compress(plain[end:], mtime=0)
 
     def artifact(self, number: int) -> bytes:
-        """The member's."""
+        """The artifact of model `number`."""
         middle = gzip.compress(self._family.biases(number).tobytes(), mtime=0)
         return self._head + middle + self._tail
 
 
 def find_biases(model: bytes, marks: Floats) -> int:
-    """Where a model has these biases. Raises ValueError unless that is one place."""
+    """The position of these biases in a model. Raises ValueError unless there is exactly one."""
     if (times := model.count(marks.tobytes())) != 1:
-        raise ValueError(f"the last biases are in {times} places of the model")
+        raise ValueError(f"the last biases occur {times} times in the model, not once")
     return model.index(marks.tobytes())
 
 
 def build(images: Pixels) -> SyntheticModels:
-    """A small network with chance weights, 0.19 MB, and what it answers to the images.
+    """Builds a small network with random weights, 0.19 MB, and its answers to the images.
 
-    Imports TensorFlow: not for a process that shall measure something afterwards.
+    Imports TensorFlow, so do not call it in a process that measures.
     """
     from facet.recipes import RECIPES
     from training.export.export import convert, lite_scorer

@@ -1,4 +1,4 @@
-"""What the run's figures say: tables and a plot."""
+"""Tables and a plot of a run."""
 
 import re
 import time
@@ -14,7 +14,7 @@ from benchmarks.scale.traffic import Answers, Plan
 from benchmarks.serving.load import percentile
 
 CLOCK = 0.002
-"""Seconds by which the container's log, in milliseconds, may be off."""
+"""Tolerance in seconds: the container's log has milliseconds."""
 
 LOADED = re.compile(r"^(\S+ \S+),(\d{3}) \S+ \S+ loaded model \w+ \(m(\d+)\.tar\.gz\): ", re.M)
 
@@ -23,9 +23,9 @@ Mask = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Run:
-    """memory: Unix time, and the container's resident bytes.
+    """memory: (Unix time, resident bytes of the container).  metrics: the platform's.
 
-    metrics: the platform's.  loads: model and Unix time of each.
+    loads: (model, Unix time).  loaded: models in memory at the end.
     """
 
     answers: Answers
@@ -41,7 +41,7 @@ class Run:
 
 
 def loads_of(log: str) -> list[tuple[int, float]]:
-    """(model, Unix time) of every load that the container's log tells."""
+    """(model, Unix time) of every load in the container's log."""
     return [
         (int(number), time.mktime(time.strptime(second, "%Y-%m-%d %H:%M:%S")) + int(milli) / 1e3)
         for second, milli, number in LOADED.findall(log)
@@ -49,31 +49,31 @@ def loads_of(log: str) -> list[tuple[int, float]]:
 
 
 def cold(answers: Answers, loads: Sequence[tuple[int, float]]) -> Mask:
-    """Which answers had their model loaded while they were waited for."""
+    """Marks the answers whose model was loaded while the request waited."""
     times: dict[int, list[float]] = {}
     for model, when in sorted(loads):
         times.setdefault(model, []).append(when)
     begins = answers.sent - CLOCK
     ends = answers.sent + answers.seconds + CLOCK
-    found = np.zeros(len(begins), np.bool_)
+    mask = np.zeros(len(begins), np.bool_)
     for index, model in enumerate(answers.models):
-        mine = times.get(int(model), [])
-        at = bisect_left(mine, begins[index])
-        found[index] = at < len(mine) and mine[at] <= ends[index]
-    return found
+        own = times.get(int(model), [])
+        next_load = bisect_left(own, begins[index])
+        mask[index] = next_load < len(own) and own[next_load] <= ends[index]
+    return mask
 
 
 def first(answers: Answers) -> Mask:
-    """Which answers are those of the request that asked for their model first."""
+    """Marks the answers to the first request for each model."""
     order = np.argsort(answers.sent, kind="stable")
     _, index = np.unique(answers.models[order], return_index=True)
-    found = np.zeros(len(order), np.bool_)
-    found[order[index]] = True
-    return found
+    mask = np.zeros(len(order), np.bool_)
+    mask[order[index]] = True
+    return mask
 
 
 def report(plan: Plan, run: Run) -> list[str]:
-    """Two tables."""
+    """Formats two tables: latencies, and facts about the run."""
     answers, loading = run.answers, cold(run.answers, run.loads)
     new = loading & first(answers)
     rows = {

@@ -1,4 +1,4 @@
-"""The clients: who asks for which model when, and whether the answer is that model's."""
+"""The clients: which model is requested when, and whether the answer is that model's."""
 
 import asyncio
 import base64
@@ -18,7 +18,7 @@ from facet.preprocess import Pixels
 ENDPOINT = "scale"
 EXPONENT = 1.0
 TOLERANCE = 1e-4
-"""Of a probability; those of different models differ by 0.01 and more."""
+"""Of a probability. Those of different models differ by 0.01 or more."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Plan:
 
 @dataclass(frozen=True, eq=False)
 class Answers:
-    """Of each answered request: its model, when it was sent (Unix time), its seconds."""
+    """For each answered request: its model, the Unix time when it was sent, and its seconds."""
 
     models: NDArray[np.int64]
     sent: NDArray[np.float64]
@@ -42,26 +42,26 @@ class Answers:
 
 
 def target(number: int) -> str:
-    """The member's TargetModel."""
+    """The TargetModel of model `number`."""
     return f"m{number:05}.tar.gz"
 
 
 def zipf(models: int, count: int, seed: int | Sequence[int]) -> NDArray[np.int64]:
-    """So many models, drawn by a law in which the n-th most wanted is asked for 1/n as often."""
+    """Draws `count` models; the n-th most popular is drawn 1/n as often as the first."""
     random = np.random.default_rng(seed)
     shares = np.arange(1, models + 1, dtype=np.float64) ** -EXPONENT
     ranks = np.searchsorted(np.cumsum(shares / shares.sum()), random.random(count))
-    wanted: NDArray[np.int64] = np.random.default_rng(0).permutation(models)
-    return wanted[np.minimum(ranks, models - 1)]
+    by_rank: NDArray[np.int64] = np.random.default_rng(0).permutation(models)
+    return by_rank[np.minimum(ranks, models - 1)]
 
 
 def drive(port: int, plan: Plan, expected: Floats, pixels: Pixels) -> Answers:
-    """`traffic`, from start to end."""
+    """Runs `traffic` in an event loop of its own."""
     return asyncio.run(traffic(port, plan, expected, pixels))
 
 
 async def traffic(port: int, plan: Plan, expected: Floats, pixels: Pixels) -> Answers:
-    """The clients, each at its next request as soon as it has its answer, for `plan.seconds`.
+    """Runs the clients for `plan.seconds`; each sends its next request when it has an answer.
 
     `expected` is (models, images, labels), `pixels` uint8 (images, height, width, channels).
     """
@@ -75,7 +75,7 @@ async def traffic(port: int, plan: Plan, expected: Floats, pixels: Pixels) -> An
 
     async def client(number: int) -> None:
         connection = await connect(port)
-        for model in _wanted(plan.models, number):
+        for model in _models(plan.models, number):
             image = len(answered) % len(bodies)
             sent, began = time.time(), time.perf_counter()
             try:
@@ -96,7 +96,7 @@ async def traffic(port: int, plan: Plan, expected: Floats, pixels: Pixels) -> An
     return Answers(np.array(models), np.array(sent), np.array(seconds), errors)
 
 
-def _wanted(models: int, client: int) -> Iterator[int]:
+def _models(models: int, client: int) -> Iterator[int]:
     for block in itertools.count():
         yield from map(int, zipf(models, 4096, (client, block)))
 
@@ -109,4 +109,4 @@ def _request(model: int, body: bytes) -> bytes:
 def _check(body: bytes, expected: Floats) -> None:
     scores = np.array(orjson.loads(body)["predictions"][0])
     if not np.abs(scores - expected).max() <= TOLERANCE:
-        raise WrongAnswer(f"{scores} is not what this model answers: {expected}")
+        raise WrongAnswer(f"the scores {scores} are not this model's: {expected}")

@@ -24,7 +24,7 @@ def live(trainer: Trainer) -> str:
     return str(report["version"])
 
 
-def test_a_good_job_is_live_and_the_others_end_as_they_must(trainer: Trainer) -> None:
+def test_jobs_end_with_their_expected_outcomes(trainer: Trainer) -> None:
     good, low = artifact("one", 0.9), artifact("two", 0.5)
     wrong = artifact("three", 0.9, golden="truck")
     message = subscribed(trainer)
@@ -75,7 +75,7 @@ def subscribed(trainer: Trainer) -> Callable[[], dict[str, Any]]:
     return message
 
 
-def test_a_training_job_is_described_as_sagemaker_would(trainer: Trainer, live: str) -> None:
+def test_describe_training_job_matches_sagemaker(trainer: Trainer, live: str) -> None:
     report = trainer.train("described", {"model": "seen", "dataset": "good"})["seen"]
     job = trainer.sagemaker.describe_training_job(TrainingJobName=report["training_job"])
     assert (job["TrainingJobStatus"], job["SecondaryStatus"]) == ("Completed", "Completed")
@@ -99,7 +99,7 @@ def test_a_training_job_is_described_as_sagemaker_would(trainer: Trainer, live: 
     assert live
 
 
-def test_a_worse_model_is_not_published_unless_that_is_wanted(trainer: Trainer, live: str) -> None:
+def test_a_worse_model_is_published_only_with_allow_worse(trainer: Trainer, live: str) -> None:
     worse = {"model": "steady", "dataset": trainer.dataset("worse", artifact("worse", 0.8))}
     report = trainer.train("worse", worse)["steady"]
     assert report["outcome"] == "WORSE"
@@ -109,7 +109,7 @@ def test_a_worse_model_is_not_published_unless_that_is_wanted(trainer: Trainer, 
     assert allowed["outcome"] == "READY"
 
 
-def test_a_job_that_is_stopped_half_way(trainer: Trainer, live: str) -> None:
+def test_a_stopped_job_is_reported_as_stopped(trainer: Trainer, live: str) -> None:
     execution = trainer.start("stopped", {"model": "steady", "dataset": trainer.dataset("endless")})
     trainer.until(lambda: running(trainer, "steady-stopped"))
     name = running(trainer, "steady-stopped")
@@ -131,7 +131,7 @@ def running(trainer: Trainer, prefix: str) -> str | None:
     )
 
 
-def test_a_job_that_takes_too_long(trainer: Trainer, live: str) -> None:
+def test_a_job_over_its_maximum_runtime_is_reported_as_stopped(trainer: Trainer, live: str) -> None:
     endless = trainer.dataset("endless")
     job = {"model": "steady", "dataset": endless, "max_runtime": 1}
     report = trainer.train("late", job)["steady"]
@@ -170,7 +170,7 @@ def test_bad_input_fails_before_anything_starts(trainer: Trainer) -> None:
     assert trainer.sagemaker.list_training_jobs()["TrainingJobSummaries"] == before
 
 
-def test_a_training_job_s_log_is_kept(trainer: Trainer, live: str) -> None:
+def test_the_log_of_a_training_job_is_kept(trainer: Trainer, live: str) -> None:
     assert live
     (log,) = (trainer.home / "logs/training").glob("steady-first-*.log")
     said = [line for job, line in trainer.lines if job == log.stem]

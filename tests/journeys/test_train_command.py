@@ -99,7 +99,7 @@ def follow_each_other(text: str, *patterns: str) -> None:
         position = match.end()
 
 
-def test_a_training_that_fails_says_why(lights: Path, tmp_path: Path) -> None:
+def test_a_failed_training_says_why(lights: Path, tmp_path: Path) -> None:
     (lights / "blue").mkdir()
     Image.new("RGB", (30, 30), "blue").save(lights / "blue" / "only.png")
     done = train("image-folder", str(lights), "--up", "--home", str(tmp_path / "home"))
@@ -109,7 +109,7 @@ def test_a_training_that_fails_says_why(lights: Path, tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_a_source_that_is_none_is_one_clear_line(tmp_path: Path) -> None:
+def test_a_missing_source_is_one_error_line(tmp_path: Path) -> None:
     done = train("image-folder", "nowhere", "--up", "--home", str(tmp_path))
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1] == "error: nowhere: no such folder or zip"

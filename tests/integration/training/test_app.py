@@ -59,7 +59,7 @@ def judged() -> dict[str, Any]:
     return handled(step="judge", model="cats", artifact=f"s3://{fakes.BUCKET}/{KEY}", gate=GATE)
 
 
-def test_a_plan_is_made_of_what_is_in_the_bucket(s3: "S3Client") -> None:
+def test_plans_with_the_channels_in_the_bucket(s3: "S3Client") -> None:
     for key in (CODE, "datasets/pets/train/cat/1.jpg", "datasets/pets/validation/cat/2.jpg"):
         s3.put_object(Bucket=fakes.BUCKET, Key=key, Body=b"x")
     jobs = [{"model": "cats", "recipe": "image-folder", "dataset": "pets"}]
@@ -70,7 +70,7 @@ def test_a_plan_is_made_of_what_is_in_the_bucket(s3: "S3Client") -> None:
     assert job["hyperparameters"]["sagemaker_region"] == f'"{s3.meta.region_name}"'
 
 
-def test_a_data_set_that_is_not_there_is_refused(s3: "S3Client") -> None:
+def test_rejects_a_missing_data_set(s3: "S3Client") -> None:
     s3.put_object(Bucket=fakes.BUCKET, Key=CODE, Body=b"x")
     jobs = [{"model": "cats", "recipe": "image-folder", "dataset": "pets"}]
     place = f"s3://{fakes.BUCKET}/datasets/pets/train/"
@@ -78,7 +78,7 @@ def test_a_data_set_that_is_not_there_is_refused(s3: "S3Client") -> None:
         handled(step="plan", execution=EXECUTION, input={"jobs": jobs}, code=CODE)
 
 
-def test_the_first_version_of_a_model_is_judged_by_its_minimum(s3: "S3Client") -> None:
+def test_the_first_version_only_has_to_reach_the_minimum(s3: "S3Client") -> None:
     artifact = trained(s3, 0.6)
     found = judged()
     assert found["verdict"] == "PUBLISH"
@@ -86,7 +86,7 @@ def test_the_first_version_of_a_model_is_judged_by_its_minimum(s3: "S3Client") -
     assert found["metrics"] == {"validation_accuracy": 0.6}
 
 
-def test_what_is_copied_is_what_was_judged(s3: "S3Client") -> None:
+def test_the_copy_source_names_the_object_version_that_was_read(s3: "S3Client") -> None:
     artifact = trained(s3, 0.6)
     source = judged()["copy_source"]
     trained(s3, 0.9)
@@ -106,7 +106,7 @@ def test_a_model_is_compared_with_the_live_version(s3: "S3Client", table: "Table
     assert judged()["verdict"] == "PUBLISH"
 
 
-def test_a_model_none_of_whose_versions_is_live_hinders_nothing(
+def test_a_model_without_a_live_version_can_be_published(
     s3: "S3Client", registry: Registry
 ) -> None:
     registry.reject(replace(version(b"x", Status.REJECTED), manifest=None))
@@ -114,7 +114,7 @@ def test_a_model_none_of_whose_versions_is_live_hinders_nothing(
     assert judged()["verdict"] == "PUBLISH"
 
 
-def test_what_is_no_artifact_is_an_error(s3: "S3Client") -> None:
+def test_an_invalid_artifact_is_an_error(s3: "S3Client") -> None:
     s3.put_object(Bucket=fakes.BUCKET, Key=KEY, Body=b"nothing")
     with pytest.raises(NoManifest):
         judged()
@@ -135,7 +135,7 @@ def test_the_outcome_follows_the_registry(registry: Registry, table: "Table") ->
     assert (outcome()["status"], outcome()["live"]) == ("READY", True)
 
 
-def test_a_rejection_comes_with_its_violations(registry: Registry) -> None:
+def test_a_rejection_includes_its_violations(registry: Registry) -> None:
     violation = Violation("golden-label", "golden.png", "it answers dog", "train again")
     registry.reject(replace(version(b"x", Status.REJECTED), violations=(violation,)))
     found = outcome()

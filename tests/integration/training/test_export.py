@@ -62,7 +62,7 @@ def expected(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
     return np.asarray(powers / powers.sum(axis=1, keepdims=True), dtype=np.float32)
 
 
-def test_the_saved_model_takes_raw_bytes_under_the_manifest_s_names(
+def test_the_saved_model_has_the_manifests_signature_and_takes_raw_bytes(
     artifact: Path, manifest: Manifest
 ) -> None:
     signatures = tf.saved_model.load(str(artifact / "1")).signatures
@@ -102,14 +102,14 @@ def test_the_golden_sample_is_what_the_model_answers(artifact: Path, manifest: M
     assert scores.max() == pytest.approx(manifest.golden.score, abs=1e-4)
 
 
-def test_models_that_answer_alike_are_proven() -> None:
+def test_accepts_models_with_equal_scores() -> None:
     assert prove(expected, lambda pixels: expected(pixels) + 5e-5, PIXELS) == pytest.approx(
         5e-5, abs=1e-6
     )
 
 
 @pytest.mark.parametrize("apart", [2e-4, float("nan")])
-def test_models_that_answer_differently_for_one_image_are_refused(apart: float) -> None:
+def test_rejects_models_with_different_scores_for_one_image(apart: float) -> None:
     def other(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         scores = expected(pixels)
         scores[-1, 0] += apart
@@ -119,7 +119,7 @@ def test_models_that_answer_differently_for_one_image_are_refused(apart: float) 
         prove(expected, other, PIXELS)
 
 
-def test_golden_drawings_depend_on_their_seed_alone() -> None:
+def test_golden_images_depend_only_on_their_seed() -> None:
     assert golden.draw(1) == golden.draw(1)
     assert golden.draw(1) != golden.draw(2)
     assert decode(golden.draw(1)).size == (golden.WIDTH, golden.HEIGHT)

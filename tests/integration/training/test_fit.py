@@ -95,7 +95,7 @@ def tuned(tmp_path: Path, backbone: Path, **changes: object) -> Training:
     return Training(tmp_path, changed, dataset(side=32), backbone)
 
 
-def test_a_network_learns_and_reports_each_epoch(
+def test_loss_decreases_and_each_epoch_is_logged(
     training: Training, capsys: pytest.CaptureFixture[str]
 ) -> None:
     network, history = training.run()
@@ -107,7 +107,7 @@ def test_a_network_learns_and_reports_each_epoch(
     assert measured.accuracy == pytest.approx(max(history["val_accuracy"]))
 
 
-def test_the_same_seed_gives_the_same_weights_and_another_seed_others(training: Training) -> None:
+def test_the_same_seed_gives_the_same_weights(training: Training) -> None:
     one, again, other = (training.changed(seed=seed).run()[0] for seed in (4, 4, 5))
     assert same(one, again)
     assert not same(one, other)
@@ -124,7 +124,7 @@ def test_the_best_epoch_is_restored(training: Training) -> None:
     assert measured.loss == pytest.approx(history["val_loss"][best], rel=1e-3)
 
 
-def test_of_equal_epochs_the_one_with_the_lowest_loss_is_best() -> None:
+def test_among_equal_accuracies_the_lowest_loss_is_best() -> None:
     history = {"val_accuracy": [0.5, 0.9, 0.9, 0.8], "val_loss": [1.0, 0.5, 0.4, 0.1]}
     assert best_epoch(history) == 2
 
@@ -159,7 +159,7 @@ class Mortal(Checkpoint):
 
 @pytest.mark.parametrize("after", [1, 3])
 @pytest.mark.parametrize("kind", ["cnn", "tuned"])
-def test_an_interrupted_training_goes_on_and_ends_the_same(
+def test_an_interrupted_training_resumes_and_ends_with_the_same_weights(
     after: int, kind: str, tmp_path: Path, backbone: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     whole = Training(tmp_path) if kind == "cnn" else tuned(tmp_path, backbone, epochs=4)
@@ -188,7 +188,7 @@ def test_an_interrupted_training_goes_on_and_ends_the_same(
 
 
 @pytest.mark.parametrize("damage", ["other", "cut"])
-def test_a_checkpoint_that_is_of_no_use_is_passed_over(
+def test_ignores_a_damaged_or_foreign_checkpoint(
     damage: str, training: Training, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     checkpoints = tmp_path / "checkpoints"
@@ -219,7 +219,7 @@ def test_cached_features_and_the_whole_network_give_the_same_losses(
         np.testing.assert_allclose(a, b, atol=2e-4)
 
 
-def test_the_frozen_trunk_stays_as_it_was(tmp_path: Path, backbone: Path) -> None:
+def test_the_frozen_trunk_is_not_changed(tmp_path: Path, backbone: Path) -> None:
     for cache in (True, False):
         training = tuned(tmp_path, backbone, cache_features=cache)
         fresh = build(training.settings, 2, backbone)
@@ -235,7 +235,7 @@ def test_the_frozen_trunk_stays_as_it_was(tmp_path: Path, backbone: Path) -> Non
         assert all((a == b).all() for a, b in zip(before, after, strict=True))
 
 
-def test_views_are_other_images_of_the_same(tmp_path: Path, backbone: Path) -> None:
+def test_views_are_different_variants_of_an_image(tmp_path: Path, backbone: Path) -> None:
     tuned(tmp_path, backbone, views=3, shift=0.2, epochs=1).run()
     features = np.load(tmp_path / "train-features.npy")
     assert features.shape[:2] == (3, 24)
@@ -244,7 +244,7 @@ def test_views_are_other_images_of_the_same(tmp_path: Path, backbone: Path) -> N
     assert (features[1] != features[2]).any()
 
 
-def test_bfloat16_features_are_kept_as_they_are(tmp_path: Path, backbone: Path) -> None:
+def test_bfloat16_features_are_stored_without_loss(tmp_path: Path, backbone: Path) -> None:
     training = tuned(tmp_path, backbone, dropout=0.0)
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
@@ -256,7 +256,7 @@ def test_bfloat16_features_are_kept_as_they_are(tmp_path: Path, backbone: Path) 
     np.testing.assert_allclose(cached["loss"], whole["loss"], rtol=0.02)
 
 
-def test_the_precision_asked_for_is_the_precision() -> None:
+def test_precision_selects_the_dtype_policy() -> None:
     precise = TINY.model_copy(update={"precision": "float32"})
     assert dtype_policy(precise) == "float32"
     assert dtype_policy(TINY.model_copy(update={"precision": "bfloat16"})) == "mixed_bfloat16"
@@ -297,7 +297,7 @@ class Twins:
         return [json.dumps(self._measures).encode(), content]
 
 
-def test_hosts_share_what_batch_norm_counted_and_go_by_the_first_host_s_measures() -> None:
+def test_hosts_average_batch_norm_and_use_the_first_hosts_measures() -> None:
     network = build(TINY, 2, None).whole
     network.compile("sgd", "mse")
     norm = next(each for each in network.layers if "batch_norm" in each.name)
@@ -313,7 +313,7 @@ def test_hosts_share_what_batch_norm_counted_and_go_by_the_first_host_s_measures
     assert resumable.history["val_accuracy"] == [0.25]
 
 
-def test_every_recipe_s_defaults_are_valid() -> None:
+def test_all_recipes_have_valid_defaults() -> None:
     for name, recipe in RECIPES.items():
         assert recipe.name == name
         assert recipe.settings({}) == recipe.defaults

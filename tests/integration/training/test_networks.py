@@ -35,7 +35,7 @@ def pretrained(name: str, weights: dict[str, Path], **changes: object) -> Networ
     return build(settings(name, **changes), 4, weights[name])
 
 
-def test_the_article_s_network_has_the_article_s_size() -> None:
+def test_article_cnn_has_the_articles_number_of_weights() -> None:
     network = build(settings("article-cnn"), 10, None)
     assert network.whole.count_params() == 528_502
     kernels = [
@@ -47,7 +47,7 @@ def test_the_article_s_network_has_the_article_s_size() -> None:
 
 
 @pytest.mark.parametrize(("side", "filters"), [(16, [8, 16]), (32, [8, 16, 32]), (48, [8, 16, 32])])
-def test_a_cnn_narrows_down_to_a_few_pixels(side: int, filters: list[int]) -> None:
+def test_a_cnn_pools_down_to_a_few_pixels(side: int, filters: list[int]) -> None:
     network = build(settings("cnn", width=8, image_size=side), 3, None)
     convolutions = [
         layer for layer in network.whole.layers if isinstance(layer, keras.layers.Conv2D)
@@ -78,7 +78,9 @@ def test_trunk_and_tail_are_the_backbone_cut_in_two(name: str, weights: dict[str
 
 
 @pytest.mark.parametrize("name", sorted(BACKBONES))
-def test_all_but_the_last_block_and_the_head_is_frozen(name: str, weights: dict[str, Path]) -> None:
+def test_all_but_the_last_block_and_the_head_are_frozen(
+    name: str, weights: dict[str, Path]
+) -> None:
     network = pretrained(name, weights)
     assert network.trunk is not None
     assert network.trunk.trainable_weights == []
@@ -114,12 +116,12 @@ def test_pixels_are_normalised_as_keras_does_for_that_backbone(name: str) -> Non
     )
 
 
-def test_weights_of_another_network_are_refused(weights: dict[str, Path]) -> None:
+def test_rejects_weights_of_another_network(weights: dict[str, Path]) -> None:
     with pytest.raises(BadWeights, match=r"mobilenet\.weights\.h5 .* no weights for vgg16"):
         build(settings("vgg16"), 4, weights["mobilenet"])
 
 
-def test_a_file_that_is_no_weights_is_refused(tmp_path: Path) -> None:
+def test_rejects_a_file_without_weights(tmp_path: Path) -> None:
     (tmp_path / "vgg.h5").write_bytes(b"nothing")
     with pytest.raises(BadWeights, match=r"vgg\.h5"):
         build(settings("vgg16"), 4, tmp_path / "vgg.h5")

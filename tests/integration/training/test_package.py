@@ -24,7 +24,7 @@ def test_code_is_uploaded_once(s3: "S3Client") -> None:
 
 
 @pytest.mark.usefixtures("aws")
-def test_a_stack_s_bucket_is_the_one_that_it_says() -> None:
+def test_reads_the_bucket_from_the_stacks_outputs() -> None:
     cloudformation = boto3.client("cloudformation", region_name="eu-central-1")
     assert bucket_of("facet", cloudformation) is None
     resources = {"Bucket": {"Type": "AWS::S3::Bucket", "Properties": {"BucketName": "mine"}}}
@@ -34,6 +34,6 @@ def test_a_stack_s_bucket_is_the_one_that_it_says() -> None:
     assert bucket_of("facet", cloudformation) == "mine"
 
 
-def test_a_bucket_that_is_not_there_is_an_error(s3: "S3Client") -> None:
+def test_uploading_to_a_missing_bucket_is_an_error(s3: "S3Client") -> None:
     with pytest.raises(ClientError, match="NoSuchBucket"):
         upload(b"code", s3, "no-such-bucket")

@@ -65,7 +65,7 @@ def test_the_artifacts_are_small() -> None:
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_the_golden_sample_holds(samples: dict[str, Sample], model: str) -> None:
+def test_the_golden_sample_gets_its_recorded_score(samples: dict[str, Sample], model: str) -> None:
     sample = samples[model]
     golden = sample.manifest.golden
     assert golden
@@ -77,7 +77,7 @@ def test_the_golden_sample_holds(samples: dict[str, Sample], model: str) -> None
 
 
 @pytest.mark.parametrize("path", IMAGES, ids=lambda path: path.name)
-def test_a_sample_image_gets_its_label(samples: dict[str, Sample], path: Path) -> None:
+def test_sample_images_get_their_labels(samples: dict[str, Sample], path: Path) -> None:
     """`images/<model>/<label>-<what it shows>.jpg`, right with a margin."""
     sample = samples[path.parent.name]
     scores = sample.scores([path.read_bytes()])[0]

@@ -42,14 +42,14 @@ def _as_it_is(rows: tf.Tensor, _: tf.Tensor) -> tf.Tensor:
     return rows
 
 
-def test_every_epoch_has_each_image_once_in_another_order() -> None:
+def test_each_epoch_has_every_image_once_in_a_new_order() -> None:
     epochs = epochs_of(SingleHost(), SETTINGS)
     assert len(epochs) == 4
     assert all(sorted(epoch) == list(range(20)) for epoch in epochs)
     assert len({tuple(epoch) for epoch in epochs}) == 4
 
 
-def test_epochs_go_through_the_views() -> None:
+def test_epochs_cycle_through_the_views() -> None:
     rows = np.repeat(np.arange(3, dtype=np.float32), 8).reshape(3, 8, 1)
     found = stream(
         Examples(rows, np.zeros((8, 2), np.float32)),
@@ -61,7 +61,7 @@ def test_epochs_go_through_the_views() -> None:
     assert [set(inputs.numpy().ravel().tolist()) for inputs, _ in found] == [{0}, {1}, {2}, {0}]
 
 
-def test_no_autotuner_keeps_the_end_of_an_iterator_waiting() -> None:
+def test_an_iterator_ends_without_waiting_for_the_autotuner() -> None:
     examples = Examples(np.zeros((1, 8, 1), np.float32), np.zeros((8, 2), np.float32))
     training = stream(examples, _as_it_is, SETTINGS, SingleHost(), first_epoch=0)
     for dataset in (training, plain_batches(examples, _as_it_is)):
@@ -78,7 +78,7 @@ def test_hosts_share_each_batch() -> None:
         assert [set(one + other) for one, other in zip(*halves, strict=True)] == batches
 
 
-def test_a_batch_that_hosts_cannot_share_is_refused() -> None:
+def test_rejects_a_batch_size_that_hosts_cannot_share() -> None:
     with pytest.raises(UnevenBatch, match=r"batch-size 9 .* 2 hosts"):
         plan_epoch(100, SETTINGS.model_copy(update={"batch_size": 9}), Host(0, 2))
     assert plan_epoch(5, SETTINGS, Host(0, 2)).batch == 4

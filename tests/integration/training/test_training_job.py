@@ -49,7 +49,7 @@ def history(root: Path) -> dict[str, list[float]]:
     return {name: values for name, values in document["history"].items() if name != "seconds"}
 
 
-def test_a_job_makes_an_artifact_that_answers(tmp_path: Path) -> None:
+def test_a_job_produces_a_working_artifact(tmp_path: Path) -> None:
     channels = folders(tmp_path / "data", {"train": 8, "test": 3})
     (channels["train"] / "red" / "broken.jpg").write_bytes(b"\xff\xd8 no image")
     lines: list[str] = []
@@ -85,7 +85,7 @@ def test_a_job_makes_an_artifact_that_answers(tmp_path: Path) -> None:
     assert scores.max() == pytest.approx(manifest.golden.score, abs=manifest.golden.tolerance)
 
 
-def test_a_job_that_fails_says_why_in_one_line(tmp_path: Path) -> None:
+def test_a_failed_job_logs_one_error_line(tmp_path: Path) -> None:
     channels = folders(tmp_path / "data", {"train": 2, "validation": 1})
     (channels["validation"] / "purple").mkdir()
     with pytest.raises(TrainingFailed, match=r"error: .*'purple', which channel 'train' lacks"):
@@ -97,7 +97,7 @@ class Killed(Exception):
     """The instance was taken away."""
 
 
-def test_a_job_that_was_killed_goes_on_and_ends_the_same(tmp_path: Path) -> None:
+def test_a_killed_job_resumes_and_ends_with_the_same_weights(tmp_path: Path) -> None:
     """SIGKILL in the middle of an epoch; what a new instance gets is the checkpoint folder."""
     channels = folders(tmp_path / "data", {"train": 12})
     given = job(channels, epochs="4", patience="0", dropout="0.5")
@@ -122,7 +122,7 @@ def test_a_job_that_was_killed_goes_on_and_ends_the_same(tmp_path: Path) -> None
     ).read_bytes()
 
 
-def test_two_hosts_share_the_work_and_learn_what_one_learns(tmp_path: Path) -> None:
+def test_two_hosts_reach_the_losses_of_one(tmp_path: Path) -> None:
     """Without chance and batch statistics, two halves of each batch are the batch."""
     channels = folders(tmp_path / "data", {"train": 12, "validation": 4})
     channels["weights"] = tmp_path / "weights"
@@ -151,7 +151,7 @@ def test_two_hosts_share_the_work_and_learn_what_one_learns(tmp_path: Path) -> N
         assert tar.getnames()[0] == "facet.json"
 
 
-def test_a_host_that_dies_fails_the_job(tmp_path: Path) -> None:
+def test_a_lost_host_fails_the_job(tmp_path: Path) -> None:
     """The coordinator notices that the other host, which runs another program, has exited."""
     given = replace(job(folders(tmp_path / "data", {"train": 8}), epochs="50"), hosts=2)
     with pytest.raises(TrainingFailed):

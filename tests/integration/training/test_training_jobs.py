@@ -152,7 +152,7 @@ def service(tmp_path: Path) -> Iterator[Service]:
         yield made
 
 
-def test_a_job_goes_from_s3_to_s3(service: Service) -> None:
+def test_a_job_reads_from_and_writes_to_s3(service: Service) -> None:
     service.create("a", "train")
     job = service.end("a")
     assert (job["TrainingJobStatus"], job["SecondaryStatus"]) == ("Completed", "Completed")
@@ -178,7 +178,7 @@ def test_a_job_resumes_from_checkpoints(service: Service) -> None:
     assert service.object("training/e/m/checkpoints/1/epoch") == b"4"
 
 
-def test_a_job_that_fails_gives_its_last_line(service: Service) -> None:
+def test_a_failed_job_reports_its_last_line(service: Service) -> None:
     service.create("a", "fail")
     job = service.end("a")
     assert job["TrainingJobStatus"] == "Failed"
@@ -199,14 +199,14 @@ def test_a_job_that_fails_gives_its_last_line(service: Service) -> None:
         ),
     ],
 )
-def test_what_a_job_lacks_is_its_failure(
+def test_missing_input_fails_the_job(
     service: Service, changes: dict[str, Any], reason: str
 ) -> None:
     service.create("a", "train", **changes)
     assert service.end("a")["FailureReason"].startswith(reason)
 
 
-def test_a_channel_without_images_is_a_failure(service: Service) -> None:
+def test_a_channel_without_images_fails_the_job(service: Service) -> None:
     empty = {"S3DataSource": {"S3Uri": "s3://bucket/datasets/birds/train/"}}
     service.create("a", "train", InputDataConfig=[{"ChannelName": "train", "DataSource": empty}])
     assert (
@@ -215,7 +215,7 @@ def test_a_channel_without_images_is_a_failure(service: Service) -> None:
     )
 
 
-def test_a_running_job_is_stopped(service: Service) -> None:
+def test_stops_a_running_job(service: Service) -> None:
     service.create("a", "wait")
     service.until(lambda: "waiting" in service.lines)
     service.jobs.stop("a")
@@ -227,7 +227,7 @@ def test_a_running_job_is_stopped(service: Service) -> None:
         service.jobs.stop("a")
 
 
-def test_a_job_that_waits_for_its_turn_is_stopped(service: Service) -> None:
+def test_stops_a_queued_job(service: Service) -> None:
     service.create("a", "wait")
     service.create("b", "train")
     service.until(lambda: "waiting" in service.lines)
@@ -237,13 +237,13 @@ def test_a_job_that_waits_for_its_turn_is_stopped(service: Service) -> None:
     assert not (service.home / "logs/training/b.log").read_text()
 
 
-def test_a_job_that_takes_too_long_is_stopped_with_the_reason(service: Service) -> None:
+def test_a_job_is_stopped_at_its_maximum_runtime(service: Service) -> None:
     service.create("a", "wait", StoppingCondition={"MaxRuntimeInSeconds": 1})
     job = service.end("a")
     assert (job["TrainingJobStatus"], job["SecondaryStatus"]) == ("Stopped", "MaxRuntimeExceeded")
 
 
-def test_a_job_that_does_not_listen_is_killed(service: Service) -> None:
+def test_a_job_that_ignores_sigterm_is_killed(service: Service) -> None:
     service.jobs.close()
     service.open(grace=0.2)
     service.create("a", "deaf")
@@ -252,7 +252,7 @@ def test_a_job_that_does_not_listen_is_killed(service: Service) -> None:
     assert service.end("a")["TrainingJobStatus"] == "Stopped"
 
 
-def test_a_name_is_taken_once(service: Service) -> None:
+def test_rejects_a_name_that_was_used(service: Service) -> None:
     service.create("a", "train")
     with pytest.raises(JobExists, match="a"):
         service.create("a", "train")
@@ -263,7 +263,7 @@ def test_a_name_is_taken_once(service: Service) -> None:
         service.jobs.describe("b")
 
 
-def test_jobs_end_with_the_service_and_are_known_to_the_next(service: Service) -> None:
+def test_jobs_end_with_the_service_and_remain_listed_by_the_next(service: Service) -> None:
     service.create("done", "train")
     done = service.end("done")
     service.create("running", "wait")
@@ -277,7 +277,7 @@ def test_jobs_end_with_the_service_and_are_known_to_the_next(service: Service) -
         assert service.jobs.describe(name)["TrainingJobStatus"] == "Stopped"
 
 
-def test_a_job_whose_stack_was_killed_has_failed(service: Service) -> None:
+def test_a_job_of_a_killed_stack_has_failed(service: Service) -> None:
     service.create("a", "wait")
     service.until(lambda: "waiting" in service.lines)
     killed = {"a": dict(service.kept["a"])}

@@ -48,7 +48,7 @@ def weights(values: list[keras.Variable]) -> int:
     return sum(int(np.prod(value.shape)) for value in values)
 
 
-def test_the_cifar_network_is_the_article_s() -> None:
+def test_the_cifar_network_is_the_articles() -> None:
     network = cifar_network()
     assert network.count_params() == 528_502
     block = ["Conv2D", "BatchNormalization", "MaxPooling2D"]
@@ -58,7 +58,7 @@ def test_the_cifar_network_is_the_article_s() -> None:
     assert [layer.rate for layer in network.layers if "dropout" in layer.name] == [0.3, 0.4]
 
 
-def test_an_epoch_of_the_article_s_batches_has_each_image_once() -> None:
+def test_an_epoch_of_the_articles_batches_has_each_image_once() -> None:
     given = examples(70)
     batches = cifar_batches(given, seed=1)
     for _ in range(2):
@@ -70,7 +70,7 @@ def test_an_epoch_of_the_article_s_batches_has_each_image_once() -> None:
         assert all(images.max() <= 1 for images, _ in some)
 
 
-def test_every_epoch_of_the_article_s_training_has_all_its_steps() -> None:
+def test_every_epoch_of_the_articles_training_is_complete() -> None:
     """Its own script trains every second epoch on one batch."""
     trained = train_cifar(examples(CIFAR_VALIDATION + 70), examples(20), epochs=3)
     assert trained.steps == 3 * 3
@@ -79,7 +79,7 @@ def test_every_epoch_of_the_article_s_training_has_all_its_steps() -> None:
     assert 0 <= trained.test_accuracy <= 1
 
 
-def test_the_sign_language_network_learns_in_its_last_block_only() -> None:
+def test_the_sign_language_network_trains_only_its_last_block() -> None:
     network = sign_network()
     head = 512 * 10 + 10
     assert network.count_params() == 14_714_688 + head
@@ -87,7 +87,7 @@ def test_the_sign_language_network_learns_in_its_last_block_only() -> None:
     assert network.compute_dtype == "float32"
 
 
-def test_the_sign_language_images_are_as_large_as_vgg_s_and_not_scaled(tmp_path: Path) -> None:
+def test_the_sign_language_images_are_resized_and_not_scaled(tmp_path: Path) -> None:
     images, targets = next(sign_batches(hand_signs(tmp_path), seed=1))
     assert images.shape == (10, 224, 224, 3)
     assert (images[..., 0] == 200).all()
@@ -109,7 +109,7 @@ def test_an_epoch_is_extrapolated_from_the_steps() -> None:
     assert SignTraining(steps=3, seconds_per_step=2.0).extrapolated_epoch_seconds == 172 * 2.0
 
 
-def test_the_clock_leaves_validation_out_and_counts_the_fastest_epoch() -> None:
+def test_the_timer_excludes_validation_and_uses_the_fastest_epoch() -> None:
     timer = EpochTimer()
     timer.on_epoch_begin()
     timer.on_test_begin()
@@ -143,7 +143,7 @@ def test_rejects_a_plot_that_is_too_large(tmp_path: Path, monkeypatch: pytest.Mo
         plots.bars(tmp_path / "bars.png", "Speed", "images/s", {"one": 1.0})
 
 
-def test_the_machine_in_one_line() -> None:
+def test_describes_the_machine_in_one_line() -> None:
     line = machine.describe()
     assert "\n" not in line
     assert "/proc" not in line
@@ -152,7 +152,7 @@ def test_the_machine_in_one_line() -> None:
         assert word in line
 
 
-def test_the_processor_with_and_without_a_matrix_unit(tmp_path: Path) -> None:
+def test_describes_the_processor_with_and_without_matrix_units(tmp_path: Path) -> None:
     facts = tmp_path / "cpuinfo"
     facts.write_text("model name\t: Fast 9000\nflags\t\t: avx512f amx_bf16\n")
     assert machine.processor(facts) == "Fast 9000 (AMX)"

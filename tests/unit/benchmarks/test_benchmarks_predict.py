@@ -23,8 +23,8 @@ def plain(tmp_path: Path) -> Path:
 
 def test_both_clients_send_the_same_image(plain: Path) -> None:
     spec = speed.spec(32)
-    theirs = json.loads(clients.article(plain, spec)[0])["instances"]
-    row = json.loads(clients.ours(plain, spec)[0])["instances"][0]
+    theirs = json.loads(clients.article_client(plain, spec)[0])["instances"]
+    row = json.loads(clients.facet_client(plain, spec)[0])["instances"][0]
     pixels = np.frombuffer(b64decode(row["image"]["b64"]), np.uint8).reshape(32, 32, 3)
     values = np.asarray(theirs)
     assert values.shape == (1, 32, 32, 3)
@@ -32,7 +32,7 @@ def test_both_clients_send_the_same_image(plain: Path) -> None:
     assert np.abs(pixels[16, 16].astype(int) - (200, 100, 50)).max() <= 2
 
 
-def test_each_way_is_timed_step_by_step(plain: Path) -> None:
+def test_each_client_is_timed_step_by_step(plain: Path) -> None:
     measured = speed.measure(plain, 32, rounds=2)
     assert set(measured) == set(clients.CLIENTS)
     for each in measured.values():
@@ -51,7 +51,7 @@ def test_the_table_has_medians_and_their_ratios() -> None:
     assert rows[-1].endswith("| ours | 400.00 | 400.00 | 100 | 5.0 | 90.0 |")
 
 
-def test_the_image_is_the_same_each_time_and_weighs_what_a_photograph_does() -> None:
+def test_the_synthetic_photo_is_reproducible_and_as_large_as_a_photo() -> None:
     data = synthetic_photo.jpeg((640, 480))
     assert data == synthetic_photo.jpeg((640, 480)) != synthetic_photo.jpeg((640, 480), seed=2)
     with Image.open(io.BytesIO(data)) as image:
@@ -59,14 +59,14 @@ def test_the_image_is_the_same_each_time_and_weighs_what_a_photograph_does() -> 
     assert 0.1 < len(data) / (640 * 480) < 0.6
 
 
-def test_what_reduced_decoding_changes_is_told_for_each_detail() -> None:
+def test_reports_the_difference_for_each_decoding_scale() -> None:
     rows = speed.detail(synthetic_photo.jpeg((640, 480)), side=40)[2:]
     assert [row.split(" | ")[1] for row in rows] == ["80 x 60", "160 x 120", "320 x 240"]
     means = [float(row.split(" | ")[5].split(" / ")[0]) for row in rows]
     assert means[0] > means[1] > means[2] > 0
 
 
-def test_the_cold_start_has_the_environment_of_the_template() -> None:
+def test_the_cold_start_uses_the_templates_environment() -> None:
     variables = coldstart.environment()
     for name in Settings.model_fields:
         assert PREFIX + name.upper() in variables
@@ -74,12 +74,12 @@ def test_the_cold_start_has_the_environment_of_the_template() -> None:
     assert all(isinstance(value, str) for value in variables.values())
 
 
-def test_a_program_is_timed_in_an_interpreter_of_its_own() -> None:
+def test_a_program_is_timed_in_a_new_interpreter() -> None:
     variables = {"NAP": "0.05"}
     program = "import os\ntime.sleep(float(os.environ['NAP']))\n"
     assert 0.05 <= coldstart.seconds(program, variables) < 5
 
 
-def test_the_cold_start_s_table() -> None:
+def test_formats_the_cold_start_table() -> None:
     rows = coldstart.table({coldstart.LIBRARIES: 0.5, "predict.app": 0.7})
     assert rows[-1] == "| predict.app | 0.700 | 1.40 |"

@@ -36,7 +36,7 @@ def member(artifact: bytes) -> bytes:
         return file.read()
 
 
-def test_a_member_is_the_model_with_biases_of_its_own() -> None:
+def test_an_artifact_has_its_own_biases() -> None:
     artifacts = FAMILY.artifacts()
     for number in (0, 7):
         biases = FAMILY.biases(number)
@@ -44,21 +44,21 @@ def test_a_member_is_the_model_with_biases_of_its_own() -> None:
     assert not np.array_equal(FAMILY.biases(0), FAMILY.biases(7))
 
 
-def test_what_a_member_answers_is_what_its_biases_make_of_the_logits() -> None:
+def test_expected_answers_follow_from_the_biases() -> None:
     logits = np.log(SCORES)
     for number, expected in zip((0, 7), FAMILY.expected((0, 7)), strict=True):
         raised = np.exp(logits + FAMILY.biases(number))
         np.testing.assert_allclose(expected, raised / raised.sum(1, keepdims=True), rtol=1e-5)
 
 
-def test_biases_must_be_in_one_place() -> None:
+def test_rejects_biases_that_do_not_occur_exactly_once() -> None:
     assert find_biases(MODEL, BIASES) == 6
     for model in (b"nothing", MODEL + MODEL):
-        with pytest.raises(ValueError, match="places"):
+        with pytest.raises(ValueError, match="occur"):
             find_biases(model, BIASES)
 
 
-def test_the_law_of_zipf() -> None:
+def test_requests_follow_zipfs_law() -> None:
     asked = zipf(1000, 200_000, seed=1)
     counts = np.sort(np.bincount(asked, minlength=1000))[::-1]
     total = (1 / np.arange(1, 1001)).sum()
@@ -108,7 +108,7 @@ def drive(wrong: int | None) -> Answers:
     return asyncio.run(scenario())
 
 
-def test_every_answer_is_compared_with_what_that_model_says() -> None:
+def test_each_answer_is_compared_with_its_models() -> None:
     answers = drive(wrong=None)
     assert answers.errors == []
     assert set(answers.models) <= set(range(PLAN.models))
@@ -126,7 +126,7 @@ def answered(*each: tuple[int, float, float]) -> Answers:
     return Answers(np.array(models), np.array(sent), np.array(seconds), [])
 
 
-def test_cold_answers_are_those_that_a_load_fell_into() -> None:
+def test_answers_are_cold_if_their_model_was_loaded_meanwhile() -> None:
     answers = answered((1, 10.0, 0.5), (2, 10.0, 0.5), (1, 11.0, 0.1), (1, 12.0, 0.5))
     loads = [(1, 12.2), (1, 10.4), (2, 10.6), (3, 11.05)]
     assert cold(answers, loads).tolist() == [True, False, False, True]
@@ -134,7 +134,7 @@ def test_cold_answers_are_those_that_a_load_fell_into() -> None:
     assert first(answered((1, 11.0, 0.1), (1, 10.0, 0.1))).tolist() == [False, True]
 
 
-def test_loads_are_read_from_the_container_s_log() -> None:
+def test_reads_loads_from_the_containers_log() -> None:
     second = time.mktime(time.strptime("2026-11-25 02:03:04", "%Y-%m-%d %H:%M:%S"))
     log = (
         "2026-11-25 02:03:04,250 INFO serving.models loaded model ab12 (m00042.tar.gz): version 1 "
@@ -173,7 +173,7 @@ def test_the_report() -> None:
     assert failed[-1] == "The first error: m00001.tar.gz: status 500"
 
 
-def test_memory_is_watched_until_the_end() -> None:
+def test_samples_memory_until_the_end() -> None:
     future: Future[Answers] = Future()
     future.set_result(answered((1, 10.0, 0.1)))
     ((when, size),) = watch(os.getpid(), future)
@@ -181,7 +181,7 @@ def test_memory_is_watched_until_the_end() -> None:
     assert size > 10_000_000
 
 
-def test_files_stand_in_for_objects(tmp_path: Path) -> None:
+def test_the_file_server_replaces_s3(tmp_path: Path) -> None:
     from urllib.request import urlopen
 
     (tmp_path / "models").mkdir()

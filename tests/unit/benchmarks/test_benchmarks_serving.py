@@ -77,7 +77,7 @@ async def run(answers: Answers, **options: float | int) -> Measured:
         return await measure(port, send, **settings)  # type: ignore[arg-type]
 
 
-def test_every_answer_is_counted_and_clients_keep_their_connection() -> None:
+def test_counts_every_answer_and_keeps_connections() -> None:
     answers = Answers(OK)
     measured = uvloop.run(run(answers, most=60))
     assert 60 <= len(measured.latencies) <= 60 + 2
@@ -87,13 +87,13 @@ def test_every_answer_is_counted_and_clients_keep_their_connection() -> None:
     assert 0 < min(measured.latencies) <= max(measured.latencies) <= measured.seconds
 
 
-def test_a_measurement_ends_with_its_time_and_each_client_has_asked() -> None:
+def test_a_measurement_ends_on_time() -> None:
     measured = uvloop.run(run(Answers(OK), seconds=1e-9))
     assert len(measured.latencies) <= 3
     assert measured.seconds < 20
 
 
-def test_requests_are_whole() -> None:
+def test_requests_are_complete() -> None:
     answers = Answers(OK)
     uvloop.run(run(answers, clients=1, most=1))
     head, _, body = answers.requests[0].partition(b"\r\n\r\n")
@@ -102,7 +102,7 @@ def test_requests_are_whole() -> None:
     assert body == b"{}"
 
 
-def test_an_answer_may_come_in_pieces() -> None:
+def test_accepts_an_answer_in_pieces() -> None:
     async def one() -> bytes:
         pieces = [OK[:5], OK[5:30], OK[30:-2], OK[-2:]]
         async with serving(Answers(*pieces)) as port:
@@ -127,7 +127,7 @@ def test_a_wrong_answer_ends_the_measurement(answer: bytes, reason: str) -> None
         uvloop.run(run(Answers(answer)))
 
 
-def test_a_server_that_hangs_up_ends_the_measurement() -> None:
+def test_a_closed_connection_ends_the_measurement() -> None:
     with pytest.raises(WrongAnswer, match="closed the connection"):
         uvloop.run(run(Answers(OK[:-1], close=True)))
     with pytest.raises(WrongAnswer, match="closed the connection"):
@@ -195,7 +195,7 @@ def test_the_platform_unloads_the_least_recently_used() -> None:
     ]
 
 
-def test_the_platform_loads_once_and_unloads_nothing_that_is_needed() -> None:
+def test_the_platform_loads_a_model_once_and_keeps_models_in_use() -> None:
     async def crowd(connection: Connection) -> None:
         models = platform(capacity=3)
 
@@ -221,7 +221,7 @@ def test_proportional_memory_is_read_in_bytes() -> None:
 
 
 @linux_only
-def test_memory_that_is_taken_shows() -> None:
+def test_allocated_memory_is_measured() -> None:
     before = process_tree.pss([os.getpid()])
     taken = bytearray(os.urandom(1 << 20) * 32)
     assert process_tree.pss([os.getpid()]) - before > 0.9 * len(taken)
@@ -230,7 +230,7 @@ def test_memory_that_is_taken_shows() -> None:
 
 
 @linux_only
-def test_descendants_are_found_over_generations() -> None:
+def test_finds_descendants_of_all_generations() -> None:
     nested = "import subprocess, sys; subprocess.run(['cat'])"
     with subprocess.Popen(
         [sys.executable, "-c", nested], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL
@@ -258,7 +258,7 @@ process_tree.end(child, timeout=5)
 
 
 @linux_only
-def test_no_process_is_left_behind() -> None:
+def test_ends_all_descendants() -> None:
     done = subprocess.run(
         [sys.executable, "-c", ORPHANING], capture_output=True, text=True, check=True, timeout=60
     )
@@ -296,7 +296,7 @@ def test_throughput_is_compared_with_the_best_peer() -> None:
     assert "1.7 times as many as Base" in told
 
 
-def test_a_server_that_was_not_measured_is_told_with_its_reason() -> None:
+def test_a_failed_server_is_listed_with_the_reason() -> None:
     rounds: dict[str, list[dict[int, Measured]] | str] = {
         "One": "uv pip: no | such\npackage",
         "Other": [{8: at(100)}],
@@ -325,7 +325,7 @@ def test_loading_and_memory_are_compared() -> None:
     assert "**50** times less memory than in One" in line(lines, "An extra model")
 
 
-def test_thrashing_is_compared_with_those_that_choose_for_themselves() -> None:
+def test_thrashing_is_compared_with_servers_that_evict_models() -> None:
     outcomes: dict[str, Measured | str] = {"Base": at(4), "One": at(2), "Ours": at(500)}
     lines = tables.thrash(outcomes, ROLES)
     assert line(lines, "| Base") == "| Base | itself | 4.0 | 10.0 / 10.0 |"

@@ -10,13 +10,13 @@ from training.job import BadJob, parse
 FOLDERS = {"SM_MODEL_DIR": "/opt/ml/model", "SM_OUTPUT_DATA_DIR": "/opt/ml/output/data"}
 
 
-def test_the_recipe_s_defaults_hold_where_nothing_is_said() -> None:
+def test_the_recipes_defaults_apply() -> None:
     job = parse(["--recipe", "cifar10"], FOLDERS)
     assert job.settings == job.recipe.defaults
     assert job.recipe.name == "cifar10"
 
 
-def test_hyperparameters_are_taken_from_their_words() -> None:
+def test_hyperparameters_are_parsed_from_arguments() -> None:
     words = "--recipe cifar10 --epochs 3 --batch-size 7 --learning-rate 1e-3 --seed 9 --model pets"
     job = parse(words.split(), FOLDERS)
     assert (job.settings.epochs, job.settings.batch_size, job.settings.seed) == (3, 7, 9)
@@ -36,11 +36,11 @@ def test_hyperparameters_are_taken_from_their_words() -> None:
         ("--recipe cifar10 --backbone article-cnn", 32),
     ],
 )
-def test_another_pretrained_backbone_brings_its_own_size(words: str, size: int) -> None:
+def test_another_pretrained_backbone_changes_the_default_image_size(words: str, size: int) -> None:
     assert parse(words.split(), FOLDERS).settings.image_size == size
 
 
-def test_the_sdk_s_model_dir_is_no_surprise() -> None:
+def test_accepts_the_sdks_model_dir() -> None:
     job = parse(["--recipe", "cifar10", "--model_dir", "s3://bucket/job/model"], FOLDERS)
     assert job.model_folder == Path("/opt/ml/model")
 
@@ -63,24 +63,24 @@ def test_channels_come_from_the_environment() -> None:
         ("--flip perhaps", "--flip perhaps: Input should be a valid boolean"),
     ],
 )
-def test_a_wrong_value_is_named(words: str, message: str) -> None:
+def test_an_error_names_the_invalid_value(words: str, message: str) -> None:
     with pytest.raises(BadJob, match=re.escape(message)):
         parse(["--recipe", "cifar10", *words.split()], FOLDERS)
 
 
-def test_a_model_name_that_no_model_can_have() -> None:
+def test_rejects_an_invalid_model_name() -> None:
     with pytest.raises(BadJob, match="--model My_Model"):
         parse(["--recipe", "cifar10", "--model", "My_Model"], FOLDERS)
 
 
-def test_names_may_have_underscores_as_in_sagemaker_s_own_hyperparameters() -> None:
+def test_accepts_underscores_in_hyperparameter_names() -> None:
     words = "--recipe cifar10 --batch_size 7 --learning-rate 1e-3 --cache_features false"
     settings = parse(words.split(), FOLDERS).settings
     assert (settings.batch_size, settings.learning_rate) == (7, 0.001)
     assert settings.cache_features is False
 
 
-def test_weights_are_a_channel_with_one_file(tmp_path: Path) -> None:
+def test_a_weights_channel_needs_exactly_one_file(tmp_path: Path) -> None:
     environment = FOLDERS | {"SM_CHANNEL_WEIGHTS": str(tmp_path)}
     with pytest.raises(BadJob, match=r"'weights' has 0 \.h5 files"):
         parse(["--recipe", "sign-language"], environment)
@@ -93,20 +93,20 @@ def test_weights_are_a_channel_with_one_file(tmp_path: Path) -> None:
         parse(["--recipe", "sign-language"], environment)
 
 
-def test_checkpoints_are_kept_where_sagemaker_made_their_folder(tmp_path: Path) -> None:
+def test_checkpoints_are_kept_if_sagemaker_created_the_folder(tmp_path: Path) -> None:
     environment = FOLDERS | {"SM_MODEL_DIR": str(tmp_path / "model")}
     assert parse(["--recipe", "cifar10"], environment).checkpoints is None
     (tmp_path / "checkpoints").mkdir()
     assert parse(["--recipe", "cifar10"], environment).checkpoints == tmp_path / "checkpoints"
 
 
-def test_a_missing_folder_is_named() -> None:
+def test_an_error_names_a_missing_variable() -> None:
     with pytest.raises(BadJob, match="lacks SM_MODEL_DIR"):
         parse(["--recipe", "cifar10"], {})
 
 
 @pytest.mark.parametrize("words", ["--recipe pastry", "--recipe cifar10 --epoch 3", ""])
-def test_unknown_words_end_the_job(words: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_unknown_arguments_end_the_job(words: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         parse(words.split(), FOLDERS)
     assert "error:" in capsys.readouterr().err

@@ -32,16 +32,16 @@ def test_images_keep_their_shape_and_range(plan: Augmentation) -> None:
     assert np.abs(images - PIXELS).mean() > 5
 
 
-def test_no_change_asked_for_is_no_change_made() -> None:
+def test_no_augmentation_leaves_pixels_unchanged() -> None:
     assert np.abs(changed(Augmentation()) - PIXELS).max() < 1e-3
 
 
-def test_the_seed_decides() -> None:
+def test_the_same_seed_gives_the_same_images() -> None:
     assert (changed(ALL, seed=7) == changed(ALL, seed=7)).all()
     assert (changed(ALL, seed=7) != changed(ALL, seed=8)).any()
 
 
-def test_a_flip_mirrors_some_images_and_leaves_the_others() -> None:
+def test_flip_mirrors_some_images() -> None:
     images = changed(Augmentation(flip=True))
     mirrored = np.abs(images - PIXELS[:, :, ::-1]).max(axis=(1, 2, 3)) < 1e-3
     kept = np.abs(images - PIXELS).max(axis=(1, 2, 3)) < 1e-3

@@ -70,11 +70,13 @@ def packed(path: Path, members: dict[str, bytes]) -> Path:
         (["train/größe 1/é.jpg"], ["train/größe 1/é.jpg"]),
     ],
 )
-def test_images_find_their_channel_and_class(given: Sequence[str], expected: Sequence[str]) -> None:
+def test_assigns_channel_and_class_from_the_path(
+    given: Sequence[str], expected: Sequence[str]
+) -> None:
     assert paths(source(*given)) == list(expected)
 
 
-def test_what_is_no_image_is_skipped_and_counted() -> None:
+def test_other_files_are_skipped_and_counted() -> None:
     found = source(*LAYOUT, "README.md", "train/cat/notes.txt", "train/.DS_Store", "__MACOSX/x.jpg")
     assert paths(found) == list(LAYOUT)
     assert found.skipped == 2
@@ -107,7 +109,7 @@ def test_what_is_no_image_is_skipped_and_counted() -> None:
         ([f"train/cat/{'x' * 252}.jpg"], "not a valid path"),
     ],
 )
-def test_a_source_that_cannot_be_laid_out(given: list[str], problem: str) -> None:
+def test_rejects_an_invalid_layout(given: list[str], problem: str) -> None:
     with pytest.raises(SourceError, match=problem):
         source(*given)
 
@@ -126,7 +128,7 @@ def test_a_folder_and_its_zip_are_the_same_source(tmp_path: Path) -> None:
             assert found.skipped == skipped
 
 
-def test_an_empty_class_is_seen_in_a_folder_and_in_a_zip(tmp_path: Path) -> None:
+def test_rejects_an_empty_class_in_a_folder_or_zip(tmp_path: Path) -> None:
     (folder(tmp_path / "set", LAYOUT) / "train/fox").mkdir()
     archive = packed(tmp_path / "set.zip", {"cat/1.jpg": b"", "fox/": b""})
     for path in (tmp_path / "set", archive):
@@ -134,7 +136,7 @@ def test_an_empty_class_is_seen_in_a_folder_and_in_a_zip(tmp_path: Path) -> None
             pass
 
 
-def test_linked_folders_are_followed_but_not_in_a_circle(tmp_path: Path) -> None:
+def test_follows_linked_folders_but_rejects_cycles(tmp_path: Path) -> None:
     root = tmp_path / "set"
     root.mkdir()
     (root / "cat").symlink_to(folder(tmp_path / "elsewhere", ["1.jpg"]))
@@ -145,7 +147,7 @@ def test_linked_folders_are_followed_but_not_in_a_circle(tmp_path: Path) -> None
         pass
 
 
-def test_a_path_that_is_neither_folder_nor_zip(tmp_path: Path) -> None:
+def test_rejects_a_path_that_is_not_a_folder_or_zip(tmp_path: Path) -> None:
     (tmp_path / "set.tar").write_bytes(b"no zip")
     with (
         pytest.raises(SourceError, match="not a folder or a zip"),
@@ -156,7 +158,7 @@ def test_a_path_that_is_neither_folder_nor_zip(tmp_path: Path) -> None:
         pass
 
 
-def test_a_link_in_a_zip_is_refused(tmp_path: Path) -> None:
+def test_rejects_a_link_in_a_zip(tmp_path: Path) -> None:
     link = zipfile.ZipInfo("train/cat/1.jpg")
     link.external_attr = (stat.S_IFLNK | 0o777) << 16
     with zipfile.ZipFile(tmp_path / "set.zip", "w") as archive:
@@ -165,7 +167,7 @@ def test_a_link_in_a_zip_is_refused(tmp_path: Path) -> None:
         pass
 
 
-def test_a_damaged_image_in_a_zip_is_named(tmp_path: Path) -> None:
+def test_an_error_names_a_damaged_image_in_a_zip(tmp_path: Path) -> None:
     path = packed(tmp_path / "set.zip", {"cat/1.jpg": b"an image" * 20})
     content = bytearray(path.read_bytes())
     content[len("cat/1.jpg") + 34] ^= 0xFF  # behind the member's header of 30 bytes and its name
@@ -174,7 +176,7 @@ def test_a_damaged_image_in_a_zip_is_named(tmp_path: Path) -> None:
         found.images[0].read()
 
 
-def test_a_zip_bomb_is_not_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rejects_a_zip_bomb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(readers, "MAX_IMAGE", 1 << 20)
     bomb = bytes((1 << 20) + 1)
     path = packed(tmp_path / "set.zip", {"cat/1.jpg": bomb, "cat/2.jpg": bomb[1:]})
@@ -188,7 +190,7 @@ def test_a_zip_bomb_is_not_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 # --- the known data sets ----------------------------------------------------------------------
 
 
-def test_where_the_known_data_sets_are_looked_for(tmp_path: Path) -> None:
+def test_finds_local_copies_of_known_data_sets(tmp_path: Path) -> None:
     folder(tmp_path, ["cifar10/x", "cifar10_jpeg.zip", "sign_language/x"])
     assert find_local_copy("cifar10", None, tmp_path) == tmp_path / "cifar10_jpeg.zip"
     assert find_local_copy("sign-language", None, tmp_path) == tmp_path / "sign_language"
@@ -199,7 +201,7 @@ def test_where_the_known_data_sets_are_looked_for(tmp_path: Path) -> None:
         find_local_copy("sign-language", None, tmp_path / "empty")
 
 
-def test_the_sign_language_repository_as_it_is(tmp_path: Path) -> None:
+def test_reads_only_the_dataset_folder_of_the_sign_language_repository(tmp_path: Path) -> None:
     names = ["Dataset/0/IMG_1.JPG", "Dataset/1/IMG_2.JPG", "Examples/example_0.JPG", "README.md"]
     with open_path(folder(tmp_path, names), subfolder="Dataset") as found:
         assert paths(found) == ["train/0/IMG_1.JPG", "train/1/IMG_2.JPG"]
@@ -225,7 +227,7 @@ def test_cifar10_from_keras_is_lossless() -> None:
         assert (np.asarray(Image.open(io.BytesIO(image.read()))) == pixels).all()
 
 
-def test_cifar10_without_a_network() -> None:
+def test_a_failed_download_says_how_to_use_a_local_copy() -> None:
     def load() -> readers.Loaded:
         raise Exception("URL fetch failure")
 
@@ -233,7 +235,7 @@ def test_cifar10_without_a_network() -> None:
         cifar10(load)
 
 
-def test_cifar10_without_keras() -> None:
+def test_missing_keras_says_how_to_install_it() -> None:
     def load() -> readers.Loaded:
         raise ModuleNotFoundError("No module named 'keras'")
 
@@ -282,7 +284,7 @@ class Watched:
         self.done += 1
 
 
-def test_a_second_run_uploads_what_changed_and_removes_what_is_gone(s3: "S3Client") -> None:
+def test_a_second_run_uploads_changes_and_removes_missing_images(s3: "S3Client") -> None:
     def run(contents: dict[str, bytes]) -> Change:
         images = [
             LabelledImage("train", "cat", name, lambda content=content: content)  # type: ignore[misc]
@@ -301,7 +303,7 @@ def test_a_second_run_uploads_what_changed_and_removes_what_is_gone(s3: "S3Clien
     }
 
 
-def test_more_objects_than_one_listing_or_removal_holds(
+def test_lists_and_removes_objects_in_several_requests(
     s3: "S3Client", monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MOTO_S3_DEFAULT_MAX_KEYS", "20")
@@ -314,14 +316,14 @@ def test_more_objects_than_one_listing_or_removal_holds(
     assert objects(s3) == {"datasets/cats/train/cat/new.jpg": b"new"}
 
 
-def test_few_images_are_in_memory_at_once(s3: "S3Client") -> None:
+def test_the_number_of_images_in_memory_is_limited(s3: "S3Client") -> None:
     watched = Watched(5 * CONCURRENCY)
     synchronise(watched.images, Bucket(BUCKET, s3), "datasets/cats/", watched.told)
     assert watched.done == 5 * CONCURRENCY
     assert watched.most <= 2 * CONCURRENCY + 1
 
 
-def test_an_interrupted_upload_goes_on_and_removes_nothing_before_its_end(s3: "S3Client") -> None:
+def test_an_interrupted_upload_resumes_and_removes_nothing_before_its_end(s3: "S3Client") -> None:
     def interrupt() -> bytes:
         raise KeyboardInterrupt
 
@@ -343,7 +345,7 @@ def test_an_interrupted_upload_goes_on_and_removes_nothing_before_its_end(s3: "S
 
 
 @pytest.mark.skipif("FACET_DATA" not in os.environ, reason="FACET_DATA names no data sets")
-def test_the_real_data_sets() -> None:
+def test_reads_the_real_cifar10() -> None:
     data = Path(os.environ["FACET_DATA"])
     with open_path(data / "cifar10_jpeg.zip") as found:
         counts = Counter((each.channel, each.label) for each in found.images)
@@ -354,7 +356,7 @@ def test_the_real_data_sets() -> None:
 
 
 @pytest.mark.skipif("FACET_DATA" not in os.environ, reason="FACET_DATA names no data sets")
-def test_some_real_hand_signs_arrive_unchanged(s3: "S3Client") -> None:
+def test_uploads_real_hand_signs_unchanged(s3: "S3Client") -> None:
     data = Path(os.environ["FACET_DATA"])
     with open_path(data / "sign_language") as found:
         some = found.images[::10]

@@ -39,9 +39,7 @@ def read(tmp_path_factory: pytest.TempPathFactory) -> Read:
     return read
 
 
-def test_labels_are_the_sorted_folder_names_and_images_have_the_spec_s_size(
-    tmp_path: Path, read: Read
-) -> None:
+def test_labels_are_sorted_folder_names_and_images_are_resized(tmp_path: Path, read: Read) -> None:
     train = folder(tmp_path / "train", {"red": 3, "blue": 2, "green": 4})
     data = read(train=train, validation=train)
     assert data.labels == ("blue", "green", "red")
@@ -59,7 +57,7 @@ def test_a_validation_split_takes_its_share_of_each_class(tmp_path: Path, read: 
     assert np.bincount(data.train.classes).tolist() == [30, 1, 6]
 
 
-def test_the_split_follows_the_seed(tmp_path: Path, read: Read) -> None:
+def test_the_same_seed_gives_the_same_split(tmp_path: Path, read: Read) -> None:
     train = tmp_path / "train"
     for label in ("a", "b"):
         (train / label).mkdir(parents=True)
@@ -72,7 +70,7 @@ def test_the_split_follows_the_seed(tmp_path: Path, read: Read) -> None:
     assert (one.validation.pixels != other.validation.pixels).any()
 
 
-def test_an_unreadable_image_is_named_skipped_and_counted(
+def test_an_unreadable_image_is_logged_skipped_and_counted(
     tmp_path: Path, read: Read, capsys: pytest.CaptureFixture[str]
 ) -> None:
     train = folder(tmp_path / "train", {"red": 3, "blue": 3})
@@ -91,7 +89,7 @@ def test_an_unreadable_image_is_named_skipped_and_counted(
     assert "channel=train images=4 skipped=2" in lines
 
 
-def test_too_many_unreadable_images_are_refused(tmp_path: Path, read: Read) -> None:
+def test_rejects_too_many_unreadable_images(tmp_path: Path, read: Read) -> None:
     train = folder(tmp_path / "train", {"red": 5, "blue": 4})
     (train / "red" / "notes.txt").write_text("no image")
     strict = SETTINGS.model_copy(update={"max_unreadable": 0.09})
@@ -100,32 +98,32 @@ def test_too_many_unreadable_images_are_refused(tmp_path: Path, read: Read) -> N
     assert read(strict.model_copy(update={"max_unreadable": 0.1}), train=train, validation=train)
 
 
-def test_no_train_channel(read: Read) -> None:
+def test_rejects_a_missing_train_channel(read: Read) -> None:
     with pytest.raises(DataError, match="no channel 'train'"):
         read()
 
 
 @pytest.mark.parametrize("made", [True, False])
-def test_an_empty_channel(tmp_path: Path, read: Read, made: bool) -> None:
+def test_rejects_an_empty_channel(tmp_path: Path, read: Read, made: bool) -> None:
     if made:
         (tmp_path / "train").mkdir()
     with pytest.raises(DataError, match="Channel 'train' is empty"):
         read(train=tmp_path / "train")
 
 
-def test_an_empty_test_channel(tmp_path: Path, read: Read) -> None:
+def test_rejects_an_empty_test_channel(tmp_path: Path, read: Read) -> None:
     train = folder(tmp_path / "train", {"red": 3, "blue": 3})
     (tmp_path / "test" / "red").mkdir(parents=True)
     with pytest.raises(DataError, match="Channel 'test' has no image"):
         read(train=train, test=tmp_path / "test")
 
 
-def test_one_class_is_nothing_to_choose_from(tmp_path: Path, read: Read) -> None:
+def test_rejects_a_single_class(tmp_path: Path, read: Read) -> None:
     with pytest.raises(DataError, match="only the class 'red'"):
         read(train=folder(tmp_path / "train", {"red": 3}))
 
 
-def test_a_class_without_an_image(tmp_path: Path, read: Read) -> None:
+def test_rejects_a_class_without_images(tmp_path: Path, read: Read) -> None:
     train = folder(tmp_path / "train", {"red": 3, "green": 0})
     with pytest.raises(DataError, match="Class 'green' has no image"):
         read(train=train)
@@ -133,14 +131,14 @@ def test_a_class_without_an_image(tmp_path: Path, read: Read) -> None:
         read(train=train, validation=train)
 
 
-def test_a_class_with_one_image_cannot_be_split(tmp_path: Path, read: Read) -> None:
+def test_rejects_splitting_a_class_with_one_image(tmp_path: Path, read: Read) -> None:
     train = folder(tmp_path / "train", {"red": 3, "green": 1})
     with pytest.raises(DataError, match="'green' has one image"):
         read(train=train)
     assert len(read(train=train, validation=train).train) == 4
 
 
-def test_a_test_set_is_set_aside_where_it_is_asked_for(tmp_path: Path, read: Read) -> None:
+def test_splits_off_a_test_set_if_requested(tmp_path: Path, read: Read) -> None:
     train = folder(tmp_path / "train", {"red": 20, "blue": 8, "green": 2})
     both = SETTINGS.model_copy(update={"test_share": 0.1})
     data = read(both, train=train)
@@ -163,7 +161,7 @@ def test_no_image_is_in_two_sets(tmp_path: Path, read: Read) -> None:
     assert sorted(value for those in values for value in those) == [*range(20), *range(100, 120)]
 
 
-def test_a_test_share_is_not_taken_where_validation_is_given(tmp_path: Path, read: Read) -> None:
+def test_ignores_test_share_if_there_is_a_validation_channel(tmp_path: Path, read: Read) -> None:
     train = folder(tmp_path / "train", {"red": 10, "blue": 10})
     data = read(SETTINGS.model_copy(update={"test_share": 0.3}), train=train, validation=train)
     assert (len(data.train), data.test) == (20, None)

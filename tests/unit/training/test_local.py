@@ -31,7 +31,7 @@ def job(tmp_path: Path, program: str, hosts: int = 1, **hyperparameters: str) ->
     return TrainingJob("job", pack_code(root), hyperparameters, channels, hosts)
 
 
-def test_a_job_finds_what_sagemaker_gives_it(tmp_path: Path) -> None:
+def test_a_job_gets_sagemakers_folders_and_variables(tmp_path: Path) -> None:
     program = """
 import os, sys
 from pathlib import Path
@@ -54,7 +54,7 @@ for name in ("zebra", "1/saved_model.pb", "facet.json"):
     assert imported == str(tmp_path / "ml/code/facet/manifest.py")
 
 
-def test_the_configuration_is_sagemaker_s(tmp_path: Path) -> None:
+def test_writes_sagemakers_configuration_files(tmp_path: Path) -> None:
     run(job(tmp_path, "", epochs="3"), tmp_path / "ml")
     config = {
         path.stem: json.loads(path.read_text()) for path in (tmp_path / "ml/input/config").iterdir()
@@ -68,7 +68,7 @@ def test_the_configuration_is_sagemaker_s(tmp_path: Path) -> None:
     }
 
 
-def test_several_hosts_have_their_roots_and_find_each_other(tmp_path: Path) -> None:
+def test_hosts_have_separate_folders_and_connect(tmp_path: Path) -> None:
     program = """
 import json, os
 from pathlib import Path
@@ -91,7 +91,7 @@ print(host, json.loads(os.environ["FACET_WORKER_ADDRESSES"])[host])
         assert both.read() == b"algo-1"
 
 
-def test_a_host_that_fails_ends_the_others(tmp_path: Path) -> None:
+def test_a_failing_host_stops_the_others(tmp_path: Path) -> None:
     program = """
 import os, time
 if os.environ["SM_CURRENT_HOST"] == "algo-2":
@@ -102,7 +102,7 @@ time.sleep(600)
         run(job(tmp_path, program, hosts=2), tmp_path / "ml")
 
 
-def test_a_job_that_fails_gives_its_last_line(tmp_path: Path) -> None:
+def test_a_failed_job_reports_its_last_line(tmp_path: Path) -> None:
     with pytest.raises(TrainingFailed, match=r"status 3: no images$"):
         run(job(tmp_path, "print('no images\\n'); raise SystemExit(3)"), tmp_path / "ml")
 
@@ -120,7 +120,7 @@ def test_an_interrupted_job_is_stopped(tmp_path: Path) -> None:
         os.kill(started[0], 0)
 
 
-def test_a_job_ends_with_the_program_that_runs_it(tmp_path: Path) -> None:
+def test_a_job_exits_with_its_parent(tmp_path: Path) -> None:
     """Even if that is killed and can do nothing about it."""
     code = job(tmp_path, "import os, time; print(os.getpid()); time.sleep(600)").code
     (tmp_path / "code.tar.gz").write_bytes(code)

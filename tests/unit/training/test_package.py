@@ -1,4 +1,4 @@
-"""training/package.py: the code that training jobs are handed, and where it lies."""
+"""training/package.py: the content of sourcedir.tar.gz and its key."""
 
 import io
 import os
@@ -44,7 +44,7 @@ def test_the_same_sources_give_the_same_bytes(tmp_path: Path) -> None:
     assert pack_code(one) != pack_code(other)
 
 
-def test_packages_and_requirements_lie_at_the_root(tmp_path: Path) -> None:
+def test_packages_and_requirements_are_at_the_root(tmp_path: Path) -> None:
     assert names(pack_code(sources(tmp_path, list(FILES)))) == [
         "facet/manifest.py",
         "requirements.txt",
@@ -53,13 +53,19 @@ def test_packages_and_requirements_lie_at_the_root(tmp_path: Path) -> None:
     ]
 
 
-def test_this_repository_s_code_has_what_the_entry_point_imports() -> None:
+def test_packs_all_modules_of_this_repository() -> None:
     packed = names(pack_code(REPOSITORY))
-    assert {"training/train.py", "facet/recipes.py", "facet/preprocess.py"} <= set(packed)
-    assert all(name.endswith(".py") or name == "requirements.txt" for name in packed)
+    training, facet = REPOSITORY / "training", REPOSITORY / "layers/facet/facet"
+    modules = [
+        path.relative_to(folder.parent).as_posix()
+        for folder in (training, facet)
+        for path in folder.rglob("*.py")
+    ]
+    assert sorted(packed) == sorted([*modules, "requirements.txt"])
+    assert {"training/fitting/fit.py", "training/export/export.py"} <= set(packed)
 
 
-def test_the_key_is_made_of_the_content() -> None:
+def test_the_key_depends_on_the_content() -> None:
     assert code_key(b"code") == "code/5694d08a2e53/sourcedir.tar.gz"
     assert code_key(b"code") != code_key(b"other")
 

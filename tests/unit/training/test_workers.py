@@ -46,7 +46,7 @@ def together(count: int, work: Callable[[Workers], Answer]) -> list[Answer | Exc
     return [answers[host] for host in hosts]
 
 
-def test_one_host_is_alone() -> None:
+def test_a_single_host_needs_no_connections() -> None:
     alone = join({"SM_HOSTS": '["algo-1"]', "SM_CURRENT_HOST": "algo-1"})
     assert isinstance(alone, SingleHost)
     assert isinstance(join({}), SingleHost)
@@ -63,14 +63,14 @@ def test_three_hosts_get_the_same_mean() -> None:
     assert together(3, work) == [[1.0, 10.0]] * 3
 
 
-def test_every_host_gets_what_every_host_gave_in_order() -> None:
+def test_all_gather_returns_all_contents_by_rank() -> None:
     def work(hosts: Workers) -> list[bytes]:
         return hosts.all_gather(b"from %d" % hosts.rank)
 
     assert together(3, work) == [[b"from 0", b"from 1", b"from 2"]] * 3
 
 
-def test_a_host_that_goes_is_noticed() -> None:
+def test_a_lost_host_raises_worker_lost() -> None:
     def work(hosts: Workers) -> object:
         if hosts.rank == 1:
             hosts._coordinator.close()  # type: ignore[attr-defined]
@@ -85,7 +85,7 @@ def test_a_host_that_goes_is_noticed() -> None:
 @pytest.mark.parametrize(
     ("host", "message"), [("algo-2", "cannot be reached"), ("algo-1", "1 of 2 hosts connected")]
 )
-def test_a_host_that_waits_in_vain_says_so(
+def test_a_host_times_out_if_others_do_not_connect(
     monkeypatch: pytest.MonkeyPatch, host: str, message: str
 ) -> None:
     monkeypatch.setattr(workers, "CONNECT_SECONDS", 0.1)
