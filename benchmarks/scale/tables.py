@@ -88,7 +88,9 @@ def report(plan: Plan, run: Run) -> list[str]:
     hit_share = hits["Sum"] / hits["SampleCount"]
     facts = {
         "requests a second": f"{len(loading) / whole:,.0f}",
-        "models requested": f"{len(np.unique(answers.models)):,}",
+        "requests with the model loaded (`ModelCacheHit`)": (
+            f"{hits['Sum'] / hits['SampleCount']:.1%}"
+        ),
         "requests with the model loaded (`ModelCacheHit`)": f"{hit_share:.1%}",
         "loads": f"{len(run.loads):,}",
         "models loaded at the end": f"{run.loaded:,}",
