@@ -6,16 +6,16 @@ ENV ?= default
 BILLS ?= build/sbom
 BENCH ?= training serving scale predict onboarding
 export SAM_CLI_TELEMETRY := 0
-# Compiled modules are kept: TensorFlow and botocore start many times slower without.
+# Keep compiled modules: TensorFlow and botocore start many times slower without them.
 export PYTHONDONTWRITEBYTECODE :=
 run train test check template bench samples build: export AWS_DEFAULT_REGION ?= us-east-1
 PYTHON312 = $(shell .ci/python 3.12)
 SETTING = $(shell $(VENV)/python -c "import tomllib; print(tomllib.load(open('samconfig.toml', 'rb'))['$(ENV)']['deploy']['parameters'].get('$(1)', ''))")
 DEPLOYED = $(or $(STACK),$(call SETTING,stack_name))
-# A tool in an environment of its own, as .ci/tools pins it.
+# A tool in its own environment, with the versions in .ci/tools.
 TOOL = $(VENV)/uvx --quiet --python $(VENV)/python --constraints .ci/tools/$(1).txt --from $(1)
 BILL = PYTHONWARNINGS=ignore $(call TOOL,cyclonedx-bom) cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible
-# One word, whatever the folder is called.
+# One argument, whatever characters the folder's name has.
 SOURCE = $(if $(DATA),'$(subst ','\'',$(DATA))')
 SAM = PATH="$(CURDIR)/.venv/bin:$(dir $(PYTHON312)):$$PATH" sam
 
@@ -26,7 +26,7 @@ run:  ## start Facet on this machine (ARGS="--once" stops after the predictions;
 	@.ci/setup local
 	@exec $(VENV)/facet up $(ARGS)
 
-data:  ## upload a data set (DATA=cifar10|sign-language|DIR ARGS="--name pets"; ARGS=--help)
+data:  ## upload a data set (DATA=cifar10|sign-language|DIR ARGS="--name pets"; ARGS=--help shows the options)
 	@.ci/setup training
 	@$(VENV)/facet data $(SOURCE) $(ARGS)
 
@@ -35,45 +35,45 @@ train:  ## data → training job → live model (RECIPE=cifar10 DATA=DIR ARGS="-
 	@.ci/setup training
 	@$(VENV)/facet train $(RECIPE) $(SOURCE) --upload --ask --up $(ARGS)
 
-# Tests run make themselves, which must not take over what this one was told.
+# Tests run make themselves, which must not inherit this run's variables.
 test:  ## run all tests (ARGS="-k name" runs some)
 	@.ci/setup dev
 	@env -u MAKEFLAGS -u MAKELEVEL -u ARGS $(VENV)/python -m pytest -n auto --dist loadfile $(ARGS)
 
-check: lint template audit  ## what is checked without running it: the next three
+check: lint template audit  ## all static checks: the next three targets
 
-lint:  ## style, format, types
+lint:  ## check style, format and types
 	@.ci/setup dev
 	$(VENV)/ruff check
 	$(VENV)/ruff format --check
 	$(VENV)/mypy
 
-template:  ## template and state machine: linted, scanned, and built where there is Python 3.12
+template:  ## lint and scan the template and the state machine; build them if Python 3.12 is installed
 	@.ci/setup dev
 	$(VENV)/sam validate --lint
 	$(VENV)/statelint --ignore FLOAT statemachine/train.asl.json
 	$(call TOOL,checkov) checkov --config-file .checkov.yaml
 	@if .ci/python 3.12 > /dev/null; then $(MAKE) --no-print-directory built; \
-	else echo "facet: without it, sam build is skipped"; fi
+	else echo "facet: skipping sam build, which needs it"; fi
 
 built: build
 	$(VENV)/cfn-lint --template .aws-sam/build/template.yaml
 
-audit:  ## known vulnerabilities of what is deployed, where a database can be reached
+audit:  ## look up known vulnerabilities of deployed packages (skipped if no database can be reached)
 	@.ci/setup dev
 	$(VENV)/python .ci/audit layers/facet/requirements.txt serving/requirements-tensorflow.txt \
 		training/requirements.txt -- $(call TOOL,pip-audit) pip-audit
 
-format:  ## put the code into its format
+format:  ## format the code
 	@.ci/setup dev
 	$(VENV)/ruff check --fix
 	$(VENV)/ruff format
 
-bench:  ## measure, into docs/benchmarks.md; two hours (BENCH="serving" runs a part; training needs FACET_DATA)
+bench:  ## measure, and write docs/benchmarks.md; two hours (BENCH="serving" runs a part; training needs FACET_DATA)
 	@.ci/setup dev
 	@set -e; for part in $(BENCH); do $(VENV)/python -m benchmarks.$$part $(ARGS); done
 
-samples:  ## train the sample models again, from the data sets in FACET_DATA
+samples:  ## train the sample models again from the data sets in FACET_DATA
 	@.ci/setup dev
 	$(VENV)/python -m samples.build
 
@@ -81,15 +81,15 @@ notebook:  ## run notebooks/walkthrough.ipynb into build/ (needs `make run` in a
 	@.ci/setup notebook
 	@mkdir -p build
 	@PATH="$(CURDIR)/.venv-notebook/bin:$$PATH" jupyter execute --output="$(CURDIR)/build/walkthrough.ipynb" notebooks/walkthrough.ipynb
-	@echo "build/walkthrough.ipynb has what it showed"
+	@echo "build/walkthrough.ipynb is the notebook with its outputs"
 
-tensorflow:  ## install TensorFlow for the local endpoint: artifacts without a LiteRT model need it
+tensorflow:  ## install TensorFlow for the local endpoint; artifacts without a LiteRT model need it
 	@.ci/setup tensorflow
 
-training:  ## install what training jobs need on this machine (`make train` does it itself)
+training:  ## install what training jobs need on this machine (`make train` does this itself)
 	@.ci/setup training
 
-build:  ## sam build (needs Python 3.12, the functions' runtime)
+build:  ## run sam build (needs Python 3.12, the functions' runtime)
 	@.ci/setup dev
 	@.ci/python 3.12 > /dev/null
 	$(SAM) build
@@ -97,28 +97,28 @@ build:  ## sam build (needs Python 3.12, the functions' runtime)
 env: build  ## template and environment file for `sam local`, whose containers then reach the running stack
 	@$(VENV)/python -m local.sam_local $(ARGS)
 
-# A first deploy makes the bucket, so the training code follows it; later ones find it there.
-deploy: build  ## sam deploy to the account of your AWS credentials (ENV=dev|prod STACK=facet PARAMETERS="LogLevel=DEBUG" ARGS=...)
+# The first deploy creates the bucket, so the training code is uploaded after it; later deploys upload it before.
+deploy: build  ## run sam deploy in the account of your AWS credentials (ENV=dev|prod STACK=facet PARAMETERS="LogLevel=DEBUG" ARGS=...)
 	$(if $(filter default dev prod,$(ENV)),,$(error ENV=$(ENV): samconfig.toml has default, dev and prod))
 	@code=$$($(VENV)/python -m training.package --stack $(DEPLOYED)) && \
 	$(SAM) deploy --config-env $(ENV) --stack-name $(DEPLOYED) \
 		--parameter-overrides "TrainingCode=$$code" $(call SETTING,parameter_overrides) $(PARAMETERS) $(ARGS) && \
 	$(VENV)/python -m training.package --stack $(DEPLOYED) --required
 
-pins:  ## pin what pyproject.toml and requirements.in name (ARGS=--upgrade: to the newest, see CONTRIBUTING.md)
+pins:  ## pin the packages in pyproject.toml and requirements.in (ARGS=--upgrade: the newest, see CONTRIBUTING.md)
 	@.ci/setup dev
 	.ci/pins $(ARGS)
 
-sbom:  ## bills of materials of what is deployed, as CycloneDX, into build/sbom
+sbom:  ## write bills of materials of deployed packages (CycloneDX) to build/sbom
 	@.ci/setup dev
 	@mkdir -p $(BILLS)
 	@$(BILL) layers/facet/requirements.txt --output-file $(BILLS)/layer.json
 	@$(BILL) serving/requirements.txt --output-file $(BILLS)/container.json
 	@$(BILL) serving/requirements-tensorflow.txt --output-file $(BILLS)/container-tensorflow.json
 	@$(BILL) training/requirements.txt --output-file $(BILLS)/training.json
-	@echo "$(BILLS) has a document for each"
+	@echo "$(BILLS) has one document for each"
 
-openapi:  ## write the OpenAPI document that the API serves (after a change of a route or a model of it)
+openapi:  ## write the OpenAPI document that the API serves (after a change of a route or its models)
 	@.ci/setup dev
 	$(VENV)/python -m openapi.document functions/page/static/openapi.json
 
@@ -127,5 +127,5 @@ proto:  ## compile the protocol buffers (after a change of a .proto file)
 	cd layers/facet && ../../$(VENV)/uvx --from grpcio-tools==1.76.0 python -m grpc_tools.protoc -I. \
 		--python_out=. --pyi_out=. facet/artifact/graphs/saved_model.proto
 
-clean:  ## remove what was built, and the local stack's state
+clean:  ## remove build outputs, environments and the local stack's state
 	rm -rf .venv .venv-notebook .facet .aws-sam build .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info

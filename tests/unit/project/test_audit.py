@@ -1,4 +1,4 @@
-"""`make audit`: what it makes of what pip-audit says."""
+"""`make audit`: how it reads pip-audit's answers and what it reports."""
 
 import json
 import subprocess
@@ -9,91 +9,91 @@ from typing import Any
 ROOT = Path(__file__).parents[3]
 PIP_AUDIT = """
 import json, pathlib, re, sys
-words = " ".join(sys.argv)
-place = pathlib.Path(__file__).parent
-if "--dry-run" in words:
-    sys.exit("no such file" if "missing" in words else 0)
-(database,) = re.findall(r"--vulnerability-service=(\\w+)", words)
-(asked,) = re.findall(r"--requirement=(\\S+)", words)
-said = json.loads((place / "said.json").read_text()).get(database)
-if said is None or asked not in said:
+arguments = " ".join(sys.argv)
+folder = pathlib.Path(__file__).parent
+if "--dry-run" in arguments:
+    sys.exit("no such file" if "missing" in arguments else 0)
+(database,) = re.findall(r"--vulnerability-service=(\\w+)", arguments)
+(path,) = re.findall(r"--requirement=(\\S+)", arguments)
+answers = json.loads((folder / "answers.json").read_text()).get(database)
+if answers is None or path not in answers:
     sys.exit(f"{database} cannot be reached")
-print(json.dumps({"dependencies": said[asked]}))
-sys.exit(any(each.get("vulns") for each in said[asked]))
+print(json.dumps({"dependencies": answers[path]}))
+sys.exit(any(package.get("vulns") for package in answers[path]))
 """
+"""Stands for pip-audit: its answers are in a file beside it."""
+
 Package = dict[str, Any]
-Said = dict[str, dict[str, list[Package]]]
-"""Of each package of a file, by database."""
+Answers = dict[str, dict[str, list[Package]]]
+"""The packages of each requirements file, by database."""
 
 GOOD: Package = {"name": "numpy", "version": "2.4.6", "vulns": []}
 UNKNOWN: Package = {"name": "orjson", "skip_reason": "not found on PyPI"}
-FLAWED: Package = {
+VULNERABLE: Package = {
     "name": "pillow",
     "version": "12.0",
     "vulns": [{"id": "PYSEC-1", "fix_versions": ["12.1"], "aliases": [], "description": "..."}],
 }
 
 
-def audit(folder: Path, said: Said, *files: str) -> subprocess.CompletedProcess[str]:
-    """Asks the databases in `said`, which have an answer about each file."""
+def audit(folder: Path, answers: Answers, *files: str) -> subprocess.CompletedProcess[str]:
+    """Runs `.ci/audit` with databases that give these answers."""
     (folder / "pip_audit.py").write_text(PIP_AUDIT)
-    (folder / "said.json").write_text(json.dumps(said))
+    (folder / "answers.json").write_text(json.dumps(answers))
     command = [*(files or ["one.txt"]), "--", sys.executable, str(folder / "pip_audit.py")]
     return subprocess.run(
         [sys.executable, ROOT / ".ci/audit", *command], capture_output=True, text=True, timeout=60
     )
 
 
-def test_a_vulnerability_of_any_file_fails(tmp_path: Path) -> None:
-    found = audit(
-        tmp_path, {"pypi": {"one.txt": [GOOD], "two.txt": [FLAWED]}}, "one.txt", "two.txt"
-    )
-    assert found.returncode == 1
-    assert "pillow 12.0: PYSEC-1, fixed in 12.1" in found.stdout
-    assert "two.txt: pypi has 1 vulnerabilities of 1 packages" in found.stdout
+def test_fails_on_a_vulnerability_in_any_file(tmp_path: Path) -> None:
+    answers = {"pypi": {"one.txt": [GOOD], "two.txt": [VULNERABLE]}}
+    done = audit(tmp_path, answers, "one.txt", "two.txt")
+    assert done.returncode == 1
+    assert "pillow 12.0: PYSEC-1, fixed in 12.1" in done.stdout
+    assert "two.txt: pypi has 1 vulnerabilities of 1 packages" in done.stdout
 
 
-def test_none_passes_and_names_what_the_database_does_not_know(tmp_path: Path) -> None:
-    found = audit(tmp_path, {"pypi": {"one.txt": [GOOD, UNKNOWN]}})
-    assert found.returncode == 0
-    assert "pypi has 0 vulnerabilities of 1 packages" in found.stdout
-    assert "does not know orjson" in found.stdout
+def test_passes_without_vulnerabilities_and_names_unknown_packages(tmp_path: Path) -> None:
+    done = audit(tmp_path, {"pypi": {"one.txt": [GOOD, UNKNOWN]}})
+    assert done.returncode == 0
+    assert "pypi has 0 vulnerabilities of 1 packages" in done.stdout
+    assert "does not know orjson" in done.stdout
 
 
-def test_the_next_database_is_asked_where_one_knows_nothing(tmp_path: Path) -> None:
-    said = {"pypi": {"one.txt": [UNKNOWN]}, "osv": {"one.txt": [FLAWED]}}
-    found = audit(tmp_path, said)
-    assert found.returncode == 1
-    assert "osv has 1 vulnerabilities" in found.stdout
+def test_queries_the_next_database_if_one_knows_no_package(tmp_path: Path) -> None:
+    answers = {"pypi": {"one.txt": [UNKNOWN]}, "osv": {"one.txt": [VULNERABLE]}}
+    done = audit(tmp_path, answers)
+    assert done.returncode == 1
+    assert "osv has 1 vulnerabilities" in done.stdout
 
 
-def test_a_database_that_answers_about_some_files_only_is_not_enough(tmp_path: Path) -> None:
-    said = {"pypi": {"one.txt": [GOOD]}, "osv": {"two.txt": [FLAWED]}}
-    found = audit(tmp_path, said, "one.txt", "two.txt", "three.txt")
-    assert found.returncode == 1
-    assert "one.txt: pypi has 0 vulnerabilities of 1 packages" in found.stdout
-    assert "two.txt: osv has 1 vulnerabilities of 1 packages" in found.stdout
-    assert "no vulnerability database answers here, so three.txt is not audited" in found.stdout
+def test_queries_the_next_database_for_the_files_that_one_does_not_answer(tmp_path: Path) -> None:
+    answers = {"pypi": {"one.txt": [GOOD]}, "osv": {"two.txt": [VULNERABLE]}}
+    done = audit(tmp_path, answers, "one.txt", "two.txt", "three.txt")
+    assert done.returncode == 1
+    assert "one.txt: pypi has 0 vulnerabilities of 1 packages" in done.stdout
+    assert "two.txt: osv has 1 vulnerabilities of 1 packages" in done.stdout
+    assert "no vulnerability database can be reached, so three.txt is not audited" in done.stdout
 
 
-def test_each_version_of_a_package_counts(tmp_path: Path) -> None:
-    mended = FLAWED | {"version": "12.1", "vulns": []}
-    found = audit(
-        tmp_path, {"pypi": {"one.txt": [FLAWED], "two.txt": [mended]}}, "one.txt", "two.txt"
-    )
-    assert found.returncode == 1
-    assert "pillow 12.0: PYSEC-1" in found.stdout
+def test_reports_each_version_of_a_package(tmp_path: Path) -> None:
+    fixed = VULNERABLE | {"version": "12.1", "vulns": []}
+    answers = {"pypi": {"one.txt": [VULNERABLE], "two.txt": [fixed]}}
+    done = audit(tmp_path, answers, "one.txt", "two.txt")
+    assert done.returncode == 1
+    assert "pillow 12.0: PYSEC-1" in done.stdout
 
 
-def test_without_a_database_it_says_that_nothing_was_audited(tmp_path: Path) -> None:
-    silent: Said = {}
-    for said in (silent, {"pypi": {"one.txt": [UNKNOWN]}}):
-        found = audit(tmp_path, said)
-        assert found.returncode == 0
-        assert "no vulnerability database answers here" in found.stdout
+def test_passes_without_a_database_and_says_that_nothing_was_audited(tmp_path: Path) -> None:
+    unreachable: Answers = {}
+    for answers in (unreachable, {"pypi": {"one.txt": [UNKNOWN]}}):
+        done = audit(tmp_path, answers)
+        assert done.returncode == 0
+        assert "no vulnerability database can be reached" in done.stdout
 
 
-def test_pip_audit_that_does_not_work_is_no_missing_database(tmp_path: Path) -> None:
-    found = audit(tmp_path, {}, "missing.txt")
-    assert found.returncode == 1
-    assert "no such file" in found.stderr
+def test_fails_if_pip_audit_itself_fails(tmp_path: Path) -> None:
+    done = audit(tmp_path, {}, "missing.txt")
+    assert done.returncode == 1
+    assert "no such file" in done.stderr

@@ -1,4 +1,4 @@
-"""The Makefile: what `make check` runs and may overlook, and whose words reach the command."""
+"""The Makefile: what `make check` runs and skips, and how arguments reach the commands."""
 
 import re
 import shlex
@@ -30,7 +30,7 @@ builds = pytest.mark.skipif(not PYTHON_3_12, reason="sam build needs Python 3.12
         pytest.param("cfn-lint --template .aws-sam/build/template.yaml", marks=builds),
     ],
 )
-def test_it_runs(command: str) -> None:
+def test_make_check_runs(command: str) -> None:
     made = subprocess.run(
         ["make", "--dry-run", "check"], cwd=ROOT, capture_output=True, text=True, timeout=60
     )
@@ -40,7 +40,7 @@ def test_it_runs(command: str) -> None:
 
 @pytest.mark.parametrize("target", ["data", "train"])
 @pytest.mark.parametrize("folder", ["pets", "my pets", "anna's pets; exit", ""])
-def test_a_folder_of_any_name_is_one_word(target: str, folder: str) -> None:
+def test_a_folder_name_with_spaces_or_quotes_is_one_argument(target: str, folder: str) -> None:
     made = subprocess.run(
         ["make", "--dry-run", target, f"DATA={folder}", "RECIPE=image-folder"],
         cwd=ROOT,
@@ -50,16 +50,16 @@ def test_a_folder_of_any_name_is_one_word(target: str, folder: str) -> None:
         timeout=60,
     )
     words = shlex.split(made.stdout.splitlines()[-1])
-    given = [each for each in words[2:] if each != "image-folder" and not each.startswith("--")]
-    assert given == ([folder] if folder else [])
+    sources = [word for word in words[2:] if word != "image-folder" and word[:2] != "--"]
+    assert sources == ([folder] if folder else [])
 
 
-def test_what_checkov_overlooks_of_a_resource_has_a_reason() -> None:
+def test_every_checkov_rule_skipped_for_a_resource_has_a_reason() -> None:
     reasons = re.findall(r"checkov:skip=CKV\w+:(.*)", TEMPLATE)
     assert len(reasons) == TEMPLATE.count("checkov:skip")
     assert all(len(each.split()) > 3 for each in reasons)
 
 
-def test_what_checkov_overlooks_everywhere_has_a_reason() -> None:
+def test_every_checkov_rule_skipped_everywhere_has_a_reason() -> None:
     skipped = yaml_parse(CONFIG)["skip-check"]
     assert len(re.findall(r"^  # .+\n  - CKV\w+$", CONFIG, re.MULTILINE)) == len(skipped)

@@ -1,4 +1,4 @@
-"""docs/cli.md has the commands that there are, and their options."""
+"""docs/cli.md documents every command and its options."""
 
 import re
 from pathlib import Path
@@ -12,8 +12,8 @@ ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs/cli.md").read_text()
 ROWS = re.compile(r"^\| `facet ([a-z]+)", re.MULTILINE)
 SECTION = re.compile(r"^## (`facet .+?)\n(.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL)
-OF_ALL = {"--stack", "--home", "--json", "--yes"}
-"""Options that the page tells of once, for every command."""
+COMMON = {"--stack", "--home", "--json", "--yes"}
+"""Options that the page documents once, for every command."""
 
 
 def program() -> OneLine:
@@ -23,7 +23,7 @@ def program() -> OneLine:
 
 
 def long(parameter: Any) -> set[str]:
-    """An option's long forms, `--no-…` among them; an argument has none."""
+    """An option's long forms, including `--no-…`; an argument has none."""
     return {each for each in (*parameter.opts, *parameter.secondary_opts) if each[:2] == "--"}
 
 
@@ -31,13 +31,13 @@ def test_the_table_has_each_command_once() -> None:
     assert sorted(ROWS.findall(PAGE)) == sorted(program().commands)
 
 
-def test_each_command_has_a_section_with_its_options_and_no_others() -> None:
-    told: list[str] = []
+def test_each_command_has_a_section_with_exactly_its_options() -> None:
+    documented: list[str] = []
     for heading, text in SECTION.findall(PAGE):
         names = re.findall(r"`facet (\w+)`", heading)
         options = [long(each) for name in names for each in program().commands[name].params]
         named = set(re.findall(r"--[a-z][a-z-]+", text))
         assert named <= set().union(*options), heading
-        assert [each for each in options if each and not each & (named | OF_ALL)] == [], heading
-        told += names
-    assert sorted(told) == sorted(program().commands)
+        assert [each for each in options if each and not each & (named | COMMON)] == [], heading
+        documented += names
+    assert sorted(documented) == sorted(program().commands)

@@ -1,4 +1,4 @@
-"""docs/deployment.md: it has every parameter, and what it tells people to type works."""
+"""docs/deployment.md documents every parameter, and its commands work."""
 
 import json
 import re
@@ -25,7 +25,7 @@ def test_every_parameter_is_in_a_table_with_its_default() -> None:
 
 
 @pytest.mark.parametrize("page", ["api.md", "onboarding.md"])
-def test_other_pages_give_parameters_the_same_defaults(page: str) -> None:
+def test_other_pages_state_the_same_defaults(page: str) -> None:
     text = (ROOT / "docs" / page).read_text()
     rows = re.findall(r"^\| (`[A-Z]\w+`(?:, `\w+`)*) \|(?: ([^|]+))? \|", text, re.MULTILINE)
     assert rows
@@ -36,19 +36,19 @@ def test_other_pages_give_parameters_the_same_defaults(page: str) -> None:
 
 
 @pytest.mark.parametrize("line", DEPLOYS)
-def test_make_and_the_template_take_the_deploys(line: str) -> None:
+def test_make_and_the_template_accept_each_deploy(line: str) -> None:
     _, _, *arguments = shlex.split(line)
     parameters = given(deploy(*arguments))
     del parameters["TrainingCode"]
     assert Chosen(**parameters).refusals() == []
 
 
-def test_the_events_that_it_sends_are_there() -> None:
+def test_its_events_exist() -> None:
     assert EVENTS
     assert all((ROOT / each).exists() for each in EVENTS)
 
 
-def test_the_keys_policy_is_one() -> None:
+def test_the_key_policy_allows_the_services_without_a_role() -> None:
     (block,) = re.findall(r"^```json\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
     principals = [each["Principal"] for each in json.loads(block)["Statement"]]
     services = {name for each in principals for name in _many(each.get("Service", []))}
@@ -63,7 +63,7 @@ def _many(value: str | list[str]) -> list[str]:
     return [value] if isinstance(value, str) else value
 
 
-def test_a_vpc_has_an_endpoint_for_each_service_that_functions_call() -> None:
+def test_the_vpc_table_has_an_endpoint_for_each_service_that_functions_call() -> None:
     _, _, rest = TEXT.partition("\n## VPC\n")
     table = rest.partition("\n## ")[0]
     named = set(re.findall(r"`([\w.]+)`", table))
@@ -71,7 +71,7 @@ def test_a_vpc_has_an_endpoint_for_each_service_that_functions_call() -> None:
     assert {"logs", "xray", "ecr.api", "ecr.dkr", "sagemaker.api"} <= named
 
 
-def test_what_it_names_is_the_templates() -> None:
+def test_resources_and_outputs_that_it_names_are_the_templates() -> None:
     for name in ("UndeliveredSchedules", "LoadingWaitAlarm", "WhatTheUpdateDoes"):
         assert f"`{name}`" in TEXT
         assert name in DOCUMENT["Resources"]
@@ -79,7 +79,7 @@ def test_what_it_names_is_the_templates() -> None:
     assert "UploadersPolicyArn" in DOCUMENT["Outputs"]
 
 
-def test_it_links_to_what_is_there() -> None:
+def test_its_links_to_sections_and_files_lead_somewhere() -> None:
     places = re.findall(r"\]\(([\w./-]+)\)", TEXT)
     assert places
     assert all((ROOT / "docs" / each).exists() for each in places)

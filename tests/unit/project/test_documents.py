@@ -1,4 +1,4 @@
-"""What documents point at is there, in links, prose and lines to paste."""
+"""Links, paths and tables in all documents."""
 
 import re
 import subprocess
@@ -10,21 +10,22 @@ import pytest
 ROOT = Path(__file__).parents[3]
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 CODE = re.compile(r"^```.*?^```|`[^`\n]*`", re.DOTALL | re.MULTILINE)
-MARK = re.compile(r"^#+ +(.+?) *$", re.MULTILINE)
+HEADING = re.compile(r"^#+ +(.+?) *$", re.MULTILINE)
 
 
 def documents() -> list[Path]:
-    """All of the repository's, those not committed yet among them."""
+    """The repository's Markdown files, including those not committed yet."""
     command = ["git", "ls-files", "-co", "--exclude-standard", "*.md"]
     listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     return sorted(path for line in listed.stdout.splitlines() if (path := ROOT / line).exists())
 
 
 def anchors(document: Path) -> set[str]:
-    """What its headings are called in links, as GitHub makes it."""
+    """The anchors that GitHub makes of a document's headings."""
     text = re.sub(r"^```.*?^```", "", document.read_text(), flags=re.DOTALL | re.MULTILINE)
     return {
-        re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in MARK.findall(text)
+        re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+        for heading in HEADING.findall(text)
     }
 
 
@@ -48,16 +49,16 @@ def test_every_relative_link_leads_somewhere(document: Path) -> None:
 
 
 def folders() -> set[str]:
-    """The repository's own at the top."""
+    """The top-level folders with files of the repository."""
     command = ["git", "ls-files", "-co", "--exclude-standard"]
     listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     return {line.split("/")[0] for line in listed.stdout.splitlines() if "/" in line}
 
 
 def absent(text: str) -> list[str]:
-    """Paths below one of the repository's folders that code in the text names in vain.
+    """Paths in code spans and blocks that begin with one of the folders and do not exist.
 
-    Those with a place to fill in, as `training/<execution>/`, are keys of the bucket.
+    Paths with a placeholder, such as `training/<execution>/`, are keys of the bucket.
     """
     below = re.compile(rf"(?<![\w/.<>-])(?:{'|'.join(map(re.escape, folders()))})/[\w./<>*-]+")
     named = {path for code in CODE.findall(text) for path in below.findall(code)}
@@ -65,18 +66,18 @@ def absent(text: str) -> list[str]:
 
 
 @pytest.mark.parametrize("document", documents(), ids=lambda path: str(path.relative_to(ROOT)))
-def test_every_path_that_code_names_is_there(document: Path) -> None:
+def test_every_path_in_code_exists(document: Path) -> None:
     assert not absent(document.read_text())
 
 
-def test_a_path_to_nowhere_is_noticed() -> None:
+def test_a_path_that_does_not_exist_is_found() -> None:
     assert absent("`samples/none.jpg`\n\n```\ncat events/*.json docs/none/\n```\n") == [
         "docs/none/",
         "samples/none.jpg",
     ]
 
 
-def test_a_link_to_nowhere_is_noticed(tmp_path: Path) -> None:
+def test_a_broken_link_is_found(tmp_path: Path) -> None:
     document = tmp_path / "a.md"
     document.write_text(
         "# Here\n\n[a](b.md) [c](#here) [d](#there) [e](https://x.test) `[f](g.md)`"
@@ -84,7 +85,7 @@ def test_a_link_to_nowhere_is_noticed(tmp_path: Path) -> None:
     assert broken(document) == ["b.md", "#there"]
 
 
-def test_every_decision_is_in_the_list() -> None:
+def test_every_decision_is_in_the_index() -> None:
     decisions = ROOT / "docs/decisions"
     listed = LINK.findall((decisions / "README.md").read_text())
     assert sorted(listed) == sorted(

@@ -1,4 +1,4 @@
-"""docs/manifest.md has every field with its default, and shows a manifest that is one."""
+"""docs/manifest.md documents every field with its default, and shows a valid manifest."""
 
 import re
 from pathlib import Path
@@ -17,12 +17,12 @@ PARTS = dict(
         strict=True,
     )
 )
-MEANT: dict[str, object] = {"mean": 0, "std": 1}
+EMPTY: dict[str, object] = {"mean": 0, "std": 1}
 """What an empty default stands for."""
 
 
 def written(default: object) -> str:
-    """As the page has it."""
+    """A default as the page writes it."""
     match default:
         case None:
             return "none"
@@ -34,7 +34,7 @@ def written(default: object) -> str:
 
 
 def rows(text: str) -> dict[str, str]:
-    """Each field's default, as the table has it."""
+    """The default of each field in the table."""
     found: dict[str, str] = {}
     for fields, default in re.findall(r"^\| (`.+?`) \| (.+?) \|", text, re.MULTILINE):
         names = re.findall(r"`(\w+)`", fields)
@@ -45,14 +45,14 @@ def rows(text: str) -> dict[str, str]:
 
 @pytest.mark.parametrize("part", PARTS, ids=lambda each: each.__name__)
 def test_every_field_is_in_the_table_with_its_default(part: type[BaseModel]) -> None:
-    told = rows(PARTS[part])
+    documented = rows(PARTS[part])
     fields = {field.alias or name: field for name, field in part.model_fields.items()}
-    assert sorted(told) == sorted(fields)
+    assert sorted(documented) == sorted(fields)
     for name, field in fields.items():
-        default = MEANT.get(name, field.get_default(call_default_factory=True))
-        assert told[name] == ("required" if field.is_required() else written(default))
+        default = EMPTY.get(name, field.get_default(call_default_factory=True))
+        assert documented[name] == ("required" if field.is_required() else written(default))
 
 
-def test_the_manifest_that_it_shows_is_one() -> None:
+def test_the_manifest_that_it_shows_is_valid() -> None:
     (block,) = re.findall(r"^```json\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
     assert Manifest.model_validate_json(block).golden

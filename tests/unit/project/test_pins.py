@@ -1,4 +1,4 @@
-"""What is deployed is pinned: all of it, to the versions of the tests, and by digest."""
+"""Deployed packages are pinned: all of them, to the tests' versions, and by digest."""
 
 import re
 import shlex
@@ -22,14 +22,14 @@ deployed = pytest.mark.parametrize("path", DEPLOYED, ids=lambda path: str(path.r
 
 @deployed
 @pytest.mark.skipif(sys.platform != "linux", reason="tensorflow-cpu is Linux's")
-def test_all_that_is_needed_is_pinned_and_no_more(path: Path) -> None:
+def test_exactly_the_needed_packages_are_pinned(path: Path) -> None:
     names = named(path.with_suffix(".in"))
     assert names
     assert set(pins(path.with_suffix(".txt"))) == needed(names)
 
 
 @deployed
-def test_it_is_pinned_to_what_the_tests_run_with(path: Path) -> None:
+def test_pins_are_the_versions_that_the_tests_use(path: Path) -> None:
     for name, version in pins(path.with_suffix(".txt")).items():
         assert CONSTRAINTS[name] == version, name
 
@@ -42,14 +42,14 @@ def test_every_pin_has_digests(path: Path) -> None:
     assert all(found.values())
 
 
-def test_training_jobs_are_pinned_to_what_the_tests_run_with() -> None:
-    """What the training image itself has stays as it is: docs/decisions/0020."""
+def test_pins_of_training_jobs_are_the_versions_that_the_tests_use() -> None:
+    """The training image's own packages stay as they are: docs/decisions, 0021."""
     pinned = pins(ROOT / "training/requirements.txt")
     assert pinned.keys() == named(ROOT / "training/requirements.in")
     assert pinned.items() <= CONSTRAINTS.items()
 
 
-def test_the_container_takes_nothing_without_a_digest() -> None:
+def test_the_container_installs_nothing_without_a_digest() -> None:
     dockerfile = (ROOT / "serving/Dockerfile").read_text().replace("\\\n", " ")
     installs = [shlex.split(each) for each in re.findall(r"pip install[^&]*", dockerfile)]
     assert installs
@@ -63,7 +63,7 @@ def test_the_tools_that_make_runs_are_pinned() -> None:
         assert each in pins(ROOT / f".ci/tools/{each}.txt")
 
 
-def test_nothing_names_a_host() -> None:
+def test_no_pin_names_a_host() -> None:
     assert {each.with_suffix(".txt") for each in DEPLOYED} <= set(PINNED)
     for path in [ROOT / "constraints.txt", *ROOT.glob(".ci/tools/*"), *PINNED]:
         assert "://" not in path.read_text(), path

@@ -1,4 +1,4 @@
-"""docs/training.md: its tables are those of the code, and what it sends is taken."""
+"""docs/training.md: its tables agree with the code, and its example input is valid."""
 
 import json
 import re
@@ -15,7 +15,7 @@ MACHINE = (ROOT / "statemachine/train.asl.json").read_text()
 
 
 def table(head: str) -> list[list[str]]:
-    """The cells of each row below a head's first cell."""
+    """The rows of the table whose first heading is `head`, as lists of cells."""
     (block,) = re.findall(rf"^\| {head} \|.*\n\|-.*\n((?:\|.*\n)+)", TEXT, re.MULTILINE)
     return [[cell.strip() for cell in line.split("|")[1:-1]] for line in block.splitlines()]
 
@@ -24,12 +24,14 @@ def named(cell: str) -> list[str]:
     return re.findall(r"`([^`]+)`", cell)
 
 
-def test_every_hyperparameter_is_told() -> None:
-    told = [name for row in table("hyperparameter") for name in named(row[0])]
-    assert sorted(told) == sorted(each.replace("_", "-") for each in Hyperparameters.model_fields)
+def test_every_hyperparameter_is_documented() -> None:
+    documented = [name for row in table("hyperparameter") for name in named(row[0])]
+    assert sorted(documented) == sorted(
+        each.replace("_", "-") for each in Hyperparameters.model_fields
+    )
 
 
-def test_recipes_have_the_size_and_the_minimum_that_it_tells() -> None:
+def test_recipes_have_the_documented_size_and_minimum() -> None:
     rows = {named(name)[0]: (size, minimum) for name, size, _, minimum in table("recipe")}
     assert rows.keys() == RECIPES.keys()
     for name, recipe in RECIPES.items():
@@ -40,7 +42,7 @@ def test_recipes_have_the_size_and_the_minimum_that_it_tells() -> None:
         assert minimum == (floor if recipe.minimum else "no minimum")
 
 
-def test_every_field_of_a_job_is_told_with_its_default() -> None:
+def test_every_field_of_a_job_is_documented_with_its_default() -> None:
     rows = {tuple(named(fields)): default for fields, default, _ in table("field of a job")}
     assert sorted(name for each in rows for name in each) == sorted(JobInput.model_fields)
     for (name, *_), default in rows.items():
@@ -51,19 +53,19 @@ def test_every_field_of_a_job_is_told_with_its_default() -> None:
     assert f"train at once ({Input.model_fields['concurrency'].default})" in TEXT
 
 
-def test_every_metric_that_may_decide_is_told() -> None:
+def test_every_metric_that_may_decide_is_documented() -> None:
     (row,) = [row for row in table("field of a job") if row[0] == "`metric`"]
     assert {*named(row[1]), *named(row[2])} == set(get_args(Metric))
 
 
-def test_every_outcome_is_told() -> None:
-    told = {name for row in table("outcome") for name in named(row[0])}
+def test_every_outcome_is_documented() -> None:
+    documented = {name for row in table("outcome") for name in named(row[0])}
     ends = set(re.findall(r'"outcome": "([A-Z_]+)"', MACHINE))
     verdicts = set(get_args(get_type_hints(Verdict)["verdict"]))
-    assert told == ends | verdicts - {"PUBLISH"}
+    assert documented == ends | verdicts - {"PUBLISH"}
 
 
-def test_the_input_that_it_shows_is_taken() -> None:
+def test_the_input_that_it_shows_is_valid() -> None:
     (block,) = re.findall(r"--input '(\{.*?\})'", TEXT, re.DOTALL)
     for job in parse(json.loads(block)).jobs:
         RECIPES[job.recipe].settings(job.hyperparameters)
