@@ -1,4 +1,4 @@
-"""Which IAM actions code asks for by the calls that it makes, and which a policy allows."""
+"""The IAM actions that code needs for its boto3 calls, and those that policies allow."""
 
 import ast
 from collections.abc import Iterable, Iterator, Mapping
@@ -26,11 +26,11 @@ ACTIONS = {
     "publish": {"sns:Publish"},
     "put_events": {"events:PutEvents"},
 }
-"""By boto3's method. Of the Service Authorization Reference, and of each operation's own page:
-without s3:ListBucket an object that is not there answers 403 instead of 404."""
+"""By boto3's method, from the Service Authorization Reference and each operation's own page:
+without s3:ListBucket, S3 answers 403 instead of 404 for a missing object."""
 
 SERVICES = ("cloudformation", "dynamodb", "events", "lambda", "s3", "sagemaker-runtime", "sns")
-"""Whose clients the functions make."""
+"""The services that the functions create clients for."""
 
 LOG_DELIVERY = {
     f"logs:{action}"
@@ -45,7 +45,7 @@ LOG_DELIVERY = {
         "DescribeLogGroups",
     )
 }
-"""What a state machine needs that logs: the Step Functions developer guide, Logging."""
+"""The actions that a state machine needs for logging: Step Functions developer guide, Logging."""
 
 OF_VERSIONS = {
     "s3:DeleteObject": "s3:DeleteObjectVersion",
@@ -53,10 +53,10 @@ OF_VERSIONS = {
     "s3:GetObjectTagging": "s3:GetObjectVersionTagging",
     "s3:PutObjectTagging": "s3:PutObjectVersionTagging",
 }
-"""What a call that names a `VersionId` needs instead."""
+"""The action that a call with a `VersionId` needs instead."""
 
 READS = {"s3:GetObject"}
-"""Reading needs both where the version is named at times only."""
+"""Reading needs both actions if the call names a version only sometimes."""
 
 IN_TRANSACTIONS = {
     "ConditionCheck": "dynamodb:ConditionCheckItem",
@@ -66,8 +66,8 @@ IN_TRANSACTIONS = {
 }
 
 
-def asked_for(code: Iterable[ast.AST]) -> set[str]:
-    """The actions that the calls in the code need."""
+def required(code: Iterable[ast.AST]) -> set[str]:
+    """The actions that the boto3 calls in the code need."""
     nodes = [node for each in code for node in ast.walk(each)]
     found = {action for node in nodes for action in _of_call(node)}
     if any(_method(node) == "transact_write_items" for node in nodes):
@@ -77,7 +77,7 @@ def asked_for(code: Iterable[ast.AST]) -> set[str]:
 
 
 def allowed(statements: Iterable[Mapping[str, Any]]) -> set[str]:
-    """The actions of all statements that allow something, those behind conditions among them."""
+    """The actions of all Allow statements, including those behind conditions."""
     return {action for each in statements for action in _allowed(each)}
 
 
@@ -106,7 +106,7 @@ def _of_call(node: ast.AST) -> set[str]:
 
 
 def _method(node: ast.AST) -> str | None:
-    """The name of the method that is called with keywords only, as boto3's are."""
+    """The name of the called method."""
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
         return node.func.attr
     return None

@@ -1,4 +1,4 @@
-"""Requirements files: what they pin, and to which digests."""
+"""Pins and digests in requirements files."""
 
 import re
 from importlib.metadata import requires
@@ -14,7 +14,7 @@ AWS = {
     "platform_machine": "x86_64",
     "extra": "",
 }
-"""What AWS runs, as far as markers ask for it."""
+"""AWS's environment, for evaluating markers."""
 
 
 def pins(path: Path) -> dict[str, str]:
@@ -24,18 +24,18 @@ def pins(path: Path) -> dict[str, str]:
 
 
 def digests(path: Path) -> dict[str, int]:
-    """How many digests each distribution may have."""
+    """The number of digests of each distribution."""
     parts = re.split(r"^(?=\w)", path.read_text(), flags=re.MULTILINE)
     return {canonical(each.partition("==")[0]): each.count("--hash=sha256:") for each in parts[1:]}
 
 
 def canonical(distribution: str) -> str:
-    """The one spelling of its name."""
+    """The normalised name (PEP 503)."""
     return re.sub(r"[-_.]+", "-", distribution).lower()
 
 
 def named(path: Path) -> set[str]:
-    """What a requirements.in names, with those that it includes."""
+    """The distributions that a requirements.in and the files it includes name."""
     found: set[str] = set()
     for line in path.read_text().split("\n"):
         include, _, other = line.partition("-r ")
@@ -44,7 +44,7 @@ def named(path: Path) -> set[str]:
 
 
 def needed(names: set[str]) -> set[str]:
-    """Distributions with all that they need on AWS, by what is installed here."""
+    """Distributions and all their dependencies on AWS, by the metadata of the installed ones."""
     found: set[str] = set()
     new = set(names)
     while new:

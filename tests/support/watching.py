@@ -1,4 +1,4 @@
-"""What the template's alarms and dashboard ask CloudWatch for."""
+"""The CloudWatch metrics that the template's alarms and dashboard query."""
 
 import json
 import re
@@ -15,11 +15,11 @@ ALARMS = {
 SEARCH = re.compile(
     r"SEARCH\('\{([^}]+)\} MetricName=\"(\w+)\" service=\"([^\"]+)\"', '(\w+)', \d+\)"
 )
-"""Of CloudWatch's metric math: the namespace with the names of all dimensions, and some values."""
+"""A SEARCH expression of CloudWatch's metric math."""
 
 
-class Asked(NamedTuple):
-    """One metric. `dimensions` has the values, None for those that are searched; `by` who asks."""
+class MetricQuery(NamedTuple):
+    """One metric. `dimensions` has values, or None if searched; `by` is the alarm or widget."""
 
     by: str
     namespace: str
@@ -29,7 +29,7 @@ class Asked(NamedTuple):
 
 
 def resolved(value: Any) -> Any:
-    """A template's value with every reference replaced by what it refers to, as text."""
+    """A template's value with every reference replaced by the name it refers to."""
     if isinstance(value, list):
         return [resolved(each) for each in value]
     if not isinstance(value, dict):
@@ -45,7 +45,7 @@ def resolved(value: Any) -> Any:
 
 
 def dashboard() -> dict[str, Any]:
-    """The body, out of JSON."""
+    """The dashboard's body, parsed."""
     (name,) = STACK.of_type("AWS::CloudWatch::Dashboard")
     body: dict[str, Any] = json.loads(
         resolved(STACK.resources[name]["Properties"]["DashboardBody"])
@@ -53,7 +53,7 @@ def dashboard() -> dict[str, Any]:
     return body
 
 
-def of_alarms() -> Iterator[Asked]:
+def of_alarms() -> Iterator[MetricQuery]:
     """The metrics of all alarms."""
     for name, alarm in ALARMS.items():
         for each in alarm.get("Metrics", [alarm]):
@@ -64,11 +64,11 @@ def of_alarms() -> Iterator[Asked]:
             pairs = resolved(metric["Dimensions"])
             kind = stat.get("Stat") or each.get("Statistic") or each["ExtendedStatistic"]
             dimensions = {pair["Name"]: pair["Value"] for pair in pairs}
-            yield Asked(name, metric["Namespace"], metric["MetricName"], kind, dimensions)
+            yield MetricQuery(name, metric["Namespace"], metric["MetricName"], kind, dimensions)
 
 
-def of_widgets() -> Iterator[Asked]:
-    """The metrics of the dashboard, those that it searches for among them."""
+def of_widgets() -> Iterator[MetricQuery]:
+    """The metrics of the dashboard, including those that it searches for."""
     for widget in dashboard()["widgets"]:
         properties = widget["properties"]
         for row in properties.get("metrics", []):
@@ -79,11 +79,11 @@ def of_widgets() -> Iterator[Asked]:
             namespace, name, *pairs = [each for each in row if isinstance(each, str)]
             dimensions = dict(zip(pairs[::2], pairs[1::2], strict=True))
             stat = options.get("stat") or properties["stat"]
-            yield Asked(properties["title"], namespace, name, stat, dimensions)
+            yield MetricQuery(properties["title"], namespace, name, stat, dimensions)
 
 
-def _searched(title: str, expression: str) -> Iterator[Asked]:
+def _searched(title: str, expression: str) -> Iterator[MetricQuery]:
     for schema, name, service, stat in SEARCH.findall(expression):
         namespace, *dimensions = schema.split(",")
         known = dict.fromkeys(dimensions) | {"service": service}
-        yield Asked(title, namespace, name, stat, known)
+        yield MetricQuery(title, namespace, name, stat, known)

@@ -15,7 +15,7 @@ from tests.support import artifacts, fakes, watching
 from tests.support.api import call, predict
 from tests.support.fakes import BUCKET, Answer
 from tests.support.versions import NOW, accept, make_live, pending
-from tests.support.watching import Asked, of_alarms, of_widgets
+from tests.support.watching import MetricQuery, of_alarms, of_widgets
 from train import app as train
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ def of_an_outage(table: "Table") -> None:
     assert predict().status == 200
 
 
-def emits(metric: Written, asked: Asked) -> bool:
+def emits(metric: Written, asked: MetricQuery) -> bool:
     """Whether that is it. The service is the stack's name, which is nobody's here."""
     if metric.name != asked.name or metric.dimensions.keys() != asked.dimensions.keys():
         return False

@@ -1,4 +1,4 @@
-"""What SAM makes of template.yaml, by cfn-lint, with the parameters of each environment."""
+"""cfn-lint on SAM's translation of template.yaml, with each environment's parameters."""
 
 import json
 import tomllib
@@ -24,11 +24,11 @@ EXPLAINED = {
     ("W3005", "ApiUsagePlanKey"): "SAM writes it so",
     ("W1030", "HoursFunctionRestore"): "a rule of the template has RestoreAt wherever RemoveAt is",
 }
-"""Findings, by rule and the name that they are about, and why they may be."""
+"""Accepted findings, by rule and resource or parameter, with the reason."""
 
 
 def document(**definition: Any) -> dict[str, Any]:
-    """The translated template, the state machine's definition in it; `definition` changes that."""
+    """The translated template with the state machine's definition, changed by `definition`."""
     made: dict[str, Any] = json.loads(json.dumps(STACK.document))
     machine = made["Resources"]["TrainStateMachine"]["Properties"]
     del machine["DefinitionS3Location"]
@@ -37,25 +37,25 @@ def document(**definition: Any) -> dict[str, Any]:
 
 
 def part(name: str, **definition: Any) -> dict[str, Any]:
-    """The same with one resource."""
+    """The translated template reduced to one resource."""
     whole = document(**definition)
     return whole | {"Resources": {name: whole["Resources"][name]}}
 
 
 def findings(template: Mapping[str, Any], **parameters: str) -> set[tuple[str, str]]:
-    """Of which rule, about which parameter or resource."""
+    """Pairs of a rule and the parameter or resource that it is about."""
     config = ManualArgs(regions=["us-east-1"], parameters=[parameters])
     return {(each.rule.id, each.path[1]) for each in lint(json.dumps(template), config=config)}
 
 
 @pytest.mark.parametrize("environment", ["default", "dev", "prod"])
-def test_nothing_is_found_that_is_not_explained(environment: str) -> None:
+def test_every_finding_is_explained(environment: str) -> None:
     given = CONFIG[environment]["deploy"]["parameters"].get("parameter_overrides", "")
     parameters = overrides(*given.split()) if given else {}
     assert findings(document(), **parameters) == set(EXPLAINED)
 
 
-def test_a_value_that_a_resource_cannot_have_is_found() -> None:
+def test_an_invalid_value_is_found() -> None:
     config = part("EndpointConfig")
     assert ("W1030", "EndpointConfig") not in findings(config, InstanceType="ml.m5.large")
     assert ("W1030", "EndpointConfig") in findings(config, InstanceType="ml.none")

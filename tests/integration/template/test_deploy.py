@@ -1,7 +1,7 @@
-"""`make deploy` without an account: all but carrying out the change set, against moto.
+"""`make deploy` against moto, up to the change set.
 
-moto makes a change set of the template as SAM wrote it. It neither translates that nor looks at its
-conditions, so it cannot make the stack.
+moto creates a change set of the template as SAM wrote it. It neither translates the template nor
+evaluates its conditions, so it cannot create the stack.
 """
 
 import io
@@ -39,15 +39,15 @@ SAMS_BUCKET = {
     "Resources": {"Bucket": {"Type": "AWS::S3::Bucket"}},
     "Outputs": {"SourceBucket": {"Value": {"Ref": "Bucket"}}},
 }
-"""SAM makes it with its first deploy; what moto makes of a change set lacks the tags and outputs
-by which SAM knows it again."""
+"""SAM creates it in its first deploy. moto's change set would lack the tags and outputs by which
+SAM recognises it."""
 
 pytestmark = pytest.mark.skipif(not PYTHON_3_12, reason="sam build needs Python 3.12")
 
 
 @dataclass(frozen=True)
 class Account:
-    """An AWS account of its own, in a moto server."""
+    """A separate AWS account in a moto server."""
 
     url: str
 
@@ -108,7 +108,7 @@ def account() -> Iterator[Account]:
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the sources, built: builds of other tests leave theirs where it is."""
+    """A built copy of the sources, apart from the builds of other tests."""
     folder = tmp_path_factory.mktemp("checkout")
     for name in NEEDED:
         shutil.copy(ROOT / name, folder)
@@ -130,7 +130,7 @@ def environment(request: pytest.FixtureRequest) -> str:
 def deployed(
     environment: str, checkout: Path, account: Account
 ) -> subprocess.CompletedProcess[str]:
-    """What `make deploy` says that stops before it would carry anything out."""
+    """Runs `make deploy` without executing the change set."""
     return make(
         checkout,
         "--old-file=build",
@@ -152,10 +152,10 @@ def make(folder: Path, *arguments: str, **variables: str) -> subprocess.Complete
     )
 
 
-def test_it_makes_a_change_set_and_misses_the_stack(
+def test_it_creates_a_change_set_and_then_misses_the_stack(
     deployed: subprocess.CompletedProcess[str], environment: str
 ) -> None:
-    """Once the stack is there, the training code goes into its bucket."""
+    """The training code is uploaded to the stack's bucket once that exists."""
     stack = CONFIG[environment]["deploy"]["parameters"]["stack_name"]
     assert "Changeset created successfully" in deployed.stdout, deployed.stderr
     assert "warning: AWS_ENDPOINT_URL=http://127.0.0.1:" in deployed.stderr
@@ -163,22 +163,22 @@ def test_it_makes_a_change_set_and_misses_the_stack(
     assert deployed.returncode
 
 
-def test_the_change_set_has_what_the_environment_says(
+def test_the_change_set_has_the_environments_parameters_and_tags(
     deployed: subprocess.CompletedProcess[str], environment: str, account: Account
 ) -> None:
-    asked = CONFIG[environment]["deploy"]["parameters"]
+    expected = CONFIG[environment]["deploy"]["parameters"]
     (change,) = re.findall(r"successfully\. (arn:\S+)", deployed.stdout)
     made = account.client("cloudformation").describe_change_set(ChangeSetName=change)
-    assert made["StackName"] == asked["stack_name"]
+    assert made["StackName"] == expected["stack_name"]
     given = {each["ParameterKey"]: each.get("ParameterValue") for each in made["Parameters"]}
-    words = asked.get("parameter_overrides", "").split()
+    words = expected.get("parameter_overrides", "").split()
     expected = overrides(*words) if words else {}
     expected["TrainingCode"] = code_key(pack_code(ROOT))
     assert {name: given[name] for name in expected} == expected
 
 
 @pytest.mark.usefixtures("deployed")
-def test_it_uploads_what_the_functions_run(account: Account) -> None:
+def test_it_uploads_the_functions_code(account: Account) -> None:
     functions = {
         name: each["Properties"]
         for name, each in account.packaged().items()
@@ -201,7 +201,7 @@ def test_it_uploads_the_layer_and_the_state_machine(account: Account) -> None:
 
 
 def files(account: Account, location: str) -> set[str]:
-    """What is in an uploaded archive."""
+    """The names in an uploaded archive."""
     key = location.removeprefix(f"s3://{account.bucket}/")
     with zipfile.ZipFile(io.BytesIO(account.read(key))) as archive:
         return set(archive.namelist())

@@ -1,4 +1,4 @@
-"""The clock's function: an update of the stack that sets EndpointOn and changes nothing else."""
+"""The schedule function updates the stack: it sets EndpointOn and changes nothing else."""
 
 import json
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ TEMPLATE = {
     },
     "Resources": {"Queue": {"Type": "AWS::SQS::Queue"}},
 }
-"""moto's updates look at no conditions; tests/unit/template/test_choices.py has what goes away."""
+"""moto's updates ignore conditions; unit/template/test_parameters.py tests what is removed."""
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def sent(name: str) -> dict[str, Any]:
     return handler(event, fakes.Context(900))  # type: ignore[arg-type]
 
 
-def test_the_endpoint_goes_and_comes_back(cloudformation: "CloudFormationClient") -> None:
+def test_the_endpoint_is_removed_and_restored(cloudformation: "CloudFormationClient") -> None:
     assert given(cloudformation)[PARAMETER] == "true"
     assert sent("hours-off") == {"endpoint": "off", "update_begun": True}
     assert given(cloudformation)[PARAMETER] == "false"
@@ -64,11 +64,11 @@ def test_the_endpoint_goes_and_comes_back(cloudformation: "CloudFormationClient"
 
 
 @pytest.mark.usefixtures("cloudformation")
-def test_a_stack_that_is_as_wanted_is_left_alone() -> None:
+def test_a_stack_in_the_requested_state_is_not_updated() -> None:
     assert sent("hours-on") == {"endpoint": "on", "update_begun": False}
 
 
-def test_every_other_parameter_and_the_tags_stay(cloudformation: "CloudFormationClient") -> None:
+def test_other_parameters_and_tags_are_unchanged(cloudformation: "CloudFormationClient") -> None:
     before = given(cloudformation)
     sent("hours-off")
     assert given(cloudformation) == before | {PARAMETER: "false"}
@@ -77,19 +77,19 @@ def test_every_other_parameter_and_the_tags_stay(cloudformation: "CloudFormation
 
 
 @pytest.mark.usefixtures("aws")
-def test_a_stack_that_is_not_there_is_an_error() -> None:
+def test_a_missing_stack_is_an_error() -> None:
     with pytest.raises(ClientError, match="does not exist"):
         sent("hours-on")
 
 
 @pytest.mark.parametrize("event", [{}, {"stack": "facet", "endpoint": "perhaps"}])
-def test_an_event_that_says_nothing_is_refused(event: dict[str, str]) -> None:
+def test_an_invalid_event_is_an_error(event: dict[str, str]) -> None:
     with pytest.raises(ValueError, match="endpoint"):
         handler(event, fakes.Context(900))  # type: ignore[arg-type]
 
 
 class Changing:
-    """CloudFormation's client, of a stack that is in these states one after the other."""
+    """A CloudFormation client whose stack goes through these states."""
 
     def __init__(self, *states: str) -> None:
         self._states: Iterator[str] = iter(states)
@@ -104,13 +104,13 @@ class Changing:
 
 
 def turned_off(cloudformation: Changing, seconds: float) -> tuple[bool, list[float]]:
-    """Whether an update was begun, and the pauses before it; time passes only in them."""
+    """Whether an update was started, and the pauses before it in seconds; only they take time."""
     pauses: list[float] = []
     toggle = EndpointToggle(cloudformation, "facet", pauses.append)  # type: ignore[arg-type]
     return toggle.set(on=False, remaining=lambda: seconds - sum(pauses)), pauses
 
 
-def test_it_waits_for_a_deploy_to_end() -> None:
+def test_it_waits_for_a_running_deploy() -> None:
     changing = Changing(
         "UPDATE_IN_PROGRESS", "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS", "UPDATE_COMPLETE"
     )
@@ -118,7 +118,7 @@ def test_it_waits_for_a_deploy_to_end() -> None:
     assert (begun, len(pauses), changing.updates) == (True, 2, 1)
 
 
-def test_a_deploy_that_does_not_end_is_left_to_the_next_attempt() -> None:
+def test_it_fails_if_a_deploy_does_not_end_in_time() -> None:
     changing = Changing(*["UPDATE_IN_PROGRESS"] * 100)
     with pytest.raises(StackBusy, match="UPDATE_IN_PROGRESS"):
         turned_off(changing, 900)

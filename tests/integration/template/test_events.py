@@ -1,4 +1,4 @@
-"""Every event of events/ through the handler that it is for, as `sam local invoke` would."""
+"""Sends every event of events/ to its handler, as `sam local invoke` would."""
 
 import base64
 import io
@@ -40,7 +40,7 @@ LAMBDA_LIMIT = 6 << 20
 
 @pytest.fixture
 def onboarded(functions: None, s3: "S3Client") -> dict[str, Any]:  # noqa: ARG001
-    """What the upload's handler answers, after an upload."""
+    """The onboard handler's answer to the upload event after an upload."""
     s3.put_object(Bucket=fakes.BUCKET, Key="mme/cifar.tar.gz", Body=artifacts.artifact())
     image = base64.b64decode(EVENTS["predict-raw"]["body"])
     key = json.loads(base64.b64decode(EVENTS["predict-s3"]["body"]))["s3"]
@@ -70,7 +70,7 @@ def test_there_is_an_event_for_each_route_and_each_kind_of_body() -> None:
 
 
 @pytest.mark.parametrize("name", API_EVENTS + PAGE_EVENTS)
-def test_api_events_are_consistent_as_api_gateways_are(name: str) -> None:
+def test_api_events_are_consistent(name: str) -> None:
     event = EVENTS[name]
     context = event["requestContext"]
     assert (event["resource"], event["httpMethod"]) == (
@@ -92,14 +92,14 @@ def test_api_events_are_consistent_as_api_gateways_are(name: str) -> None:
 @pytest.mark.parametrize("name", API_EVENTS)
 def test_the_api_answers_every_event(name: str) -> None:
     answer = sent_to(predict.handler, name)
-    wanted = {"upload": 201, "preflight": 204}.get(name, 200)
-    assert answer["statusCode"] == wanted, answer["body"]
+    expected = {"upload": 201, "preflight": 204}.get(name, 200)
+    assert answer["statusCode"] == expected, answer["body"]
     assert "cifar" in answer["body"] or name in WITHOUT_MODEL
 
 
 @pytest.mark.usefixtures("onboarded")
 @pytest.mark.parametrize("name", PREDICT_EVENTS)
-def test_each_kind_of_body_brings_the_same_image(name: str, sagemaker: fakes.SageMaker) -> None:
+def test_each_kind_of_body_has_the_same_image(name: str, sagemaker: fakes.SageMaker) -> None:
     sent_to(predict.handler, "predict-raw")
     sent_to(predict.handler, name)
     assert sagemaker.asked[-1] == sagemaker.asked[-2]
@@ -119,13 +119,13 @@ def test_the_upload_event_makes_the_model_live(
 
 
 @pytest.mark.usefixtures("functions")
-def test_the_upload_event_without_an_upload_finds_it_gone() -> None:
+def test_the_upload_event_without_an_upload_answers_gone() -> None:
     (outcome,) = sent_to(onboard.handler, "onboard-put")["outcomes"]
     assert outcome["outcome"] == "GONE"
 
 
 @pytest.mark.usefixtures("functions")
-def test_the_removal_event_of_an_unknown_version_is_nothing() -> None:
+def test_the_removal_event_of_an_unknown_version_does_nothing() -> None:
     assert sent_to(onboard.handler, "onboard-removed") == {"outcomes": []}
 
 
@@ -135,7 +135,7 @@ def test_the_sweep_event_finds_nothing_to_do() -> None:
 
 
 @pytest.mark.usefixtures("functions")
-def test_the_plan_event_is_carried_out_with_its_data(s3: "S3Client") -> None:
+def test_the_plan_event_plans_jobs(s3: "S3Client") -> None:
     for key in (
         EVENTS["train-plan"]["code"],
         "datasets/cifar10/train/cat/1.jpg",

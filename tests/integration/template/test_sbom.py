@@ -1,4 +1,4 @@
-"""`make sbom`: a bill of materials for each of what is deployed."""
+"""`make sbom` writes a bill of materials for each deployed set of packages."""
 
 import json
 import subprocess
@@ -35,7 +35,7 @@ def bills(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("name", BILLS)
-def test_it_lists_what_is_installed(bills: Path, name: str) -> None:
+def test_it_lists_every_installed_package(bills: Path, name: str) -> None:
     bill = json.loads((bills / f"{name}.json").read_text())
     assert bill["bomFormat"] == "CycloneDX"
     assert bill["metadata"]["component"]["name"] == "facet"

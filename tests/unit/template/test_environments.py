@@ -1,4 +1,4 @@
-"""samconfig.toml's environments, and what `make deploy` makes of them."""
+"""The environments of samconfig.toml, and how `make deploy` uses them."""
 
 import subprocess
 import tomllib
@@ -18,41 +18,41 @@ ENVIRONMENTS: dict[str, dict[str, Any]] = {
 environment = pytest.mark.parametrize("name", ENVIRONMENTS)
 
 
-def test_there_are_two_beside_the_default() -> None:
+def test_there_are_a_dev_and_a_prod_environment() -> None:
     assert ENVIRONMENTS.keys() == {"default", "dev", "prod"}
     assert len({each["stack_name"] for each in ENVIRONMENTS.values()}) == 3
 
 
 @environment
-def test_the_template_takes_their_parameters(name: str) -> None:
+def test_the_template_accepts_their_parameters(name: str) -> None:
     words = ENVIRONMENTS[name].get("parameter_overrides", "").split()
     assert Chosen(**(overrides(*words) if words else {})).refusals() == []
 
 
 @environment
-def test_costs_can_be_told_apart_by_tags(name: str) -> None:
+def test_tags_separate_their_costs(name: str) -> None:
     tags = dict(each.split("=") for each in ENVIRONMENTS[name]["tags"].split())
     assert tags["application"] == "facet"
     assert tags.get("environment", "default") == name
 
 
 @environment
-def test_stack_names_do_for_a_bucket_and_an_endpoint(name: str) -> None:
+def test_stack_names_are_valid_in_bucket_and_endpoint_names(name: str) -> None:
     stack = ENVIRONMENTS[name]["stack_name"]
     assert stack == stack.lower()
     assert len(f"{stack}-123456789012-ap-southeast-2") <= 63
 
 
 @pytest.mark.parametrize("name", ["dev", "prod"])
-def test_make_deploy_takes_an_environment_whole(name: str) -> None:
+def test_make_deploy_uses_all_parameters_of_an_environment(name: str) -> None:
     words = deploy(f"ENV={name}")
     assert words[words.index("--config-env") + 1] == name
     assert words[words.index("--stack-name") + 1] == ENVIRONMENTS[name]["stack_name"]
-    asked = overrides(*ENVIRONMENTS[name]["parameter_overrides"].split())
-    assert given(words) == asked | {"TrainingCode": "code"}
+    expected = overrides(*ENVIRONMENTS[name]["parameter_overrides"].split())
+    assert given(words) == expected | {"TrainingCode": "code"}
 
 
-def test_what_the_command_line_says_wins() -> None:
+def test_the_command_line_overrides_an_environment() -> None:
     clock = "'RemoveAt=\"cron(0 20 ? * MON-FRI *)\"' MaxInstances=9"
     words = deploy("ENV=prod", "STACK=mine", f"PARAMETERS={clock}")
     assert words[words.index("--stack-name") + 1] == "mine"
@@ -61,7 +61,7 @@ def test_what_the_command_line_says_wins() -> None:
     assert given(words)["InstanceCount"] == "2"
 
 
-def test_an_environment_that_is_not_there_is_refused() -> None:
+def test_an_unknown_environment_is_an_error() -> None:
     with pytest.raises(subprocess.CalledProcessError) as refused:
         deploy("ENV=production")
     assert "default, dev and prod" in refused.value.stderr

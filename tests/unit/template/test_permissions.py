@@ -1,4 +1,4 @@
-"""Every function and state may do what its code does, and nothing else."""
+"""Every function and state has exactly the permissions that its code needs."""
 
 import ast
 import json
@@ -49,14 +49,14 @@ def statements(policies: list[Any]) -> list[dict[str, Any]]:
 
 
 def differences(properties: dict[str, Any]) -> tuple[set[str], set[str]]:
-    """What a function's code needs beyond its policies, and what these allow beyond that."""
-    needed = permissions.asked_for(reachable.code(properties["Handler"]))
+    """Actions that a function's code needs and its policies lack, and the reverse."""
+    needed = permissions.required(reachable.code(properties["Handler"]))
     may = permissions.allowed(statements(properties.get("Policies", [])))
     return needed - may, may - needed
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
-def test_functions_may_do_what_their_code_does_and_no_more(name: str) -> None:
+def test_functions_have_exactly_the_permissions_that_their_code_needs(name: str) -> None:
     assert differences(FUNCTIONS[name]) == (set(), set())
 
 
@@ -75,7 +75,7 @@ def test_an_action_too_few_or_too_many_is_noticed(name: str) -> None:
 
 
 def states(machine: dict[str, Any]) -> list[dict[str, Any]]:
-    """All states, with those of maps."""
+    """All states, including those inside maps."""
     found = []
     for state in machine["States"].values():
         found.append(state)
@@ -84,7 +84,7 @@ def states(machine: dict[str, Any]) -> list[dict[str, Any]]:
     return found
 
 
-def test_the_state_machine_may_do_what_its_states_do_and_no_more() -> None:
+def test_the_state_machine_has_exactly_the_permissions_that_its_states_need() -> None:
     called = {
         state["Resource"].partition(":states:::")[2]
         for state in states(MACHINE)
@@ -95,21 +95,21 @@ def test_the_state_machine_may_do_what_its_states_do_and_no_more() -> None:
     assert permissions.allowed(statements(policies)) == needed
 
 
-def test_the_code_of_a_handler_is_found_through_imports_and_names() -> None:
-    """One action of each function that lies far from its handler."""
+def test_permissions_are_found_in_imported_modules() -> None:
+    """For each function, one action in a module far from its handler."""
     for name, action in {
         "PredictFunction": "dynamodb:ConditionCheckItem",
         "OnboardFunction": "sns:Publish",
         "SweepFunction": "s3:DeleteObjectVersion",
         "TrainFunction": "dynamodb:Query",
     }.items():
-        assert action in permissions.asked_for(reachable.code(FUNCTIONS[name]["Handler"]))
-    predict = permissions.asked_for(reachable.code("predict.app.handler"))
+        assert action in permissions.required(reachable.code(FUNCTIONS[name]["Handler"]))
+    predict = permissions.required(reachable.code("predict.app.handler"))
     assert "lambda:InvokeFunction" not in predict
 
 
-def test_no_call_of_boto3_is_left_out_of_the_table() -> None:
-    """Every method of a client that the code calls anywhere, by botocore's own list of them."""
+def test_every_boto3_call_is_in_the_table_of_actions() -> None:
+    """Compares all methods called in the code with botocore's list of operations."""
     session = botocore.session.get_session()
     operations = {
         xform_name(operation)
@@ -127,7 +127,7 @@ def test_no_call_of_boto3_is_left_out_of_the_table() -> None:
     assert called & operations <= permissions.ACTIONS.keys() | {"transact_write_items"}
 
 
-def test_the_services_are_those_whose_clients_are_made() -> None:
+def test_the_services_are_those_that_the_code_creates_clients_for() -> None:
     sources = [*(ROOT / "functions").rglob("*.py"), *(ROOT / "layers").rglob("*.py")]
     made = {
         service

@@ -1,4 +1,4 @@
-"""Who may do what by the template's policies, the bucket's own among them."""
+"""The template's policies, including the bucket's own: who may do what."""
 
 import re
 from collections.abc import Iterator
@@ -29,7 +29,7 @@ EVERYWHERE = {
     "JoinNetwork": "the network interfaces are not made yet; AWS's own policy says the same",
     "SeeHowItScales": "Application Auto Scaling describes the whole account or nothing",
 }
-"""Statements that may name every resource, with why nothing narrower will do."""
+"""Statements that may name every resource, with the reason."""
 
 OF_AWS = {
     "AWSLambdaBasicExecutionRole",
@@ -37,13 +37,13 @@ OF_AWS = {
     "AWSXrayWriteOnlyAccess",
     "AmazonAPIGatewayPushToCloudWatchLogs",
 }
-"""What SAM attaches, and what API Gateway asks for."""
+"""What SAM attaches, and what API Gateway requires."""
 
 BUCKET = "Bucket.Arn"
 ONBOARD, SWEEP = "OnboardFunctionRole.Arn", "SweepFunctionRole.Arn"
 ANYBODY = "arn:aws:iam::123456789012:role/admin"
 VERSION = f"{BUCKET}/mme/cifar/0123456789ab.tar.gz"
-DROP = f"{BUCKET}/mme/cifar.tar.gz"
+UPLOAD = f"{BUCKET}/mme/cifar.tar.gz"
 
 
 def policies(chosen: Chosen) -> Iterator[dict[str, Any]]:
@@ -68,7 +68,7 @@ def function_roles(chosen: Chosen) -> set[str]:
 
 
 @pytest.mark.parametrize("chosen", [DEFAULT, FULL], ids=["default", "full"])
-def test_nothing_is_allowed_everywhere_that_could_be_allowed_somewhere(chosen: Chosen) -> None:
+def test_only_explained_statements_allow_all_resources(chosen: Chosen) -> None:
     for each in policies(chosen):
         if each["Effect"] == "Allow" and "*" in many(each["Resource"]):
             assert each["Sid"] in EVERYWHERE, each
@@ -83,7 +83,7 @@ def test_every_exception_is_needed() -> None:
     assert everywhere == EVERYWHERE.keys()
 
 
-def test_the_page_on_security_says_what_every_function_may() -> None:
+def test_the_security_page_lists_every_function() -> None:
     page = (Path(__file__).parents[3] / "docs/security.md").read_text()
     rows = re.findall(r"^\| (\w+) function\b.* \|$", page, re.MULTILINE)
     assert sorted(f"{name.capitalize()}FunctionRole" for name in rows) == sorted(
@@ -92,12 +92,12 @@ def test_the_page_on_security_says_what_every_function_may() -> None:
 
 
 @pytest.mark.parametrize("chosen", [DEFAULT, FULL], ids=["default", "full"])
-def test_no_action_is_a_pattern(chosen: Chosen) -> None:
+def test_no_allowed_action_has_a_wildcard(chosen: Chosen) -> None:
     for each in policies(chosen):
         assert each["Effect"] == "Deny" or "*" not in str(each["Action"]), each
 
 
-def test_metrics_go_to_sagemakers_namespaces_only() -> None:
+def test_roles_write_metrics_only_to_sagemakers_namespaces() -> None:
     measuring = [each for each in policies(FULL) if each.get("Sid") == "Measure"]
     assert len(measuring) == 2
     for each in measuring:
@@ -105,7 +105,7 @@ def test_metrics_go_to_sagemakers_namespaces_only() -> None:
         assert all(pattern.strip("/").lower().startswith("aws/sagemaker") for pattern in patterns)
 
 
-def test_policies_of_aws_are_those_that_are_explained() -> None:
+def test_only_explained_aws_managed_policies_are_attached() -> None:
     arns = {
         arn.rpartition("/")[2]
         for role in FULL.of_type("AWS::IAM::Role").values()
@@ -115,7 +115,9 @@ def test_policies_of_aws_are_those_that_are_explained() -> None:
 
 
 @pytest.mark.parametrize("chosen", [DEFAULT, FULL], ids=["default", "full"])
-def test_functions_may_not_do_all_that_policies_of_aws_allow(chosen: Chosen) -> None:
+def test_functions_are_denied_what_aws_managed_policies_allow_beyond_their_needs(
+    chosen: Chosen,
+) -> None:
     assert attached(chosen, "FunctionsKeepToThemselves") == function_roles(chosen)
     document = chosen.resources["FunctionsKeepToThemselves"]["Properties"]["PolicyDocument"]
     logs, network = statements(document)
@@ -128,7 +130,7 @@ def test_functions_may_not_do_all_that_policies_of_aws_allow(chosen: Chosen) -> 
     assert "lambda:SourceFunctionArn" in network["Condition"]["ArnLike"]
 
 
-def test_roles_are_lent_to_one_service_only() -> None:
+def test_roles_can_be_passed_to_one_service_only() -> None:
     passing = [each for each in policies(FULL) if "iam:PassRole" in each["Action"]]
     assert passing
     for each in passing:
@@ -137,12 +139,12 @@ def test_roles_are_lent_to_one_service_only() -> None:
 
 
 @pytest.mark.parametrize("role", ["TrainingRole", "EndpointRole"])
-def test_sagemaker_takes_the_roles_for_this_account_only(role: str) -> None:
+def test_sagemaker_assumes_the_roles_for_this_account_only(role: str) -> None:
     (trust,) = statements(FULL.resources[role]["Properties"]["AssumeRolePolicyDocument"])
     assert trust["Condition"] == {"StringEquals": {"aws:SourceAccount": "123456789012"}}
 
 
-def test_whoever_invokes_the_endpoint_invokes_versions_of_this_one() -> None:
+def test_roles_can_invoke_only_versions_on_this_endpoint() -> None:
     invoking = [each for each in policies(FULL) if each["Action"] == "sagemaker:InvokeEndpoint"]
     assert len(invoking) == 2
     for each in invoking:
@@ -162,7 +164,7 @@ def denied(
     encryption: dict[str, str] | None = None,
     chosen: Chosen = DEFAULT,
 ) -> set[str]:
-    """The statements of the bucket's policy that refuse it."""
+    """The statements of the bucket's policy that deny the request."""
     context = {"aws:SecureTransport": str(tls).lower(), "aws:PrincipalArn": who}
     context |= encryption or {}
     document = chosen.resources["BucketPolicy"]["Properties"]["PolicyDocument"]
@@ -175,10 +177,10 @@ def denied(
 
 
 def _met(condition: dict[str, dict[str, Any]], context: dict[str, str]) -> bool:
-    """Of IAM's operators those that the policy has."""
-    for operator, asked in condition.items():
-        for name, wanted in asked.items():
-            values = [wanted] if isinstance(wanted, str) else wanted
+    """Evaluates the IAM operators that the policy uses."""
+    for operator, required in condition.items():
+        for name, expected in required.items():
+            values = [expected] if isinstance(expected, str) else expected
             given = context.get(name)
             met = {
                 "Bool": given in values,
@@ -193,25 +195,25 @@ def _met(condition: dict[str, dict[str, Any]], context: dict[str, str]) -> bool:
 
 @pytest.mark.parametrize("who", [ANYBODY, ONBOARD])
 @pytest.mark.parametrize("action", ["s3:GetObject", "s3:PutObject", "s3:ListBucket"])
-def test_the_bucket_is_reached_over_tls_only(who: str, action: str) -> None:
-    resource = BUCKET if action == "s3:ListBucket" else DROP
+def test_the_bucket_denies_connections_without_tls(who: str, action: str) -> None:
+    resource = BUCKET if action == "s3:ListBucket" else UPLOAD
     assert denied(who, action, resource) == set()
     assert denied(who, action, resource, tls=False) == {"OverTlsOnly"}
 
 
 @pytest.mark.parametrize("who", [ANYBODY, SWEEP, "TrainStateMachineRole.Arn"])
-def test_onboarding_alone_writes_versions(who: str) -> None:
+def test_only_onboarding_writes_versions(who: str) -> None:
     assert denied(who, "s3:PutObject", VERSION) == {"OnboardingAloneWritesVersions"}
     assert denied(ONBOARD, "s3:PutObject", VERSION) == set()
-    assert denied(who, "s3:PutObject", DROP) == set()
+    assert denied(who, "s3:PutObject", UPLOAD) == set()
     assert denied(who, "s3:PutObject", f"{BUCKET}/inbox/1") == set()
 
 
-def test_onboarding_and_the_sweeper_alone_delete_versions_for_good() -> None:
+def test_only_onboarding_and_the_sweeper_delete_versions_permanently() -> None:
     sid = "NobodyElseDeletesVersionsForGood"
     assert denied(ANYBODY, "s3:DeleteObjectVersion", VERSION) == {sid}
-    assert denied(ANYBODY, "s3:DeleteObject", VERSION) == set(), "a marker can be taken away"
-    assert denied(ANYBODY, "s3:DeleteObjectVersion", DROP) == set()
+    assert denied(ANYBODY, "s3:DeleteObject", VERSION) == set(), "a delete marker can be removed"
+    assert denied(ANYBODY, "s3:DeleteObjectVersion", UPLOAD) == set()
     for who in (ONBOARD, SWEEP):
         assert denied(who, "s3:DeleteObjectVersion", VERSION) == set()
 
@@ -239,33 +241,33 @@ def test_onboarding_and_the_sweeper_alone_delete_versions_for_good() -> None:
     ],
     ids=["by-default", "sse-s3", "key-of-aws", "another-key", "the-key"],
 )
-def test_uploads_name_no_other_key(encryption: dict[str, str], refused: set[str]) -> None:
+def test_uploads_cannot_use_another_kms_key(encryption: dict[str, str], refused: set[str]) -> None:
     chosen = Chosen(KmsKeyArn=KEY)
-    said = denied(ANYBODY, "s3:PutObject", DROP, encryption=encryption, chosen=chosen)
-    assert said == refused
-    assert denied(ANYBODY, "s3:PutObject", DROP, encryption=encryption) == set()
+    found = denied(ANYBODY, "s3:PutObject", UPLOAD, encryption=encryption, chosen=chosen)
+    assert found == refused
+    assert denied(ANYBODY, "s3:PutObject", UPLOAD, encryption=encryption) == set()
 
 
 @pytest.mark.parametrize(
     ("action", "resource", "may"),
     [
-        ("s3:PutObject", DROP, True),
+        ("s3:PutObject", UPLOAD, True),
         ("s3:PutObject", VERSION, False),
         ("s3:PutObject", f"{BUCKET}/rejected/cifar/0.json", False),
         ("s3:PutObject", f"{BUCKET}/mme/cifar.zip", False),
-        ("s3:GetObject", DROP, False),
-        ("s3:DeleteObject", DROP, False),
-        ("s3:AbortMultipartUpload", DROP, True),
+        ("s3:GetObject", UPLOAD, False),
+        ("s3:DeleteObject", UPLOAD, False),
+        ("s3:AbortMultipartUpload", UPLOAD, True),
     ],
 )
-def test_uploaders_may_upload(action: str, resource: str, may: bool) -> None:
+def test_the_uploaders_policy_allows_only_uploads(action: str, resource: str, may: bool) -> None:
     assert DEFAULT.outputs["UploadersPolicyArn"]["Value"] == "UploadersPolicy"
     document = DEFAULT.resources["UploadersPolicy"]["Properties"]["PolicyDocument"]
     effects = {each["Effect"] for each in statements(document) if applies(each, action, resource)}
     assert (effects == {"Allow"}) is may
 
 
-def test_queues_are_reached_over_tls_only() -> None:
+def test_queues_deny_connections_without_tls() -> None:
     (policy,) = DEFAULT.of_type("AWS::SQS::QueuePolicy").values()
     assert set(policy["Queues"]) == DEFAULT.of_type("AWS::SQS::Queue").keys()
     tls = statements(policy["PolicyDocument"])[0]
@@ -280,7 +282,7 @@ def named(value: Any) -> bool:
     return KEY in str(value)
 
 
-def test_the_key_encrypts_everything_that_keeps_something() -> None:
+def test_the_key_encrypts_every_resource_that_stores_data() -> None:
     kinds = (
         "AWS::S3::Bucket",
         "AWS::DynamoDB::Table",
@@ -299,14 +301,14 @@ def test_the_key_encrypts_everything_that_keeps_something() -> None:
         assert "SqsManagedSseEnabled" not in queue, "SQS takes one or the other"
 
 
-def test_without_a_key_of_ones_own_aws_has_the_keys() -> None:
+def test_without_kms_key_arn_aws_keys_encrypt() -> None:
     for queue in DEFAULT.of_type("AWS::SQS::Queue").values():
         assert queue["SqsManagedSseEnabled"] is True
     assert DEFAULT.resources["Registry"]["Properties"]["SSESpecification"] == {"SSEEnabled": True}
     assert "kms:" not in str(list(policies(DEFAULT)))
 
 
-def test_every_role_that_works_with_what_is_encrypted_may_use_the_key() -> None:
+def test_every_role_that_handles_encrypted_data_may_use_the_key() -> None:
     machine = {"TrainStateMachineRole"}
     assert attached(FULL, "UseOfKey") == function_roles(FULL) | machine | {
         "TrainingRole",
@@ -330,7 +332,7 @@ def test_every_role_that_works_with_what_is_encrypted_may_use_the_key() -> None:
 # --- hours ------------------------------------------------------------------------------------
 
 
-def test_the_clocks_function_may_change_no_more_than_the_endpoint() -> None:
+def test_the_schedule_function_may_change_only_the_endpoint() -> None:
     document = FULL.resources["WhatTheUpdateDoes"]["Properties"]["PolicyDocument"]
     assert attached(FULL, "WhatTheUpdateDoes") == {"HoursFunctionRole"}
     rules = {each["Sid"]: each for each in statements(document)}

@@ -1,4 +1,4 @@
-"""statemachine/train.asl.json: it agrees with the template, the function, and what jobs print."""
+"""statemachine/train.asl.json agrees with the template, the function and the jobs' output."""
 
 import json
 import re
@@ -31,13 +31,13 @@ def followers(state: dict[str, Any]) -> Iterator[str]:
         yield from (part[name] for name in ("Next", "Default") if name in part)
 
 
-def test_every_place_has_a_substitution_and_every_substitution_a_place() -> None:
+def test_placeholders_and_substitutions_match() -> None:
     places = set(re.findall(r"\$\{(\w+)\}", TEXT))
     assert places == set(RESOURCE["Properties"]["DefinitionSubstitutions"])
 
 
 @pytest.mark.parametrize("scope", [MACHINE, EACH], ids=["machine", "job"])
-def test_states_lead_to_states_and_none_is_out_of_reach(scope: dict[str, Any]) -> None:
+def test_every_transition_has_a_target_and_every_state_is_reachable(scope: dict[str, Any]) -> None:
     reached, new = set(), {scope["StartAt"]}
     while new:
         reached |= new
@@ -46,7 +46,7 @@ def test_states_lead_to_states_and_none_is_out_of_reach(scope: dict[str, Any]) -
 
 
 @pytest.mark.parametrize("name", TASKS)
-def test_no_task_of_a_job_can_stop_the_others(name: str) -> None:
+def test_a_failed_task_of_a_job_does_not_stop_the_others(name: str) -> None:
     *_, last = TASKS[name]["Catch"]
     assert last["ErrorEquals"] == ["States.ALL"]
     state = EACH["States"][last["Next"]]
@@ -55,21 +55,21 @@ def test_no_task_of_a_job_can_stop_the_others(name: str) -> None:
     assert state["Type"] == "Choice"
 
 
-def test_training_in_a_network_differs_in_nothing_else() -> None:
+def test_training_in_a_vpc_differs_only_in_the_vpc() -> None:
     outside, inside = (json.loads(json.dumps(TASKS[each])) for each in ("Train", "TrainInNetwork"))
     assert inside["Parameters"].pop("VpcConfig.$") == "$.job.network"
     del outside["Comment"], inside["Comment"]
     assert inside == outside
 
 
-def test_a_look_that_fails_after_publication_is_no_failure() -> None:
+def test_a_failed_status_check_after_publication_is_not_a_failed_job() -> None:
     unknown = EACH["States"]["NotKnownNow"]
     assert TASKS["Outcome"]["Catch"][-1]["Next"] == "NotKnownNow"
     assert (unknown["Result"]["status"], unknown["Next"]) == ("UNKNOWN", "IsItOnboarded")
 
 
-def test_a_passing_fault_does_not_cost_a_trained_model() -> None:
-    """What the artifact itself got wrong is final; anything else is tried again."""
+def test_a_temporary_fault_is_retried_and_does_not_lose_a_trained_model() -> None:
+    """Only errors of the artifact itself are final; all others are retried."""
     final, fault = TASKS["Judge"]["Retry"][-2:]
     assert (set(final["ErrorEquals"]), final["MaxAttempts"]) == ({"NoManifest", "NoMetric"}, 0)
     assert fault["ErrorEquals"] == ["States.TaskFailed"]
@@ -79,18 +79,18 @@ def test_a_passing_fault_does_not_cost_a_trained_model() -> None:
 @pytest.mark.parametrize(
     "name", [name for name, state in EACH["States"].items() if state.get("End")]
 )
-def test_every_end_of_a_job_is_a_report(name: str) -> None:
+def test_every_end_of_a_job_makes_a_report(name: str) -> None:
     report = {key.removesuffix(".$") for key in EACH["States"][name]["Parameters"]}
     assert {"model", "outcome", "training_job", "reason"} <= report
 
 
-def test_functions_are_asked_for_steps_that_they_know() -> None:
-    asked = set(re.findall(r'"step": "(\w+)"', TEXT))
+def test_the_machine_calls_only_steps_that_the_function_knows() -> None:
+    steps = set(re.findall(r'"step": "(\w+)"', TEXT))
     schema = STEP.json_schema()
-    assert asked == set(schema["discriminator"]["mapping"])
+    assert steps == set(schema["discriminator"]["mapping"])
 
 
-def test_nothing_of_the_machine_is_jsonata() -> None:
+def test_the_machine_uses_no_jsonata() -> None:
     assert "{%" not in TEXT
     assert "QueryLanguage" not in TEXT
 
@@ -103,7 +103,7 @@ def caught(*lines: str) -> dict[str, float]:
     return {each["MetricName"]: each["Value"] for each in metrics.final()}
 
 
-def test_metrics_are_caught_from_the_line_of_an_epoch() -> None:
+def test_the_metric_regexes_match_the_line_of_an_epoch() -> None:
     assert caught("starting", EPOCH) == {
         "train:loss": 0.1234,
         "train:accuracy": 0.9876,
@@ -113,7 +113,7 @@ def test_metrics_are_caught_from_the_line_of_an_epoch() -> None:
     }
 
 
-def test_metrics_are_caught_from_the_last_line() -> None:
+def test_the_metric_regexes_match_the_last_line() -> None:
     assert caught(FINAL) == {
         "final:validation_accuracy": 0.9876,
         "final:validation_loss": 0.2345,
@@ -124,10 +124,10 @@ def test_metrics_are_caught_from_the_last_line() -> None:
     }
 
 
-def test_other_lines_are_no_metrics() -> None:
+def test_the_metric_regexes_match_no_other_line() -> None:
     assert caught("skipped=red/broken.jpg", "recipe=cifar10 epochs=3 seed=1 flip=True") == {}
 
 
-def test_every_metric_that_may_decide_is_caught() -> None:
+def test_every_metric_of_the_gate_has_a_regex() -> None:
     names = {f"final:{name}" for name in get_args(Metric)}
     assert names <= set(caught(FINAL))

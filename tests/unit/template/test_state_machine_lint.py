@@ -16,13 +16,13 @@ Machine = dict[str, Any]
 
 
 def linted(definition: Path) -> subprocess.CompletedProcess[str]:
-    """The Amazon States Language has numbers, where statelint wants 2.0 for 2."""
+    """Runs statelint, which wants 2.0 where the Amazon States Language allows 2."""
     return subprocess.run(
         [STATELINT, "--ignore", "FLOAT", definition], capture_output=True, text=True, timeout=60
     )
 
 
-def test_nothing_is_found() -> None:
+def test_the_state_machine_has_no_findings() -> None:
     checked = linted(DEFINITION)
     assert (checked.returncode, checked.stdout) == (0, "")
 
@@ -44,7 +44,7 @@ def off_the_path(machine: Machine) -> None:
 
 
 @pytest.mark.parametrize(
-    ("broken", "said"),
+    ("broken", "finding"),
     [
         (lost, 'No state found named "Nowhere"'),
         (misspelt, "is not a JSONPath or intrinsic function"),
@@ -52,12 +52,12 @@ def off_the_path(machine: Machine) -> None:
         (off_the_path, "should be a Reference Path"),
     ],
 )
-def test_what_is_broken_is_found(
-    tmp_path: Path, broken: Callable[[Machine], None], said: str
+def test_a_broken_state_machine_has_findings(
+    tmp_path: Path, broken: Callable[[Machine], None], finding: str
 ) -> None:
     machine = json.loads(DEFINITION.read_text())
     broken(machine)
     (tmp_path / "broken.json").write_text(json.dumps(machine))
     checked = linted(tmp_path / "broken.json")
     assert checked.returncode == 1
-    assert said in checked.stdout
+    assert finding in checked.stdout

@@ -1,4 +1,4 @@
-"""The template, the functions and the layer have to agree with each other."""
+"""The template, the functions and the layer agree with each other."""
 
 import ast
 import fnmatch
@@ -29,7 +29,7 @@ FUNCTIONS = {
     if resource["Type"] == "AWS::Serverless::Function"
 }
 IN_LAMBDA = {"boto3", "botocore"}
-"""What the runtime brings along."""
+"""Packages that Lambda's runtime has."""
 
 function = pytest.mark.parametrize("name", FUNCTIONS)
 
@@ -41,7 +41,7 @@ def environment(name: str) -> dict[str, Any]:
 
 
 def by_default(value: Any) -> str:
-    """What a variable has in a stack with no parameters given; the name of a resource is a name."""
+    """A variable's value in a stack with default parameters; a reference is the resource's name."""
     if isinstance(value, str):
         return value
     parameter = TEMPLATE["Parameters"].get(value.get("Ref"))
@@ -49,7 +49,7 @@ def by_default(value: Any) -> str:
 
 
 def imports(folder: Path) -> Iterator[tuple[Path, str]]:
-    """Each module below a folder, and each top-level name that it imports when it runs."""
+    """Pairs of a module below a folder and a top-level name that it imports at run time."""
     for path in folder.rglob("*.py"):
         tree = ast.parse(path.read_text())
         typing_only = {
@@ -72,12 +72,12 @@ def without_names(path: str) -> str:
     return re.sub(r"{\w+}", "{}", path)
 
 
-def test_there_are_functions() -> None:
+def test_the_template_has_functions() -> None:
     assert {"PredictFunction", "OnboardFunction", "SweepFunction"} <= set(FUNCTIONS)
 
 
 @function
-def test_environment_is_the_settings(name: str) -> None:
+def test_the_environment_has_exactly_the_settings(name: str) -> None:
     variables = {each for each in environment(name) if each.startswith(PREFIX)}
     assert variables == {PREFIX + field.upper() for field in Settings.model_fields}
 
@@ -93,7 +93,7 @@ def test_settings_are_valid_by_default(name: str) -> None:
 
 
 @function
-def test_an_invocation_of_the_endpoint_ends_before_the_function_does(name: str) -> None:
+def test_an_invocation_of_the_endpoint_times_out_before_the_function(name: str) -> None:
     assert float(environment(name)["FACET_INVOKE_TIMEOUT"]) < FUNCTIONS[name]["Timeout"]
 
 
@@ -108,7 +108,7 @@ def test_handlers_import_without_any_environment(name: str) -> None:
     assert done.stdout + done.stderr == ""
 
 
-def test_routes_are_the_resolvers() -> None:
+def test_the_templates_routes_are_the_resolvers() -> None:
     routed = {
         (event["Properties"]["Method"], without_names(event["Properties"]["Path"]))
         for event in FUNCTIONS["PredictFunction"]["Events"].values()
@@ -128,13 +128,13 @@ def test_the_layer_imports_no_function() -> None:
         assert name not in above, path
 
 
-def test_functions_import_each_other_not() -> None:
+def test_functions_do_not_import_each_other() -> None:
     code = {each.name for each in (ROOT / "functions").iterdir() if each.is_dir()}
     for path, name in imports(ROOT / "functions"):
         assert name not in code - {path.relative_to(ROOT / "functions").parts[0]}, path
 
 
-def test_the_layer_brings_what_is_imported() -> None:
+def test_the_layer_has_every_imported_package() -> None:
     brought = named(ROOT / "layers/facet/requirements.in") | IN_LAMBDA
     ours = {"facet"} | {each.name for each in (ROOT / "functions").iterdir() if each.is_dir()}
     dists = packages_distributions()
@@ -145,7 +145,7 @@ def test_the_layer_brings_what_is_imported() -> None:
 
 
 def statements(policies: list[dict[str, Any]]) -> dict[str, set[str]]:
-    """Allowed actions by Sid."""
+    """Allowed actions by statement id (Sid)."""
     return {
         each["Sid"]: {each["Action"]} if isinstance(each["Action"], str) else set(each["Action"])
         for policy in policies
@@ -154,7 +154,7 @@ def statements(policies: list[dict[str, Any]]) -> dict[str, set[str]]:
     }
 
 
-def test_the_state_machine_may_do_what_it_does_and_no_more() -> None:
+def test_the_state_machine_has_exactly_the_permissions_that_it_needs() -> None:
     """What `.sync` needs: docs.aws.amazon.com/step-functions, integration with SageMaker AI."""
     policies = TEMPLATE["Resources"]["TrainStateMachine"]["Properties"]["Policies"]
     assert statements(policies) == {
@@ -193,7 +193,7 @@ def allowed(name: str) -> dict[str, set[str]]:
     )
 
 
-def test_onboarding_may_do_what_it_does_and_no_more() -> None:
+def test_onboarding_has_exactly_the_permissions_that_it_needs() -> None:
     assert allowed("OnboardFunction") == {
         "TakeUploads": {"s3:GetObject", "s3:GetObjectVersion", "s3:DeleteObjectVersion"},
         "KeepVersions": {"s3:PutObject"},
@@ -208,7 +208,7 @@ def test_onboarding_may_do_what_it_does_and_no_more() -> None:
     }
 
 
-def test_predictions_may_write_no_more_than_a_canarys_end() -> None:
+def test_predict_may_write_only_the_attributes_of_a_canary() -> None:
     (policy,) = FUNCTIONS["PredictFunction"]["Policies"]
     rules = {each["Sid"]: each for each in policy["Statement"] if "Sid" in each}
     attributes = rules["ConcludeCanaries"]["Condition"]["ForAllValues:StringEquals"]
@@ -222,7 +222,7 @@ def test_predictions_may_write_no_more_than_a_canarys_end() -> None:
     ]
 
 
-def test_the_sweeper_deletes_versions_and_never_drops() -> None:
+def test_the_sweeper_may_delete_versions_but_not_uploads() -> None:
     (policy,) = FUNCTIONS["SweepFunction"]["Policies"]
     deleting = [
         each["Resource"] for each in policy["Statement"] if "Delete" in str(each.get("Action"))
@@ -231,7 +231,7 @@ def test_the_sweeper_deletes_versions_and_never_drops() -> None:
     assert allowed("SweepFunction")["HandOver"] == {"lambda:InvokeFunction"}
 
 
-def test_no_attempt_at_the_endpoint_ends_the_function() -> None:
+def test_the_function_has_time_left_after_the_last_attempt_at_the_endpoint() -> None:
     """Time for the last attempt and for what follows it (onboard.retry.RESERVE)."""
     timeout = float(environment("OnboardFunction")["FACET_INVOKE_TIMEOUT"])
     assert timeout + 60 < FUNCTIONS["OnboardFunction"]["Timeout"] / 4

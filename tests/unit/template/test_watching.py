@@ -1,4 +1,4 @@
-"""Alarms and dashboard: valid, each with its page of the runbook, on metrics that AWS has."""
+"""Alarms and dashboard: valid, on metrics that exist, each alarm with a runbook section."""
 
 import re
 from pathlib import Path
@@ -8,7 +8,7 @@ import pytest
 
 from facet.settings import WATCHED
 from tests.support import watching
-from tests.support.watching import ALARMS, Asked, dashboard, of_alarms, of_widgets, resolved
+from tests.support.watching import ALARMS, MetricQuery, dashboard, of_alarms, of_widgets, resolved
 
 ROOT = Path(__file__).parents[3]
 RUNBOOK = (ROOT / "docs/operations.md").read_text()
@@ -60,18 +60,18 @@ OF_AWS: dict[str, tuple[set[str], dict[str, str]]] = {
     # docs.aws.amazon.com/amazondynamodb: DynamoDB metrics and dimensions
     "AWS/DynamoDB": ({"TableName"}, {"ReadThrottleEvents": "Sum", "WriteThrottleEvents": "Sum"}),
 }
-"""What AWS emits: the dimensions, and for each metric its useful statistics."""
+"""AWS's metrics by namespace: the dimensions, and each metric's useful statistics."""
 
 BILLING = ({"Currency"}, {"Currency", "ServiceName"})
-"""docs.aws.amazon.com/AmazonCloudWatch: Create a billing alarm; us-east-1 alone has it."""
+"""docs.aws.amazon.com/AmazonCloudWatch: Create a billing alarm; only us-east-1 has it."""
 
-ASKED = [each for each in (*of_alarms(), *of_widgets()) if each.namespace != "Facet"]
-metric = pytest.mark.parametrize("asked", ASKED, ids=lambda each: f"{each.by}-{each.name}")
+QUERIES = [each for each in (*of_alarms(), *of_widgets()) if each.namespace != "Facet"]
+metric = pytest.mark.parametrize("query", QUERIES, ids=lambda each: f"{each.by}-{each.name}")
 alarm = pytest.mark.parametrize("name", sorted(ALARMS))
 
 
 def anchor(heading: str) -> str:
-    """As GitHub makes it of a heading."""
+    """The anchor that GitHub makes of a heading."""
     return re.sub(r"[^a-z0-9 -]", "", heading.lower()).replace(" ", "-")
 
 
@@ -82,23 +82,23 @@ def sections() -> dict[str, str]:
 
 
 @metric
-def test_aws_emits_the_metric(asked: Asked) -> None:
-    if asked.namespace == "AWS/Billing":
-        assert asked.name == "EstimatedCharges"
-        assert set(asked.dimensions) in BILLING
+def test_aws_emits_the_metric(query: MetricQuery) -> None:
+    if query.namespace == "AWS/Billing":
+        assert query.name == "EstimatedCharges"
+        assert set(query.dimensions) in BILLING
         return
-    dimensions, metrics = OF_AWS[asked.namespace]
-    assert set(asked.dimensions) == dimensions
-    assert re.fullmatch(metrics[asked.name], asked.statistic)
+    dimensions, metrics = OF_AWS[query.namespace]
+    assert set(query.dimensions) == dimensions
+    assert re.fullmatch(metrics[query.name], query.statistic)
 
 
-def test_the_api_has_the_name_that_its_metrics_are_asked_by() -> None:
+def test_api_metrics_use_the_apis_name() -> None:
     title = watching.STACK.resources["Api"]["Properties"]["Body"]["info"]["title"]
-    names = {each.dimensions["ApiName"] for each in ASKED if "ApiName" in each.dimensions}
+    names = {each.dimensions["ApiName"] for each in QUERIES if "ApiName" in each.dimensions}
     assert names == {resolved(title)} == {"AWS::StackName"}
 
 
-def test_metrics_of_ours_are_asked_by_the_service_that_the_functions_name() -> None:
+def test_our_metrics_use_the_functions_service_name() -> None:
     ours = [each for each in (*of_alarms(), *of_widgets()) if each.namespace == "Facet"]
     assert {each.dimensions["service"] for each in ours} == {"AWS::StackName"}
     for name in watching.STACK.of_type("AWS::Lambda::Function"):
@@ -106,12 +106,12 @@ def test_metrics_of_ours_are_asked_by_the_service_that_the_functions_name() -> N
         assert resolved(variables["POWERTOOLS_SERVICE_NAME"]) == "AWS::StackName"
 
 
-def test_no_more_models_can_be_watched_than_the_functions_take() -> None:
+def test_the_template_and_the_functions_limit_watched_models_alike() -> None:
     pattern = watching.STACK.document["Parameters"]["WatchedModels"]["AllowedPattern"]
     assert f"^{pattern}$" == WATCHED
 
 
-def test_dimensions_name_what_they_are_of() -> None:
+def test_dimensions_name_resources_of_the_right_type() -> None:
     kinds = {
         "FunctionName": "AWS::Lambda::Function",
         "QueueName": "AWS::SQS::Queue",
@@ -119,20 +119,20 @@ def test_dimensions_name_what_they_are_of() -> None:
         "TableName": "AWS::DynamoDB::Table",
     }
     variants = watching.STACK.resources["EndpointConfig"]["Properties"]["ProductionVariants"]
-    for asked in ASKED:
-        for dimension, value in asked.dimensions.items():
+    for query in QUERIES:
+        for dimension, value in query.dimensions.items():
             if dimension == "EndpointName":
                 endpoint = watching.STACK.resources["Endpoint"]["Properties"]["EndpointName"]
                 assert value == resolved(endpoint)
             elif dimension in kinds:
                 logical = str(value).partition(".")[0]
-                assert watching.STACK.resources[logical]["Type"] == kinds[dimension], asked
+                assert watching.STACK.resources[logical]["Type"] == kinds[dimension], query
             if dimension == "VariantName":
                 assert [value] == [each["VariantName"] for each in variants]
 
 
 @alarm
-def test_an_alarm_tells_the_topic_and_names_its_section_of_the_runbook(name: str) -> None:
+def test_an_alarm_notifies_the_topic_and_names_its_section_of_the_runbook(name: str) -> None:
     properties = ALARMS[name]
     assert properties["AlarmActions"][0] == {"Ref": "AlarmTopic"}
     found = LINK.search(properties["AlarmDescription"])
@@ -140,25 +140,25 @@ def test_an_alarm_tells_the_topic_and_names_its_section_of_the_runbook(name: str
     assert f"`{name}`" in sections()[found[1]]
 
 
-def test_the_runbook_names_no_alarm_that_is_not() -> None:
+def test_the_runbook_names_exactly_the_alarms() -> None:
     assert set(re.findall(r"`(\w+Alarm)`", RUNBOOK)) == set(ALARMS)
 
 
-def test_the_runbook_tells_every_metric_of_ours() -> None:
+def test_the_runbook_lists_every_metric_of_ours() -> None:
     (rows,) = re.findall(r"^\| metric \|.*\n\|-.*\n((?:\|.*\n)+)", RUNBOOK, re.MULTILINE)
     names = [row.split("|")[1] for row in rows.splitlines()]
-    told = {name for each in names for name in re.findall(r"`(\w+)`", each)}
-    asked = (*of_alarms(), *of_widgets())
-    assert told == {each.name for each in asked if each.namespace == "Facet"}
+    listed = {name for each in names for name in re.findall(r"`(\w+)`", each)}
+    queries = (*of_alarms(), *of_widgets())
+    assert listed == {each.name for each in queries if each.namespace == "Facet"}
 
 
 @alarm
-def test_an_alarm_is_silent_while_there_is_nothing_to_measure(name: str) -> None:
+def test_an_alarm_does_not_ring_without_data(name: str) -> None:
     assert ALARMS[name]["TreatMissingData"] == "notBreaching"
 
 
-def test_widgets_lie_beside_each_other() -> None:
-    taken: set[tuple[int, int]] = set()
+def test_widgets_do_not_overlap() -> None:
+    covered: set[tuple[int, int]] = set()
     for each in dashboard()["widgets"]:
         assert each["x"] + each["width"] <= 24
         cells = {
@@ -166,11 +166,11 @@ def test_widgets_lie_beside_each_other() -> None:
             for x in range(each["width"])
             for y in range(each["height"])
         }
-        assert not taken & cells, each["properties"]["title"]
-        taken |= cells
+        assert not covered & cells, each["properties"]["title"]
+        covered |= cells
 
 
-def test_widgets_are_of_the_stacks_own_region_but_for_the_spend() -> None:
+def test_only_the_spend_widget_is_in_another_region() -> None:
     regions = {
         each["properties"]["region"]: each["properties"]["title"]
         for each in dashboard()["widgets"]
@@ -180,8 +180,8 @@ def test_widgets_are_of_the_stacks_own_region_but_for_the_spend() -> None:
     assert "Spend" in regions["us-east-1"]
 
 
-def test_every_expression_of_the_dashboard_is_understood_here() -> None:
-    """Else its metrics would not be looked at above."""
+def test_every_expression_of_the_dashboard_is_parsed() -> None:
+    """Otherwise the tests above would miss its metrics."""
     rows: list[Any] = [
         row[-1]["expression"]
         for each in dashboard()["widgets"]

@@ -1,4 +1,4 @@
-"""The template with this or that parameter: what is made, and that all of it fits together."""
+"""The template with different parameters: which resources it creates, and that they fit."""
 
 from itertools import pairwise
 from typing import Any
@@ -50,7 +50,7 @@ def endpoint(**parameters: str) -> dict[str, Any]:
 
 
 @choice
-def test_nothing_refers_to_what_is_not_made(parameters: dict[str, str]) -> None:
+def test_nothing_refers_to_a_resource_that_is_not_created(parameters: dict[str, str]) -> None:
     chosen = Chosen(**parameters)
     assert chosen.missing() == set()
     assert chosen.refusals() == []
@@ -66,7 +66,7 @@ def test_bucket_and_registry_outlive_the_stack(parameters: dict[str, str]) -> No
 
 
 @choice
-def test_time_deletes_no_model(parameters: dict[str, str]) -> None:
+def test_no_lifecycle_rule_expires_models(parameters: dict[str, str]) -> None:
     bucket = Chosen(**parameters).resources["Bucket"]["Properties"]
     rules = bucket["LifecycleConfiguration"]["Rules"]
     over_models = [
@@ -94,9 +94,11 @@ def test_time_deletes_no_model(parameters: dict[str, str]) -> None:
     ],
     ids=lambda each: next(iter(each)),
 )
-def test_what_belongs_together_is_given_together(parameters: dict[str, str]) -> None:
-    (said,) = Chosen(**parameters).refusals()
-    assert next(iter(parameters)) in said
+def test_parameters_that_depend_on_each_other_must_be_set_together(
+    parameters: dict[str, str],
+) -> None:
+    (message,) = Chosen(**parameters).refusals()
+    assert next(iter(parameters)) in message
 
 
 def test_every_parameter_is_described_and_in_one_group() -> None:
@@ -113,7 +115,7 @@ def test_every_parameter_is_described_and_in_one_group() -> None:
 # --- endpoint ---------------------------------------------------------------------------------
 
 
-def test_without_its_endpoint_a_stack_lacks_the_endpoint_and_its_scaling_alone() -> None:
+def test_endpoint_off_removes_only_the_endpoint_and_its_scaling() -> None:
     without = Chosen(EndpointOn="false")
     assert DEFAULT.resources.keys() - without.resources.keys() == {
         "Endpoint",
@@ -123,10 +125,10 @@ def test_without_its_endpoint_a_stack_lacks_the_endpoint_and_its_scaling_alone()
     }
     assert without.resources.keys() <= DEFAULT.resources.keys()
     changed = {name for name, each in without.resources.items() if each != DEFAULT.resources[name]}
-    assert changed == {"LoadingWaitAlarm"}, "the clock's function may change no more"
+    assert changed == {"LoadingWaitAlarm"}, "the schedule function may change no more"
 
 
-def test_functions_know_the_endpoint_by_its_name() -> None:
+def test_functions_get_the_endpoints_name() -> None:
     name = endpoint()["EndpointName"]
     for each in DEFAULT.of_type("AWS::Lambda::Function").values():
         assert each["Environment"]["Variables"]["FACET_ENDPOINT"] == name
@@ -148,7 +150,7 @@ def test_the_endpoint_is_scaled_between_the_two_counts() -> None:
     assert {each["ScalingTargetId"] for each in policies.values()} == {"EndpointScaling"}
 
 
-def test_waiting_for_models_scales_out_too() -> None:
+def test_the_endpoint_also_scales_out_when_requests_wait_for_models() -> None:
     alarm = DEFAULT.resources["LoadingWaitAlarm"]["Properties"]
     assert alarm["AlarmActions"] == ["AlarmTopic", "ScaleWithLoading"]
     policy = DEFAULT.resources["ScaleWithLoading"]["Properties"]
@@ -163,12 +165,12 @@ def test_waiting_for_models_scales_out_too() -> None:
     ]
 
 
-def test_a_deploy_keeps_what_scaling_did_and_without_scaling_what_was_asked_for() -> None:
+def test_a_deploy_keeps_the_number_of_instances_only_with_scaling() -> None:
     assert endpoint()["RetainAllVariantProperties"] is True
     assert endpoint(MaxInstances="1")["RetainAllVariantProperties"] is False
 
 
-def test_the_clock_scales_down_and_up() -> None:
+def test_scheduled_actions_scale_down_and_up() -> None:
     chosen = Chosen(**QUIET, TimeZone="Asia/Tokyo", InstanceCount="2", MaxInstances="4")
     down, up = chosen.resources["EndpointScaling"]["Properties"]["ScheduledActions"]
     assert (down["Schedule"], up["Schedule"]) == (NIGHT, MORNING)
@@ -178,7 +180,7 @@ def test_the_clock_scales_down_and_up() -> None:
     assert "ScheduledActions" not in DEFAULT.resources["EndpointScaling"]["Properties"]
 
 
-def test_a_new_fleet_that_fails_is_taken_back() -> None:
+def test_an_endpoint_update_that_fails_is_rolled_back() -> None:
     deployment = endpoint()["DeploymentConfig"]
     alarms = [each["AlarmName"] for each in deployment["AutoRollbackConfiguration"]["Alarms"]]
     assert alarms == ["EndpointErrorsAlarm", "EndpointLatencyAlarm"]
@@ -190,13 +192,13 @@ def test_a_new_fleet_that_fails_is_taken_back() -> None:
         assert seen["Period"] * seen["EvaluationPeriods"] < baking["WaitIntervalInSeconds"]
 
 
-def test_the_container_has_no_network_unless_it_is_asked_for() -> None:
+def test_the_container_has_no_network_by_default() -> None:
     assert DEFAULT.resources["MultiModel"]["Properties"]["EnableNetworkIsolation"] == "true"
-    asked = Chosen(NetworkIsolation="false").resources["MultiModel"]["Properties"]
-    assert asked["EnableNetworkIsolation"] == "false"
+    connected = Chosen(NetworkIsolation="false").resources["MultiModel"]["Properties"]
+    assert connected["EnableNetworkIsolation"] == "false"
 
 
-def test_requests_are_captured_where_that_is_asked_for() -> None:
+def test_requests_are_captured_only_with_capture_percent() -> None:
     assert "DataCaptureConfig" not in DEFAULT.resources["EndpointConfig"]["Properties"]
     capture = Chosen(CapturePercent="5").resources["EndpointConfig"]["Properties"][
         "DataCaptureConfig"
@@ -208,7 +210,7 @@ def test_requests_are_captured_where_that_is_asked_for() -> None:
 # --- hours ------------------------------------------------------------------------------------
 
 
-def test_the_clock_removes_and_restores_the_endpoint_of_this_stack() -> None:
+def test_schedules_remove_and_restore_this_stacks_endpoint() -> None:
     chosen = Chosen(**AWAY)
     schedules = chosen.of_type("AWS::Scheduler::Schedule").values()
     assert {
@@ -226,7 +228,7 @@ def _input(state: str) -> str:
     return f'{{"stack":"{stack}","endpoint":"{state}"}}'
 
 
-def test_a_stack_without_hours_has_no_function_for_them() -> None:
+def test_the_schedule_function_exists_only_with_a_schedule() -> None:
     added = Chosen(**AWAY).resources.keys() - DEFAULT.resources.keys()
     assert added
     assert all(name.startswith("Hours") or name == "WhatTheUpdateDoes" for name in added)
@@ -236,7 +238,7 @@ def test_a_stack_without_hours_has_no_function_for_them() -> None:
 
 
 @choice
-def test_every_function_writes_a_log_that_ends(parameters: dict[str, str]) -> None:
+def test_every_log_group_has_a_retention_period(parameters: dict[str, str]) -> None:
     chosen = Chosen(**parameters, LogDays="7")
     groups = chosen.of_type("AWS::Logs::LogGroup")
     functions = chosen.of_type("AWS::Lambda::Function")
@@ -266,7 +268,7 @@ def test_the_state_machine_logs_errors_without_their_data() -> None:
     assert (logging["Level"], logging["IncludeExecutionData"]) == ("ERROR", False)
 
 
-def test_the_api_writes_its_log_where_it_may() -> None:
+def test_the_api_writes_an_access_log_only_with_api_logs() -> None:
     (stage,) = DEFAULT.of_type("AWS::ApiGateway::Stage").values()
     assert "AccessLogSetting" not in stage
     for how, roles in (("write", 0), ("set-role-and-write", 1)):
@@ -281,7 +283,7 @@ def test_the_api_writes_its_log_where_it_may() -> None:
             assert api["Metadata"]["After"] == name, "the stage is refused before there is a role"
 
 
-def test_the_api_bounds_callers_without_a_key() -> None:
+def test_the_api_throttles_callers_without_a_key() -> None:
     (stage,) = Chosen(TotalRate="7", TotalBurst="9").of_type("AWS::ApiGateway::Stage").values()
     (settings,) = stage["MethodSettings"]
     assert (settings["HttpMethod"], settings["ResourcePath"]) == ("*", "/*")
@@ -289,7 +291,7 @@ def test_the_api_bounds_callers_without_a_key() -> None:
 
 
 @choice
-def test_what_is_asynchronous_has_its_dead_letters(parameters: dict[str, str]) -> None:
+def test_every_asynchronous_invocation_has_a_dead_letter_queue(parameters: dict[str, str]) -> None:
     chosen = Chosen(**parameters)
     queues = {f"{name}.Arn" for name in chosen.of_type("AWS::SQS::Queue")}
     functions = chosen.of_type("AWS::Lambda::Function")
@@ -317,14 +319,14 @@ def test_what_is_asynchronous_has_its_dead_letters(parameters: dict[str, str]) -
         assert target["DeadLetterConfig"]["Arn"] in queues
 
 
-def test_predictions_have_concurrency_of_their_own_where_it_is_asked_for() -> None:
-    asked = Chosen(PredictConcurrency="50").resources["PredictFunction"]["Properties"]
-    assert asked["ReservedConcurrentExecutions"] == "50"
+def test_concurrency_is_reserved_for_predictions_only_with_predict_concurrency() -> None:
+    reserved = Chosen(PredictConcurrency="50").resources["PredictFunction"]["Properties"]
+    assert reserved["ReservedConcurrentExecutions"] == "50"
     given = DEFAULT.resources["PredictFunction"]["Properties"]
     assert "ReservedConcurrentExecutions" not in given
 
 
-def test_everything_that_computes_is_in_the_vpc_that_there_is() -> None:
+def test_functions_endpoint_and_training_are_in_the_vpc() -> None:
     chosen = Chosen(**SUBNETS, **AWAY)
     subnets, groups = ["subnet-0a1b", "subnet-2c3d"], ["sg-0a1b"]
     functions = chosen.of_type("AWS::Lambda::Function")
@@ -339,7 +341,7 @@ def test_everything_that_computes_is_in_the_vpc_that_there_is() -> None:
         assert "VpcConfig" not in each
 
 
-def test_the_budget_is_told_to_the_address_of_the_alarms() -> None:
+def test_the_budget_notifies_the_address_of_the_alarms() -> None:
     assert not DEFAULT.of_type("AWS::Budgets::Budget")
     chosen = Chosen(AlarmEmail="a@example.com", MonthlyBudget="200")
     (budget,) = chosen.of_type("AWS::Budgets::Budget").values()
