@@ -13,6 +13,19 @@ CODE = re.compile(r"^```.*?^```|`[^`\n]*`", re.DOTALL | re.MULTILINE)
 HEADING = re.compile(r"^#+ +(.+?) *$", re.MULTILINE)
 
 
+HEADED = (
+    "README.md",
+    "CONTRIBUTING.md",
+    "docs/README.md",
+    "docs/architecture.md",
+    "docs/deployment.md",
+    "docs/operations.md",
+    "docs/security.md",
+    "docs/decisions/README.md",
+)
+"""Documents whose tables have a heading for each column."""
+
+
 def documents() -> list[Path]:
     """The repository's Markdown files, including those not committed yet."""
     command = ["git", "ls-files", "-co", "--exclude-standard", "*.md"]
@@ -91,3 +104,10 @@ def test_every_decision_is_in_the_index() -> None:
     assert sorted(listed) == sorted(
         path.name for path in decisions.glob("*.md") if path.name != "README.md"
     )
+
+
+@pytest.mark.parametrize("name", HEADED)
+def test_every_column_of_a_table_has_a_heading(name: str) -> None:
+    heads = re.findall(r"^(\|.*\|)\n\|[-|]+\|$", (ROOT / name).read_text(), re.MULTILINE)
+    cells = [cell.strip() for head in heads for cell in head.strip("|").split("|")]
+    assert all(cells)

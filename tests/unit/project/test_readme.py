@@ -4,14 +4,11 @@ import re
 import subprocess
 from pathlib import Path
 
-import pytest
-
 from tests.support.readme import NOT_RUN, fences
 
 ROOT = Path(__file__).parents[3]
 TEXT = (ROOT / "README.md").read_text()
 BENCHMARKS = (ROOT / "docs/benchmarks.md").read_text()
-CELLS = re.compile(r"(?<=\|) ([^|\n]+) (?=\|)")
 
 
 def section(text: str, heading: str) -> str:
@@ -93,8 +90,3 @@ def test_every_command_is_in_a_fence_that_says_whether_it_is_run() -> None:
     assert {each.mark for each in found} - {""} == NOT_RUN.keys()
     without_fences = re.sub(r"^```.*?^```$", "", TEXT, flags=re.DOTALL | re.MULTILINE)
     assert not re.search(r"^( {4}|\t)", without_fences, re.MULTILINE), "indented code is not run"
-
-
-@pytest.mark.parametrize("line", TEXT.splitlines())
-def test_no_table_has_an_empty_head(line: str) -> None:
-    assert not re.fullmatch(r"\|( +\|)+", line)
