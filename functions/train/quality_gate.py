@@ -1,22 +1,18 @@
 """A training job's artifact → whether it is good enough to be published."""
 
-import hashlib
-import posixpath
-import tarfile
+from collections.abc import Sequence
 from dataclasses import dataclass
-from io import RawIOBase
-from typing import Literal, Protocol
+from typing import Literal
 
-from pydantic import ValidationError
-
-from facet.errors import FacetError
+from facet.artifact import archive, manifest_file
+from facet.artifact.gzip_stream import Readable
+from facet.errors import FacetError, Violation
 from facet.keys import MANIFEST, version_id
 from facet.manifest import Frozen, Manifest
 from facet.registry.models import Version
 
-BLOCK = 1 << 20
-MAX_MANIFEST = 8 << 20
-"""Bytes of a manifest; a hundred thousand labels have less."""
+MAX_REASONS = 5
+"""Violations that an error lists."""
 
 HOW = "they cannot be compared: set allow_worse to replace it all the same"
 
@@ -27,13 +23,6 @@ class NoManifest(FacetError):
 
 class NoMetric(FacetError):
     """The artifact's manifest does not state the metric that decides."""
-
-
-class Readable(Protocol):
-    """A stream of bytes, S3's body among them."""
-
-    def read(self, amount: int, /) -> bytes:
-        """Up to `amount` bytes, none at the end."""
 
 
 class Gate(Frozen):
@@ -61,55 +50,25 @@ class Verdict:
     reason: str
 
 
-class _Digested(RawIOBase):
-    """Passes a stream on and digests what went through."""
-
-    def __init__(self, stream: Readable) -> None:
-        self._stream = stream
-        self._digest = hashlib.sha256()
-
-    def read(self, size: int = -1, /) -> bytes:
-        block = self._stream.read(size if size >= 0 else BLOCK)
-        self._digest.update(block)
-        return block
-
-    def drain(self) -> str:
-        """Reads to the end; the whole stream's SHA-256."""
-        while self.read(BLOCK):
-            pass
-        return self._digest.hexdigest()
-
-
 def read(stream: Readable) -> Candidate:
-    """Reads a `model.tar.gz` in one pass and in constant memory. Raises NoManifest.
+    """Reads a `model.tar.gz` in one pass, in constant memory, as onboarding does.
 
-    Facet's own training puts the manifest first; SageMaker packs in an order of its own.
+    Raises NoManifest where onboarding would reject the artifact because of its manifest, or could
+    not read it.
     """
-    packed = _Digested(stream)
-    try:
-        text = _manifest(packed)
-        manifest = Manifest.model_validate_json(text)
-    except (tarfile.TarError, EOFError, OSError) as error:
-        raise NoManifest(f"The training job's artifact cannot be read: {error}.") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"])) or "the file"
-        raise NoManifest(f"{MANIFEST} of the artifact: {place}: {first['msg']}.") from error
-    return Candidate(version_id(packed.drain()), manifest)
+    artifact = archive.read(stream, only=MANIFEST)
+    manifest, violations = manifest_file.read(artifact)
+    if manifest is None:
+        raise NoManifest(_reason(violations or artifact.violations or [manifest_file.NO_MANIFEST]))
+    return Candidate(version_id(artifact.sha256), manifest)
 
 
-def _manifest(packed: _Digested) -> bytes:
-    with tarfile.open(fileobj=packed, mode="r|gz", bufsize=BLOCK) as tar:
-        for member in tar:
-            if posixpath.normpath(member.name) != MANIFEST or not member.isreg():
-                continue
-            if member.size > MAX_MANIFEST:
-                raise NoManifest(f"{MANIFEST} of the artifact has {member.size:,} bytes.")
-            content = tar.extractfile(member)
-            assert content is not None  # it is a regular file
-            return content.read()
-    raise NoManifest(
-        f"The training job's artifact has no {MANIFEST}: train.py must write one to SM_MODEL_DIR."
+def _reason(violations: Sequence[Violation]) -> str:
+    reasons = "; ".join(f"{each.place}: {each.problem}" for each in violations[:MAX_REASONS])
+    more = f"; and {len(violations) - MAX_REASONS} more" if len(violations) > MAX_REASONS else ""
+    return (
+        f"The training job's artifact has no valid manifest: {reasons}{more}. "
+        f"train.py must write {MANIFEST} to SM_MODEL_DIR, as docs/manifest.md describes."
     )
 
 

@@ -3,13 +3,13 @@
 import gzip
 import hashlib
 import io
-import json
 import random
-import tarfile
 from dataclasses import replace
 
 import pytest
 
+from facet.artifact import archive, validation
+from facet.artifact.archive import MAX_MANIFEST
 from facet.manifest import Manifest
 from facet.registry.models import Status, Version
 from tests.support import artifacts
@@ -64,29 +64,42 @@ def test_a_large_artifact_is_read_in_blocks_to_its_end() -> None:
     assert stream.largest <= 1 << 20
 
 
-def huge_manifest() -> bytes:
-    info = tarfile.TarInfo("facet.json")
-    info.size = 9 << 20
-    return artifacts.packed([info])
+def long_manifest(size: int) -> bytes:
+    """An artifact whose manifest is valid and has so many bytes."""
+    files = artifacts.members()
+    files["facet.json"] = files["facet.json"].ljust(size)
+    return artifacts.packed(files)
 
 
-@pytest.mark.parametrize(
-    ("artifact", "reason"),
-    [
-        (b"", "cannot be read"),
-        (b"no gzip", "cannot be read"),
-        (gzip.compress(b"no tar" * 1000), "cannot be read"),
-        (artifacts.artifact()[:40], "cannot be read"),
-        (artifacts.packed({"1/saved_model.pb": b"x"}), "has no facet.json"),
-        (artifacts.packed({"facet.json": b"{"}), "the file: Invalid JSON"),
-        (artifacts.packed({"facet.json": json.dumps({"schema": 1}).encode()}), "labels: "),
-        (huge_manifest(), "9,437,184 bytes"),
-    ],
-    ids=["empty", "no gzip", "no tar", "cut short", "no manifest", "no JSON", "fields", "huge"],
-)
-def test_an_artifact_without_a_manifest_to_judge(artifact: bytes, reason: str) -> None:
+WRAPPED = artifacts.packed({f"model/{name}": data for name, data in artifacts.members().items()})
+REJECTED = {
+    "empty": (b"", "not gzip"),
+    "no gzip": (b"no gzip", "not gzip"),
+    "no tar": (gzip.compress(b"no tar" * 1000), "not hold a tar"),
+    "cut short": (artifacts.artifact()[:-40], "ends in the middle"),
+    "no manifest": (artifacts.packed({"1/saved_model.pb": b"x"}), "no facet.json"),
+    "in a wrapper": (WRAPPED, "no facet.json at the top"),
+    "no JSON": (artifacts.packed({"facet.json": b"{"}), "facet.json: Invalid JSON"),
+    "fields": (artifacts.packed({"facet.json": b'{"schema": 1}'}), r"facet\.json\.labels: "),
+    "long": (long_manifest(MAX_MANIFEST + 1), "300,001 bytes"),
+}
+
+
+@pytest.mark.parametrize("case", REJECTED)
+def test_an_artifact_without_a_valid_manifest_is_rejected(case: str) -> None:
+    artifact, reason = REJECTED[case]
     with pytest.raises(NoManifest, match=reason):
         read_bytes(artifact)
+
+
+@pytest.mark.parametrize("case", REJECTED)
+def test_onboarding_rejects_the_same_artifacts(case: str) -> None:
+    found = archive.read(io.BytesIO(REJECTED[case][0]))
+    assert validation.run(found)[1]
+
+
+def test_the_longest_manifest_that_onboarding_accepts_can_be_judged() -> None:
+    assert read_bytes(long_manifest(MAX_MANIFEST)).manifest.labels == artifacts.LABELS
 
 
 @pytest.mark.parametrize(

@@ -60,10 +60,11 @@ class _Room:
     litert: int = MAX_LITERT
 
 
-def read(stream: Readable) -> Archive:
+def read(stream: Readable, *, only: str | None = None) -> Archive:
     """Reads a `tar.gz` in one pass and in bounded memory.
 
-    Whatever is wrong with it becomes a violation; the digest is always that of all its bytes.
+    What is wrong with it becomes a violation, and the digest is always that of all its bytes. With
+    `only`, the content of no other file is kept.
     """
     archive, packed = Archive(), Digested(stream)
     names, room = Names(), _Room()
@@ -73,7 +74,9 @@ def read(stream: Readable) -> Archive:
             wrong = list(names.wrong_with(member, name))
             archive.violations += wrong[: MAX_VIOLATIONS - len(archive.violations)]
             if member.is_file and not is_from_macos(name):
-                _take(archive, room, member, name)
+                archive.files[name] = member.size
+                if only in (None, name):
+                    _keep(archive, room, member, name)
         archive.complete = True
     except Enough as enough:
         archive.violations.append(enough.violation)
@@ -83,9 +86,8 @@ def read(stream: Readable) -> Archive:
     return archive
 
 
-def _take(archive: Archive, room: _Room, member: Member, name: str) -> None:
-    """Notes a file, and keeps what the checks read of it; of two of one name the last counts."""
-    archive.files[name] = member.size
+def _keep(archive: Archive, room: _Room, member: Member, name: str) -> None:
+    """Keeps what validation reads of a file; of two with the same name the last counts."""
     archive.kept.pop(name, None)
     if LITERT.fullmatch(name):
         if member.size <= room.litert:

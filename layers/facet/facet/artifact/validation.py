@@ -4,17 +4,14 @@ import mmap
 from collections.abc import Iterator, Sequence
 from dataclasses import astuple, dataclass
 
-from pydantic import ValidationError
-
 from facet import preprocess
-from facet.artifact import layout, signature_check
+from facet.artifact import layout, manifest_file, signature_check
 from facet.artifact.archive import (
     GRAPH,
     LITERT,
     MAX_GRAPH,
     MAX_IMAGE,
     MAX_LITERT,
-    MAX_MANIFEST,
     Archive,
 )
 from facet.artifact.graphs import graph, op_policy
@@ -24,15 +21,9 @@ from facet.errors import BrokenImage, UnsupportedImage, Violation
 from facet.keys import ARTIFACT, MANIFEST
 from facet.manifest import Manifest
 
-UNREADABLE = {"not-gzip", "not-tar", "truncated", "damaged"}
-"""Violations after which what was read may not be what was packed."""
-
 MAX_PIXELS = 2048 * 2048
 """Of a golden sample: Pillow takes 16 bytes for each of a transparent WebP's pixels, and the
 function has 256 MB."""
-
-MAX_FIELDS = 100
-"""Violations of a manifest's fields; more than a report shows."""
 
 MAX_REPORTED = 50
 MAX_TEXT = 500
@@ -52,10 +43,9 @@ def run(archive: Archive, rules: Rules = Rules()) -> tuple[Manifest | None, list
 
     Of an archive that was not read to its end only what was seen is judged, not what it lacks.
     """
-    if UNREADABLE & {each.code for each in archive.violations}:
+    if manifest_file.UNREADABLE & {each.code for each in archive.violations}:
         return None, archive.violations
-    manifest, unreadable = read_manifest(archive)
-    about_manifest = [*unreadable]
+    manifest, about_manifest = manifest_file.read(archive)
     if manifest:
         about_manifest += _golden(manifest, archive, rules)
         about_manifest += signature_check.sendable(manifest.input)
@@ -97,36 +87,10 @@ def _sizes(archive: Archive) -> Iterator[Violation]:
                 MAX_LITERT,
                 "leave the LiteRT model out; the SavedModel is served without it",
             )
-        elif name == MANIFEST and size > MAX_MANIFEST:
-            yield _too_large(
-                "manifest-too-large",
-                name,
-                size,
-                MAX_MANIFEST,
-                "shorten labels, description or provenance",
-            )
 
 
 def _too_large(code: str, place: str, size: int, most: int, remedy: str) -> Violation:
-    return Violation(code, place, f"it has {size:,} bytes, at most {most:,} are taken", remedy)
-
-
-def read_manifest(archive: Archive) -> tuple[Manifest | None, list[Violation]]:
-    if MANIFEST not in archive.kept:
-        lacks = archive.complete and not layout.has_manifest(archive.files)
-        return None, [_NO_MANIFEST] if lacks else []
-    try:
-        return Manifest.model_validate_json(archive.kept[MANIFEST]), []
-    except ValidationError as error:
-        return None, [
-            Violation(
-                "manifest-field",
-                ".".join([MANIFEST, *map(str, each["loc"])]),
-                each["msg"],
-                "docs/manifest.md says what the field takes",
-            )
-            for each in error.errors(include_url=False, include_input=False)[:MAX_FIELDS]
-        ]
+    return Violation(code, place, f"it has {size:,} bytes; the limit is {most:,}", remedy)
 
 
 def _golden(manifest: Manifest, archive: Archive, rules: Rules) -> Iterator[Violation]:
@@ -191,12 +155,6 @@ def _other_graphs(archive: Archive, checked: str, rules: Rules) -> Iterator[Viol
     archive.litert.clear()
 
 
-_NO_MANIFEST = Violation(
-    "no-manifest",
-    MANIFEST,
-    "there is no facet.json at the top of the artifact",
-    "add one, as docs/manifest.md describes, or let facet pack write it",
-)
 _NO_GOLDEN = Violation(
     "golden-required",
     f"{MANIFEST}.golden",
