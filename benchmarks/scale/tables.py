@@ -88,9 +88,6 @@ def report(plan: Plan, run: Run) -> list[str]:
     hit_share = hits["Sum"] / hits["SampleCount"]
     facts = {
         "requests a second": f"{len(loading) / whole:,.0f}",
-        "requests with the model loaded (`ModelCacheHit`)": (
-            f"{hits['Sum'] / hits['SampleCount']:.1%}"
-        ),
         "requests with the model loaded (`ModelCacheHit`)": f"{hit_share:.1%}",
         "loads": f"{len(run.loads):,}",
         "models loaded at the end": f"{run.loaded:,}",

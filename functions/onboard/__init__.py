@@ -1,1 +1,1 @@
-"""The upload's function: an artifact in, a proven and registered version out."""
+"""Onboarding: an uploaded artifact becomes a proven, registered version, or is rejected."""

@@ -1,4 +1,4 @@
-"""The upload's handler: S3 events to uploads and removals, outcomes to metrics."""
+"""The onboarding function's handler: S3 events in, results and metrics out."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -22,93 +22,95 @@ from facet.registry.releases import Releases
 from facet.registry.store import Registry
 from facet.settings import settings
 from onboard.bucket import Bucket
-from onboard.onboarding import Onboarding, Registers
+from onboard.onboarding import Onboarding, Records
 from onboard.prover import Prover
 from onboard.retention import Removal
 from onboard.retry import RetryPolicy
 from onboard.uploads import OnboardingResult, Upload
 
 S3_CLIENT = Config(read_timeout=180)
-"""S3 need not answer a copy of several GB before it is done."""
+"""A copy of several GB is answered when it is done, which may take minutes."""
 
 
-class MisnamedDrop(Exception):
-    """An upload that no model can be made of; it stays, and its event goes to the dead letters."""
+class MisnamedUpload(Exception):
+    """An upload with an invalid model name. It stays; its event goes to the dead-letter queue."""
 
 
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Onboards every upload that an S3 event names, and withdraws every version it says is gone.
+    """Onboards each upload of an S3 event, and withdraws each version whose artifact was deleted.
 
-    An error of one is raised, so that Lambda tries the event again and in the end puts it into the
-    dead-letter queue; uploads that had their outcome are gone from the door by then.
+    The first error is raised, so that Lambda retries the event and finally sends it to the
+    dead-letter queue. Uploads that were onboarded before the error are not there any more.
     """
     logger().set_correlation_id(context.aws_request_id)
     retry = RetryPolicy(
         left=lambda: context.get_remaining_time_in_millis() / 1000,
         attempt=settings().invoke_timeout,
     )
-    outcomes = [outcome for each in wanted(event) if (outcome := measured(each, retry))]
-    return {"outcomes": [asdict(each) for each in outcomes]}
+    results = [result for item in parse(event) if (result := process(item, retry))]
+    return {"outcomes": [asdict(each) for each in results]}
 
 
-def measured(wanted: Upload | Removal, retry: RetryPolicy) -> OnboardingResult | None:
-    """The outcome, or the error, counted.
+def process(item: Upload | Removal, retry: RetryPolicy) -> OnboardingResult | None:
+    """Onboards or withdraws, and counts the result, or FAILED for an error, which is raised.
 
-    Without an endpoint the upload stays, and the sweeper retries it. That is no error: Lambda would
-    retry twice within minutes.
+    Without an endpoint the result is POSTPONED: the upload stays and the sweeper retries it.
+    Raising an error would only make Lambda retry twice within minutes.
     """
     try:
-        if isinstance(wanted, Removal):
-            outcome = onboarding().withdraw(wanted, retry)
+        if isinstance(item, Removal):
+            result = onboarding().withdraw(item, retry)
         else:
-            outcome = onboarding().onboard(wanted, retry)
+            result = onboarding().onboard(item, retry)
     except EndpointRemoved as error:
-        logger().warning("postponed", model=wanted.model, reason=str(error))
-        outcome = OnboardingResult(wanted.model, "POSTPONED")
+        logger().warning("postponed", model=item.model, reason=str(error))
+        result = OnboardingResult(item.model, "POSTPONED")
     except Exception:
         count("Uploads", outcome="FAILED")
         raise
-    if outcome:
-        count("Uploads", outcome=outcome.outcome)
-        codes = Counter(each.code for each in outcome.violations)
+    if result:
+        count("Uploads", outcome=result.outcome)
+        codes = Counter(each.code for each in result.violations)
         for code, times in codes.items():
             count("Violations", times, code=code)
-    return outcome
+    return result
 
 
-def wanted(event: dict[str, Any]) -> Iterator[Upload | Removal]:
-    """The uploads that were uploaded and the versions that were deleted, of an event's records.
+def parse(event: dict[str, Any]) -> Iterator[Upload | Removal]:
+    """The uploads and the deleted versions in an S3 event.
 
-    Versions that were written and uploads that were removed are passed over: onboarding does that
-    itself. Raises MisnamedDrop for what lies where uploads lie, but could never be a model.
+    Other records are ignored: onboarding itself writes versions and removes uploads. Raises
+    MisnamedUpload.
     """
     for record in event.get("Records", []):
-        described = record["s3"]["object"]
-        key = unquote_plus(described["key"])
+        s3_object = record["s3"]["object"]
+        key = unquote_plus(s3_object["key"])
         if record["eventName"].startswith("ObjectRemoved:"):
             if version := parse_version_key(key):
                 yield Removal(*version, datetime.fromisoformat(record["eventTime"]))
         elif model := parse_upload_key(key):
             yield Upload(
                 model,
-                described.get("versionId"),
-                described.get("sequencer"),
+                s3_object.get("versionId"),
+                s3_object.get("sequencer"),
                 datetime.fromisoformat(record["eventTime"]).isoformat(),
             )
         elif is_upload(key):
-            raise MisnamedDrop(f"{key}: a model's name has the form {MODEL_NAME.pattern}")
+            raise MisnamedUpload(
+                f"{key}: the model name is invalid; it must match {MODEL_NAME.pattern}"
+            )
 
 
 @cache
 def onboarding() -> Onboarding:
-    """The onboarding of this process."""
+    """This process's Onboarding, made from its settings."""
     name = settings()
     table = boto3.resource("dynamodb").Table(name.table)
-    reached = endpoint.Endpoint(endpoint.client(name.invoke_timeout), name.endpoint)
+    runtime = endpoint.Endpoint(endpoint.client(name.invoke_timeout), name.endpoint)
     return Onboarding(
         Bucket(boto3.client("s3", config=S3_CLIENT), name.bucket),
-        Registers(Registry(table), Releases(table), publisher()),
-        Prover(reached, name.answer_within),
+        Records(Registry(table), Releases(table), publisher()),
+        Prover(runtime, name.answer_within),
         Rules(name.golden_required, name.ops),
         name.keep_versions,
     )

@@ -1,4 +1,4 @@
-"""The models' bucket as onboarding sees it: the door, the versions, what was refused."""
+"""The models' bucket as onboarding uses it: uploads, versions' artifacts, rejected uploads."""
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
@@ -18,64 +18,65 @@ if TYPE_CHECKING:
     from mypy_boto3_s3.type_defs import GetObjectRequestTypeDef
 
 MISSING = ("404", "NoSuchKey", "NoSuchVersion", "MethodNotAllowed", "405")
-"""How S3 says that something is not there; it does not allow to read a delete marker."""
+"""S3's codes for an object that is not there; a delete marker answers MethodNotAllowed."""
 
 
 @dataclass(frozen=True)
 class ReadUpload:
-    """An upload with its object version pinned, what is in it, and when S3 took it (ISO 8601)."""
+    """An upload, its object version pinned, with its content and its time (ISO 8601)."""
 
     upload: Upload
-    found: archive.Archive
+    archive: archive.Archive
     uploaded_at: str
 
 
 class Bucket:
-    """One versioned bucket. All raise botocore's errors when S3 fails."""
+    """One versioned bucket. All methods raise botocore's errors if S3 fails."""
 
     def __init__(self, s3: "S3Client", name: str) -> None:
         self._s3 = s3
         self.name = name
 
-    def take(self, upload: Upload) -> ReadUpload | None:
-        """One pass over the upload's object; None if it is gone.
+    def read_upload(self, upload: Upload) -> ReadUpload | None:
+        """Reads the upload's object in one pass; None if it is gone.
 
-        An upload without its time has S3's `LastModified`: of a multipart upload, its beginning.
+        If the upload has no time, S3's `LastModified` stands in for it, which for a multipart
+        upload is when it began.
         """
-        wanted: GetObjectRequestTypeDef = {"Bucket": self.name, "Key": upload.key}
+        request: GetObjectRequestTypeDef = {"Bucket": self.name, "Key": upload.key}
         if upload.object_version:
-            wanted["VersionId"] = upload.object_version
+            request["VersionId"] = upload.object_version
         try:
-            taken = self._s3.get_object(**wanted)
+            response = self._s3.get_object(**request)
         except ClientError as error:
             if missing(error):
                 return None
             raise
-        pinned = replace(upload, object_version=taken["VersionId"])
-        uploaded_at = upload.uploaded_at or taken["LastModified"].isoformat()
-        return ReadUpload(pinned, archive.read(taken["Body"]), uploaded_at)
+        pinned = replace(upload, object_version=response["VersionId"])
+        uploaded_at = upload.uploaded_at or response["LastModified"].isoformat()
+        return ReadUpload(pinned, archive.read(response["Body"]), uploaded_at)
 
-    def has(self, upload: Upload) -> bool:
-        """Whether exactly this object version still lies at the door."""
+    def has_upload(self, upload: Upload) -> bool:
+        """Whether exactly this object version is still there."""
         return self._has(upload.key, upload.object_version)
 
-    def remove(self, upload: Upload) -> None:
-        """Removes exactly the object version of the upload; a newer one stays."""
+    def remove_upload(self, upload: Upload) -> None:
+        """Deletes exactly the object version of the upload; a newer upload stays."""
         self._s3.delete_object(
             Bucket=self.name, Key=upload.key, VersionId=upload.object_version or ""
         )
 
-    def keep(self, upload: Upload, version: Version) -> None:
-        """Copies the upload to where the endpoint finds it as that version."""
-        self._copy(upload, _key(version))
+    def publish(self, upload: Upload, version: Version) -> None:
+        """Copies the upload to the key from which the endpoint loads the version."""
+        self._copy(upload, version_key(version.model, version.id))
 
-    def refuse(self, upload: Upload, rejected: Version) -> None:
+    def quarantine(self, upload: Upload, rejected: Version) -> None:
         """Copies the upload to `rejected/`, with the report beside it."""
         self._copy(upload, rejected_key(rejected.model, rejected.id))
-        self.report(rejected)
+        self.write_report(rejected)
 
-    def report(self, rejected: Version) -> None:
-        """Writes why a version was refused."""
+    def write_report(self, rejected: Version) -> None:
+        """Writes the JSON report that says why a version was rejected."""
         self._s3.put_object(
             Bucket=self.name,
             Key=report_key(rejected.model, rejected.id),
@@ -83,25 +84,26 @@ class Bucket:
             ContentType="application/json",
         )
 
-    def holds(self, version: Version) -> bool:
-        """Whether the version's object is there."""
-        return self._has(_key(version))
+    def has_version(self, version: Version) -> bool:
+        """Whether the version's artifact is where the endpoint loads it from."""
+        return self._has(version_key(version.model, version.id))
 
-    def discard(self, seen: Version, registry: Registry) -> bool:
-        """Deletes the version's object for good, unless the registry has it otherwise by now.
+    def delete_version(self, version: Version, registry: Registry) -> bool:
+        """Deletes the version's artifact for good; False if the registry has changed meanwhile.
 
-        The registry is asked between the listing and the deletion of what was listed. Whoever
-        begins with the version before that is noticed, and whoever does so after it makes a copy
-        that was not listed.
+        The registry is read after the object versions are listed and before they are deleted. An
+        onboarding of the same bytes that began earlier shows in the registry; one that begins
+        later writes an object version that is not in the list.
         """
-        listed = list(self._object_versions(_key(seen)))
-        known = registry.find(seen.model, seen.id)
+        key = version_key(version.model, version.id)
+        listed = list(self._object_versions(key))
+        known = registry.find(version.model, version.id)
         if known is None or known.status is Status.READY:
             return False
-        if (known.status, known.updated_at) != (seen.status, seen.updated_at):
+        if (known.status, known.updated_at) != (version.status, version.updated_at):
             return False
-        for each in listed:
-            self._s3.delete_object(Bucket=self.name, Key=_key(seen), VersionId=each)
+        for object_version in listed:
+            self._s3.delete_object(Bucket=self.name, Key=key, VersionId=object_version)
         return True
 
     def _object_versions(self, key: str) -> Iterator[str]:
@@ -124,18 +126,14 @@ class Bucket:
         )
 
     def _has(self, key: str, object_version: str | None = None) -> bool:
-        named = {"VersionId": object_version} if object_version else {}
+        pinned = {"VersionId": object_version} if object_version else {}
         try:
-            self._s3.head_object(Bucket=self.name, Key=key, **named)  # type: ignore[arg-type]
+            self._s3.head_object(Bucket=self.name, Key=key, **pinned)  # type: ignore[arg-type]
         except ClientError as error:
             if missing(error):
                 return False
             raise
         return True
-
-
-def _key(version: Version) -> str:
-    return version_key(version.model, version.id)
 
 
 def missing(error: ClientError) -> bool:

@@ -1,7 +1,14 @@
-"""An upload's way: checked, copied to its own key, proven, registered; or refused with its reasons.
+"""What happens to an upload: read, validate, publish, prove, register; or reject with reasons.
 
-Every step may run again: what was done already is done over with the same effect, and the upload
-leaves the door last.
+1. Read the upload in one pass and validate it.
+2. Publish: copy it to its version's key, from which only the endpoint loads it.
+3. Prove it: the endpoint must answer its golden sample as the trainer recorded.
+4. Register it as READY, and release it as the model's policy says.
+5. Remove the upload.
+
+A violation in step 1 or 3 rejects it instead: the artifact and a report go to `rejected/`. The
+upload is removed last and every step can be repeated, so that an onboarding that was interrupted
+anywhere is completed by the next event for the same upload.
 """
 
 from collections.abc import Callable, Sequence
@@ -30,8 +37,8 @@ def utc_now() -> str:
 
 
 @dataclass(frozen=True)
-class Registers:
-    """Where versions are recorded, and where it is said what became of them."""
+class Records:
+    """Where versions are registered and released, and their events published."""
 
     registry: Registry
     releases: Releases
@@ -39,8 +46,8 @@ class Registers:
 
 
 @dataclass(frozen=True)
-class _Checked:
-    """An upload after its checks: its version still PENDING, and the golden sample's image."""
+class _Validated:
+    """An upload after validation: its PENDING version, and the golden sample's encoded image."""
 
     upload: Upload
     version: Version
@@ -50,26 +57,26 @@ class _Checked:
 
 
 class Onboarding:
-    """Takes uploads out of one bucket into one registry, proven on one endpoint.
+    """Onboards the uploads of one bucket into one registry, proven on one endpoint.
 
-    Everything that is raised says nothing of the artifact, and the upload stays where it is:
-    EndpointThrottled, EndpointUnavailable, ModelLoading, RegistryConflict and botocore's errors.
+    EndpointThrottled, EndpointUnavailable, ModelLoading, RegistryConflict and botocore's errors are
+    raised for reasons outside the artifact; the upload stays where it is and can be retried.
     """
 
     def __init__(
         self,
         bucket: Bucket,
-        registers: Registers,
+        records: Records,
         prover: Prover,
         rules: validation.Rules,
         keep: int,
         now: Callable[[], str] = utc_now,
     ) -> None:
-        """`keep` is the number of READY versions of a model that retention leaves."""
+        """`keep` is how many READY versions of each model retention keeps."""
         self._bucket = bucket
-        self._registry = registers.registry
-        self._releases = registers.releases
-        self._publisher = registers.publisher
+        self._registry = records.registry
+        self._releases = records.releases
+        self._publisher = records.publisher
         self._prover = prover
         self._rules = rules
         self._now = now
@@ -77,72 +84,74 @@ class Onboarding:
         self._withdrawal = Withdrawal(bucket, self._registry, self._releases, self._publisher, now)
 
     def onboard(self, upload: Upload, retry: RetryPolicy) -> OnboardingResult:
-        """Brings one upload to its outcome."""
-        checked = self._check(upload)
-        if checked is None:
+        """Onboards one upload, or rejects it."""
+        validated = self._validate(upload)
+        if validated is None:
             return OnboardingResult(upload.model, "GONE")
-        outcome = retry.until_no_conflict(lambda: self._settle(checked, retry))
-        self._bucket.remove(checked.upload)
-        return outcome
+        result = retry.until_no_conflict(lambda: self._register_or_reject(validated, retry))
+        self._bucket.remove_upload(validated.upload)
+        return result
 
     def withdraw(self, removal: Removal, retry: RetryPolicy) -> OnboardingResult | None:
-        """Takes a version out of service whose object was deleted; None if nothing was to do."""
+        """Retires a version whose artifact was deleted; None if there is nothing to do."""
         return retry.until_no_conflict(lambda: self._withdrawal.removed(removal))
 
-    def _check(self, upload: Upload) -> _Checked | None:
-        """Of what was read only the golden sample is kept: a proof needs memory of its own."""
-        taken = self._bucket.take(upload)
-        if taken is None:
+    def _validate(self, upload: Upload) -> _Validated | None:
+        """Keeps only the golden sample of what was read, because the proof needs the memory."""
+        read = self._bucket.read_upload(upload)
+        if read is None:
             return None
-        found = taken.found
-        manifest, violations = validation.run(found, self._rules)
+        manifest, violations = validation.run(read.archive, self._rules)
         version = Version(
-            model=taken.upload.model,
-            id=version_id(found.sha256),
+            model=read.upload.model,
+            id=version_id(read.archive.sha256),
             status=Status.PENDING,
-            sha256=found.sha256,
-            size=found.size,
-            uploaded_at=taken.uploaded_at,
-            object_version=taken.upload.object_version,
-            sequencer=taken.upload.sequencer,
+            sha256=read.archive.sha256,
+            size=read.archive.size,
+            uploaded_at=read.uploaded_at,
+            object_version=read.upload.object_version,
+            sequencer=read.upload.sequencer,
             manifest=manifest,
         )
         golden = manifest.golden if manifest and not violations else None
-        image = found.kept[golden.image] if golden else None
-        return _Checked(taken.upload, version, manifest, image, violations)
+        image = read.archive.kept[golden.image] if golden else None
+        return _Validated(read.upload, version, manifest, image, violations)
 
-    def _settle(self, checked: _Checked, retry: RetryPolicy) -> OnboardingResult:
-        version = checked.version
-        if not self._bucket.has(checked.upload):  # another delivery of its event came first
+    def _register_or_reject(self, validated: _Validated, retry: RetryPolicy) -> OnboardingResult:
+        version = validated.version
+        if not self._bucket.has_upload(validated.upload):
+            # another delivery of the same event has onboarded it
             return OnboardingResult(version.model, "GONE")
         known = self._registry.find(version.model, version.id)
         if known and known.status is Status.READY:
-            if self._bucket.holds(known):
-                return self._known(known, checked.upload)
+            if self._bucket.has_version(known):
+                return self._already_ready(known, validated.upload)
             self._withdrawal.withdraw(known)
-        if checked.manifest is None or checked.violations:
-            return self._refuse(checked, checked.violations)
-        return self._prove(checked, checked.manifest, retry)
+        if validated.manifest is None or validated.violations:
+            return self._reject(validated, validated.violations)
+        return self._publish_and_prove(validated, validated.manifest, retry)
 
-    def _known(self, known: Version, upload: Upload) -> OnboardingResult:
-        """The same bytes again; or the same upload, if the last attempt ended before its end."""
+    def _already_ready(self, known: Version, upload: Upload) -> OnboardingResult:
+        """UNCHANGED for a new upload of the same bytes; the same upload is finished."""
         if known.object_version != upload.object_version:
             return OnboardingResult(known.model, "UNCHANGED", known.id)
         model = self._registry.model(known.model)
         return self._finish(known, _placement(model, known.id))
 
-    def _prove(self, checked: _Checked, manifest: Manifest, retry: RetryPolicy) -> OnboardingResult:
-        pending = replace(checked.version, updated_at=self._now())
+    def _publish_and_prove(
+        self, validated: _Validated, manifest: Manifest, retry: RetryPolicy
+    ) -> OnboardingResult:
+        pending = replace(validated.version, updated_at=self._now())
         self._registry.begin(pending)
-        self._bucket.keep(checked.upload, pending)
-        proof = self._prover.prove(pending.target, manifest, checked.golden, retry)
+        self._bucket.publish(validated.upload, pending)
+        proof = self._prover.prove(pending.target, manifest, validated.golden, retry)
         proven = replace(pending, proof=proof.kind)
         if proof.violations:
-            return self._refuse(replace(checked, version=proven), proof.violations)
+            return self._reject(replace(validated, version=proven), proof.violations)
         ready = replace(proven, status=Status.READY, updated_at=self._now())
         at = self._releases.accept(ready)
-        if not self._bucket.holds(ready):
-            raise RegistryConflict(f"the object of {ready.target} was deleted meanwhile")
+        if not self._bucket.has_version(ready):
+            raise RegistryConflict(f"the artifact of {ready.target} was deleted during its proof")
         return self._finish(ready, at)
 
     def _finish(self, ready: Version, at: Placement) -> OnboardingResult:
@@ -151,16 +160,16 @@ class Onboarding:
         self._retention.retain(ready.model, self._now())
         return OnboardingResult(ready.model, "READY", ready.id)
 
-    def _refuse(self, checked: _Checked, violations: Sequence[Violation]) -> OnboardingResult:
+    def _reject(self, validated: _Validated, violations: Sequence[Violation]) -> OnboardingResult:
         rejected = replace(
-            checked.version,
+            validated.version,
             status=Status.REJECTED,
             violations=validation.reported(violations),
             updated_at=self._now(),
         )
-        self._bucket.refuse(checked.upload, rejected)
+        self._bucket.quarantine(validated.upload, rejected)
         self._registry.reject(rejected)
-        self._bucket.discard(rejected, self._registry)
+        self._bucket.delete_version(rejected, self._registry)
         codes = [each.code for each in rejected.violations]
         logger().warning("model rejected", model=rejected.model, version=rejected.id, codes=codes)
         self._publisher.rejected(rejected)

@@ -1,4 +1,7 @@
-"""A version's proof: the endpoint itself must answer for it before anybody else may ask."""
+"""The proof of a version: the endpoint answers its golden sample before any client can use it.
+
+Without a golden sample the endpoint must answer a grey image with valid scores (a smoke test).
+"""
 
 import time
 from collections.abc import Callable, Iterator
@@ -15,22 +18,21 @@ from facet.manifest import GoldenSample, Manifest
 from onboard.retry import RetryPolicy
 
 SUM_TOLERANCE = 0.02
-"""How far softmax scores may add up beside 1: half-precision weights stay within it."""
-
+"""How far the sum of softmax scores may be from 1; half-precision weights stay within it."""
 
 REQUEST_ID = "proof"
-"""What the container's log calls a request of ours."""
+"""The id of these requests in the container's log."""
 
 
 class Proof(NamedTuple):
-    """How a version was tried (`golden` or `smoke`), and what was wrong with the answer."""
+    """How a version was proven (`golden` or `smoke`), and the violations in its answer."""
 
     kind: str
     violations: list[Violation]
 
 
 class Prover:
-    """Proves versions on one endpoint. `within` is the seconds in which a loaded model answers."""
+    """Proves versions on one endpoint. A loaded model must answer in `within` seconds."""
 
     def __init__(
         self, endpoint: Endpoint, within: float, clock: Callable[[], float] = time.monotonic
@@ -42,17 +44,17 @@ class Prover:
     def prove(
         self, target: str, manifest: Manifest, golden: bytes | None, retry: RetryPolicy
     ) -> Proof:
-        """Invokes `target` with its golden sample, or without one with a grey image.
+        """Invokes `target` with the encoded image of its golden sample, or with a grey image.
 
-        It is asked again where the first answer took long, as that loaded the model. Raises
-        EndpointThrottled, EndpointUnavailable and ModelLoading when `retry` ends: those say
-        nothing of the model.
+        A slow first answer included the model's load, so that it is invoked again. Raises
+        EndpointThrottled, EndpointUnavailable and ModelLoading, which say nothing about the model,
+        when `retry` gives up.
         """
         kind = "golden" if golden is not None else "smoke"
         try:
-            scores, seconds = self._ask(target, manifest, golden, retry)
+            scores, seconds = self._invoke(target, manifest, golden, retry)
             if seconds > self._within:
-                scores, seconds = self._ask(target, manifest, golden, retry)
+                scores, seconds = self._invoke(target, manifest, golden, retry)
         except ModelFailed as error:
             return Proof(kind, [_failed(error)])
         except BodyTooLarge as error:
@@ -64,10 +66,10 @@ class Prover:
             violations.append(_too_slow(seconds, self._within))
         return Proof(kind, violations)
 
-    def _ask(
+    def _invoke(
         self, target: str, manifest: Manifest, golden: bytes | None, retry: RetryPolicy
     ) -> tuple[Scores, float]:
-        """The scores of one image, and the seconds of the attempt that brought them."""
+        """float32 (labels,) scores of one image, and the seconds that the invocation took."""
         image = (
             preprocess.decode(manifest.input, golden)
             if golden is not None
@@ -87,7 +89,7 @@ def _failed(error: ModelFailed) -> Violation:
     return Violation(
         "model-failed",
         "endpoint",
-        f"the endpoint could not answer with this model: {error.reason}",
+        f"the endpoint failed to run this model: {error.reason}",
         "load the SavedModel with TensorFlow Serving and send it the same image",
     )
 
@@ -96,7 +98,7 @@ def _too_large(error: BodyTooLarge) -> Violation:
     return Violation(
         "input-too-large",
         f"{MANIFEST}.input",
-        f"not even one image can be sent to the endpoint: {error}",
+        f"one image is too large for a request to the endpoint: {error}",
         "export a signature that takes uint8, or smaller images",
     )
 
@@ -105,7 +107,7 @@ def _too_slow(seconds: float, within: float) -> Violation:
     return Violation(
         "too-slow",
         "endpoint",
-        f"the loaded model took {seconds:.1f} s for one image, at most {within:g} s are allowed",
+        f"the loaded model took {seconds:.1f} s for one image; the limit is {within:g} s",
         "make the network smaller, or serve it on a faster instance",
     )
 
@@ -117,8 +119,8 @@ def _probabilities(manifest: Manifest, scores: Scores) -> Iterator[Violation]:
         yield Violation(
             "not-probabilities",
             f"{MANIFEST}.output.activation",
-            f"the scores run from {least:.4g} to {most:.4g} and add up to {total:.4g}",
-            "say 'logits' where the model has no softmax, 'sigmoid' where labels stand alone",
+            f"the scores are between {least:.4g} and {most:.4g}, and their sum is {total:.4g}",
+            "use 'logits' if the model has no softmax, 'sigmoid' if labels are independent",
         )
 
 
@@ -129,14 +131,14 @@ def _as_recorded(manifest: Manifest, golden: GoldenSample, scores: Scores) -> It
             "golden-label",
             f"{MANIFEST}.golden.label",
             f"the endpoint answers '{manifest.labels[best]}' ({scores[best]:.4f}) "
-            f"for the golden sample, the trainer recorded '{golden.label}'",
-            "check that labels and input say what the model was trained with",
+            f"for the golden sample; the trainer recorded '{golden.label}'",
+            "check that labels and input are those that the model was trained with",
         )
     elif abs(float(scores[best]) - golden.score) > golden.tolerance:
         yield Violation(
             "golden-score",
             f"{MANIFEST}.golden.score",
-            f"the endpoint answers {scores[best]:.4f} for the golden sample, "
+            f"the endpoint answers {scores[best]:.4f} for the golden sample; "
             f"the trainer recorded {golden.score:.4f} ± {golden.tolerance}",
-            "check that input says what the model was trained with, down to the resize filter",
+            "check that input is what the model was trained with, down to the resize filter",
         )

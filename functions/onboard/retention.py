@@ -1,4 +1,8 @@
-"""Retention: the newest versions of a model stay, and those in use; the others are retired."""
+"""How versions go out of service: retention of old ones, withdrawal of those without an artifact.
+
+Retention keeps the newest READY versions of each model and those in use. Withdrawal retires a
+version whose artifact was deleted from the bucket, because the endpoint cannot load it any more.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,7 +19,7 @@ from onboard.uploads import OnboardingResult
 
 
 class Retention:
-    """Keeps a number of each model's READY versions. The sweeper deletes retired ones' objects."""
+    """Retires surplus READY versions; the sweeper deletes their artifacts later."""
 
     def __init__(
         self, registry: Registry, releases: Releases, publisher: EventPublisher, keep: int
@@ -26,14 +30,14 @@ class Retention:
         self._keep = keep
 
     def retain(self, model: str, now: str) -> None:
-        """Retires what is too much. What is in use by now or changed meanwhile stays."""
+        """Retires surplus versions, except those that are in use or changed meanwhile."""
         for each in surplus(
             self._registry.model(model), self._registry.versions(model), self._keep
         ):
             try:
                 self._releases.retire(each, now)
             except (RegistryConflict, VersionInUse) as error:
-                logger().info("version stays", target=each.target, reason=str(error))
+                logger().info("version not retired", target=each.target, reason=str(error))
             else:
                 _publish_retired(self._publisher, each, f"more than {self._keep} versions")
 
@@ -50,7 +54,7 @@ def surplus(model: Model, versions: Sequence[Version], keep: int) -> list[Versio
 
 @dataclass(frozen=True)
 class Removal:
-    """A deletion at `mme/<model>/<version>.tar.gz`, and when it was."""
+    """The deletion of a version's artifact, and when it happened."""
 
     model: str
     version: str
@@ -58,7 +62,7 @@ class Removal:
 
 
 class Withdrawal:
-    """Takes versions out of service that the endpoint cannot load any more."""
+    """Retires versions whose artifact is gone."""
 
     def __init__(
         self,
@@ -75,29 +79,30 @@ class Withdrawal:
         self._now = now
 
     def removed(self, removal: Removal) -> OnboardingResult | None:
-        """Withdraws the version where its object really is gone; None where nothing is to be done.
+        """Withdraws the version if its artifact is gone; None if there is nothing to do.
 
-        What the sweeper deletes was retired before, and is nothing new. Raises RegistryConflict.
+        The sweeper deletes artifacts of versions that are RETIRED already; those are ignored.
+        Raises RegistryConflict.
         """
         known = self._registry.find(removal.model, removal.version)
         if known is None:
             return None
-        if known.status is Status.READY and not self._bucket.holds(known):
+        if known.status is Status.READY and not self._bucket.has_version(known):
             self.withdraw(known)
         elif known.status is Status.RETIRED and _at(known) >= removal.at:
-            self._tell(known, self._registry.model(known.model).live)
+            self._publish(known, self._registry.model(known.model).live)
         else:
             return None
         return OnboardingResult(known.model, Status.RETIRED, known.id)
 
     def withdraw(self, version: Version) -> None:
-        """Without a look at the object. Raises RegistryConflict."""
-        self._tell(version, self._releases.withdraw(version, self._now()))
+        """Withdraws the version without looking at the bucket. Raises RegistryConflict."""
+        self._publish(version, self._releases.withdraw(version, self._now()))
 
-    def _tell(self, version: Version, heir: str | None) -> None:
-        _publish_retired(self._publisher, version, "its object was deleted")
-        if heir:
-            self._publisher.promoted(version.model, heir, by="withdrawal")
+    def _publish(self, version: Version, successor: str | None) -> None:
+        _publish_retired(self._publisher, version, "its artifact was deleted")
+        if successor:
+            self._publisher.promoted(version.model, successor, by="withdrawal")
 
 
 def _publish_retired(publisher: EventPublisher, version: Version, reason: str) -> None:

@@ -1,4 +1,4 @@
-"""Trying again, for as long as an invocation has time for it."""
+"""Retries within one Lambda invocation, for as long as it has time."""
 
 import time
 from collections.abc import Callable
@@ -18,63 +18,64 @@ from facet.errors import (
 from facet.observability import logger
 
 RESERVE = 60.0
-"""Seconds for what is to be done after the last attempt: registry, news, bucket."""
+"""Seconds kept for what follows the last attempt: registry, bucket and events."""
 
 LONGEST_PAUSE = 30.0
 """Seconds; pauses are random, up to a bound that doubles from one second to this."""
 
 MAX_CONFLICTS = 10
-"""How often other writers may come between until Lambda is left to try it later."""
+"""Attempts that may lose against another writer before the event is left to Lambda's retries."""
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class RetryPolicy:
-    """Tries again while there is time, and then raises the last error as it was.
+    """Retries while there is time, then raises the last error unchanged.
 
-    `left` tells the seconds that the invocation still has, `attempt` is what one attempt may take.
+    `left` answers the seconds that the invocation still has, `attempt` is the most seconds that one
+    attempt takes.
     """
 
     left: Callable[[], float]
     attempt: float
     sleep: Callable[[float], None] = time.sleep
 
-    def until_endpoint_answers(self, ask: Callable[[], T]) -> T:
-        """Asks until the endpoint says something of the model itself, or is not there at all."""
-        return self._until(_may_change_soon, ask)
+    def until_endpoint_answers(self, invoke: Callable[[], T]) -> T:
+        """Retries while the endpoint is busy, unreachable or loading; not if there is none."""
+        return self._until(_is_temporary, invoke)
 
     def until_no_conflict(self, change: Callable[[], T]) -> T:
-        """Until no other writer comes between; `change` reads anew each time."""
-        return self._until(_conflicts, change, MAX_CONFLICTS)
+        """Retries while another writer is faster; `change` reads the registry again each time."""
+        return self._until(_is_conflict, change, MAX_CONFLICTS)
 
     def _until(
         self,
-        passes: Callable[[BaseException], bool],
+        retryable: Callable[[BaseException], bool],
         call: Callable[[], T],
-        most: float = float("inf"),
+        max_attempts: float = float("inf"),
     ) -> T:
         def enough(state: RetryCallState) -> bool:
             left = self.left() - state.upcoming_sleep
-            return left < RESERVE + self.attempt or state.attempt_number >= most
+            return left < RESERVE + self.attempt or state.attempt_number >= max_attempts
 
         retrying = Retrying(
             sleep=self.sleep,
             stop=enough,
             wait=wait_random_exponential(max=LONGEST_PAUSE),
-            retry=retry_if_exception(passes),
+            retry=retry_if_exception(retryable),
             before_sleep=_log,
             reraise=True,
         )
         return retrying(call)
 
 
-def _may_change_soon(error: BaseException) -> bool:
-    passing = isinstance(error, EndpointThrottled | EndpointUnavailable | ModelLoading)
-    return passing and not isinstance(error, EndpointRemoved)
+def _is_temporary(error: BaseException) -> bool:
+    temporary = isinstance(error, EndpointThrottled | EndpointUnavailable | ModelLoading)
+    return temporary and not isinstance(error, EndpointRemoved)
 
 
-def _conflicts(error: BaseException) -> bool:
+def _is_conflict(error: BaseException) -> bool:
     if isinstance(error, ClientError):
         return error.response["Error"]["Code"] == "TransactionConflictException"
     return isinstance(error, RegistryConflict)
@@ -82,4 +83,4 @@ def _conflicts(error: BaseException) -> bool:
 
 def _log(state: RetryCallState) -> None:
     error = state.outcome.exception() if state.outcome else None
-    logger().info("trying again", pause=round(state.upcoming_sleep, 2), reason=str(error))
+    logger().info("retrying", pause=round(state.upcoming_sleep, 2), reason=str(error))

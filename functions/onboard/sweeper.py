@@ -1,4 +1,8 @@
-"""The sweeper: what events left behind is taken up again, on a schedule."""
+"""The sweeper: on a schedule, it finishes what events did not.
+
+It resubmits uploads without a result, deletes the artifacts of RETIRED versions once they are old
+enough, and rejects PENDING versions whose upload was deleted.
+"""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -27,15 +31,15 @@ from onboard.uploads import PendingUpload, PendingUploads, Upload, due
 if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
 
-AT_MOST = 200
-"""Of each kind in one run; the next run goes on."""
+MAX_PER_RUN = 200
+"""Of each of the three kinds of work; the next run continues."""
 
 ABANDONED_AFTER = timedelta(days=1)
 
 ABANDONED = Violation(
     "abandoned",
     ARTIFACT,
-    "the upload was removed before the endpoint had proven it",
+    "the upload was deleted before the endpoint had proven it",
     "upload it again",
 )
 
@@ -44,7 +48,7 @@ Event = dict[str, Any]
 
 @dataclass
 class Swept:
-    """What one run did: keys handed over and misnamed, targets deleted and given up; failures."""
+    """What one run did: keys of uploads, TargetModels of versions, and what failed of either."""
 
     handed_over: list[str] = field(default_factory=list)
     misnamed: list[str] = field(default_factory=list)
@@ -55,63 +59,63 @@ class Swept:
 
 @dataclass(frozen=True)
 class Ages:
-    """How long an upload may wait for its event, and a RETIRED version's object be kept."""
+    """How old an upload without a result, and a RETIRED version's artifact, may become."""
 
     upload: timedelta
     retired: timedelta
 
 
 class Sweeper:
-    """Finds uploads without an outcome, and objects and records that nobody needs any more."""
+    """Resubmits uploads, deletes artifacts and rejects versions, from bucket and registry."""
 
     def __init__(
         self,
-        door: PendingUploads,
+        uploads: PendingUploads,
         bucket: Bucket,
         registry: Registry,
         publisher: EventPublisher,
-        hand_over: Callable[[Event], object],
+        resubmit: Callable[[Event], object],
         ages: Ages,
     ) -> None:
-        """`hand_over` gives an S3 event to onboarding, which brings it to its outcome."""
-        self._door = door
+        """`resubmit` passes an S3 event to onboarding."""
+        self._uploads = uploads
         self._bucket = bucket
         self._registry = registry
         self._publisher = publisher
-        self._hand_over = hand_over
+        self._resubmit = resubmit
         self._ages = ages
 
     def sweep(self, now: datetime) -> Swept:
-        """One run. What fails is logged, and left to the next run."""
+        """One run. Failures are logged, and retried by the next run."""
         swept = Swept()
         retired = self._older(Status.RETIRED, now - self._ages.retired)
         pending = self._older(Status.PENDING, now - ABANDONED_AFTER)
-        for upload in islice(self._due(now, swept), AT_MOST):
-            with _left_to_the_next_run(swept, upload.key):
-                self._hand_over(_event(self._bucket.name, upload))
+        for upload in islice(self._due(now, swept), MAX_PER_RUN):
+            with _logged(swept, upload.key):
+                self._resubmit(_event(self._bucket.name, upload))
                 swept.handed_over.append(upload.key)
-                self._door.note(upload, now)
-        for version in islice(retired, AT_MOST):
-            with _left_to_the_next_run(swept, version.target):
-                if self._bucket.discard(version, self._registry):
+                self._uploads.mark_swept(upload, now)
+        for version in islice(retired, MAX_PER_RUN):
+            with _logged(swept, version.target):
+                if self._bucket.delete_version(version, self._registry):
                     self._registry.settle(version)
                     swept.deleted.append(version.target)
-        for version in islice(pending, AT_MOST):
-            with _left_to_the_next_run(swept, version.target):
+        for version in islice(pending, MAX_PER_RUN):
+            with _logged(swept, version.target):
                 if self._abandon(version, now):
                     swept.abandoned.append(version.target)
         return swept
 
     def _due(self, now: datetime, swept: Swept) -> Iterator[PendingUpload]:
-        for upload in self._door.waiting():
+        for upload in self._uploads.waiting():
             if not parse_upload_key(upload.key):
                 swept.misnamed.append(upload.key)
             elif now - upload.uploaded_at >= self._ages.upload:
-                turn = False
-                with _left_to_the_next_run(swept, upload.key):
-                    swept_at = self._door.swept_at(upload)
-                    turn = due(now, upload.uploaded_at, swept_at, self._ages.upload)
-                if turn:
+                is_due = False
+                with _logged(swept, upload.key):
+                    swept_at = self._uploads.swept_at(upload)
+                    is_due = due(now, upload.uploaded_at, swept_at, self._ages.upload)
+                if is_due:
                     yield upload
 
     def _older(self, status: Status, than: datetime) -> Iterator[Version]:
@@ -120,14 +124,14 @@ class Sweeper:
                 yield each
 
     def _abandon(self, version: Version, now: datetime) -> bool:
-        """Rejects a version whose upload was removed, or hidden by a delete marker.
+        """Rejects a version whose upload was deleted, or hidden by a delete marker.
 
-        The registry's write is the last one: until then the next run finds it again.
+        The registry is written last, so that the next run finds the version again until then.
         """
         newest, upload = Upload(version.model), Upload(version.model, version.object_version)
-        if self._bucket.has(newest) and self._bucket.has(upload):
+        if self._bucket.has_upload(newest) and self._bucket.has_upload(upload):
             return False
-        if not self._bucket.discard(version, self._registry):
+        if not self._bucket.delete_version(version, self._registry):
             return False
         rejected = replace(
             version,
@@ -135,7 +139,7 @@ class Sweeper:
             violations=(ABANDONED,),
             updated_at=now.isoformat(timespec="milliseconds"),
         )
-        self._bucket.report(rejected)
+        self._bucket.write_report(rejected)
         codes = [each.code for each in rejected.violations]
         logger().warning("model rejected", model=rejected.model, version=rejected.id, codes=codes)
         self._publisher.rejected(rejected)
@@ -144,18 +148,18 @@ class Sweeper:
 
 
 @contextmanager
-def _left_to_the_next_run(swept: Swept, subject: str) -> Iterator[None]:
+def _logged(swept: Swept, subject: str) -> Iterator[None]:
     try:
         yield
     except (ClientError, RegistryConflict) as error:
         if isinstance(error, ClientError) and missing(error):
-            return  # it had its outcome meanwhile
+            return  # it was onboarded meanwhile
         logger().warning("not swept", subject=subject, exc_info=error)
         swept.failed.append(subject)
 
 
 def _event(bucket: str, upload: PendingUpload) -> Event:
-    """As S3 would have sent it. What a newer upload hides comes before all others of its second."""
+    """The event that S3 would send. An upload hidden by a newer one sorts first in its second."""
     described = {"key": quote_plus(upload.key), "versionId": upload.object_version}
     if not upload.newest:
         described["sequencer"] = "0"
@@ -172,11 +176,11 @@ def _event(bucket: str, upload: PendingUpload) -> Event:
 
 
 def handler(_: Event, context: LambdaContext) -> dict[str, list[str]]:
-    """One run of this process's sweeper."""
+    """Runs the sweeper once. Answers what it did, by kind."""
     logger().set_correlation_id(context.aws_request_id)
     swept = sweeper().sweep(datetime.now(UTC))
     if swept.misnamed:
-        logger().warning("uploads that can be no model", keys=swept.misnamed[:AT_MOST])
+        logger().warning("uploads with an invalid model name", keys=swept.misnamed[:MAX_PER_RUN])
     count("SweptUploads", len(swept.handed_over))
     count("MisnamedUploads", len(swept.misnamed))
     count("SweepFailures", len(swept.failed))
@@ -202,5 +206,5 @@ def sweeper() -> Sweeper:
 
 
 def invoke(client: "LambdaClient", function: str, event: Event) -> None:
-    """Hands an event to a function as S3 does: Lambda keeps it, and tries it again."""
+    """Invokes a function asynchronously, as S3 does; Lambda retries a failed event."""
     client.invoke(FunctionName=function, InvocationType="Event", Payload=orjson.dumps(event))

@@ -1,4 +1,4 @@
-"""What onboarding takes, and what it makes of it."""
+"""Uploads: what onboarding gets and answers, and which uploads still wait for it."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Upload:
-    """An upload: the object at `mme/<model>.tar.gz`, and exactly one version of that object.
+    """One object version at `mme/<model>.tar.gz`; without `object_version` the newest.
 
-    Without `object_version` it is the newest one. `uploaded_at` (ISO 8601 in UTC) is when it was
-    complete, by its event, `sequencer` S3's order among uploads.
+    `uploaded_at` (ISO 8601 in UTC) is the time in its event, when the upload was complete.
+    `sequencer` is S3's order among uploads to the key.
     """
 
     model: str
@@ -33,9 +33,11 @@ class Upload:
 
 @dataclass(frozen=True)
 class OnboardingResult:
-    """What became of an upload: `READY`, `REJECTED`, `UNCHANGED` (known already) or `GONE`.
+    """The outcome of an event.
 
-    `POSTPONED` waits for an endpoint, `RETIRED` is a version whose object was deleted.
+    `READY` and `REJECTED` are the two ends of an upload. `UNCHANGED`: the same bytes are READY
+    already. `GONE`: the upload is not there any more. `POSTPONED`: there is no endpoint now, the
+    sweeper retries it. `RETIRED`: the artifact of a version was deleted.
     """
 
     model: str
@@ -44,17 +46,17 @@ class OnboardingResult:
     violations: tuple[Violation, ...] = ()
 
 
-EVER = datetime.min.replace(tzinfo=UTC)
-SWEPT = "facet-swept"
-"""The tag of an upload with the time when it was last handed over, ISO 8601."""
+LONG_AGO = datetime.min.replace(tzinfo=UTC)
+SWEPT_TAG = "facet-swept"
+"""The S3 tag with the time when an upload was last resubmitted, ISO 8601."""
 
-LONGEST = timedelta(hours=2)
-"""Between two turns of an upload: so long it waits at most where there is an endpoint again."""
+LONGEST_WAIT = timedelta(hours=2)
+"""Between two retries of an upload, and so at most until the first with an endpoint again."""
 
 
 @dataclass(frozen=True)
 class PendingUpload:
-    """One object version at the door. `newest` says that no later upload hides it."""
+    """One object version that waits for onboarding; `newest` if no later upload hides it."""
 
     key: str
     object_version: str
@@ -63,37 +65,37 @@ class PendingUpload:
 
 
 class PendingUploads:
-    """The objects right below `mme/`, hidden ones too. Raises botocore's errors."""
+    """The object versions right below `mme/`, hidden ones too. Raises botocore's errors."""
 
     def __init__(self, s3: "S3Client", bucket: str) -> None:
         self._s3 = s3
         self._bucket = bucket
 
     def waiting(self) -> Iterator[PendingUpload]:
-        """All that could be uploads, by key; of one key the newest first.
+        """All object versions that could be uploads, by key, the newest first.
 
-        What lies below a delete marker was taken back by its uploader, and waits for nothing.
+        Those below a delete marker are left out: their uploader has deleted them.
         """
         pages = self._s3.get_paginator("list_object_versions")
-        taken_back: dict[str, datetime] = {}
+        deleted: dict[str, datetime] = {}
         for page in pages.paginate(Bucket=self._bucket, Prefix=ENDPOINT_PREFIX, Delimiter="/"):
             for marker in page.get("DeleteMarkers", []):
-                taken_back.setdefault(marker["Key"], marker["LastModified"])
+                deleted.setdefault(marker["Key"], marker["LastModified"])
             for each in page.get("Versions", []):
-                hidden = each["LastModified"] <= taken_back.get(each["Key"], EVER)
+                hidden = each["LastModified"] <= deleted.get(each["Key"], LONG_AGO)
                 if each["Key"].endswith(ARTIFACT_SUFFIX) and (each["IsLatest"] or not hidden):
                     yield PendingUpload(
                         each["Key"], each["VersionId"], each["LastModified"], each["IsLatest"]
                     )
 
     def swept_at(self, upload: PendingUpload) -> datetime | None:
-        """When it was last handed over."""
-        value = self._tags(upload).get(SWEPT)
+        """When the sweeper last resubmitted it."""
+        value = self._tags(upload).get(SWEPT_TAG)
         return datetime.fromisoformat(value) if value else None
 
-    def note(self, upload: PendingUpload, now: datetime) -> None:
-        """Notes that it was handed over."""
-        tags = self._tags(upload) | {SWEPT: now.isoformat(timespec="seconds")}
+    def mark_swept(self, upload: PendingUpload, now: datetime) -> None:
+        """Records that the sweeper resubmitted it."""
+        tags = self._tags(upload) | {SWEPT_TAG: now.isoformat(timespec="seconds")}
         self._s3.put_object_tagging(
             Bucket=self._bucket,
             Key=upload.key,
@@ -102,14 +104,14 @@ class PendingUploads:
         )
 
     def _tags(self, upload: PendingUpload) -> dict[str, str]:
-        found = self._s3.get_object_tagging(
+        response = self._s3.get_object_tagging(
             Bucket=self._bucket, Key=upload.key, VersionId=upload.object_version
         )
-        return {each["Key"]: each["Value"] for each in found["TagSet"]}
+        return {each["Key"]: each["Value"] for each in response["TagSet"]}
 
 
 def due(now: datetime, uploaded_at: datetime, swept_at: datetime | None, after: timedelta) -> bool:
-    """Whether an upload has waited long enough: `after`, doubled each time, at most LONGEST."""
+    """Whether an upload is to be resubmitted: after `after`, then doubled up to LONGEST_WAIT."""
     if swept_at is None:
         return now - uploaded_at >= after
-    return now - swept_at >= max(after, min(swept_at - uploaded_at, LONGEST))
+    return now - swept_at >= max(after, min(swept_at - uploaded_at, LONGEST_WAIT))

@@ -89,7 +89,7 @@ class House:
 
     def onboarded(self, model: str, *data: bytes) -> None:
         for each in data:
-            assert self.account.take(self.put(model, each)).outcome == "READY"
+            assert self.account.process(self.put(model, each)).outcome == "READY"
 
     @contextmanager
     def fused(self, most: int | None) -> Iterator[Fuse]:
@@ -131,7 +131,7 @@ class House:
         for upload, data in self.uploads[model]:
             version = versions.get(identity(data))
             done = version and version.status is not Status.PENDING
-            assert done or account.bucket.has(upload), "no upload is lost"
+            assert done or account.bucket.has_upload(upload), "no upload is lost"
 
     def assert_settled(self, model: str) -> None:
         """What holds when all uploads had their outcome."""
@@ -141,6 +141,6 @@ class House:
         assert not {each.status for each in versions} & {Status.PENDING}
         for each in versions:
             if each.status is Status.REJECTED:
-                assert not account.bucket.holds(each)
+                assert not account.bucket.has_version(each)
                 assert f"rejected/{model}/{each.id}.json" in account.stored("rejected/")
         assert not account.stored(f"mme/{model}.tar.gz")

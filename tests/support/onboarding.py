@@ -14,9 +14,9 @@ from facet.notifications import EventPublisher
 from facet.registry.models import Status, Version
 from facet.registry.releases import Releases
 from facet.registry.store import Registry
-from onboard.app import wanted
+from onboard.app import parse
 from onboard.bucket import Bucket
-from onboard.onboarding import Onboarding, Registers
+from onboard.onboarding import Onboarding, Records
 from onboard.prover import Prover
 from onboard.retention import Removal
 from onboard.retry import RetryPolicy
@@ -80,7 +80,7 @@ class Account:
 
     @property
     def onboarding(self) -> Onboarding:
-        registers = Registers(self.registry, self.releases, self.publisher)
+        registers = Records(self.registry, self.releases, self.publisher)
         prover = Prover(Endpoint(self.runtime, "endpoint"), self.within, self.clock)
         return Onboarding(self.bucket, registers, prover, self.rules, self.keep)
 
@@ -89,19 +89,19 @@ class Account:
         answer = self.s3.put_object(Bucket=BUCKET, Key=f"mme/{model}.tar.gz", Body=data)
         return Upload(model, answer["VersionId"], f"{next(self.sequence):016X}")
 
-    def take(self, upload: Upload, retry: RetryPolicy = IMPATIENT) -> OnboardingResult:
+    def process(self, upload: Upload, retry: RetryPolicy = IMPATIENT) -> OnboardingResult:
         """The event of an upload."""
         return self.onboarding.onboard(upload, retry)
 
     def onboard(self, data: bytes, model: str = "cifar") -> str:
         """An upload and its event."""
-        return self.take(self.put(data, model)).outcome
+        return self.process(self.put(data, model)).outcome
 
     def send(self, event: dict[str, Any]) -> list[OnboardingResult]:
         """What the handler does with an event, with retry and this account's collaborators."""
         retry, _ = patient()
         outcomes: list[OnboardingResult] = []
-        for each in wanted(event):
+        for each in parse(event):
             if isinstance(each, Removal):
                 if outcome := self.onboarding.withdraw(each, retry):
                     outcomes.append(outcome)
@@ -113,10 +113,10 @@ class Account:
         """One run of the sweeper after that time; onboarding gets its events at once."""
         return self.sweeper(self.send).sweep(datetime.now(UTC) + later)
 
-    def sweeper(self, hand_over: Callable[[dict[str, Any]], object]) -> Sweeper:
+    def sweeper(self, resubmit: Callable[[dict[str, Any]], object]) -> Sweeper:
         """The sweeper, which hands events over so."""
         door = PendingUploads(self.s3, BUCKET)
-        return Sweeper(door, self.bucket, self.registry, self.publisher, hand_over, AGES)
+        return Sweeper(door, self.bucket, self.registry, self.publisher, resubmit, AGES)
 
     def stored(self, prefix: str = "") -> set[str]:
         """The keys of all objects."""

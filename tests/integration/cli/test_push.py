@@ -59,7 +59,7 @@ def onboarded(account: Account, model: str = "cifar") -> Iterator[None]:
                 found = account.s3.head_object(Bucket=BUCKET, Key=f"mme/{model}.tar.gz")
             except ClientError:
                 continue
-            account.take(Upload(model, found["VersionId"], "1"))
+            account.process(Upload(model, found["VersionId"], "1"))
             return
 
     thread = threading.Thread(target=take)

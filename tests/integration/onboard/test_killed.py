@@ -106,7 +106,7 @@ def replayed(house: House, upload: "Upload") -> None:
     """Lambda tries the event again; then S3 delivers it once more."""
     house.account.onboarding.onboard(upload, patient()[0])
     house.assert_sound(upload.model)
-    assert house.account.take(upload).outcome == "GONE"
+    assert house.account.process(upload).outcome == "GONE"
 
 
 def swept(house: House, _: "Upload") -> None:
@@ -128,7 +128,7 @@ def test_killed_before_any_write_it_is_brought_to_its_end(
     for most in itertools.count(1):
         model, house.watched.runtime.scores = f"m{most}", fakes.SCORES
         upload = prepared(house, wanted, model)
-        ended = house.killed(most, partial(house.account.take, upload))
+        ended = house.killed(most, partial(house.account.process, upload))
         house.assert_sound(model)
         again(house, upload)
         assert_ended(house, wanted, model)
@@ -141,7 +141,7 @@ def test_killed_in_the_replay_too(house: House) -> None:
     """Each attempt comes one write further than the one before it."""
     upload = prepared(house, CASES["good"], "m")
     for most in itertools.count(1):
-        ended = house.killed(most, lambda: house.account.take(upload))
+        ended = house.killed(most, lambda: house.account.process(upload))
         house.assert_sound("m")
         if not ended:
             break

@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 from facet.errors import EndpointRemoved
 from facet.registry.models import Status
 from onboard.app import handler
-from onboard.uploads import LONGEST
+from onboard.uploads import LONGEST_WAIT
 from tests.support import artifacts, fakes
 from tests.support.api import predict
 from tests.support.fakes import Answer
@@ -72,7 +72,7 @@ def test_onboarding_does_not_wait_for_an_endpoint_that_is_away(account: Account)
     account.runtime.error = ClientError(refused, "InvokeEndpoint")  # type: ignore[arg-type]
     retry, pauses = patient()
     with pytest.raises(EndpointRemoved):
-        account.take(upload, retry)
+        account.process(upload, retry)
     assert pauses == []
 
 
@@ -110,5 +110,5 @@ def test_the_sweeper_brings_it_in_when_the_endpoint_is_back(
     assert account.content("mme/cifar.tar.gz") == GOOD
 
     sagemaker.answer = Answer()
-    sweeper.sweep(start + night + LONGEST)
+    sweeper.sweep(start + night + LONGEST_WAIT)
     account.assert_live(GOOD)

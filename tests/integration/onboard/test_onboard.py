@@ -16,7 +16,7 @@ from facet.errors import (
     NoLiveVersion,
     RegistryConflict,
 )
-from onboard.app import MisnamedDrop, handler
+from onboard.app import MisnamedUpload, handler
 from onboard.uploads import Upload
 from tests.support import artifacts, fakes
 from tests.support.artifacts import FLOAT
@@ -39,7 +39,7 @@ def account(s3: "S3Client", table: "Table") -> Account:
 
 
 def test_a_good_artifact_is_ready_and_live(account: Account) -> None:
-    outcome = account.take(account.put(GOOD))
+    outcome = account.process(account.put(GOOD))
     assert (outcome.outcome, outcome.version) == ("READY", identity(GOOD))
     account.assert_live(GOOD)
     assert account.stored() == {f"mme/cifar/{identity(GOOD)}.tar.gz"}
@@ -57,7 +57,7 @@ def test_without_a_golden_sample_the_proof_is_smoke(account: Account) -> None:
 
 def test_without_an_object_version_the_newest_is_taken(account: Account) -> None:
     account.put(GOOD)
-    assert account.take(Upload("cifar")).outcome == "READY"
+    assert account.process(Upload("cifar")).outcome == "READY"
     account.assert_live(GOOD)
 
 
@@ -88,9 +88,9 @@ def test_an_event_that_comes_twice_finds_the_drop_gone(
     account: Account, object_version: str | None
 ) -> None:
     upload = account.put(GOOD)
-    account.take(upload)
+    account.process(upload)
     again = upload if object_version else Upload("cifar")
-    assert account.take(again).outcome == "GONE"
+    assert account.process(again).outcome == "GONE"
     account.assert_live(GOOD)
 
 
@@ -232,13 +232,13 @@ def test_what_says_nothing_of_the_artifact_does_not_reject_it(
     upload = account.put(GOOD)
     account.runtime.error = error
     with pytest.raises(raised):
-        account.take(upload)
+        account.process(upload)
     assert account.content(upload.key) == GOOD
     assert not any(key.startswith("rejected/") for key in account.stored())
     assert account.registry.live("cifar").id == identity(OTHER)
 
     account.runtime.error = None
-    assert account.take(upload).outcome == "READY"
+    assert account.process(upload).outcome == "READY"
     account.assert_live(GOOD)
 
 
@@ -262,7 +262,7 @@ def test_the_endpoint_is_asked_again_while_there_is_time(
             account.runtime.error = None
 
     asking = replace(retry, sleep=pause)
-    assert account.take(account.put(GOOD), asking).outcome == "READY"
+    assert account.process(account.put(GOOD), asking).outcome == "READY"
     assert sum(pauses) > 300
     account.assert_live(GOOD)
 
@@ -303,19 +303,19 @@ def test_a_rejected_artifact_may_be_tried_again(account: Account) -> None:
 
 def test_a_newer_drop_is_left_for_its_own_event(account: Account) -> None:
     first, second = account.put(GOOD), account.put(OTHER)
-    assert account.take(first).version == identity(GOOD)
+    assert account.process(first).version == identity(GOOD)
     assert account.content(first.key) == OTHER
     assert account.registry.live("cifar").id == identity(GOOD)
-    assert account.take(second).version == identity(OTHER)
+    assert account.process(second).version == identity(OTHER)
     account.assert_live(OTHER)
 
 
 def test_a_newer_drop_survives_the_rejection_of_an_older_one(account: Account) -> None:
     first, second = account.put(CODE), account.put(GOOD)
-    assert account.take(first).outcome == "REJECTED"
+    assert account.process(first).outcome == "REJECTED"
     assert account.content(f"rejected/cifar/{identity(CODE)}.tar.gz") == CODE
     assert account.content(first.key) == GOOD
-    assert account.take(second).outcome == "READY"
+    assert account.process(second).outcome == "READY"
     account.assert_rejected(CODE)
     account.assert_live(GOOD)
 
@@ -325,7 +325,7 @@ def test_an_upload_in_parts_is_as_new_as_its_end(account: Account) -> None:
     began_first, meanwhile = account.put(GOOD), account.put(OTHER)
     times = (f"2026-01-01T12:{minute}:00+00:00" for minute in (30, 15))
     for upload, ended in zip((began_first, meanwhile), times, strict=True):
-        assert account.take(replace(upload, uploaded_at=ended)).outcome == "READY"
+        assert account.process(replace(upload, uploaded_at=ended)).outcome == "READY"
     account.assert_live(GOOD)
 
 
@@ -338,8 +338,8 @@ def test_events_out_of_order_leave_the_newest_drop_live(account: Account) -> Non
         parsed["LastModified"] = datetime(2026, 1, 1, hour, tzinfo=UTC)
 
     account.s3.meta.events.register("after-call.s3.GetObject", put_hours_between)
-    assert account.take(second).outcome == "READY"
-    assert account.take(first).outcome == "READY"
+    assert account.process(second).outcome == "READY"
+    assert account.process(first).outcome == "READY"
     account.s3.meta.events.unregister("after-call.s3.GetObject", put_hours_between)
     account.assert_live(OTHER)
     account.assert_ready(GOOD)
@@ -347,23 +347,23 @@ def test_events_out_of_order_leave_the_newest_drop_live(account: Account) -> Non
 
 def test_the_same_event_twice_at_once(account: Account) -> None:
     upload = account.put(GOOD)
-    account.runtime.meanwhile = lambda: account.take(upload)
-    assert account.take(upload, patient()[0]).outcome == "GONE"
+    account.runtime.meanwhile = lambda: account.process(upload)
+    assert account.process(upload, patient()[0]).outcome == "GONE"
     account.assert_live(GOOD)
 
 
 def test_without_time_for_another_attempt_a_conflict_is_left_to_lambda(account: Account) -> None:
     upload = account.put(GOOD)
-    account.runtime.meanwhile = lambda: account.take(upload)
+    account.runtime.meanwhile = lambda: account.process(upload)
     with pytest.raises(RegistryConflict):
-        account.take(upload)
+        account.process(upload)
     account.assert_live(GOOD)
 
 
 def test_the_same_bytes_in_two_drops_at_once(account: Account) -> None:
     first, second = account.put(GOOD), account.put(GOOD)
-    account.runtime.meanwhile = lambda: account.take(second)
-    assert account.take(first, patient()[0]).outcome == "UNCHANGED"
+    account.runtime.meanwhile = lambda: account.process(second)
+    assert account.process(first, patient()[0]).outcome == "UNCHANGED"
     account.assert_live(GOOD)
     assert account.told().count(("ModelReady", identity(GOOD))) == 1
 
@@ -375,10 +375,10 @@ def test_two_versions_at_once_for_one_model(account: Account) -> None:
 
     def overtake(**_: Any) -> None:
         events.unregister("before-call.dynamodb.TransactWriteItems", overtake)
-        assert account.take(second, patient()[0]).outcome == "READY"
+        assert account.process(second, patient()[0]).outcome == "READY"
 
     events.register("before-call.dynamodb.TransactWriteItems", overtake)
-    assert account.take(first, patient()[0]).outcome == "READY"
+    assert account.process(first, patient()[0]).outcome == "READY"
     account.assert_live(GOOD)
     account.assert_ready(OTHER)
     promoted = [version for kind, version in account.told() if kind == "ModelPromoted"]
@@ -390,11 +390,11 @@ def test_what_another_delivery_of_the_event_refused_meanwhile_stays_so(account: 
 
     def refused_elsewhere() -> None:
         account.runtime.scores = WRONG_SCORES
-        assert account.take(upload).outcome == "REJECTED"
+        assert account.process(upload).outcome == "REJECTED"
         account.runtime.scores = fakes.SCORES
 
     account.runtime.meanwhile = refused_elsewhere
-    assert account.take(upload, patient()[0]).outcome == "GONE"
+    assert account.process(upload, patient()[0]).outcome == "GONE"
     assert account.assert_rejected(GOOD) == ["golden-label"]
 
 
@@ -405,11 +405,11 @@ def test_what_another_drop_of_the_bytes_failed_with_meanwhile_is_proven_anew(
 
     def refused_elsewhere() -> None:
         account.runtime.scores = WRONG_SCORES
-        assert account.take(second).outcome == "REJECTED"
+        assert account.process(second).outcome == "REJECTED"
         account.runtime.scores = fakes.SCORES
 
     account.runtime.meanwhile = refused_elsewhere
-    assert account.take(first, patient()[0]).outcome == "READY"
+    assert account.process(first, patient()[0]).outcome == "READY"
     account.assert_live(GOOD)
 
 
@@ -417,12 +417,12 @@ def test_a_late_failure_does_not_take_back_what_was_proven_meanwhile(account: Ac
     upload = account.put(GOOD)
 
     def proven_elsewhere() -> None:
-        account.take(upload)
+        account.process(upload)
         account.runtime.scores = WRONG_SCORES
 
     account.runtime.meanwhile = proven_elsewhere
     with pytest.raises(ClientError, match="CopyObject"):
-        account.take(upload, patient()[0])
+        account.process(upload, patient()[0])
     account.assert_live(GOOD)
 
 
@@ -516,5 +516,5 @@ def test_the_handler_passes_over_everything_else(event: dict[str, Any]) -> None:
 @pytest.mark.usefixtures("functions")
 @pytest.mark.parametrize("name", ["Cifar", "", "c%C3%AFfar", "a.b", "a+b", "a%0Ab", "c" * 64])
 def test_an_upload_that_can_be_no_model_is_not_passed_over_in_silence(name: str) -> None:
-    with pytest.raises(MisnamedDrop, match="a model's name has the form"):
+    with pytest.raises(MisnamedUpload, match="the model name is invalid"):
         handler(put_event(f"mme/{name}.tar.gz"), fakes.Context())  # type: ignore[arg-type]

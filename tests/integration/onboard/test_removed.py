@@ -8,7 +8,7 @@ import pytest
 
 from facet.errors import NoLiveVersion, RegistryConflict
 from facet.registry.models import Mode, Policy, Status
-from onboard.app import handler, wanted
+from onboard.app import handler, parse
 from onboard.retention import Removal, surplus
 from tests.support import artifacts, fakes
 from tests.support.onboarding import IMPATIENT, Account, identity, patient
@@ -120,7 +120,7 @@ def test_deleted_and_dropped_again_it_is_onboarded_anew(
     if deletion_first:
         assert withdraw(account, removal) == "RETIRED"
         assert account.registry.live("cifar").id == identity(FIRST)
-    assert account.take(upload).outcome == "READY"
+    assert account.process(upload).outcome == "READY"
     if not deletion_first:
         assert withdraw(account, removal) is None
     account.assert_live(SECOND)
@@ -131,15 +131,15 @@ def test_an_object_that_is_deleted_during_its_proof_is_noticed(account: Account)
     account.onboard(FIRST)
     account.runtime.meanwhile = lambda: account.delete(SECOND)
     upload = account.put(SECOND)
-    with pytest.raises(RegistryConflict, match="deleted meanwhile"):
-        account.take(upload, IMPATIENT)
-    assert account.take(upload, patient()[0]).outcome == "READY"
+    with pytest.raises(RegistryConflict, match="deleted during its proof"):
+        account.process(upload, IMPATIENT)
+    assert account.process(upload, patient()[0]).outcome == "READY"
     account.assert_live(SECOND)
 
 
 def test_an_object_that_is_deleted_during_its_proof_is_copied_again(account: Account) -> None:
     account.runtime.meanwhile = lambda: account.delete(FIRST)
-    assert account.take(account.put(FIRST), patient()[0]).outcome == "READY"
+    assert account.process(account.put(FIRST), patient()[0]).outcome == "READY"
     account.assert_live(FIRST)
 
 
@@ -166,11 +166,11 @@ def test_the_handler_withdraws_what_an_event_says_is_gone(account: Account) -> N
     "key", ["mme/cifar.tar.gz", "mme/cifar/notes.tar.gz", "mme/Wrong.tar.gz", "rejected/a/b.tar.gz"]
 )
 def test_other_removals_are_passed_over(key: str) -> None:
-    assert list(wanted(removed_event(key))) == []
+    assert list(parse(removed_event(key))) == []
 
 
 def test_the_time_of_a_removal_is_the_events() -> None:
-    (removal,) = wanted(removed_event("mme/cifar/0123456789ab.tar.gz"))
+    (removal,) = parse(removed_event("mme/cifar/0123456789ab.tar.gz"))
     assert isinstance(removal, Removal)
     assert removal.at == datetime(2099, 9, 11, 14, 2, 11, 482000, tzinfo=UTC)
 
@@ -181,7 +181,9 @@ def test_versions_beyond_those_kept_are_retired(account: Account) -> None:
         account.onboard(data)
     assert account.status(FIRST) is Status.RETIRED
     assert account.told()[-1] == ("ModelRetired", identity(FIRST))
-    assert account.bucket.holds(account.registry.versions("cifar")[-1]), "the sweeper deletes it"
+    assert account.bucket.has_version(account.registry.versions("cifar")[-1]), (
+        "the sweeper deletes it"
+    )
     account.assert_ready(SECOND)
     account.assert_live(THIRD)
     account.sweep(timedelta(hours=2))

@@ -58,7 +58,7 @@ def test_the_event_names_the_object_version_as_s3_does(account: Account) -> None
     events: list[dict[str, Any]] = []
     account.sweeper(events.append).sweep(datetime.now(UTC) + HOUR)
     (event,) = events
-    (found,) = app.wanted(json.loads(json.dumps(event)))
+    (found,) = app.parse(json.loads(json.dumps(event)))
     taken = account.s3.head_object(Bucket=BUCKET, Key=upload.key)["LastModified"]
     assert found == replace(upload, sequencer=None, uploaded_at=taken.isoformat())
 
@@ -88,8 +88,8 @@ def test_a_drop_that_a_newer_one_hides_is_found_too(account: Account) -> None:
     assert account.sweep().handed_over == ["mme/cifar.tar.gz"] * 2
     account.assert_live(GOOD)
     account.assert_ready(OTHER)
-    assert not account.bucket.has(first)
-    assert not account.bucket.has(second)
+    assert not account.bucket.has_upload(first)
+    assert not account.bucket.has_upload(second)
 
 
 def test_a_drop_that_was_taken_back_is_left_alone(account: Account) -> None:
@@ -130,7 +130,7 @@ def test_a_retired_versions_object_is_deleted_after_the_grace(account: Account) 
     version = account.registry.ready("cifar", identity(GOOD))
     account.releases.retire(version, datetime.now(UTC).isoformat(timespec="milliseconds"))
     assert account.sweep(59 * MINUTE).deleted == []
-    assert account.bucket.holds(version)
+    assert account.bucket.has_version(version)
     assert account.sweep(61 * MINUTE).deleted == [version.target]
     left = account.s3.list_object_versions(Bucket=BUCKET, Prefix=f"mme/{version.target}")
     assert not left.get("Versions")
@@ -151,9 +151,11 @@ def test_a_retired_version_that_comes_back_keeps_its_new_object(account: Account
         assert account.onboard(GOOD) == "READY"
 
     sweeper = account.sweeper(account.send)
-    list(sweeper._door.waiting())
+    list(sweeper._uploads.waiting())
     account.s3.meta.events.register("after-call.s3.ListObjectVersions", comes_back)
-    assert not account.bucket.discard(account.registry.versions("cifar")[-1], account.registry)
+    assert not account.bucket.delete_version(
+        account.registry.versions("cifar")[-1], account.registry
+    )
     account.assert_live(GOOD)
 
 
@@ -173,7 +175,7 @@ def stuck(account: Account) -> str:
     upload = account.put(GOOD)
     account.runtime.error = fakes.refusal("ModelNotReadyException")
     with pytest.raises(Exception, match="being loaded"):
-        account.take(upload)
+        account.process(upload)
     account.runtime.error = None
     return f"mme/cifar/{identity(GOOD)}.tar.gz"
 
@@ -190,7 +192,9 @@ def test_a_pending_version_whose_drop_is_gone_is_rejected_after_a_day(
 ) -> None:
     key = stuck(account)
     if for_good:
-        account.bucket.remove(Upload("cifar", account.registry.versions("cifar")[0].object_version))
+        account.bucket.remove_upload(
+            Upload("cifar", account.registry.versions("cifar")[0].object_version)
+        )
     else:
         account.s3.delete_object(Bucket=BUCKET, Key="mme/cifar.tar.gz")
     assert account.sweep(23 * HOUR).abandoned == []
@@ -224,7 +228,7 @@ def test_killed_before_any_write_the_next_run_goes_on(house: House) -> None:
         house.assert_settled(model)
         house.assert_settled(lost)
         account.assert_live(GOOD, lost)
-        assert not account.bucket.holds(retired)
+        assert not account.bucket.has_version(retired)
         assert account.status(GOOD, gone) is Status.REJECTED
         told = [detail["model"] for kind, detail in fuse.told if kind == "ModelRejected"]
         assert gone in told
@@ -239,9 +243,9 @@ def _begun(house: House, model: str) -> None:
     upload = account.put(GOOD, model)
     house.watched.runtime.error = fakes.refusal("ModelNotReadyException")
     with pytest.raises(Exception, match="being loaded"):
-        account.take(upload)
+        account.process(upload)
     house.watched.runtime.error = None
-    account.bucket.remove(upload)
+    account.bucket.remove_upload(upload)
 
 
 @pytest.mark.usefixtures("cold_start")
