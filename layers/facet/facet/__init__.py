@@ -1,1 +1,1 @@
-"""Facet's shared package: what functions, training and tests all need, and nothing more."""
+"""The package that functions, training, command line and local stack share."""

@@ -75,7 +75,7 @@ WRAPPED = artifacts.packed({f"model/{name}": data for name, data in artifacts.me
 REJECTED = {
     "empty": (b"", "not gzip"),
     "no gzip": (b"no gzip", "not gzip"),
-    "no tar": (gzip.compress(b"no tar" * 1000), "not hold a tar"),
+    "no tar": (gzip.compress(b"no tar" * 1000), "not contain a tar"),
     "cut short": (artifacts.artifact()[:-40], "ends in the middle"),
     "no manifest": (artifacts.packed({"1/saved_model.pb": b"x"}), "no facet.json"),
     "in a wrapper": (WRAPPED, "no facet.json at the top"),

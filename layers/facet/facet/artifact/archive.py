@@ -1,12 +1,16 @@
-"""An artifact as a stream of bytes → what is in it. Nothing is ever extracted."""
+"""Reads an artifact, a stream of bytes, and keeps what validation needs. Nothing is extracted.
+
+The layers below are gzip_stream (unpacks within limits), tar_stream (members) and names (what may
+not be in an artifact).
+"""
 
 import mmap
 import re
 import tempfile
 from dataclasses import dataclass, field
 
-from facet.artifact.gzip_stream import Digested, Enough, Readable, Unpacked
-from facet.artifact.names import Names, is_from_macos, normalised
+from facet.artifact.gzip_stream import Digested, Readable, StopReading, Unpacked
+from facet.artifact.names import MemberCheck, is_from_macos, normalised
 from facet.artifact.tar_stream import Content, Member, members
 from facet.errors import Violation
 from facet.keys import MANIFEST
@@ -15,30 +19,29 @@ GRAPH = re.compile(r"[0-9]+/saved_model\.pb")
 LITERT = re.compile(r"[0-9]+/assets\.extra/model\.tflite")
 
 MAX_MANIFEST = 300_000
-"""Bytes of a manifest: a version's record in DynamoDB has 400 KB for it and its violations."""
+"""Bytes of a manifest: DynamoDB's limit of 400 KB for an item includes it and the violations."""
 
 MAX_GRAPH = 20 << 20
-"""Bytes of all graphs, of which the checks make up to three copies. Networks without weights in
-them have a few MB."""
+"""Bytes of all graphs, of which validation makes up to three copies. A graph without weights in it
+has a few MB."""
 
 MAX_IMAGE = 8 << 20
 """Bytes of a golden sample's image, and of all files at the top that could be one."""
 
 MAX_LITERT = 400 << 20
-"""Bytes of all LiteRT models, which lie on disk while they are checked; Lambda has 512 MB."""
+"""Bytes of all LiteRT models, which are on disk during validation; Lambda has 512 MB of it."""
 
 MAX_VIOLATIONS = 200
-"""Violations of members that are kept; a report shows fewer."""
+"""Violations of members that are listed; a report shows fewer."""
 
 
 @dataclass
 class Archive:
     """What one pass over an artifact found.
 
-    `sha256` (hex) and `size` are of the packed bytes, `files` maps each regular member to its
-    bytes, `kept` holds the contents of those that the checks read, `litert` maps the LiteRT
-    models, from disk. `complete` says that all members were read: of another archive nobody can say
-    what it lacks.
+    `sha256` (hex) and `size` (bytes) are those of the packed artifact, `files` has the size of each
+    regular member, `kept` the contents that validation reads, `litert` the LiteRT models, mapped
+    from disk. Only a `complete` archive, whose members were all read, can lack something.
     """
 
     sha256: str = ""
@@ -52,7 +55,7 @@ class Archive:
 
 @dataclass
 class _Room:
-    """Bytes that may still be kept, by what for."""
+    """Bytes that may still be kept of each kind of file."""
 
     manifest: int = MAX_MANIFEST
     graphs: int = MAX_GRAPH
@@ -67,20 +70,20 @@ def read(stream: Readable, *, only: str | None = None) -> Archive:
     `only`, the content of no other file is kept.
     """
     archive, packed = Archive(), Digested(stream)
-    names, room = Names(), _Room()
+    check, room = MemberCheck(), _Room()
     try:
         for member in members(Unpacked(packed)):
             name = normalised(member.name)
-            wrong = list(names.wrong_with(member, name))
+            wrong = list(check.violations(member, name))
             archive.violations += wrong[: MAX_VIOLATIONS - len(archive.violations)]
             if member.is_file and not is_from_macos(name):
                 archive.files[name] = member.size
                 if only in (None, name):
                     _keep(archive, room, member, name)
         archive.complete = True
-    except Enough as enough:
-        archive.violations.append(enough.violation)
-        archive.complete = enough.complete
+    except StopReading as stop:
+        archive.violations.append(stop.violation)
+        archive.complete = stop.complete
     archive.sha256 = packed.drain()
     archive.size = packed.size
     return archive
@@ -107,7 +110,7 @@ def _keep(archive: Archive, room: _Room, member: Member, name: str) -> None:
 
 
 def _spooled(content: Content) -> mmap.mmap | bytes:
-    """The content in a file without a name, mapped; the disk has it back when the map is gone."""
+    """Writes the content to an unnamed file and maps it; unmapping frees the disk space."""
     if not content.left:
         return b""
     with tempfile.TemporaryFile() as file:

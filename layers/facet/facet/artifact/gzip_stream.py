@@ -1,7 +1,6 @@
-"""A gzip as a stream: digested on its way in, unpacked within limits on its way out.
+"""Reads a gzip stream: computes its SHA-256, and unpacks it within limits.
 
-Own code upon zlib: `gzip.GzipFile` joins several gzip members in silence, and passes over what
-follows them.
+Not `gzip.GzipFile`, which silently joins several gzip members and ignores what follows them.
 """
 
 import hashlib
@@ -14,7 +13,7 @@ from facet.keys import ARTIFACT
 BLOCK = 1 << 20
 PACKED_BLOCK = 1 << 18
 MAX_UNPACKED = 10 << 30
-"""Bytes of all members together; SageMaker takes artifacts of a few GB."""
+"""Bytes of the unpacked artifact; SageMaker serves artifacts of a few GB."""
 
 MAX_RATIO = 100
 """Unpacked to packed bytes, beyond the first block; deflate reaches 1,032 on zeros, weights 1.1."""
@@ -33,10 +32,10 @@ class Readable(Protocol):
         """Up to `amount` bytes, none at the end."""
 
 
-class Enough(Exception):
-    """No more of the artifact is read, for the reason in `violation`.
+class StopReading(Exception):
+    """The rest of the artifact is not read, for the reason in `violation`.
 
-    `complete` says that all members were read by then.
+    `complete` says that all members had been read.
     """
 
     def __init__(self, violation: Violation, *, complete: bool = False) -> None:
@@ -46,7 +45,7 @@ class Enough(Exception):
 
 
 class Digested:
-    """Passes a stream on and digests what went through; `head` is how it began."""
+    """A stream that computes the SHA-256 of what is read from it; `head` has its first bytes."""
 
     def __init__(self, stream: Readable) -> None:
         self._stream = stream
@@ -70,7 +69,7 @@ class Digested:
 
 
 class Unpacked:
-    """What one gzip member holds. Raises Enough at a limit, or where it is damaged."""
+    """The content of one gzip member. Raises StopReading at a limit, or if it is damaged."""
 
     def __init__(self, packed: Digested) -> None:
         self._packed = packed
@@ -93,24 +92,24 @@ class Unpacked:
                 return b""
             packed = self._inflate.unconsumed_tail or self._packed.read(PACKED_BLOCK)
             if not packed:
-                raise Enough(TRUNCATED if self._packed.head == GZIP else NOT_GZIP)
+                raise StopReading(TRUNCATED if self._packed.head == GZIP else NOT_GZIP)
             try:
                 block = self._inflate.decompress(packed, BLOCK)
             except zlib.error as error:
-                raise Enough(DAMAGED if self._packed.head == GZIP else NOT_GZIP) from error
+                raise StopReading(DAMAGED if self._packed.head == GZIP else NOT_GZIP) from error
         self._size += len(block)
         if self._size > min(MAX_UNPACKED, MAX_RATIO * (self._packed.size + BLOCK)):
-            raise Enough(TOO_LARGE)
+            raise StopReading(TOO_LARGE)
         return block
 
     def _check_rest(self) -> None:
-        """Zeros may follow, with which tapes are padded, and nothing else."""
+        """Only zeros may follow, which tar pads tapes with."""
         rest = self._inflate.unused_data
         while not (content := rest.lstrip(b"\0")):
             if not (rest := self._packed.read(PACKED_BLOCK)):
                 return
         content = (content + self._packed.read(len(GZIP)))[: len(GZIP)]
-        raise Enough(SEVERAL if content == GZIP else GARBAGE_AFTER_GZIP)
+        raise StopReading(SEVERAL if content == GZIP else GARBAGE_AFTER_GZIP)
 
 
 NOT_GZIP = Violation(
@@ -128,20 +127,20 @@ TRUNCATED = Violation(
 DAMAGED = Violation(
     "damaged",
     ARTIFACT,
-    "the archive is damaged: a checksum or a header does not hold",
+    "the archive is damaged: a checksum or a header is wrong",
     "check it with gzip -t and tar -tzf, then upload it again",
 )
 SEVERAL = Violation(
     "several-gzip-members",
     ARTIFACT,
-    "a second gzip follows the first, which not every server reads",
-    "pack it anew: gunzip -c model.tar.gz | gzip > again.tar.gz",
+    "a second gzip member follows the first; not every server reads it",
+    "pack it again: gunzip -c model.tar.gz | gzip > again.tar.gz",
 )
 GARBAGE_AFTER_GZIP = Violation(
     "trailing-garbage",
     ARTIFACT,
     "bytes follow the end of the gzip",
-    "pack it anew: gunzip -c model.tar.gz | gzip > again.tar.gz",
+    "pack it again: gunzip -c model.tar.gz | gzip > again.tar.gz",
 )
 TOO_LARGE = Violation(
     "too-large",

@@ -1,4 +1,4 @@
-"""Where the files of an artifact lie: one version folder at the top, whole."""
+"""Checks the layout of an artifact: one version folder at the top, with a whole SavedModel."""
 
 import re
 from collections import defaultdict
@@ -19,16 +19,16 @@ NAMED = 3
 
 
 def wrapper(files: Mapping[str, int]) -> str | None:
-    """The folder around the version folder, where that is what is wrong with the artifact."""
+    """The folder around the version folder, if the artifact was packed one level too high."""
     if any(GRAPH.fullmatch(name) for name in files):
         return None
     return next((match[1] for name in files if (match := WRAPPED.fullmatch(name))), None)
 
 
 def check(files: Mapping[str, int], restores: bool) -> Iterator[Violation]:
-    """What is wrong with a whole artifact's files (name → bytes).
+    """Violations in the files (name → size in bytes) of a complete artifact.
 
-    `restores` says that the graph reads variables when it is loaded.
+    `restores` says whether the graph reads variables when it is loaded.
     """
     folders = {match[1] for name in files if (match := IN_FOLDER.fullmatch(name))}
     if len(folders) > 1:
@@ -52,15 +52,15 @@ def _no_graph(files: Mapping[str, int]) -> Violation:
         return Violation(
             "wrapper-folder",
             f"{wrapped}/",
-            f"the version folder lies inside '{wrapped}/', it must lie at the top",
+            f"the version folder is inside '{wrapped}/'; it must be at the top",
             f"pack the folder's contents: tar -czf model.tar.gz -C {wrapped} .",
         )
     if loose := next((match for name in files if (match := LOOSE.fullmatch(name))), None):
         return Violation(
             "no-version-folder",
             loose[0],
-            "the SavedModel does not lie in a folder whose name is a number",
-            "move it into a folder named 1, and pack that beside facet.json",
+            "the SavedModel is not in a folder whose name is a number",
+            "move it into a folder named 1, and pack that folder beside facet.json",
         )
     return Violation(
         "no-version-folder",
@@ -71,15 +71,15 @@ def _no_graph(files: Mapping[str, int]) -> Violation:
 
 
 def _variables(place: str, files: Mapping[str, int], restores: bool) -> Iterator[Violation]:
-    """Whether the checkpoint is whole: an index, and every one of its shards."""
+    """Checks that the checkpoint is whole: an index, and every shard."""
     found = {name: match for name in files if (match := VARIABLES.fullmatch(name))}
     if not found:
         if restores:
             yield Violation(
                 "variables-missing",
                 place,
-                "the graph restores variables, and there are none",
-                "pack the whole folder that the export wrote, variables/ with it",
+                "the graph restores variables, but the artifact has none",
+                "pack the whole folder that the export wrote, with variables/",
             )
         return
     for name in islice((name for name in found if not files[name]), NAMED):
@@ -99,7 +99,7 @@ def _variables(place: str, files: Mapping[str, int], restores: bool) -> Iterator
             "export into an empty folder, then pack it",
         )
     elif not shards:
-        yield _incomplete(place, "there is an index, and no variables.data-… file")
+        yield _incomplete(place, "there is an index, but no variables.data-… file")
     else:
         yield from _shards(place, *shards.popitem())
 
@@ -117,7 +117,7 @@ def _shards(place: str, count: int, there: set[int]) -> Iterator[Violation]:
         yield Violation(
             "variables-mixed",
             name.format(beyond[0]),
-            f"its number is beyond the {count:,} that there are",
+            f"its number is beyond the {count:,} shards of the export",
             "export into an empty folder, then pack it",
         )
 
@@ -127,11 +127,11 @@ def _incomplete(place: str, problem: str) -> Violation:
         "variables-incomplete",
         place,
         problem,
-        "pack the whole folder that the export wrote, every file of variables/ with it",
+        "pack the whole folder that the export wrote, with every file of variables/",
     )
 
 
 def has_manifest(files: Mapping[str, int]) -> bool:
-    """Whether the artifact has a manifest, be it in the wrapper that `check` tells of."""
+    """Whether the artifact has a manifest, perhaps in the wrapper folder that `check` reports."""
     wrapped = wrapper(files)
     return MANIFEST in files or (wrapped is not None and f"{wrapped}/{MANIFEST}" in files)

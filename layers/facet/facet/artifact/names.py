@@ -1,32 +1,32 @@
-"""What is wrong with the members of an archive by themselves: their names, kinds and order."""
+"""Checks each member of an archive by its name and kind: what may not be in an artifact."""
 
 import posixpath
 import re
 import unicodedata
 from collections.abc import Iterator
 
-from facet.artifact.gzip_stream import Enough
+from facet.artifact.gzip_stream import StopReading
 from facet.artifact.tar_stream import Member
 from facet.errors import Violation
 from facet.keys import ARTIFACT
 
 MAX_MEMBERS = 2_000
 MAX_NAME = 500
-"""Bytes of a member's name in UTF-8; with MAX_MEMBERS, what is kept of names has few MB."""
+"""Bytes of a member's name in UTF-8; with MAX_MEMBERS it limits kept names to a few MB."""
 
 MAX_DEPTH = 12
 """Folders in folders; a SavedModel has three."""
 
 CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
-"""Characters that no file of a model needs; the last are bytes that are not UTF-8."""
+"""Control characters, and surrogates, which stand for bytes that are not UTF-8."""
 
 KERAS = re.compile(r".+\.(h5|hdf5|keras)", re.IGNORECASE)
 UNSCREENED = re.compile(r"[0-9]+/saved_model\.(cpb|pbtxt)")
-"""Other forms of the graph which TensorFlow may read in place of `saved_model.pb`."""
+"""Other forms of the graph, which TensorFlow may read instead of `saved_model.pb`."""
 
 
-class Names:
-    """Looks at one member after the other."""
+class MemberCheck:
+    """Checks one member after the other, and remembers their names."""
 
     def __init__(self) -> None:
         self._count = 0
@@ -34,19 +34,19 @@ class Names:
         self._files: set[str] = set()
         self._from_macos = False
 
-    def wrong_with(self, member: Member, name: str) -> Iterator[Violation]:
-        """What is wrong with the next member, whose normalised name is `name`.
+    def violations(self, member: Member, name: str) -> Iterator[Violation]:
+        """The violations of the next member, whose normalised name is `name`.
 
-        Raises Enough beyond the limits.
+        Raises StopReading for too many members or too long a name.
         """
         self._count += 1
         if self._count > MAX_MEMBERS:
-            raise Enough(_TOO_MANY)
+            raise StopReading(_TOO_MANY)
         if (
             len(member.name.encode(errors="surrogatepass")) > MAX_NAME
             or name.count("/") > MAX_DEPTH
         ):
-            raise Enough(_TOO_LONG)
+            raise StopReading(_TOO_LONG)
         yield from _path(member, name)
         if not (member.is_file or member.is_folder):
             yield _not_a_file(member.name)
@@ -57,7 +57,7 @@ class Names:
         yield from _content(member.name, name)
 
     def _collisions(self, member: Member, name: str) -> Iterator[Violation]:
-        """Members that some file system takes for the same; folders may be there twice."""
+        """Names that some file system treats as the same; a folder may be there twice."""
         parts = name.split("/")
         for depth in range(1, len(parts) + 1):
             path = "/".join(parts[:depth])
@@ -82,13 +82,13 @@ def normalised(name: str) -> str:
 
 
 def is_from_macos(name: str) -> bool:
-    """Whether macOS put the file there, not its owner."""
+    """Whether macOS added the file to the archive."""
     parts = name.split("/")
     return parts[0] == "__MACOSX" or parts[-1] == ".DS_Store" or parts[-1].startswith("._")
 
 
 def _folded(path: str) -> str:
-    """The same for paths that differ in case or in Unicode's normal form only."""
+    """A form that is equal for paths which differ only in case or Unicode normalisation."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFD", path).casefold())
 
 
@@ -115,22 +115,22 @@ def _content(place: str, name: str) -> Iterator[Violation]:
         yield Violation(
             "code",
             place,
-            "code would run inside the server that all models share",
-            "leave the folder code/ out; preprocessing belongs into facet.json's input",
+            "code would run in the server that all models share",
+            "remove the folder code/; describe preprocessing in facet.json's input",
         )
     elif KERAS.fullmatch(name) and not is_from_macos(name):
         yield Violation(
             "keras-file",
             place,
-            "it is a Keras file, which TensorFlow Serving does not read",
+            "it is a Keras file, which TensorFlow Serving cannot load",
             "export a SavedModel with model.export('1'), then pack it: facet pack 1",
         )
     elif UNSCREENED.fullmatch(name):
         yield Violation(
             "unscreened-graph",
             place,
-            "TensorFlow may read this file in place of the saved_model.pb that is checked",
-            "leave it out; export with tf.saved_model.save, which writes saved_model.pb",
+            "TensorFlow may read this file instead of the validated saved_model.pb",
+            "remove it; export with tf.saved_model.save, which writes saved_model.pb",
         )
 
 
@@ -147,7 +147,7 @@ def _duplicate(place: str) -> Violation:
     return Violation(
         "duplicate-member",
         place,
-        "the name is there twice",
+        "two members have this name",
         "pack the folder once, into a new file",
     )
 
@@ -157,7 +157,7 @@ def _colliding(place: str, other: str) -> Violation:
         "colliding-names",
         place,
         f"it differs from '{other}' only in case or in how its letters are composed; "
-        "some file systems take them for one",
+        "some file systems treat them as one file",
         "rename one of the two",
     )
 
@@ -175,7 +175,7 @@ def _macos(place: str) -> Violation:
     return Violation(
         "macos-file",
         place,
-        "macOS put files of its own into the archive",
+        "macOS added files of its own to the archive",
         "pack it with: COPYFILE_DISABLE=1 tar --exclude .DS_Store --exclude __MACOSX "
         "-czf model.tar.gz -C DIR facet.json 1",
     )

@@ -1,4 +1,4 @@
-"""The manifest against the SavedModel's signature: names, dtypes, shapes, and labels."""
+"""Compares the manifest with the SavedModel's signature: names, dtypes, shapes and labels."""
 
 from collections.abc import Iterator, Mapping
 
@@ -9,21 +9,21 @@ from facet.keys import MANIFEST
 from facet.manifest import InputSpec, Manifest
 
 LEAST = {"float": 2.0, "uint8": 4 / 3}
-"""Bytes that a value takes in a request at the least: JSON's `0,`, and base64."""
+"""The least bytes that one value takes in a request: `0,` in JSON, or base64."""
 
 SHOWN = 20
 """Names that a remedy lists."""
 
 
 def check(manifest: Manifest, found: Mapping[str, Signature]) -> Iterator[Violation]:
-    """Where the manifest and the signature that it names disagree."""
+    """The differences between the manifest and the signature that it names."""
     name = manifest.input.signature
     if name not in found:
         yield Violation(
             "signature-missing",
             f"{MANIFEST}.input.signature",
             f"the SavedModel has no signature '{name}'",
-            f"name one that it has: {_listed(found) or 'it has none'}",
+            f"use one that it has: {_listed(found) or 'it has none'}",
         )
         return
     yield from _input(manifest.input, found[name])
@@ -31,13 +31,13 @@ def check(manifest: Manifest, found: Mapping[str, Signature]) -> Iterator[Violat
 
 
 def sendable(spec: InputSpec) -> Iterator[Violation]:
-    """Whether an image could fit into a request; without it, the proof may not have the memory."""
+    """Whether one image fits into a request; if not, a proof could exceed the function's memory."""
     least = int(spec.size * LEAST[spec.encoding])
     if least > MAX_BODY:
         yield Violation(
             "input-too-large",
             f"{MANIFEST}.input",
-            f"one image takes at least {least:,} bytes of a request, which has {MAX_BODY:,}",
+            f"one image takes at least {least:,} bytes; a request has at most {MAX_BODY:,}",
             "export a signature that takes uint8, or smaller images",
         )
 
@@ -51,8 +51,8 @@ def _input(spec: InputSpec, signature: Signature) -> Iterator[Violation]:
         yield Violation(
             "several-inputs",
             place,
-            f"the signature takes {len(signature.inputs)} tensors, a classifier takes one",
-            "export a signature that takes the image alone",
+            f"the signature takes {len(signature.inputs)} tensors; a classifier takes one",
+            "export a signature that takes only the image",
         )
     tensor = signature.inputs[spec.tensor]
     expected = "string" if spec.encoding == "uint8" else "float32"
@@ -60,15 +60,15 @@ def _input(spec: InputSpec, signature: Signature) -> Iterator[Violation]:
         yield Violation(
             "input-dtype",
             place,
-            f"encoding '{spec.encoding}' sends {expected}, the signature takes {tensor.dtype}",
+            f"encoding '{spec.encoding}' sends {expected}; the signature takes {tensor.dtype}",
             "set the encoding that fits, or export a signature that takes this one",
         )
     elif not _matches(_shape(spec), tensor):
         yield Violation(
             "input-shape",
             place,
-            f"the spec makes {list(_shape(spec))}, the signature takes {_shown(tensor)}",
-            "set height, width, channels and layout as the model was trained",
+            f"the manifest gives {list(_shape(spec))}; the signature takes {_shown(tensor)}",
+            "set height, width, channels and layout to those that the model was trained with",
         )
 
 
@@ -90,20 +90,20 @@ def _output(manifest: Manifest, signature: Signature) -> Iterator[Violation]:
         yield Violation(
             "output-dtype",
             place,
-            "the output holds text, where one score for each label is needed",
-            "name the tensor of the scores, or export a signature that has it",
+            "the output is text; it must be one score for each label",
+            "use the tensor of the scores, or export a signature that has it",
         )
     elif not _matches((-1, len(manifest.labels)), tensor):
         yield Violation(
             "output-width",
             place,
-            f"there are {len(manifest.labels)} labels, the output's shape is {_shown(tensor)}",
+            f"there are {len(manifest.labels)} labels, but the output's shape is {_shown(tensor)}",
             "list one label for each score, in the order of the output",
         )
 
 
 def _matches(shape: tuple[int, ...], tensor: TensorSpec) -> bool:
-    """Whether a tensor takes that shape; -1 on either side fits any size."""
+    """Whether a tensor has that shape; -1 on either side matches any size."""
     if tensor.shape is None:
         return True
     return len(shape) == len(tensor.shape) and all(
@@ -122,7 +122,7 @@ def _no_tensor(place: str, name: str, kind: str, names: Mapping[str, TensorSpec]
         "tensor-missing",
         place,
         f"the signature has no {kind} '{name}'",
-        f"name one that it has: {_listed(names) or 'it has none'}",
+        f"use one that it has: {_listed(names) or 'it has none'}",
     )
 
 

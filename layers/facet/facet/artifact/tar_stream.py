@@ -1,8 +1,8 @@
-"""A tar archive as a stream of members, with every header bounded before it is read.
+"""Reads a tar archive as a stream of members, and limits every header before it is read.
 
-Stricter than `tarfile`, which ends in silence at a damaged header, reads headers of any size, and
-chooses when two headers disagree: another reader may choose otherwise. Formats: ustar, GNU's long
-names, and pax (POSIX.1-2017, pax, "ustar Interchange Format"; GNU tar's manual, "Basic Tar").
+Stricter than `tarfile`, which stops silently at a damaged header, reads headers of any size, and
+picks one of two headers that disagree, where another program may pick the other. Formats: ustar,
+GNU's long names, and pax (POSIX.1-2017, pax, "ustar Interchange Format"; GNU tar's manual, "Basic Tar").
 """
 
 import tarfile
@@ -15,22 +15,22 @@ from facet.artifact.gzip_stream import (
     MAX_UNPACKED,
     TOO_LARGE,
     TRUNCATED,
-    Enough,
     Readable,
+    StopReading,
 )
 from facet.errors import Violation
 from facet.keys import ARTIFACT
 
 RECORD = 512
 MAX_HEADER = 1 << 18
-"""Bytes of what a member says about itself beyond its 512; extended attributes need the most."""
+"""Bytes of a member's extended headers, beyond its 512; extended attributes need the most."""
 
 MAX_DIGITS = 20
-"""Of a number in a pax header; 64 bits have as many."""
+"""Digits of a number in a pax header; 64 bits need as many."""
 
 ZEROS = bytes(RECORD)
 SPARSE_MORE, SPARSE_MORE_AGAIN = 482, 504
-"""Where GNU's sparse headers say that another block of theirs follows."""
+"""Offsets of the byte that says another block of GNU's sparse header follows."""
 
 FILES = (tarfile.REGTYPE, tarfile.AREGTYPE)
 LONG = (tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK)
@@ -43,29 +43,29 @@ NO_CONTENT = (
     tarfile.BLKTYPE,
     tarfile.FIFOTYPE,
 )
-"""Kinds after whose headers the next member follows, whatever size they give."""
+"""Kinds without content, whatever size their header gives."""
 
 
 @dataclass
 class Content:
-    """A member's bytes as far as they were not read yet."""
+    """The rest of a member's bytes, `left` of them."""
 
     stream: Readable
     left: int
     missing: Violation = TRUNCATED
-    """What is wrong where the archive ends too early."""
+    """The violation if the archive ends too early."""
 
     def blocks(self) -> Iterator[bytes]:
-        """The content in blocks. Raises Enough where the archive ends within it."""
+        """The content in blocks. Raises StopReading if the archive ends within it."""
         while self.left:
             block = self.stream.read(min(self.left, BLOCK))
             if not block:
-                raise Enough(self.missing)
+                raise StopReading(self.missing)
             self.left -= len(block)
             yield block
 
     def read(self) -> bytes:
-        """All of it. Raises Enough."""
+        """Reads all of it. Raises StopReading."""
         return b"".join(self.blocks())
 
 
@@ -82,7 +82,7 @@ class Member:
 
 @dataclass
 class _Extended:
-    """What headers of their own say about the member after them."""
+    """What extended headers say about the member after them."""
 
     name: str | None = None
     size: int | None = None
@@ -91,10 +91,10 @@ class _Extended:
 
 
 def members(stream: Readable) -> Iterator[Member]:
-    """The members in their order; what the reader leaves of a content is passed over.
+    """The members in order; content that the caller does not read is skipped.
 
-    Raises Enough where the archive is damaged, cut, or goes beyond a limit, also after the last
-    member where anything but zeros follows the archive's end.
+    Raises StopReading if the archive is damaged, cut short or beyond a limit, and after the last
+    member if anything but zeros follows the archive's end.
     """
     count, extended = 0, _Extended()
     while True:
@@ -116,7 +116,7 @@ def members(stream: Readable) -> Iterator[Member]:
             pass
         _exactly(stream, padding)
     if extended.kinds:
-        raise Enough(DAMAGED)
+        raise StopReading(DAMAGED)
     _check_rest(stream)
 
 
@@ -124,18 +124,18 @@ def _check_rest(stream: Readable) -> None:
     try:
         while block := stream.read(BLOCK):
             if block.strip(b"\0"):
-                raise Enough(GARBAGE_AFTER_TAR)
-    except Enough as error:
-        raise Enough(error.violation, complete=True) from error
+                raise StopReading(GARBAGE_AFTER_TAR)
+    except StopReading as error:
+        raise StopReading(error.violation, complete=True) from error
 
 
 def _parsed(record: bytes, first: bool) -> tarfile.TarInfo:
     try:
         header = tarfile.TarInfo.frombuf(record, "utf-8", "surrogateescape")
     except (tarfile.TarError, ValueError, OverflowError) as error:
-        raise Enough(NOT_TAR if first else DAMAGED) from error
+        raise StopReading(NOT_TAR if first else DAMAGED) from error
     if header.size < 0:
-        raise Enough(DAMAGED)
+        raise StopReading(DAMAGED)
     return header
 
 
@@ -145,23 +145,23 @@ def _member(header: tarfile.TarInfo, extended: _Extended, stream: Readable) -> M
     is_folder = header.type == tarfile.DIRTYPE
     is_file = header.type in FILES and not extended.sparse
     if (is_folder and size) or (is_file and name.endswith("/")):
-        raise Enough(AMBIGUOUS)
+        raise StopReading(AMBIGUOUS)
     if size > MAX_UNPACKED:
-        raise Enough(TOO_LARGE)
+        raise StopReading(TOO_LARGE)
     content = Content(stream, 0 if header.type in NO_CONTENT else size)
     return Member(name, size, is_file, is_folder, content)
 
 
 def _long_header(stream: Readable, size: int) -> bytes:
     if size > MAX_HEADER:
-        raise Enough(TOO_LARGE_HEADER)
+        raise StopReading(TOO_LARGE_HEADER)
     return _exactly(stream, size + -size % RECORD)[:size]
 
 
 def _extend(extended: _Extended, header: tarfile.TarInfo, content: bytes) -> None:
     kind = tarfile.XHDTYPE if header.type in PAX else header.type
     if kind in extended.kinds:
-        raise Enough(AMBIGUOUS)
+        raise StopReading(AMBIGUOUS)
     extended.kinds.append(kind)
     if kind == tarfile.GNUTYPE_LONGLINK:
         return
@@ -172,10 +172,10 @@ def _extend(extended: _Extended, header: tarfile.TarInfo, content: bytes) -> Non
     for_all = kind == tarfile.XGLTYPE
     sparse = any(key.startswith("GNU.sparse.") for key in stated)
     if for_all and (sparse or stated.keys() & {"path", "size", "linkpath"}):
-        raise Enough(AMBIGUOUS)
+        raise StopReading(AMBIGUOUS)
     if "path" in stated:
         if extended.name is not None:
-            raise Enough(AMBIGUOUS)
+            raise StopReading(AMBIGUOUS)
         extended.name = stated["path"].decode("utf-8", "surrogateescape")
     if "size" in stated:
         extended.size = _number(stated["size"])
@@ -183,7 +183,7 @@ def _extend(extended: _Extended, header: tarfile.TarInfo, content: bytes) -> Non
 
 
 def _records(content: bytes) -> dict[str, bytes]:
-    """Pax records, `length key=value\\n` each. A key that is there twice is refused."""
+    """Pax records, `length key=value\\n` each. Raises StopReading for a key that is there twice."""
     found: dict[str, bytes] = {}
     at = 0
     while at < len(content):
@@ -191,10 +191,10 @@ def _records(content: bytes) -> dict[str, bytes]:
         end = at + _number(content[at:space] if space > at else b"")
         key, equals, value = content[space + 1 : end].partition(b"=")
         if not equals or not value.endswith(b"\n") or end > len(content):
-            raise Enough(DAMAGED)
+            raise StopReading(DAMAGED)
         name = key.decode("utf-8", "replace")
         if name in found:
-            raise Enough(AMBIGUOUS)
+            raise StopReading(AMBIGUOUS)
         found[name] = value[:-1]
         at = end
     return found
@@ -202,7 +202,7 @@ def _records(content: bytes) -> dict[str, bytes]:
 
 def _number(text: bytes) -> int:
     if not (text.isdigit() and len(text) <= MAX_DIGITS):
-        raise Enough(DAMAGED)
+        raise StopReading(DAMAGED)
     return int(text)
 
 
@@ -212,7 +212,7 @@ def _pass_sparse_map(stream: Readable, record: bytes) -> None:
         if not more:
             return
         more = _exactly(stream, RECORD)[SPARSE_MORE_AGAIN]
-    raise Enough(TOO_LARGE_HEADER)
+    raise StopReading(TOO_LARGE_HEADER)
 
 
 def _exactly(stream: Readable, size: int) -> bytes:
@@ -222,13 +222,13 @@ def _exactly(stream: Readable, size: int) -> bytes:
 NOT_TAR = Violation(
     "not-tar",
     ARTIFACT,
-    "the gzip does not hold a tar archive",
+    "the gzip does not contain a tar archive",
     "pack it with: tar -czf model.tar.gz -C DIR facet.json 1",
 )
 AMBIGUOUS = Violation(
     "ambiguous-header",
     ARTIFACT,
-    "two headers of the archive disagree, so that programs would unpack it differently",
+    "two headers of the archive disagree; programs would unpack it differently",
     "pack it with: tar --format=ustar -czf model.tar.gz -C DIR facet.json 1",
 )
 GARBAGE_AFTER_TAR = Violation(
@@ -240,6 +240,6 @@ GARBAGE_AFTER_TAR = Violation(
 TOO_LARGE_HEADER = Violation(
     "too-large-header",
     ARTIFACT,
-    f"a member has over {MAX_HEADER:,} bytes about itself",
+    f"the headers of a member have over {MAX_HEADER:,} bytes",
     "pack it with: tar --format=ustar -czf model.tar.gz -C DIR facet.json 1",
 )
