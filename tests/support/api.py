@@ -1,4 +1,4 @@
-"""Requests to the API's handler, as API Gateway's REST proxy events tell it of them."""
+"""Calls the API's handler with API Gateway REST proxy events."""
 
 import base64
 import json
@@ -14,7 +14,7 @@ REQUEST_ID = "7f1c0b7e-3d0b-4c58-9a55-2f0d6a1b9c3e"
 
 @dataclass(frozen=True)
 class Reply:
-    """The handler's answer, its body out of JSON."""
+    """The handler's response, with its body parsed from JSON."""
 
     status: int
     headers: dict[str, str]
@@ -22,7 +22,7 @@ class Reply:
 
     @property
     def problem(self) -> tuple[int, str]:
-        """Status and name of a refusal."""
+        """The status and name of the problem."""
         return self.status, self.document["type"].removeprefix("urn:facet:problem:")
 
 
@@ -37,16 +37,16 @@ def call(
     headers: dict[str, str] | None = None,
     **query: Any,
 ) -> Reply:
-    """The handler's answer to that request, which is as the OpenAPI document says.
+    """Returns the handler's response, checked against the OpenAPI document.
 
-    It has so many `seconds` for it.
+    The function has `seconds` left.
     """
-    given = ({"Content-Type": content_type} if content_type else {}) | (headers or {})
+    request_headers = ({"Content-Type": content_type} if content_type else {}) | (headers or {})
     event = {
         "resource": path,
         "path": path,
         "httpMethod": method,
-        "headers": given or None,
+        "headers": request_headers or None,
         "multiValueHeaders": None,
         "queryStringParameters": query or None,
         "multiValueQueryStringParameters": None,
@@ -59,8 +59,8 @@ def call(
     context = fakes.Context(seconds)
     answer = json.loads(json.dumps(app.handler(event, context)))  # type: ignore[arg-type]
     assert answer["isBase64Encoded"] is False
-    sent = {name: values[0] for name, values in answer["multiValueHeaders"].items()}
-    reply = Reply(answer["statusCode"], sent, json.loads(answer["body"] or "{}"))
+    response_headers = {name: values[0] for name, values in answer["multiValueHeaders"].items()}
+    reply = Reply(answer["statusCode"], response_headers, json.loads(answer["body"] or "{}"))
     if reply.document.get("type") != "urn:facet:problem:no-route":
         contract.check_answer(method, path, reply.status, reply.headers, reply.document)
     return reply
@@ -73,5 +73,5 @@ def predict(
     request_id: str = REQUEST_ID,
     **query: Any,
 ) -> Reply:
-    """The answer to `POST /models/cifar/predict`."""
+    """Calls `POST /models/cifar/predict`."""
     return call("POST", "/models/cifar/predict", body, content_type, request_id=request_id, **query)

@@ -1,4 +1,4 @@
-"""Answers and requests, held against the committed OpenAPI document."""
+"""Checks responses and requests against the committed OpenAPI document."""
 
 import copy
 import json
@@ -15,14 +15,14 @@ DOCUMENT: dict[str, Any] = json.loads(FILE.read_text())
 
 
 def operations() -> Iterator[tuple[str, str, dict[str, Any]]]:
-    """Method, path and description of each."""
+    """Yields the method, path and description of each operation."""
     for path, methods in DOCUMENT["paths"].items():
         for method, operation in methods.items():
             yield method.upper(), path, operation
 
 
 def operation(method: str, path: str) -> dict[str, Any]:
-    """The one that a request's path means. Raises LookupError."""
+    """Returns the operation for a request's path. Raises LookupError."""
     for known, template, described in operations():
         pattern = re.sub(r"\\{\w+\\}", "[^/]+", re.escape(template))
         if known == method and re.fullmatch(pattern, path):
@@ -33,13 +33,13 @@ def operation(method: str, path: str) -> dict[str, Any]:
 def check_answer(
     method: str, path: str, status: int, headers: Mapping[str, str], body: object
 ) -> None:
-    """Asserts that the document tells of such an answer, of each field, header and problem."""
+    """Asserts that the response is documented, with its fields, headers and problem."""
     where = f"{method} {path} {status}"
     described = operation(method, path)["responses"].get(str(status))
     assert described, f"{where} is not documented"
-    sent = {name.lower() for name in headers}
-    if status < 400 or "x-amzn-errortype" not in sent:
-        assert {name.lower() for name in described.get("headers", {})} <= sent, where
+    sent_headers = {name.lower() for name in headers}
+    if status < 400 or "x-amzn-errortype" not in sent_headers:
+        assert {name.lower() for name in described.get("headers", {})} <= sent_headers, where
     if "content" not in described:
         assert not body, where
         return
@@ -52,7 +52,7 @@ def check_answer(
 
 
 def check_request(method: str, path: str, content_type: str, body: object) -> None:
-    """Asserts that the document tells of such a body; only JSON is looked into."""
+    """Asserts that the body is documented. Only JSON is validated against its schema."""
     kind = content_type.partition(";")[0]
     media = operation(method, path)["requestBody"]["content"].get(kind)
     assert media, f"{method} {path} of {kind} is not documented"
@@ -61,7 +61,7 @@ def check_request(method: str, path: str, content_type: str, body: object) -> No
 
 
 def check(schema: dict[str, Any], value: object) -> None:
-    """Asserts that the value has what the schema says, and nothing beside."""
+    """Asserts that the value matches the schema, without additional fields."""
     validator = OAS31Validator({**schema, "components": _closed()})
     errors = [f"{error.json_path}: {error.message}" for error in validator.iter_errors(value)]
     assert errors == []
@@ -74,7 +74,7 @@ def _media_type(headers: Mapping[str, str]) -> str:
 
 @cache
 def _closed() -> dict[str, Any]:
-    """The components, whose objects take no field that they do not name."""
+    """Returns the components with `additionalProperties` forbidden."""
     components: dict[str, Any] = copy.deepcopy(DOCUMENT["components"])
     for schema in components["schemas"].values():
         if "properties" in schema:

@@ -1,4 +1,4 @@
-"""Image files of every format and kind that is taken, made by code."""
+"""Generates image files of every supported format and variant."""
 
 import struct
 import zlib
@@ -10,11 +10,11 @@ from PIL import Image, ImageDraw
 from tests.support import artifacts
 
 ADOBE_TRANSFORM = 11
-"""Where the marker `Adobe` says whether CMYK is stored as YCCK (2)."""
+"""Offset in the `Adobe` marker of the byte that says how CMYK is stored; 2 is YCCK."""
 
 
 def scene(size: tuple[int, int] = (640, 480)) -> Image.Image:
-    """Shapes with hard edges on a gradient: no two corners alike, neither side even."""
+    """Shapes with hard edges on a gradient; all corners and sides differ."""
     image = artifacts.image(size)
     pen, random = ImageDraw.Draw(image), np.random.default_rng(5)
     for number in range(24):
@@ -32,7 +32,7 @@ def png(
     *extra: tuple[bytes, bytes],
     size: tuple[int, int] = (1, 1),
 ) -> bytes:
-    """A PNG with the same row again and again, by the specification: Pillow writes not all kinds.
+    """A PNG that repeats one row, for the variants that Pillow cannot write.
 
     `extra` are chunks before the pixels, as (name, data).
     """
@@ -49,14 +49,14 @@ def png(
 
 
 def jpeg(size: tuple[int, int] = (640, 480), orientation: int = 1, **options: object) -> bytes:
-    """`scene` as a JPEG that says it was taken so."""
+    """`scene` as a JPEG with an EXIF orientation."""
     exif = Image.Exif()
     exif[0x0112] = orientation
     return artifacts.encoded(scene(size), "JPEG", exif=exif, **options)
 
 
 def ycck(ink: tuple[int, int, int, int], size: tuple[int, int] = (16, 16)) -> bytes:
-    """One colour as Adobe's YCCK, which Pillow reads but does not write."""
+    """One colour as Adobe's YCCK, which Pillow reads but cannot write."""
     cyan, magenta, yellow, black = ink
     light = Image.new("RGB", (1, 1), (cyan, magenta, yellow)).convert("YCbCr").getpixel((0, 0))
     assert isinstance(light, tuple)
@@ -68,7 +68,7 @@ def ycck(ink: tuple[int, int, int, int], size: tuple[int, int] = (16, 16)) -> by
 
 @cache
 def files() -> dict[str, bytes]:
-    """Name → file. JPEGs are large enough to be decoded at a reduced scale for small inputs."""
+    """Returns files by name. The JPEGs are large enough for decoding at a reduced scale."""
     plain, clear = scene(), scene((120, 90)).convert("RGBA")
     clear.putalpha(Image.linear_gradient("L").resize(clear.size))
     small, encoded = scene((120, 90)), artifacts.encoded

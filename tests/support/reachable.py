@@ -1,8 +1,8 @@
-"""What code of a handler can run: a call graph by names, without running anything.
+"""The code that a handler can reach: a static call graph by names.
 
-It follows every name and attribute that reachable code mentions to each definition of that name in
-the modules that the handler imports; a method counts once its class is mentioned, too. Functions
-with a decorator run, as routes do: a resolver calls them.
+Every name and attribute in reachable code leads to all definitions of that name in the modules that
+the handler imports. A method is reachable if its class is mentioned as well. Decorated functions,
+such as routes, are always reachable: a resolver calls them.
 """
 
 import ast
@@ -19,14 +19,14 @@ _IMPORTS = ast.Import | ast.ImportFrom
 
 
 @dataclass(frozen=True)
-class Known:
-    """A definition, and the class that it is a method of."""
+class NamedDefinition:
+    """A definition, with the class it is a method of."""
 
     node: Definition
     owner: str | None
 
     def reached_by(self, names: set[str], attributes: set[str]) -> bool:
-        """Whether code that mentions these can run it."""
+        """Returns whether code with these names and attributes can call it."""
         name = self.node.name
         if self.owner is None:
             return name in names | attributes
@@ -34,7 +34,7 @@ class Known:
         return self.owner in names | attributes and (special or name in attributes)
 
     def parts(self) -> list[ast.AST]:
-        """A function whole; of a class all but its methods, which are reached by their names."""
+        """Returns a whole function, or a class without its methods: those are reached by name."""
         if not isinstance(self.node, ast.ClassDef):
             return [self.node]
         inner = (each for each in self.node.body if not isinstance(each, Definition))
@@ -42,26 +42,26 @@ class Known:
 
 
 def code(handler: str) -> Iterator[ast.AST]:
-    """The statements and definitions that `module.function` can connect."""
+    """Yields the statements and definitions that `module.function` can reach."""
     module, _, function = handler.rpartition(".")
     trees = [_tree(path) for path in _imported(module)]
-    known = [each for tree in trees for each in _definitions(tree)]
-    loose = [each for tree in trees for each in tree.body if not isinstance(each, Definition)]
+    unreached = [each for tree in trees for each in _definitions(tree)]
+    statements = [each for tree in trees for each in tree.body if not isinstance(each, Definition)]
     names = {function} | {name for tree in trees for name in _decorated(tree)}
     attributes: set[str] = set()
-    waiting: list[ast.AST] = [each for each in loose if not isinstance(each, _IMPORTS)]
+    waiting: list[ast.AST] = [each for each in statements if not isinstance(each, _IMPORTS)]
     while waiting:
         yield from waiting
         for node in waiting:
             names |= {each.id for each in ast.walk(node) if isinstance(each, ast.Name)}
             attributes |= {each.attr for each in ast.walk(node) if isinstance(each, ast.Attribute)}
-        reached = [each for each in known if each.reached_by(names, attributes)]
-        known = [each for each in known if each not in reached]
+        reached = [each for each in unreached if each.reached_by(names, attributes)]
+        unreached = [each for each in unreached if each not in reached]
         waiting = [part for each in reached for part in each.parts()]
 
 
 def _decorated(tree: ast.Module) -> Iterator[str]:
-    """Functions that a decorator of the form `@name.verb(…)` hands to somebody who calls them."""
+    """Yields functions with a decorator such as `@app.get(…)`, which a framework calls."""
     for node in tree.body:
         if isinstance(node, ast.FunctionDef) and any(
             isinstance(part, ast.Attribute)
@@ -71,13 +71,15 @@ def _decorated(tree: ast.Module) -> Iterator[str]:
             yield node.name
 
 
-def _definitions(tree: ast.Module) -> Iterator[Known]:
+def _definitions(tree: ast.Module) -> Iterator[NamedDefinition]:
     for node in tree.body:
         if isinstance(node, Definition):
-            yield Known(node, None)
+            yield NamedDefinition(node, None)
         if isinstance(node, ast.ClassDef):
             yield from (
-                Known(each, node.name) for each in node.body if isinstance(each, Definition)
+                NamedDefinition(each, node.name)
+                for each in node.body
+                if isinstance(each, Definition)
             )
 
 
@@ -87,7 +89,7 @@ def _tree(path: Path) -> ast.Module:
 
 
 def _imported(module: str) -> list[Path]:
-    """Our own modules that importing this one imports, itself first."""
+    """Returns this module and all Facet modules that it imports, directly or not."""
     found: dict[Path, None] = {}
     waiting = [module]
     while waiting:

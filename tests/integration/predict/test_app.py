@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.usefixtures("functions")
 
 JPEG = artifacts.encoded(kind="JPEG")
-SECRET = "the container's own words"
+SECRET = "the container's error message"
 FORM = (
     b'--XX\r\nContent-Disposition: form-data; name="image"; filename="a.png"\r\n\r\n'
     + PNG
@@ -87,9 +87,7 @@ def test_many_images(live: Version, count: int) -> None:
     }
 
 
-def test_the_endpoint_is_asked_for_the_live_version(
-    live: Version, sagemaker: fakes.SageMaker
-) -> None:
+def test_the_live_version_is_invoked(live: Version, sagemaker: fakes.SageMaker) -> None:
     predict()
     ((target, body),) = sagemaker.asked
     assert target == f"cifar/{live.id}.tar.gz"
@@ -99,7 +97,7 @@ def test_the_endpoint_is_asked_for_the_live_version(
 
 
 @pytest.mark.usefixtures("live")
-def test_best_first_whatever_the_order_of_the_labels(sagemaker: fakes.SageMaker) -> None:
+def test_predictions_are_ordered_by_score(sagemaker: fakes.SageMaker) -> None:
     sagemaker.answer = Answer(scores=(0.1, 0.3, 0.6))
     labels = [each["label"] for each in predict().document["predictions"]]
     assert labels == ["ship", "dog", "cat"]
@@ -111,19 +109,19 @@ def test_top_k(top_k: str, count: int) -> None:
     assert predict(top_k=top_k).document["predictions"] == RANKED[:count]
 
 
-def test_five_predictions_unless_told_otherwise(table: "Table", sagemaker: fakes.SageMaker) -> None:
+def test_top_k_is_5_by_default(table: "Table", sagemaker: fakes.SageMaker) -> None:
     make_live(table, pending(1, labels=list("abcdefg")))
     sagemaker.answer = Answer(scores=(0.4, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1))
     assert len(predict().document["predictions"]) == 5
 
 
-def test_a_version_asked_for(live: Version, table: "Table") -> None:
+def test_a_requested_version_answers(live: Version, table: "Table") -> None:
     make_live(table, pending(2))
     assert predict().document["version"] == pending(2).id
     assert predict(version=live.id).document["version"] == live.id
 
 
-def test_headers_tell_the_version_and_where_the_time_went(live: Version) -> None:
+def test_headers_have_the_version_and_the_steps_timing(live: Version) -> None:
     headers = predict().headers
     assert headers["X-Model-Version"] == live.id
     steps = dict(step.split(";dur=") for step in headers["Server-Timing"].split(", "))
@@ -142,15 +140,15 @@ def test_without_a_canary_the_registry_is_read_once_for_many_predictions(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("FACET_REGISTRY_TTL", "1000")
-    asked: list[str] = []
+    calls: list[str] = []
 
     def watch(model: Any, **_: Any) -> None:
-        asked.append(model.name)
+        calls.append(model.name)
 
     clients.table().meta.client.meta.events.register("before-call.dynamodb", watch)
     for _ in range(3):
         assert predict().status == 200
-    assert asked == ["GetItem", "GetItem"], "the model and its live version"
+    assert calls == ["GetItem", "GetItem"], "the model and its live version"
 
 
 @pytest.mark.usefixtures("live")
@@ -180,7 +178,7 @@ def test_without_a_canary_the_registry_is_read_once_for_many_predictions(
         (artifacts.encoded(Image.new("1", (9000, 9000))), "", {}, 422, "broken-image"),
     ],
 )
-def test_what_the_caller_got_wrong(
+def test_invalid_requests_get_a_4xx_problem(
     body: bytes, content_type: str, query: dict[str, str], status: int, name: str
 ) -> None:
     assert_problem(predict(body, content_type, **query), status, name)
@@ -221,14 +219,14 @@ def error(status: int, code: str) -> Answer:
         (error(403, "AccessDeniedException"), 500, "internal-error"),
     ],
 )
-def test_what_the_endpoint_got_wrong(
+def test_endpoint_errors_get_their_problem(
     sagemaker: fakes.SageMaker, answer: Answer, status: int, name: str
 ) -> None:
     sagemaker.answer = answer
     assert_problem(predict(), status, name)
 
 
-def test_the_endpoint_has_the_version_no_more_that_the_registry_says_is_live(
+def test_a_live_version_missing_on_the_endpoint_is_an_internal_error(
     live: Version, sagemaker: fakes.SageMaker
 ) -> None:
     sagemaker.answer = error(400, "ValidationError")
@@ -237,24 +235,24 @@ def test_the_endpoint_has_the_version_no_more_that_the_registry_says_is_live(
 
 
 @pytest.mark.usefixtures("live")
-def test_the_containers_words_are_in_the_log(
+def test_the_containers_error_message_is_logged(
     sagemaker: fakes.SageMaker, caplog: pytest.LogCaptureFixture
 ) -> None:
     sagemaker.answer = model_error(400)
     predict()
-    (logged,) = [record for record in caplog.records if record.levelname == "ERROR"]
-    assert vars(logged)["reason"] == SECRET
+    (record,) = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert vars(record)["reason"] == SECRET
 
 
 @pytest.mark.usefixtures("live", "cold_start")
-def test_an_endpoint_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
+def test_an_unreachable_endpoint_is_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
     monkeypatch.setenv("AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME", f"http://127.0.0.1:{port}")
     assert_problem(predict(), 503, "unavailable")
 
 
-def test_more_images_than_one_invocation_takes(table: "Table") -> None:
+def test_a_batch_too_large_for_one_invocation_is_rejected(table: "Table") -> None:
     spec = {"tensor": "image", "encoding": "uint8", "height": 512, "width": 512}
     make_live(table, pending(1, input=spec))
     body = json.dumps({"images": as_base64(*[PNG] * 8)}).encode()
@@ -264,26 +262,26 @@ def test_more_images_than_one_invocation_takes(table: "Table") -> None:
 
 
 @pytest.mark.parametrize("path", ["/models/cifar", "/models/cifar/predict"])
-def test_a_model_that_nobody_uploaded(path: str) -> None:
+def test_a_model_that_was_never_uploaded_is_unknown(path: str) -> None:
     method = "POST" if path.endswith("predict") else "GET"
     assert_problem(call(method, path, PNG), 404, "unknown-model")
 
 
 @pytest.mark.usefixtures("live")
 @pytest.mark.parametrize("name", ["Cifar", "a_b", "c" * 64, "cifar ", "%", "cifar.tar.gz", "-"])
-def test_a_name_that_no_model_can_have(name: str) -> None:
+def test_an_invalid_model_name_is_an_unknown_model(name: str) -> None:
     assert_problem(call("GET", f"/models/{name}"), 404, "unknown-model")
     assert_problem(call("POST", f"/models/{name}/predict", PNG), 404, "unknown-model")
 
 
-def test_a_model_that_is_still_pending(registry: Registry) -> None:
+def test_a_pending_model_has_no_live_version(registry: Registry) -> None:
     registry.begin(pending(1))
     reply = predict()
     assert_problem(reply, 409, "no-live-version")
     assert reply.document["violations"] == []
 
 
-def test_a_model_whose_only_upload_was_rejected(registry: Registry) -> None:
+def test_a_rejected_model_answers_with_its_violations(registry: Registry) -> None:
     registry.reject(rejected(1))
     reply = predict()
     assert_problem(reply, 409, "no-live-version")
@@ -302,15 +300,15 @@ def test_a_model_whose_only_upload_was_rejected(registry: Registry) -> None:
         ("GET", "/"),
     ],
 )
-def test_no_such_route(method: str, path: str) -> None:
+def test_an_unknown_path_or_method_is_no_route(method: str, path: str) -> None:
     assert_problem(call(method, path), 404, "no-route")
 
 
 @pytest.mark.usefixtures("cold_start")
-def test_an_unexpected_error_is_answered_without_its_words(
+def test_an_unexpected_error_is_logged_but_not_revealed(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setenv("FACET_TABLE", "registry-that-nobody-made")
+    monkeypatch.setenv("FACET_TABLE", "a-table-that-does-not-exist")
     reply = predict()
     assert_problem(reply, 500, "internal-error")
     assert "ResourceNotFound" not in json.dumps(reply.document)
@@ -322,7 +320,7 @@ def test_health() -> None:
     assert (reply.status, reply.document) == (200, {"status": "ok"})
 
 
-def test_no_models() -> None:
+def test_an_empty_registry_lists_no_models() -> None:
     assert call("GET", "/models").document == {"models": [], "next": None}
 
 
@@ -349,11 +347,13 @@ def test_models_are_listed_in_pages(table: "Table") -> None:
     "query",
     [{"limit": "0"}, {"limit": "101"}, {"limit": "x"}, {"after": "A"}, {"after": "a" * 3000}],
 )
-def test_a_page_that_cannot_be(query: dict[str, Any]) -> None:
+def test_invalid_pagination_parameters_are_rejected(query: dict[str, Any]) -> None:
     assert_problem(call("GET", "/models", None, "", **query), 400, "bad-request")
 
 
-def test_a_model_with_its_versions_and_violations(live: Version, registry: Registry) -> None:
+def test_a_model_is_shown_with_its_versions_and_violations(
+    live: Version, registry: Registry
+) -> None:
     registry.reject(rejected(2))
     registry.begin(pending(3))
     document = call("GET", "/models/cifar").document
@@ -380,7 +380,7 @@ def test_a_model_with_its_versions_and_violations(live: Version, registry: Regis
     }
 
 
-def test_a_model_of_which_nothing_is_live(registry: Registry) -> None:
+def test_a_model_without_live_version_has_no_labels(registry: Registry) -> None:
     registry.begin(pending(1))
     document = call("GET", "/models/cifar").document
     assert (document["live"], document["labels"], document["input"]) == (None, None, None)
@@ -388,7 +388,7 @@ def test_a_model_of_which_nothing_is_live(registry: Registry) -> None:
 
 
 @pytest.mark.usefixtures("cold_start")
-def test_a_registry_that_hangs_fails_in_time_to_answer_from_memory(
+def test_a_hanging_registry_times_out_within_10_seconds(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:

@@ -1,4 +1,4 @@
-"""A canary behind the API: who answers, what is counted, how it ends, who is told."""
+"""A canary behind the API: which version answers, the counts, the end, and the events."""
 
 import json
 import re
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.usefixtures("canary", "cold_start")
 
 POLICY = Policy(Mode.CANARY, percent=40, good_answers=3)
-CHOSEN = [each for each in map(str, range(200)) if goes_to_candidate(POLICY.percent, each)]
-OTHERS = [each for each in map(str, range(200)) if not goes_to_candidate(POLICY.percent, each)]
+TO_CANDIDATE = [each for each in map(str, range(200)) if goes_to_candidate(POLICY.percent, each)]
+TO_LIVE = [each for each in map(str, range(200)) if not goes_to_candidate(POLICY.percent, each)]
 LIVE, CANDIDATE = ready(1), ready(2)
 FAILURE = Answer(
     424,
@@ -42,7 +42,7 @@ MISSING = Answer(400, "ValidationError", b"{}")
 
 @pytest.fixture(autouse=True)
 def canary(table: "Table", functions: None, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ARG001
-    """Under way, before a process that will believe its cache for the whole test."""
+    """A canary in progress, and a process whose cache does not expire during the test."""
     make_live(table, pending(1))
     Releases(table).set_policy("cifar", POLICY, NOW)
     assert accept(table, pending(2)) is Placement.CANDIDATE
@@ -51,9 +51,9 @@ def canary(table: "Table", functions: None, monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.fixture
 def bus(aws: None) -> "tuple[SQSClient, str]":  # noqa: ARG001
-    """A queue that has all of our events."""
+    """A queue that receives all events of Facet."""
     sqs, events = boto3.client("sqs"), boto3.client("events")
-    queue = sqs.create_queue(QueueName="heard")["QueueUrl"]
+    queue = sqs.create_queue(QueueName="events")["QueueUrl"]
     attributes = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])
     events.put_rule(Name="ours", EventPattern=json.dumps({"source": ["facet"]}))
     arn = attributes["Attributes"]["QueueArn"]
@@ -61,23 +61,25 @@ def bus(aws: None) -> "tuple[SQSClient, str]":  # noqa: ARG001
     return sqs, queue
 
 
-def heard(bus: "tuple[SQSClient, str]") -> list[tuple[str, dict[str, Any]]]:
+def received(bus: "tuple[SQSClient, str]") -> list[tuple[str, dict[str, Any]]]:
     sqs, queue = bus
     messages = sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages", [])
     found = [json.loads(each["Body"]) for each in messages]
     return [(each["detail-type"], each["detail"]) for each in found]
 
 
-def answering(request_id: str) -> str:
+def answering_version(request_id: str) -> str:
     reply = predict(request_id=request_id)
     assert reply.status == 200, reply
     assert reply.headers["X-Model-Version"] == reply.document["version"]
     return str(reply.document["version"])
 
 
-def test_the_request_id_of_api_gateway_decides_who_answers(sagemaker: fakes.SageMaker) -> None:
-    assert [answering(each) for each in CHOSEN[:2]] == [CANDIDATE.id] * 2
-    assert [answering(each) for each in OTHERS[:2]] == [LIVE.id] * 2
+def test_the_request_id_of_api_gateway_decides_which_version_answers(
+    sagemaker: fakes.SageMaker,
+) -> None:
+    assert [answering_version(each) for each in TO_CANDIDATE[:2]] == [CANDIDATE.id] * 2
+    assert [answering_version(each) for each in TO_LIVE[:2]] == [LIVE.id] * 2
     assert [target for target, _ in sagemaker.asked] == [
         CANDIDATE.target,
         CANDIDATE.target,
@@ -86,52 +88,52 @@ def test_the_request_id_of_api_gateway_decides_who_answers(sagemaker: fakes.Sage
     ]
 
 
-def test_whoever_asks_for_a_version_gets_it(registry: Registry) -> None:
-    for request_id in (CHOSEN[0], OTHERS[0]):
+def test_a_requested_version_answers_during_a_canary(registry: Registry) -> None:
+    for request_id in (TO_CANDIDATE[0], TO_LIVE[0]):
         assert predict(request_id=request_id, version=LIVE.id).document["version"] == LIVE.id
     found = registry.model("cifar").canary
     assert found == Canary(CANDIDATE.id, POLICY.percent, POLICY.good_answers)
 
 
-def test_bad_answers_cost_no_caller_and_roll_it_back(
+def test_a_failing_candidate_is_rolled_back_and_the_live_version_answers(
     registry: Registry, sagemaker: fakes.SageMaker, bus: "tuple[SQSClient, str]"
 ) -> None:
     sagemaker.answers[CANDIDATE.target] = FAILURE
-    assert [answering(each) for each in CHOSEN[:3]] == [LIVE.id] * 3
+    assert [answering_version(each) for each in TO_CANDIDATE[:3]] == [LIVE.id] * 3
     model = registry.model("cifar")
     assert (model.live, model.canary, model.rolled_back) == (LIVE.id, None, CANDIDATE.id)
-    ((happening, detail),) = heard(bus)
-    assert happening == "ModelRolledBack"
+    ((event_type, detail),) = received(bus)
+    assert event_type == "ModelRolledBack"
     assert (detail["model"], detail["version"]) == ("cifar", CANDIDATE.id)
     assert (detail["by"], detail["live"], detail["candidate_bad"]) == ("canary", LIVE.id, 3)
     sagemaker.asked.clear()
-    assert answering(CHOSEN[3]) == LIVE.id
+    assert answering_version(TO_CANDIDATE[3]) == LIVE.id
     assert [target for target, _ in sagemaker.asked] == [LIVE.target]
 
 
-def test_good_answers_make_it_live_for_this_process_at_once(
+def test_a_promoted_candidate_answers_in_this_process_at_once(
     registry: Registry, bus: "tuple[SQSClient, str]"
 ) -> None:
-    for each in CHOSEN[:3]:
-        answering(each)
+    for each in TO_CANDIDATE[:3]:
+        answering_version(each)
     time.sleep(1.1)
-    answering(CHOSEN[3])
+    answering_version(TO_CANDIDATE[3])
     model = registry.model("cifar")
     assert (model.live, model.previous, model.canary) == (CANDIDATE.id, LIVE.id, None)
-    assert answering(OTHERS[0]) == CANDIDATE.id
-    ((happening, detail),) = heard(bus)
-    assert (happening, detail["previous"]) == ("ModelPromoted", LIVE.id)
+    assert answering_version(TO_LIVE[0]) == CANDIDATE.id
+    ((event_type, detail),) = received(bus)
+    assert (event_type, detail["previous"]) == ("ModelPromoted", LIVE.id)
     assert detail["candidate_good"] == 4
 
 
-def test_a_live_version_that_fails_as_often_keeps_the_candidate(
+def test_a_candidate_that_fails_as_often_as_the_live_version_stays(
     registry: Registry, sagemaker: fakes.SageMaker
 ) -> None:
     sagemaker.answer = FAILURE
-    for each in OTHERS[:3]:
+    for each in TO_LIVE[:3]:
         assert predict(request_id=each).status == 502
     time.sleep(1.1)
-    for each in (OTHERS[3], *CHOSEN[:3]):
+    for each in (TO_LIVE[3], *TO_CANDIDATE[:3]):
         assert predict(request_id=each).status == 502
     found = registry.model("cifar").canary
     assert found
@@ -146,56 +148,56 @@ def test_a_live_version_that_fails_as_often_keeps_the_candidate(
         Answer(503, "ServiceUnavailable", b"{}"),
     ],
 )
-def test_what_says_nothing_of_a_model_is_not_counted(
+def test_errors_of_the_endpoint_are_not_counted(
     registry: Registry, sagemaker: fakes.SageMaker, answer: Answer
 ) -> None:
     sagemaker.answer = answer
-    for each in (*CHOSEN[:5], *OTHERS[:5]):
+    for each in (*TO_CANDIDATE[:5], *TO_LIVE[:5]):
         assert predict(request_id=each).status in (429, 503)
     assert registry.model("cifar").canary == Canary(CANDIDATE.id, 40, 3)
 
 
-def test_what_the_caller_got_wrong_is_not_counted(registry: Registry) -> None:
-    for each in (CHOSEN[0], OTHERS[0]):
+def test_invalid_requests_are_not_counted(registry: Registry) -> None:
+    for each in (TO_CANDIDATE[0], TO_LIVE[0]):
         assert predict(artifacts.encoded()[:-50], request_id=each).status == 422
     assert registry.model("cifar").canary == Canary(CANDIDATE.id, 40, 3)
 
 
-def test_a_candidate_whose_object_is_gone_is_answered_for_and_forgotten(
+def test_the_live_version_answers_for_a_deleted_candidate(
     table: "Table", sagemaker: fakes.SageMaker
 ) -> None:
-    assert answering(CHOSEN[0]) == CANDIDATE.id
+    assert answering_version(TO_CANDIDATE[0]) == CANDIDATE.id
     Releases(table).withdraw(CANDIDATE, NOW)
     sagemaker.answers[CANDIDATE.target] = MISSING
-    assert [answering(each) for each in CHOSEN[:2]] == [LIVE.id] * 2
+    assert [answering_version(each) for each in TO_CANDIDATE[:2]] == [LIVE.id] * 2
     assert [target for target, _ in sagemaker.asked].count(CANDIDATE.target) == 2
 
 
-def test_a_live_version_that_was_retired_and_deleted_is_looked_up_again(
+def test_a_retired_and_deleted_live_version_is_looked_up_again(
     table: "Table", sagemaker: fakes.SageMaker
 ) -> None:
-    assert answering(OTHERS[0]) == LIVE.id
+    assert answering_version(TO_LIVE[0]) == LIVE.id
     Releases(table).promote("cifar", CANDIDATE.id, NOW)
     Releases(table).retire(LIVE, NOW)
-    assert answering(OTHERS[0]) == LIVE.id, "while its object is there"
+    assert answering_version(TO_LIVE[0]) == LIVE.id, "while its object is there"
     sagemaker.answers[LIVE.target] = MISSING
-    assert [answering(each) for each in OTHERS[:2]] == [CANDIDATE.id] * 2
+    assert [answering_version(each) for each in TO_LIVE[:2]] == [CANDIDATE.id] * 2
 
 
-def test_a_registry_that_is_down_fails_no_prediction(
+def test_predictions_continue_while_the_registry_is_down(
     table: "Table", caplog: pytest.LogCaptureFixture
 ) -> None:
-    answering(CHOSEN[0])
+    answering_version(TO_CANDIDATE[0])
     table.delete()
     time.sleep(1.1)
-    assert answering(CHOSEN[0]) == CANDIDATE.id
+    assert answering_version(TO_CANDIDATE[0]) == CANDIDATE.id
     assert "canary not counted" in caplog.text
 
 
-def test_the_canary_is_shown(sagemaker: fakes.SageMaker) -> None:
-    answering(OTHERS[0])
+def test_a_models_description_has_its_canary(sagemaker: fakes.SageMaker) -> None:
+    answering_version(TO_LIVE[0])
     sagemaker.answers[CANDIDATE.target] = FAILURE
-    answering(CHOSEN[0])
+    answering_version(TO_CANDIDATE[0])
     shown = {
         "candidate": CANDIDATE.id,
         "percent": 40,
@@ -214,7 +216,7 @@ def test_the_canary_is_shown(sagemaker: fakes.SageMaker) -> None:
 
 
 def written(request: dict[str, Any]) -> Iterator[tuple[str, set[str]]]:
-    """The permission that each write of a request needs, and the attributes that it names."""
+    """Yields the permission each write of a request needs, and the attributes it names."""
     writes = [each for item in request.get("TransactItems", []) for each in item.items()]
     for kind, write in writes or [("Update", request)]:
         text = f"{write.get('UpdateExpression', '')} {write['ConditionExpression']}"
@@ -225,7 +227,7 @@ def written(request: dict[str, Any]) -> Iterator[tuple[str, set[str]]]:
         yield f"dynamodb:{action}", named | set(write["Key"])
 
 
-def test_the_template_permits_what_is_written_and_no_more(
+def test_the_template_permits_exactly_the_writes_of_a_canary(
     table: "Table", sagemaker: fakes.SageMaker
 ) -> None:
     seen: dict[str, set[str]] = {}
@@ -236,14 +238,14 @@ def test_the_template_permits_what_is_written_and_no_more(
                 seen.setdefault(action, set()).update(named)
 
     clients.table().meta.client.meta.events.register("before-call.dynamodb", watch)
-    for each in CHOSEN[:3]:
-        answering(each)
+    for each in TO_CANDIDATE[:3]:
+        answering_version(each)
     time.sleep(1.1)
-    answering(CHOSEN[3])
+    answering_version(TO_CANDIDATE[3])
     accept(table, pending(3))
     sagemaker.answers[ready(3).target] = FAILURE
-    for each in CHOSEN[:3]:
-        answering(each)
+    for each in TO_CANDIDATE[:3]:
+        answering_version(each)
     function = yaml_parse(TEMPLATE.read_text())["Resources"]["PredictFunction"]["Properties"]
     (policy,) = function["Policies"]
     rules = {each["Sid"]: each for each in policy["Statement"] if "Sid" in each}
@@ -251,4 +253,4 @@ def test_the_template_permits_what_is_written_and_no_more(
     permitted = counting["Condition"]["ForAllValues:StringEquals"]["dynamodb:Attributes"]
     assert set(seen) == {counting["Action"], checking["Action"]}
     assert seen[counting["Action"]] == set(permitted)
-    assert len(counting["Condition"]) == 1, "what an update answers, predict may read anyway"
+    assert len(counting["Condition"]) == 1, "predict may read what an update returns anyway"

@@ -1,4 +1,4 @@
-"""The API's limits, its patience, what clients may keep, and whose pages may call it."""
+"""The API's limits, timeouts, caching and CORS."""
 
 import base64
 import json
@@ -43,12 +43,12 @@ def test_limits_are_settings() -> None:
 
 
 @pytest.mark.usefixtures("live", "cold_start")
-def test_the_endpoint_is_given_up_in_time(
+def test_a_slow_endpoint_times_out_before_the_deadline(
     sagemaker: fakes.SageMaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """25 seconds are usual; of 8 that are left 2.5 are kept."""
+    """The usual timeout is 25 seconds. With 8 left and 2.5 in reserve, it is 5."""
     monkeypatch.setenv("FACET_INVOKE_TIMEOUT", "25")
-    assert predict().status == 200  # makes the clients, which takes seconds on a busy machine
+    assert predict().status == 200  # creates the clients, which takes seconds on a busy machine
     sagemaker.answer = Answer(seconds=6)
     reply = predict(seconds=8)
     assert reply.problem == (503, "model-loading")
@@ -56,7 +56,7 @@ def test_the_endpoint_is_given_up_in_time(
 
 
 @pytest.mark.usefixtures("live")
-def test_without_time_the_endpoint_is_not_asked(sagemaker: fakes.SageMaker) -> None:
+def test_without_time_left_the_endpoint_is_not_invoked(sagemaker: fakes.SageMaker) -> None:
     reply = predict(seconds=2)
     assert reply.problem == (503, "out-of-time")
     assert reply.headers["Retry-After"]
@@ -65,7 +65,7 @@ def test_without_time_the_endpoint_is_not_asked(sagemaker: fakes.SageMaker) -> N
 
 @pytest.mark.usefixtures("live")
 @pytest.mark.parametrize("path", ["/models", "/models/cifar"])
-def test_clients_may_keep_what_is_still_so(path: str, table: "Table") -> None:
+def test_an_unchanged_resource_is_not_modified(path: str, table: "Table") -> None:
     first = call("GET", path)
     tag = first.headers["ETag"]
     assert first.headers["Cache-Control"] == "private, no-cache"
@@ -78,7 +78,7 @@ def test_clients_may_keep_what_is_still_so(path: str, table: "Table") -> None:
 
 
 @pytest.fixture
-def shared(monkeypatch: pytest.MonkeyPatch, live: Version, cold_start: None) -> None:  # noqa: ARG001
+def cors_origin(monkeypatch: pytest.MonkeyPatch, live: Version, cold_start: None) -> None:  # noqa: ARG001
     monkeypatch.setenv("FACET_ALLOW_ORIGIN", ORIGIN)
 
 
@@ -93,8 +93,8 @@ def preflight(path: str = "/models/cifar/predict") -> dict[str, Any]:
     return answer
 
 
-@pytest.mark.usefixtures("shared")
-def test_pages_of_the_origin_may_call_the_api() -> None:
+@pytest.mark.usefixtures("cors_origin")
+def test_a_preflight_allows_the_configured_origin() -> None:
     answer = preflight()
     headers = {name: value for name, (value,) in answer["multiValueHeaders"].items()}
     assert answer["statusCode"] == 204
@@ -105,17 +105,22 @@ def test_pages_of_the_origin_may_call_the_api() -> None:
     assert "Inference-Header-Content-Length" in headers["Access-Control-Allow-Headers"]
 
 
-@pytest.mark.usefixtures("shared")
+@pytest.mark.usefixtures("cors_origin")
 @pytest.mark.parametrize("body", [PNG, b"no image"], ids=["answer", "problem"])
-def test_answers_and_errors_are_readable_there(body: bytes) -> None:
+def test_responses_and_errors_are_readable_by_the_configured_origin(body: bytes) -> None:
     headers = predict(body).headers
     assert headers["Access-Control-Allow-Origin"] == ORIGIN
     exposed = headers["Access-Control-Expose-Headers"]
-    told = {"X-Model-Version", "Server-Timing", "Retry-After", "Inference-Header-Content-Length"}
-    assert told <= set(exposed.split(", "))
+    expected = {
+        "X-Model-Version",
+        "Server-Timing",
+        "Retry-After",
+        "Inference-Header-Content-Length",
+    }
+    assert expected <= set(exposed.split(", "))
 
 
 @pytest.mark.usefixtures("live")
-def test_nothing_is_shared_unless_told() -> None:
+def test_cors_is_off_by_default() -> None:
     assert not any(name.startswith("Access-Control") for name in predict().headers)
     assert preflight()["multiValueHeaders"] == {}

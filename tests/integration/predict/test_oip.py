@@ -1,4 +1,4 @@
-"""The routes below /v2: the Open Inference Protocol. tests/journeys has a client of it."""
+"""The routes under /v2: the Open Inference Protocol. tests/journeys uses a real client."""
 
 import base64
 import json
@@ -42,13 +42,13 @@ def outputs(reply: Reply) -> dict[str, Any]:
     return {each["name"]: each for each in reply.document["outputs"]}
 
 
-def test_what_the_server_is() -> None:
+def test_server_metadata_and_health() -> None:
     assert call("GET", "/v2").document["name"] == "facet"
     assert call("GET", "/v2/health/live").status == 200
     assert call("GET", "/v2/health/ready").status == 200
 
 
-def test_what_a_model_takes_and_gives(live: Version) -> None:
+def test_model_metadata_and_readiness(live: Version) -> None:
     document = call("GET", "/v2/models/cifar").document
     assert document["versions"] == [live.id]
     assert document["inputs"] == [{"name": "image", "datatype": "BYTES", "shape": [-1]}]
@@ -58,7 +58,7 @@ def test_what_a_model_takes_and_gives(live: Version) -> None:
     assert call("GET", f"/v2/models/cifar/versions/{live.id}/ready").status == 200
 
 
-def test_an_encoded_image_is_answered_as_by_the_other_route(
+def test_an_image_file_gets_the_same_answer_as_with_predict(
     live: Version, sagemaker: fakes.SageMaker
 ) -> None:
     reply = infer(IMAGE, id="mine")
@@ -71,7 +71,7 @@ def test_an_encoded_image_is_answered_as_by_the_other_route(
 
 
 @pytest.mark.usefixtures("live")
-def test_pixels_of_the_models_size_go_to_it_as_they_are(sagemaker: fakes.SageMaker) -> None:
+def test_pixels_of_the_models_input_size_are_sent_unchanged(sagemaker: fakes.SageMaker) -> None:
     assert outputs(infer(PIXELS))["scores"]["shape"] == [2, 3]
     ((_, body),) = sagemaker.asked
     sent = b"".join(base64.b64decode(row["image"]["b64"]) for row in body["instances"])
@@ -79,14 +79,14 @@ def test_pixels_of_the_models_size_go_to_it_as_they_are(sagemaker: fakes.SageMak
 
 
 @pytest.mark.usefixtures("live")
-def test_labels_instead_of_scores() -> None:
-    wanted = [{"name": "scores", "parameters": {"classification": 2}}]
-    found = outputs(infer(IMAGE, outputs=wanted))["scores"]
+def test_classification_returns_labels_instead_of_scores() -> None:
+    requested = [{"name": "scores", "parameters": {"classification": 2}}]
+    found = outputs(infer(IMAGE, outputs=requested))["scores"]
     assert (found["datatype"], found["shape"]) == ("BYTES", [1, 2])
     assert found["data"] == ["0.700000:0:cat", "0.200000:1:dog"]
 
 
-def test_a_version_asked_for(live: Version, table: "Table") -> None:
+def test_a_requested_version_answers(live: Version, table: "Table") -> None:
     make_live(table, pending(2))
     assert infer(IMAGE).document["model_version"] == pending(2).id
     path = f"/v2/models/cifar/versions/{live.id}"
@@ -108,7 +108,7 @@ def test_a_version_asked_for(live: Version, table: "Table") -> None:
         ([IMAGE | {"data": [base64.b64encode(b"text").decode()]}], 415, "unsupported-image"),
     ],
 )
-def test_errors_are_problems_with_the_protocols_member(
+def test_errors_are_problem_documents_with_the_member_error(
     inputs: list[dict[str, Any]], status: int, name: str
 ) -> None:
     reply = infer(*inputs)
@@ -117,7 +117,7 @@ def test_errors_are_problems_with_the_protocols_member(
 
 
 @pytest.mark.usefixtures("live")
-def test_an_output_that_is_not_there_costs_no_invocation(sagemaker: fakes.SageMaker) -> None:
+def test_an_unknown_output_is_rejected_before_the_invocation(sagemaker: fakes.SageMaker) -> None:
     reply = infer(IMAGE, outputs=[{"name": "probabilities"}])
     assert reply.status == 400
     assert "scores and label" in reply.document["error"]
@@ -125,13 +125,13 @@ def test_an_output_that_is_not_there_costs_no_invocation(sagemaker: fakes.SageMa
 
 
 @pytest.mark.usefixtures("live")
-def test_pixels_of_another_datatype_are_told_which() -> None:
+def test_pixels_of_another_datatype_are_rejected_with_the_right_one() -> None:
     reply = infer(PIXELS | {"datatype": "FP32"})
     assert reply.status == 400
     assert "pixels (UINT8)" in reply.document["error"]
 
 
-def test_models_that_cannot_be_asked(table: "Table") -> None:
+def test_unknown_models_and_versions_are_not_found(table: "Table") -> None:
     make_live(table, pending(1))
     assert infer(IMAGE, path="/v2/models/nobody").status == 404
     assert call("GET", "/v2/models/nobody/ready").status == 404
@@ -140,7 +140,7 @@ def test_models_that_cannot_be_asked(table: "Table") -> None:
 
 
 @pytest.mark.usefixtures("live")
-def test_a_packed_body_is_refused_by_name() -> None:
+def test_a_compressed_body_is_rejected() -> None:
     body = json.dumps({"inputs": [IMAGE]}).encode()
     path = "/v2/models/cifar/infer"
     packed = {"Content-Encoding": "gzip"}

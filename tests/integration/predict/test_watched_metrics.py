@@ -1,4 +1,4 @@
-"""Each metric of ours that alarms and dashboard ask for is written by the handlers run here."""
+"""The handlers write every Facet metric that the alarms and the dashboard use."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -33,11 +33,11 @@ FAILURE = Answer(
 THROTTLED = Answer(429, "ThrottlingException", b"{}")
 LOADING = Answer(429, "ModelNotReadyException", b"{}")
 POLICY = Policy(Mode.CANARY, percent=40, good_answers=3)
-CHOSEN = [each for each in map(str, range(200)) if goes_to_candidate(POLICY.percent, each)]
+TO_CANDIDATE = [each for each in map(str, range(200)) if goes_to_candidate(POLICY.percent, each)]
 
 
 class Written(NamedTuple):
-    """One metric of one line in the log."""
+    """One metric in one line of the log."""
 
     name: str
     unit: str
@@ -50,7 +50,7 @@ Read = Callable[[], list[Written]]
 
 
 def written(printed: str) -> list[Written]:
-    """What CloudWatch makes of a log in its embedded metric format."""
+    """Parses a log in CloudWatch's embedded metric format."""
     found = []
     for line in map(json.loads, printed.splitlines()):
         for directive in line.get("_aws", {}).get("CloudWatchMetrics", []):
@@ -65,12 +65,12 @@ def written(printed: str) -> list[Written]:
 
 @pytest.fixture
 def read(capsys: pytest.CaptureFixture[str]) -> Read:
-    """The metrics written since it was asked last."""
+    """Returns the metrics written since the last call."""
     return lambda: written(capsys.readouterr().out)
 
 
 def uploaded(s3: "S3Client", data: bytes) -> dict[str, Any]:
-    """An upload, and its event."""
+    """Uploads the artifact, and returns the event."""
     put = s3.put_object(Bucket=BUCKET, Key="mme/cats.tar.gz", Body=data)
     described = {"key": "mme/cats.tar.gz", "versionId": put["VersionId"]}
     record = {"eventName": "ObjectCreated:Put", "eventTime": "2026-01-01T00:00:00Z"}
@@ -81,7 +81,7 @@ def onboarded(s3: "S3Client", data: bytes) -> None:
     onboard.handler(uploaded(s3, data), fakes.Context())  # type: ignore[arg-type]
 
 
-def of_drops(s3: "S3Client", sagemaker: fakes.SageMaker) -> None:
+def run_uploads(s3: "S3Client", sagemaker: fakes.SageMaker) -> None:
     onboarded(s3, artifacts.packed(artifacts.members() | {"code/a.py": b""}))
     sagemaker.answer = THROTTLED
     with pytest.raises(Exception, match="too much to do"):
@@ -91,7 +91,7 @@ def of_drops(s3: "S3Client", sagemaker: fakes.SageMaker) -> None:
     sweeper.handler({}, fakes.Context())  # type: ignore[arg-type]
 
 
-def of_predictions(sagemaker: fakes.SageMaker) -> None:
+def run_predictions(sagemaker: fakes.SageMaker) -> None:
     assert predict().status == 200
     for answer in (FAILURE, LOADING, THROTTLED):
         sagemaker.answer = answer
@@ -99,26 +99,26 @@ def of_predictions(sagemaker: fakes.SageMaker) -> None:
     sagemaker.answer = Answer()
 
 
-def of_canaries(table: "Table", sagemaker: fakes.SageMaker) -> None:
+def run_canary(table: "Table", sagemaker: fakes.SageMaker) -> None:
     Releases(table).set_policy("cifar", POLICY, NOW)
     assert accept(table, pending(2)) is Placement.CANDIDATE
     sagemaker.answers[pending(2).target] = FAILURE
-    assert [predict(request_id=each).status for each in CHOSEN[:3]] == [200] * 3
+    assert [predict(request_id=each).status for each in TO_CANDIDATE[:3]] == [200] * 3
 
 
-def of_training() -> None:
+def run_training_summary() -> None:
     event = {"step": "summary", "jobs": [{"outcome": "READY"}, {"outcome": "FAILED"}]}
     train.handler(event, fakes.Context())  # type: ignore[arg-type]
 
 
-def of_an_outage(table: "Table") -> None:
+def run_outage(table: "Table") -> None:
     assert predict().status == 200
     table.delete()
     assert predict().status == 200
 
 
 def emits(metric: Written, asked: MetricQuery) -> bool:
-    """Whether that is it. The service is the stack's name, which is nobody's here."""
+    """Returns whether it is that metric. The service, the stack's name, is not compared."""
     if metric.name != asked.name or metric.dimensions.keys() != asked.dimensions.keys():
         return False
     values = {name: each for name, each in asked.dimensions.items() if each and name != "service"}
@@ -126,22 +126,22 @@ def emits(metric: Written, asked: MetricQuery) -> bool:
 
 
 @pytest.mark.usefixtures("live")
-def test_every_metric_of_ours_that_is_asked_for_is_written(
+def test_every_metric_in_alarms_and_dashboard_is_written(
     s3: "S3Client", table: "Table", sagemaker: fakes.SageMaker, read: Read
 ) -> None:
-    of_predictions(sagemaker)
-    of_drops(s3, sagemaker)
-    of_canaries(table, sagemaker)
-    of_training()
-    of_an_outage(table)
+    run_predictions(sagemaker)
+    run_uploads(s3, sagemaker)
+    run_canary(table, sagemaker)
+    run_training_summary()
+    run_outage(table)
     metrics = read()
     assert [each for each in ASKED if not any(emits(metric, each) for metric in metrics)] == []
     assert len({each.name for each in ASKED}) >= 15
     names = {each.name for each in metrics}
-    assert names == {each.name for each in ASKED}, "written, and looked at by nobody"
+    assert names == {each.name for each in ASKED}, "a metric is written that nothing uses"
 
 
-def test_a_prediction_is_measured_by_its_version_and_without(live: Version, read: Read) -> None:
+def test_a_prediction_is_recorded_with_and_without_its_version(live: Version, read: Read) -> None:
     assert predict().status == 200
     metrics = read()
     by_version = {"service", "model", "version"}
@@ -163,7 +163,7 @@ def test_a_prediction_is_measured_by_its_version_and_without(live: Version, read
     assert len({id(each.line) for each in metrics}) == 1, "one line for each prediction"
 
 
-def test_models_that_nobody_watches_share_one_name_and_the_line_tells_which_it_was(
+def test_unwatched_models_share_one_dimension_and_the_log_names_the_version(
     table: "Table", sagemaker: fakes.SageMaker, read: Read
 ) -> None:
     versions = [make_live(table, pending(number, model=f"m-{number}")) for number in range(1, 4)]
@@ -180,7 +180,7 @@ def test_models_that_nobody_watches_share_one_name_and_the_line_tells_which_it_w
     assert failure.line["target"] == versions[0].target
 
 
-def test_what_the_table_of_failing_versions_reads_is_in_the_lines(
+def test_the_dashboards_log_query_uses_fields_that_are_written(
     live: Version, sagemaker: fakes.SageMaker, read: Read
 ) -> None:
     (widget,) = (each for each in watching.dashboard()["widgets"] if each["type"] == "log")
@@ -196,7 +196,7 @@ def test_what_the_table_of_failing_versions_reads_is_in_the_lines(
 
 
 @pytest.mark.usefixtures("live")
-def test_the_request_id_of_api_gateway_reaches_the_endpoint_and_the_metrics(
+def test_the_request_id_reaches_the_endpoint_and_the_metrics(
     sagemaker: fakes.SageMaker, read: Read
 ) -> None:
     assert predict(request_id="0b7e-1").status == 200
@@ -208,7 +208,7 @@ def test_the_request_id_of_api_gateway_reaches_the_endpoint_and_the_metrics(
     assert {each["request_id"] for each in lines} == {"0b7e-1", "0b7e-2"}
 
 
-def test_problems_are_counted_by_kind_and_never_by_what_callers_send(
+def test_problems_are_counted_by_name_only(
     read: Read,
 ) -> None:
     for name in ("nobody", "no--one"):

@@ -19,7 +19,7 @@ def from_json(document: Any, content_type: str = "application/json") -> SentImag
 
 
 def form(*parts: tuple[str, bytes], boundary: str = "XX") -> bytes:
-    """A form of (the rest of the Content-Disposition, content) parts."""
+    """Builds a form of parts: (the rest of the Content-Disposition, content)."""
     body = b""
     for disposition, content in parts:
         head = f"--{boundary}\r\nContent-Disposition: form-data; {disposition}\r\n\r\n"
@@ -81,31 +81,31 @@ def test_a_batch_of_one_is_still_a_batch() -> None:
         {"instances": [TEXT]},
     ],
 )
-def test_other_json_is_told_what_to_send(document: Any) -> None:
+def test_other_json_is_rejected_with_the_accepted_forms(document: Any) -> None:
     with pytest.raises(BadRequest, match=re.escape('{"image": "<base64>"}')):
         from_json(document)
 
 
 @pytest.mark.parametrize("body", [b"{", b"{'image': 1}", b"\xff\xfe", b"NaN", b"[" * 100_000])
-def test_broken_json_is_a_bad_request(body: bytes) -> None:
+def test_invalid_json_is_a_bad_request(body: bytes) -> None:
     with pytest.raises(BadRequest, match="not valid JSON"):
         read_images("application/json", body)
 
 
 @pytest.mark.parametrize("text", ["AAA", "A===", "Ä" * 4, "data:image/png;base64,AAAA", "AA AA"])
-def test_broken_base64_is_named_by_its_place(text: str) -> None:
+def test_invalid_base64_is_reported_with_its_field(text: str) -> None:
     with pytest.raises(BadRequest, match=r"^image is not valid base64"):
         from_json({"image": text})
     with pytest.raises(BadRequest, match=r"^images\[1\] is not valid base64"):
         from_json({"images": [TEXT, text]})
 
 
-def test_an_image_of_a_batch_must_be_text() -> None:
+def test_an_image_of_a_batch_must_be_a_string() -> None:
     with pytest.raises(BadRequest, match=r"images\[0\] must be a string"):
         from_json({"images": [7]})
 
 
-def test_a_batch_has_a_limit() -> None:
+def test_the_number_of_images_is_limited() -> None:
     assert len(from_json({"images": [TEXT] * MAX_IMAGES}).images) == MAX_IMAGES
     with pytest.raises(BadRequest, match=f"send at most {MAX_IMAGES}"):
         from_json({"images": [TEXT] * (MAX_IMAGES + 1)})
@@ -117,12 +117,12 @@ def test_an_empty_body_is_a_bad_request() -> None:
 
 
 @pytest.mark.parametrize("content_type", ["image/jpeg", "application/json", "multipart/form-data"])
-def test_the_limit_holds_for_every_kind_of_body(content_type: str) -> None:
+def test_the_size_limit_applies_to_every_content_type(content_type: str) -> None:
     with pytest.raises(BodyTooLarge, match="4,500,001 bytes"):
         read_images(content_type, bytes(MAX_BODY + 1))
 
 
-def test_an_image_at_the_limit_is_taken() -> None:
+def test_an_image_at_the_limit_is_accepted() -> None:
     assert len(read_images("image/jpeg", bytes(MAX_BODY)).images[0]) == MAX_BODY
 
 
@@ -133,7 +133,7 @@ def test_form_with_a_file(disposition: str) -> None:
     assert from_form(form((disposition, JPEG))) == SentImages((JPEG,))
 
 
-def test_form_fields_beside_the_file_are_passed_over() -> None:
+def test_form_fields_without_a_file_are_ignored() -> None:
     body = form(('name="note"', b"hello"), ('name="image"; filename="a.jpg"', JPEG))
     assert from_form(body) == SentImages((JPEG,))
 
@@ -152,7 +152,7 @@ def test_form_with_a_large_file_and_a_quoted_boundary() -> None:
         (form(('name="a"; filename="a"', JPEG), ('name="b"; filename="b"', JPEG)), 2),
     ],
 )
-def test_form_without_exactly_one_file(body: bytes, count: int) -> None:
+def test_a_form_must_have_exactly_one_file(body: bytes, count: int) -> None:
     with pytest.raises(BadRequest, match=f"has {count} files; send one"):
         from_form(body)
 
@@ -170,7 +170,7 @@ def test_form_without_exactly_one_file(body: bytes, count: int) -> None:
     ],
     ids=["no-boundary", "empty", "other", "odd", "cut", "no-header", "no-form"],
 )
-def test_a_broken_form_is_a_bad_request(body: bytes, content_type: str) -> None:
+def test_a_malformed_form_is_a_bad_request(body: bytes, content_type: str) -> None:
     with pytest.raises(BadRequest):
         from_form(body, content_type)
 

@@ -1,4 +1,4 @@
-"""functions/predict/canary.py: which requests a candidate answers, and when a canary ends."""
+"""functions/predict/canary.py: which requests a candidate answers, and the verdict."""
 
 import uuid
 from dataclasses import replace
@@ -17,29 +17,31 @@ counts = st.integers(0, 10_000)
 def canary(
     candidate: tuple[int, int], live: tuple[int, int] = (0, 0), good_answers: int = 100
 ) -> Canary:
-    """With good and bad answers of each variant."""
+    """Builds a canary from (good, bad) answers of each variant."""
     return Canary("c" * 12, 10, good_answers, *candidate, *live)
 
 
 @pytest.mark.parametrize("percent", [1, 10, 50, 99])
-def test_about_as_many_requests_are_chosen_as_wanted(percent: int) -> None:
+def test_the_candidate_gets_about_its_percentage_of_requests(percent: int) -> None:
     share = 100 * sum(goes_to_candidate(percent, each) for each in REQUESTS) / len(REQUESTS)
     assert share == pytest.approx(percent, abs=3)
 
 
-def test_none_and_all() -> None:
+def test_0_percent_is_no_request_and_100_percent_is_every_request() -> None:
     assert not any(goes_to_candidate(0, each) for each in REQUESTS)
     assert all(goes_to_candidate(100, each) for each in REQUESTS)
 
 
-def test_a_request_s_choice_is_stable() -> None:
+def test_the_same_request_id_always_gets_the_same_version() -> None:
     """The SHA-256 of "a" begins with ca978112, which is 3398926610 in decimal."""
     assert not goes_to_candidate(10, "a")
     assert goes_to_candidate(11, "a")
 
 
 @given(st.text(), st.integers(0, 99))
-def test_who_is_chosen_stays_chosen_as_the_share_grows(request_id: str, percent: int) -> None:
+def test_a_larger_percentage_keeps_the_requests_of_a_smaller_one(
+    request_id: str, percent: int
+) -> None:
     assert goes_to_candidate(percent, request_id) <= goes_to_candidate(percent + 1, request_id)
 
 
@@ -66,7 +68,7 @@ def test_who_is_chosen_stays_chosen_as_the_share_grows(request_id: str, percent:
         str(each) if isinstance(each, Verdict) else "-".join(map(str, vars(each).values()))
     ),
 )
-def test_the_verdict(found: Canary, ends: Verdict) -> None:
+def test_the_verdict_on_a_canarys_counts(found: Canary, ends: Verdict) -> None:
     assert verdict(found) is ends
 
 
@@ -79,21 +81,22 @@ def test_the_verdict(found: Canary, ends: Verdict) -> None:
         ((92, 8), (950, 50), 1.28),
     ],
 )
-def test_the_test_is_the_pooled_two_proportion_z_test(
+def test_is_worse_is_the_pooled_two_proportion_z_test(
     candidate: tuple[int, int], live: tuple[int, int], z: float
 ) -> None:
-    """`z` by hand: of the first p = 60/1100, (0.10 - 0.05) / sqrt(p (1 - p) (1/100 + 1/1000))."""
+    """`z` was computed by hand. For the first, p = 60/1100 and
+    z = (0.10 - 0.05) / sqrt(p (1 - p) (1/100 + 1/1000))."""
     assert is_worse(canary(candidate, live)) == (z > 1.645)
 
 
-def test_a_live_version_without_answers_counts_as_good_ones_of_the_same_number() -> None:
+def test_a_live_version_without_answers_counts_as_all_good() -> None:
     for good, bad in [(0, 3), (97, 3), (98, 2), (1, 1)]:
         assert is_worse(canary((good, bad))) == is_worse(canary((good, bad), (good + bad, 0)))
     assert not is_worse(canary((98, 2)))
 
 
 @given(counts, counts, counts, counts)
-def test_nothing_is_rolled_back_without_reason(
+def test_only_a_worse_candidate_is_rolled_back(
     good: int, bad: int, live_good: int, live_bad: int
 ) -> None:
     found = canary((good, bad), (live_good, live_bad))

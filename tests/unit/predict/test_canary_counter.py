@@ -1,4 +1,4 @@
-"""functions/predict/canary.py: what is counted, when it is written, and how a canary ends."""
+"""functions/predict/canary.py: the counter of answers, its writes, and the end of a canary."""
 
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -29,7 +29,7 @@ def model(**canary: Any) -> Model:
 
 @dataclass
 class Releases:
-    """Adds up what is counted, as the registry does; or fails; or says that the canary is over."""
+    """Adds up counts as the registry does. Raises `outage`; `totals` None: the canary is over."""
 
     totals: Canary | None = field(default_factory=lambda: model().canary)
     outage: Exception | None = None
@@ -148,7 +148,7 @@ def test_a_bad_answer_of_the_candidate_is_written_at_once(
     assert releases.counted == [(0, 0, 1, 0), (0, 1, 1, 0)]
 
 
-def test_what_the_cache_knew_of_the_counts_is_not_counted_again(
+def test_counts_in_the_cached_model_are_not_counted_again(
     counter: CanaryCounter, releases: Releases, clock: Clock
 ) -> None:
     counter.count(model(candidate_good=3, live_good=40), Variant.LIVE, good=True)
@@ -157,7 +157,7 @@ def test_what_the_cache_knew_of_the_counts_is_not_counted_again(
     assert releases.counted == [(0, 0, 1, 0), (0, 0, 1, 0)]
 
 
-def test_another_candidate_s_counts_begin_anew(
+def test_counts_restart_with_another_candidate(
     counter: CanaryCounter, releases: Releases, clock: Clock
 ) -> None:
     counter.count(model(), Variant.LIVE, good=True)
@@ -168,7 +168,7 @@ def test_another_candidate_s_counts_begin_anew(
     assert releases.counted == [(0, 0, 1, 0), (1, 0, 0, 0), (1, 0, 0, 0)]
 
 
-def test_models_are_counted_apart(counter: CanaryCounter, releases: Releases) -> None:
+def test_models_are_counted_separately(counter: CanaryCounter, releases: Releases) -> None:
     for name in ("cifar", "other"):
         for _ in range(2):
             counter.count(replace(model(), name=name), Variant.LIVE, good=True)
@@ -209,7 +209,7 @@ def test_enough_good_answers_promote_the_candidate(
     assert publisher.published == [(EventType.PROMOTED, "cifar", CANDIDATE, detail)]
 
 
-def test_bad_answers_roll_it_back(
+def test_bad_answers_roll_the_candidate_back(
     counter: CanaryCounter, releases: Releases, publisher: EventPublisher, ended: list[str]
 ) -> None:
     for _ in range(3):
@@ -222,7 +222,7 @@ def test_bad_answers_roll_it_back(
     assert (detail["live"], detail["candidate_bad"]) == (LIVE, 3)
 
 
-def test_what_another_process_counted_ends_a_canary_too(
+def test_counts_of_other_processes_end_a_canary_as_well(
     counter: CanaryCounter, releases: Releases
 ) -> None:
     releases.totals = model(candidate_good=4).canary
@@ -230,7 +230,7 @@ def test_what_another_process_counted_ends_a_canary_too(
     assert releases.concluded == [(model(candidate_good=5), True)]
 
 
-def test_a_canary_that_another_process_concludes_is_told_by_that_one(
+def test_a_canary_that_another_process_ended_publishes_no_second_event(
     counter: CanaryCounter, releases: Releases, publisher: EventPublisher, ended: list[str]
 ) -> None:
     releases.totals, releases.ended_by_another = model(candidate_good=4).canary, True
@@ -238,7 +238,7 @@ def test_a_canary_that_another_process_concludes_is_told_by_that_one(
     assert (publisher.published, ended) == ([], ["cifar"])
 
 
-def test_a_canary_that_is_over_is_read_again(
+def test_a_canary_that_is_over_expires_the_cached_model(
     counter: CanaryCounter, releases: Releases, publisher: EventPublisher, ended: list[str]
 ) -> None:
     releases.totals = None

@@ -1,4 +1,4 @@
-"""The committed OpenAPI document: valid, up to date, and about the routes that there are."""
+"""The committed OpenAPI document: valid, up to date, and complete."""
 
 import ast
 import base64
@@ -22,12 +22,12 @@ from tests.support import contract, fakes
 from tests.support.contract import DOCUMENT, FILE, operations
 
 ROOT = Path(__file__).parents[3]
-OF_THE_COMMAND_LINE = {"conflict", "nothing-to-roll-back", "version-in-use"}
-"""Problems of what the API has no routes for: aliases are moved by `facet`."""
+COMMAND_LINE_PROBLEMS = {"conflict", "nothing-to-roll-back", "version-in-use"}
+"""Problems that only the `facet` command meets: the API has no routes that change models."""
 
 EVENTS = {path.stem: json.loads(path.read_text()) for path in (ROOT / "events").glob("*.json")}
 POSTED = sorted(name for name, event in EVENTS.items() if event.get("httpMethod") == "POST")
-REFUSALS = [each for each in Refusal if each is not Refusal.NO_ROUTE]
+GATEWAY_ERRORS = [each for each in Refusal if each is not Refusal.NO_ROUTE]
 IDS = [described["operationId"] for _, _, described in operations()]
 each_operation = pytest.mark.parametrize(
     ("method", "path", "described"), list(operations()), ids=IDS
@@ -40,12 +40,12 @@ def test_the_committed_file_is_what_make_openapi_writes(tmp_path: Path) -> None:
     assert FILE.read_text() == written, "run `make openapi`"
 
 
-def test_it_is_openapi_3_1() -> None:
+def test_the_document_is_valid_openapi_3_1() -> None:
     assert DOCUMENT["openapi"].startswith("3.1.")
     openapi_spec_validator.OpenAPIV31SpecValidator(DOCUMENT).validate()
 
 
-def test_it_has_the_routes_of_the_template_and_says_which_need_a_key() -> None:
+def test_the_document_has_the_templates_routes_and_which_need_a_key() -> None:
     resources = yaml_parse((ROOT / "template.yaml").read_text())["Resources"]
     routed = {
         (event["Properties"]["Method"], event["Properties"]["Path"]): event["Properties"]
@@ -71,7 +71,7 @@ def test_each_operation_is_described(method: str, path: str, described: dict[str
     assert ("requestBody" in described) == (method == "POST"), path
 
 
-def test_no_two_operations_have_the_same_id() -> None:
+def test_operation_ids_are_unique() -> None:
     assert len(set(IDS)) == len(IDS)
 
 
@@ -82,13 +82,11 @@ def test_every_problem_of_the_api_is_documented() -> None:
         for answer in described["responses"].values()
         for name in answer.get("content", {}).get(document.PROBLEM, {}).get("examples", ())
     }
-    assert documented == set(PROBLEMS) - OF_THE_COMMAND_LINE
+    assert documented == set(PROBLEMS) - COMMAND_LINE_PROBLEMS
 
 
 @each_operation
-def test_examples_are_as_their_schemas_say(
-    method: str, path: str, described: dict[str, Any]
-) -> None:
+def test_examples_match_their_schemas(method: str, path: str, described: dict[str, Any]) -> None:
     for status, answer in described["responses"].items():
         for media in answer.get("content", {}).values():
             for example in media.get("examples", {}).values():
@@ -96,9 +94,9 @@ def test_examples_are_as_their_schemas_say(
                 assert str(example["value"]["status"]) == status, (method, path)
 
 
-@pytest.mark.parametrize("refusal", REFUSALS, ids=lambda each: each.name)
+@pytest.mark.parametrize("refusal", GATEWAY_ERRORS, ids=lambda each: each.name)
 @each_operation
-def test_what_api_gateway_answers_by_itself_is_documented(
+def test_errors_of_api_gateway_are_documented(
     refusal: Refusal, method: str, path: str, described: dict[str, Any]
 ) -> None:
     if refusal is Refusal.FORBIDDEN and not described["security"]:
@@ -109,17 +107,17 @@ def test_what_api_gateway_answers_by_itself_is_documented(
         contract.check_answer(method, path, answer.status_code, headers, answer.get_json())
 
 
-def test_the_image_of_the_examples_is_one() -> None:
+def test_the_example_image_can_be_decoded() -> None:
     spec = InputSpec(tensor="image", height=1, width=1)
     image = preprocess.decode(spec, base64.b64decode(PIXEL))
     assert preprocess.apply(spec, image).shape == (1, 1, 3)
 
 
-def test_urls_are_relative_to_where_the_document_lies() -> None:
+def test_the_server_url_is_relative_to_the_document() -> None:
     assert [each["url"] for each in DOCUMENT["servers"]] == ["."]
 
 
-def test_the_functions_do_not_import_what_only_the_document_needs() -> None:
+def test_the_functions_do_not_import_the_openapi_package() -> None:
     paths = [*(ROOT / "functions").rglob("*.py"), *(ROOT / "layers").rglob("*.py")]
     assert paths
     for path in paths:
@@ -148,13 +146,13 @@ def test_accepted_bodies_are_documented(name: str) -> None:
     ],
     ids=["empty", "no text", "no images", "both", "more"],
 )
-def test_bodies_that_are_refused_are_not_documented(body: object) -> None:
+def test_rejected_bodies_are_not_documented(body: object) -> None:
     with pytest.raises(AssertionError):
         contract.check_request("POST", "/models/cifar/predict", "application/json", body)
 
 
 @pytest.mark.parametrize("name", ["page", "page-docs", "page-file", "page-openapi"])
-def test_answers_of_the_pages_are_documented(name: str) -> None:
+def test_responses_of_the_pages_are_documented(name: str) -> None:
     event = copy.deepcopy(EVENTS[name])
     answer = page.handler(event, fakes.Context())  # type: ignore[arg-type]
     check_page(event, answer)
@@ -165,7 +163,7 @@ def test_answers_of_the_pages_are_documented(name: str) -> None:
 
 
 @pytest.mark.parametrize("file", sorted({"nothing.js"} | files.names()))
-def test_every_file_of_the_pages_is_documented_as_it_is_sent(file: str) -> None:
+def test_the_media_type_of_every_page_file_is_documented(file: str) -> None:
     event = copy.deepcopy(EVENTS["page-file"])
     event["pathParameters"]["file"] = file
     check_page(event, page.handler(event, fakes.Context()))  # type: ignore[arg-type]
@@ -193,13 +191,13 @@ SENT = {"Content-Type": "application/json", "ETag": '"0"'}
     ],
     ids=["a field more", "a field less", "within", "another status", "another error"],
 )
-def test_an_answer_that_is_not_documented_is_noticed(path: str, status: int, body: object) -> None:
+def test_an_undocumented_response_is_detected(path: str, status: int, body: object) -> None:
     contract.check_answer("GET", "/models", 200, SENT, MODELS)
     with pytest.raises(AssertionError):
         contract.check_answer("GET", path, status, SENT, body)
 
 
-def test_a_problem_that_the_route_does_not_document_is_noticed() -> None:
+def test_an_undocumented_problem_is_detected() -> None:
     responses = contract.operation("GET", "/models/cifar")["responses"]
     (media,) = responses["404"]["content"].values()
     problem = media["examples"]["unknown-model"]["value"]
@@ -210,7 +208,7 @@ def test_a_problem_that_the_route_does_not_document_is_noticed() -> None:
         contract.check_answer("GET", "/models/cifar", 404, sent, other)
 
 
-def test_a_header_that_is_documented_and_not_sent_is_noticed() -> None:
+def test_a_missing_documented_header_is_detected() -> None:
     body = {"model": "cifar", "version": "0" * 12, "predictions": []}
     sent = {"Content-Type": "application/json", "X-Model-Version": "0" * 12}
     with pytest.raises(AssertionError):

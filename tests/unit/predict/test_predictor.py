@@ -1,4 +1,4 @@
-"""functions/predict/predictor.py: which version answers, and what is counted of it."""
+"""functions/predict/predictor.py: which version answers, and what is counted and recorded."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -27,8 +27,8 @@ from predict.version_cache import VersionCache
 GONE = ClientError({"Error": {"Code": "ValidationError"}}, "InvokeEndpoint")
 FORBIDDEN = ClientError({"Error": {"Code": "AccessDeniedException"}}, "InvokeEndpoint")
 PERCENT = 30
-CHOSEN = next(str(at) for at in range(1000) if goes_to_candidate(PERCENT, str(at)))
-OTHER = next(str(at) for at in range(1000) if not goes_to_candidate(PERCENT, str(at)))
+TO_CANDIDATE = next(str(at) for at in range(1000) if goes_to_candidate(PERCENT, str(at)))
+TO_LIVE = next(str(at) for at in range(1000) if not goes_to_candidate(PERCENT, str(at)))
 
 
 def version(identity: str) -> Version:
@@ -43,45 +43,45 @@ def serving(live: str, candidate: str | None = None) -> Serving:
 
 @dataclass
 class Registry:
-    """What it says from read to read; the last goes on."""
+    """Returns or raises one of `reads` at each read, and repeats the last."""
 
-    says: list[Serving | Exception]
+    reads: list[Serving | Exception]
 
     def serving(self, _: str) -> Serving:
-        return self._said()
+        return self._next()
 
     def ready(self, _: str, identity: str) -> Version:
-        self._said()
+        self._next()
         return version(identity)
 
-    def _said(self) -> Serving:
-        found = self.says.pop(0) if len(self.says) > 1 else self.says[0]
-        if isinstance(found, Exception):
-            raise found
-        return found
+    def _next(self) -> Serving:
+        value = self.reads.pop(0) if len(self.reads) > 1 else self.reads[0]
+        if isinstance(value, Exception):
+            raise value
+        return value
 
 
 @dataclass
 class Classifier:
-    """Answers, but for the versions that fail."""
+    """Raises for the versions in `fails`; `invoked` lists the versions it was called with."""
 
     fails: dict[str, Exception] = field(default_factory=dict)
-    asked: list[str] = field(default_factory=list)
+    invoked: list[str] = field(default_factory=list)
 
     def classify(
         self,
-        by: Version,
+        version: Version,
         _: Sequence[bytes],
         deadline: Deadline,
         stopwatch: Stopwatch,
         request_id: str,
     ) -> Predictions:
         assert deadline.invocation_timeout(1) == 1
-        assert request_id in (CHOSEN, OTHER)
-        self.asked.append(by.id)
-        if by.id in self.fails:
-            raise self.fails[by.id]
-        return Predictions(by, (), np.zeros((1, 0), np.float32), stopwatch)
+        assert request_id in (TO_CANDIDATE, TO_LIVE)
+        self.invoked.append(version.id)
+        if version.id in self.fails:
+            raise self.fails[version.id]
+        return Predictions(version, (), np.zeros((1, 0), np.float32), stopwatch)
 
 
 @dataclass
@@ -95,13 +95,13 @@ class CanaryCounter:
 
 @dataclass
 class PredictionMetrics:
-    said: list[str] = field(default_factory=list)
+    records: list[str] = field(default_factory=list)
 
     def record_prediction(self, answer: Predictions, request_id: str) -> None:
-        self.said.append(f"{answer.version.id} answered {request_id}")
+        self.records.append(f"{answer.version.id} answered {request_id}")
 
     def record_failure(self, version: Version, error: Exception, request_id: str) -> None:
-        self.said.append(f"{version.id} {type(error).__name__} {request_id}")
+        self.records.append(f"{version.id} {type(error).__name__} {request_id}")
 
 
 Predict = Callable[..., str]
@@ -131,25 +131,27 @@ def metrics() -> PredictionMetrics:
 def predict(
     registry: Registry, classifier: Classifier, counter: CanaryCounter, metrics: PredictionMetrics
 ) -> Predict:
-    """The id of the version that answers a request."""
+    """Returns the id of the version that answers a request."""
     versions = VersionCache(registry, 1000)  # type: ignore[arg-type]
     predictor = Predictor(versions, classifier, counter, metrics)  # type: ignore[arg-type]
 
-    def predict(request_id: str = OTHER, named: str | None = None) -> str:
-        asked = PredictionRequest(request_id, "cifar", (b"image",), Deadline.after(29), named)
-        return predictor.predict(asked).version.id
+    def predict(request_id: str = TO_LIVE, version: str | None = None) -> str:
+        request = PredictionRequest(request_id, "cifar", (b"image",), Deadline.after(29), version)
+        return predictor.predict(request).version.id
 
     return predict
 
 
-def test_the_request_s_id_decides_who_answers(predict: Predict, counter: CanaryCounter) -> None:
-    assert predict(CHOSEN) == "candidate"
-    assert predict(OTHER) == "live"
+def test_the_request_id_decides_which_version_answers(
+    predict: Predict, counter: CanaryCounter
+) -> None:
+    assert predict(TO_CANDIDATE) == "candidate"
+    assert predict(TO_LIVE) == "live"
     assert counter.counted == [(Variant.CANDIDATE, True), (Variant.LIVE, True)]
 
 
-@pytest.mark.parametrize("request_id", [CHOSEN, OTHER])
-def test_who_asks_for_a_version_gets_it_and_is_not_counted(
+@pytest.mark.parametrize("request_id", [TO_CANDIDATE, TO_LIVE])
+def test_a_requested_version_answers_and_is_not_counted(
     predict: Predict, counter: CanaryCounter, request_id: str
 ) -> None:
     assert predict(request_id, "old") == "old"
@@ -159,51 +161,51 @@ def test_who_asks_for_a_version_gets_it_and_is_not_counted(
 @pytest.mark.parametrize(
     "settled", [serving("live"), replace(serving("live", "candidate"), candidate=None)]
 )
-def test_without_a_candidate_the_live_version_answers_all(
+def test_without_a_candidate_the_live_version_answers_every_request(
     predict: Predict, registry: Registry, counter: CanaryCounter, settled: Serving
 ) -> None:
-    registry.says = [settled]
-    assert [predict(CHOSEN), predict(OTHER)] == ["live", "live"]
+    registry.reads = [settled]
+    assert [predict(TO_CANDIDATE), predict(TO_LIVE)] == ["live", "live"]
     assert counter.counted == []
 
 
-def test_a_candidate_that_fails_is_counted_and_the_caller_is_answered(
+def test_a_failed_candidate_is_counted_and_the_live_version_answers(
     predict: Predict,
     classifier: Classifier,
     counter: CanaryCounter,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    classifier.fails["candidate"] = ModelFailed("its own words")
-    assert predict(CHOSEN) == "live"
+    classifier.fails["candidate"] = ModelFailed("the container's message")
+    assert predict(TO_CANDIDATE) == "live"
     assert counter.counted == [(Variant.CANDIDATE, False)]
-    (logged,) = caplog.records
-    assert vars(logged)["reason"] == "its own words"
+    (record,) = caplog.records
+    assert vars(record)["reason"] == "the container's message"
 
 
-def test_a_live_version_that_fails_is_counted(
+def test_a_failed_live_version_is_counted(
     predict: Predict, classifier: Classifier, counter: CanaryCounter
 ) -> None:
     classifier.fails["live"] = ModelFailed("words")
     with pytest.raises(ModelFailed):
-        predict(OTHER)
+        predict(TO_LIVE)
     assert counter.counted == [(Variant.LIVE, False)]
 
 
-def test_where_both_fail_only_the_arm_that_was_chosen_counts(
+def test_if_both_versions_fail_only_the_candidate_is_counted(
     predict: Predict, classifier: Classifier, counter: CanaryCounter
 ) -> None:
     classifier.fails = {each: ModelFailed(each) for each in ("live", "candidate")}
     with pytest.raises(ModelFailed):
-        predict(CHOSEN)
+        predict(TO_CANDIDATE)
     assert counter.counted == [(Variant.CANDIDATE, False)]
 
 
 @pytest.mark.parametrize("error", [EndpointUnavailable("no room"), BodyTooLarge("too large"), GONE])
-def test_what_only_the_candidate_cannot_do_the_live_version_does(
+def test_the_live_version_answers_when_the_candidate_cannot(
     predict: Predict, classifier: Classifier, counter: CanaryCounter, error: Exception
 ) -> None:
     classifier.fails["candidate"] = error
-    assert predict(CHOSEN) == "live"
+    assert predict(TO_CANDIDATE) == "live"
     assert counter.counted == []
 
 
@@ -211,8 +213,8 @@ def test_what_only_the_candidate_cannot_do_the_live_version_does(
     "error",
     [EndpointThrottled("busy"), ModelLoading("wait"), BrokenImage("not an image"), FORBIDDEN],
 )
-@pytest.mark.parametrize("request_id", [CHOSEN, OTHER])
-def test_what_says_nothing_of_the_model_is_raised_and_not_counted(
+@pytest.mark.parametrize("request_id", [TO_CANDIDATE, TO_LIVE])
+def test_errors_not_caused_by_the_model_are_raised_and_not_counted(
     predict: Predict,
     classifier: Classifier,
     counter: CanaryCounter,
@@ -222,77 +224,82 @@ def test_what_says_nothing_of_the_model_is_raised_and_not_counted(
     classifier.fails = {"live": error, "candidate": error}
     with pytest.raises(type(error)):
         predict(request_id)
-    assert len(classifier.asked) == 1
+    assert len(classifier.invoked) == 1
     assert counter.counted == []
 
 
-def test_a_candidate_that_is_gone_is_forgotten(
+def test_a_deleted_candidate_expires_in_the_cache(
     predict: Predict, registry: Registry, classifier: Classifier
 ) -> None:
-    registry.says = [serving("live", "candidate"), serving("live")]
+    registry.reads = [serving("live", "candidate"), serving("live")]
     classifier.fails["candidate"] = GONE
-    assert [predict(CHOSEN), predict(CHOSEN)] == ["live", "live"]
-    assert classifier.asked == ["candidate", "live", "live"]
+    assert [predict(TO_CANDIDATE), predict(TO_CANDIDATE)] == ["live", "live"]
+    assert classifier.invoked == ["candidate", "live", "live"]
 
 
-def test_a_live_version_that_is_gone_is_looked_up_again(
+def test_a_deleted_live_version_is_looked_up_again(
     predict: Predict, registry: Registry, classifier: Classifier
 ) -> None:
-    registry.says = [serving("retired"), serving("live")]
+    registry.reads = [serving("retired"), serving("live")]
     classifier.fails["retired"] = GONE
     assert [predict(), predict()] == ["live", "live"]
-    assert classifier.asked == ["retired", "live", "live"]
+    assert classifier.invoked == ["retired", "live", "live"]
 
 
-def test_it_is_looked_up_once(predict: Predict, registry: Registry, classifier: Classifier) -> None:
-    registry.says = [serving("live")]
+def test_a_deleted_version_is_looked_up_again_only_once(
+    predict: Predict, registry: Registry, classifier: Classifier
+) -> None:
+    registry.reads = [serving("live")]
     classifier.fails["live"] = GONE
     with pytest.raises(ClientError, match="ValidationError"):
         predict()
-    assert classifier.asked == ["live", "live"]
+    assert classifier.invoked == ["live", "live"]
 
 
-def test_a_model_none_of_whose_versions_is_left_is_told_so(
+def test_a_model_whose_versions_are_all_retired_has_no_live_version(
     predict: Predict, registry: Registry, classifier: Classifier
 ) -> None:
-    registry.says = [serving("retired"), NoLiveVersion("cifar", pending=False)]
+    registry.reads = [serving("retired"), NoLiveVersion("cifar", pending=False)]
     classifier.fails["retired"] = GONE
     with pytest.raises(NoLiveVersion, match="retired"):
         predict()
 
 
-def test_a_version_asked_for_that_is_retired_by_now_is_unknown(
+def test_a_requested_version_that_was_retired_is_unknown(
     predict: Predict, registry: Registry, classifier: Classifier
 ) -> None:
-    assert predict(named="old") == "old"
+    assert predict(version="old") == "old"
     classifier.fails["old"] = GONE
-    registry.says = [UnknownVersion("cifar", "old")]
+    registry.reads = [UnknownVersion("cifar", "old")]
     with pytest.raises(UnknownVersion):
-        predict(named="old")
+        predict(version="old")
 
 
-def test_a_candidates_failure_is_measured_although_the_live_version_answered(
+def test_a_candidates_failure_is_recorded_when_the_live_version_answers(
     predict: Predict, classifier: Classifier, metrics: PredictionMetrics
 ) -> None:
     classifier.fails["candidate"] = ModelFailed("broken")
-    assert predict(CHOSEN) == "live"
-    assert metrics.said == [f"candidate ModelFailed {CHOSEN}", f"live answered {CHOSEN}"]
+    assert predict(TO_CANDIDATE) == "live"
+    assert metrics.records == [
+        f"candidate ModelFailed {TO_CANDIDATE}",
+        f"live answered {TO_CANDIDATE}",
+    ]
 
 
 @pytest.mark.parametrize("error", [BrokenImage("no image"), EndpointThrottled("busy"), FORBIDDEN])
-def test_what_is_not_the_models_doing_is_not_measured_as_its_failure(
+def test_errors_not_caused_by_the_model_are_not_recorded_as_its_failures(
     predict: Predict, classifier: Classifier, metrics: PredictionMetrics, error: Exception
 ) -> None:
     classifier.fails["live"] = error
     with pytest.raises(type(error)):
         predict()
-    assert metrics.said == []
+    assert metrics.records == []
 
 
-def test_a_model_that_is_still_loading_is_measured(
+def test_a_loading_model_is_recorded(
     predict: Predict, classifier: Classifier, metrics: PredictionMetrics
 ) -> None:
     classifier.fails["live"] = ModelLoading("wait")
     with pytest.raises(ModelLoading):
         predict()
-    assert metrics.said == [f"live ModelLoading {OTHER}"]
+    assert metrics.records == [f"live ModelLoading {TO_LIVE}"]

@@ -12,9 +12,9 @@ from predict.http import problems
 VIOLATION = Violation("no-manifest", "facet.json", "there is none", "add one")
 
 
-def kinds(base: type[FacetError] = FacetError) -> set[type[FacetError]]:
+def subclasses(base: type[FacetError] = FacetError) -> set[type[FacetError]]:
     below = set(base.__subclasses__())
-    return below.union(*map(kinds, below))
+    return below.union(*map(subclasses, below))
 
 
 def document(error: FacetError) -> dict[str, Any]:
@@ -24,12 +24,12 @@ def document(error: FacetError) -> dict[str, Any]:
     return found
 
 
-def test_every_error_has_a_row_and_every_row_an_error() -> None:
-    declared = {kind for kind in kinds() if kind.__module__ == errors.__name__}
+def test_every_error_has_a_row_and_every_row_has_an_error() -> None:
+    declared = {kind for kind in subclasses() if kind.__module__ == errors.__name__}
     assert declared == set(problems.TABLE)
 
 
-def test_the_page_has_a_section_for_every_problem_and_no_other() -> None:
+def test_the_api_page_has_a_section_for_every_problem_and_no_other() -> None:
     rows = (*problems.TABLE.values(), problems.NO_ROUTE, problems.BUG)
     page = (Path(__file__).parents[3] / "docs/api.md").read_text()
     _, _, errors_of_page = page.partition("\n## Errors\n")
@@ -37,14 +37,14 @@ def test_the_page_has_a_section_for_every_problem_and_no_other() -> None:
     assert sorted(sections) == sorted((row.name, str(row.status)) for row in rows)
 
 
-def test_names_are_stable_distinct_words() -> None:
+def test_problem_names_are_distinct_lower_case_words() -> None:
     names = [row.name for row in (*problems.TABLE.values(), problems.NO_ROUTE, problems.BUG)]
     assert len(set(names)) == len(names)
     assert all(name.replace("-", "").isalpha() and name.islower() for name in names)
 
 
 @pytest.mark.parametrize("row", problems.TABLE.values(), ids=lambda row: row.name)
-def test_what_may_be_tried_again_says_when(row: problems.Problem) -> None:
+def test_retryable_problems_have_a_retry_after(row: problems.Problem) -> None:
     assert (row.retry_after is not None) == (row.status in (429, 503))
 
 
@@ -67,18 +67,18 @@ def test_what_may_be_tried_again_says_when(row: problems.Problem) -> None:
         ("EndpointUnavailable", 503),
     ],
 )
-def test_statuses(name: str, status: int) -> None:
+def test_http_statuses_of_errors(name: str, status: int) -> None:
     assert problems.TABLE[getattr(errors, name)].status == status
 
 
-def test_a_kind_below_an_error_has_its_row() -> None:
-    class Stranger(UnknownModel):
+def test_a_subclass_has_the_row_of_its_base_class() -> None:
+    class SpecialCase(UnknownModel):
         pass
 
-    assert problems.problem_of(Stranger("x")).name == "unknown-model"
+    assert problems.problem_of(SpecialCase("x")).name == "unknown-model"
 
 
-def test_the_document() -> None:
+def test_the_problem_document() -> None:
     assert document(UnknownModel("cifar")) == {
         "type": "urn:facet:problem:unknown-model",
         "title": "Model not found",
@@ -89,7 +89,7 @@ def test_the_document() -> None:
 
 
 @pytest.mark.parametrize("violations", [(), (VIOLATION,)])
-def test_no_live_version_carries_the_violations(violations: tuple[Violation, ...]) -> None:
+def test_no_live_version_includes_the_violations(violations: tuple[Violation, ...]) -> None:
     found = document(NoLiveVersion("cifar", violations))
     assert [Violation(**each) for each in found["violations"]] == list(violations)
     assert ("mend the violations" in found["detail"]) == bool(violations)
@@ -107,7 +107,7 @@ def test_no_live_version_says_what_to_do(error: NoLiveVersion, advice: str) -> N
     assert advice in document(error)["detail"]
 
 
-def test_the_answer_is_a_problem_document_with_retry_after() -> None:
+def test_the_response_is_a_problem_document_with_retry_after() -> None:
     row = problems.Problem("busy", 503, "Busy", retry_after=7)
     answer = problems.respond(row, "later", "id-1")
     assert answer.status_code == 503

@@ -21,24 +21,24 @@ def version(identity: str, model: str = "cifar") -> Version:
 
 @dataclass
 class Registry:
-    """Answers `found`, or raises it; remembers what it was asked."""
+    """Returns or raises `result`; `reads` lists the calls."""
 
-    found: Any
-    asked: list[tuple[str, str | None]] = field(default_factory=list)
+    result: Any
+    reads: list[tuple[str, str | None]] = field(default_factory=list)
 
     def serving(self, model: str) -> Serving:
-        self.asked.append((model, None))
+        self.reads.append((model, None))
         return Serving(Model(model), self._answer())
 
     def ready(self, model: str, identity: str) -> Version:
-        self.asked.append((model, identity))
+        self.reads.append((model, identity))
         return self._answer()
 
     def _answer(self) -> Version:
-        if isinstance(self.found, Exception):
-            raise self.found
-        assert isinstance(self.found, Version)
-        return self.found
+        if isinstance(self.result, Exception):
+            raise self.result
+        assert isinstance(self.result, Version)
+        return self.result
 
 
 @dataclass
@@ -64,73 +64,73 @@ def versions(registry: Registry, clock: Clock) -> VersionCache:
     return VersionCache(registry, 10, clock)  # type: ignore[arg-type]
 
 
-def test_within_the_ttl_the_registry_is_asked_once(
+def test_within_the_ttl_the_registry_is_read_once(
     versions: VersionCache, registry: Registry, clock: Clock
 ) -> None:
     for now in (100, 105, 109.9):
         clock.now = now
         assert versions.serving("cifar").live.id == "one"
-    assert registry.asked == [("cifar", None)]
+    assert registry.reads == [("cifar", None)]
 
 
 def test_after_the_ttl_a_new_live_version_is_seen(
     versions: VersionCache, registry: Registry, clock: Clock
 ) -> None:
     versions.serving("cifar")
-    registry.found = version("two")
+    registry.result = version("two")
     clock.now += 10
     assert versions.serving("cifar").live.id == "two"
 
 
-def test_a_version_asked_for_is_remembered_apart_from_the_live_one(
+def test_a_requested_version_is_cached_separately_from_the_live_one(
     versions: VersionCache, registry: Registry
 ) -> None:
     versions.serving("cifar")
-    registry.found = version("old")
+    registry.result = version("old")
     assert versions.ready("cifar", "old").id == "old"
     assert versions.serving("cifar").live.id == "one"
-    assert registry.asked == [("cifar", None), ("cifar", "old")]
+    assert registry.reads == [("cifar", None), ("cifar", "old")]
 
 
 @pytest.mark.parametrize("outage", OUTAGES)
-def test_an_outage_is_answered_from_memory_however_long(
+def test_during_an_outage_the_cache_answers_indefinitely(
     versions: VersionCache, registry: Registry, clock: Clock, outage: Exception
 ) -> None:
     versions.serving("cifar")
-    registry.found = outage
+    registry.result = outage
     for _ in range(3):
         clock.now += 1000
         assert versions.serving("cifar").live.id == "one"
 
 
-def test_in_an_outage_the_registry_is_not_asked_each_time(
+def test_during_an_outage_the_registry_is_not_read_for_every_request(
     versions: VersionCache, registry: Registry, clock: Clock
 ) -> None:
     versions.serving("cifar")
-    registry.found = OUTAGES[0]
+    registry.result = OUTAGES[0]
     clock.now += 1000
     for _ in range(5):
         versions.serving("cifar")
-    assert len(registry.asked) == 2
+    assert len(registry.reads) == 2
 
 
-def test_after_an_outage_the_registry_is_believed_again(
+def test_after_an_outage_the_registry_is_read_again(
     versions: VersionCache, registry: Registry, clock: Clock
 ) -> None:
     versions.serving("cifar")
-    registry.found = OUTAGES[0]
+    registry.result = OUTAGES[0]
     clock.now += 10
     versions.serving("cifar")
-    registry.found = version("two")
+    registry.result = version("two")
     clock.now += 10
     assert versions.serving("cifar").live.id == "two"
 
 
 @pytest.mark.parametrize("outage", OUTAGES)
-def test_an_outage_before_the_first_answer_is_raised(
+def test_an_outage_before_the_first_read_is_raised(
     versions: VersionCache, registry: Registry, outage: Exception
 ) -> None:
-    registry.found = outage
+    registry.result = outage
     with pytest.raises(type(outage)):
         versions.serving("cifar")
 
@@ -138,22 +138,22 @@ def test_an_outage_before_the_first_answer_is_raised(
 @pytest.mark.parametrize(
     "refusal", [UnknownModel("cifar"), NoLiveVersion("cifar"), UnknownVersion("cifar", "x")]
 )
-def test_what_the_registry_says_is_no_outage(
+def test_errors_of_the_registry_itself_are_not_outages(
     versions: VersionCache, registry: Registry, clock: Clock, refusal: Exception
 ) -> None:
     versions.serving("cifar")
-    registry.found = refusal
+    registry.result = refusal
     clock.now += 10
     with pytest.raises(type(refusal)):
         versions.serving("cifar")
 
 
-def test_what_expired_is_read_again_within_the_ttl(
+def test_an_expired_entry_is_read_again_within_the_ttl(
     versions: VersionCache, registry: Registry
 ) -> None:
     versions.serving("cifar")
     versions.ready("cifar", "old")
-    registry.found = version("two")
+    registry.result = version("two")
     versions.expire("cifar")
     assert versions.serving("cifar").live.id == "two"
     assert versions.ready("cifar", "old").id == "one"
@@ -161,11 +161,11 @@ def test_what_expired_is_read_again_within_the_ttl(
     assert versions.ready("cifar", "old").id == "two"
 
 
-def test_what_expired_is_still_known_in_an_outage(
+def test_an_expired_entry_still_answers_during_an_outage(
     versions: VersionCache, registry: Registry
 ) -> None:
     versions.serving("cifar")
-    registry.found = OUTAGES[0]
+    registry.result = OUTAGES[0]
     versions.expire("cifar")
     versions.expire("never-read")
     assert versions.serving("cifar").live.id == "one"
@@ -173,14 +173,14 @@ def test_what_expired_is_still_known_in_an_outage(
         versions.serving("never-read")
 
 
-def test_memory_is_bounded_and_the_oldest_entry_goes_first(
+def test_the_cache_is_bounded_and_evicts_the_oldest_entry(
     versions: VersionCache, registry: Registry
 ) -> None:
     for number in range(version_cache.CAPACITY + 1):
         versions.serving(f"model-{number}")
-    registry.asked.clear()
+    registry.reads.clear()
     versions.serving(f"model-{version_cache.CAPACITY}")
     versions.serving("model-1")
-    assert registry.asked == []
+    assert registry.reads == []
     versions.serving("model-0")
-    assert registry.asked == [("model-0", None)]
+    assert registry.reads == [("model-0", None)]

@@ -9,11 +9,11 @@ from collections.abc import Iterator
 import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Locator, Page, expect
+from tests.browser.acting import TIMES, choose_file, choose_model, labels, results, use_sample
 
 from facet import errors
 from local.gateway.refusals import Refusal
 from tests.browser import acting
-from tests.browser.acting import TIMES, choose_file, choose_model, labels, results, use_sample
 from tests.browser.conftest import Open, opening
 from tests.browser.models import GREY, fill, live
 from tests.browser.site import KEY, PREDICTIONS, Reply, Site, answer, problem, refusal
