@@ -1,4 +1,4 @@
-"""Debian's Chromium, driven by Playwright; every page that a test opens is watched."""
+"""Debian's Chromium, driven by Playwright. Errors and foreign requests of a page fail its test."""
 
 import shutil
 from collections.abc import Callable, Iterator
@@ -13,11 +13,11 @@ from tests.browser import site as sites
 from tests.browser.site import Site
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-PATIENCE = 20_000
-"""Milliseconds until something does not happen any more, on a busy machine."""
+TIMEOUT = 20_000
+"""Milliseconds to wait for an expectation; a busy machine is slow."""
 
 EXPECTED = "Failed to load resource"
-"""What Chromium's console says of every answer with an error status."""
+"""Chromium's console message for every response with an error status."""
 
 COUNT_VIOLATIONS = (
     "addEventListener('securitypolicyviolation', event => console.error("
@@ -34,28 +34,28 @@ def host(url: str) -> str:
 
 @dataclass
 class Watched:
-    """What a browser context did that the page must never do."""
+    """The errors and the hosts of requests of a browser context."""
 
-    complaints: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
     hosts: set[str] = field(default_factory=set)
 
     def watch(self, page: Page) -> None:
         """Listens to a page."""
-        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
         page.on("console", lambda message: self._said(message.type, message.text))
         page.on("request", lambda request: self.hosts.add(host(request.url)))
 
     def _said(self, kind: str, text: str) -> None:
         if kind in ("error", "warning") and not text.startswith(EXPECTED):
-            self.complaints.append(text)
+            self.errors.append(text)
 
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
-    """A browser; while it is open an event loop runs in this thread, so others cannot."""
+    """A browser. While it is open, its event loop occupies this thread."""
     if CHROMIUM is None:
         pytest.skip("there is no chromium on this machine: apt-get install chromium")
-    expect.set_options(timeout=PATIENCE)
+    expect.set_options(timeout=TIMEOUT)
     with sync_playwright() as playwright:
         # as root, which continuous integration often is, Chromium has no sandbox
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
@@ -72,15 +72,15 @@ def browser() -> Iterator[Browser]:
 
 @contextmanager
 def opening(browser: Browser) -> Iterator[Open]:
-    """Opens addresses in a browser of their own, with Playwright's options for contexts.
+    """Opens each URL in its own browser context, with Playwright's options for contexts.
 
-    At the end: no error, no violation of the policy, no request to another host.
+    At the end, asserts that there was no error, policy violation, or request to another host.
     """
     opened: list[tuple[BrowserContext, str, Watched]] = []
 
     def open_page(url: str, **options: Any) -> Page:
         context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}} | options)
-        context.set_default_timeout(PATIENCE)
+        context.set_default_timeout(TIMEOUT)
         context.add_init_script(COUNT_VIOLATIONS)
         page, watched = context.new_page(), Watched()
         watched.watch(page)
@@ -92,7 +92,7 @@ def opening(browser: Browser) -> Iterator[Open]:
     for context, _, _ in opened:
         context.close()
     for _, own, watched in opened:
-        assert watched.complaints == []
+        assert watched.errors == []
         assert watched.hosts <= {own, "blob:"}
 
 
@@ -111,6 +111,6 @@ def running_site(browser: Browser) -> Iterator[Site]:  # noqa: ARG001
 
 @pytest.fixture
 def site(running_site: Site) -> Site:
-    """An API without models yet, under a stage's path."""
+    """An API without models, under a stage's path."""
     running_site.clear()
     return running_site

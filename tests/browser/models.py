@@ -1,4 +1,4 @@
-"""Models in the states that the gallery tells apart."""
+"""Models in each state that the gallery shows."""
 
 from dataclasses import replace
 
@@ -11,13 +11,13 @@ GREY = {"tensor": "image", "height": 28, "width": 28, "channels": 1, "fit": "pad
 
 
 def live(name: str, *, metrics: dict[str, float] | None = None) -> tuple[Model, Version]:
-    """A model with one version, which is live."""
+    """A model with one live version."""
     version = replace(pending(1, name, metrics=metrics or {}), status=Status.READY, proof="golden")
     return Model(name, live=version.id), version
 
 
 def fill(site: Site) -> None:
-    """One model of each kind."""
+    """Adds one model in each state."""
     site.add(*live("cifar", metrics={"test_accuracy": 0.8334, "test_loss": 0.9}))
     site.add(Model("refused"), rejected(1, "refused"))
     site.add(Model("arriving"), pending(1, "arriving"))

@@ -1,6 +1,6 @@
-"""An API under a stage's path, as API Gateway's: the page is real, the models are made up.
+"""A server with the real page and invented models, under a stage's path as on API Gateway.
 
-What it answers is made by the predict function's own code, so it says what the API says.
+The predict function's own code makes the responses, so they are the API's.
 """
 
 import base64
@@ -28,7 +28,7 @@ PREDICTIONS = (("cat", 0.93), ("dog", 0.05), ("a " + "very " * 12 + "long label"
 
 @dataclass(frozen=True)
 class Reply:
-    """One answer."""
+    """An HTTP response."""
 
     status: int
     body: bytes
@@ -36,7 +36,7 @@ class Reply:
 
 
 def problem(error: FacetError) -> Reply:
-    """As the API answers that error."""
+    """Returns the API's response to the error."""
     made = problems.respond(problems.problem_of(error), str(error), REQUEST_ID, error)
     headers = {"Content-Type": str(made.content_type)} | {
         name: str(value) for name, value in made.headers.items()
@@ -45,7 +45,7 @@ def problem(error: FacetError) -> Reply:
 
 
 def refusal(kind: Refusal) -> Reply:
-    """As API Gateway itself answers."""
+    """Returns API Gateway's own response."""
     made = kind.response()
     return Reply(made.status_code, made.get_data(), dict(made.headers))
 
@@ -53,7 +53,7 @@ def refusal(kind: Refusal) -> Reply:
 def answer(
     model: str, version: str, invoke: float = 20.0, ranked: tuple[tuple[str, float], ...] = ()
 ) -> Reply:
-    """A prediction of which `invoke` milliseconds went into the invocation."""
+    """Returns a prediction whose invocation took `invoke` milliseconds."""
     predictions = [{"label": label, "score": score} for label, score in ranked or PREDICTIONS]
     document = {"model": model, "version": version, "predictions": predictions}
     timing = f"registry;dur=2.00, decode;dur=3.00, preprocess;dur=1.00, invoke;dur={invoke:.2f}"
@@ -74,7 +74,7 @@ class Site(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Request)
         self.models: dict[str, tuple[Model, list[Version]]] = {}
         self.replies: deque[Reply] = deque()
-        self.asked: list[tuple[str, dict[str, str], bytes]] = []
+        self.requests: list[tuple[str, dict[str, str], bytes]] = []
 
     @property
     def url(self) -> str:
@@ -82,24 +82,24 @@ class Site(ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_port}{STAGE}/"
 
     def add(self, model: Model, *versions: Version) -> None:
-        """Has a model with these versions, the newest first."""
+        """Adds a model with these versions, the newest first."""
         self.models[model.name] = (model, list(versions))
 
     def clear(self) -> None:
-        """Forgets all of it."""
+        """Removes all models, replies and requests."""
         self.models.clear()
         self.replies.clear()
-        self.asked.clear()
+        self.requests.clear()
 
     def listed(self, limit: int, after: str) -> Reply:
-        """As GET /models."""
+        """Responds to GET /models."""
         names = sorted(name for name in self.models if name > after)
         following = names[limit - 1] if len(names) > limit else None
         shown = [responses.listed_model(self.models[name][0]) for name in names[:limit]]
         return _json({"models": shown, "next": following})
 
     def predicted(self, name: str) -> Reply:
-        """As POST /models/{name}/predict."""
+        """Responds to POST /models/{name}/predict."""
         if self.replies:
             return self.replies.popleft()
         return answer(name, str(self.models[name][0].live))
@@ -133,7 +133,7 @@ class _Request(BaseHTTPRequestHandler):
         if self.headers["x-api-key"] != KEY:
             self._reply(refusal(Refusal.FORBIDDEN))
             return
-        self.server.asked.append((self.path, dict(self.headers), body))
+        self.server.requests.append((self.path, dict(self.headers), body))
         name = urlsplit(self.path).path.removeprefix(f"{STAGE}/models/").partition("/")[0]
         self._reply(self.server.predicted(name))
 
@@ -164,5 +164,5 @@ class _Request(BaseHTTPRequestHandler):
 
 
 def serving() -> AbstractContextManager[Site]:
-    """A running one."""
+    """Runs a site on a free port."""
     return listening(Site())

@@ -1,4 +1,4 @@
-"""The page for everybody: by keyboard alone, by ear, on a phone, in the dark."""
+"""Accessibility: keyboard, screen reader, phone, dark mode, zoom, reduced motion."""
 
 import re
 from collections.abc import Iterator
@@ -10,9 +10,9 @@ import pytest
 from playwright.sync_api import Browser, FileChooser, Locator, Page, expect
 
 from facet import errors
-from tests.browser import acting
+from tests.browser import actions
 from tests.browser import site as sites
-from tests.browser.acting import choose_model, labels, results, use_sample
+from tests.browser.actions import choose_model, labels, results, use_sample
 from tests.browser.conftest import Open, opening
 from tests.browser.models import fill
 from tests.browser.site import KEY, Site, problem
@@ -31,7 +31,7 @@ FOCUSED = """() => {
     nowhere: it === document.body,
   };
 }"""
-"""What has the focus, and whether a reader sees that it has."""
+"""The focused element, and whether its focus is visible."""
 
 CONTRASTS = """() => {
   const numbers = colour => colour.match(/[\\d.]+/g).map(Number);
@@ -61,15 +61,15 @@ CONTRASTS = """() => {
   }
   return found;
 }"""
-"""For each visible text: its beginning, and the contrast with what lies behind it (WCAG 2.2)."""
+"""For each visible text: its beginning, and the contrast with its background (WCAG 2.2)."""
 
-ENOUGH = 4.5
+MIN_CONTRAST = 4.5
 """WCAG's level AA for text of any size."""
 
 
 @pytest.fixture(scope="module")
 def full(browser: Browser) -> Iterator[Page]:
-    """A phone that shows all the page has: an answer, a refusal, a countdown, violations."""
+    """A phone with everything the page can show: a result, a failure, a countdown, violations."""
     with sites.serving() as site, opening(browser) as open_page:
         fill(site)
         page = open_page(f"{site.url}#key={KEY}", viewport={"width": 360, "height": 740})
@@ -93,14 +93,14 @@ def show_everything(page: Page, site: Site) -> None:
 
 @contextmanager
 def key_dialog(page: Page) -> Iterator[Locator]:
-    """The dialog that asks for the key, open."""
+    """The open dialog for the key."""
     page.get_by_role("button", name="API key").click()
     yield page.get_by_role("dialog")
     page.keyboard.press("Escape")
 
 
 def tab_to(page: Page, name: str, *, backwards: bool = False) -> None:
-    """Presses Tab until the focus is there; wherever it is on the way, it can be seen."""
+    """Presses Tab until the element is focused; every focus on the way must be visible."""
     for _ in range(60):
         page.keyboard.press("Shift+Tab" if backwards else "Tab")
         focused = page.evaluate(FOCUSED)
@@ -113,13 +113,13 @@ def tab_to(page: Page, name: str, *, backwards: bool = False) -> None:
     pytest.fail(f"the keyboard does not reach {name}")
 
 
-def test_by_keyboard_alone(open_page: Open, site: Site) -> None:
+def test_the_page_works_with_the_keyboard_alone(open_page: Open, site: Site) -> None:
     fill(site)
     page = open_page(site.url)
     choosers: list[FileChooser] = []
     page.on(
         "filechooser", lambda each: choosers.append(each)
-    )  # early: Chromium has to be told in time
+    )  # before the click, or Chromium opens its own
     page.keyboard.type(KEY)
     page.keyboard.press("Enter")
     expect(page.get_by_role("radio", name="cifar")).to_be_checked()
@@ -145,7 +145,7 @@ def test_by_keyboard_alone(open_page: Open, site: Site) -> None:
     expect(page.get_by_text("No results yet.")).to_be_visible()
 
 
-def test_the_dialog_is_left_by_escape_and_keeps_the_focus(open_page: Open, site: Site) -> None:
+def test_escape_closes_the_dialog_which_keeps_the_focus(open_page: Open, site: Site) -> None:
     page = open_page(site.url)
     dialog = page.get_by_role("dialog", name="Enter your API key")
     for _ in range(4):
@@ -169,7 +169,7 @@ def test_the_skip_link_leads_to_the_images(open_page: Open, site: Site) -> None:
     expect(page.get_by_role("radio", name="cifar")).to_be_checked()  # the page was not left
 
 
-def test_everything_has_a_name(full: Page) -> None:
+def test_every_element_has_an_accessible_name(full: Page) -> None:
     choose_model(full, "tried-out")
     tree = full.locator("body").aria_snapshot()
     roles = "button|link|textbox|searchbox|combobox|radio|checkbox|img|figure|dialog|region"
@@ -181,7 +181,7 @@ def test_everything_has_a_name(full: Page) -> None:
     assert full.evaluate("document.documentElement.lang") == "en"
 
 
-def test_headings_skip_no_level_and_ids_are_not_used_twice(full: Page) -> None:
+def test_headings_skip_no_level_and_ids_are_unique(full: Page) -> None:
     levels = full.evaluate(
         "[...document.querySelectorAll('h1,h2,h3,h4')].filter(each => each.checkVisibility())"
         ".map(each => Number(each.tagName[1]))"
@@ -192,15 +192,15 @@ def test_headings_skip_no_level_and_ids_are_not_used_twice(full: Page) -> None:
     assert len(ids) == len(set(ids))
 
 
-def test_what_happens_is_told(full: Page) -> None:
-    told = full.get_by_role("log", name="Announcements")
-    expect(told).to_have_attribute("aria-live", "polite")
-    expect(told).to_contain_text("cat-chelsea.jpg: cifar predicts cat, 93.0 %")
-    expect(told).to_contain_text("airplane-on-sky.jpg: No live version.")
-    expect(told).to_contain_text("The model is loading. Retrying in 3600 seconds.")
+def test_events_are_announced_to_screen_readers(full: Page) -> None:
+    log = full.get_by_role("log", name="Announcements")
+    expect(log).to_have_attribute("aria-live", "polite")
+    expect(log).to_contain_text("cat-chelsea.jpg: cifar predicts cat, 93.0 %")
+    expect(log).to_contain_text("airplane-on-sky.jpg: No live version.")
+    expect(log).to_contain_text("The model is loading. Retrying in 3600 seconds.")
 
 
-def test_a_phone_scrolls_in_one_direction_only(full: Page) -> None:
+def test_a_phone_scrolls_only_vertically(full: Page) -> None:
     choose_model(full, "wide")
     assert full.evaluate("document.documentElement.scrollWidth") == 360
     full.get_by_text("All versions").click()
@@ -214,7 +214,7 @@ def test_a_phone_scrolls_in_one_direction_only(full: Page) -> None:
     assert box["x"] + box["width"] <= 360
 
 
-def test_what_is_touched_is_large_enough(full: Page) -> None:
+def test_touch_targets_are_large_enough(full: Page) -> None:
     """WCAG 2.2, 2.5.8: 24 pixels each way."""
     small = full.evaluate(
         "[...document.querySelectorAll('button, select, .card, label.button, summary')]"
@@ -226,7 +226,7 @@ def test_what_is_touched_is_large_enough(full: Page) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_text_can_be_read(full: Page, scheme: str) -> None:
+def test_text_has_enough_contrast(full: Page, scheme: str) -> None:
     full.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
     full.wait_for_function("() => document.getAnimations().length === 0")
     ground = full.evaluate("getComputedStyle(document.body).backgroundColor")
@@ -236,10 +236,10 @@ def test_text_can_be_read(full: Page, scheme: str) -> None:
     with key_dialog(full):
         contrasts += full.evaluate(CONTRASTS)
     assert len(contrasts) > 60
-    assert [each for each in contrasts if each[1] < ENOUGH] == []
+    assert [each for each in contrasts if each[1] < MIN_CONTRAST] == []
 
 
-def test_nothing_moves_for_who_does_not_want_it(open_page: Open, site: Site) -> None:
+def test_reduced_motion_disables_animations(open_page: Open, site: Site) -> None:
     fill(site)
     page = open_page(f"{site.url}#key={KEY}", reduced_motion="reduce")
     expect(page.get_by_role("radio", name="cifar")).to_be_checked()
@@ -254,5 +254,5 @@ def test_the_page_works_at_twice_the_text_size(open_page: Open, site: Site) -> N
     page = open_page(f"{site.url}#key={KEY}", viewport={"width": 640, "height": 400})
     show_everything(page, site)
     assert page.evaluate("document.documentElement.scrollWidth") == 640
-    acting.use_sample(page, "open hand")
+    actions.use_sample(page, "open hand")
     expect(results(page).first.locator(".predictions")).to_be_in_viewport()

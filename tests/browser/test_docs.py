@@ -1,4 +1,4 @@
-"""The API's documentation: every route, nothing from elsewhere, and requests that it sends."""
+"""The API reference: its operations, and the requests it sends."""
 
 import json
 from typing import Any
@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from page.files import STATIC
-from tests.browser import acting
+from tests.browser import actions
 from tests.browser.conftest import Open
 from tests.browser.models import fill
 from tests.browser.site import KEY, Site
@@ -22,15 +22,15 @@ OPERATIONS = [
 
 
 def opened(page: Page, summary: str) -> Locator:
-    """An operation, opened to be tried out."""
+    """Opens an operation's form."""
     operation = page.locator(".opblock").filter(has_text=summary).first
     operation.locator(".opblock-summary-control").click()
     operation.get_by_role("button", name="Try it out").click()
     return operation
 
 
-def answer(operation: Locator) -> Locator:
-    """What came back, once it did."""
+def execute(operation: Locator) -> Locator:
+    """Executes the operation, and returns the response."""
     operation.get_by_role("button", name="Execute").click()
     return operation.locator(".live-responses-table .response").first
 
@@ -40,7 +40,7 @@ def docs(site: Site, open_page: Open) -> Page:
     return open_page(f"{site.url}docs")
 
 
-def test_every_route_is_shown(docs: Page) -> None:
+def test_every_operation_is_listed(docs: Page) -> None:
     shown = docs.locator(".opblock-summary")
     expect(shown).to_have_count(len(OPERATIONS))
     found = {
@@ -54,14 +54,14 @@ def test_every_route_is_shown(docs: Page) -> None:
     assert found == set(OPERATIONS)
 
 
-def test_health_can_be_tried_without_a_key(docs: Page, site: Site) -> None:
-    shown = answer(opened(docs, "Check the API's health"))
+def test_health_can_be_executed_without_a_key(docs: Page, site: Site) -> None:
+    shown = execute(opened(docs, "Check the API's health"))
     expect(shown.locator(".response-col_status")).to_contain_text("200")
     expect(shown).to_contain_text('"status": "ok"')
     expect(docs.locator(".request-url pre").first).to_have_text(f"{site.url}health")
 
 
-def test_an_image_can_be_sent_with_the_key_that_is_typed(docs: Page, site: Site) -> None:
+def test_an_image_can_be_sent_with_the_entered_key(docs: Page, site: Site) -> None:
     fill(site)
     docs.get_by_role("button", name="Authorize").first.click()
     docs.get_by_label("auth-api-key").or_(docs.locator(".auth-container input")).first.fill(KEY)
@@ -73,30 +73,32 @@ def test_an_image_can_be_sent_with_the_key_that_is_typed(docs: Page, site: Site)
     operation.locator("input[type=file]").set_input_files(
         {"name": "a.jpg", "mimeType": "image/jpeg", "buffer": image}
     )
-    expect(answer(operation)).to_contain_text('"label": "cat"')
-    ((path, headers, body),) = site.asked
+    expect(execute(operation)).to_contain_text('"label": "cat"')
+    ((path, headers, body),) = site.requests
     assert path == "/v1/models/cifar/predict?top_k=5"
     assert headers["Content-Type"] == "image/jpeg"
     assert body == image
 
 
-def test_the_key_given_to_the_page_need_not_be_typed_again(site: Site, open_page: Open) -> None:
+def test_the_key_entered_on_the_page_is_used_here(site: Site, open_page: Open) -> None:
     fill(site)
     page = open_page(site.url)
-    acting.give_key(page, KEY)
+    actions.give_key(page, KEY)
     page.get_by_role("link", name="API reference").click()
-    expect(answer(opened(page, "List models"))).to_contain_text('"name": "cifar"')
+    expect(execute(opened(page, "List models"))).to_contain_text('"name": "cifar"')
     page.get_by_role("link", name="Classify images in the browser").click()
     expect(page.get_by_role("heading", name="Models", exact=True)).to_be_visible()
 
 
-def test_a_link_to_an_operation_leads_to_it(site: Site, open_page: Open) -> None:
+def test_a_link_to_an_operation_opens_it(site: Site, open_page: Open) -> None:
     page = open_page(f"{site.url}docs#/models/showModel")
     expect(page.locator(".opblock.is-open")).to_contain_text("Retrieve a model")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_it_fits_a_phone_and_the_dark(site: Site, open_page: Open, scheme: str) -> None:
+def test_the_reference_fits_a_phone_and_has_a_dark_mode(
+    site: Site, open_page: Open, scheme: str
+) -> None:
     page = open_page(f"{site.url}docs", viewport={"width": 390, "height": 844}, color_scheme=scheme)
     opened(page, "Classify images")
     expect(page.locator(".responses-table").first).to_be_visible()

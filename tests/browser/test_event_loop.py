@@ -1,4 +1,4 @@
-"""Playwright runs an event loop in the thread of the tests: it ends with each module of them."""
+"""Playwright's event loop, which runs in the tests' thread, ends with each test module."""
 
 import subprocess
 import sys
@@ -6,11 +6,11 @@ import sys
 from tests.browser.conftest import CHROMIUM
 from tests.support.stacks import ROOT
 
-BEFORE = "tests/browser/test_access.py::test_the_dialog_is_left_by_escape_and_keeps_the_focus"
+BEFORE = "tests/browser/test_access.py::test_escape_closes_the_dialog_which_keeps_the_focus"
 AFTER = "tests/unit/serving/test_metrics.py::test_what_is_counted_for_each_model"
 
 
-def test_later_tests_of_the_same_process_can_run_event_loops() -> None:
+def test_later_tests_in_the_same_process_can_run_event_loops() -> None:
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:xdist"]
     ended = subprocess.run(
         [*command, BEFORE, AFTER], cwd=ROOT, capture_output=True, text=True, timeout=120

@@ -1,4 +1,4 @@
-"""The gallery and what it says of models, against an API under a stage's path."""
+"""The gallery and the details of models, under a stage's path."""
 
 import re
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser import site as sites
-from tests.browser.acting import TIMES, choose_model
+from tests.browser.actions import TIMES, choose_model
 from tests.browser.conftest import Open, opening
 from tests.browser.models import fill, live
 from tests.browser.site import KEY, Site
@@ -16,14 +16,14 @@ from tests.support.versions import VIOLATION, ready
 
 @pytest.fixture(scope="module")
 def page(browser: Browser) -> Iterator[Page]:
-    """A page that knows the key, and one model of each kind; for tests that only look."""
+    """A page with the key and one model in each state, for tests that change nothing."""
     with sites.serving() as site, opening(browser) as open_page:
         fill(site)
         yield open_page(f"{site.url}#key={KEY}")
 
 
 @pytest.mark.parametrize("end", ["", "/"])
-def test_the_stages_path_is_found_with_and_without_a_slash(
+def test_the_page_works_under_a_stages_path_with_and_without_a_slash(
     open_page: Open, site: Site, end: str
 ) -> None:
     site.add(*live("cifar"))
@@ -32,7 +32,7 @@ def test_the_stages_path_is_found_with_and_without_a_slash(
     assert page.url == site.url
 
 
-def test_the_first_live_model_is_chosen_and_described(page: Page) -> None:
+def test_the_first_live_model_is_selected_and_described(page: Page) -> None:
     expect(page.get_by_role("radio", name="cifar")).to_be_checked()
     described = page.locator("#model")
     expect(described).to_contain_text("83.3 % (test)")
@@ -54,20 +54,22 @@ def test_the_first_live_model_is_chosen_and_described(page: Page) -> None:
         ("tried-out", ["live", "canary 10 %"], "37 of 100 good answers, and 1 bad"),
     ],
 )
-def test_how_a_model_stands(page: Page, name: str, badges: list[str], said: str) -> None:
+def test_badges_and_notice_show_a_models_state(
+    page: Page, name: str, badges: list[str], said: str
+) -> None:
     choose_model(page, name)
     expect(page.locator("#model .state").first.locator(".badge")).to_have_text(badges)
     expect(page.locator("#model .notice")).to_contain_text(said)
 
 
-def test_a_rejected_uploads_violations_in_plain_words(page: Page) -> None:
+def test_the_violations_of_a_rejected_upload_are_listed(page: Page) -> None:
     choose_model(page, "refused")
     (violation,) = page.locator("#model .notice .violations li").all()
     expect(violation).to_contain_text(f"{VIOLATION.place}: {VIOLATION.problem}.")
     expect(violation).to_contain_text(f"What to do: {VIOLATION.remedy}.")
 
 
-def test_many_labels_are_folded(page: Page) -> None:
+def test_long_lists_of_labels_are_collapsed(page: Page) -> None:
     choose_model(page, "wide")
     expect(page.get_by_text("30 labels", exact=True)).to_be_visible()
     expect(page.get_by_text("class 29", exact=True)).to_be_hidden()
@@ -91,7 +93,7 @@ def many(open_page: Open, site: Site) -> Page:
     return open_page(f"{site.url}#key={KEY}")
 
 
-def test_models_come_in_pages(many: Page) -> None:
+def test_models_are_listed_in_pages_of_12(many: Page) -> None:
     for count in (12, 24, 30):
         expect(many.get_by_role("radio")).to_have_count(count)
         more = many.get_by_role("button", name="More models")
@@ -100,7 +102,7 @@ def test_models_come_in_pages(many: Page) -> None:
     expect(more).to_be_hidden()
 
 
-def test_models_are_found_by_the_beginning_of_their_name(many: Page) -> None:
+def test_search_finds_models_by_prefix(many: Page) -> None:
     search = many.get_by_role("searchbox", name="Search by name")
     search.fill("model-2")
     expect(many.get_by_role("radio")).to_have_count(10)
@@ -115,7 +117,7 @@ def test_models_are_found_by_the_beginning_of_their_name(many: Page) -> None:
     expect(many.get_by_role("radio")).to_have_count(12)
 
 
-def test_the_list_is_read_from_right_before_what_was_typed(page: Page) -> None:
+def test_search_reads_the_list_from_just_before_the_prefix(page: Page) -> None:
     before = {
         "0": None,
         "b": "a" + "z" * 62,
@@ -133,13 +135,13 @@ def test_the_list_is_read_from_right_before_what_was_typed(page: Page) -> None:
     assert dict(zip(before, found, strict=True)) == before
 
 
-def test_without_models_the_page_says_how_to_make_one(open_page: Open, site: Site) -> None:
+def test_without_models_the_page_says_how_to_create_one(open_page: Open, site: Site) -> None:
     page = open_page(f"{site.url}#key={KEY}")
     expect(page.get_by_text("No models yet. Upload an artifact")).to_be_visible()
     expect(page.locator("#model")).to_be_hidden()
 
 
-def test_refresh_shows_what_is_new_and_keeps_what_is_chosen(open_page: Open, site: Site) -> None:
+def test_refresh_shows_new_models_and_keeps_the_selection(open_page: Open, site: Site) -> None:
     site.add(*live("cifar"))
     page = open_page(f"{site.url}#key={KEY}")
     expect(page.get_by_role("radio", name="cifar")).to_be_checked()

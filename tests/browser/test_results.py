@@ -1,4 +1,4 @@
-"""What becomes of images, and of everything that can go wrong, under a stage's path."""
+"""Results and failures of classifying images, under a stage's path."""
 
 import base64
 import io
@@ -9,11 +9,11 @@ from collections.abc import Iterator
 import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Locator, Page, expect
-from tests.browser.acting import TIMES, choose_file, choose_model, labels, results, use_sample
 
 from facet import errors
 from local.gateway.refusals import Refusal
-from tests.browser import acting
+from tests.browser import actions
+from tests.browser.actions import TIMES, choose_file, choose_model, labels, results, use_sample
 from tests.browser.conftest import Open, opening
 from tests.browser.models import GREY, fill, live
 from tests.browser.site import KEY, PREDICTIONS, Reply, Site, answer, problem, refusal
@@ -24,13 +24,13 @@ PNG = encoded()
 
 
 def file(name: str, content: bytes = PNG, kind: str = "image/png") -> dict[str, object]:
-    """A file as the browser's chooser gives it."""
+    """A file for the browser's file chooser."""
     return {"name": name, "mimeType": kind, "buffer": content}
 
 
 @pytest.fixture(scope="module")
 def shared(browser: Browser, running_site: Site) -> Iterator[Page]:
-    """A page that knows the key."""
+    """A page with the key."""
     with opening(browser) as open_page:
         fill(running_site)
         yield open_page(f"{running_site.url}#key={KEY}")
@@ -38,7 +38,7 @@ def shared(browser: Browser, running_site: Site) -> Iterator[Page]:
 
 @pytest.fixture
 def page(shared: Page, site: Site) -> Page:
-    """The same page for each test, without images, `cifar` chosen."""
+    """The same page for each test, without images, with `cifar` selected."""
     fill(site)
     clear = shared.get_by_role("button", name="Clear")
     if clear.is_visible():
@@ -49,36 +49,36 @@ def page(shared: Page, site: Site) -> Page:
 
 @pytest.fixture
 def fresh(page: Page) -> Page:
-    """The page, which has seen no answer yet."""
+    """The page, reloaded, so that no invocation is recorded."""
     page.reload()
     expect(page.get_by_role("radio", name="cifar")).to_be_checked()
     return page
 
 
 def outcome(page: Page) -> Locator:
-    """The notice of the newest answer."""
+    """The notice in the newest result."""
     return results(page).first.locator(".notice")
 
 
-def test_several_files_are_asked_about_each(page: Page, site: Site) -> None:
+def test_each_of_several_files_is_classified(page: Page, site: Site) -> None:
     choose_file(page, file("one.png"), file("two.png"), file("three.png"))
     expect(results(page)).to_have_count(3)
     for shown, name in zip(results(page).all(), ("one", "two", "three"), strict=True):
         assert labels(shown) == [label for label, _ in PREDICTIONS]
         expect(shown.get_by_role("heading")).to_have_text(f"{name}.png → cifar")
         expect(shown).to_contain_text(f"40 {TIMES} 30 pixels")
-    assert [body for _, _, body in site.asked] == [PNG] * 3
-    assert {path for path, _, _ in site.asked} == {"/v1/models/cifar/predict"}
+    assert [body for _, _, body in site.requests] == [PNG] * 3
+    assert {path for path, _, _ in site.requests} == {"/v1/models/cifar/predict"}
 
 
-def test_dropping_and_pasting(open_page: Open, site: Site) -> None:
+def test_images_can_be_dropped_and_pasted(open_page: Open, site: Site) -> None:
     site.add(*live("cifar"))
     page = open_page(f"{site.url}#key={KEY}", permissions=["clipboard-read", "clipboard-write"])
     expect(page.get_by_role("radio", name="cifar")).to_be_checked()
     text = base64.b64encode(PNG).decode()
-    page.evaluate(acting.DROP, [["a.png", "image/png", text], ["b.png", "image/png", text]])
+    page.evaluate(actions.DROP, [["a.png", "image/png", text], ["b.png", "image/png", text]])
     expect(results(page)).to_have_count(2)
-    page.evaluate(acting.PASTE, text)
+    page.evaluate(actions.PASTE, text)
     page.keyboard.press("Control+V")
     expect(results(page)).to_have_count(3)
     newest = results(page).first
@@ -102,7 +102,7 @@ def test_scores_are_percentages_and_bars(page: Page) -> None:
     assert widths == pytest.approx([0.93, 0.05], abs=0.01)
 
 
-def test_where_the_time_went_and_whether_the_model_was_warm(fresh: Page, site: Site) -> None:
+def test_timing_and_whether_the_model_was_warm(fresh: Page, site: Site) -> None:
     page = fresh
     version = ready(1).id
     for invoke in (1900.0, 20.0):
@@ -118,7 +118,7 @@ def test_where_the_time_went_and_whether_the_model_was_warm(fresh: Page, site: S
     expect(results(page).last.locator(".warmth")).to_contain_text("took 20.0 ms")
 
 
-def test_the_image_as_the_model_sees_it(page: Page) -> None:
+def test_the_preview_of_the_model_input(page: Page) -> None:
     choose_model(page, "wide")
     tall = Image.new("RGB", (100, 200), "red")
     choose_file(page, file("tall.png", encoded(tall)))
@@ -131,15 +131,13 @@ def test_the_image_as_the_model_sees_it(page: Page) -> None:
     assert seen.evaluate(pixel, [14, 14]) == [76, 76, 76, 255]
 
 
-def test_a_photo_over_the_limit_is_sent_smaller_and_the_page_says_so(
-    page: Page, site: Site
-) -> None:
+def test_an_image_over_the_limit_is_shrunk_and_the_page_says_so(page: Page, site: Site) -> None:
     noise = random.Random(1).randbytes(2600 * 1950 * 3)
     photo = encoded(Image.frombytes("RGB", (2600, 1950), noise), "JPEG", quality=92)
     assert len(photo) > 4_500_000
     choose_file(page, file("photo.jpg", photo, "image/jpeg"))
     assert labels(results(page).first)
-    (_, headers, body) = site.asked[-1]
+    (_, headers, body) = site.requests[-1]
     sent = Image.open(io.BytesIO(body))
     assert (sent.format, sent.size) == ("JPEG", (2048, 1536))
     assert len(body) <= 4_500_000
@@ -150,13 +148,13 @@ def test_a_photo_over_the_limit_is_sent_smaller_and_the_page_says_so(
     expect(results(page).first.locator("pre")).to_contain_text("@photo-smaller.jpg")
 
 
-def test_a_huge_file_that_is_no_image_is_not_sent(page: Page, site: Site) -> None:
+def test_a_huge_file_that_is_not_an_image_is_not_sent(page: Page, site: Site) -> None:
     choose_file(page, file("film.mov", bytes(5_000_000), "video/quicktime"))
     expect(outcome(page)).to_contain_text("Send a JPEG, PNG, WebP, BMP or GIF.")
-    assert site.asked == []
+    assert site.requests == []
 
 
-def test_another_model_and_another_version_can_be_asked(page: Page, site: Site) -> None:
+def test_an_image_can_be_classified_with_another_model_and_version(page: Page, site: Site) -> None:
     use_sample(page, "tabby cat")
     assert labels(results(page).first)
     choose_model(page, "tried-out")
@@ -165,11 +163,11 @@ def test_another_model_and_another_version_can_be_asked(page: Page, site: Site) 
     expect(results(page).first.get_by_role("heading")).to_contain_text("→ tried-out")
     assert labels(results(page).first)
     path = f"/v1/models/tried-out/predict?version={ready(2).id}"
-    assert site.asked[-1][0] == path
+    assert site.requests[-1][0] == path
     expect(results(page).first.locator("pre")).to_contain_text(path)
 
 
-def test_the_chosen_version_stays_when_the_model_is_shown_anew(page: Page, site: Site) -> None:
+def test_the_selected_version_stays_after_a_refresh(page: Page, site: Site) -> None:
     choose_model(page, "tried-out")
     picker = page.get_by_role("combobox", name="Version")
     picker.select_option(ready(2).id)
@@ -179,14 +177,14 @@ def test_the_chosen_version_stays_when_the_model_is_shown_anew(page: Page, site:
     expect(picker).to_have_value(ready(2).id)
     use_sample(page, "tabby cat")
     assert labels(results(page).first)
-    assert site.asked[-1][0] == f"/v1/models/tried-out/predict?version={ready(2).id}"
+    assert site.requests[-1][0] == f"/v1/models/tried-out/predict?version={ready(2).id}"
 
 
-def test_odd_file_names_are_quoted_for_the_shell(page: Page, site: Site) -> None:
+def test_unusual_file_names_are_quoted_for_the_shell(page: Page, site: Site) -> None:
     choose_file(page, file("it's a cat.json", b"{}", "application/json"))
     expect(results(page).first.locator("pre")).to_contain_text("""'@it'\\''s a cat.json'""")
     assert labels(results(page).first)  # the line is shown before the request is sent
-    assert site.asked[-1][1]["content-type"] == "application/octet-stream"
+    assert site.requests[-1][1]["content-type"] == "application/octet-stream"
 
 
 @pytest.mark.parametrize(
@@ -205,7 +203,9 @@ def test_odd_file_names_are_quoted_for_the_shell(page: Page, site: Site) -> None
     ],
     ids=["415", "502", "quota", "413", "500", "403", "no JSON"],
 )
-def test_what_to_do_when_it_failed(page: Page, site: Site, reply: Reply, said: str) -> None:
+def test_a_failure_says_what_to_do_and_can_be_retried(
+    page: Page, site: Site, reply: Reply, said: str
+) -> None:
     site.replies.append(reply)
     use_sample(page, "tabby cat")
     expect(outcome(page)).to_contain_text(said)
@@ -214,7 +214,7 @@ def test_what_to_do_when_it_failed(page: Page, site: Site, reply: Reply, said: s
     expect(results(page).first.get_by_role("button", name="Classify again")).to_be_focused()
 
 
-def test_what_to_do_without_a_network(page: Page) -> None:
+def test_a_network_failure_can_be_retried(page: Page) -> None:
     page.route("**/predict", lambda route: route.abort(), times=1)
     use_sample(page, "tabby cat")
     expect(outcome(page)).to_contain_text("Check the connection and that the API is running")
@@ -232,7 +232,7 @@ def test_what_to_do_without_a_network(page: Page) -> None:
     ],
     ids=["loading", "429", "429 of the gateway", "504"],
 )
-def test_what_may_be_tried_again_is_counted_down(
+def test_a_temporary_failure_is_retried_after_a_countdown(
     fresh: Page, site: Site, reply: Reply, title: str, wait: int
 ) -> None:
     page = fresh
@@ -247,15 +247,15 @@ def test_what_may_be_tried_again_is_counted_down(
     expect(results(page).first.locator(".warmth")).to_contain_text(known)
 
 
-def test_trying_can_be_stopped(page: Page, site: Site) -> None:
+def test_retrying_can_be_stopped(page: Page, site: Site) -> None:
     site.replies.extend([problem(errors.ModelLoading("Try again soon."))] * 2)
     use_sample(page, "tabby cat")
     outcome(page).get_by_role("button", name="Stop retrying").click()
     expect(outcome(page).get_by_role("button")).to_have_text(["Try again"])
-    assert len(site.asked) == 1
+    assert len(site.requests) == 1
 
 
-def test_a_model_without_live_version_gives_its_violations(page: Page, site: Site) -> None:
+def test_a_model_without_live_version_shows_its_violations(page: Page, site: Site) -> None:
     violation = errors.Violation("no-manifest", "facet.json", "there is none", "add one")
     site.replies.append(problem(errors.NoLiveVersion("refused", [violation])))
     choose_model(page, "refused")
@@ -264,7 +264,7 @@ def test_a_model_without_live_version_gives_its_violations(page: Page, site: Sit
     expect(outcome(page).locator(".violations li")).to_contain_text("What to do: add one.")
 
 
-def test_answers_are_removed(page: Page) -> None:
+def test_results_can_be_removed(page: Page) -> None:
     use_sample(page, "tabby cat")
     use_sample(page, "aeroplane")
     page.get_by_role("button", name="Remove airplane-on-sky.jpg").click()
@@ -274,15 +274,15 @@ def test_answers_are_removed(page: Page) -> None:
     expect(page.get_by_text("No results yet.")).to_be_visible()
 
 
-def test_without_a_key_the_page_waits_for_one(open_page: Open, site: Site) -> None:
+def test_the_page_requests_a_key_when_it_has_none(open_page: Open, site: Site) -> None:
     site.add(*live("cifar"))
     page = open_page(site.url)
     page.get_by_role("button", name="Not now").click()
     expect(page.get_by_role("alert")).to_contain_text("API key required")
     page.get_by_role("button", name="Try again").click()
-    acting.give_key(page, "wrong")
+    actions.give_key(page, "wrong")
     expect(page.get_by_role("alert")).to_contain_text("The API refused this key.")
-    acting.give_key(page, KEY)
+    actions.give_key(page, KEY)
     expect(page.get_by_role("radio", name="cifar")).to_be_checked()
     use_sample(page, "tabby cat")
     assert labels(results(page).first)
@@ -292,9 +292,9 @@ def test_without_a_key_the_page_waits_for_one(open_page: Open, site: Site) -> No
     assert page.evaluate("localStorage.length") == 0
 
 
-def test_a_key_that_ends_is_asked_for_again(page: Page, site: Site) -> None:
+def test_a_refused_key_is_requested_again(page: Page, site: Site) -> None:
     site.replies.append(refusal(Refusal.FORBIDDEN))
     use_sample(page, "tabby cat")
     expect(page.get_by_role("alert")).to_contain_text("The API refused this key.")
-    acting.give_key(page, KEY)
+    actions.give_key(page, KEY)
     assert labels(results(page).first)

@@ -11,8 +11,8 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from local.moto.aws import client
-from tests.browser import acting
-from tests.browser.acting import choose_file, choose_model, labels, results, use_sample
+from tests.browser import actions
+from tests.browser.actions import choose_file, choose_model, labels, results, use_sample
 from tests.browser.conftest import opening
 from tests.support.artifacts import packed
 from tests.support.stacks import ROOT, Running, start
@@ -30,12 +30,12 @@ def stack(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 @pytest.fixture(scope="module")
 def page(browser: Browser, stack: Running) -> Iterator[Page]:
-    """One page for all tests, which gets its key as a reader types it."""
+    """One page for all tests, with the key entered in the dialog."""
     with opening(browser) as open_page:
         page = open_page(stack.address.url)
-        acting.give_key(page, "not-the-key")
+        actions.give_key(page, "not-the-key")
         expect(page.get_by_role("alert")).to_contain_text("The API refused this key.")
-        acting.give_key(page, stack.address.api_key)
+        actions.give_key(page, stack.address.api_key)
         expect(page.get_by_role("radio", name="cifar")).to_be_checked()
         yield page
 
@@ -49,7 +49,7 @@ def no_answers(page: Page) -> None:
         clear.click()
 
 
-def test_a_photograph_gets_its_label(page: Page) -> None:
+def test_an_image_gets_its_label(page: Page) -> None:
     choose_file(page, CAT)
     shown = results(page).first
     assert labels(shown)[0] == "cat"
@@ -77,7 +77,7 @@ def test_every_sample_gets_its_label(page: Page, model: str, sample: str, label:
     assert labels(results(page).first)[0] == label
 
 
-def test_many_images_at_once(page: Page) -> None:
+def test_many_images_are_classified_at_once(page: Page) -> None:
     choose_file(page, *sorted(IMAGES.glob("cifar/*")))
     best = {
         each.get_by_role("heading").inner_text(): labels(each)[0] for each in results(page).all()
@@ -87,7 +87,7 @@ def test_many_images_at_once(page: Page) -> None:
         assert name.startswith(f"{label}-")
 
 
-def test_a_text_file_is_told_what_to_do(page: Page) -> None:
+def test_a_text_file_is_rejected_with_what_to_do(page: Page) -> None:
     choose_file(page, ROOT / "README.md")
     notice = results(page).first.locator(".notice")
     expect(notice).to_contain_text("send JPEG, PNG, WebP, BMP or GIF")
@@ -95,7 +95,7 @@ def test_a_text_file_is_told_what_to_do(page: Page) -> None:
 
 
 @pytest.mark.parametrize("sample", [True, False], ids=["sample", "file"])
-def test_the_curl_line_does_what_the_page_did(page: Page, stack: Running, sample: bool) -> None:
+def test_the_curl_command_gets_the_pages_result(page: Page, stack: Running, sample: bool) -> None:
     if sample:
         use_sample(page, "tabby cat")
     else:
@@ -139,8 +139,8 @@ def test_a_rejected_upload_is_explained(page: Page, stack: Running) -> None:
     assert len(shown) == len(said.json()["versions"][0]["violations"])
 
 
-def test_the_static_files_are_what_the_function_says(stack: Running) -> None:
-    """No key; what a browser has it does not get again; the page's other files are closed."""
+def test_static_files_are_served_as_by_the_function(stack: Running) -> None:
+    """No key is needed, ETags work, and other files are not served."""
     url = stack.address.url
     page = httpx.get(f"{url}/")
     assert page.headers["content-type"] == "text/html; charset=utf-8"

@@ -2,7 +2,8 @@
 
 Stricter than `tarfile`, which stops silently at a damaged header, reads headers of any size, and
 picks one of two headers that disagree, where another program may pick the other. Formats: ustar,
-GNU's long names, and pax (POSIX.1-2017, pax, "ustar Interchange Format"; GNU tar's manual, "Basic Tar").
+GNU's long names, and pax (POSIX.1-2017, pax, "ustar Interchange Format"; GNU tar's manual, "Basic
+Tar").
 """
 
 import tarfile
