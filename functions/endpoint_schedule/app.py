@@ -29,5 +29,5 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         on=schedule.endpoint == "on",
         remaining=lambda: context.get_remaining_time_in_millis() / 1000,
     )
-    logger().info("endpoint", wanted=schedule.endpoint, update_begun=started)
+    logger().info("endpoint", endpoint=schedule.endpoint, update_begun=started)
     return {"endpoint": schedule.endpoint, "update_begun": started}

@@ -44,7 +44,7 @@ def test_the_first_live_model_is_selected_and_described(page: Page) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "badges", "said"),
+    ("name", "badges", "text"),
     [
         ("refused", ["not live", "newest upload rejected"], VIOLATION.problem),
         ("wide", ["live", "newest upload rejected"], "The previous version stays live."),
@@ -55,11 +55,11 @@ def test_the_first_live_model_is_selected_and_described(page: Page) -> None:
     ],
 )
 def test_badges_and_notice_show_a_models_state(
-    page: Page, name: str, badges: list[str], said: str
+    page: Page, name: str, badges: list[str], text: str
 ) -> None:
     choose_model(page, name)
     expect(page.locator("#model .state").first.locator(".badge")).to_have_text(badges)
-    expect(page.locator("#model .notice")).to_contain_text(said)
+    expect(page.locator("#model .notice")).to_contain_text(text)
 
 
 def test_the_violations_of_a_rejected_upload_are_listed(page: Page) -> None:

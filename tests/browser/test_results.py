@@ -188,7 +188,7 @@ def test_unusual_file_names_are_quoted_for_the_shell(page: Page, site: Site) -> 
 
 
 @pytest.mark.parametrize(
-    ("reply", "said"),
+    ("reply", "text"),
     [
         (problem(errors.UnsupportedImage("Send JPEG.")), "Send JPEG."),
         (problem(errors.ModelFailed("secret")), "Request id: 7f1c0b7e"),
@@ -204,11 +204,11 @@ def test_unusual_file_names_are_quoted_for_the_shell(page: Page, site: Site) -> 
     ids=["415", "502", "quota", "413", "500", "403", "no JSON"],
 )
 def test_a_failure_says_what_to_do_and_can_be_retried(
-    page: Page, site: Site, reply: Reply, said: str
+    page: Page, site: Site, reply: Reply, text: str
 ) -> None:
     site.replies.append(reply)
     use_sample(page, "tabby cat")
-    expect(outcome(page)).to_contain_text(said)
+    expect(outcome(page)).to_contain_text(text)
     outcome(page).get_by_role("button", name="Try again").click()
     assert labels(results(page).first)
     expect(results(page).first.get_by_role("button", name="Classify again")).to_be_focused()
@@ -260,7 +260,7 @@ def test_a_model_without_live_version_shows_its_violations(page: Page, site: Sit
     site.replies.append(problem(errors.NoLiveVersion("refused", [violation])))
     choose_model(page, "refused")
     use_sample(page, "tabby cat")
-    expect(outcome(page)).to_contain_text("mend the violations and upload it again")
+    expect(outcome(page)).to_contain_text("was rejected")
     expect(outcome(page).locator(".violations li")).to_contain_text("What to do: add one.")
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.usefixtures("cold_start")
 
-ASKED = [each for each in (*of_alarms(), *of_widgets()) if each.namespace == "Facet"]
+USED = [each for each in (*of_alarms(), *of_widgets()) if each.namespace == "Facet"]
 FAILURE = Answer(
     424,
     "ModelError",
@@ -117,11 +117,11 @@ def run_outage(table: "Table") -> None:
     assert predict().status == 200
 
 
-def emits(metric: Written, asked: MetricQuery) -> bool:
+def emits(metric: Written, used: MetricQuery) -> bool:
     """Returns whether it is that metric. The service, the stack's name, is not compared."""
-    if metric.name != asked.name or metric.dimensions.keys() != asked.dimensions.keys():
+    if metric.name != used.name or metric.dimensions.keys() != used.dimensions.keys():
         return False
-    values = {name: each for name, each in asked.dimensions.items() if each and name != "service"}
+    values = {name: each for name, each in used.dimensions.items() if each and name != "service"}
     return values.items() <= metric.dimensions.items()
 
 
@@ -135,10 +135,10 @@ def test_every_metric_in_alarms_and_dashboard_is_written(
     run_training_summary()
     run_outage(table)
     metrics = read()
-    assert [each for each in ASKED if not any(emits(metric, each) for metric in metrics)] == []
-    assert len({each.name for each in ASKED}) >= 15
+    assert [each for each in USED if not any(emits(metric, each) for metric in metrics)] == []
+    assert len({each.name for each in USED}) >= 15
     names = {each.name for each in metrics}
-    assert names == {each.name for each in ASKED}, "a metric is written that nothing uses"
+    assert names == {each.name for each in USED}, "a metric is written that nothing uses"
 
 
 def test_a_prediction_is_recorded_with_and_without_its_version(live: Version, read: Read) -> None:

@@ -46,7 +46,7 @@ def test_a_larger_percentage_keeps_the_requests_of_a_smaller_one(
 
 
 @pytest.mark.parametrize(
-    ("found", "ends"),
+    ("counts_so_far", "expected"),
     [
         (canary((0, 0)), Verdict.CONTINUE),
         (canary((99, 0), (1000, 0)), Verdict.CONTINUE),
@@ -68,8 +68,8 @@ def test_a_larger_percentage_keeps_the_requests_of_a_smaller_one(
         str(each) if isinstance(each, Verdict) else "-".join(map(str, vars(each).values()))
     ),
 )
-def test_the_verdict_on_a_canarys_counts(found: Canary, ends: Verdict) -> None:
-    assert verdict(found) is ends
+def test_the_verdict_on_a_canarys_counts(counts_so_far: Canary, expected: Verdict) -> None:
+    assert verdict(counts_so_far) is expected
 
 
 @pytest.mark.parametrize(

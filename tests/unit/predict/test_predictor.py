@@ -185,7 +185,7 @@ def test_a_failed_candidate_is_counted_and_the_live_version_answers(
 def test_a_failed_live_version_is_counted(
     predict: Predict, classifier: Classifier, counter: CanaryCounter
 ) -> None:
-    classifier.fails["live"] = ModelFailed("words")
+    classifier.fails["live"] = ModelFailed("message")
     with pytest.raises(ModelFailed):
         predict(TO_LIVE)
     assert counter.counted == [(Variant.LIVE, False)]

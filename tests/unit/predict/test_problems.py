@@ -92,7 +92,7 @@ def test_the_problem_document() -> None:
 def test_no_live_version_includes_the_violations(violations: tuple[Violation, ...]) -> None:
     found = document(NoLiveVersion("cifar", violations))
     assert [Violation(**each) for each in found["violations"]] == list(violations)
-    assert ("mend the violations" in found["detail"]) == bool(violations)
+    assert ("was rejected" in found["detail"]) == bool(violations)
 
 
 @pytest.mark.parametrize(

@@ -74,7 +74,7 @@ def test_a_body_without_the_length_header_is_json_only() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "binary", "problem"),
+    ("tensor", "binary", "problem"),
     [
         (binary_input(9), packed(b"abc"), "binary_data_size is 9, but only 7 bytes follow"),
         (binary_input(7), packed(b"abc") + b"x", "1 bytes after the JSON belong to no input"),
@@ -107,10 +107,10 @@ def test_a_body_without_the_length_header_is_json_only() -> None:
     ],
 )
 def test_invalid_tensors_are_rejected_with_the_reason(
-    given: dict[str, Any], binary: bytes, problem: str
+    tensor: dict[str, Any], binary: bytes, problem: str
 ) -> None:
     with pytest.raises(BadRequest, match=problem):
-        parse(given, binary=binary)
+        parse(tensor, binary=binary)
 
 
 def test_a_duplicate_input_is_rejected() -> None:
