@@ -1,1 +1,1 @@
-"""SageMaker's platform around the multi-model container."""
+"""SageMaker's part of a multi-model endpoint: download, disk cache, load, invoke, unload."""

@@ -1,4 +1,4 @@
-"""InvokeEndpoint over HTTP, as SageMaker's runtime answers it."""
+"""InvokeEndpoint over HTTP, with the answers of SageMaker's runtime."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -34,7 +34,7 @@ VARIANT = "AllTraffic"
 
 @dataclass(frozen=True)
 class Endpoint:
-    """A running one."""
+    """A running endpoint."""
 
     container: Container
     downloads: Downloads
@@ -42,7 +42,7 @@ class Endpoint:
     metrics: Metrics
 
     async def close(self) -> None:
-        """End the container, then the connections."""
+        """Stop the container, then close the connections to S3."""
         await self.container.stop()
         await self.downloads.close()
 
@@ -52,7 +52,7 @@ def create_app(
     region: str,
     lifespan: Callable[[Starlette], AbstractAsyncContextManager[None]],
 ) -> Starlette:
-    """`POST /endpoints/{name}/invocations` and, for all of them as JSON, `GET /metrics`."""
+    """`POST /endpoints/{name}/invocations`, and `GET /metrics` of all endpoints as JSON."""
 
     async def invoke(request: Request) -> Response:
         started = time.perf_counter()
@@ -61,26 +61,29 @@ def create_app(
         if endpoint is None:
             raise ValidationError(f"Endpoint {name} of account {ACCOUNT} not found.")
         try:
-            answer = await _answer(endpoint.models, request)
+            answer = await _invoke(endpoint.models, request)
         except PlatformError as error:
             status = error.original_status if isinstance(error, ModelError) else None
             endpoint.metrics.add_invocation(model_error=status)
             raise
         endpoint.metrics.add_invocation(model_error=None)
         endpoint.metrics.add_latency(started, answer.seconds)
-        headers = {each: answer.headers[each] for each in PASSED_BACK if each in answer.headers}
+        headers = {key: answer.headers[key] for key in PASSED_BACK if key in answer.headers}
         headers["x-Amzn-Invoked-Production-Variant"] = VARIANT
         return Response(answer.body, headers=headers)
 
     async def metrics(_: Request) -> Response:
         return _json(
             {
-                name: {**each.metrics.snapshot(), "LoadedModelCount": len(each.models.loaded)}
-                for name, each in endpoints.items()
+                name: {
+                    **endpoint.metrics.snapshot(),
+                    "LoadedModelCount": len(endpoint.models.loaded),
+                }
+                for name, endpoint in endpoints.items()
             }
         )
 
-    async def refuse(request: Request, error: Exception) -> Response:
+    async def error_response(request: Request, error: Exception) -> Response:
         if not isinstance(error, PlatformError):
             error = PlatformError(f"{type(error).__name__}: {error}")
         if isinstance(error, ModelError):
@@ -95,13 +98,13 @@ def create_app(
             Route("/endpoints/{name}/invocations", invoke, methods=["POST"]),
             Route("/metrics", metrics),
         ],
-        exception_handlers={PlatformError: refuse, Exception: refuse},
+        exception_handlers={PlatformError: error_response, Exception: error_response},
         lifespan=lifespan,
     )
 
 
-async def _answer(models: ModelCache, request: Request) -> Answer:
-    """Raises PlatformError."""
+async def _invoke(models: ModelCache, request: Request) -> Answer:
+    """Check the headers and invoke the target model. Raises PlatformError."""
     name = request.path_params["name"]
     target = request.headers.get(TARGET_HEADER, "")
     if not target or len(target) > LONGEST_TARGET:
@@ -111,12 +114,12 @@ async def _answer(models: ModelCache, request: Request) -> Answer:
         )
     if (variant := request.headers.get(VARIANT_HEADER, VARIANT)) != VARIANT:
         raise ValidationError(f"Variant {variant} not found for endpoint {name}.")
-    headers = {each: request.headers[each] for each in PASSED_ON if each in request.headers}
+    headers = {key: request.headers[key] for key in PASSED_ON if key in request.headers}
     return await models.invoke(target, headers, await _body(request))
 
 
 async def _body(request: Request) -> bytes:
-    """Raises BodyTooLarge as soon as it is."""
+    """The request's body. Raises BodyTooLarge as soon as it exceeds the limit."""
     chunks: list[bytes] = []
     size = 0
     async for chunk in request.stream():

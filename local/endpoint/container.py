@@ -1,4 +1,4 @@
-"""The endpoint's container: one `python -m serving` process, watched and started again."""
+"""The endpoint's container: one `python -m serving` process, restarted whenever it ends."""
 
 import asyncio
 import contextlib
@@ -19,20 +19,20 @@ from local.endpoint.connections import connections
 
 log = logging.getLogger(__name__)
 
-START_TIMEOUT = 60.0  # seconds until it must answer /ping
+START_TIMEOUT = 60.0  # seconds until the process must answer /ping
 STOP_TIMEOUT = 10.0  # seconds between SIGTERM and SIGKILL
-FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0  # seconds before it is started again
-LONG_RUN = 10.0  # seconds after which a process that ends is no failed start
-LOST_TIMEOUT = 5.0  # seconds until a process that refuses connections must have ended
+FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0  # seconds before a restart; doubles after failed starts
+LONG_RUN = 10.0  # seconds; a process that ends sooner counts as a failed start
+LOST_TIMEOUT = 5.0  # seconds that a process which refuses connections may take to end
 SERVING = (sys.executable, "-m", "serving", "serve")
 
 
 class ContainerDown(Exception):
-    """There is no container to ask; the request was not sent."""
+    """No container is running; the request was not sent."""
 
 
 class ContainerLost(Exception):
-    """The container ended while it had the request."""
+    """The container ended before it answered the request."""
 
 
 class ContainerTimeout(Exception):
@@ -41,7 +41,7 @@ class ContainerTimeout(Exception):
 
 @dataclass(frozen=True)
 class Answer:
-    """Of the container. headers: by names in any case.  seconds: that it took."""
+    """A response of the container. headers: case-insensitive.  seconds: until it was read."""
 
     status: int
     headers: Mapping[str, str]
@@ -50,14 +50,14 @@ class Answer:
 
     @property
     def text(self) -> str:
-        """The body, whatever it is."""
+        """The body as text; bytes that are no UTF-8 are replaced."""
         return self.body.decode(errors="replace")
 
 
 class Container:
-    """A child process that speaks the container's contract. To be used on one event loop.
+    """A child process with the container's HTTP interface. For use on one event loop.
 
-    generation: which process it is; models that an earlier one loaded are gone.
+    generation: counts processes; the models that an earlier process loaded are gone.
     """
 
     def __init__(
@@ -83,11 +83,11 @@ class Container:
         return connections()
 
     def start(self) -> None:
-        """Begin to run it; `ready` waits for it."""
+        """Start the process in the background; `ready` waits until it answers."""
         self._running = asyncio.create_task(self._run())
 
     async def stop(self) -> None:
-        """End it; requests in flight are answered if that takes no longer than STOP_TIMEOUT."""
+        """Stop the process. Requests in flight have STOP_TIMEOUT to be answered."""
         if self._running is not None:
             self._running.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -95,11 +95,11 @@ class Container:
         await self._http.close()
 
     async def ready(self) -> int:
-        """The generation that answers now. Raises ContainerDown after START_TIMEOUT."""
+        """Wait for a process, and return its generation. ContainerDown after START_TIMEOUT."""
         try:
             await asyncio.wait_for(self._up.wait(), START_TIMEOUT)
         except TimeoutError as error:
-            raise ContainerDown(f"container of {self._name} does not start") from error
+            raise ContainerDown(f"the container of {self._name} does not start") from error
         return self.generation
 
     async def call(
@@ -111,7 +111,7 @@ class Container:
         content: bytes = b"",
         timeout: float | None,
     ) -> Answer:
-        """Raises ContainerDown, ContainerLost, ContainerTimeout."""
+        """Send a request. Raises ContainerDown, ContainerLost, ContainerTimeout."""
         await self.ready()
         began = time.perf_counter()
         limit = ClientTimeout(total=timeout)
@@ -124,14 +124,14 @@ class Container:
         except TimeoutError as error:
             raise ContainerTimeout(f"no answer in {timeout:g} seconds") from error
         except ClientConnectorError as error:
-            await self._noticed()
-            raise ContainerDown(f"container of {self._name} refuses connections") from error
+            await self._wait_for_end()
+            raise ContainerDown(f"the container of {self._name} refuses connections") from error
         except ClientError as error:
-            await self._noticed()
-            raise ContainerLost("the container ended before it had answered") from error
+            await self._wait_for_end()
+            raise ContainerLost("the container ended before it answered") from error
 
-    async def _noticed(self) -> None:
-        """The process is ending: wait until this is known here too."""
+    async def _wait_for_end(self) -> None:
+        """Wait until `_run_once` has seen the process end, so that `ready` waits for the next."""
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._down.wait(), LOST_TIMEOUT)
 
@@ -143,13 +143,13 @@ class Container:
             quick = time.monotonic() - started < LONG_RUN
             pause = min(2 * pause, LONGEST_PAUSE) if quick else FIRST_PAUSE
             log.warning(
-                "container of %s ended with status %s, see %s; starting it again",
+                "container of %s ended with status %s, see %s; restarting it",
                 *(self._name, status, self._log_file),
             )
             await asyncio.sleep(pause)
 
     async def _run_once(self) -> int:
-        """From start to end of one process; its exit status."""
+        """Run one process from start to end, and return its exit status."""
         port = _free_port()
         process = await self._spawn(port)
         try:
@@ -186,7 +186,7 @@ class Container:
             )
 
     async def _answers(self, process: asyncio.subprocess.Process) -> bool:
-        """Wait for the first /ping; False where the process ends or hangs instead."""
+        """Wait for the first answer to /ping; False if the process ends or hangs instead."""
         try:
             async with asyncio.timeout(START_TIMEOUT):
                 while process.returncode is None:
@@ -200,14 +200,14 @@ class Container:
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
-    """SIGTERM, then SIGKILL, to the process and those it started."""
-    for number, patience in ((signal.SIGTERM, STOP_TIMEOUT), (signal.SIGKILL, STOP_TIMEOUT)):
+    """Send SIGTERM, then SIGKILL, to the process and its children."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
         if process.returncode is not None:
             return
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, number)
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(process.wait(), patience)
+            await asyncio.wait_for(process.wait(), STOP_TIMEOUT)
 
 
 def _free_port() -> int:

@@ -1,4 +1,4 @@
-"""Artifacts out of S3: fetched whole, then unpacked; what S3 breaks off is asked for again."""
+"""Download artifacts from S3 and unpack them; a download that breaks off is retried."""
 
 import asyncio
 import gzip
@@ -20,17 +20,17 @@ from local.endpoint.errors import ServiceUnavailable, ValidationError
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-STALL = 15.0  # seconds without a byte after which S3 is asked again
-PAUSES = (0.1, 0.5)  # seconds before each further attempt
+STALL = 15.0  # seconds without a byte after which a download is retried
+PAUSES = (0.1, 0.5)  # seconds before each retry
 CHUNK = 1 << 20
-IN_MEMORY = 16 << 20  # bytes of an artifact; a larger one waits in a file until it is unpacked
+IN_MEMORY = 16 << 20  # bytes; a larger artifact is stored in a file until it is unpacked
 
 
 class Downloads:
-    """To be used on one event loop, and closed there."""
+    """Downloads over one set of connections. For use on one event loop; `close` ends it."""
 
     def __init__(self, s3: "S3Client", stall: float = STALL) -> None:
-        """s3: knows where S3 is and signs the requests."""
+        """s3: its endpoint and credentials are used to sign requests."""
         self._s3 = s3
         self._stall = stall
 
@@ -39,13 +39,12 @@ class Downloads:
         return connections()
 
     async def close(self) -> None:
-        """Close the connections."""
         await self._http.close()
 
     async def unpack(self, bucket: str, key: str, folder: Path) -> None:
-        """Puts the artifact's files into an empty folder.
+        """Unpack the artifact into an empty folder.
 
-        Raises ValidationError, ServiceUnavailable, and OSError where the disk fails.
+        Raises ValidationError, ServiceUnavailable, and OSError if the disk fails.
         """
         with SpooledTemporaryFile(IN_MEMORY, dir=str(folder.parent)) as file:
             await self._fetch(bucket, key, file)
@@ -53,8 +52,8 @@ class Downloads:
             await asyncio.to_thread(_unpack, file, folder, f"s3://{bucket}/{key}")
 
     async def _fetch(self, bucket: str, key: str, file: IO[bytes]) -> None:
-        wanted = {"Bucket": bucket, "Key": key}
-        url = URL(self._s3.generate_presigned_url("get_object", Params=wanted), encoded=True)
+        target = {"Bucket": bucket, "Key": key}
+        url = URL(self._s3.generate_presigned_url("get_object", Params=target), encoded=True)
         for pause in (*PAUSES, None):
             try:
                 status = await self._read(url, file)
@@ -62,7 +61,7 @@ class Downloads:
             except (ClientError, TimeoutError) as error:
                 if pause is None:
                     raise ServiceUnavailable(
-                        f"S3 failed on s3://{bucket}/{key}, {len(PAUSES) + 1} times: "
+                        f"The download of s3://{bucket}/{key} failed {len(PAUSES) + 1} times: "
                         f"{_reason(error)}"
                     ) from error
                 await asyncio.sleep(pause)
@@ -74,9 +73,9 @@ class Downloads:
             )
 
     async def _read(self, url: URL, file: IO[bytes]) -> int:
-        """The status, below 500; where it is 200 the object is in the file.
+        """Write the object to the file and return the status, which is below 500.
 
-        Raises ClientError, TimeoutError, and OSError where the disk fails.
+        Raises ClientError, TimeoutError, and OSError if the disk fails.
         """
         file.seek(0)
         file.truncate()
@@ -90,13 +89,13 @@ class Downloads:
 
 
 def _reason(error: Exception) -> str:
-    """Never with the signed address, which some of aiohttp's errors tell."""
+    """The error's text without the signed URL, which some of aiohttp's errors contain."""
     status = getattr(error, "status", None)
     return f"status {status}" if status else str(error).split(", url=")[0] or type(error).__name__
 
 
 def _unpack(file: IO[bytes], folder: Path, address: str) -> None:
-    """Reads to the very end, where gzip's checksum shows."""
+    """Read to the end of the file, so that gzip's checksum is verified."""
     try:
         with gzip.GzipFile(fileobj=file, mode="rb") as plain:
             with tarfile.open(fileobj=plain, mode="r|", bufsize=CHUNK) as archive:

@@ -6,7 +6,7 @@ ACCOUNT = "123456789012"  # moto's account
 
 
 class PlatformError(Exception):
-    """Root of the errors below. code and status: as botocore knows them."""
+    """Base of the errors below. code, status: as in botocore's service model."""
 
     code = "InternalFailure"
     status = 500
@@ -17,13 +17,13 @@ class PlatformError(Exception):
 
 
 class ValidationError(PlatformError):
-    """The request, or what it names, is wrong."""
+    """The request is wrong, or names something that does not exist."""
 
     code, status = "ValidationError", 400
 
 
 class BodyTooLarge(PlatformError):
-    """More than InvokeEndpoint takes; botocore shows the bare status as its code."""
+    """The body exceeds InvokeEndpoint's limit; botocore reports the status as the code."""
 
     code, status = "413", 413
 
@@ -41,7 +41,7 @@ class ServiceUnavailable(PlatformError):
 
 
 class ModelError(PlatformError):
-    """The container answered 400 or more, or ended, or took too long (status 0)."""
+    """The container answered with status 400 or more, or took too long (status 0)."""
 
     code, status = "ModelError", 424
 
@@ -50,13 +50,13 @@ class ModelError(PlatformError):
         self.original_status = status
 
     def described(self, endpoint: str, region: str) -> dict[str, Any]:
-        """The members of the error's shape, with the text that SageMaker puts around it."""
+        """The members of the error's shape, with SageMaker's text around the message."""
         status = self.original_status
-        whose = "client" if 400 <= status < 500 else "server"
+        side = "client" if 400 <= status < 500 else "server"
         group = f"/aws/sagemaker/Endpoints/{endpoint}"
         return {
             "Message": (
-                f'Received {whose} error ({status}) from primary with message "{self}". See '
+                f'Received {side} error ({status}) from primary with message "{self}". See '
                 f"https://{region}.console.aws.amazon.com/cloudwatch/home?region={region}"
                 f"#logEventViewer:group={group} in account {ACCOUNT} for more information."
             ),

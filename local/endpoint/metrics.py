@@ -1,4 +1,4 @@
-"""The endpoint's metrics, as CloudWatch's statistic sets."""
+"""The endpoint's metrics under SageMaker's names, as CloudWatch statistic sets."""
 
 import time
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ MICROSECONDS = 1e6
 
 @dataclass
 class Statistics:
-    """What CloudWatch keeps of a metric's values."""
+    """A CloudWatch statistic set: count, sum, minimum and maximum of a metric's values."""
 
     count: int = 0
     total: float = 0.0
@@ -17,7 +17,6 @@ class Statistics:
     most: float = float("-inf")
 
     def add(self, value: float) -> None:
-        """One more value."""
         self.count += 1
         self.total += value
         self.least = min(self.least, value)
@@ -25,22 +24,23 @@ class Statistics:
 
 
 class Metrics:
-    """The metrics of one endpoint, by SageMaker's names; times in microseconds."""
+    """The metrics of one endpoint; times in microseconds."""
 
     def __init__(self) -> None:
         self._values: dict[str, Statistics] = {}
 
     def add(self, name: str, value: float) -> None:
-        """One value of a metric."""
         self._values.setdefault(name, Statistics()).add(value)
 
     def add_time(self, name: str, started: float) -> None:
-        """The time since `started` (of `time.perf_counter`)."""
+        """Add the time since `started`, a value of `time.perf_counter`."""
         self.add(name, (time.perf_counter() - started) * MICROSECONDS)
 
     def add_invocation(self, model_error: int | None) -> None:
-        """One invocation. model_error: the status of the container's error, 0 where it gave none,
-        None where there was no error of the container."""
+        """Count an invocation.
+
+        model_error: the status of the container's error, 0 if it had none; None without an error.
+        """
         status = model_error or 0
         self.add("Invocations", 1)
         self.add("Invocation4XXErrors", float(400 <= status < 500))
@@ -48,7 +48,7 @@ class Metrics:
         self.add("InvocationModelErrors", float(model_error is not None))
 
     def add_latency(self, started: float, model: float) -> None:
-        """Of an invocation that began at `started` and kept the container for `model` seconds."""
+        """Add an invocation that began at `started`; the container took `model` seconds of it."""
         whole = time.perf_counter() - started
         self.add("ModelLatency", model * MICROSECONDS)
         self.add("OverheadLatency", (whole - model) * MICROSECONDS)

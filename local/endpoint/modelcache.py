@@ -1,4 +1,9 @@
-"""What an endpoint's container is asked: models are loaded on demand, the longest unused go."""
+"""Invoke target models: download and load them on demand, unload the least recently used.
+
+An invocation waits for its model to be loaded; however many wait, it is loaded once. When the
+container answers 507, models without an invocation are unloaded and the load is tried again. When
+the container ends, its models are loaded again in the next one as they are invoked.
+"""
 
 import asyncio
 import hashlib
@@ -16,17 +21,17 @@ from local.endpoint.container import (
     ContainerTimeout,
 )
 from local.endpoint.diskcache import DiskCache
-from local.endpoint.entries import Entries, Entry
 from local.endpoint.errors import ModelError, ModelNotReady, ServiceUnavailable
 from local.endpoint.metrics import Metrics
-from local.endpoint.suspects import Suspects
+from local.endpoint.targetmodels import TargetModel, TargetModels
 
 INVOCATION_TIMEOUT = 60.0  # seconds that SageMaker gives the container
-ATTEMPTS = 4  # of an invocation whose container ends under it, or that it had lost the model of
+INVOCATION_ATTEMPTS = 4  # of one whose container ended, or no longer had the model
+LOAD_ATTEMPTS = 3  # the container refuses a model that ended it twice, and says why
 LOADING_TIMEOUT = 360.0  # seconds that SageMaker goes on with a load
 TARGET_HEADER = "X-Amzn-SageMaker-Target-Model"
 OK, NOT_FOUND, CONFLICT, NO_ROOM = 200, 404, 409, 507
-BROKEN = (404, 500)  # how the container refuses an artifact that is at fault itself
+REJECTED = (404, 500)  # the container's answers to an artifact that it cannot load
 TIMED_OUT = (
     "Your invocation timed out while waiting for a response from container primary. Review the "
     "latency metrics for each container in Amazon CloudWatch, resolve the issue, and try again."
@@ -34,7 +39,7 @@ TIMED_OUT = (
 
 
 class ModelCache:
-    """The models of one endpoint. To be used on one event loop."""
+    """The models of one endpoint. For use on one event loop."""
 
     def __init__(
         self,
@@ -46,169 +51,175 @@ class ModelCache:
         prefix: str,
         cold_wait: float,
     ) -> None:
-        """cold_wait: seconds that a request waits for its model before ModelNotReady."""
+        """cold_wait: seconds that an invocation waits for its model before ModelNotReady."""
         self._container = container
         self._disk = disk
         self._metrics = metrics
         self._bucket = bucket
         self._prefix = prefix
         self._cold_wait = cold_wait
-        self._entries = Entries(lambda: container.generation)
-        self._suspects = Suspects()
-        self._squeeze = asyncio.Lock()
+        self._models = TargetModels(lambda: container.generation)
+        self._making_room = asyncio.Lock()
 
     @property
     def loaded(self) -> list[str]:
-        """Targets in the container, longest unused first."""
-        return self._entries.loaded()
+        """Loaded targets, least recently used first."""
+        return self._models.loaded()
 
     async def invoke(self, target: str, headers: Mapping[str, str], body: bytes) -> Answer:
-        """The container's answer (below 400), after loading the model where need be.
+        """The container's answer (status below 400), after loading the model if necessary.
 
         Raises ValidationError, ModelNotReady, ModelError, ServiceUnavailable.
         """
         name = hashlib.sha256(f"s3://{self._bucket}/{self._prefix}{target}".encode()).hexdigest()
-        with self._entries.use(name, target) as entry:
-            self._metrics.add("ModelCacheHit", float(self._entries.is_loaded(entry)))
-            for _ in range(ATTEMPTS):
-                self._suspects.check(target)
-                if not self._entries.is_loaded(entry):
-                    await self._wait_for_load(entry)
-                answer = await self._ask(entry, headers, body)
+        with self._models.use(name, target) as model:
+            self._metrics.add("ModelCacheHit", float(self._models.is_loaded(model)))
+            for _ in range(INVOCATION_ATTEMPTS):
+                if not self._models.is_loaded(model):
+                    await self._wait_for_load(model)
+                answer = await self._invoke_once(model, headers, body)
                 if answer is not None:
                     return answer
-        raise ServiceUnavailable(f"the container ended {ATTEMPTS} times, and with it {target}")
+        raise ServiceUnavailable(
+            f"The container ended {INVOCATION_ATTEMPTS} times while model {target} was invoked."
+        )
 
-    async def _ask(self, entry: Entry, headers: Mapping[str, str], body: bytes) -> Answer | None:
-        """None where the container ended, or was started again since the model was loaded."""
+    async def _invoke_once(
+        self, model: TargetModel, headers: Mapping[str, str], body: bytes
+    ) -> Answer | None:
+        """None if the container ended, or a new one has not loaded the model."""
         try:
-            async with self._suspects.call(entry.target, entry.generation, "invoking"):
-                answer = await self._container.call(
-                    "POST",
-                    f"/models/{entry.name}/invoke",
-                    headers={**headers, TARGET_HEADER: entry.target},
-                    content=body,
-                    timeout=INVOCATION_TIMEOUT,
-                )
+            answer = await self._container.call(
+                "POST",
+                f"/models/{model.name}/invoke",
+                headers={**headers, TARGET_HEADER: model.target},
+                content=body,
+                timeout=INVOCATION_TIMEOUT,
+            )
         except (ContainerDown, ContainerLost):
             return None
         except ContainerTimeout as error:
             raise ModelError(0, TIMED_OUT) from error
         if answer.status == NOT_FOUND and _error(answer).endswith("is not loaded yet."):
-            entry.generation = 0
+            model.generation = 0
             return None
-        self._suspects.acquit(entry.target)
         if answer.status >= 400:
             raise ModelError(answer.status, answer.text)
         return answer
 
-    async def _wait_for_load(self, entry: Entry) -> None:
-        """One load, however many wait for it. Raises ModelNotReady while it goes on."""
+    async def _wait_for_load(self, model: TargetModel) -> None:
+        """Start a load unless one runs, and wait for it. Raises ModelNotReady after cold_wait."""
         started = time.perf_counter()
-        if entry.loading is None:
-            entry.loading = asyncio.create_task(self._load(entry))
-            entry.loading.add_done_callback(lambda task: self._end_of_load(entry, task))
-        task = entry.loading
+        if model.loading is None:
+            model.loading = asyncio.create_task(self._load(model))
+            model.loading.add_done_callback(lambda task: self._end_load(model, task))
+        task = model.loading
         done, _ = await asyncio.wait({task}, timeout=self._cold_wait)
         self._metrics.add_time("ModelLoadingWaitTime", started)
         if not done:
             raise ModelNotReady(
-                f"Model {entry.target} is being downloaded or loaded. Wait and try again."
+                f"Model {model.target} is being downloaded or loaded. Wait and try again."
             )
         task.result()
 
-    def _end_of_load(self, entry: Entry, task: asyncio.Task[None]) -> None:
-        entry.loading = None
-        entry.without_room = False
+    def _end_load(self, model: TargetModel, task: asyncio.Task[None]) -> None:
+        model.loading = None
+        model.waits_for_room = False
         if not task.cancelled():
-            task.exception()  # so that one nobody waits for any more is not reported as lost
-        self._entries.forget_if_idle(entry)
+            task.exception()  # retrieved, or asyncio would log one that nobody waits for
+        self._models.remove_if_idle(model)
 
-    async def _load(self, entry: Entry) -> None:
+    async def _load(self, model: TargetModel) -> None:
+        """Raises ValidationError, ModelError, ServiceUnavailable."""
         try:
-            async with asyncio.timeout(LOADING_TIMEOUT), entry.turn:
-                await self._load_again_if_that_may_help(entry)
+            async with asyncio.timeout(LOADING_TIMEOUT), model.lock:
+                await self._load_with_retries(model)
         except TimeoutError as error:
             raise ModelError(
-                0, f"Loading model {entry.target} took longer than {LOADING_TIMEOUT:g} seconds"
+                0, f"Loading model {model.target} took longer than {LOADING_TIMEOUT:g} seconds."
             ) from error
         except (ContainerDown, ContainerLost) as error:
-            self._suspects.check(entry.target)
-            raise ServiceUnavailable(f"while loading {entry.target}: {error}") from error
+            raise ServiceUnavailable(
+                f"Model {model.target} could not be loaded: {error}. Try again."
+            ) from error
 
-    async def _load_again_if_that_may_help(self, entry: Entry) -> None:
-        try:
-            await self._load_once(entry)
-        except (ContainerDown, ContainerLost):
-            await self._disk.renew(entry.name)
-            await self._load_once(entry)
-        except ModelError as error:
-            if error.original_status not in BROKEN or not await self._disk.renew(entry.name):
-                raise
-            await self._load_once(entry)
+    async def _load_with_retries(self, model: TargetModel) -> None:
+        """Load again if the container ended, or rejected files of an earlier run's download."""
+        for _ in range(LOAD_ATTEMPTS - 1):
+            try:
+                await self._load_once(model)
+            except (ContainerDown, ContainerLost):
+                await self._disk.remove_if_old(model.name)
+            except ModelError as error:
+                rejected = error.original_status in REJECTED
+                if not rejected or not await self._disk.remove_if_old(model.name):
+                    raise
+            else:
+                return
+        await self._load_once(model)
 
-    async def _load_once(self, entry: Entry) -> None:
+    async def _load_once(self, model: TargetModel) -> None:
         started = time.perf_counter()
-        key = self._prefix + entry.target
-        async with self._disk.hold(entry.name, self._bucket, key) as artifact:
-            if artifact.fresh:
+        key = self._prefix + model.target
+        async with self._disk.use(model.name, self._bucket, key) as artifact:
+            if artifact.downloaded:
                 self._metrics.add_time("ModelDownloadingTime", started)
-            await self._load_from(entry, artifact.path)
+            await self._load_from(model, artifact.path)
 
-    async def _load_from(self, entry: Entry, path: Path) -> None:
+    async def _load_from(self, model: TargetModel, path: Path) -> None:
         started = time.perf_counter()
-        generation, answer = await self._post(entry, path)
+        generation, answer = await self._post_load(model, path)
         if answer.status == NO_ROOM:
-            generation, answer = await self._load_into_room(entry, path)
+            generation, answer = await self._unload_and_load(model, path)
         if answer.status not in (OK, CONFLICT):
             raise ModelError(answer.status, answer.text)
-        self._entries.put(entry, generation)
+        self._models.set_loaded(model, generation)
         self._metrics.add_time("ModelLoadingTime", started)
 
-    async def _load_into_room(self, entry: Entry, path: Path) -> tuple[int, Answer]:
-        """Models wait in line for it, else one would take the room that another has made."""
-        entry.without_room = True
-        self._entries.changed.set()
-        in_line = self._squeeze.locked()
-        async with self._squeeze:
-            found = in_line or await self._make_room(entry)
+    async def _unload_and_load(self, model: TargetModel, path: Path) -> tuple[int, Answer]:
+        """Make room one load at a time, or another load would take the room just made."""
+        model.waits_for_room = True
+        self._models.changed.set()
+        queued = self._making_room.locked()
+        async with self._making_room:
+            made_room = queued or await self._make_room(model)
             while True:
-                generation, answer = await self._post(entry, path)
-                if answer.status != NO_ROOM or not found:
+                generation, answer = await self._post_load(model, path)
+                if answer.status != NO_ROOM or not made_room:
                     return generation, answer
-                found = await self._make_room(entry)
+                made_room = await self._make_room(model)
 
-    async def _post(self, entry: Entry, path: Path) -> tuple[int, Answer]:
+    async def _post_load(self, model: TargetModel, path: Path) -> tuple[int, Answer]:
+        """The generation of the container that was asked to load, and its answer."""
         generation = await self._container.ready()
-        async with self._suspects.call(entry.target, generation, "loading"):
-            answer = await self._container.call(
-                "POST",
-                "/models",
-                headers={TARGET_HEADER: entry.target, "Content-Type": "application/json"},
-                content=orjson.dumps({"model_name": entry.name, "url": str(path)}),
-                timeout=None,
-            )
+        answer = await self._container.call(
+            "POST",
+            "/models",
+            headers={TARGET_HEADER: model.target, "Content-Type": "application/json"},
+            content=orjson.dumps({"model_name": model.name, "url": str(path)}),
+            timeout=None,
+        )
         return generation, answer
 
-    async def _make_room(self, wanting: Entry) -> bool:
-        """Unload the longest unused, or wait where all are in use. False where there is none."""
-        if unused := self._entries.longest_unused():
-            for entry in unused:
-                entry.generation = 0
+    async def _make_room(self, model: TargetModel) -> bool:
+        """Unload unused models, or wait until one is unused. False if no other can be unloaded."""
+        if unused := self._models.least_recently_used():
+            for other in unused:
+                other.generation = 0
             await asyncio.gather(*map(self._unload, unused))
             return True
-        if not self._entries.others_may_make_room(wanting):
+        if not self._models.others_may_make_room(model):
             return False
-        self._entries.changed.clear()
-        await self._entries.changed.wait()
+        self._models.changed.clear()
+        await self._models.changed.wait()
         return True
 
-    async def _unload(self, entry: Entry) -> None:
-        async with entry.turn:
+    async def _unload(self, model: TargetModel) -> None:
+        async with model.lock:
             started = time.perf_counter()
-            await self._container.call("DELETE", f"/models/{entry.name}", headers={}, timeout=None)
+            await self._container.call("DELETE", f"/models/{model.name}", headers={}, timeout=None)
             self._metrics.add_time("ModelUnloadingTime", started)
-        self._entries.forget_if_idle(entry)
+        self._models.remove_if_idle(model)
 
 
 def _error(answer: Answer) -> str:

@@ -1,4 +1,8 @@
-"""A stand-in for SageMaker's endpoints: InvokeEndpoint over the multi-model container."""
+"""A stand-in for SageMaker's multi-model endpoints, in a thread of this process.
+
+Each endpoint has a container process, a disk cache of unpacked artifacts, a table of loaded models
+and SageMaker's metrics. Requests are InvokeEndpoint calls, as boto3 sends them.
+"""
 
 import asyncio
 import socket
@@ -23,17 +27,17 @@ from local.endpoint.modelcache import ModelCache
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-COLD_WAIT = 60.0  # seconds
+COLD_WAIT = 60.0  # seconds that SageMaker lets an invocation wait for its model
 LOAD_TIMEOUT = "300"  # seconds in the container; a laptop may import TensorFlow for a minute
-GRACE = 10  # seconds for requests in flight when it is closed
+GRACE = 10  # seconds that requests in flight have when the platform is closed
 
 
 @dataclass(frozen=True)
 class EndpointConfig:
     """A multi-model endpoint.
 
-    model_data_url: `s3://bucket/prefix/` that target models are under.  environment: the
-    container's, of the template's SageMaker Model.
+    model_data_url: `s3://bucket/prefix/`, to which target models are relative.
+    environment: the container's, from the template's SageMaker Model.
     """
 
     name: str
@@ -42,7 +46,7 @@ class EndpointConfig:
 
 
 class Platform:
-    """Serves `create_app`'s routes from a thread of its own."""
+    """Endpoints that are served by one thread; see `create_app` for the routes."""
 
     def __init__(
         self,
@@ -58,10 +62,10 @@ class Platform:
         stall: float = STALL,
         command: Sequence[str] = SERVING,
     ) -> None:
-        """Budgets in bytes and for each endpoint; port 0 takes a free one.
+        """Budgets are bytes per endpoint; port 0 picks a free port.
 
-        cold_wait: seconds that a request waits for its model.  stall: seconds without a byte from
-        S3 after which it is asked again.  command: starts a container.
+        cold_wait: seconds that an invocation waits for its model.  stall: seconds without a byte
+        from S3 after which a download is retried.  command: starts a container.
         """
         self._configs = endpoints
         self._s3 = s3
@@ -77,7 +81,7 @@ class Platform:
         self._started = threading.Event()
 
     def start(self) -> None:
-        """Raises OSError where the port is taken. Containers come up in the background."""
+        """Listen, and start the containers in the background. OSError if the port is taken."""
         self._socket = _listen(self._port)
         self._endpoints = {config.name: self._endpoint(config) for config in self._configs}
         app = create_app(self._endpoints, self._s3.meta.region_name, self._lifespan)
@@ -98,17 +102,17 @@ class Platform:
 
     @property
     def url(self) -> str:
-        """What AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME should be."""
+        """The value for AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME."""
         return f"http://127.0.0.1:{self._socket.getsockname()[1]}"
 
     def close(self) -> None:
-        """Answer the requests in flight, then end the containers."""
+        """Answer the requests in flight, then stop the containers."""
         self._server.should_exit = True
         self._thread.join()
         self._socket.close()
 
     def container_pid(self, endpoint: str) -> int | None:
-        """The process that serves an endpoint's models, None before the first is up."""
+        """The process id of an endpoint's container, None before the first one answers."""
         return self._endpoints[endpoint].container.pid
 
     @asynccontextmanager
@@ -117,7 +121,7 @@ class Platform:
             endpoint.container.start()
         self._started.set()
         yield
-        await asyncio.gather(*(each.close() for each in self._endpoints.values()))
+        await asyncio.gather(*(endpoint.close() for endpoint in self._endpoints.values()))
 
     def _endpoint(self, config: EndpointConfig) -> Endpoint:
         data = urlsplit(config.model_data_url)
@@ -146,8 +150,7 @@ class Platform:
 
 
 def _listen(port: int) -> socket.socket:
-    """Raises OSError where the port is taken."""
-    # The protocol is named, else asyncio would leave Nagle's algorithm on: 40 ms an answer.
+    # With the protocol named, asyncio turns Nagle's algorithm off, which costs 40 ms an answer.
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

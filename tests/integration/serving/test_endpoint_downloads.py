@@ -81,7 +81,7 @@ def test_what_keeps_breaking_off_is_an_error_that_names_the_model(
         unpack(server.url, tmp_path / "model", stall=0.3)
     reasons = {"cut": "not completed", "reset": "not completed", "hold": "imeout", "error": "503"}
     message = str(caught.value)
-    assert message.startswith("S3 failed on s3://models/mme/cifar.tar.gz, 3 times: ")
+    assert message.startswith("The download of s3://models/mme/cifar.tar.gz failed 3 times: ")
     assert reasons[fault] in message
     assert "ignature" not in message
     assert server.asked["models/mme/cifar.tar.gz"] == ATTEMPTS

@@ -107,28 +107,28 @@ def test_a_load_that_takes_long_delays_no_other_model(
     assert slow.result(60)
 
 
-@pytest.mark.parametrize(("ending", "doing"), [(ON_LOAD, "loading"), (ON_INVOKE, "invoking")])
+@pytest.mark.parametrize(("ending", "activity"), [(ON_LOAD, "loading"), (ON_INVOKE, "computing")])
 def test_a_model_that_ends_the_container_is_refused_for_a_while(
-    start: StartStack, put: Put, clients: ThreadPoolExecutor, ending: bytes, doing: str
+    start: StartStack, put: Put, clients: ThreadPoolExecutor, ending: bytes, activity: str
 ) -> None:
     stack = start(command=FRAGILE)
-    guilty, others = put("guilty", ending=ending), [put(f"other-{each}") for each in range(8)]
+    crashing, others = put("crashing", ending=ending), [put(f"other-{each}") for each in range(8)]
     assert all(clients.map(lambda other: answers(stack, other), others))
     first = stack.container()
-    refusal = clients.submit(stack.refused, guilty, BRIGHT)
+    pending = clients.submit(stack.refused, crashing, BRIGHT)
     assert all(clients.map(lambda other: answers(stack, other), others * 5))
-    reason = refusal.result(60)
+    reason = pending.result(60)
     assert reason["Error"]["Code"] == "ModelError"
     assert reason["OriginalStatusCode"] == 500
-    assert f"model {guilty} is refused for " in reason["OriginalMessage"]
-    assert f"the container ended 2 times while {doing} it" in reason["OriginalMessage"]
+    refusal = f"Model {crashing} ended the container 2 times while it was {activity} ("
+    assert json.loads(reason["OriginalMessage"])["error"].startswith(refusal)
     assert all(clients.map(lambda other: answers(stack, other), others))
     survivor = stack.container()
     assert survivor != first
     for _ in range(5):
-        assert stack.refused(guilty, BRIGHT)["OriginalStatusCode"] == 500
+        assert stack.refused(crashing, BRIGHT)["OriginalStatusCode"] == 500
     assert all(clients.map(lambda other: answers(stack, other), others))
-    assert stack.container() == survivor, "the guilty one did not end it again"
+    assert stack.container() == survivor, "it was not loaded again"
 
 
 def test_two_hundred_clients_on_one_cold_model_are_one_load(
@@ -177,7 +177,7 @@ def test_the_disk_is_full_during_a_download(start: StartStack, put: Put) -> None
     assert refused["Error"]["Code"] == "ServiceUnavailable"
     assert refused["ResponseMetadata"]["HTTPStatusCode"] == 503
     assert refused["Error"]["Message"] == (
-        f"Model data s3://{BUCKET}/mme/{large} cannot be put on disk: File too large"
+        f"Model data s3://{BUCKET}/mme/{large} cannot be written to disk: File too large"
     )
     assert len(list(stack.cache.iterdir())) == 1, "nothing half-written stays"
     assert stack.invoke(large, LARGE)["Body"]["predictions"]
@@ -195,7 +195,9 @@ def test_s3_is_slow_or_fails_half_way(
     for fault, future in refused.items():
         error = future.result(60)["Error"]
         assert error["Code"] == "ServiceUnavailable"
-        assert f"S3 failed on s3://{BUCKET}/mme/{models[fault]}, 3 times" in error["Message"]
+        assert (
+            f"The download of s3://{BUCKET}/mme/{models[fault]} failed 3 times" in error["Message"]
+        )
     assert len(list(stack.cache.iterdir())) == 3, "nothing half-written stays"
     assert all(answers(stack, target) for target in models.values())
 

@@ -1,4 +1,4 @@
-"""The disk cache, over downloads that are made up."""
+"""The disk cache, with a fake download."""
 
 import asyncio
 import errno
@@ -55,7 +55,7 @@ def cache_of(objects: Objects, budget: int = 10 * SIZE) -> DiskCache:
 
 async def fetch(cache: DiskCache, *names: str) -> None:
     for name in names:
-        async with cache.hold(name, BUCKET, name) as artifact:
+        async with cache.use(name, BUCKET, name) as artifact:
             content = (artifact.path / "1" / "saved_model.pb").read_bytes()
             assert content == name.encode().ljust(SIZE, b".")
 
@@ -64,7 +64,7 @@ def folders(objects: Objects) -> list[str]:
     return sorted(each.name for each in objects.root.iterdir())
 
 
-def test_the_longest_unused_goes_first(objects: Objects) -> None:
+def test_deletes_the_least_recently_used_artifact_first(objects: Objects) -> None:
     cache = cache_of(objects, 2 * SIZE)
     asyncio.run(fetch(cache, "a", "b", "a", "c"))
     assert [name in cache for name in "abc"] == [True, False, True]
@@ -73,11 +73,11 @@ def test_the_longest_unused_goes_first(objects: Objects) -> None:
     assert objects.downloads == ["a", "b", "c"]
 
 
-def test_what_is_held_stays(objects: Objects) -> None:
+def test_an_artifact_in_use_is_not_deleted(objects: Objects) -> None:
     cache = cache_of(objects, SIZE)
 
     async def scenario() -> None:
-        async with cache.hold("a", BUCKET, "a") as artifact:
+        async with cache.use("a", BUCKET, "a") as artifact:
             await fetch(cache, "b")
             assert artifact.path.is_dir()
         await fetch(cache, "b")
@@ -86,7 +86,9 @@ def test_what_is_held_stays(objects: Objects) -> None:
     assert ("a" in cache, "b" in cache) == (False, True)
 
 
-def test_an_earlier_run_is_found_and_its_rests_are_cleared(objects: Objects) -> None:
+def test_keeps_whole_artifacts_of_an_earlier_run_and_deletes_half_ones(
+    objects: Objects,
+) -> None:
     asyncio.run(fetch(cache_of(objects), "a", "b"))
     os.utime(objects.root / "b", (1, 1))
     shutil.copytree(objects.root / "a", objects.root / ".tmp-half")
@@ -100,7 +102,7 @@ def test_an_earlier_run_is_found_and_its_rests_are_cleared(objects: Objects) -> 
 
 
 @pytest.mark.parametrize("harm", ["cut", "overwritten", "added", "deleted"])
-def test_what_changed_on_disk_is_downloaded_again(objects: Objects, harm: str) -> None:
+def test_downloads_again_what_changed_on_disk(objects: Objects, harm: str) -> None:
     cache = cache_of(objects)
     asyncio.run(fetch(cache, "a"))
     file = objects.root / "a" / "model" / "1" / "saved_model.pb"
@@ -118,7 +120,7 @@ def test_what_changed_on_disk_is_downloaded_again(objects: Objects, harm: str) -
     assert folders(objects) == ["a"]
 
 
-def test_a_cache_that_was_deleted_is_filled_again(objects: Objects) -> None:
+def test_downloads_again_what_was_deleted_from_disk(objects: Objects) -> None:
     cache = cache_of(objects)
     asyncio.run(fetch(cache, "a"))
     shutil.rmtree(objects.root / "a")
@@ -126,21 +128,21 @@ def test_a_cache_that_was_deleted_is_filled_again(objects: Objects) -> None:
     assert cache.used == SIZE
 
 
-def test_only_what_an_earlier_run_left_is_renewed(objects: Objects) -> None:
+def test_removes_an_artifact_only_if_an_earlier_run_downloaded_it(objects: Objects) -> None:
     asyncio.run(fetch(cache_of(objects), "a"))
     cache = cache_of(objects)
 
     async def scenario() -> list[bool]:
-        return [await cache.renew("a"), await cache.renew("a")]
+        return [await cache.remove_if_old("a"), await cache.remove_if_old("a")]
 
     assert asyncio.run(scenario()) == [True, False]
     assert cache.used == 0
     asyncio.run(fetch(cache, "a"))
-    assert not asyncio.run(cache.renew("a")), "it is fresh from S3"
+    assert not asyncio.run(cache.remove_if_old("a")), "it is fresh from S3"
     assert objects.downloads == ["a", "a"]
 
 
-def test_a_full_disk_makes_room_and_tries_again(objects: Objects) -> None:
+def test_a_full_disk_deletes_unused_artifacts_and_downloads_again(objects: Objects) -> None:
     cache = cache_of(objects)
     asyncio.run(fetch(cache, *"abcd"))
     objects.disk = 4 * SIZE + SIZE // 2
@@ -150,13 +152,13 @@ def test_a_full_disk_makes_room_and_tries_again(objects: Objects) -> None:
     assert cache.used == 3 * SIZE
 
 
-def test_a_disk_full_of_other_things_names_the_model_and_leaves_nothing(objects: Objects) -> None:
+def test_a_disk_full_of_other_files_is_an_error_that_names_the_model(objects: Objects) -> None:
     cache = cache_of(objects)
     objects.disk = SIZE
 
     async def scenario() -> None:
         async with AsyncExitStack() as held:
-            await held.enter_async_context(cache.hold("a", BUCKET, "a"))
+            await held.enter_async_context(cache.use("a", BUCKET, "a"))
             with pytest.raises(ServiceUnavailable, match=r"s3://facet-test/b .* No space left"):
                 await fetch(cache, "b")
 
@@ -166,7 +168,7 @@ def test_a_disk_full_of_other_things_names_the_model_and_leaves_nothing(objects:
     asyncio.run(fetch(cache, "a"))
 
 
-def test_other_failures_of_the_disk_are_not_tried_again(objects: Objects) -> None:
+def test_other_disk_errors_are_not_retried(objects: Objects) -> None:
     cache = cache_of(objects)
     objects.fails = PermissionError(errno.EACCES, "Permission denied")
     with pytest.raises(ServiceUnavailable, match=r"s3://facet-test/a .* Permission denied"):
@@ -175,7 +177,7 @@ def test_other_failures_of_the_disk_are_not_tried_again(objects: Objects) -> Non
     assert folders(objects) == []
 
 
-def test_nothing_stays_of_what_cannot_be_unpacked(objects: Objects) -> None:
+def test_an_archive_that_cannot_be_unpacked_leaves_no_files(objects: Objects) -> None:
     cache = cache_of(objects)
     with pytest.raises(ValidationError):
         asyncio.run(fetch(cache, "broken"))
