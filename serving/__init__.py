@@ -1,4 +1,4 @@
-"""The multi-model container: SageMaker's HTTP contract over LiteRT and TensorFlow.
+"""The multi-model container: SageMaker's HTTP interface over LiteRT and TensorFlow.
 
-The contract is the one of AWS's TensorFlow 2.20 inference image in multi-model mode.
+It answers as AWS's TensorFlow 2.20 inference image does in multi-model mode.
 """

@@ -20,12 +20,12 @@ from serving.settings import from_environment
 
 PR_SET_PDEATHSIG = 1  # prctl(2)
 GRACE = 25  # seconds for requests in flight; SageMaker kills 30 s after SIGTERM
-SWITCH = 0.0005  # seconds; a tenth of Python's: models wait for the interpreter's lock less long
-KEEP_ALIVE = 75  # seconds; longer than any client of ours keeps an idle connection
+SWITCH_INTERVAL = 0.0005  # seconds; Python's default / 10: threads wait less for its global lock
+KEEP_ALIVE = 75  # seconds; longer than Facet's clients keep an idle connection
 
 
 def end_with(parent: int) -> None:
-    """Have this process end when `parent` does, also when that was killed (Linux only)."""
+    """End this process when `parent` ends, even if it is killed (Linux only)."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
     if os.getppid() != parent:
@@ -35,7 +35,12 @@ def end_with(parent: int) -> None:
 def main() -> None:
     """Serve until SIGTERM or SIGINT; requests in flight are answered."""
     arguments = argparse.ArgumentParser(prog="serving", description=__doc__)
-    arguments.add_argument("serve", nargs="?", choices=["serve"], help="as SageMaker calls it")
+    arguments.add_argument(
+        "serve",
+        nargs="?",
+        choices=["serve"],
+        help="the argument that SageMaker passes; serving is all this command does",
+    )
     arguments.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     try:
@@ -44,7 +49,7 @@ def main() -> None:
         sys.exit(f"serving: {error}")
     if settings.parent is not None:
         end_with(settings.parent)
-    sys.setswitchinterval(SWITCH)
+    sys.setswitchinterval(SWITCH_INTERVAL)
     memory.few_arenas()
     budget = settings.memory or memory.spare_bytes()
     limit = memory.process_limit(budget)

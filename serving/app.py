@@ -1,4 +1,4 @@
-"""The container's HTTP routes and their answers."""
+"""The container's HTTP routes, as SageMaker calls them, and the status of each error."""
 
 import logging
 import re
@@ -37,16 +37,16 @@ STATUS: dict[type[errors.ServingError], HTTPStatus] = {
 }
 
 MODEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}")
-# JSON lines and CSV pass, as with AWS's image, but are read as JSON.
+# As in AWS's image, JSON lines and CSV are accepted but parsed as JSON.
 CONTENT_TYPES = {"application/json", "application/jsonlines", "application/jsons", "text/csv"}
 ATTRIBUTE = re.compile(r"(tfs-[a-z-]+)=([^,]+)")
 REQUEST = re.compile(r"\bfacet-request=([A-Za-z0-9-]{1,64})")
-"""The caller's own id of a request, among the custom attributes."""
+"""The caller's id of a request, among the custom attributes."""
 METHODS = {"predict", "classify", "regress"}
 
 
 def create_app(models: Models, metrics: Metrics) -> Starlette:
-    """The container over those models, which it closes when it stops."""
+    """The container's app. It closes the models when it stops."""
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -62,9 +62,9 @@ def create_app(models: Models, metrics: Metrics) -> Starlette:
             Route("/models/{name}", _describe),
             Route("/models/{name}", _unload, methods=["DELETE"]),
             Route("/models/{name}/invoke", _invoke, methods=["POST"]),
-            Route("/invocations", _invoke_nothing, methods=["POST"]),
+            Route("/invocations", _invoke_without_model, methods=["POST"]),
         ],
-        exception_handlers={errors.ServingError: _refuse, Exception: _fail},
+        exception_handlers={errors.ServingError: _expected_error, Exception: _unexpected_error},
         lifespan=lifespan,
     )
     app.state.models = models
@@ -81,14 +81,14 @@ def _json(content: Any, status: int = HTTPStatus.OK) -> Response:
     return Response(orjson.dumps(content), status, media_type="application/json")
 
 
-async def _refuse(request: Request, error: Exception) -> Response:
-    request.app.state.metrics.refused(type(error).__name__)
+async def _expected_error(request: Request, error: Exception) -> Response:
+    request.app.state.metrics.add_error(type(error).__name__)
     status = next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
     return _json({"error": str(error)}, status)
 
 
-async def _fail(request: Request, error: Exception) -> Response:
-    request.app.state.metrics.refused(type(error).__name__)
+async def _unexpected_error(request: Request, error: Exception) -> Response:
+    request.app.state.metrics.add_error(type(error).__name__)
     return _json({"error": f"{type(error).__name__}: {error}"}, HTTPStatus.INTERNAL_SERVER_ERROR)
 
 
@@ -107,16 +107,16 @@ async def _list(request: Request) -> Response:
 
 async def _describe(request: Request) -> Response:
     model = _models(request).model(_model_name(request.path_params["name"]))
-    ours = {
+    details = {
         "target_model": model.target,
-        "runtimes": {str(number): each.kind for number, each in model.runtimes.items()},
-        "resident_bytes": model.charge.size,
+        "runtimes": {str(number): runtime.kind for number, runtime in model.runtimes.items()},
+        "resident_bytes": model.reservation.size,
     }
-    return _json({"model": _status(model) | ours})
+    return _json({"model": _status(model) | details})
 
 
 def _status(model: Model) -> dict[str, Any]:
-    """As TensorFlow Serving's GET /v1/models/{name}."""
+    """The answer of TensorFlow Serving's `GET /v1/models/{name}`."""
     return {
         "model_version_status": [
             {
@@ -134,11 +134,15 @@ async def _load(request: Request) -> Response:
         document = orjson.loads(await request.body())
         name, url = document["model_name"], document["url"]
     except (orjson.JSONDecodeError, KeyError, TypeError) as error:
-        raise errors.MalformedLoad(f"expected model_name and url: {error}") from error
+        raise errors.MalformedLoad(
+            f"The body of a load request must be JSON with model_name and url: {error}"
+        ) from error
     target = request.headers.get("x-amzn-sagemaker-target-model") or str(name)
     model = await _models(request).load(_model_name(name), Path(str(url)), target)
-    kinds = " and ".join(f"version {n} on {each.kind}" for n, each in model.runtimes.items())
-    return _json({"success": f"Successfully loaded model {name}, {kinds}."})
+    versions = " and ".join(
+        f"version {number} on {runtime.kind}" for number, runtime in model.runtimes.items()
+    )
+    return _json({"success": f"Successfully loaded model {name}, {versions}."})
 
 
 async def _unload(request: Request) -> Response:
@@ -155,24 +159,29 @@ async def _invoke(request: Request) -> Response:
     version = _version(attributes)
     content_type = request.headers.get("content-type", "").split(";")[0].strip().lower()
     if content_type and content_type not in CONTENT_TYPES:
-        raise errors.UnsupportedContent(f"Unsupported Media Type: {content_type}")
+        raise errors.UnsupportedContent(
+            f"Unsupported Media Type: {content_type}; send application/json"
+        )
     request_id = match[1] if (match := REQUEST.search(attributes)) else "-"
     answer = await models.predict(name, version, await request.body(), request_id)
     return Response(answer, media_type="application/json")
 
 
-async def _invoke_nothing(_: Request) -> Response:
+async def _invoke_without_model(_: Request) -> Response:
     raise errors.BadRequest("Invocation request does not contain model name.")
 
 
 def _model_name(name: object) -> str:
     if not isinstance(name, str) or not MODEL_NAME.fullmatch(name):
-        raise errors.BadRequest(f"invalid model_name: {name!r}")
+        raise errors.BadRequest(
+            f"invalid model_name: {name!r}; use letters, digits, dots, dashes and underscores, "
+            "starting with a letter or digit, up to 255 characters"
+        )
     return name
 
 
 def _version(header: str) -> int | None:
-    """The version that the custom attributes ask for. Raises BadRequest, BadInput."""
+    """The model version in the custom attributes, if any. Raises BadRequest, BadInput."""
     attributes = dict(ATTRIBUTE.findall(header))
     version = attributes.get("tfs-model-version")
     method = attributes.get("tfs-method", "predict")

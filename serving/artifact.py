@@ -1,4 +1,4 @@
-"""What an unpacked artifact holds: `<path>/<digits>/saved_model.pb` and its companions."""
+"""The versions in an unpacked artifact: `<path>/<digits>/saved_model.pb` and its other files."""
 
 import re
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ TFLITE = Path("assets.extra", "model.tflite")
 
 @dataclass(frozen=True)
 class Version:
-    """One numeric folder. lite: whether LiteRT serves it, otherwise TensorFlow."""
+    """A numeric folder. lite: it is served by LiteRT, otherwise by TensorFlow."""
 
     number: int
     folder: Path
@@ -21,17 +21,17 @@ class Version:
 
     @property
     def tflite(self) -> Path:
-        """Where the LiteRT model is, if there is one."""
+        """The path of the LiteRT model, whether it exists or not."""
         return self.folder / TFLITE
 
     @property
     def source(self) -> Path:
-        """What the version's runtime opens."""
+        """The file or folder that the version's runtime loads."""
         return self.tflite if self.lite else self.folder
 
     @property
     def size(self) -> int:
-        """Bytes of the files that the version's runtime reads."""
+        """The bytes of all files that the version's runtime reads."""
         if self.lite:
             return self.source.stat().st_size
         files = [self.folder / "saved_model.pb", *self.folder.glob("variables/*")]
@@ -39,21 +39,21 @@ class Version:
 
 
 def versions(path: Path, model: str) -> list[Version]:
-    """The versions in an artifact, oldest first. Raises NoBasePath where there is none."""
-    folders = [each for each in path.iterdir() if each.is_dir()] if path.is_dir() else []
-    found = [
-        Version(int(each.name), each, lite=(each / TFLITE).is_file())
-        for each in folders
-        if DIGITS.fullmatch(each.name)
+    """The versions in an artifact, lowest number first. Raises NoBasePath if there is none."""
+    folders = [entry for entry in path.iterdir() if entry.is_dir()] if path.is_dir() else []
+    numbered = [
+        Version(int(folder.name), folder, lite=(folder / TFLITE).is_file())
+        for folder in folders
+        if DIGITS.fullmatch(folder.name)
     ]
-    if not found:
+    if not numbered:
         raise NoBasePath(f"Could not find valid base path {path} for servable {model}")
-    return sorted(found, key=lambda version: version.number)
+    return sorted(numbered, key=lambda version: version.number)
 
 
-def without_lite(found: Sequence[Version]) -> list[Version]:
-    """Those versions on TensorFlow, except where LiteRT is all there is."""
+def without_lite(artifact: Sequence[Version]) -> list[Version]:
+    """The versions, on TensorFlow if they have a SavedModel."""
     return [
-        replace(each, lite=each.lite and not (each.folder / "saved_model.pb").exists())
-        for each in found
+        replace(version, lite=version.lite and not (version.folder / "saved_model.pb").exists())
+        for version in artifact
     ]

@@ -1,4 +1,10 @@
-"""Requests that wait for the same model are computed together."""
+"""Compute requests that wait for the same model together.
+
+A request is computed in a thread as soon as its runtime is free. Requests that arrive while it is
+busy wait, and are the next batch. In a batch, requests with the same signature and shapes are one
+call of the runtime; when a call fails, its requests are computed one by one, so that each request
+gets its own error.
+"""
 
 import asyncio
 from collections import deque
@@ -19,10 +25,10 @@ Results = list[bytes | Exception]
 
 @dataclass(frozen=True)
 class Batching:
-    """How far requests are put together.
+    """Limits of a batch.
 
-    rows: the most in one call that holds several requests; 1 computes every request by itself.
-    wait: seconds that a request waits for others to come, where the model is free.
+    rows: at most, in one call for several requests; 1 turns batching off.
+    wait: seconds that a request waits for others although its model is free.
     """
 
     rows: int
@@ -30,21 +36,17 @@ class Batching:
 
 
 class BatchQueue:
-    """The requests of one runtime, in order. To be used on one event loop.
-
-    A request is computed at once where the runtime is free. Those that come while it is busy are
-    taken together as soon as it is free again, so that a batch costs no waiting by itself.
-    """
+    """The requests of one runtime, in order of arrival. For use on one event loop."""
 
     def __init__(self, runtime: Runtime, pool: Executor, batching: Batching) -> None:
         self._runtime = runtime
         self._pool = pool
         self._batching = batching
         self._waiting: deque[tuple[bytes, asyncio.Future[bytes]]] = deque()
-        self._work: set[asyncio.Future[Results]] = set()
+        self._running: set[asyncio.Future[Results]] = set()
         self._timer: asyncio.TimerHandle | None = None
 
-    async def answer(self, body: bytes) -> bytes:
+    async def predict(self, body: bytes) -> bytes:
         """The body of the answer to the body of a request. Raises BadInput, InferenceFailed."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[bytes] = loop.create_future()
@@ -56,62 +58,62 @@ class BatchQueue:
         return await future
 
     async def drain(self) -> None:
-        """Wait until nothing is computed, also for clients that have gone."""
-        while self._work:
-            await asyncio.wait(self._work)
+        """Wait for computations in progress, also those whose clients have disconnected."""
+        while self._running:
+            await asyncio.wait(self._running)
 
     def _start(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        while self._waiting and len(self._work) < self._runtime.parallel:
+        while self._waiting and len(self._running) < self._runtime.parallel:
             count = min(len(self._waiting), self._batching.rows)
             bodies, futures = zip(*(self._waiting.popleft() for _ in range(count)), strict=True)
             work = asyncio.get_running_loop().run_in_executor(self._pool, self._compute, bodies)
-            self._work.add(work)
+            self._running.add(work)
             work.add_done_callback(partial(self._finish, futures))
 
     def _compute(self, bodies: Sequence[bytes]) -> Results:
         try:
-            return answers(self._runtime, bodies, self._batching.rows)
-        except Exception as error:  # noqa: BLE001  whatever happens, nobody is left waiting
+            return predict_batch(self._runtime, bodies, self._batching.rows)
+        except Exception as error:  # noqa: BLE001  every request must get an answer
             return [error] * len(bodies)
 
     def _finish(
         self, futures: Sequence[asyncio.Future[bytes]], work: asyncio.Future[Results]
     ) -> None:
-        self._work.remove(work)
+        self._running.remove(work)
         self._start()
-        _tell(futures, work.result())
+        _set_results(futures, work.result())
 
 
-def _tell(futures: Sequence[asyncio.Future[bytes]], results: Results) -> None:
+def _set_results(futures: Sequence[asyncio.Future[bytes]], results: Results) -> None:
     for future, result in zip(futures, results, strict=True):
         if future.done():
-            continue  # its client has gone
+            continue  # its client has disconnected
         if isinstance(result, bytes):
             future.set_result(result)
         else:
             future.set_exception(result)
 
 
-def answers(runtime: Runtime, bodies: Sequence[bytes], rows: int) -> Results:
-    """What each body is answered. Requests of one form are one call of at most `rows` rows."""
-    found: dict[int, bytes | Exception] = {}
+def predict_batch(runtime: Runtime, bodies: Sequence[bytes], rows: int) -> Results:
+    """The answer to each body, or its error. A call for several requests has up to `rows` rows."""
+    results: dict[int, bytes | Exception] = {}
     queries: dict[int, Query] = {}
     for index, body in enumerate(bodies):
         try:
             queries[index] = rest.parse(body, runtime.signatures)
         except ServingError as error:
-            found[index] = error
+            results[index] = error
     for group in _groups(runtime, queries, rows):
         members = [queries[index] for index in group]
-        found.update(zip(group, _compute(runtime, members), strict=True))
-    return [found[index] for index in range(len(bodies))]
+        results.update(zip(group, _compute(runtime, members), strict=True))
+    return [results[index] for index in range(len(bodies))]
 
 
 def _groups(runtime: Runtime, queries: dict[int, Query], rows: int) -> Iterator[list[int]]:
-    """Indices of queries that may be one call, each once."""
+    """Groups of indices of queries that can be one call; each index is in one group."""
     alike: dict[object, list[int]] = {}
     for index, query in queries.items():
         batchable = runtime.signatures[query.signature].batchable and query.length is not None
@@ -130,9 +132,9 @@ def _groups(runtime: Runtime, queries: dict[int, Query], rows: int) -> Iterator[
 
 
 def _compute(runtime: Runtime, queries: Sequence[Query]) -> Results:
-    """One call for all of them; where it fails, one for each, so that none pays for another."""
+    """One call for all queries or, if it fails, one call for each."""
     try:
-        outputs = _joined(runtime, queries)
+        outputs = _predict_together(runtime, queries)
         return [rest.render(query.rows, each) for query, each in zip(queries, outputs, strict=True)]
     except ServingError as error:
         if len(queries) == 1:
@@ -140,8 +142,10 @@ def _compute(runtime: Runtime, queries: Sequence[Query]) -> Results:
     return [answer for query in queries for answer in _compute(runtime, [query])]
 
 
-def _joined(runtime: Runtime, queries: Sequence[Query]) -> list[dict[str, Array]]:
-    """The outputs for each query. Raises BadInput, InferenceFailed."""
+def _predict_together(runtime: Runtime, queries: Sequence[Query]) -> list[dict[str, Array]]:
+    """Join the inputs row by row, predict, and split the outputs. Raises BadInput,
+    InferenceFailed.
+    """
     first, *others = queries
     if not others:
         return [runtime.predict(first.signature, first.inputs)]
@@ -151,6 +155,6 @@ def _joined(runtime: Runtime, queries: Sequence[Query]) -> list[dict[str, Array]
     outputs = runtime.predict(first.signature, inputs)
     ends = np.cumsum([each.length for each in queries])
     if any(each.ndim == 0 or len(each) != ends[-1] for each in outputs.values()):
-        raise InferenceFailed("an output has not one value a row")
+        raise InferenceFailed("An output does not have one value per row.")
     split = {name: np.split(each, ends[:-1]) for name, each in outputs.items()}
     return [{name: parts[at] for name, parts in split.items()} for at in range(len(queries))]

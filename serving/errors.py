@@ -1,24 +1,24 @@
-"""What can go wrong in the container. The text of each error is its answer to the caller."""
+"""The container's errors. The text of each is what the caller reads; `app.STATUS` maps them."""
 
 
 class ServingError(Exception):
-    """Root of the errors below; `app.STATUS` has a row for every one of them."""
+    """Base of the errors below."""
 
 
 class BadRequest(ServingError):
-    """A request that is wrong whatever the model: its name, its attributes."""
+    """The model's name or the custom attributes of a request are invalid."""
 
 
 class BadInput(ServingError):
-    """An input that the model's signature does not take."""
+    """The input does not fit the model's signature."""
 
 
 class UnsupportedContent(ServingError):
-    """A body of a type that the container does not read."""
+    """The body has a content type that the container does not read."""
 
 
 class MalformedLoad(ServingError):
-    """A load request that is not an object with `model_name` and `url`."""
+    """The body of a load request is no JSON object with `model_name` and `url`."""
 
 
 class NotLoaded(ServingError):
@@ -30,7 +30,7 @@ class NoSuchVersion(ServingError):
 
 
 class NoBasePath(ServingError):
-    """Nothing to load: no folder there, or none in it whose name is a number."""
+    """The artifact has no folder with a number for a name."""
 
 
 class AlreadyLoaded(ServingError):
@@ -38,15 +38,15 @@ class AlreadyLoaded(ServingError):
 
 
 class NoRoom(ServingError):
-    """Loading would take more memory than the budget leaves."""
+    """The model needs more memory than is left."""
 
 
 class LoadTimedOut(ServingError):
-    """Loading took longer than the container waits for it."""
+    """The load took longer than `Settings.load_timeout`."""
 
 
 class LoadFailed(ServingError):
-    """The runtime cannot load the artifact."""
+    """The runtime cannot load the model."""
 
 
 class ModelRefused(ServingError):
@@ -54,4 +54,4 @@ class ModelRefused(ServingError):
 
 
 class InferenceFailed(ServingError):
-    """The model failed although its input fits its signature."""
+    """The model failed on an input that fits its signature."""

@@ -1,4 +1,10 @@
-"""Who takes how much memory: measured, and held to a budget."""
+"""Keep the memory of all models within a budget, and the process within a limit.
+
+A model reserves an estimate before it is loaded. While it loads, the growth of the process is
+measured, and the model keeps the larger of the two reserved until it is unloaded. As estimates miss
+what grows later, a load that would take the whole process over its limit is refused too, and
+allocations beyond that limit fail instead of having the system kill the process.
+"""
 
 import ctypes
 import os
@@ -17,22 +23,23 @@ LIMIT_FILES = (
     Path("/sys/fs/cgroup/memory.max"),
     Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
 )
-SHARE_FOR_MODELS = 0.8  # of the limit; the rest is for requests in flight and for the system
-SHARE_FOR_US = 0.95  # of the machine
-SUSPENDED = 60.0  # seconds after which a load that has not ended is charged no more growth
+SHARE_FOR_MODELS = 0.8  # of the machine; the rest is for requests in flight and the system
+SHARE_FOR_PROCESS = 0.95  # of the machine
+HANGING = 60.0  # seconds after which a load that has not ended gets no more growth
+NO_ROOM_ADVICE = "Unload other models, or use an instance with more memory."
 M_ARENA_MAX = -8  # malloc.h
-STACKS = 512_000_000  # bytes set aside for threads; they count as data, used or not
+STACKS = 512_000_000  # bytes of address space for threads; RLIMIT_DATA counts them, used or not
 
 
 def resident_bytes() -> int:
-    """Memory of this process now; where there is no /proc (macOS), the most it ever took."""
+    """Resident bytes of this process; without /proc (macOS), the most it ever had."""
     if sys.platform == "linux":
         return int(Path("/proc/self/statm").read_bytes().split()[1]) * PAGE
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 def machine_bytes() -> int:
-    """Memory that this process may take: the machine's, or its control group's where less."""
+    """The machine's memory in bytes, or its control group's limit if that is less."""
     limits = [os.sysconf("SC_PHYS_PAGES") * PAGE]
     for file in LIMIT_FILES:
         if file.is_file() and (text := file.read_text().strip()).isdigit():
@@ -41,80 +48,80 @@ def machine_bytes() -> int:
 
 
 def spare_bytes() -> int:
-    """The default budget: a share of the machine, less what the process takes already."""
+    """The default budget: a share of the machine, minus what the process already uses."""
     return max(0, int(machine_bytes() * SHARE_FOR_MODELS) - resident_bytes())
 
 
 def process_limit(budget: int) -> int:
-    """What the whole process may take where its models may take `budget`; to ask at the start."""
+    """The limit of the whole process for a budget of its models. Call before any is loaded."""
     return min(
-        int(machine_bytes() * SHARE_FOR_US), resident_bytes() + int(budget / SHARE_FOR_MODELS)
+        int(machine_bytes() * SHARE_FOR_PROCESS), resident_bytes() + int(budget / SHARE_FOR_MODELS)
     )
 
 
 def cap(limit: int) -> None:
-    """Allocations beyond `limit` resident bytes fail, and harm nothing but who asked (Linux).
+    """Make allocations beyond `limit` resident bytes fail (Linux).
 
-    Else the system would kill the process, or another one.
+    A failed allocation ends one request or load. Without the limit, the system would kill the
+    process, or another one.
     """
     if sys.platform == "linux":
         unused = _data_bytes() - resident_bytes()
         _, hard = resource.getrlimit(resource.RLIMIT_DATA)
-        wanted = limit + max(0, unused) + STACKS
-        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        soft = limit + max(0, unused) + STACKS
+        if hard != resource.RLIM_INFINITY:
+            soft = min(soft, hard)
         resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
 
 
 def _data_bytes() -> int:
-    """What the system counts against RLIMIT_DATA."""
+    """Bytes that the system counts against RLIMIT_DATA."""
     status = Path("/proc/self/status").read_text()
     line = next(line for line in status.splitlines() if line.startswith("VmData:"))
     return int(line.split()[1]) * 1024
 
 
 def few_arenas() -> None:
-    """Threads share two heaps, which break into fewer pieces than one for each (glibc).
+    """Have all threads share two heaps, which fragment less than one for each (glibc).
 
-    To be called before there are threads. With 600 models and 3,000 of them replaced, memory grew
-    from 524 to 673 MB without, 601 MB with it.
+    Call before threads are started. With 600 models loaded and 3,000 replaced, memory grew from 524
+    to 673 MB without this, and to 601 MB with it.
     """
     if sys.platform == "linux" and (option := getattr(ctypes.CDLL(None), "mallopt", None)):
         option(M_ARENA_MAX, 2)
 
 
 def trim() -> None:
-    """Gives memory that was freed back to the system, where the C library can (glibc)."""
+    """Return freed memory to the system, if the C library can (glibc)."""
     if sys.platform == "linux" and (release := getattr(ctypes.CDLL(None), "malloc_trim", None)):
         release(0)
 
 
 @dataclass(eq=False)
 class Reservation:
-    """What one owner takes: the larger of its estimate and the growth seen while it loaded.
+    """The memory of one model: its estimate, or the growth measured while it loaded if larger.
 
-    since: when its load began, on the ledger's clock.
+    since: when the load began, on the budget's clock.
     """
 
-    owner: str
+    model: str
     estimate: int
     since: float
     grown: float = field(default=0.0)
 
     @property
     def size(self) -> int:
-        """In bytes."""
+        """Reserved bytes."""
         return max(self.estimate, int(self.grown))
 
 
 class MemoryBudget:
-    """The charges of all owners, together within `budget` bytes. Not for use by two threads.
+    """The reservations of all models. Not for use by two threads.
 
-    And whatever was charged: who would take the process over `limit` bytes in memory is refused.
-
-    Growth of the process is shared out evenly among the owners that are loading at that time, but
-    for those that hang.
-    Estimates are the floor: memory that a runtime had freed but kept, and now uses again, does
-    not show as growth.
+    budget: bytes that all reservations together may have.  limit: resident bytes of the process.
+    The growth of the process is divided equally among the models that are loading, except those
+    that hang. A reservation is never less than its estimate, because memory that a runtime had
+    freed but kept, and uses again, does not show as growth.
     """
 
     def __init__(
@@ -130,83 +137,85 @@ class MemoryBudget:
         self._resident = resident
         self.trim = trim
         self._clock = clock
-        self._seen = 0
-        self._settled = 0
-        self._charges: set[Reservation] = set()
+        self._last_resident = 0
+        self._loaded_bytes = 0
+        self._reservations: set[Reservation] = set()
         self._loading: set[Reservation] = set()
-        self._refused: dict[str, int] = {}
+        self._refused_sizes: dict[str, int] = {}
 
     @property
     def used(self) -> int:
-        """Bytes charged to all owners."""
-        return self._settled + sum(charge.size for charge in self._loading)
+        """Reserved bytes of all models."""
+        return self._loaded_bytes + sum(reservation.size for reservation in self._loading)
 
-    def open(self, owner: str, estimate: int) -> Reservation:
-        """A charge for an owner that starts to load now. Raises NoRoom."""
-        charge = Reservation(owner, max(estimate, self._refused.get(owner, 0)), self._clock())
-        self._refuse_beyond_budget(charge, self.used + charge.size)
-        self._refuse_in_danger(charge)
-        self._sample()
-        self._charges.add(charge)
-        self._loading.add(charge)
-        return charge
+    def reserve(self, model: str, estimate: int) -> Reservation:
+        """Reserve memory for a model that starts to load now. Raises NoRoom."""
+        size = max(estimate, self._refused_sizes.get(model, 0))
+        reservation = Reservation(model, size, self._clock())
+        self._check_budget(reservation, self.used + reservation.size)
+        self._check_process(reservation)
+        self._measure()
+        self._reservations.add(reservation)
+        self._loading.add(reservation)
+        return reservation
 
-    def settle(self, charge: Reservation) -> None:
-        """End of loading. Raises NoRoom, and drops the charge, where it outgrew the budget.
+    def end_load(self, reservation: Reservation) -> None:
+        """End a load. Raises NoRoom, and releases the reservation, if it outgrew the budget.
 
-        The next `open` for that owner then asks for what was measured.
+        The model's next `reserve` then asks for the size that was measured.
         """
-        self.keep(charge)
+        self.keep(reservation)
         try:
-            self._refuse_beyond_budget(charge, self.used)
+            self._check_budget(reservation, self.used)
         except NoRoom:
-            self._refused[charge.owner] = min(charge.size, self.budget)
-            self.release(charge)
+            self._refused_sizes[reservation.model] = min(reservation.size, self.budget)
+            self.release(reservation)
             raise
-        self._refused.pop(charge.owner, None)
+        self._refused_sizes.pop(reservation.model, None)
 
-    def keep(self, charge: Reservation) -> None:
-        """End of loading of what cannot be unloaded again."""
-        self._sample()
-        self._loading.remove(charge)
-        self._settled += charge.size
+    def keep(self, reservation: Reservation) -> None:
+        """End a load of something that stays in any case, as TensorFlow does."""
+        self._measure()
+        self._loading.remove(reservation)
+        self._loaded_bytes += reservation.size
 
-    def release(self, charge: Reservation) -> None:
-        """The owner is gone."""
-        self._sample()
-        if charge in self._charges:
-            self._charges.remove(charge)
-            if charge in self._loading:
-                self._loading.remove(charge)
+    def release(self, reservation: Reservation) -> None:
+        """Give back the memory of a model that was unloaded or failed to load."""
+        self._measure()
+        if reservation in self._reservations:
+            self._reservations.remove(reservation)
+            if reservation in self._loading:
+                self._loading.remove(reservation)
             else:
-                self._settled -= charge.size
+                self._loaded_bytes -= reservation.size
 
-    def _refuse_beyond_budget(self, charge: Reservation, used: int) -> None:
+    def _check_budget(self, reservation: Reservation, used: int) -> None:
         if used > self.budget:
             raise NoRoom(
-                f"Memory exhausted: not enough memory to load model {charge.owner}: it takes "
-                f"{_megabytes(charge.size)}, others {_megabytes(used - charge.size)} of "
-                f"{_megabytes(self.budget)}."
+                f"Memory exhausted: not enough memory to load model {reservation.model}: it takes "
+                f"{_megabytes(reservation.size)}, and other models have "
+                f"{_megabytes(used - reservation.size)} of {_megabytes(self.budget)}. "
+                f"{NO_ROOM_ADVICE}"
             )
 
-    def _refuse_in_danger(self, charge: Reservation) -> None:
-        if self._resident() + charge.size > self._limit:
+    def _check_process(self, reservation: Reservation) -> None:
+        if self._resident() + reservation.size > self._limit:
             self.trim()
-        if (taken := self._resident()) + charge.size > self._limit:
+        if (used := self._resident()) + reservation.size > self._limit:
             raise NoRoom(
-                f"Memory exhausted: not enough memory to load model {charge.owner}: it takes "
-                f"{_megabytes(charge.size)}, the process {_megabytes(taken)} of "
-                f"{_megabytes(self._limit)}."
+                f"Memory exhausted: not enough memory to load model {reservation.model}: it takes "
+                f"{_megabytes(reservation.size)}, and the process has {_megabytes(used)} of "
+                f"{_megabytes(self._limit)}. {NO_ROOM_ADVICE}"
             )
 
-    def _sample(self) -> None:
+    def _measure(self) -> None:
         now = self._resident()
-        grown = max(0, now - self._seen)
-        self._seen = now
-        oldest = self._clock() - SUSPENDED
-        growing = [charge for charge in self._loading if charge.since > oldest]
-        for charge in growing:
-            charge.grown += grown / len(growing)
+        grown = max(0, now - self._last_resident)
+        self._last_resident = now
+        oldest = self._clock() - HANGING
+        growing = [reservation for reservation in self._loading if reservation.since > oldest]
+        for reservation in growing:
+            reservation.grown += grown / len(growing)
 
 
 def _megabytes(size: int) -> str:

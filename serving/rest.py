@@ -1,4 +1,4 @@
-"""TensorFlow Serving's REST form of a prediction: JSON → arrays → JSON."""
+"""TensorFlow Serving's REST format of a prediction: JSON → arrays → JSON."""
 
 import base64
 import binascii
@@ -18,7 +18,7 @@ DEFAULT_SIGNATURE = "serving_default"
 
 @dataclass(frozen=True)
 class Query:
-    """A parsed request. rows: how many instances, None for the column form."""
+    """A parsed request. rows: the number of instances, None for the column format."""
 
     signature: str
     inputs: dict[str, Array]
@@ -26,13 +26,13 @@ class Query:
 
     @property
     def length(self) -> int | None:
-        """The first dimension of every input, None where they have not the same one."""
-        lengths = {len(each) if each.ndim else None for each in self.inputs.values()}
+        """The first dimension of every input; None if inputs differ in it or have none."""
+        lengths = {len(array) if array.ndim else None for array in self.inputs.values()}
         return lengths.pop() if len(lengths) == 1 else None
 
     @property
     def form(self) -> object:
-        """Queries that can be joined row by row have the same."""
+        """Signature and shapes: queries with the same form can be joined row by row."""
         return self.signature, tuple(sorted((k, v.shape[1:]) for k, v in self.inputs.items()))
 
 
@@ -74,7 +74,7 @@ def _document(body: bytes) -> dict[str, Any]:
 
 
 def _with_nan(body: bytes) -> Any:
-    """JSON that may hold NaN and Infinity, as TensorFlow Serving reads and writes it."""
+    """Parse JSON with NaN and Infinity, which TensorFlow Serving reads and writes."""
     try:
         return json.loads(body)
     except (ValueError, RecursionError) as error:
@@ -117,7 +117,7 @@ def _columns(inputs: Any, specs: Mapping[str, TensorSpec]) -> dict[str, Any]:
 
 
 def _is_object(value: Any) -> bool:
-    """A JSON object that does not stand for bytes."""
+    """Whether it is a JSON object, other than `{"b64": …}`, which stands for bytes."""
     return isinstance(value, dict) and value.keys() != {"b64"}
 
 
@@ -126,7 +126,7 @@ def tensor(name: str, spec: TensorSpec, value: Any) -> Array:
     if spec.dtype == object:
         array = _strings(name, value)
     elif spec.raw_bytes and isinstance(value, list) and value and isinstance(value[0], dict):
-        array = _from_memory(name, spec, value)
+        array = _from_bytes(name, spec, value)
     else:
         array = _numbers(name, spec.dtype, value)
     if spec.shape is not None and not _fits(array.shape, spec.shape):
@@ -136,9 +136,9 @@ def tensor(name: str, spec: TensorSpec, value: Any) -> Array:
     return array
 
 
-def _fits(shape: tuple[int, ...], wanted: tuple[int | None, ...]) -> bool:
-    return len(shape) == len(wanted) and all(
-        size in (None, got) for got, size in zip(shape, wanted, strict=True)
+def _fits(shape: tuple[int, ...], expected: tuple[int | None, ...]) -> bool:
+    return len(shape) == len(expected) and all(
+        size in (None, actual) for actual, size in zip(shape, expected, strict=True)
     )
 
 
@@ -155,7 +155,7 @@ def _strings(name: str, value: Any) -> Array:
 
 def _bytes_of(name: str, value: Any) -> Any:
     if isinstance(value, list):
-        return [_bytes_of(name, each) for each in value]
+        return [_bytes_of(name, item) for item in value]
     if isinstance(value, str):
         return value.encode()
     return _base64(name, value)
@@ -170,8 +170,8 @@ def _base64(name: str, value: Any) -> bytes:
         raise BadInput(f'input "{name}": unable to base64 decode: {error}') from error
 
 
-def _from_memory(name: str, spec: TensorSpec, values: list[Any]) -> Array:
-    """One row from each bytes value, which is the row's memory: C order, native byte order."""
+def _from_bytes(name: str, spec: TensorSpec, values: list[Any]) -> Array:
+    """One row from each bytes value: the row's memory in C order and native byte order."""
     shape = (spec.shape or ())[1:]
     sizes = [size for size in shape if size is not None]
     if len(sizes) < len(shape):
@@ -203,19 +203,19 @@ def _numbers(name: str, dtype: np.dtype[Any], value: Any) -> Array:
 
 
 def render(rows: int | None, outputs: Mapping[str, Array]) -> bytes:
-    """`{"predictions": [row, …]}` or `{"outputs": columns}`; a lone output goes without its name.
+    """`{"predictions": [row, …]}` or `{"outputs": columns}`; a single output has no name.
 
-    Raises BadInput where an output of the row form has not one value a row.
+    Raises BadInput if the row format was requested and an output does not have one value per row.
     """
-    exact = all(each.dtype.kind != "f" or np.isfinite(each).all() for each in outputs.values())
-    columns = {name: _column(name, each, exact) for name, each in outputs.items()}
-    lone = next(iter(columns.values())) if len(columns) == 1 else None
+    finite = all(array.dtype.kind != "f" or np.isfinite(array).all() for array in outputs.values())
+    columns = {name: _column(name, array, finite) for name, array in outputs.items()}
+    single = next(iter(columns.values())) if len(columns) == 1 else None
     if rows is None:
-        document = {"outputs": columns if lone is None else lone}
+        document = {"outputs": columns if single is None else single}
     else:
-        for name, each in outputs.items():
-            if each.ndim == 0 or len(each) != rows:
-                size = len(each) if each.ndim else "none"
+        for name, array in outputs.items():
+            if array.ndim == 0 or len(array) != rows:
+                size = len(array) if array.ndim else "none"
                 raise BadInput(
                     f"Tensor name: {name} has inconsistent batch size: {size} expecting: {rows}"
                 )
@@ -223,25 +223,25 @@ def render(rows: int | None, outputs: Mapping[str, Array]) -> bytes:
             "predictions": [
                 {name: column[row] for name, column in columns.items()} for row in range(rows)
             ]
-            if lone is None
-            else lone
+            if single is None
+            else single
         }
-    if exact:
+    if finite:
         return orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY)
     return json.dumps(document).encode()
 
 
-def _column(name: str, array: Array, exact: bool) -> Any:
+def _column(name: str, array: Array, finite: bool) -> Any:
     if array.dtype.kind in "OS":
         return _texts(array.tolist(), name.endswith("_bytes"))
-    # ascontiguousarray makes a list of a single value
-    return np.ascontiguousarray(array) if exact and array.ndim else array.tolist()
+    # ascontiguousarray turns a scalar into an array of one value
+    return np.ascontiguousarray(array) if finite and array.ndim else array.tolist()
 
 
 def _texts(value: Any, as_bytes: bool) -> Any:
-    """Strings as text; as base64 where the output's name says bytes or they are no UTF-8."""
+    """Strings as text, or as base64 if the output's name ends in `_bytes` or they are no UTF-8."""
     if isinstance(value, list):
-        return [_texts(each, as_bytes) for each in value]
+        return [_texts(item, as_bytes) for item in value]
     if not as_bytes:
         try:
             return value.decode()

@@ -1,4 +1,4 @@
-"""The container's settings, from its environment."""
+"""The container's settings, from environment variables."""
 
 import os
 from collections.abc import Mapping
@@ -12,14 +12,14 @@ BATCH_ROWS = 8
 
 @dataclass(frozen=True)
 class Settings:
-    """One container.
+    """Settings of one container.
 
-    memory: bytes that models may take, None for what the machine leaves (`memory.spare_bytes`).
+    memory: bytes for all models, None for what the machine has left (`memory.spare_bytes`).
     litert_threads: threads of one LiteRT interpreter.  workers: models computed at once.
-    batching: which requests to one model are computed together.
-    state: folder that tells the next process of loads that ended this one, None for a default.
     load_timeout: seconds after which a load is answered 408 or 507.
-    parent: process whose death ends this one (Linux), None to outlive it.
+    parent: the process with which this one ends (Linux), None for none.
+    batching: limits of the batches of one model.
+    state: folder of the crash guard, None for `crash_guard.default_folder`.
     """
 
     host: str
@@ -34,9 +34,9 @@ class Settings:
 
 
 def from_environment(environ: Mapping[str, str]) -> Settings:
-    """Settings from SageMaker's variables and our own (FACET_SERVING_…).
+    """Settings from SageMaker's variables and Facet's own (FACET_SERVING_…).
 
-    Raises ValueError that names the variable which is no number.
+    Raises ValueError, which names the variable, if a number is expected and it has another value.
     """
 
     def number(variable: str, default: int) -> int:

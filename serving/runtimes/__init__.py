@@ -1,1 +1,1 @@
-"""What computes a model: LiteRT or TensorFlow, behind one protocol."""
+"""The runtimes that compute models, LiteRT and TensorFlow, behind one protocol."""

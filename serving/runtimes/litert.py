@@ -1,4 +1,4 @@
-"""Models as LiteRT interpreters: milliseconds to load, a few MB each, no TensorFlow."""
+"""Models as LiteRT interpreters: they load in milliseconds and take a few MB, no TensorFlow."""
 
 from collections.abc import Mapping
 from contextlib import suppress
@@ -12,13 +12,13 @@ from ai_edge_litert.interpreter import Interpreter, SignatureRunner
 from serving.errors import InferenceFailed, LoadFailed
 from serving.runtimes.runtime import Array, Signature, TensorSpec
 
-# Memory of a loaded model over the bytes of its file: 4.4 MB for 2 MB, 148 MB for VGG16's 58 MB,
-# as the weights are mapped once and packed once for XNNPACK.
+# Measured: 4.4 MB in memory for a file of 2 MB, 148 MB for VGG16's 58 MB. The weights are mapped
+# once, and copied once in XNNPACK's layout.
 MEMORY_PER_BYTE = 2.5
 MEMORY_FIXED = 300_000
-ROWS = 8  # in one call: more save no time, and an interpreter keeps what its largest call took
+ROWS = 8  # in one call: more save no time, and an interpreter keeps the memory of its largest call
 LONG_REPORT = 10_000  # characters
-NO_REASON = "no reason given, as where there is no memory"
+NO_REASON = "LiteRT gives no reason, as when there is no memory left"
 
 
 def estimate(size: int) -> int:
@@ -27,22 +27,22 @@ def estimate(size: int) -> int:
 
 
 class LiteRT:
-    """One interpreter, which has computed once: what it takes is taken while it is loaded."""
+    """One interpreter. It computes once while it is loaded, so that its memory is measured."""
 
     kind = "litert"
     parallel = 1
 
     def __init__(self, model: Path, threads: int) -> None:
         """Raises LoadFailed."""
-        self._open = partial(_open, model, threads)
-        self._runners, self.signatures = self._open()
+        self._load = partial(_load, model, threads)
+        self._runners, self.signatures = self._load()
         self._report = ""
         for name, signature in self.signatures.items():
-            with suppress(InferenceFailed):  # some cannot make anything of zeros
-                self._call(name, {key: each.one() for key, each in signature.inputs.items()})
+            with suppress(InferenceFailed):  # some models fail on zeros
+                self._call(name, {key: spec.one() for key, spec in signature.inputs.items()})
 
     def predict(self, signature: str, inputs: Mapping[str, Array]) -> dict[str, Array]:
-        """Up to ROWS rows are one call, for which the inputs are resized."""
+        """Resize the inputs and compute, in calls of at most ROWS rows. Raises InferenceFailed."""
         lengths = {len(each) if each.ndim else 0 for each in inputs.values()}
         if not self.signatures[signature].batchable or len(lengths) > 1 or max(lengths) <= ROWS:
             return self._call(signature, inputs)
@@ -56,26 +56,26 @@ class LiteRT:
         try:
             return dict(self._runners[signature](**inputs))
         except (ValueError, RuntimeError, MemoryError) as error:
-            raise InferenceFailed(f"LiteRT: {self._news(str(error))}") from error
+            raise InferenceFailed(f"LiteRT: {self._latest(str(error))}") from error
 
     def close(self) -> None:
-        """The last references to the interpreter go; its destructor frees everything."""
+        """Delete the last references to the interpreter, whose destructor frees its memory."""
         self._runners.clear()
 
-    def _news(self, report: str) -> str:
-        """What an interpreter reports, without what it had reported before.
+    def _latest(self, report: str) -> str:
+        """The newest error in an interpreter's report, which accumulates all errors.
 
-        It never forgets an error, so it is opened anew when it knows many.
+        The interpreter is loaded again when its report has become long.
         """
-        news = report.removeprefix(self._report) or NO_REASON
+        latest = report.removeprefix(self._report) or NO_REASON
         self._report = report
         if len(report) > LONG_REPORT:
             with suppress(LoadFailed):
-                (self._runners, _), self._report = self._open(), ""
-        return news
+                (self._runners, _), self._report = self._load(), ""
+        return latest
 
 
-def _open(model: Path, threads: int) -> tuple[dict[str, SignatureRunner], dict[str, Signature]]:
+def _load(model: Path, threads: int) -> tuple[dict[str, SignatureRunner], dict[str, Signature]]:
     try:
         interpreter = Interpreter(model_path=str(model), num_threads=threads)
         interpreter.allocate_tensors()
@@ -85,7 +85,9 @@ def _open(model: Path, threads: int) -> tuple[dict[str, SignatureRunner], dict[s
     except (ValueError, TypeError, RuntimeError, MemoryError) as error:
         raise LoadFailed(f"LiteRT cannot load {model.name}: {str(error) or NO_REASON}") from error
     if not runners:
-        raise LoadFailed(f"{model.name} carries no signature")
+        raise LoadFailed(
+            f"{model.name} has no signature. Convert it from a SavedModel with signatures"
+        )
     return runners, signatures
 
 
@@ -99,7 +101,7 @@ def _signature(runner: SignatureRunner) -> Signature:
 
 
 def _spec(details: Mapping[str, Any]) -> TensorSpec:
-    """The first dimension counts as the batch's, also where the converter fixed it at 1."""
+    """The first dimension counts as any number of rows, even if the converter fixed it at 1."""
     dtype = np.dtype(details["dtype"])
     numeric = dtype.kind not in "OSU"
     shape = tuple(None if size < 0 else int(size) for size in details["shape_signature"])

@@ -1,4 +1,4 @@
-"""What every runtime offers, and the choice among them."""
+"""The protocol of a loaded model, and the signatures it reports."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,8 +14,8 @@ Array = NDArray[Any]
 class TensorSpec:
     """An input of a signature.
 
-    dtype: `object` for strings (their bytes).  shape: None for a dimension of any size, and None
-    as a whole for any rank.  raw_bytes: whether a bytes value stands for the tensor's memory.
+    dtype: `object` for strings (as bytes).  shape: None as a dimension is any size, None as the
+    whole shape any rank.  raw_bytes: a bytes value may stand for a row's memory.
     """
 
     dtype: np.dtype[Any]
@@ -23,7 +23,7 @@ class TensorSpec:
     raw_bytes: bool = False
 
     def one(self) -> Array:
-        """The least that fits: one row of zeros, 1 for each dimension of any size."""
+        """The smallest array that fits: zeros, with size 1 for each dimension of any size."""
         empty: object = b"" if self.dtype == object else 0
         return np.full([size or 1 for size in self.shape or ()], empty, self.dtype)
 
@@ -32,8 +32,8 @@ class TensorSpec:
 class Signature:
     """The inputs of one function of a model, by name.
 
-    batchable: the first dimension of every input and output is one of rows, as many as one likes,
-    and no row changes another's answer.
+    batchable: the first dimension of every input and output counts rows, of any number, and the
+    rows are independent of each other.
     """
 
     inputs: Mapping[str, TensorSpec]
@@ -45,11 +45,11 @@ class Runtime(Protocol):
 
     @property
     def kind(self) -> str:
-        """Which runtime it is: `litert` or `tensorflow`."""
+        """`litert` or `tensorflow`."""
 
     @property
     def parallel(self) -> int:
-        """How many threads may call `predict` at once."""
+        """The number of threads that may call `predict` at once."""
 
     @property
     def signatures(self) -> Mapping[str, Signature]:

@@ -16,9 +16,17 @@ TENSORFLOW_MEMORY = 500_000_000  # resident after the import, before the first m
 # VGG16: 73 MB in memory for 58 MB of variables; the small CIFAR network: 10 MB for 2 MB.
 MEMORY_PER_BYTE = 1.3
 MEMORY_FIXED = 7_000_000
-# What the loader raises over files that are no SavedModel: found by changing bytes of one.
-BROKEN = (OSError, ValueError, TypeError, LookupError, AttributeError, RuntimeError, MemoryError)
-AROUND = re.compile(
+# Errors of the loader over damaged files; found by changing bytes of a SavedModel.
+LOAD_ERRORS = (
+    OSError,
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    RuntimeError,
+    MemoryError,
+)
+NOISE = re.compile(
     r"Graph execution error:|Detected at node |<stack traces|File \"|Node: |\d+ root error"
 )
 
@@ -29,12 +37,12 @@ def estimate(size: int) -> int:
 
 
 def imported() -> bool:
-    """Whether this process has paid for TensorFlow."""
+    """Whether this process has imported TensorFlow."""
     return sys.modules.get("tensorflow") is not None
 
 
 def import_tensorflow() -> Any:
-    """The module. Raises LoadFailed where it is not installed, or not to be had."""
+    """Import TensorFlow. Raises LoadFailed if it is not installed or cannot be imported."""
     try:
         return importlib.import_module("tensorflow")
     except ModuleNotFoundError as error:
@@ -51,8 +59,8 @@ def import_tensorflow() -> Any:
 class SavedModel:
     """A SavedModel of TensorFlow 1 or 2, run as a graph in a session, as TensorFlow Serving does.
 
-    Next to `tf.saved_model.load`, that takes two thirds of the time to load and, for a small
-    network, four fifths to answer; and it loads graphs of TensorFlow 1.0, which the other refuses.
+    Compared to `tf.saved_model.load`, loading takes two thirds of the time and, for a small
+    network, answering four fifths; and graphs of TensorFlow 1.0 load, which fail there.
     """
 
     kind = "tensorflow"
@@ -71,12 +79,12 @@ class SavedModel:
             self.signatures: Mapping[str, Signature] = {
                 name: _signature(each, tensorflow) for name, each in self._functions.items()
             }
-        except (tensorflow.errors.OpError, *BROKEN) as error:
+        except (tensorflow.errors.OpError, *LOAD_ERRORS) as error:
             self._session.close()
             raise LoadFailed(f"TensorFlow cannot load the SavedModel: {_reason(error)}") from error
 
     def predict(self, signature: str, inputs: Mapping[str, Array]) -> dict[str, Array]:
-        """Runs the graph; what it rejects as invalid is the caller's fault, as in TF Serving."""
+        """Run the graph. What it rejects as invalid is BadInput, as in TensorFlow Serving."""
         errors = self._tensorflow.errors
         function = self._functions[signature]
         try:
@@ -91,14 +99,14 @@ class SavedModel:
         return {name: np.asarray(value) for name, value in outputs.items()}
 
     def close(self) -> None:
-        """TensorFlow keeps about half of the memory and uses it for later models."""
+        """Close the session. TensorFlow keeps about half of the memory for later models."""
         self._functions.clear()
         self._session.close()
         del self._session
 
 
 def _offered(name: str, function: Any) -> bool:
-    """Whether a signature takes and gives tensors alone, and is not there for the loader."""
+    """Whether all inputs and outputs are tensors, and the signature is not the loader's own."""
     tensors = [*function.inputs.values(), *function.outputs.values()]
     return not name.startswith("__saved_model") and all(each.name for each in tensors)
 
@@ -122,7 +130,7 @@ def _spec(info: Any, tensorflow: Any) -> TensorSpec:
 
 
 def _reason(error: Exception) -> str:
-    """One line, without what TensorFlow says around it."""
+    """The first line of TensorFlow's message that is about the error itself."""
     lines = (line.strip() for line in str(error).splitlines())
-    told = (line for line in lines if line and not AROUND.match(line))
-    return next(told, type(error).__name__)
+    reasons = (line for line in lines if line and not NOISE.match(line))
+    return next(reasons, type(error).__name__)

@@ -1,4 +1,4 @@
-"""What a version is served from."""
+"""The versions in an artifact, and the files that serve them."""
 
 from pathlib import Path
 
@@ -31,20 +31,20 @@ def test_versions_are_in_order_of_their_numbers(artifact: Path) -> None:
     ]
 
 
-def test_what_is_opened_and_its_size(artifact: Path) -> None:
+def test_source_and_size_are_those_of_the_runtime(artifact: Path) -> None:
     two, _, ten = versions(artifact, "m")
     assert (two.source, two.size) == (artifact / "2" / TFLITE, 7)
     assert (ten.source, ten.size) == (artifact / "10", 320)
 
 
-def test_without_lite_where_there_is_something_else(artifact: Path) -> None:
+def test_without_lite_needs_a_saved_model(artifact: Path) -> None:
     found = without_lite(versions(artifact, "m"))
     assert [each.lite for each in found] == [False, True, False]
     assert (found[0].source, found[0].size) == (artifact / "2", 320)
     assert without_lite(found) == found
 
 
-def test_nothing_to_serve(tmp_path: Path) -> None:
+def test_no_numeric_folder_is_an_error(tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "none"):
         with pytest.raises(NoBasePath, match=f"base path {path} for servable m"):
             versions(path, "m")

@@ -1,4 +1,4 @@
-"""Requests computed together: which, how many, and that none pays for another."""
+"""Which requests are computed together, and that each gets its own answer or error."""
 
 import asyncio
 import json
@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from serving.batching import Batching, BatchQueue, Results, answers
+from serving.batching import Batching, BatchQueue, Results, predict_batch
 from serving.errors import BadInput, InferenceFailed
 from serving.runtimes.runtime import Array, Signature, TensorSpec
 
@@ -54,8 +54,8 @@ def read(results: Results) -> list[Any]:
 
 def test_requests_of_one_form_are_one_call() -> None:
     model = Sums()
-    asked = [body([1, 2]), body([3, 4], [5, 6]), body([7, 8], form="inputs")]
-    assert read(answers(model, asked, 8)) == [
+    requests = [body([1, 2]), body([3, 4], [5, 6]), body([7, 8], form="inputs")]
+    assert read(predict_batch(model, requests, 8)) == [
         {"predictions": [3]},
         {"predictions": [7, 11]},
         {"outputs": [15]},
@@ -65,23 +65,23 @@ def test_requests_of_one_form_are_one_call() -> None:
 
 def test_no_call_has_more_rows_than_allowed_unless_one_request_has() -> None:
     model = Sums()
-    answers(model, [body([1, 1], [1, 1]), body([1, 1]), body([1, 1]), body(*[[1, 1]] * 5)], 3)
+    predict_batch(model, [body([1, 1], [1, 1]), body([1, 1]), body([1, 1]), body(*[[1, 1]] * 5)], 3)
     assert model.calls == [3, 1, 5]
 
 
-def test_what_may_not_be_joined_is_not() -> None:
+def test_a_signature_that_is_not_batchable_has_one_call_per_request() -> None:
     model = Sums(batchable=False)
-    assert read(answers(model, [body([1, 2]), body([3, 4])], 8)) == [
+    assert read(predict_batch(model, [body([1, 2]), body([3, 4])], 8)) == [
         {"predictions": [3]},
         {"predictions": [7]},
     ]
     assert model.calls == [1, 1]
 
 
-def test_other_signatures_and_shapes_are_other_calls() -> None:
+def test_different_signatures_or_shapes_are_different_calls() -> None:
     model = Sums()
-    asked = [body([1, 2]), body([1, 2], signature="any"), body([1, 2, 3], signature="any")]
-    assert read(answers(model, asked, 8)) == [
+    requests = [body([1, 2]), body([1, 2], signature="any"), body([1, 2, 3], signature="any")]
+    assert read(predict_batch(model, requests, 8)) == [
         {"predictions": [3]},
         {"predictions": [3]},
         {"predictions": [6]},
@@ -89,37 +89,37 @@ def test_other_signatures_and_shapes_are_other_calls() -> None:
     assert model.calls == [1, 1, 1]
 
 
-def test_none_pays_for_anothers_error() -> None:
+def test_an_error_fails_only_its_own_request() -> None:
     model = Sums()
-    good, bad, broken = read(answers(model, [body([1, 2]), b"{}", body([13, 0])], 8))
+    good, bad, broken = read(predict_batch(model, [body([1, 2]), b"{}", body([13, 0])], 8))
     assert good == {"predictions": [3]}
     assert isinstance(bad, BadInput)
     assert isinstance(broken, InferenceFailed)
     assert model.calls == [2, 1, 1]
 
 
-def test_an_output_that_has_not_one_value_a_row_is_computed_alone() -> None:
+def test_requests_are_computed_alone_if_an_output_is_not_one_value_per_row() -> None:
     model = Sums()
-    asked = [body([1, 2], form="inputs", signature="total")] * 2
-    assert read(answers(model, asked, 8)) == [{"outputs": 3}] * 2
+    requests = [body([1, 2], form="inputs", signature="total")] * 2
+    assert read(predict_batch(model, requests, 8)) == [{"outputs": 3}] * 2
     assert model.calls == [2, 1, 1]
 
 
 async def _flood(model: Sums, batching: Batching, first: int, later: int) -> list[bytes]:
     """`first` requests, then `later` ones while the model computes."""
     with ThreadPoolExecutor(4) as pool:
-        lane = BatchQueue(model, pool, batching)
+        queue = BatchQueue(model, pool, batching)
         model.gate.clear()
-        asked = [asyncio.create_task(lane.answer(body([1, n]))) for n in range(first)]
+        requests = [asyncio.create_task(queue.predict(body([1, n]))) for n in range(first)]
         while not model.calls:
             await asyncio.sleep(0.001)
-        asked += [asyncio.create_task(lane.answer(body([1, n]))) for n in range(later)]
+        requests += [asyncio.create_task(queue.predict(body([1, n]))) for n in range(later)]
         await asyncio.sleep(0.01)
         model.gate.set()
-        return await asyncio.wait_for(asyncio.gather(*asked), 5)
+        return await asyncio.wait_for(asyncio.gather(*requests), 5)
 
 
-def test_what_comes_while_the_model_computes_is_taken_together_next() -> None:
+def test_requests_that_arrive_during_a_computation_are_the_next_batch() -> None:
     model = Sums()
     results = asyncio.run(_flood(model, Batching(rows=4), first=1, later=6))
     assert [json.loads(each) for each in results] == [
@@ -128,13 +128,13 @@ def test_what_comes_while_the_model_computes_is_taken_together_next() -> None:
     assert model.calls == [1, 4, 2]
 
 
-def test_off_is_one_call_a_request() -> None:
+def test_batches_of_one_row_are_one_call_per_request() -> None:
     model = Sums()
     asyncio.run(_flood(model, Batching(rows=1), first=1, later=3))
     assert model.calls == [1, 1, 1, 1]
 
 
-def test_a_wait_gathers_requests_though_the_model_is_free() -> None:
+def test_with_a_wait_requests_to_a_free_model_are_one_batch() -> None:
     model = Sums()
     asyncio.run(_flood(model, Batching(rows=8, wait=0.02), first=3, later=0))
     assert model.calls == [3]
@@ -146,17 +146,17 @@ def test_a_full_batch_does_not_wait() -> None:
     assert model.calls == [2, 2]
 
 
-def test_a_client_that_has_gone_harms_no_other() -> None:
+def test_a_cancelled_request_leaves_the_rest_of_its_batch_alone() -> None:
     model = Sums()
 
     async def scenario() -> None:
         with ThreadPoolExecutor(1) as pool:
-            lane = BatchQueue(model, pool, Batching(rows=4))
+            queue = BatchQueue(model, pool, Batching(rows=4))
             model.gate.clear()
-            asked = [asyncio.create_task(lane.answer(body([1, n]))) for n in range(3)]
+            requests = [asyncio.create_task(queue.predict(body([1, n]))) for n in range(3)]
             await asyncio.sleep(0.01)
-            asked[1].cancel()
+            requests[1].cancel()
             model.gate.set()
-            assert json.loads(await asked[2]) == {"predictions": [3]}
+            assert json.loads(await requests[2]) == {"predictions": [3]}
 
     asyncio.run(asyncio.wait_for(scenario(), 5))

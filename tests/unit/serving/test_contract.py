@@ -1,4 +1,4 @@
-"""Every row of the container's contract, over ASGI, with a runtime that only adds up pixels."""
+"""The container's HTTP interface, over ASGI, with a runtime that adds up pixels."""
 
 import asyncio
 import sys
@@ -20,12 +20,12 @@ from serving.metrics import Metrics
 from serving.models import TRIM_EVERY, Loader, Models
 from serving.runtimes.runtime import Array, Signature, TensorSpec
 
-SIZE = 100  # bytes that each model is charged
+SIZE = 100  # bytes that each model reserves
 TARGET = {"X-Amzn-SageMaker-Target-Model": "cifar/1.tar.gz"}
 
 
 class Sums:
-    """A model that answers the sum of its two pixels; `gate` holds its answers back."""
+    """A model that answers the sum of its two pixels, once `gate` is set."""
 
     kind = "litert"
     parallel = 1
@@ -55,7 +55,7 @@ class Sums:
 
 
 class Bench:
-    """A container under test: its app, and what its loader did and shall do."""
+    """A container with a fake loader: `load_gates` delay loads, `opened` has its models."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -65,7 +65,7 @@ class Bench:
         self.opened: list[Sums] = []
         self.trims = 0
         loader = Loader(estimate=lambda _: SIZE, load=self.load_version)
-        metrics = Metrics(remembered=2)
+        metrics = Metrics(unloaded_models=2)
         self.models = Models(
             loader,
             MemoryBudget(3 * SIZE, 1 << 60, lambda: 0, self.trim),
@@ -130,7 +130,7 @@ async def until(condition: Callable[[], bool]) -> None:
         await asyncio.sleep(0.005)
 
 
-def told(answer: httpx.Response) -> tuple[int, Any]:
+def status_and_body(answer: httpx.Response) -> tuple[int, Any]:
     return answer.status_code, answer.json()
 
 
@@ -142,17 +142,17 @@ def test_every_error_has_a_status() -> None:
 def test_an_empty_container(bench: Bench) -> None:
     async def scenario() -> None:
         assert (await bench.http.get("/ping")).status_code == 200
-        assert told(await bench.http.get("/models")) == (200, {})
+        assert status_and_body(await bench.http.get("/models")) == (200, {})
         missing = (404, {"error": "Model cifar is not loaded yet."})
-        assert told(await bench.http.get("/models/cifar")) == missing
-        assert told(await bench.invoke("cifar")) == missing
+        assert status_and_body(await bench.http.get("/models/cifar")) == missing
+        assert status_and_body(await bench.invoke("cifar")) == missing
         gone = (404, {"error": "Model cifar is not loaded yet"})
-        assert told(await bench.http.delete("/models/cifar")) == gone
+        assert status_and_body(await bench.http.delete("/models/cifar")) == gone
 
     run(scenario())
 
 
-def test_a_models_life(bench: Bench) -> None:
+def test_a_model_is_loaded_listed_invoked_and_unloaded(bench: Bench) -> None:
     status = {
         "version": "1",
         "state": "AVAILABLE",
@@ -160,16 +160,16 @@ def test_a_models_life(bench: Bench) -> None:
     }
 
     async def scenario() -> None:
-        code, body = told(await bench.load("cifar"))
+        code, body = status_and_body(await bench.load("cifar"))
         assert code == 200
         assert body["success"].startswith("Successfully loaded model cifar, ")
         again = await bench.load("cifar", str(bench.folder / "cifar"))
-        assert told(again) == (409, {"error": "Model cifar is already loaded."})
-        assert told(await bench.http.get("/models")) == (
+        assert status_and_body(again) == (409, {"error": "Model cifar is already loaded."})
+        assert status_and_body(await bench.http.get("/models")) == (
             200,
             {"cifar": {"model_version_status": [status]}},
         )
-        assert told(await bench.http.get("/models/cifar")) == (
+        assert status_and_body(await bench.http.get("/models/cifar")) == (
             200,
             {
                 "model": {
@@ -180,27 +180,27 @@ def test_a_models_life(bench: Bench) -> None:
                 }
             },
         )
-        assert told(await bench.invoke("cifar")) == (200, {"predictions": [3]})
+        assert status_and_body(await bench.invoke("cifar")) == (200, {"predictions": [3]})
         unloaded = await bench.http.delete("/models/cifar")
-        assert told(unloaded) == (200, {"success": "Successfully unloaded model cifar."})
+        assert status_and_body(unloaded) == (200, {"success": "Successfully unloaded model cifar."})
         assert bench.opened[0].closed
         assert (await bench.invoke("cifar")).status_code == 404
 
     run(scenario())
 
 
-def test_nothing_to_load(bench: Bench) -> None:
+def test_a_load_without_a_numeric_folder_is_404(bench: Bench) -> None:
     async def scenario() -> None:
         bench.artifact("wrapped/model")
         for path in ("/no/such/folder", str(bench.folder / "wrapped")):
             message = f"Could not find valid base path {path} for servable cifar"
-            assert told(await bench.load("cifar", path)) == (404, {"error": message})
+            assert status_and_body(await bench.load("cifar", path)) == (404, {"error": message})
 
     run(scenario())
 
 
 @pytest.mark.parametrize("body", [b"{", b"[]", b"{}", b'{"model_name": "cifar"}', b""])
-def test_a_load_without_url(bench: Bench, body: bytes) -> None:
+def test_a_load_without_name_and_url_is_500(bench: Bench, body: bytes) -> None:
     async def scenario() -> None:
         answer = await bench.http.post("/models", content=body)
         assert answer.status_code == 500
@@ -210,39 +210,44 @@ def test_a_load_without_url(bench: Bench, body: bytes) -> None:
 
 
 @pytest.mark.parametrize("name", ["../x", "", ".x", "a" * 256, "a b", 7])
-def test_a_bad_name(bench: Bench, name: object) -> None:
+def test_an_invalid_model_name_is_400(bench: Bench, name: object) -> None:
     async def scenario() -> None:
         answer = await bench.http.post("/models", json={"model_name": name, "url": "/x"})
-        assert told(answer) == (400, {"error": f"invalid model_name: {name!r}"})
+        assert answer.status_code == 400
+        assert answer.json()["error"].startswith(f"invalid model_name: {name!r}; use letters, ")
 
     run(scenario())
 
 
-def test_no_room_then_room_again(bench: Bench) -> None:
+def test_no_room_is_507_until_a_model_is_unloaded(bench: Bench) -> None:
     async def scenario() -> None:
         for name in ("a", "b", "c"):
             assert (await bench.load(name)).status_code == 200
-        code, body = told(await bench.load("d"))
+        code, body = status_and_body(await bench.load("d"))
         assert code == 507
-        assert body["error"].startswith("Memory exhausted: not enough memory to load model d")
+        assert body["error"].startswith(
+            "Memory exhausted: not enough memory to load model cifar/1.tar.gz: it takes "
+        )
         await bench.http.delete("/models/b")
         assert (await bench.load("d", str(bench.folder / "d"))).status_code == 200
 
     run(scenario())
 
 
-def test_a_load_that_fails_leaves_nothing(bench: Bench) -> None:
+def test_a_failed_load_releases_its_memory(bench: Bench) -> None:
     async def scenario() -> None:
         path = bench.artifact("broken")
         for _ in range(5):  # more often than there is room for
             answer = await bench.load("broken", path)
-            assert told(answer) == (500, {"error": "LiteRT cannot load model.tflite: broken"})
-        assert told(await bench.http.get("/models")) == (200, {})
+            reason = "LiteRT cannot load model.tflite: broken"
+            error = f"Model cifar/1.tar.gz cannot be loaded: {reason}"
+            assert status_and_body(answer) == (500, {"error": error})
+        assert status_and_body(await bench.http.get("/models")) == (200, {})
 
     run(scenario())
 
 
-def test_many_loads_of_one_model_are_one(bench: Bench) -> None:
+def test_concurrent_loads_of_one_model_are_one_load(bench: Bench) -> None:
     bench.load_gates["cifar"] = threading.Event()
     path = bench.artifact("cifar")
 
@@ -265,9 +270,11 @@ def test_a_slow_load_times_out_and_delays_no_other_model(bench: Bench) -> None:
         slow = asyncio.create_task(bench.load("slow", path))
         await asyncio.sleep(0.05)
         assert (await bench.load("quick")).status_code == 200
-        assert told(await bench.invoke("quick")) == (200, {"predictions": [3]})
+        assert status_and_body(await bench.invoke("quick")) == (200, {"predictions": [3]})
         assert not slow.done()
-        assert told(await slow) == (408, {"error": "Model slow: timed out after 0.5 seconds"})
+        answer = await slow
+        assert answer.status_code == 408
+        assert answer.json()["error"].startswith("Loading model slow timed out after 0.5 seconds. ")
         bench.load_gates["slow"].set()
         await until(lambda: len(bench.opened) == 2 and bench.opened[1].closed)
         assert list((await bench.http.get("/models")).json()) == ["quick"]
@@ -282,9 +289,9 @@ def test_a_timeout_with_memory_over_70_percent_is_507(bench: Bench) -> None:
     async def scenario() -> None:
         for name in ("a", "b"):
             await bench.load(name)
-        code, body = told(await bench.load("slow"))
+        code, body = status_and_body(await bench.load("slow"))
         assert code == 507
-        assert "model slow ran out of time" in body["error"]
+        assert "loading model slow timed out" in body["error"]
 
     run(scenario())
 
@@ -294,27 +301,29 @@ def test_unload_waits_for_the_requests_in_flight(bench: Bench) -> None:
         await bench.load("cifar")
         await bench.invoke("cifar")
         bench.gate.clear()
-        asked = [asyncio.create_task(bench.invoke("cifar")) for _ in range(5)]
+        requests = [asyncio.create_task(bench.invoke("cifar")) for _ in range(5)]
         await until(lambda: bench.opened[0].running == 1)
         unload = asyncio.create_task(bench.http.delete("/models/cifar"))
         await asyncio.sleep(0.05)
         assert not unload.done()
         assert (await bench.invoke("cifar")).status_code == 404
         bench.gate.set()
-        assert [(await each).status_code for each in asked] == [200] * 5
+        assert [(await each).status_code for each in requests] == [200] * 5
         assert (await unload).status_code == 200
         assert bench.opened[0].closed
 
     run(scenario())
 
 
-def test_unload_waits_for_what_a_client_that_has_gone_left_behind(bench: Bench) -> None:
+def test_unload_waits_for_computations_of_disconnected_clients(bench: Bench) -> None:
     async def scenario() -> None:
         await bench.load("cifar")
         bench.gate.clear()
-        asked = asyncio.create_task(bench.models.predict("cifar", None, b'{"instances":[[1,2]]}'))
+        requests = asyncio.create_task(
+            bench.models.predict("cifar", None, b'{"instances":[[1,2]]}')
+        )
         await until(lambda: bench.opened[0].running == 1)
-        asked.cancel()
+        requests.cancel()
         unloading = asyncio.create_task(bench.http.delete("/models/cifar"))
         await asyncio.sleep(0.02)
         assert not bench.opened[0].closed
@@ -325,7 +334,7 @@ def test_unload_waits_for_what_a_client_that_has_gone_left_behind(bench: Bench) 
     run(scenario())
 
 
-def test_memory_is_given_back_after_many_unloads(bench: Bench) -> None:
+def test_trims_memory_after_many_unloads(bench: Bench) -> None:
     async def scenario() -> None:
         path = bench.artifact("m")
         for _ in range(TRIM_EVERY):
@@ -337,29 +346,29 @@ def test_memory_is_given_back_after_many_unloads(bench: Bench) -> None:
     run(scenario())
 
 
-def test_models_run_in_parallel_and_one_model_in_turn(bench: Bench) -> None:
+def test_models_compute_in_parallel_but_one_litert_model_in_sequence(bench: Bench) -> None:
     async def scenario() -> None:
         await bench.load("a")
         await bench.load("b")
         bench.gate.clear()
-        asked = [asyncio.create_task(bench.invoke(name)) for name in "aaaaaaaabb"]
+        requests = [asyncio.create_task(bench.invoke(name)) for name in "aaaaaaaabb"]
         await until(lambda: [each.running for each in bench.opened] == [1, 1])
         bench.gate.set()
-        assert [(await each).status_code for each in asked] == [200] * 10
+        assert [(await each).status_code for each in requests] == [200] * 10
 
     run(scenario())
 
 
-def test_stopping_answers_first(bench: Bench) -> None:
+def test_close_answers_requests_in_flight(bench: Bench) -> None:
     async def scenario() -> None:
         await bench.load("cifar")
         bench.gate.clear()
-        asked = asyncio.create_task(bench.invoke("cifar"))
+        requests = asyncio.create_task(bench.invoke("cifar"))
         await until(lambda: bench.opened[0].running == 1)
         closing = asyncio.create_task(bench.models.close())
         await asyncio.sleep(0.02)
         bench.gate.set()
-        assert (await asked).status_code == 200
+        assert (await requests).status_code == 200
         await closing
         assert bench.opened[0].closed
 
@@ -367,7 +376,7 @@ def test_stopping_answers_first(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize(
-    ("attributes", "code", "wanted"),
+    ("attributes", "code", "expected"),
     [
         ("tfs-method=predict,tfs-model-version=3", 200, {"predictions": [3]}),
         ("tfs-model-version=12", 200, {"predictions": [3]}),
@@ -388,20 +397,22 @@ def test_stopping_answers_first(bench: Bench) -> None:
         ),
     ],
 )
-def test_version_and_method(bench: Bench, attributes: str, code: int, wanted: Any) -> None:
+def test_custom_attributes_choose_version_and_method(
+    bench: Bench, attributes: str, code: int, expected: Any
+) -> None:
     async def scenario() -> None:
         await bench.load("m", bench.artifact("m", "3", "12"))
         header = {"X-Amzn-SageMaker-Custom-Attributes": attributes}
-        assert told(await bench.invoke("m", headers=header)) == (code, wanted)
+        assert status_and_body(await bench.invoke("m", headers=header)) == (code, expected)
 
     run(scenario())
 
 
-def test_classify_needs_another_kind_of_signature(bench: Bench) -> None:
+def test_classify_is_400_for_a_predict_signature(bench: Bench) -> None:
     async def scenario() -> None:
         await bench.load("m")
         header = {"X-Amzn-SageMaker-Custom-Attributes": "tfs-method=classify"}
-        code, body = told(await bench.invoke("m", headers=header))
+        code, body = status_and_body(await bench.invoke("m", headers=header))
         assert code == 400
         assert "tensorflow/serving/classify" in body["error"]
 
@@ -420,18 +431,19 @@ def test_classify_needs_another_kind_of_signature(bench: Bench) -> None:
         ("text/plain", 415),
     ],
 )
-def test_content_types(bench: Bench, content_type: str, code: int) -> None:
+def test_accepts_json_csv_and_json_lines_only(bench: Bench, content_type: str, code: int) -> None:
     async def scenario() -> None:
         await bench.load("m")
         answer = await bench.invoke("m", headers={"Content-Type": content_type})
         assert answer.status_code == code
         if code == 415:
-            assert answer.json() == {"error": f"Unsupported Media Type: {content_type}"}
+            message = f"Unsupported Media Type: {content_type}; send application/json"
+            assert answer.json() == {"error": message}
 
     run(scenario())
 
 
-def test_csv_is_not_converted(bench: Bench) -> None:
+def test_csv_is_parsed_as_json(bench: Bench) -> None:
     async def scenario() -> None:
         await bench.load("m")
         answer = await bench.http.post(
@@ -443,14 +455,17 @@ def test_csv_is_not_converted(bench: Bench) -> None:
     run(scenario())
 
 
-def test_what_the_model_rejects_and_what_breaks_it(
+def test_a_wrong_input_is_400_and_a_failing_model_500(
     bench: Bench, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def scenario() -> None:
         await bench.load("m")
         assert (await bench.invoke("m", first=256)).status_code == 400
-        assert told(await bench.invoke("m", first=255)) == (500, {"error": "LiteRT: broken"})
-        assert told(await bench.invoke("m")) == (200, {"predictions": [3]})
+        assert status_and_body(await bench.invoke("m", first=255)) == (
+            500,
+            {"error": "LiteRT: broken"},
+        )
+        assert status_and_body(await bench.invoke("m")) == (200, {"predictions": [3]})
 
     run(scenario())
     assert [each.partition(" failed on request ")[2] for each in caplog.messages][-2:] == [
@@ -469,7 +484,7 @@ def test_what_the_model_rejects_and_what_breaks_it(
         ("other-facet=1", "-"),
     ],
 )
-def test_the_log_tells_which_request_failed(
+def test_logs_the_id_of_a_failed_request(
     bench: Bench, caplog: pytest.LogCaptureFixture, attributes: str, request_id: str
 ) -> None:
     async def scenario() -> None:
@@ -482,7 +497,7 @@ def test_the_log_tells_which_request_failed(
     assert line == f"model m (cifar/1.tar.gz) failed on request {request_id}: LiteRT: broken"
 
 
-def test_metrics_tell_of_loads_requests_and_errors(bench: Bench) -> None:
+def test_metrics_count_loads_requests_and_errors(bench: Bench) -> None:
     async def scenario() -> None:
         await bench.load("m")
         await bench.load("broken")
@@ -510,15 +525,18 @@ def test_metrics_tell_of_loads_requests_and_errors(bench: Bench) -> None:
     run(scenario())
 
 
-def test_no_model_named(bench: Bench) -> None:
+def test_an_invocation_without_a_model_is_400(bench: Bench) -> None:
     async def scenario() -> None:
         answer = await bench.http.post("/invocations", json={"instances": [[1, 2]]})
-        assert told(answer) == (400, {"error": "Invocation request does not contain model name."})
+        assert status_and_body(answer) == (
+            400,
+            {"error": "Invocation request does not contain model name."},
+        )
 
     run(scenario())
 
 
-def test_without_tensorflow_a_saved_model_says_what_to_do(
+def test_a_saved_model_without_tensorflow_says_how_to_install_it(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setitem(sys.modules, "tensorflow", None)
@@ -527,7 +545,7 @@ def test_without_tensorflow_a_saved_model_says_what_to_do(
 
     async def scenario() -> None:
         for _ in range(5):
-            code, body = told(await bench.load("plain", str(bench.folder / "plain")))
+            code, body = status_and_body(await bench.load("plain", str(bench.folder / "plain")))
             assert code == 500
             assert "`make tensorflow`" in body["error"]
             assert "\n" not in body["error"]

@@ -1,4 +1,4 @@
-"""The memory ledger, on a process whose size the test sets."""
+"""The memory budget, with a process whose size the test sets."""
 
 import mmap
 import platform
@@ -21,84 +21,85 @@ class Process:
         return self.size
 
 
-def test_growth_beyond_the_estimate_is_charged() -> None:
+def test_reserves_growth_beyond_the_estimate() -> None:
     process = Process()
-    ledger = MemoryBudget(1000, UNLIMITED, process)
-    charge = ledger.open("a", 100)
+    budget = MemoryBudget(1000, UNLIMITED, process)
+    reservation = budget.reserve("a", 100)
     process.size += 300
-    ledger.settle(charge)
-    assert charge.size == ledger.used == 300
-    ledger.release(charge)
-    assert ledger.used == 0
+    budget.end_load(reservation)
+    assert reservation.size == budget.used == 300
+    budget.release(reservation)
+    assert budget.used == 0
 
 
-def test_memory_used_again_shows_as_the_estimate() -> None:
-    ledger = MemoryBudget(1000, UNLIMITED, Process())
-    charge = ledger.open("a", 100)
-    ledger.settle(charge)
-    assert charge.size == 100
+def test_reserves_at_least_the_estimate() -> None:
+    budget = MemoryBudget(1000, UNLIMITED, Process())
+    reservation = budget.reserve("a", 100)
+    budget.end_load(reservation)
+    assert reservation.size == 100
 
 
-def test_growth_is_shared_by_those_that_load_at_that_time() -> None:
+def test_divides_growth_among_the_models_that_are_loading() -> None:
     process = Process()
-    ledger = MemoryBudget(10_000, UNLIMITED, process)
-    first = ledger.open("a", 0)
+    budget = MemoryBudget(10_000, UNLIMITED, process)
+    first = budget.reserve("a", 0)
     process.size += 100
-    second = ledger.open("b", 0)
+    second = budget.reserve("b", 0)
     process.size += 400
-    ledger.settle(first)
+    budget.end_load(first)
     process.size += 50
-    ledger.settle(second)
+    budget.end_load(second)
     process.size += 5000
     assert (first.size, second.size) == (300, 250)
 
 
-def test_a_load_that_hangs_is_not_charged_what_others_take() -> None:
+def test_a_hanging_load_gets_no_share_of_the_growth() -> None:
     process, now = Process(), [0.0]
-    ledger = MemoryBudget(10_000, UNLIMITED, process, clock=lambda: now[0])
-    hanging = ledger.open("a", 10)
+    budget = MemoryBudget(10_000, UNLIMITED, process, clock=lambda: now[0])
+    hanging = budget.reserve("a", 10)
     now[0] = 61
     process.size += 500
-    other = ledger.open("b", 10)
+    other = budget.reserve("b", 10)
     process.size += 300
-    ledger.settle(other)
+    budget.end_load(other)
     assert (hanging.size, other.size) == (10, 300)
 
 
-def test_no_room_names_the_model_and_both_sizes() -> None:
-    ledger = MemoryBudget(10_000_000, UNLIMITED, Process())
-    ledger.settle(ledger.open("a", 7_000_000))
-    with pytest.raises(NoRoom, match=r"model b: it takes 4\.0 MB, others 7\.0 MB of 10\.0 MB"):
-        ledger.open("b", 4_000_000)
-    assert ledger.used == 7_000_000
+def test_no_room_names_the_model_and_the_sizes() -> None:
+    budget = MemoryBudget(10_000_000, UNLIMITED, Process())
+    budget.end_load(budget.reserve("a", 7_000_000))
+    sizes = r"it takes 4\.0 MB, and other models have 7\.0 MB of 10\.0 MB"
+    with pytest.raises(NoRoom, match=f"model b: {sizes}"):
+        budget.reserve("b", 4_000_000)
+    assert budget.used == 7_000_000
 
 
-def test_a_model_that_outgrew_the_budget_asks_for_what_it_takes_next_time() -> None:
+def test_a_model_that_outgrew_the_budget_reserves_its_measured_size_next_time() -> None:
     process = Process()
-    ledger = MemoryBudget(1000, UNLIMITED, process)
-    other = ledger.open("a", 600)
-    ledger.settle(other)
-    charge = ledger.open("b", 100)
+    budget = MemoryBudget(1000, UNLIMITED, process)
+    other = budget.reserve("a", 600)
+    budget.end_load(other)
+    reservation = budget.reserve("b", 100)
     process.size += 500
     with pytest.raises(NoRoom, match="model b"):
-        ledger.settle(charge)
-    assert ledger.used == 600
+        budget.end_load(reservation)
+    assert budget.used == 600
     with pytest.raises(NoRoom):
-        ledger.open("b", 100)
-    ledger.release(other)
-    ledger.settle(ledger.open("b", 100))
+        budget.reserve("b", 100)
+    budget.release(other)
+    budget.end_load(budget.reserve("b", 100))
 
 
-def test_growth_that_stays_is_kept_whatever_the_budget() -> None:
+def test_keep_reserves_growth_even_beyond_the_budget() -> None:
     process = Process()
-    ledger = MemoryBudget(100, UNLIMITED, process)
-    charge = ledger.open("TensorFlow", 50)
+    budget = MemoryBudget(100, UNLIMITED, process)
+    reservation = budget.reserve("TensorFlow", 50)
     process.size += 500
-    ledger.keep(charge)
-    assert ledger.used == 500
+    budget.keep(reservation)
+    assert budget.used == 500
 
 
-def test_the_process_is_measured() -> None:
+def test_measures_resident_memory() -> None:
     before = resident_bytes()
     with mmap.mmap(-1, 50_000_000) as block:  # what the process has of its own may be free memory
         for page in range(0, len(block), mmap.PAGESIZE):
@@ -108,7 +109,7 @@ def test_the_process_is_measured() -> None:
 
 
 @pytest.mark.parametrize(("text", "limited"), [("1000000\n", True), ("max\n", False)])
-def test_a_control_groups_limit_counts(
+def test_a_control_group_limits_the_machine(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, limited: bool
 ) -> None:
     file = tmp_path / "memory.max"
@@ -117,34 +118,35 @@ def test_a_control_groups_limit_counts(
     assert (machine_bytes() == 1_000_000) is limited
 
 
-def test_a_load_that_would_take_the_process_over_its_limit_is_refused() -> None:
+def test_refuses_a_load_that_would_exceed_the_limit_of_the_process() -> None:
     process = Process()
     process.size = 9_500_000
-    ledger = MemoryBudget(1 << 40, 10_000_000, process, trim=lambda: None)
-    with pytest.raises(NoRoom, match=r"model a: it takes 1\.0 MB, the process 9\.5 MB of 10\.0 MB"):
-        ledger.open("a", 1_000_000)
-    assert ledger.used == 0
-    ledger.open("b", 400_000)
+    budget = MemoryBudget(1 << 40, 10_000_000, process, trim=lambda: None)
+    sizes = r"it takes 1\.0 MB, and the process has 9\.5 MB of 10\.0 MB"
+    with pytest.raises(NoRoom, match=f"model a: {sizes}"):
+        budget.reserve("a", 1_000_000)
+    assert budget.used == 0
+    budget.reserve("b", 400_000)
 
 
-def test_memory_that_was_freed_but_kept_is_given_back_first() -> None:
+def test_trims_memory_before_refusing_a_load() -> None:
     process = Process()
     process.size = 9_500_000
 
     def trim() -> None:
         process.size = 2_000_000
 
-    ledger = MemoryBudget(1 << 40, 10_000_000, process, trim)
-    assert ledger.open("a", 1_000_000).size == 1_000_000
+    budget = MemoryBudget(1 << 40, 10_000_000, process, trim)
+    assert budget.reserve("a", 1_000_000).size == 1_000_000
 
 
-def test_the_process_limit_leaves_room_for_requests_but_not_more_than_the_machine() -> None:
+def test_the_process_limit_adds_room_for_requests_up_to_the_machine() -> None:
     assert 1_250_000_000 < process_limit(1_000_000_000) < 1_250_000_000 + 2 * resident_bytes()
     assert process_limit(1 << 60) < machine_bytes()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs Linux' RLIMIT_DATA")
-def test_an_allocation_beyond_the_limit_fails_and_the_process_goes_on() -> None:
+def test_an_allocation_beyond_the_limit_raises_memory_error() -> None:
     script = """
 from serving import memory
 memory.cap(memory.resident_bytes() + 100_000_000)

@@ -1,4 +1,4 @@
-"""The container's Prometheus metrics, read as Prometheus' own parser reads them."""
+"""The container's Prometheus metrics, read read by Prometheus' own parser."""
 
 import asyncio
 
@@ -8,7 +8,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from serving.metrics import Metrics
 
 
-def told(metrics: Metrics) -> dict[tuple[str, str], float]:
+def reported(metrics: Metrics) -> dict[tuple[str, str], float]:
     text = asyncio.run(metrics.text()).decode()
     return {
         (sample.name, sample.labels.get("model") or sample.labels.get("error", "")): sample.value
@@ -18,24 +18,24 @@ def told(metrics: Metrics) -> dict[tuple[str, str], float]:
     }
 
 
-def ask(metrics: Metrics, target: str, error: Exception | None = None) -> None:
+def send(metrics: Metrics, target: str, error: Exception | None = None) -> None:
     with metrics.request(target):
         if error:
             raise error
 
 
-def test_what_is_counted_for_each_model() -> None:
+def test_counts_requests_loads_and_errors_by_model() -> None:
     metrics = Metrics()
     metrics.loaded("a", 100)
     metrics.loaded("b", 20)
-    metrics.not_loaded("c")
+    metrics.load_failed("c")
     for _ in range(3):
-        ask(metrics, "a")
+        send(metrics, "a")
     with pytest.raises(ValueError, match="bad"):
-        ask(metrics, "b", ValueError("bad"))
-    metrics.refused("BadInput")
+        send(metrics, "b", ValueError("bad"))
+    metrics.add_error("BadInput")
     metrics.unloaded("b")
-    figures = told(metrics)
+    figures = reported(metrics)
     assert figures["facet_request_seconds_count", "a"] == 3
     assert 0 < figures["facet_request_seconds_sum", "a"] < 1
     assert figures["facet_request_seconds_count", "b"] == 1
@@ -52,16 +52,16 @@ def test_what_is_counted_for_each_model() -> None:
     assert figures["process_resident_memory_bytes", ""] > 1e6
 
 
-def test_only_so_many_unloaded_models_are_remembered() -> None:
-    metrics = Metrics(remembered=2)
+def test_forgets_the_models_unloaded_longest_ago() -> None:
+    metrics = Metrics(unloaded_models=2)
     for name in ("a", "b", "c", "d"):
         metrics.loaded(name, 1)
-        ask(metrics, name)
+        send(metrics, name)
     for name in ("b", "a", "c"):
         metrics.unloaded(name)
     metrics.loaded("a", 1)
-    metrics.not_loaded("broken")
-    models = {name for metric, name in told(metrics) if metric == "facet_request_seconds_count"}
+    metrics.load_failed("broken")
+    models = {name for metric, name in reported(metrics) if metric == "facet_request_seconds_count"}
     assert models == {"a", "c", "d"}
-    assert ("facet_unloads_total", "b") not in told(metrics)
-    assert ("facet_unloads_total", "a") in told(metrics)
+    assert ("facet_unloads_total", "b") not in reported(metrics)
+    assert ("facet_unloads_total", "a") in reported(metrics)

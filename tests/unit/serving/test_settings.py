@@ -11,7 +11,7 @@ from serving.settings import from_environment
 ROOT = Path(__file__).resolve().parents[3]
 
 
-def test_the_defaults() -> None:
+def test_defaults() -> None:
     settings = from_environment({})
     assert (settings.port, settings.memory, settings.load_timeout) == (8080, None, 55)
     assert settings.batching == Batching(rows=8, wait=0)
@@ -19,20 +19,20 @@ def test_the_defaults() -> None:
 
 
 @pytest.mark.parametrize(
-    ("environment", "wanted"),
+    ("environment", "expected"),
     [
         ({"SAGEMAKER_TFS_ENABLE_BATCHING": "false"}, Batching(rows=1)),
         ({"SAGEMAKER_TFS_MAX_BATCH_SIZE": "32"}, Batching(rows=32)),
         ({"SAGEMAKER_TFS_BATCH_TIMEOUT_MICROS": "500"}, Batching(rows=8, wait=0.0005)),
     ],
 )
-def test_batching_has_the_names_of_aws_s_image(
-    environment: dict[str, str], wanted: Batching
+def test_batching_uses_the_variables_of_the_aws_image(
+    environment: dict[str, str], expected: Batching
 ) -> None:
-    assert from_environment(environment).batching == wanted
+    assert from_environment(environment).batching == expected
 
 
-def test_what_is_no_number_is_named() -> None:
+def test_names_the_variable_that_is_no_number() -> None:
     with pytest.raises(ValueError, match="FACET_SERVING_MEMORY must be a whole number, not '2GB'"):
         from_environment({"FACET_SERVING_MEMORY": "2GB"})
 
@@ -45,7 +45,7 @@ def test_every_setting_is_documented() -> None:
     assert {name for name in names if f"`{name}`" not in document} == set()
 
 
-def test_the_image_has_every_module_of_the_container() -> None:
+def test_the_dockerfile_copies_every_module() -> None:
     lines = (ROOT / "serving" / "Dockerfile").read_text().splitlines()
     copied = {
         path
