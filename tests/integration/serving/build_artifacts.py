@@ -4,11 +4,11 @@ classifier: images of 8 by 8 pixels, 4 scores, as the training exports them (str
 bytes; a LiteRT twin takes uint8).  plain: the same without the twin.  large: a twin of 5 MB.
 several: two signatures, several tensors, strings among them.
 
-Other people's: tf1: TensorFlow 1, variables in two shards, signature `predict_images` alone.
+Third-party: tf1: TensorFlow 1, variables in two shards, signature `predict_images` alone.
 words: a vocabulary in an asset.  shards: variables in three shards.
-Troublesome: abort: loading ends the process.  waiting: answers when the file is there that it is
-asked for.  hungry: takes 4 kB for each of the `rows` it is asked for.  greedy: takes 12 GB when it
-is loaded.  The last two are there for LiteRT too: hungry-lite, greedy-lite.
+Troublesome: abort: loading ends the process.  waiting: answers when the file in its input exists.
+hungry: allocates 4 kB for each of the `rows` in its input.  greedy: allocates 12 GB when it is
+loaded.  The last two exist for LiteRT too: hungry-lite, greedy-lite.
 """
 # mypy: disallow-subclassing-any=False, disallow-untyped-decorators=False
 
@@ -169,7 +169,7 @@ def lite(module: tf.Module, folder: Path) -> None:
     (extra / "model.tflite").write_bytes(converted)
 
 
-def other_people(folder: Path) -> None:
+def third_party(folder: Path) -> None:
     tf1(folder / "tf1" / "1")
     vocabulary = folder / "vocabulary.txt"
     words = Words(vocabulary)
@@ -199,7 +199,7 @@ def troublesome(folder: Path) -> None:
 def main(folder: Path) -> None:
     (cpu,) = tf.config.list_physical_devices("CPU")
     tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-    other_people(folder)
+    third_party(folder)
     troublesome(folder)
     export(Classifier(8, 4), folder / "classifier")
     export(Classifier(64, 102), folder / "large")

@@ -1,4 +1,4 @@
-"""Small artifacts, a container of one's own, and an S3 to put artifacts into."""
+"""Small artifacts, container processes, and moto's S3."""
 
 import contextlib
 import fcntl
@@ -30,7 +30,7 @@ BUILDER = Path(__file__).with_name("build_artifacts.py")
 
 @pytest.fixture(scope="session")
 def artifacts(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with what build_artifacts.py makes, once for all workers of pytest-xdist."""
+    """The folder that build_artifacts.py fills, once for all workers of pytest-xdist."""
     if importlib.util.find_spec("tensorflow") is None:
         pytest.skip("TensorFlow is not installed (make tensorflow): no artifacts to serve")
     base = tmp_path_factory.getbasetemp()
@@ -123,7 +123,7 @@ def _wait_for_ping(container: ContainerProcess) -> None:
 
 @pytest.fixture(scope="session")
 def s3_url() -> Iterator[str]:
-    """Where moto's S3 listens."""
+    """The address of moto's S3."""
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
@@ -133,7 +133,7 @@ def s3_url() -> Iterator[str]:
 
 @pytest.fixture
 def s3(s3_url: str) -> Iterator["S3Client"]:
-    """A client, with an empty bucket BUCKET."""
+    """A client of an S3 with the empty bucket BUCKET."""
     client = boto3.client(
         "s3",
         endpoint_url=s3_url,

@@ -1,4 +1,4 @@
-"""A platform with one endpoint, and a client of it."""
+"""A local platform with one endpoint, and its client."""
 
 import base64
 import io
@@ -37,7 +37,7 @@ BODY, BRIGHT, LARGE = body(8), body(8, brightness=255), body(64)
 
 
 class Stack:
-    """Its platform runs until `close`."""
+    """A platform with one endpoint and a client. `close` stops it."""
 
     def __init__(self, folder: Path, s3: "S3Client", **settings: Any) -> None:
         budgets = {"disk_budget": 10**9, "memory_budget": 10**9}
@@ -80,11 +80,11 @@ class Stack:
         return answer.json()[ENDPOINT]
 
     def loads(self) -> list[str]:
-        """The targets that containers loaded, in order."""
+        """The loaded targets, in order, from the log."""
         return re.findall(r"loaded model \w+ \((\S+)\): ", self.log.read_text())
 
     def container(self) -> int:
-        """Its process, once there is one."""
+        """The id of the container's process, once there is one."""
         wait_for(lambda: self.platform.container_pid(ENDPOINT) is not None)
         pid = self.platform.container_pid(ENDPOINT)
         assert pid is not None
@@ -126,15 +126,15 @@ def alive(pid: int) -> bool:
 
 
 def wait_for(condition: Callable[[], object]) -> None:
-    """For at most 30 seconds."""
+    """Wait for at most 30 seconds."""
     deadline = time.monotonic() + 30
     while not condition():
-        assert time.monotonic() < deadline, "it did not come true in time"
+        assert time.monotonic() < deadline, "the condition was not met in 30 seconds"
         time.sleep(0.02)
 
 
 def packed(folder: Path, ending: bytes = b"") -> bytes:
-    """The artifact in a folder, its tflite with that ending, of which LiteRT takes no notice."""
+    """The artifact in a folder; `ending` is appended to its tflite, which LiteRT ignores."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w:gz", compresslevel=1) as archive:
         for each in sorted(folder.rglob("*")):

@@ -1,7 +1,8 @@
-"""The container, but what a tflite ends with may harm it: `python fragile_container.py`.
+"""The container with a fragile LiteRT: `python fragile_container.py`.
 
-`ends on load`, `ends on invoke` (unless all inputs are nought): the process is killed.
-`waits for <file>`: loading goes on once that file is there; `<file>.waiting` tells that it began.
+The last bytes of a tflite file say what happens to the process: `ends on load` and `ends on invoke`
+(unless all inputs are zero) kill it. `waits for <file>` creates `<file>.waiting` and continues
+loading when `<file>` exists.
 """
 
 import os
@@ -17,7 +18,7 @@ ON_LOAD, ON_INVOKE, WAITS = b"\nends on load", b"\nends on invoke", b"\nwaits fo
 
 
 class Fragile(interpreter.Interpreter):  # type: ignore[misc]
-    """What serves a model."""
+    """An interpreter that obeys the last bytes of its file."""
 
     def __init__(self, model_path: str, **options: Any) -> None:
         content = Path(model_path).read_bytes()
@@ -32,13 +33,12 @@ class Fragile(interpreter.Interpreter):  # type: ignore[misc]
         super().__init__(model_path=model_path, **options)
 
     def get_signature_runner(self, signature_key: str | None = None) -> Any:
-        """One that may end the process."""
         runner = super().get_signature_runner(signature_key)
         return Ending(runner) if self._ends else runner
 
 
 class Ending:
-    """A signature runner."""
+    """A signature runner that kills the process unless all inputs are zero."""
 
     def __init__(self, runner: Any) -> None:
         self._runner = runner

@@ -1,4 +1,4 @@
-"""Artifacts out of an S3 that fails on the way."""
+"""Downloads of artifacts from a failing S3."""
 
 import asyncio
 import gzip
@@ -55,7 +55,7 @@ def unpack(url: str, folder: Path, stall: float = 20.0) -> None:
     asyncio.run(scenario())
 
 
-def test_an_artifact(server: FaultyS3, tmp_path: Path) -> None:
+def test_downloads_and_unpacks_an_artifact(server: FaultyS3, tmp_path: Path) -> None:
     server.objects["models/mme/cifar.tar.gz"] = archive()
     unpack(server.url, tmp_path / "model")
     assert (tmp_path / "model" / "1" / "saved_model.pb").read_bytes() == CONTENT
@@ -63,7 +63,7 @@ def test_an_artifact(server: FaultyS3, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("fault", ["cut", "reset", "hold", "error"])
-def test_what_breaks_off_is_asked_for_again(server: FaultyS3, tmp_path: Path, fault: Fault) -> None:
+def test_retries_a_download_that_breaks_off(server: FaultyS3, tmp_path: Path, fault: Fault) -> None:
     server.objects["models/mme/cifar.tar.gz"] = archive()
     server.faults["models/mme/cifar.tar.gz"] = [fault] * (ATTEMPTS - 1)
     unpack(server.url, tmp_path / "model", stall=0.3)
@@ -72,7 +72,7 @@ def test_what_breaks_off_is_asked_for_again(server: FaultyS3, tmp_path: Path, fa
 
 
 @pytest.mark.parametrize("fault", ["cut", "reset", "hold", "error"])
-def test_what_keeps_breaking_off_is_an_error_that_names_the_model(
+def test_a_download_that_always_breaks_off_is_an_error_that_names_the_model(
     server: FaultyS3, tmp_path: Path, fault: Fault
 ) -> None:
     server.objects["models/mme/cifar.tar.gz"] = archive()
@@ -88,12 +88,12 @@ def test_what_keeps_breaking_off_is_an_error_that_names_the_model(
     assert list((tmp_path / "model").iterdir()) == []
 
 
-def test_an_s3_that_cannot_be_reached(tmp_path: Path) -> None:
+def test_an_unreachable_s3_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ServiceUnavailable, match=r"s3://models/mme/cifar.tar.gz.* Cannot connect"):
         unpack("http://127.0.0.1:1", tmp_path / "model")
 
 
-def test_an_object_that_is_not_there_is_asked_for_once(server: FaultyS3, tmp_path: Path) -> None:
+def test_a_missing_object_is_not_retried(server: FaultyS3, tmp_path: Path) -> None:
     with pytest.raises(ValidationError, match=r"bucket: models, key: mme/cifar.tar.gz"):
         unpack(server.url, tmp_path / "model")
     assert server.asked["models/mme/cifar.tar.gz"] == 1
@@ -112,7 +112,7 @@ def test_an_object_that_is_not_there_is_asked_for_once(server: FaultyS3, tmp_pat
     ],
     ids=["text", "no-tar", "cut", "wrong-checksum", "outside", "link", "device"],
 )
-def test_what_is_no_artifact_is_refused_and_nothing_stays(
+def test_rejects_a_broken_archive_and_leaves_no_files(
     server: FaultyS3, tmp_path: Path, content: bytes
 ) -> None:
     server.objects["models/mme/cifar.tar.gz"] = content

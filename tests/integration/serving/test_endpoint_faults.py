@@ -1,4 +1,4 @@
-"""What goes wrong around the container: it dies, the disk is full, S3 fails. Others answer."""
+"""Faults around the container: it is killed, the disk is full, S3 fails."""
 
 import json
 import os
@@ -47,7 +47,7 @@ Put = Callable[..., str]
 
 @pytest.fixture
 def put(server: FaultyS3, artifacts: Path) -> Put:
-    """Puts an artifact under mme/ and answers its TargetModel."""
+    """Put an artifact under mme/ and return its TargetModel."""
 
     def put_one(name: str, artifact: str = "classifier", ending: bytes = b"") -> str:
         server.objects[f"{BUCKET}/mme/{name}.tar.gz"] = packed(artifacts / artifact, ending)
@@ -78,7 +78,7 @@ def answers(stack: Stack, target: str) -> bool:
     return len(stack.invoke(target)["Body"]["predictions"][0]) == 4
 
 
-def test_the_container_is_killed_while_it_loads(
+def test_a_load_is_retried_after_the_container_is_killed(
     start: StartStack, put: Put, tmp_path: Path, clients: ThreadPoolExecutor
 ) -> None:
     gate = tmp_path / "gate"
@@ -94,7 +94,7 @@ def test_the_container_is_killed_while_it_loads(
     assert stack.loads() == [other, slow, other]
 
 
-def test_a_load_that_takes_long_delays_no_other_model(
+def test_a_slow_load_delays_no_other_model(
     start: StartStack, put: Put, tmp_path: Path, clients: ThreadPoolExecutor
 ) -> None:
     gate = tmp_path / "gate"
@@ -108,7 +108,7 @@ def test_a_load_that_takes_long_delays_no_other_model(
 
 
 @pytest.mark.parametrize(("ending", "activity"), [(ON_LOAD, "loading"), (ON_INVOKE, "computing")])
-def test_a_model_that_ends_the_container_is_refused_for_a_while(
+def test_a_model_that_ends_the_container_is_refused(
     start: StartStack, put: Put, clients: ThreadPoolExecutor, ending: bytes, activity: str
 ) -> None:
     stack = start(command=FRAGILE)
@@ -159,7 +159,7 @@ def test_a_model_is_unloaded_while_fifty_requests_run(
 
 @contextmanager
 def files_limited(size: int) -> Iterator[None]:
-    """Writing a file beyond that fails, as on a full disk. For this process alone."""
+    """Writes beyond `size` bytes of a file fail, as on a full disk, in this process only."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
     try:
@@ -168,7 +168,7 @@ def files_limited(size: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-def test_the_disk_is_full_during_a_download(start: StartStack, put: Put) -> None:
+def test_a_full_disk_during_a_download_is_503(start: StartStack, put: Put) -> None:
     stack, small, large = start(), put("small"), put("large", "large")
     stack.container()
     with files_limited(1_000_000):
@@ -183,7 +183,7 @@ def test_the_disk_is_full_during_a_download(start: StartStack, put: Put) -> None
     assert stack.invoke(large, LARGE)["Body"]["predictions"]
 
 
-def test_s3_is_slow_or_fails_half_way(
+def test_a_slow_or_failing_s3_is_503_and_delays_no_other_model(
     start: StartStack, put: Put, server: FaultyS3, clients: ThreadPoolExecutor
 ) -> None:
     stack = start(stall=1.0)
@@ -202,7 +202,7 @@ def test_s3_is_slow_or_fails_half_way(
     assert all(answers(stack, target) for target in models.values())
 
 
-def test_what_changed_on_disk_is_downloaded_again(
+def test_downloads_again_what_changed_on_disk(
     start: StartStack, put: Put, server: FaultyS3
 ) -> None:
     stack, target = start(), put("cifar")
@@ -214,10 +214,10 @@ def test_what_changed_on_disk_is_downloaded_again(
     assert server.asked[f"{BUCKET}/mme/{target}"] == 2
 
 
-def test_what_the_container_refuses_of_an_earlier_run_is_downloaded_again(
+def test_downloads_again_what_the_container_rejects_of_an_earlier_run(
     start: StartStack, put: Put, server: FaultyS3
 ) -> None:
-    """Bytes that rotted: size and time are as they were."""
+    """The bytes changed, but size and time did not."""
     first, target = start(), put("cifar")
     assert answers(first, target)
     first.close()

@@ -1,4 +1,4 @@
-"""SageMaker's stand-in, asked through boto3, over real containers and moto's S3."""
+"""The local platform through boto3, with real containers and moto's S3."""
 
 import io
 import json
@@ -44,7 +44,7 @@ def start(tmp_path: Path, s3: "S3Client") -> Iterator[StartStack]:
 
 @pytest.fixture
 def put(s3: "S3Client", artifacts: Path) -> Put:
-    """Puts an artifact under mme/ and answers its TargetModel."""
+    """Put an artifact under mme/ and return its TargetModel."""
 
     def put_one(name: str, artifact: str = "classifier", content: bytes | None = None) -> str:
         target = f"{name}/0123456789ab.tar.gz"
@@ -55,7 +55,7 @@ def put(s3: "S3Client", artifacts: Path) -> Put:
     return put_one
 
 
-def test_a_prediction(start: StartStack, put: Put) -> None:
+def test_predicts_and_reports_metrics(start: StartStack, put: Put) -> None:
     stack, target = start(), put("cifar")
     answers = [stack.invoke(target, Accept="application/json") for _ in range(2)]
     for answer in answers:
@@ -102,7 +102,7 @@ def test_custom_attributes_reach_the_container(start: StartStack, put: Put) -> N
     assert stack.invoke(target, CustomAttributes="tfs-model-version=1")["Body"]["predictions"]
 
 
-def test_the_containers_log_tells_which_request_a_model_failed(start: StartStack, put: Put) -> None:
+def test_the_containers_log_has_the_id_of_a_failed_request(start: StartStack, put: Put) -> None:
     stack, target = start(), put("cifar")
     document = manifest(input=manifest()["input"] | {"tensor": "nothing"})
     endpoint = Endpoint(stack.runtime, ENDPOINT)
@@ -112,7 +112,9 @@ def test_the_containers_log_tells_which_request_a_model_failed(start: StartStack
     wait_for(lambda: f"({target}) failed on request 7f1c0b7e-3d0b: " in stack.log.read_text())
 
 
-def test_requests_that_are_wrong(start: StartStack, s3: "S3Client", put: Put) -> None:
+def test_wrong_requests_are_errors_of_sagemaker(
+    start: StartStack, s3: "S3Client", put: Put
+) -> None:
     stack = start()
     unknown = stack.refused("x.tar.gz", EndpointName="other")["Error"]
     assert unknown["Code"] == "ValidationError"
@@ -161,7 +163,7 @@ def test_errors_of_the_container_are_model_errors(start: StartStack, put: Put) -
         assert "Could not find valid base path" in empty["OriginalMessage"]
 
 
-def test_the_longest_unused_model_makes_room(start: StartStack, put: Put) -> None:
+def test_unloads_the_least_recently_used_model(start: StartStack, put: Put) -> None:
     stack = start(memory_budget=45_000_000)  # a large model takes 13 to 18 MB
     targets = [put(f"model-{number}", "large") for number in range(6)]
     for target in [*targets, targets[0]]:
@@ -174,7 +176,7 @@ def test_the_longest_unused_model_makes_room(start: StartStack, put: Put) -> Non
     assert stack.metrics()["ModelCacheHit"]["Sum"] == 1
 
 
-def test_many_clients_with_more_models_than_fit(start: StartStack, put: Put) -> None:
+def test_answers_many_clients_with_more_models_than_fit(start: StartStack, put: Put) -> None:
     stack = start(memory_budget=45_000_000)
     targets = [put(f"model-{number}", "large") for number in range(6)]
     with ThreadPoolExecutor(12) as clients:
@@ -183,7 +185,7 @@ def test_many_clients_with_more_models_than_fit(start: StartStack, put: Put) -> 
     assert stack.metrics()["LoadedModelCount"] <= 3
 
 
-def test_a_model_that_never_fits_says_so(start: StartStack, put: Put) -> None:
+def test_a_model_larger_than_the_memory_is_507(start: StartStack, put: Put) -> None:
     stack = start(memory_budget=8_000_000)
     small, large = put("small"), put("large", "large")
     assert stack.invoke(small)
@@ -194,7 +196,7 @@ def test_a_model_that_never_fits_says_so(start: StartStack, put: Put) -> None:
     assert stack.invoke(small)
 
 
-def test_a_killed_container_is_started_again(start: StartStack, put: Put) -> None:
+def test_restarts_a_killed_container(start: StartStack, put: Put) -> None:
     stack, target = start(), put("cifar")
     before = stack.invoke(target)["Body"]
     killed = stack.platform.container_pid(ENDPOINT)
@@ -206,7 +208,7 @@ def test_a_killed_container_is_started_again(start: StartStack, put: Put) -> Non
     assert stack.metrics()["ModelDownloadingTime"]["SampleCount"] == 1
 
 
-def test_a_cold_model_that_takes_too_long(start: StartStack, put: Put) -> None:
+def test_a_cold_model_that_takes_too_long_is_not_ready(start: StartStack, put: Put) -> None:
     stack, target = start(cold_wait=0.0), put("cifar")
     refused = stack.refused(target)
     assert refused["Error"]["Code"] == "ModelNotReadyException"
@@ -228,7 +230,7 @@ def test_artifacts_survive_a_restart(start: StartStack, put: Put, s3: "S3Client"
     assert "ModelDownloadingTime" not in second.metrics()
 
 
-def test_a_taken_port_is_refused_at_once(start: StartStack) -> None:
+def test_a_port_in_use_is_an_error(start: StartStack) -> None:
     taken = int(start().platform.url.rsplit(":", 1)[1])
     with pytest.raises(OSError, match="in use"):
         start(port=taken)

@@ -1,4 +1,4 @@
-"""What goes wrong with one model: the others answer, the error says why, and nothing leaks."""
+"""Faults of one model: the others answer, the error gives the reason, and nothing leaks."""
 
 import asyncio
 import base64
@@ -26,7 +26,7 @@ StartContainer = Callable[..., ContainerProcess]
 PIXELS = {"instances": [{"image": {"b64": base64.b64encode(bytes(192)).decode()}}]}
 WHITE = {"instances": [{"image": {"b64": base64.b64encode(b"\xff" * 192).decode()}}]}
 FRAGILE = (sys.executable, str(Path(__file__).with_name("fragile_container.py")))
-PATIENCE = 60.0
+TIMEOUT = 60.0
 GIGABYTE = 10**9
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
@@ -44,8 +44,8 @@ def container(start_container: StartContainer, artifacts: Path) -> ContainerProc
 
 
 @pytest.fixture(autouse=True)
-def others_answer(request: pytest.FixtureRequest) -> Iterator[None]:
-    """After whatever a test did to the shared container, it is the same process and is well."""
+def other_models_answer(request: pytest.FixtureRequest) -> Iterator[None]:
+    """After each test, the shared container is the same process and its models answer."""
     yield
     if "container" in request.fixturenames:
         shared = request.getfixturevalue("container")
@@ -55,15 +55,15 @@ def others_answer(request: pytest.FixtureRequest) -> Iterator[None]:
             assert answer.status_code == 200, answer.text
 
 
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE
+def wait_for(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + TIMEOUT
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.01)
 
 
 class HeldLoad:
-    """A load that goes on until it is let go: its `saved_model.pb` is a pipe without a writer."""
+    """A load that lasts until the `with` block ends: its `saved_model.pb` is a pipe."""
 
     def __init__(self, container: ContainerProcess, name: str, folder: Path) -> None:
         self._pipe = folder / name / "1" / "saved_model.pb"
@@ -76,7 +76,7 @@ class HeldLoad:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """The load sees an empty file, as often as it looks."""
+        """Have every read of the pipe return an empty file."""
         while not self.answer.done():
             with contextlib.suppress(OSError):
                 os.close(os.open(self._pipe, os.O_WRONLY | os.O_NONBLOCK))
@@ -84,12 +84,12 @@ class HeldLoad:
         self._pool.shutdown()
 
 
-def is_opening(state: Path) -> bool:
-    """Whether a container with that folder for its state is opening a model."""
+def is_active(state: Path) -> bool:
+    """Whether a container with that folder for its state is loading or computing a model."""
     return any(each.read_bytes().strip(b"\0") for each in state.glob("*.slots"))
 
 
-def test_a_slow_and_failing_load_delays_no_other(
+def test_a_slow_and_failing_load_delays_no_other_model(
     container: ContainerProcess, artifacts: Path, tmp_path: Path
 ) -> None:
     with HeldLoad(container, "slow", tmp_path) as slow:
@@ -106,14 +106,14 @@ def test_a_slow_and_failing_load_delays_no_other(
     assert container.http.get("/models/slow").status_code == 404
 
 
-def test_a_process_killed_while_loading(
+def test_a_model_loads_after_the_process_was_killed_once_while_loading_it(
     start_container: StartContainer, artifacts: Path, tmp_path: Path
 ) -> None:
     state = tmp_path / "state"
     first = start_container(FACET_SERVING_STATE=str(state))
     assert first.load("plain", artifacts / "plain").status_code == 200
     with HeldLoad(first, "slow", tmp_path) as slow:
-        until(lambda: is_opening(state))
+        wait_for(lambda: is_active(state))
         first.process.send_signal(signal.SIGKILL)
     assert isinstance(slow.answer.exception(), httpx.TransportError)
     second = start_container(FACET_SERVING_STATE=str(state))
@@ -123,7 +123,7 @@ def test_a_process_killed_while_loading(
         answer = second.load(name, folder)
         assert answer.status_code == 200, answer.text
         assert second.invoke(name, PIXELS).status_code == 200
-    assert not is_opening(state)
+    assert not is_active(state)
 
 
 def test_refuses_a_model_that_ended_the_process_twice_while_computing(
@@ -139,7 +139,7 @@ def test_refuses_a_model_that_ended_the_process_twice_while_computing(
         assert ended.load("crashing", crashing).status_code == 200
         with pytest.raises(httpx.TransportError):
             ended.invoke("crashing", WHITE)
-        assert ended.process.wait(PATIENCE) == -signal.SIGKILL
+        assert ended.process.wait(TIMEOUT) == -signal.SIGKILL
     survivor = start_container(FRAGILE, FACET_SERVING_STATE=state)
     answer = survivor.load("crashing", crashing)
     assert answer.status_code == 500
@@ -154,7 +154,7 @@ def test_refuses_a_model_that_ended_the_process_twice_while_computing(
     assert survivor.invoke("classifier", WHITE).status_code == 200
 
 
-def test_a_model_that_ends_the_process_is_refused_the_third_time(
+def test_refuses_a_model_that_ended_the_process_twice_while_loading(
     start_container: StartContainer, artifacts: Path, tmp_path: Path
 ) -> None:
     state = str(tmp_path / "state")
@@ -162,7 +162,7 @@ def test_a_model_that_ends_the_process_is_refused_the_third_time(
         ended = start_container(FACET_SERVING_STATE=state)
         with pytest.raises(httpx.TransportError):
             ended.load("abort", artifacts / "abort")
-        assert ended.process.wait(PATIENCE) == -signal.SIGABRT
+        assert ended.process.wait(TIMEOUT) == -signal.SIGABRT
         assert "on purpose" in ended.log.read_text()
     survivor = start_container(FACET_SERVING_STATE=state)
     answer = survivor.load("abort", artifacts / "abort")
@@ -175,7 +175,7 @@ def test_a_model_that_ends_the_process_is_refused_the_third_time(
     assert survivor.invoke("plain", PIXELS).status_code == 200
 
 
-def test_a_state_folder_that_cannot_be_written_is_told_once(
+def test_an_unwritable_state_folder_is_one_warning(
     start_container: StartContainer, artifacts: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "file").touch()
@@ -187,7 +187,7 @@ def test_a_state_folder_that_cannot_be_written_is_told_once(
 
 @pytest.mark.parametrize("name", ["hungry-lite", "hungry"])
 @pytest.mark.parametrize("gigabytes", [12, 100])
-def test_an_inference_that_takes_too_much_memory(
+def test_an_inference_without_enough_memory_is_500(
     container: ContainerProcess, artifacts: Path, name: str, gigabytes: int
 ) -> None:
     answer = container.load(name, artifacts / name)
@@ -200,7 +200,7 @@ def test_an_inference_that_takes_too_much_memory(
 
 
 @pytest.mark.parametrize("name", ["greedy-lite", "greedy"])
-def test_a_load_that_takes_too_much_memory(
+def test_a_load_without_enough_memory_is_500(
     container: ContainerProcess, artifacts: Path, name: str
 ) -> None:
     answer = container.load(name, artifacts / name)
@@ -216,15 +216,15 @@ def run(
     async def bounded() -> None:
         limits = httpx.Limits(max_connections=None)
         async with httpx.AsyncClient(
-            base_url=container.url, limits=limits, trust_env=False, timeout=PATIENCE
+            base_url=container.url, limits=limits, trust_env=False, timeout=TIMEOUT
         ) as http:
-            await asyncio.wait_for(scenario(http), PATIENCE)
+            await asyncio.wait_for(scenario(http), TIMEOUT)
 
     asyncio.run(bounded())
 
 
 @pytest.mark.parametrize("source", ["classifier", "plain"])
-def test_two_hundred_clients_on_a_cold_model(
+def test_two_hundred_clients_load_a_cold_model_once(
     container: ContainerProcess, artifacts: Path, source: str
 ) -> None:
     name = f"cold-{source}"
@@ -245,7 +245,7 @@ def test_two_hundred_clients_on_a_cold_model(
     assert container.http.delete(f"/models/{name}").status_code == 200
 
 
-def test_unloading_while_fifty_requests_run(
+def test_unload_waits_for_fifty_requests(
     container: ContainerProcess, artifacts: Path, tmp_path: Path
 ) -> None:
     """Each request stays in its model until there is a file."""
@@ -253,7 +253,7 @@ def test_unloading_while_fifty_requests_run(
     assert container.load("waiting", artifacts / "waiting").status_code == 200
 
     async def some_turns(http: httpx.AsyncClient) -> None:
-        """What reached the server before has got as far as it gets."""
+        """Give requests sent earlier time to reach the model."""
         for _ in range(20):
             assert (await http.get("/ping")).status_code == 200
 

@@ -45,7 +45,7 @@ def container(start_container: StartContainer, artifacts: Path) -> ContainerProc
     return started
 
 
-def test_the_lightest_runtime_is_chosen(container: ContainerProcess) -> None:
+def test_chooses_the_lightest_runtime(container: ContainerProcess) -> None:
     described = {
         name: container.http.get(f"/models/{name}").json()["model"]
         for name in ("classifier", "plain")
@@ -72,7 +72,7 @@ def test_both_runtimes_give_the_same_answer(container: ContainerProcess, count: 
         )
 
 
-def test_litert_takes_lists_of_pixels_too(container: ContainerProcess) -> None:
+def test_litert_accepts_lists_of_pixels(container: ContainerProcess) -> None:
     batch = images(2)
     as_lists = container.invoke("classifier", {"instances": batch.tolist()})
     as_bytes = container.invoke("classifier", {"instances": rows(batch)})
@@ -80,7 +80,7 @@ def test_litert_takes_lists_of_pixels_too(container: ContainerProcess) -> None:
 
 
 @pytest.mark.parametrize("name", ["classifier", "plain"])
-def test_bytes_of_the_wrong_length(container: ContainerProcess, name: str) -> None:
+def test_bytes_of_the_wrong_length_are_400(container: ContainerProcess, name: str) -> None:
     answer = container.invoke(name, {"instances": [{"b64": base64.b64encode(b"abc").decode()}]})
     assert answer.status_code == 400
     assert answer.json()["error"]
@@ -106,20 +106,20 @@ def break_lite(source: Path, folder: Path) -> Path:
     return folder
 
 
-def test_a_broken_lite_model_is_served_by_tensorflow(
+def test_tensorflow_serves_a_model_that_litert_cannot_load(
     container: ContainerProcess, artifacts: Path, tmp_path: Path
 ) -> None:
     answer = container.load("half", break_lite(artifacts / "classifier", tmp_path / "half"))
     assert answer.status_code == 200, answer.text
     assert container.http.get("/models/half").json()["model"]["runtimes"] == {"1": "tensorflow"}
     log = container.log.read_text()
-    assert "model half (half) is tried on TensorFlow: LiteRT cannot load model.tflite" in log
+    assert "loading model half (half) on TensorFlow instead: LiteRT cannot load model.tflite" in log
     body = {"instances": rows(images(2))}
     assert container.invoke("half", body).json() == container.invoke("plain", body).json()
     assert container.http.delete("/models/half").status_code == 200
 
 
-def test_both_reasons_are_named(
+def test_names_the_reasons_of_both_runtimes(
     container: ContainerProcess, artifacts: Path, tmp_path: Path
 ) -> None:
     broken = break_lite(artifacts / "classifier", tmp_path / "both")
@@ -135,7 +135,7 @@ def test_both_reasons_are_named(
     assert "TensorFlow" not in error
 
 
-def test_a_broken_lite_model_without_tensorflow(
+def test_a_broken_litert_model_without_tensorflow_is_500(
     start_container: StartContainer, artifacts: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "tensorflow.py").write_text("raise ModuleNotFoundError('not here')")
@@ -151,7 +151,7 @@ def test_a_broken_lite_model_without_tensorflow(
     ["saved_model.pb", "variables/variables.index", "variables/variables.data-00000-of-00001"],
 )
 @pytest.mark.parametrize("what", ["gone", "empty", "short", "nonsense"])
-def test_a_broken_saved_model_names_the_reason_and_harms_no_other(
+def test_a_broken_saved_model_is_500_and_affects_no_other(
     container: ContainerProcess, artifacts: Path, tmp_path: Path, file: str, what: str
 ) -> None:
     shutil.copytree(artifacts / "plain", tmp_path / "broken")
@@ -164,13 +164,14 @@ def test_a_broken_saved_model_names_the_reason_and_harms_no_other(
         broken.write_bytes(parts[what])
     answer = container.load("broken", tmp_path / "broken")
     assert answer.status_code == 500
-    assert re.fullmatch("TensorFlow cannot load the SavedModel: .{5,}", answer.json()["error"])
+    reason = "Model broken cannot be loaded: TensorFlow cannot load the SavedModel: .{5,}"
+    assert re.fullmatch(reason, answer.json()["error"])
     for name in ("classifier", "plain"):
         assert container.invoke(name, {"instances": rows(images(1))}).status_code == 200
     assert set(container.http.get("/models").json()) == {"classifier", "plain", "several"}
 
 
-def test_a_model_that_refuses_an_input_says_why_each_time(
+def test_a_model_that_rejects_inputs_gives_the_reason_each_time(
     container: ContainerProcess, artifacts: Path
 ) -> None:
     """LiteRT's interpreter repeats all its earlier errors in each new one."""
@@ -182,7 +183,7 @@ def test_a_model_that_refuses_an_input_says_why_each_time(
     container.http.delete("/models/hungry-lite")
 
 
-def test_only_rows_without_end_are_batched(artifacts: Path) -> None:
+def test_only_signatures_with_any_number_of_rows_are_batchable(artifacts: Path) -> None:
     def batchable(name: str) -> bool:
         (version,) = versions(artifacts / name, name)
         runtime = LiteRT(version.source, 1) if version.lite else SavedModel(version.source, 1)
@@ -195,7 +196,9 @@ def test_only_rows_without_end_are_batched(artifacts: Path) -> None:
     } == (BATCHABLE)
 
 
-def test_a_budget_too_small_answers_507(start_container: StartContainer, artifacts: Path) -> None:
+def test_a_budget_that_is_too_small_is_507(
+    start_container: StartContainer, artifacts: Path
+) -> None:
     small = start_container(FACET_SERVING_MEMORY="8000000")
     assert small.load("classifier", artifacts / "classifier").status_code == 200
     answer = small.load("large", artifacts / "large")
@@ -207,7 +210,7 @@ def test_a_budget_too_small_answers_507(start_container: StartContainer, artifac
     assert small.invoke("classifier", {"instances": rows(images(1))}).status_code == 200
 
 
-def test_a_stop_answers_the_request_in_flight(
+def test_sigterm_answers_the_request_in_flight(
     start_container: StartContainer, artifacts: Path
 ) -> None:
     stopped = start_container()
@@ -228,7 +231,7 @@ def test_a_stop_answers_the_request_in_flight(
     stopped.process.wait(20)
 
 
-def test_a_bad_setting_is_one_clear_line() -> None:
+def test_an_invalid_setting_is_a_one_line_error() -> None:
     ended = subprocess.run(
         [sys.executable, "-m", "serving"],
         env={**os.environ, "FACET_SERVING_MEMORY": "2 GB"},
@@ -255,7 +258,7 @@ print(resident_bytes() - before)
 """
 
 
-def test_what_a_lite_model_takes_is_taken_while_it_loads(tmp_path: Path) -> None:
+def test_a_litert_model_has_all_its_memory_once_loaded(tmp_path: Path) -> None:
     """Without a first computation there, 20 of them grow by 600 kB with their first answers."""
     with tarfile.open(SAMPLES / "cifar.tar.gz") as artifact:
         artifact.extractall(tmp_path, filter="data")

@@ -1,4 +1,4 @@
-"""SavedModels that others wrote: TensorFlow 1 and 2, any signature, assets, shards."""
+"""SavedModels of other tools: TensorFlow 1 and 2, any signature, assets, shards."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -25,7 +25,7 @@ def ask(container: ContainerProcess, name: str, **body: Any) -> tuple[int, Any]:
     return answer.status_code, answer.json()
 
 
-def test_tensorflow_1_with_a_signature_of_its_own(container: ContainerProcess) -> None:
+def test_a_tensorflow_1_model_with_its_own_signature(container: ContainerProcess) -> None:
     images = [[0, 0, 0, 0], [9, 0, 0, 0]]
     code, body = ask(container, "tf1", signature_name="predict_images", instances=images)
     assert code == 200, body
@@ -37,7 +37,7 @@ def test_tensorflow_1_with_a_signature_of_its_own(container: ContainerProcess) -
     np.testing.assert_allclose(body["outputs"], expected, rtol=1e-5)
 
 
-def test_a_model_without_the_default_signature_says_what_it_has(
+def test_a_missing_signature_is_an_error_that_lists_the_others(
     container: ContainerProcess,
 ) -> None:
     code, body = ask(container, "tf1", instances=[[0, 0, 0, 0]])
@@ -46,18 +46,18 @@ def test_a_model_without_the_default_signature_says_what_it_has(
     assert "predict_images" in body["error"]
 
 
-def test_a_vocabulary_in_an_asset(container: ContainerProcess) -> None:
+def test_a_model_with_a_vocabulary_in_an_asset(container: ContainerProcess) -> None:
     asked = {"instances": ["ship", "cow", {"b64": "Y2F0"}]}
     assert ask(container, "words", **asked) == (200, {"predictions": [2, -1, 0]})
 
 
-def test_variables_in_shards(container: ContainerProcess, artifacts: Path) -> None:
+def test_a_model_with_variables_in_shards(container: ContainerProcess, artifacts: Path) -> None:
     files = [each.name for each in (artifacts / "shards" / "1" / "variables").glob("*.data-*")]
     assert len(files) == 3
     assert ask(container, "shards", instances=[1.5]) == (200, {"predictions": [4.5]})
 
 
-def test_a_real_one(start_container: StartContainer, data: Path) -> None:
+def test_a_published_mnist_model(start_container: StartContainer, data: Path) -> None:
     """MNIST as flat 784 floats; its serving_default takes tf.Example strings."""
     container = start_container(SAGEMAKER_TFS_WAIT_TIME_SECONDS="300")
     answer = container.load("mnist", data / "saved_models" / "tf-bridge-mnist")
@@ -74,7 +74,7 @@ def test_a_real_one(start_container: StartContainer, data: Path) -> None:
 
 
 @pytest.mark.parametrize("method", ["classify", "regress"])
-def test_only_predict_is_offered(container: ContainerProcess, method: str) -> None:
+def test_classify_and_regress_are_400(container: ContainerProcess, method: str) -> None:
     answer = container.http.post(
         "/models/tf1/invoke",
         json={"signature_name": "predict_images", "examples": [{"images": [0, 0, 0, 0]}]},

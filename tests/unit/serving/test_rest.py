@@ -37,7 +37,7 @@ def b64(value: bytes) -> dict[str, str]:
 @pytest.mark.parametrize(
     "instances", [[[1, 2], [3, 4.5]], [{"image": [1, 2]}, {"image": [3, 4.5]}]]
 )
-def test_rows_become_one_batch(instances: Any) -> None:
+def test_instances_become_one_batch(instances: Any) -> None:
     query = parse({"instances": instances}, ONE)
     assert query.rows == 2
     assert query.signature == "serving_default"
@@ -46,20 +46,20 @@ def test_rows_become_one_batch(instances: Any) -> None:
 
 
 @pytest.mark.parametrize("inputs", [[[1, 2]], {"image": [[1, 2]]}])
-def test_columns(inputs: Any) -> None:
+def test_inputs_are_columns(inputs: Any) -> None:
     query = parse({"inputs": inputs}, ONE)
     assert query.rows is None
     assert query.inputs["image"].tolist() == [[1, 2]]
 
 
-def test_named_signature() -> None:
+def test_signature_name_chooses_the_signature() -> None:
     signatures = {"other": ONE["serving_default"]}
     assert parse({"signature_name": "other", "instances": [[1, 2]]}, signatures).rows == 1
     with pytest.raises(BadInput, match="not found in signature def, which has other"):
         parse({"instances": [[1, 2]]}, signatures)
 
 
-def test_several_tensors() -> None:
+def test_a_signature_with_several_tensors() -> None:
     rows = [{"a": [1, 2], "b": "x", "c": True}, {"a": [3, 4], "b": b64(b"\xff"), "c": False}]
     query = parse({"instances": rows}, TWO)
     assert query.inputs["a"].tolist() == [[1, 2], [3, 4]]
@@ -77,12 +77,12 @@ def test_bytes_are_the_memory_of_a_numeric_tensor() -> None:
     )
 
 
-def test_bytes_of_the_wrong_length_say_expected_and_got() -> None:
+def test_bytes_of_the_wrong_length_name_both_lengths() -> None:
     with pytest.raises(BadInput, match=r'"image", element 1: expected 4 bytes .*, got 3'):
         parse({"instances": [b64(b"1234"), b64(b"123")]}, PIXELS)
 
 
-def test_nan_is_read() -> None:
+def test_parses_nan() -> None:
     query = rest.parse(b'{"instances": [[NaN, -Infinity]]}', ONE)
     assert np.isnan(query.inputs["image"][0, 0])
     assert query.inputs["image"][0, 1] == -np.inf
@@ -116,7 +116,7 @@ def test_nan_is_read() -> None:
         ({"inputs": {"a": [[1, 2]], "b": ["x"]}}, TWO, "Missing named input: c"),
     ],
 )
-def test_what_tensorflow_serving_rejects(
+def test_rejects_what_tensorflow_serving_rejects(
     document: Any, signatures: dict[str, Signature], message: str
 ) -> None:
     with pytest.raises(BadInput, match=message):
@@ -124,12 +124,12 @@ def test_what_tensorflow_serving_rejects(
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"1,2\n3,4", b"\xff", b"[" * 100_000])
-def test_what_is_no_json(body: bytes) -> None:
+def test_rejects_a_body_that_is_no_json_object(body: bytes) -> None:
     with pytest.raises(BadInput, match="JSON Parse error"):
         rest.parse(body, ONE)
 
 
-def test_predictions() -> None:
+def test_renders_predictions() -> None:
     scores = np.array([[0.1, 0.9], [0.5, 0.5]], np.float32)
     assert rest.render(2, {"scores": scores}) == b'{"predictions":[[0.1,0.9],[0.5,0.5]]}'
     several = json.loads(rest.render(2, {"scores": scores, "best": np.array([1, 0])}))
@@ -138,7 +138,7 @@ def test_predictions() -> None:
     }
 
 
-def test_outputs() -> None:
+def test_renders_outputs() -> None:
     scores = np.array([[0.1, 0.9]], np.float32).T
     assert json.loads(rest.render(None, {"scores": scores})) == {"outputs": [[0.1], [0.9]]}
     assert json.loads(rest.render(None, {"total": np.array(7)})) == {"outputs": 7}
@@ -146,13 +146,13 @@ def test_outputs() -> None:
     assert json.loads(several) == {"outputs": {"a": [1.0], "b": [2]}}
 
 
-def test_strings_and_bytes_in_answers() -> None:
+def test_renders_strings_and_bytes() -> None:
     words = np.array([b"cat", b"\xff"], dtype=object)
     assert json.loads(rest.render(2, {"label": words})) == {"predictions": ["cat", b64(b"\xff")]}
     assert json.loads(rest.render(2, {"png_bytes": words}))["predictions"][0] == b64(b"cat")
 
 
-def test_nan_is_written_as_tensorflow_serving_does() -> None:
+def test_renders_nan_as_tensorflow_serving_does() -> None:
     assert (
         rest.render(1, {"scores": np.array([[np.nan, 1]], np.float32)})
         == b'{"predictions": [[NaN, 1.0]]}'
@@ -160,6 +160,6 @@ def test_nan_is_written_as_tensorflow_serving_does() -> None:
 
 
 @pytest.mark.parametrize("output", [np.array([1, 2, 3], np.float32), np.array(1, np.float32)])
-def test_an_output_that_is_not_one_a_row(output: Any) -> None:
+def test_rejects_an_output_without_one_value_per_row(output: Any) -> None:
     with pytest.raises(BadInput, match=r"scores has inconsistent batch size: .* expecting: 2"):
         rest.render(2, {"scores": np.asarray(output)})
