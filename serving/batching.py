@@ -135,7 +135,9 @@ def _compute(runtime: Runtime, queries: Sequence[Query]) -> Results:
     """One call for all queries or, if it fails, one call for each."""
     try:
         outputs = _predict_together(runtime, queries)
-        return [rest.render(query.rows, each) for query, each in zip(queries, outputs, strict=True)]
+        return [
+            rest.render(query.rows, output) for query, output in zip(queries, outputs, strict=True)
+        ]
     except ServingError as error:
         if len(queries) == 1:
             return [error]
@@ -150,11 +152,11 @@ def _predict_together(runtime: Runtime, queries: Sequence[Query]) -> list[dict[s
     if not others:
         return [runtime.predict(first.signature, first.inputs)]
     inputs = {
-        name: np.concatenate([each.inputs[name] for each in queries]) for name in first.inputs
+        name: np.concatenate([query.inputs[name] for query in queries]) for name in first.inputs
     }
     outputs = runtime.predict(first.signature, inputs)
-    ends = np.cumsum([each.length for each in queries])
-    if any(each.ndim == 0 or len(each) != ends[-1] for each in outputs.values()):
+    ends = np.cumsum([query.length for query in queries])
+    if any(array.ndim == 0 or len(array) != ends[-1] for array in outputs.values()):
         raise InferenceFailed("An output does not have one value per row.")
-    split = {name: np.split(each, ends[:-1]) for name, each in outputs.items()}
+    split = {name: np.split(array, ends[:-1]) for name, array in outputs.items()}
     return [{name: parts[at] for name, parts in split.items()} for at in range(len(queries))]

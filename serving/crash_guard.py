@@ -184,8 +184,9 @@ class CrashGuard:
 
     def _clear(self, key: bytes) -> None:
         self._crashes.pop(key, None)
-        for crash in self._folder.glob(f"{key.decode()}.*{CRASH_FILE}"):
-            crash.unlink(missing_ok=True)
+        with suppress(OSError):  # the crashes expire by themselves
+            for crash in self._folder.glob(f"{key.decode()}.*{CRASH_FILE}"):
+                crash.unlink(missing_ok=True)
 
 
 def _key(activity: Activity, source: Path) -> bytes:

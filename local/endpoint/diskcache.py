@@ -55,7 +55,7 @@ class DiskCache:
         self._sizes: OrderedDict[str, int] = OrderedDict()
         self._used = 0
         root.mkdir(parents=True, exist_ok=True)
-        for folder in sorted(root.iterdir(), key=lambda each: each.stat().st_mtime):
+        for folder in sorted(root.iterdir(), key=lambda folder: folder.stat().st_mtime):
             files = None if folder.name.startswith(TEMPORARY) else _recorded(folder)
             if files is None:
                 shutil.rmtree(folder)

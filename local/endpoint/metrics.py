@@ -57,10 +57,10 @@ class Metrics:
         """The statistics so far, since the endpoint was started."""
         return {
             name: {
-                "SampleCount": each.count,
-                "Sum": each.total,
-                "Minimum": each.least,
-                "Maximum": each.most,
+                "SampleCount": statistics.count,
+                "Sum": statistics.total,
+                "Minimum": statistics.least,
+                "Maximum": statistics.most,
             }
-            for name, each in self._values.items()
+            for name, statistics in self._values.items()
         }

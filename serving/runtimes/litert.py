@@ -43,11 +43,11 @@ class LiteRT:
 
     def predict(self, signature: str, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """Resize the inputs and compute, in calls of at most ROWS rows. Raises InferenceFailed."""
-        lengths = {len(each) if each.ndim else 0 for each in inputs.values()}
+        lengths = {len(array) if array.ndim else 0 for array in inputs.values()}
         if not self.signatures[signature].batchable or len(lengths) > 1 or max(lengths) <= ROWS:
             return self._call(signature, inputs)
         parts = [
-            self._call(signature, {name: each[at : at + ROWS] for name, each in inputs.items()})
+            self._call(signature, {name: array[at : at + ROWS] for name, array in inputs.items()})
             for at in range(0, max(lengths), ROWS)
         ]
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
@@ -93,7 +93,7 @@ def _load(model: Path, threads: int) -> tuple[dict[str, SignatureRunner], dict[s
 
 def _signature(runner: SignatureRunner) -> Signature:
     inputs, outputs = runner.get_input_details(), runner.get_output_details()
-    shapes = [each["shape_signature"] for each in (*inputs.values(), *outputs.values())]
+    shapes = [info["shape_signature"] for info in (*inputs.values(), *outputs.values())]
     return Signature(
         {name: _spec(details) for name, details in inputs.items()},
         batchable=all(len(shape) and shape[0] < 0 for shape in shapes),

@@ -74,10 +74,12 @@ class SavedModel:
         try:
             described = v1.saved_model.load(self._session, ["serve"], str(folder)).signature_def
             self._functions = {
-                name: each for name, each in described.items() if _offered(name, each)
+                name: function
+                for name, function in described.items()
+                if _is_offered(name, function)
             }
             self.signatures: Mapping[str, Signature] = {
-                name: _signature(each, tensorflow) for name, each in self._functions.items()
+                name: _signature(function, tensorflow) for name, function in self._functions.items()
             }
         except (tensorflow.errors.OpError, *LOAD_ERRORS) as error:
             self._session.close()
@@ -89,7 +91,7 @@ class SavedModel:
         function = self._functions[signature]
         try:
             outputs = self._session.run(
-                {name: each.name for name, each in function.outputs.items()},
+                {name: output.name for name, output in function.outputs.items()},
                 {function.inputs[name].name: value for name, value in inputs.items()},
             )
         except (errors.InvalidArgumentError, ValueError) as error:
@@ -105,24 +107,24 @@ class SavedModel:
         del self._session
 
 
-def _offered(name: str, function: Any) -> bool:
+def _is_offered(name: str, function: Any) -> bool:
     """Whether all inputs and outputs are tensors, and the signature is not the loader's own."""
     tensors = [*function.inputs.values(), *function.outputs.values()]
-    return not name.startswith("__saved_model") and all(each.name for each in tensors)
+    return not name.startswith("__saved_model") and all(tensor.name for tensor in tensors)
 
 
 def _signature(function: Any, tensorflow: Any) -> Signature:
-    inputs = {name: _spec(each, tensorflow) for name, each in function.inputs.items()}
-    outputs = [_spec(each, tensorflow) for each in function.outputs.values()]
+    inputs = {name: _spec(info, tensorflow) for name, info in function.inputs.items()}
+    outputs = [_spec(info, tensorflow) for info in function.outputs.values()]
     tensors = [*inputs.values(), *outputs]
     return Signature(
-        inputs, batchable=all(each.shape and each.shape[0] is None for each in tensors)
+        inputs, batchable=all(spec.shape and spec.shape[0] is None for spec in tensors)
     )
 
 
 def _spec(info: Any, tensorflow: Any) -> TensorSpec:
     dtype = np.dtype(tensorflow.dtypes.as_dtype(info.dtype).as_numpy_dtype)
-    sizes = tuple(None if each.size < 0 else int(each.size) for each in info.tensor_shape.dim)
+    sizes = tuple(None if dim.size < 0 else int(dim.size) for dim in info.tensor_shape.dim)
     return TensorSpec(
         dtype=dtype if dtype.kind not in "OSU" else np.dtype(object),
         shape=None if info.tensor_shape.unknown_rank else sizes,
