@@ -57,7 +57,7 @@ COMPUTING = Activity("C", "was computing")
 
 
 def default_folder() -> Path:
-    """A folder of this user among the temporary files, which may turn out not to be writable."""
+    """This user's folder among the temporary files; it may not be writable."""
     name = f"facet-serving-{os.getuid()}"
     with suppress(FileNotFoundError):
         return Path(tempfile.gettempdir(), name)
@@ -67,8 +67,8 @@ def default_folder() -> Path:
 class CrashGuard:
     """The crashes of processes that used the same folder, and this process's slot file.
 
-    Threads may share one, and processes may share a folder. If the folder cannot be written, the
-    guard logs a warning and refuses nothing.
+    Threads may share a guard, and processes a folder; a process learns of crashes when it starts.
+    If the folder cannot be written, the guard logs a warning and refuses nothing.
 
     A model is known by the path of the file or folder that its runtime opens. The slot file is
     locked while its process lives, and mapped into memory: noting a computation takes no system
