@@ -51,7 +51,7 @@ def located(text: str, checkout: bool = CHECKOUT) -> str:
     """The text with pages such as docs/manifest.md by their paths, where those are in the wheel."""
     if checkout:
         return text
-    return re.sub(r"\bdocs/[a-z-]+\.md", lambda page: str(ROOT / page[0]), text)
+    return re.sub(r"(?<![\w/])docs/[a-z-]+\.md", lambda page: str(ROOT / page[0]), text)
 
 
 def ensure(

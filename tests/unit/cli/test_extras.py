@@ -62,6 +62,8 @@ def test_the_wheel_recommends_what_works_there() -> None:
     assert extras.located("see docs/manifest.md, page 1", checkout=False) == (
         f"see {extras.ROOT}/docs/manifest.md, page 1"
     )
+    elsewhere = "https://example.com/docs/manifest.md"
+    assert extras.located(elsewhere, checkout=False) == elsewhere
 
 
 def test_a_checkout_names_its_own_targets_and_pages() -> None:
