@@ -48,57 +48,55 @@ def data(
     if bucket and stack:
         raise typer.BadParameter("name a bucket or a stack, not both", param_hint="--bucket")
     output = Output(as_json)
-    wanted = data_source(source, name, place, known_data())
-    target = _named(bucket) if bucket else bucket_of(find(stack, home))
-    content, change = bring(output, wanted, target)
+    images = data_source(source, name, place, data_folder())
+    target = _bucket_named(bucket) if bucket else bucket_of(find(stack, home))
+    content, change = upload_data_set(output, images, target)
     output.result(
         {
-            "dataset": wanted.name,
+            "dataset": images.name,
             "bucket": target.name,
-            "prefix": wanted.prefix,
+            "prefix": images.prefix,
             **asdict(change),
             **asdict(content),
         },
-        [told(wanted, target, change)],
+        [change_summary(images, target, change)],
     )
 
 
-def bring(output: Output, wanted: DataSource, target: Bucket) -> tuple[Summary, Change]:
+def upload_data_set(output: Output, images: DataSource, target: Bucket) -> tuple[Summary, Change]:
     """Uploads what the bucket lacks of the data set, and removes what it has too much of.
 
     Raises SourceError, NotRemoved, and botocore's errors.
     """
-    with ExitStack() as opening:
-        with spinner(output, f"{wanted.name}: looking for its images …"):
-            source = opening.enter_context(open_images(wanted))
+    with ExitStack() as contexts:
+        with spinner(output, f"{images.name}: looking for its images …"):
+            source = contexts.enter_context(open_images(images))
         content = summarise(source)
         if not output.as_json:
-            output.remark(f"{wanted.name}: {content.describe()}")
+            output.remark(f"{images.name}: {content.describe()}")
         try:
-            return content, _synchronised(output, source, wanted, target)
+            return content, _synchronise(output, source, images, target)
         except KeyboardInterrupt:
             output.remark("stopped; run it again to upload the rest")
             raise
 
 
-def _synchronised(
-    output: Output, source: ImageFolder, wanted: DataSource, target: Bucket
-) -> Change:
+def _synchronise(output: Output, source: ImageFolder, images: DataSource, target: Bucket) -> Change:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with bar(output, *columns, TimeRemainingColumn()) as shown:
-        task = shown.add_task("images", total=len(source.images))
-        return synchronise(source.images, target, wanted.prefix, lambda: shown.advance(task))
+    with bar(output, *columns, TimeRemainingColumn()) as progress:
+        task = progress.add_task("images", total=len(source.images))
+        return synchronise(source.images, target, images.prefix, lambda: progress.advance(task))
 
 
-def told(wanted: DataSource, target: Bucket, change: Change) -> str:
+def change_summary(images: DataSource, target: Bucket, change: Change) -> str:
     """What an upload has changed."""
     return (
-        f"s3://{target.name}/{wanted.prefix}: {change.uploaded:,} uploaded "
+        f"s3://{target.name}/{images.prefix}: {change.uploaded:,} uploaded "
         f"({size(change.bytes)}), {change.unchanged:,} unchanged, {change.removed:,} removed"
     )
 
 
-def known_data() -> Path | None:
+def data_folder() -> Path | None:
     """Where FACET_DATA points."""
     found = os.environ.get("FACET_DATA")
     return Path(found) if found else None
@@ -109,6 +107,6 @@ def bucket_of(stack: Stack) -> Bucket:
     return Bucket(stack.bucket, stack.client("s3", CONFIG))
 
 
-def _named(bucket: str) -> Bucket:
+def _bucket_named(bucket: str) -> Bucket:
     warn_of_local_endpoint()
     return Bucket(bucket, account().client("s3", config=CONFIG))

@@ -1,4 +1,9 @@
-"""`facet redrive`: uploads whose onboarding was given up are tried again."""
+"""`facet redrive`: retry uploads from the dead-letter queue.
+
+Lambda puts an upload's event there after its last attempt. Each event is handed to the onboard
+function again; the message is deleted only after Lambda has accepted the event. An interruption
+can repeat an event, which is harmless, but never loses one.
+"""
 
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -18,19 +23,19 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
 ACCEPTED = 202
-"""What Lambda answers to an asynchronous invocation that it has taken."""
+"""Lambda's status code for an accepted asynchronous invocation."""
 
-AT_ONCE = 10
-"""Messages in one call; SQS gives no more."""
+BATCH_SIZE = 10
+"""Messages in one call, SQS's maximum."""
 
-HIDDEN = 300
-"""Seconds that a message stays away from others while it is worked on."""
+VISIBILITY_TIMEOUT = 300
+"""Seconds for which a received message is hidden from other readers."""
 
 
 @dataclass
 class Counts:
-    """What became of the messages: invoked again (or, in a dry run, would be), kept in the queue
-    because Lambda did not take them, or left there because they are no S3 events.
+    """Numbers of messages: `redriven` were invoked (in a dry run: would be), `kept` were throttled
+    by Lambda and `left` are not S3 events; both remain in the queue.
     """
 
     redriven: int = 0
@@ -40,7 +45,7 @@ class Counts:
 
 @dataclass(frozen=True)
 class Redrive:
-    """Takes events from a queue back to a function."""
+    """Hands events from a queue to a function."""
 
     sqs: "SQSClient"
     queue: str
@@ -48,52 +53,53 @@ class Redrive:
     function: str
 
     def waiting(self) -> int:
-        """About how many messages the queue has."""
+        """Return the approximate number of messages in the queue."""
         answer = self.sqs.get_queue_attributes(
             QueueUrl=self.queue, AttributeNames=["ApproximateNumberOfMessages"]
         )
         return int(answer["Attributes"]["ApproximateNumberOfMessages"])
 
-    def run(self, limit: int, *, dry: bool, told: Callable[[str, bool], object]) -> Counts:
-        """Up to `limit` messages, each once; `told` hears what each is, and whether it was (in a
-        dry run: would be) invoked again.
+    def run(
+        self, limit: int, *, dry_run: bool, on_message: Callable[[str, bool], object]
+    ) -> Counts:
+        """Process up to `limit` messages, each once.
 
-        A message is deleted when Lambda has accepted its event, so that none is lost and one may
-        be invoked twice. What stays in the queue is visible again at the end.
+        `on_message` gets each message's keys, and whether it was (in a dry run: would be) invoked.
+        Messages that remain in the queue are made visible again at the end.
         """
-        counts, stay = Counts(), list[str]()
+        counts, remaining = Counts(), list[str]()
         try:
             for messages in self._batches(limit):
-                stay += [each["ReceiptHandle"] for each in messages]
+                remaining += [each["ReceiptHandle"] for each in messages]
                 for message in messages:
-                    if self._one(message, counts, dry=dry, told=told):
-                        stay.remove(message["ReceiptHandle"])
+                    if self._redrive(message, counts, dry_run=dry_run, on_message=on_message):
+                        remaining.remove(message["ReceiptHandle"])
         finally:
-            for receipt in stay:
+            for receipt in remaining:
                 self.sqs.change_message_visibility(
                     QueueUrl=self.queue, ReceiptHandle=receipt, VisibilityTimeout=0
                 )
         return counts
 
-    def _one(
+    def _redrive(
         self,
         message: Mapping[str, Any],
         counts: Counts,
         *,
-        dry: bool,
-        told: Callable[[str, bool], object],
+        dry_run: bool,
+        on_message: Callable[[str, bool], object],
     ) -> bool:
-        """Whether the message is gone from the queue."""
-        keys = uploaded(message["Body"])
+        """Process one message; return whether it was deleted."""
+        keys = uploaded_keys(message["Body"])
         if keys is None:
             counts.left += 1
-            told("not an S3 event", False)
+            on_message("not an S3 event", False)
             return False
-        again = dry or self._invoke(message["Body"])
+        again = dry_run or self._invoke(message["Body"])
         counts.redriven += again
         counts.kept += not again
-        told(", ".join(keys), again)
-        if dry or not again:
+        on_message(", ".join(keys), again)
+        if dry_run or not again:
             return False
         self.sqs.delete_message(QueueUrl=self.queue, ReceiptHandle=message["ReceiptHandle"])
         return True
@@ -103,9 +109,9 @@ class Redrive:
         while seen < limit:
             answer = self.sqs.receive_message(
                 QueueUrl=self.queue,
-                MaxNumberOfMessages=min(AT_ONCE, limit - seen),
-                VisibilityTimeout=HIDDEN,
-                WaitTimeSeconds=1,  # asks all of SQS's servers, not a sample of them
+                MaxNumberOfMessages=min(BATCH_SIZE, limit - seen),
+                VisibilityTimeout=VISIBILITY_TIMEOUT,
+                WaitTimeSeconds=1,  # long polling asks all of SQS's servers, not a sample
             )
             messages: list[Mapping[str, Any]] = [*answer.get("Messages", [])]
             if not messages:
@@ -125,8 +131,8 @@ class Redrive:
         return answer["StatusCode"] == ACCEPTED
 
 
-def uploaded(body: str) -> list[str] | None:
-    """The keys that an S3 event names; None for anything else."""
+def uploaded_keys(body: str) -> list[str] | None:
+    """Return the keys in an S3 event, None for anything else."""
     try:
         return [each["s3"]["object"]["key"] for each in json.loads(body)["Records"]]
     except (ValueError, KeyError, TypeError):
@@ -135,41 +141,50 @@ def uploaded(body: str) -> list[str] | None:
 
 def redrive(
     limit: Annotated[
-        int | None, typer.Option(min=1, help="At most so many; else all that wait now.")
+        int | None,
+        typer.Option(min=1, help="Retry at most this many. Default: all."),
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what waits.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list the uploads.")] = False,
     stack: StackName = None,
     home: Home = THIS_HOME,
     as_json: AsJson = False,
 ) -> None:
-    """Onboard again what ended in the dead-letter queue, once its cause is mended."""
+    """Retry the uploads in the dead-letter queue, once the cause is fixed."""
     here, output = find(stack, home), Output(as_json)
     work = Redrive(
         here.client("sqs"), here.dead_letter_queue_url, here.client("lambda"), here.onboard_function
     )
-    there = work.waiting()
-    waiting = min(there, limit or there)
-    with bar(output) as shown:
-        task = shown.add_task("uploads", total=waiting)
+    queued = work.waiting()
+    waiting = min(queued, limit or queued)
+    with bar(output) as progress:
+        task = progress.add_task("uploads", total=waiting)
 
-        def told(keys: str, again: bool) -> None:
-            shown.advance(task)
+        def on_message(keys: str, again: bool) -> None:
+            progress.advance(task)
             if not as_json:
-                output.remark(f"{_outcome(again=again, dry=dry_run):12} {keys}")
+                output.remark(f"{_outcome(again=again, dry_run=dry_run):8} {keys}")
 
-        counts = work.run(waiting, dry=dry_run, told=told)
+        counts = work.run(waiting, dry_run=dry_run, on_message=on_message)
     output.result(
         {**asdict(counts), "dry_run": dry_run},
-        [
-            f"{counts.redriven:,} {'would be tried' if dry_run else 'are being tried'} again, "
-            f"{counts.kept:,} not taken by Lambda, {counts.left:,} left as no uploads"
-        ],
+        [_summary(counts, dry_run=dry_run)],
     )
     if counts.kept:
         raise typer.Exit(1)
 
 
-def _outcome(*, again: bool, dry: bool) -> str:
+def _summary(counts: Counts, *, dry_run: bool) -> str:
+    if counts == Counts():
+        return "Nothing is waiting in the dead-letter queue."
+    parts = [f"{counts.redriven:,} {'would be retried' if dry_run else 'are being retried'}"]
+    if counts.kept:
+        parts.append(f"{counts.kept:,} throttled by Lambda, try again later")
+    if counts.left:
+        parts.append(f"{counts.left:,} left in the queue, not S3 events")
+    return "; ".join(parts)
+
+
+def _outcome(*, again: bool, dry_run: bool) -> str:
     if not again:
         return "stays"
-    return "waits" if dry else "tried again"
+    return "waits" if dry_run else "retried"

@@ -1,1 +1,1 @@
-"""How commands connect a stack: its resources, its API, its bucket."""
+"""How commands reach a stack: its resources, its API, its bucket."""

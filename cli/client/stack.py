@@ -48,7 +48,7 @@ class NoStack(FacetError):
 
 @dataclass(frozen=True)
 class Stack:
-    """A stack's resources, and how to connect them.
+    """A stack's resources, and how to reach them.
 
     `name` is for messages, `cloudformation` is the CloudFormation stack's name. `topic` is the ARN
     of the SNS topic for notifications, or empty. `onboard_function` is a function's name,

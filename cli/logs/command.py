@@ -16,10 +16,10 @@ from cli.terminal import completion
 from cli.terminal.options import THIS_HOME, Home, StackName
 from cli.terminal.output import Output
 
-LAST = 600.0
+DEFAULT_SINCE = 600.0
 """Seconds that are looked back; for a training job it is all."""
 
-PAUSE = 2.0
+INTERVAL = 2.0
 """Seconds between two looks, with --follow."""
 
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -83,7 +83,7 @@ def logs(
         ),
     ] = None,
     level: Annotated[
-        Level, typer.Option(case_sensitive=False, help="Only lines at least as grave.")
+        Level, typer.Option(case_sensitive=False, help="Only lines at minimum as grave.")
     ] = Level.DEBUG,
     stack: StackName = None,
     home: Home = THIS_HOME,
@@ -98,8 +98,10 @@ def logs(
     if job and source != files.TRAINING:
         raise typer.BadParameter("only training takes a JOB", param_hint="JOB")
     output = Output()
-    log = _chosen(source, job, request, stack, home)
-    begin = 0.0 if job and since is None else time.time() - (LAST if since is None else since)
+    log = _select(source, job, request, stack, home)
+    begin = (
+        0.0 if job and since is None else time.time() - (DEFAULT_SINCE if since is None else since)
+    )
     width = 0 if source else max(map(len, log.names))
     shown = 0
     while True:
@@ -109,18 +111,18 @@ def logs(
                 _print(output, line, width, as_json=as_json)
         if not follow:
             break
-        time.sleep(PAUSE)
+        time.sleep(INTERVAL)
     if not shown:
         output.remark("no such lines; --since 1d looks further back")
 
 
-def _chosen(
+def _select(
     source: str | None, job: str | None, request: str | None, stack: str | None, home: Path
 ) -> Log:
     """The logs on this machine are there whether the stack runs or not."""
     if stack:
-        return log_groups.chosen(find(stack), source, job, request)
-    return files.chosen(home / "logs", source, job)
+        return log_groups.select(find(stack), source, job, request)
+    return files.select(home / "logs", source, job)
 
 
 def _print(output: Output, line: Line, width: int, *, as_json: bool) -> None:

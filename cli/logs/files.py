@@ -7,26 +7,26 @@ from pathlib import Path
 from cli.client.stack import LOCAL_NAME
 from cli.extras import make
 from cli.logs.errors import NoLog
-from cli.logs.line import Line, Reading
+from cli.logs.line import Line, LineParser
 
 ENDPOINT, TRAINING = "endpoint", "training"
 NOT_FUNCTIONS = ("stack", LOCAL_NAME)
 """The stack's own log, and the endpoint's, which has the endpoint's name."""
 
 
-def chosen(folder: Path, source: str | None, job: str | None) -> "Files":
+def select(folder: Path, source: str | None, job: str | None) -> "LogFiles":
     """The logs in a stack's folder that are wanted. Raises NoLog."""
     if source == TRAINING:
-        return Files({job or TRAINING: _job(folder / "training", job)})
+        return LogFiles({job or TRAINING: _job(folder / "training", job)})
     known = {each: folder / f"{each}.log" for each in functions(folder)}
     known[ENDPOINT] = folder / f"{LOCAL_NAME}.log"
     if not folder.is_dir():
         raise NoLog(f"there are no logs in {folder}: {make('run')} starts a stack on this machine")
     if source is None:
-        return Files(known)
+        return LogFiles(known)
     if source not in known:
         raise NoLog.of(source, known)
-    return Files({source: known[source]})
+    return LogFiles({source: known[source]})
 
 
 def functions(folder: Path) -> list[str]:
@@ -47,14 +47,14 @@ def _job(folder: Path, job: str | None) -> Path:
     return path
 
 
-class Files:
+class LogFiles:
     """Log files by the names that their lines shall have, read on and on."""
 
     def __init__(self, files: dict[str, Path]) -> None:
         self.names = list(files)
         self._files = files
         self._read = dict.fromkeys(files, 0)
-        self._readings: dict[str, Reading] = {}
+        self._parsers: dict[str, LineParser] = {}
 
     def read(self, since: float) -> Iterator[Line]:
         """What was written after the last call, and not before `since`, by time."""
@@ -65,14 +65,14 @@ class Files:
         path = self._files[name]
         if not path.is_file():
             return
-        reading = self._readings.setdefault(name, Reading(name, _written(path)))
+        parser = self._parsers.setdefault(name, LineParser(name, _written(path)))
         with path.open("rb") as file:
             file.seek(self._read[name])
             for line in file:
                 if not line.endswith(b"\n"):
                     return
                 self._read[name] += len(line)
-                yield reading.line(line.decode(errors="replace").rstrip("\r\n"))
+                yield parser.line(line.decode(errors="replace").rstrip("\r\n"))
 
 
 def _written(path: Path) -> float:

@@ -6,7 +6,7 @@ from typing import Any
 
 from rich.text import Text
 
-from cli.logs.line import BEFORE, LAMBDA, Level, Line
+from cli.logs.line import LAMBDA, PREFIX, Level, Line
 from cli.terminal.formatting import printable
 
 STYLES = {
@@ -53,7 +53,7 @@ def _moment(line: Line) -> str:
 
 def _said(line: Line) -> list[str]:
     if line.fields is None:
-        known = BEFORE.match(line.text)
+        known = PREFIX.match(line.text)
         text = line.text[known.end() :] if known else line.text
         return [printable(each) for each in text.expandtabs(4).splitlines()] or [""]
     traces = (str(line.fields[name]) for name in TRACE if isinstance(line.fields.get(name), str))

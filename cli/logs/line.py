@@ -10,7 +10,7 @@ from typing import Any
 
 
 class Level(StrEnum):
-    """As Python's logging has them, the least grave first."""
+    """As Python's logging has them, the minimum grave first."""
 
     DEBUG = "DEBUG"
     INFO = "INFO"
@@ -18,10 +18,10 @@ class Level(StrEnum):
     ERROR = "ERROR"
     CRITICAL = "CRITICAL"
 
-    def reaches(self, least: "Level") -> bool:
-        """Whether it is at least as grave."""
+    def reaches(self, minimum: "Level") -> bool:
+        """Whether it is at minimum as grave."""
         order = list(Level)
-        return order.index(self) >= order.index(least)
+        return order.index(self) >= order.index(minimum)
 
 
 HEAD = 120
@@ -29,7 +29,7 @@ HEAD = 120
 
 TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?")
 WORD = re.compile(rf"\b({'|'.join(Level)})\b")
-BEFORE = re.compile(rf"{TIME.pattern}\s+{WORD.pattern}\s+")
+PREFIX = re.compile(rf"{TIME.pattern}\s+{WORD.pattern}\s+")
 """Time and level, as Python's logging begins its lines with."""
 
 LAMBDA = re.compile(r"(?:START|END|REPORT|INIT_START) ")
@@ -55,7 +55,7 @@ class Line:
         return datetime.fromtimestamp(self.time, UTC)
 
 
-class Reading:
+class LineParser:
     """Makes lines of one log's texts, in their order.
 
     A text without a time or a level of its own, as the lines of a traceback, has those of the one

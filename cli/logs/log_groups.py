@@ -11,7 +11,7 @@ from cli.client.resources import FUNCTION, LOG_GROUP, resources
 from cli.client.stack import Stack
 from cli.logs.errors import NEWEST, NoLog
 from cli.logs.files import ENDPOINT, TRAINING
-from cli.logs.line import Line, Reading
+from cli.logs.line import Line, LineParser
 
 if TYPE_CHECKING:
     from mypy_boto3_logs import CloudWatchLogsClient
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 TRAINING_JOBS = "/aws/sagemaker/TrainingJobs"
 """Of all jobs of the account; a job's streams begin with its name."""
 
-LATE = 30.0
+MAX_DELAY = 30.0
 """Seconds by which a line may come into CloudWatch after one that was written later."""
 
 
 @dataclass(frozen=True)
-class Group:
+class LogGroup:
     """A log group under the name that its lines shall have; of a training job only its streams."""
 
     name: str
@@ -32,27 +32,27 @@ class Group:
     job: str | None = None
 
 
-def chosen(stack: Stack, source: str | None, job: str | None, request: str | None) -> "Groups":
+def select(stack: Stack, source: str | None, job: str | None, request: str | None) -> "LogGroups":
     """The logs of a stack that are wanted; only lines with `request` in them. Raises NoLog."""
     client: CloudWatchLogsClient = stack.client("logs")
     if source == TRAINING:
-        group = Group(job or TRAINING, TRAINING_JOBS, job)
+        group = LogGroup(job or TRAINING, TRAINING_JOBS, job)
         if job is None or not _streams(client, group):
             raise NoLog.of_job(job, jobs(stack))
-        return Groups(client, [group], request)
+        return LogGroups(client, [group], request)
     known = groups(stack)
     if source is None:
-        return Groups(client, list(known.values()), request)
+        return LogGroups(client, list(known.values()), request)
     if source not in known:
         raise NoLog.of(source, known)
-    return Groups(client, [known[source]], request)
+    return LogGroups(client, [known[source]], request)
 
 
-def groups(stack: Stack) -> dict[str, Group]:
+def groups(stack: Stack) -> dict[str, LogGroup]:
     """The log groups of functions and endpoint, those that the stack has."""
     there = resources(stack, LOG_GROUP)
     names = [*resources(stack, FUNCTION), ENDPOINT]
-    return {each: Group(each, there[log_of(each)]) for each in names if log_of(each) in there}
+    return {each: LogGroup(each, there[log_of(each)]) for each in names if log_of(each) in there}
 
 
 def log_of(name: str) -> str:
@@ -70,11 +70,11 @@ def jobs(stack: Stack) -> list[str]:
 
 
 @dataclass
-class Groups:
+class LogGroups:
     """Log groups, read on and on."""
 
     client: "CloudWatchLogsClient"
-    groups: Sequence[Group]
+    groups: Sequence[LogGroup]
     request: str | None = None
     _seen: dict[str, float] = field(default_factory=dict)
     _newest: float = 0.0
@@ -86,24 +86,24 @@ class Groups:
 
     def read(self, since: float) -> Iterator[Line]:
         """What came after the last call, and was not written before `since`, by time."""
-        start = max(since, self._newest - LATE)
+        start = max(since, self._newest - MAX_DELAY)
         new = (self._new(group, start) for group in self.groups)
         yield from heapq.merge(*new, key=lambda line: line.time)
         self._newest = max((self._newest, *self._seen.values()))
-        horizon = self._newest - LATE
+        horizon = self._newest - MAX_DELAY
         self._seen = {each: time for each, time in self._seen.items() if time >= horizon}
 
-    def _new(self, group: Group, start: float) -> Iterator[Line]:
-        readings: dict[str, Reading] = {}
+    def _new(self, group: LogGroup, start: float) -> Iterator[Line]:
+        parsers: dict[str, LineParser] = {}
         for event in self._events(group, start):
             if event["eventId"] in self._seen:
                 continue
             time = event["timestamp"] / 1000
             self._seen[event["eventId"]] = time
-            reading = readings.setdefault(event["logStreamName"], Reading(group.name))
-            yield reading.line(event["message"].rstrip(), time)
+            parser = parsers.setdefault(event["logStreamName"], LineParser(group.name))
+            yield parser.line(event["message"].rstrip(), time)
 
-    def _events(self, group: Group, start: float) -> Iterator[Any]:
+    def _events(self, group: LogGroup, start: float) -> Iterator[Any]:
         wanted: Any = {"logGroupName": group.group, "startTime": int(start * 1000)}
         if self.request:
             wanted["filterPattern"] = f'"{self.request}"'
@@ -119,7 +119,7 @@ class Groups:
                 raise
 
 
-def _streams(client: "CloudWatchLogsClient", group: Group) -> list[str]:
+def _streams(client: "CloudWatchLogsClient", group: LogGroup) -> list[str]:
     """Of a training job: one for each instance."""
     try:
         found = client.describe_log_streams(

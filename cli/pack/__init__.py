@@ -1,1 +1,1 @@
-"""`facet pack`: any SavedModel or Keras file → an artifact."""
+"""`facet pack`: make an artifact of a SavedModel or a Keras file."""

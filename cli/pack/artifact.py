@@ -1,4 +1,4 @@
-"""The artifact's file, and what onboarding would say about it."""
+"""Write the artifact's file, and validate it with onboarding's checks."""
 
 import tempfile
 from dataclasses import dataclass
@@ -10,13 +10,13 @@ from facet.keys import MANIFEST, version_id
 from facet.manifest import Manifest
 from training.package import pack
 
-KEPT = ("saved_model.pb", "fingerprint.pb", "variables/**/*", "assets/**/*")
-"""What TensorFlow Serving reads of a SavedModel's folder."""
+SAVED_MODEL_FILES = ("saved_model.pb", "fingerprint.pb", "variables/**/*", "assets/**/*")
+"""The files of a SavedModel that TensorFlow Serving reads."""
 
 
 @dataclass(frozen=True)
 class Packed:
-    """An artifact; with `violations` it was not written."""
+    """An artifact of `size` bytes; if there are `violations`, it was not written."""
 
     version: str
     size: int
@@ -24,15 +24,17 @@ class Packed:
 
 
 def members(folder: Path) -> list[tuple[str, Path]]:
-    """The files of a SavedModel's folder that belong into an artifact, by their names in it."""
-    files = {each for pattern in KEPT for each in folder.glob(pattern) if each.is_file()}
+    """List the files of a SavedModel that belong in an artifact, with their names in it."""
+    files = {
+        each for pattern in SAVED_MODEL_FILES for each in folder.glob(pattern) if each.is_file()
+    }
     return sorted((f"1/{each.relative_to(folder).as_posix()}", each) for each in files)
 
 
 def write(manifest: Manifest, files: list[tuple[str, Path]], target: Path) -> Packed:
-    """Packs, `facet.json` first, and checks as onboarding does; the same files, the same bytes.
+    """Pack the files, `facet.json` first, and validate. The same files give the same bytes.
 
-    `target` is written if nothing is wrong, whole or not at all.
+    `target` is replaced atomically, and only if there are no violations.
     """
     with tempfile.TemporaryDirectory(dir=target.resolve().parent, prefix=".facet-pack-") as scratch:
         document, part = Path(scratch, MANIFEST), Path(scratch, "artifact")

@@ -1,4 +1,8 @@
-"""A plan → the manifest and files of an artifact, proven where the model can be run here."""
+"""Build the manifest and the files of an artifact from a plan.
+
+With TensorFlow installed, the model is run: it answers the golden sample, and a LiteRT model is
+added if it gives the same probabilities.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,15 +23,15 @@ from facet import preprocess
 from facet.manifest import GoldenSample, InputSpec, Manifest, OutputSpec
 from facet.preprocess import Pixels
 
-DRAWINGS = 16
-"""So many drawn images, beside the golden sample, show whether two models answer alike."""
+DRAWN_IMAGES = 16
+"""Drawn images, beside the golden sample, on which the two models must agree."""
 
 NO_TENSORFLOW = f"TensorFlow is not installed ({install('tensorflow')})"
 
 
 @dataclass(frozen=True)
-class About:
-    """What was said about the artifact; None where nothing was."""
+class ArtifactOptions:
+    """Command line options about the artifact; None if not given."""
 
     labels: str | None = None
     activation: str | None = None
@@ -41,7 +45,7 @@ class About:
 
 @dataclass(frozen=True)
 class Built:
-    """What goes into an artifact, and whether there is a LiteRT model, in words."""
+    """An artifact's manifest and files; `lite` says whether it has a LiteRT model, and why not."""
 
     manifest: Manifest
     files: list[tuple[str, Path]]
@@ -49,54 +53,58 @@ class Built:
 
 
 def build(
-    plan: Plan, about: About, prompter: Prompter, scratch: Path, remark: Callable[[str], object]
+    plan: Plan,
+    settings: ArtifactOptions,
+    prompter: Prompter,
+    scratch: Path,
+    remark: Callable[[str], object],
 ) -> Built:
-    """Asks for the labels, exports, and runs the model. Raises CannotPack, MissingOption."""
-    labels = options.labels(about.labels, plan.labels, prompter)
+    """Ask for the labels, export and run the model. Raises CannotPack, MissingOption."""
+    labels = options.labels(settings.labels, plan.labels, prompter)
     remark("reading the model ...")
     with tensorflow.quiet():
         folder = plan.export(scratch / "saved")
-    read = activation.found((folder / GRAPH).read_bytes(), plan.spec.signature, plan.output)
+    read = activation.detect((folder / GRAPH).read_bytes(), plan.spec.signature, plan.output)
     output = OutputSpec(
-        tensor=plan.output, activation=options.activation(about.activation, read, prompter)
+        tensor=plan.output, activation=options.activation(settings.activation, read, prompter)
     )
-    golden, lite = _run(plan, about, labels, output, folder, scratch, remark)
+    golden, lite = _run(plan, settings, labels, output, folder, scratch, remark)
     files = artifact.members(folder)
     if lite.file:
         files.append((f"1/{LITE.as_posix()}", lite.file))
-    if golden and about.golden:
-        files.append((golden.image, about.golden))
-    return Built(_manifest(plan, about, labels, output, golden), files, lite.said)
+    if golden and settings.golden:
+        files.append((golden.image, settings.golden))
+    return Built(_manifest(plan, settings, labels, output, golden), files, lite.summary)
 
 
 @dataclass(frozen=True)
-class _Lite:
-    """The LiteRT model, if there is one, and how it came to that."""
+class _LiteResult:
+    """The LiteRT model's file, or None, and a sentence about it."""
 
     file: Path | None
-    said: str
+    summary: str
 
 
 def _run(
     plan: Plan,
-    about: About,
+    settings: ArtifactOptions,
     labels: tuple[str, ...],
     output: OutputSpec,
     folder: Path,
     scratch: Path,
     remark: Callable[[str], object],
-) -> tuple[GoldenSample | None, _Lite]:
+) -> tuple[GoldenSample | None, _LiteResult]:
     if not tensorflow.installed():
-        if about.golden:
+        if settings.golden:
             tensorflow.required("--golden")
-        if plan.lite and about.lite:
-            return None, _Lite(plan.lite, f"the source's own, unproven: {NO_TENSORFLOW}")
-        return None, _Lite(None, NO_TENSORFLOW)
-    image = about.golden.read_bytes() if about.golden else None
+        if plan.lite and settings.lite:
+            return None, _LiteResult(plan.lite, f"the source's own, unproven: {NO_TENSORFLOW}")
+        return None, _LiteResult(None, NO_TENSORFLOW)
+    image = settings.golden.read_bytes() if settings.golden else None
     remark("running it with TensorFlow ...")
     with tensorflow.quiet(), inference.saved_model(folder, plan.spec, output) as scores:
-        golden = _golden(scores, plan.spec, labels, image, about) if image else None
-        return golden, _lite(plan, output, scores, about, image, scratch)
+        golden = _golden(scores, plan.spec, labels, image, settings) if image else None
+        return golden, _lite(plan, output, scores, settings, image, scratch)
 
 
 def _pixels(spec: InputSpec, image: bytes) -> Pixels:
@@ -104,18 +112,22 @@ def _pixels(spec: InputSpec, image: bytes) -> Pixels:
 
 
 def _golden(
-    scores: Scorer, spec: InputSpec, labels: tuple[str, ...], image: bytes, about: About
+    scores: Scorer,
+    spec: InputSpec,
+    labels: tuple[str, ...],
+    image: bytes,
+    settings: ArtifactOptions,
 ) -> GoldenSample:
     row = scores(_pixels(spec, image)[None])[0]
     if len(row) != len(labels):
         raise CannotPack(f"the model gives {len(row)} scores, there are {len(labels)} labels")
     best = int(np.argmax(row))
-    if about.golden_label not in (None, labels[best]):
+    if settings.golden_label not in (None, labels[best]):
         raise CannotPack(
-            f"the model answers '{labels[best]}' ({row[best]:.3f}) to {about.golden}, not "
-            f"'{about.golden_label}': mend --labels, --preprocessing, --order or --fit"
+            f"the model answers '{labels[best]}' ({row[best]:.3f}) to {settings.golden}, not "
+            f"'{settings.golden_label}'; correct --labels, --preprocessing, --order or --fit"
         )
-    suffix = about.golden.suffix.lower() if about.golden else ""
+    suffix = settings.golden.suffix.lower() if settings.golden else ""
     return GoldenSample(
         image=f"golden{suffix}", label=labels[best], score=round(float(row[best]), 6)
     )
@@ -125,22 +137,22 @@ def _lite(
     plan: Plan,
     output: OutputSpec,
     scores: Scorer,
-    about: About,
+    settings: ArtifactOptions,
     image: bytes | None,
     scratch: Path,
-) -> _Lite:
-    """The LiteRT model that answers as the SavedModel does, or why there is none."""
+) -> _LiteResult:
+    """Convert to LiteRT; keep the model if it answers as the SavedModel does."""
     import tensorflow as tf
     from tensorflow.lite.python.convert_phase import ConverterError
 
     from training.export import golden
     from training.export.export import ExportError, prove
 
-    if not about.lite:
-        return _Lite(None, "left out, as was asked for")
+    if not settings.lite:
+        return _LiteResult(None, "left out, because of --no-lite")
     if not (plan.lite or plan.convert):
-        return _Lite(None, "left out: the input is a string, which LiteRT cannot take apart")
-    drawn = [golden.draw(seed) for seed in range(DRAWINGS)] + ([image] if image else [])
+        return _LiteResult(None, "left out: the input is a string, which LiteRT cannot decode")
+    drawn = [golden.draw(seed) for seed in range(DRAWN_IMAGES)] + ([image] if image else [])
     pixels = np.stack([_pixels(plan.spec, each) for each in drawn])
     file = plan.lite or scratch / "model.tflite"
     try:
@@ -149,15 +161,15 @@ def _lite(
         with inference.lite(file, plan.spec, output) as other:
             apart = prove(scores, other, pixels)
     except (ConverterError, tf.errors.OpError, *tensorflow.ERRORS) as error:
-        return _Lite(None, f"left out, it cannot be converted: {tensorflow.reason(error)}")
+        return _LiteResult(None, f"left out, it cannot be converted: {tensorflow.reason(error)}")
     except (ExportError, CannotPack) as error:
-        return _Lite(None, f"left out: {error}")
-    return _Lite(file, f"answers as the SavedModel does, within {max(apart, 1e-9):.0e}")
+        return _LiteResult(None, f"left out: {error}")
+    return _LiteResult(file, f"answers as the SavedModel does, within {max(apart, 1e-9):.0e}")
 
 
 def _manifest(
     plan: Plan,
-    about: About,
+    settings: ArtifactOptions,
     labels: tuple[str, ...],
     output: OutputSpec,
     golden: GoldenSample | None,
@@ -165,13 +177,13 @@ def _manifest(
     try:
         return Manifest(
             schema=1,
-            model=about.model,
-            description=about.description,
+            model=settings.model,
+            description=settings.description,
             labels=labels,
             input=plan.spec,
             output=output,
             golden=golden,
-            provenance={"packed_from": about.packed_from, "kind": plan.kind},
+            provenance={"packed_from": settings.packed_from, "kind": plan.kind},
         )
     except ValidationError as error:
         found = [f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()]

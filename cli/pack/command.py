@@ -1,4 +1,4 @@
-"""`facet pack`: reads what it can, asks for the rest, proves the result."""
+"""The command `facet pack`: read the model, ask for the rest, build and validate the artifact."""
 
 import shlex
 import tempfile
@@ -9,13 +9,13 @@ import typer
 
 from cli.pack import artifact
 from cli.pack.artifact import Packed
-from cli.pack.build import About, Built, build
+from cli.pack.build import ArtifactOptions, Built, build
 from cli.pack.errors import CannotPack
 from cli.pack.model.activation import Activation
 from cli.pack.model.geometry import Layout
 from cli.pack.model.scaling import Order
 from cli.pack.model.source import find
-from cli.pack.options import Fit, Given, Resize
+from cli.pack.options import Fit, InputOptions, Resize
 from cli.pack.plan import plan
 from cli.terminal.options import AsJson, Yes
 from cli.terminal.output import Output, facts
@@ -23,9 +23,9 @@ from cli.terminal.prompts import prompter
 from facet.keys import MODEL_NAME
 from facet.manifest import Manifest
 
-READ = "What the source says by itself, if it is not clear"
-ASKED = "What only you know (asked for on a terminal)"
-PROOF = "Proof"
+PANEL_MODEL = "Read from the model; needed only if it is ambiguous"
+PANEL_ASKED = "Not in the model (asked for on a terminal)"
+PANEL_PROOF = "Golden sample and LiteRT"
 
 Preprocessing = Literal["unit", "tf", "imagenet-torch", "imagenet-caffe", "none"]
 
@@ -35,118 +35,134 @@ def pack(
         Path,
         typer.Argument(
             metavar="SOURCE",
-            help="A SavedModel's folder (or the one around it), a .keras or .h5 file.",
+            help="A SavedModel's folder or its parent, or a .keras or .h5 file.",
         ),
     ],
-    out: Annotated[Path, typer.Option("--out", "-o", help="The artifact.")] = Path("model.tar.gz"),
+    out: Annotated[Path, typer.Option("--out", "-o", help="The artifact's file.")] = Path(
+        "model.tar.gz"
+    ),
     labels: Annotated[
         str | None,
-        typer.Option(help="a,b,c or a file with one a line.", rich_help_panel=ASKED),
+        typer.Option(help="a,b,c or a file with one label a line.", rich_help_panel=PANEL_ASKED),
     ] = None,
     preprocessing: Annotated[
         Preprocessing | None,
         typer.Option(
-            help="What was done to pixels in training. unit: 0 to 1; tf: -1 to 1; imagenet-…: as "
-            "Keras' preprocess_input; none: nothing, or inside the model.",
-            rich_help_panel=ASKED,
+            help="How training scaled pixels. unit: to 0…1; tf: to -1…1; imagenet-…: as "
+            "Keras' preprocess_input; none: not at all, or inside the model.",
+            rich_help_panel=PANEL_ASKED,
         ),
     ] = None,
     scale: Annotated[
         float | None,
-        typer.Option(help="Instead: (pixel * scale - mean) / std.", rich_help_panel=ASKED),
+        typer.Option(
+            help="Instead of it: (pixel * scale - mean) / std.", rich_help_panel=PANEL_ASKED
+        ),
     ] = None,
     mean: Annotated[
-        str | None, typer.Option(help="One number, or r,g,b.", rich_help_panel=ASKED)
+        str | None, typer.Option(help="One number, or r,g,b.", rich_help_panel=PANEL_ASKED)
     ] = None,
     std: Annotated[
-        str | None, typer.Option(help="One number, or r,g,b.", rich_help_panel=ASKED)
+        str | None, typer.Option(help="One number, or r,g,b.", rich_help_panel=PANEL_ASKED)
     ] = None,
     order: Annotated[
-        Order | None, typer.Option(help="Of the colours.", rich_help_panel=ASKED)
+        Order | None,
+        typer.Option(help="The order of the colour channels.", rich_help_panel=PANEL_ASKED),
     ] = None,
     resize: Annotated[
         Resize | None,
-        typer.Option(help="Pillow's filter; else bilinear.", rich_help_panel=ASKED),
+        typer.Option(help="Pillow's filter. Default: bilinear.", rich_help_panel=PANEL_ASKED),
     ] = None,
     fit: Annotated[
         Fit | None,
         typer.Option(
-            help="Other shapes are stretched, if nothing is said, cropped, or padded.",
-            rich_help_panel=ASKED,
+            help="What to do with images of another shape. Default: stretch.",
+            rich_help_panel=PANEL_ASKED,
         ),
     ] = None,
     signature: Annotated[
-        str | None, typer.Option(help="The SavedModel's signature.", rich_help_panel=READ)
+        str | None, typer.Option(help="The SavedModel's signature.", rich_help_panel=PANEL_MODEL)
     ] = None,
     tensor: Annotated[
-        str | None, typer.Option("--input", help="The signature's input.", rich_help_panel=READ)
+        str | None,
+        typer.Option("--input", help="The signature's input.", rich_help_panel=PANEL_MODEL),
     ] = None,
     output_tensor: Annotated[
-        str | None, typer.Option("--output", help="The signature's output.", rich_help_panel=READ)
+        str | None,
+        typer.Option("--output", help="The signature's output.", rich_help_panel=PANEL_MODEL),
     ] = None,
     size: Annotated[
         str | None,
-        typer.Option(help="HEIGHTxWIDTH or HEIGHTxWIDTHxCHANNELS.", rich_help_panel=READ),
+        typer.Option(help="HEIGHTxWIDTH or HEIGHTxWIDTHxCHANNELS.", rich_help_panel=PANEL_MODEL),
     ] = None,
     layout: Annotated[
         Layout | None,
-        typer.Option(help="Where the input's shape is open.", rich_help_panel=READ),
+        typer.Option(
+            help="The input's layout, if its shape is unknown.", rich_help_panel=PANEL_MODEL
+        ),
     ] = None,
     activation: Annotated[
-        Activation | None, typer.Option(help="What the scores are.", rich_help_panel=READ)
+        Activation | None, typer.Option(help="The scores' activation.", rich_help_panel=PANEL_MODEL)
     ] = None,
     golden: Annotated[
         Path | None,
         typer.Option(
-            help="An image to go with the artifact, which the endpoint must answer alike.",
-            rich_help_panel=PROOF,
+            help="An image for the artifact, which the endpoint must classify as the model does.",
+            rich_help_panel=PANEL_PROOF,
         ),
     ] = None,
     golden_label: Annotated[
-        str | None, typer.Option(help="What it shows.", rich_help_panel=PROOF)
+        str | None,
+        typer.Option(help="The label that the image must get.", rich_help_panel=PANEL_PROOF),
     ] = None,
     lite: Annotated[
         bool,
         typer.Option(
-            "--lite/--no-lite", help="Add the same model for LiteRT.", rich_help_panel=PROOF
+            "--lite/--no-lite", help="Add the model for LiteRT, too.", rich_help_panel=PANEL_PROOF
         ),
     ] = True,
     model: Annotated[str | None, typer.Option(help="The model's name.")] = None,
-    description: Annotated[str, typer.Option(help="For people.", show_default=False)] = "",
+    description: Annotated[
+        str, typer.Option(help="A description for people.", show_default=False)
+    ] = "",
     yes: Yes = False,
     as_json: AsJson = False,
 ) -> None:
-    """Make an artifact, model.tar.gz, of any SavedModel or Keras file.
+    """Make an artifact, model.tar.gz, of a SavedModel or a Keras file.
 
-    It reads the model's signature and asks for what that does not say.
+    Facet reads what it can from the model, and asks on a terminal for whatever it cannot read.
 
-    Without a terminal, or with --yes, it names the option that is missing.
+    Without a terminal, or with --yes, the error names the missing option.
     """
     output = Output(as_json)
     _check(model, golden, golden_label, out)
     ask = prompter(output.remarks, silent=yes or as_json)
-    given = Given(size, layout, preprocessing, scale, mean, std, order, resize, fit)
+    input_options = InputOptions(size, layout, preprocessing, scale, mean, std, order, resize, fit)
     found = find(source)
-    about = About(labels, activation, golden, golden_label, model, description, found.name, lite)
+    settings = ArtifactOptions(
+        labels, activation, golden, golden_label, model, description, found.name, lite
+    )
     with tempfile.TemporaryDirectory() as scratch:
-        planned = plan(found, given, ask, signature=signature, tensor=tensor, output=output_tensor)
-        built = build(planned, about, ask, Path(scratch), output.remark)
+        planned = plan(
+            found, input_options, ask, signature=signature, tensor=tensor, output=output_tensor
+        )
+        built = build(planned, settings, ask, Path(scratch), output.remark)
         packed = artifact.write(built.manifest, built.files, out)
     if packed.violations:
-        _refused(output, packed)
-    _tell(output, built, packed, out)
+        _print_rejection(output, packed)
+    _print_result(output, built, packed, out)
 
 
 def _check(model: str | None, golden: Path | None, golden_label: str | None, out: Path) -> None:
     if model is not None and not MODEL_NAME.fullmatch(model):
-        raise CannotPack(f"--model {model}: a name has a-z, 0-9 and '-', at most 63 of them")
+        raise CannotPack(f"--model {model}: use a-z, 0-9 and '-', at most 63 characters")
     if golden_label is not None and golden is None:
-        raise CannotPack("--golden-label belongs to an image: name it with --golden")
+        raise CannotPack("--golden-label needs --golden IMAGE")
     if not out.resolve().parent.is_dir():
         raise CannotPack(f"--out {out}: there is no folder {out.parent}")
 
 
-def _refused(output: Output, packed: Packed) -> None:
+def _print_rejection(output: Output, packed: Packed) -> None:
     problems = [
         f"{each.code}: {each.place}: {each.problem}; {each.remedy}" for each in packed.violations
     ]
@@ -162,12 +178,12 @@ def _refused(output: Output, packed: Packed) -> None:
                 for each in packed.violations
             ]
         },
-        ["onboarding would refuse it, nothing was written:", *problems],
+        ["not written, onboarding would reject it:", *problems],
     )
     raise typer.Exit(1)
 
 
-def _tell(output: Output, built: Built, packed: Packed, out: Path) -> None:
+def _print_result(output: Output, built: Built, packed: Packed, out: Path) -> None:
     manifest = built.manifest
     named = "" if manifest.model else " --model NAME"
     upload = f"facet push {shlex.quote(str(out))}{named}"
@@ -184,14 +200,14 @@ def _tell(output: Output, built: Built, packed: Packed, out: Path) -> None:
 
 def _facts(built: Built, packed: Packed, out: Path) -> dict[str, str]:
     manifest = built.manifest
-    given, golden = manifest.input, manifest.golden
+    spec, golden = manifest.input, manifest.golden
     return {
         "artifact": f"{out}, {packed.size / 1e6:.2f} MB",
         "version": packed.version,
         "made of": f"{manifest.provenance['packed_from']} ({manifest.provenance['kind']})",
-        "signature": f"{given.signature}: {given.tensor} → {manifest.output.tensor}",
-        "images": f"{given.height}x{given.width}x{given.channels} {given.layout}, "
-        f"{given.encoding}, {given.resize}, {given.fit}",
+        "signature": f"{spec.signature}: {spec.tensor} → {manifest.output.tensor}",
+        "images": f"{spec.height}x{spec.width}x{spec.channels} {spec.layout}, "
+        f"{spec.encoding}, {spec.resize}, {spec.fit}",
         "pixels": _arithmetic(manifest),
         "scores": f"{len(manifest.labels)}, {manifest.output.activation}",
         "labels": _short(manifest.labels),
@@ -201,11 +217,11 @@ def _facts(built: Built, packed: Packed, out: Path) -> dict[str, str]:
 
 
 def _arithmetic(manifest: Manifest) -> str:
-    given = manifest.input
-    numbers = [f"* {given.scale:.6g}"]
-    numbers += [f"- {given.mean}"] if given.mean else []
-    numbers += [f"/ {given.std}"] if given.std else []
-    return f"{' '.join(numbers)}, {given.order}" if given.channels == 3 else " ".join(numbers)
+    spec = manifest.input
+    numbers = [f"* {spec.scale:.6g}"]
+    numbers += [f"- {spec.mean}"] if spec.mean else []
+    numbers += [f"/ {spec.std}"] if spec.std else []
+    return f"{' '.join(numbers)}, {spec.order}" if spec.channels == 3 else " ".join(numbers)
 
 
 def _short(labels: tuple[str, ...]) -> str:

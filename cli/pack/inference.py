@@ -1,4 +1,4 @@
-"""What the packed model answers, computed by the container's own runtimes."""
+"""Run a packed model with the container's own runtimes."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,12 +15,12 @@ from serving.errors import ServingError
 from serving.runtimes.runtime import Array, Runtime
 
 Scorer = Callable[[Pixels], Scores]
-"""uint8 (images, height, width, channels) → float32 (images, labels), as Facet answers them."""
+"""uint8 (images, height, width, channels) → float32 (images, labels), as the API answers."""
 
 
 @contextmanager
 def saved_model(folder: Path, spec: InputSpec, output: OutputSpec) -> Iterator[Scorer]:
-    """What the SavedModel answers; needs TensorFlow. Raises CannotPack where it does not load."""
+    """Load a SavedModel; needs TensorFlow. Raises CannotPack if it does not load."""
     from serving.runtimes.saved_model import SavedModel
 
     try:
@@ -35,7 +35,7 @@ def saved_model(folder: Path, spec: InputSpec, output: OutputSpec) -> Iterator[S
 
 @contextmanager
 def lite(model: Path, spec: InputSpec, output: OutputSpec) -> Iterator[Scorer]:
-    """What a LiteRT model answers. Raises CannotPack where it does not load."""
+    """Load a LiteRT model. Raises CannotPack if it does not load."""
     from serving.runtimes.litert import LiteRT
 
     try:
@@ -54,11 +54,11 @@ def _scorer(runtime: Runtime, spec: InputSpec, output: OutputSpec, *, strings: b
             answer = runtime.predict(spec.signature, {spec.tensor: _rows(spec, pixels, strings)})
             rows = np.asarray(answer[output.tensor], dtype=np.float32)
         except (ServingError, LookupError, ValueError) as error:
-            raise CannotPack(f"the model cannot answer to an image: {error}") from error
+            raise CannotPack(f"the model fails for an image: {error}") from error
         if rows.ndim != 2 or len(rows) != len(pixels):
             raise CannotPack(
                 f"the model answers shape {list(rows.shape)} to {len(pixels)} images: "
-                "a classifier gives one row of scores for each"
+                "a classifier returns one row of scores for each"
             )
         return softmax(rows) if output.activation == "logits" else rows
 

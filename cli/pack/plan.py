@@ -1,4 +1,4 @@
-"""How each kind of source becomes a SavedModel that Facet can send images to."""
+"""Plan how a source becomes a SavedModel that takes images in a form that Facet sends."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -9,9 +9,9 @@ from cli.pack import options
 from cli.pack.errors import CannotPack
 from cli.pack.model import tensorflow
 from cli.pack.model.geometry import Geometry
-from cli.pack.model.signature import Chosen, choose
+from cli.pack.model.signature import Selection, choose
 from cli.pack.model.source import GRAPH, KerasFile, SavedModelFolder
-from cli.pack.options import Given
+from cli.pack.options import InputOptions
 from cli.terminal.prompts import Prompter
 from facet.artifact.graphs import graph
 from facet.artifact.graphs.saved_model import TensorSpec, UnreadableSavedModel
@@ -22,16 +22,16 @@ if TYPE_CHECKING:
 
 LITE = Path("assets.extra", "model.tflite")
 SIGNATURE, TENSOR, SCORES = "serving_default", "image", "scores"
-"""The names in models that are exported here, as in `training.export.graph`."""
+"""The names in models exported here, as in `training.export.graph`."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A model whose images are understood.
+    """A model with a known input.
 
-    `labels` is how many scores it gives, None where it does not say. `export` makes the
-    SavedModel's folder, inside the one given if it is a new one. `convert` makes the LiteRT model;
-    None where there cannot be one. `lite` is one that the source brings.
+    `labels` is the number of scores, or None if unknown. `export` returns the SavedModel's folder;
+    a new one is written into the folder passed to it. `convert` makes the LiteRT model, and is None
+    if there cannot be one. `lite` is a LiteRT model from the source.
     """
 
     kind: str
@@ -45,38 +45,46 @@ class Plan:
 
 def plan(
     source: SavedModelFolder | KerasFile,
-    given: Given,
+    input_options: InputOptions,
     prompter: Prompter,
     *,
     signature: str | None,
     tensor: str | None,
     output: str | None,
 ) -> Plan:
-    """Understands the source. Raises CannotPack, MissingOption."""
+    """Read the source and ask for what is missing. Raises CannotPack, MissingOption."""
     if isinstance(source, KerasFile):
-        return _of_keras(source.file, given, prompter)
+        return _plan_keras(source.file, input_options, prompter)
     try:
         known = graph.read((source.folder / GRAPH).read_bytes()).signatures()
     except UnreadableSavedModel as error:
         raise CannotPack(f"{source.folder / GRAPH}: {error}") from error
     chosen = choose(known, prompter, signature=signature, tensor=tensor, output=output)
-    takes = _sized(f"signature '{chosen.signature}'", chosen.takes, given, prompter)
-    if takes.served == "wrapped":
-        return _of_unserved(source.folder, chosen, takes, given, prompter)
-    return _as_it_is(source.folder, chosen, takes, given, prompter)
+    takes = _image_geometry(
+        f"signature '{chosen.signature}'", chosen.takes, input_options, prompter
+    )
+    if takes.served == "reexported":
+        return _plan_reexport(source.folder, chosen, takes, input_options, prompter)
+    return _plan_unchanged(source.folder, chosen, takes, input_options, prompter)
 
 
-def _sized(what: str, tensor: TensorSpec, given: Given, prompter: Prompter) -> Geometry:
+def _image_geometry(
+    what: str, tensor: TensorSpec, input_options: InputOptions, prompter: Prompter
+) -> Geometry:
     try:
-        return options.sized(tensor, given, prompter)
+        return options.image_geometry(tensor, input_options, prompter)
     except CannotPack as error:
         raise CannotPack(f"{what}: {error}") from error
 
 
-def _as_it_is(
-    folder: Path, chosen: Chosen, takes: Geometry, given: Given, prompter: Prompter
+def _plan_unchanged(
+    folder: Path,
+    chosen: Selection,
+    takes: Geometry,
+    input_options: InputOptions,
+    prompter: Prompter,
 ) -> Plan:
-    spec = options.spec(takes, chosen.signature, chosen.input, given, prompter)
+    spec = options.spec(takes, chosen.signature, chosen.input, input_options, prompter)
 
     def convert() -> bytes:
         from cli.pack.model import freezing
@@ -97,31 +105,39 @@ def _as_it_is(
     )
 
 
-def _of_unserved(
-    folder: Path, chosen: Chosen, takes: Geometry, given: Given, prompter: Prompter
+def _plan_reexport(
+    folder: Path,
+    chosen: Selection,
+    takes: Geometry,
+    input_options: InputOptions,
+    prompter: Prompter,
 ) -> Plan:
     tensorflow.required(f"an input of {chosen.takes.dtype} {list(chosen.takes.shape or ())}")
-    spec = options.spec(takes, SIGNATURE, TENSOR, given, prompter)
+    spec = options.spec(takes, SIGNATURE, TENSOR, input_options, prompter)
     with tensorflow.quiet():
         from cli.pack.model import reexport
 
         network = reexport.saved_network(folder, chosen)
-    return _exported("SavedModel, exported anew to take an image's bytes", network, takes, spec)
+    return _plan_exported(
+        "SavedModel, exported again to take an image's bytes", network, takes, spec
+    )
 
 
-def _of_keras(file: Path, given: Given, prompter: Prompter) -> Plan:
+def _plan_keras(file: Path, input_options: InputOptions, prompter: Prompter) -> Plan:
     tensorflow.required("a Keras file")
     with tensorflow.quiet():
         from cli.pack.model import reexport
 
         network = reexport.keras_network(file)
-    takes = replace(_sized(str(file), network.takes, given, prompter), served="wrapped")
-    spec = options.spec(takes, SIGNATURE, TENSOR, given, prompter)
-    return _exported("Keras, exported as a SavedModel", network, takes, spec)
+    takes = replace(
+        _image_geometry(str(file), network.takes, input_options, prompter), served="reexported"
+    )
+    spec = options.spec(takes, SIGNATURE, TENSOR, input_options, prompter)
+    return _plan_exported("Keras, exported as a SavedModel", network, takes, spec)
 
 
-def _exported(kind: str, network: "Network", takes: Geometry, spec: InputSpec) -> Plan:
-    """Behind the signature of a training's models."""
+def _plan_exported(kind: str, network: "Network", takes: Geometry, spec: InputSpec) -> Plan:
+    """Plan an export with the signature of models that Facet trains."""
     from cli.pack.model import reexport
 
     return Plan(

@@ -10,14 +10,14 @@ from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn
 from cli.client.api import MAX_WAIT, RetryBudget, connect
 from cli.client.stack import find
 from cli.predict import sources
-from cli.predict.results import Question, answers, results
-from cli.predict.writers import Csv, JsonLines, OneDocument, Shown, Writer
+from cli.predict.results import PredictionOptions, predict_batch, results
+from cli.predict.writers import CsvWriter, JsonLinesWriter, JsonWriter, TableWriter, Writer
 from cli.terminal.formatting import printable
 from cli.terminal.options import THIS_HOME, AsJson, Home, ModelName, StackName
 from cli.terminal.output import Output
 from cli.terminal.progress import bar
 
-Form = Literal["table", "csv", "jsonl"]
+Format = Literal["table", "csv", "jsonl"]
 
 
 def predict(
@@ -37,7 +37,7 @@ def predict(
         str | None, typer.Option(help="Another READY version than the live one.")
     ] = None,
     form: Annotated[
-        Form | None, typer.Option("--format", help="How it is written; else as a table.")
+        Format | None, typer.Option("--format", help="How it is written; else as a table.")
     ] = None,
     wait: Annotated[
         float,
@@ -56,7 +56,7 @@ def predict(
     writer = _writer(output, model, form)
     images = sources.find(source)
     api = connect(find(stack, home), RetryBudget(wait, on_first_wait=output.remark))
-    ask = partial(answers, api, Question(model, top_k, version))
+    ask = partial(predict_batch, api, PredictionOptions(model, top_k, version))
     failed = seen = 0
     with _bar(output, writer) as shown:
         task = shown.add_task("images", total=len(images))
@@ -77,16 +77,16 @@ def predict(
         raise typer.Exit(1)
 
 
-def _writer(output: Output, model: str, form: Form | None) -> Writer:
+def _writer(output: Output, model: str, form: Format | None) -> Writer:
     if output.as_json:
-        return OneDocument(output, model)
+        return JsonWriter(output, model)
     match form:
         case "csv":
-            return Csv()
+            return CsvWriter()
         case "jsonl":
-            return JsonLines()
+            return JsonLinesWriter()
         case _:
-            return Shown(output)
+            return TableWriter(output)
 
 
 def _bar(output: Output, writer: Writer) -> Progress:

@@ -11,14 +11,14 @@ from cli.predict.batches import Batch, EncodedImage, batches, body
 from cli.predict.sources import Source
 from predict.http.body import MAX_BODY
 
-HOPELESS = frozenset({400, 401, 403, 404, 409})
+REQUEST_ERRORS = frozenset({400, 401, 403, 404, 409})
 """Statuses that every other image would get as well."""
 
-ONE_OF_THEM = frozenset({413, 415, 422, 504})
+IMAGE_ERRORS = frozenset({413, 415, 422, 504})
 """Statuses that a batch may get because of one image in it, or for being one."""
 
 
-class Ranked(BaseModel):
+class Prediction(BaseModel):
     """A label and its score in 0..1."""
 
     model_config = ConfigDict(frozen=True)
@@ -28,7 +28,7 @@ class Ranked(BaseModel):
 
 
 class _One(BaseModel):
-    predictions: tuple[Ranked, ...]
+    predictions: tuple[Prediction, ...]
 
 
 class _Answer(BaseModel):
@@ -42,12 +42,12 @@ class Result:
 
     image: str
     version: str = ""
-    predictions: tuple[Ranked, ...] = ()
+    predictions: tuple[Prediction, ...] = ()
     error: str = ""
 
 
 @dataclass(frozen=True)
-class Question:
+class PredictionOptions:
     """What every image is asked for."""
 
     model: str
@@ -73,12 +73,12 @@ def results(
                 unsent.append(image)
 
     for batch in batches(read()):
-        yield from _taken(unsent)
+        yield from _drained(unsent)
         yield from ask(batch)
-    yield from _taken(unsent)
+    yield from _drained(unsent)
 
 
-def answers(api: Api, question: Question, batch: Batch) -> list[Result]:
+def predict_batch(api: Api, question: PredictionOptions, batch: Batch) -> list[Result]:
     """The results of a batch; one that was refused as a whole is sent again image by image.
 
     Raises ApiUnreachable, and ApiError where it is no image's fault.
@@ -93,10 +93,10 @@ def answers(api: Api, question: Question, batch: Batch) -> list[Result]:
             version=question.version,
         )
     except ApiError as refused:
-        if refused.status in HOPELESS:
+        if refused.status in REQUEST_ERRORS:
             raise
-        if len(batch) > 1 and refused.status in ONE_OF_THEM:
-            return [answer for each in batch for answer in answers(api, question, (each,))]
+        if len(batch) > 1 and refused.status in IMAGE_ERRORS:
+            return [answer for each in batch for answer in predict_batch(api, question, (each,))]
         return [Result(each.name, error=str(refused)) for each in batch]
     return _results(batch, document)
 
@@ -126,7 +126,7 @@ def _read(source: Source, stdin: BinaryIO) -> EncodedImage | Result:
     return EncodedImage(source.name, data)
 
 
-def _taken(waiting: list[Result]) -> list[Result]:
+def _drained(waiting: list[Result]) -> list[Result]:
     taken = waiting.copy()
     waiting.clear()
     return taken

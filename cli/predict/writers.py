@@ -9,12 +9,12 @@ from typing import Any, Protocol
 import typer
 from rich.text import Text
 
-from cli.predict.results import Ranked, Result
+from cli.predict.results import Prediction, Result
 from cli.terminal.formatting import printable
 from cli.terminal.output import Output
 from cli.terminal.tables import plain_table, print_table
 
-HEAD = ("image", "version", "rank", "label", "score", "error")
+HEADER = ("image", "version", "rank", "label", "score", "error")
 
 
 class Writer(Protocol):
@@ -30,7 +30,7 @@ class Writer(Protocol):
         """There are no more."""
 
 
-class JsonLines:
+class JsonLinesWriter:
     """One object a line."""
 
     streams = True
@@ -43,7 +43,7 @@ class JsonLines:
         """Nothing is left to do."""
 
 
-class Csv:
+class CsvWriter:
     """One row for each label of each image, or for its error; the head first."""
 
     streams = True
@@ -64,11 +64,11 @@ class Csv:
 
     def _begin(self) -> None:
         if not self._begun:
-            _row(HEAD)
+            _row(HEADER)
         self._begun = True
 
 
-class Shown:
+class TableWriter:
     """A table for people, of what has labels."""
 
     streams = False
@@ -94,7 +94,7 @@ class Shown:
             print_table(self._output, self._table)
 
 
-class OneDocument:
+class JsonWriter:
     """One JSON document with all results."""
 
     streams = False
@@ -132,5 +132,5 @@ def _row(values: Iterable[object]) -> None:
     typer.echo(line.getvalue(), nl=False)
 
 
-def _short(ranked: Ranked) -> str:
+def _short(ranked: Prediction) -> str:
     return f"{ranked.label} {ranked.score:.2f}"

@@ -1,1 +1,1 @@
-"""`facet train`: an execution of the training state machine, followed to its end."""
+"""`facet train`: start an execution of the training state machine and follow it to its end."""

@@ -1,4 +1,4 @@
-"""`facet train`: what is asked for, and which stack it is asked of."""
+"""The command `facet train`: check the options, build the job, run it."""
 
 import signal
 from collections.abc import Iterator
@@ -10,12 +10,12 @@ import typer
 
 from cli import extras
 from cli.client.stack import find
-from cli.data import known_data
+from cli.data import data_folder
 from cli.terminal import completion
 from cli.terminal.options import THIS_HOME, AsJson, Home, StackName, named
 from cli.terminal.output import Output
 from cli.train import weights
-from cli.train.run import Training, carry_out
+from cli.train.run import Training, run
 from facet.keys import MODEL_NAME
 from facet.recipes import RECIPES, BadHyperparameter, Metric, recipe
 from train.input import BadInput, parse
@@ -23,7 +23,7 @@ from training.data.readers import CIFAR10, SIGN_LANGUAGE
 from training.data.source import DataSource, data_source
 
 OWN_DATA = (CIFAR10, SIGN_LANGUAGE)
-"""Recipes with a data set of the same name."""
+"""Recipes that have a data set of their own, with the same name."""
 
 
 def train(
@@ -35,82 +35,83 @@ def train(
         str | None,
         typer.Argument(
             metavar="DATASET",
-            help="A data set under datasets/, or with --upload what `facet data` takes; else the "
-            "recipe's own.",
+            help="A data set in the bucket, or with --upload a source as for facet data. Default: "
+            "the recipe's own.",
             show_default=False,
         ),
     ] = None,
     model: Annotated[
         str | None,
         typer.Option(
-            help="The model's name; else the data set's.", autocompletion=completion.models
+            help="The model's name. Default: the data set's.", autocompletion=completion.models
         ),
     ] = None,
     settings: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="NAME=VALUE", help="A hyperparameter (docs/training.md)."),
+        typer.Option("--set", metavar="NAME=VALUE", help="Set a hyperparameter."),
     ] = None,
     metric: Annotated[
         Metric | None,
         typer.Option(
             metavar="METRIC",
-            help=f"What decides: {', '.join(get_args(Metric))}; else the recipe's.",
+            help=f"The metric that decides: {', '.join(get_args(Metric))}. Default: the recipe's.",
         ),
     ] = None,
     minimum: Annotated[
-        float | None, typer.Option(min=0, max=1, help="It must connect this; else the recipe's.")
+        float | None,
+        typer.Option(min=0, max=1, help="The lowest acceptable value. Default: the recipe's."),
     ] = None,
     allow_worse: Annotated[
-        bool, typer.Option("--allow-worse", help="Publish it even if the live version is better.")
+        bool, typer.Option("--allow-worse", help="Publish even if the live version is better.")
     ] = False,
     pretrained: Annotated[
         str | None,
         typer.Option(
             "--weights",
             metavar="FILE|PREFIX",
-            help="Pretrained weights: an .h5 file, or where one lies in the bucket (weights/…/).",
+            help="Pretrained weights: an .h5 file, or a prefix in the bucket (weights/…/).",
         ),
     ] = None,
     instance_type: Annotated[
-        str | None, typer.Option(metavar="TYPE", help="Such as ml.c7i.2xlarge; else the recipe's.")
+        str | None,
+        typer.Option(metavar="TYPE", help="An instance type. Default: the recipe's."),
     ] = None,
-    instance_count: Annotated[
-        int, typer.Option(min=1, max=20, help="Instances that share the work.")
-    ] = 1,
+    instance_count: Annotated[int, typer.Option(min=1, max=20, help="Number of instances.")] = 1,
     spot: Annotated[
-        bool, typer.Option("--spot", help="Spare capacity: cheaper, may be taken away.")
+        bool, typer.Option("--spot", help="Use spot capacity: cheaper, may be interrupted.")
     ] = False,
     max_runtime: Annotated[
         int | None,
-        typer.Option(metavar="SECONDS", min=1, help="Then the job is stopped; else the recipe's."),
+        typer.Option(
+            metavar="SECONDS", min=1, help="Stop the job after this time. Default: the recipe's."
+        ),
     ] = None,
     upload: Annotated[
         bool, typer.Option("--upload", help="Upload the data set first, as `facet data` does.")
     ] = False,
     name: Annotated[
-        str | None, typer.Option(help="With --upload: the data set's name; else the source's.")
+        str | None, typer.Option(help="With --upload: the data set's name. Default: the source's.")
     ] = None,
     ask: Annotated[
-        bool, typer.Option("--ask", help="Ask the new model about an image of each label.")
+        bool, typer.Option("--ask", help="Classify an image of each label with the new version.")
     ] = False,
     up: Annotated[
-        bool, typer.Option("--up", help="If no stack runs on this machine, start one meanwhile.")
+        bool,
+        typer.Option("--up", help="Start a stack for it if none runs on this machine."),
     ] = False,
-    no_wait: Annotated[
-        bool, typer.Option("--no-wait", help="Start it, and do not wait for its end.")
-    ] = False,
+    no_wait: Annotated[bool, typer.Option("--no-wait", help="Do not wait for the end.")] = False,
     stack: StackName = None,
     home: Home = THIS_HOME,
     as_json: AsJson = False,
 ) -> None:
-    """Train a model, and publish it if it is good enough. Exit code 0 only if it is READY.
+    """Train a model and publish it if it is good enough. The exit code is 0 only for READY.
 
     Ctrl-C and SIGTERM stop the execution and its training job.
     """
     if up and (stack or no_wait):
-        raise typer.BadParameter("it is for a stack on this machine, and waits", param_hint="--up")
+        raise typer.BadParameter("cannot be used with --stack or --no-wait", param_hint="--up")
     if ask and no_wait:
-        raise typer.BadParameter("--no-wait waits for nothing to ask", param_hint="--ask")
+        raise typer.BadParameter("cannot be used with --no-wait", param_hint="--ask")
     images = _images(recipe_name, dataset, name, upload=upload)
     job = {
         "model": model or images.name,
@@ -120,20 +121,20 @@ def train(
         "metric": metric,
         "minimum": minimum,
         "allow_worse": allow_worse,
-        "weights": weights.place(pretrained),
+        "weights": weights.location(pretrained),
         "instance_type": instance_type,
         "instance_count": instance_count,
         "spot": spot,
         "max_runtime": max_runtime,
     }
     given = {field: value for field, value in job.items() if value is not None}
-    file = weights.file(pretrained)
+    file = weights.local_file(pretrained)
     training = Training(given, _epochs(given), images, upload, file, ask, not no_wait)
     output = Output(as_json)
-    # Who takes a run of CI back does not want its training job either.
+    # Cancelling a CI run must stop its training job, too.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with _standing(output, home, start=up):
-        ready = carry_out(training, find(stack, home), output)
+    with _release_state(output, home, start=up):
+        ready = run(training, find(stack, home), output)
     if not ready:
         raise typer.Exit(1)
 
@@ -141,25 +142,25 @@ def train(
 def _images(recipe_name: str, dataset: str | None, name: str | None, *, upload: bool) -> DataSource:
     if recipe_name not in RECIPES:
         raise typer.BadParameter(
-            f"'{recipe_name}' is none of {', '.join(RECIPES)}", param_hint="RECIPE"
+            f"there is no recipe '{recipe_name}'; choose {', '.join(RECIPES)}", param_hint="RECIPE"
         )
     source = dataset or recipe_name
     if not dataset and recipe_name not in OWN_DATA:
         raise typer.BadParameter(
-            f"{recipe_name} has no data set of its own: name one, or with --upload a folder of "
+            f"{recipe_name} has no data set of its own; name one, or with --upload a folder of "
             "images",
             param_hint="DATASET",
         )
     if upload:
-        return data_source(source, name, data_folder=known_data())
+        return data_source(source, name, data_folder=data_folder())
     if name or not MODEL_NAME.fullmatch(source):
-        wrong = "--name is" if name else f"'{source}' is no data set's name; folders are"
-        raise typer.BadParameter(f"{wrong} for --upload", param_hint="DATASET")
+        problem = "--name needs" if name else f"'{source}' is not a data set's name; a folder needs"
+        raise typer.BadParameter(f"{problem} --upload", param_hint="DATASET")
     return DataSource(source, source)
 
 
 def _epochs(job: dict[str, Any]) -> int:
-    """How many it may take, after the checks that the state machine will make as well."""
+    """Validate the job as the state machine does, and return its maximum number of epochs."""
     try:
         parse({"jobs": [job]})
         return recipe(job["recipe"]).settings(job["hyperparameters"]).epochs
@@ -168,7 +169,7 @@ def _epochs(job: dict[str, Any]) -> int:
 
 
 @contextmanager
-def _standing(output: Output, home: Path, *, start: bool) -> Iterator[None]:
+def _release_state(output: Output, home: Path, *, start: bool) -> Iterator[None]:
     """A stack runs on this machine while it lasts, if it shall be started."""
     if not start:
         yield

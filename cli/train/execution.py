@@ -1,4 +1,4 @@
-"""An execution of the training state machine with one job: started, looked at, stopped."""
+"""Start, poll and stop an execution of the training state machine with one job."""
 
 import json
 import uuid
@@ -17,21 +17,21 @@ if TYPE_CHECKING:
 TRAINING = ("Train", "TrainInNetwork")
 STAGES = {
     "Plan": "the input is being checked",
-    "WaitForCapacity": "SageMaker has no such instance now, it is asked again in five minutes",
+    "WaitForCapacity": "SageMaker has no such instance now; retrying in five minutes",
     "Judge": "the artifact is being judged",
     "FirstRound": "published, onboarding checks it",
 }
-"""States of the machine that a person is told of, besides those that train."""
+"""States that are reported, besides those that train."""
 
-RECENT = 50
-"""Of an execution's newest events so many hold its latest state."""
+NEWEST_EVENTS = 50
+"""How many of an execution's newest events are read to find its latest state."""
 
-Report = Mapping[str, Any]
-"""What the state machine tells of a job: `model`, `outcome`, and more (docs/training.md)."""
+JobReport = Mapping[str, Any]
+"""The state machine's report of a job: `model`, `outcome`, and more (docs/training.md)."""
 
 
-class NoMachine(FacetError):
-    """The stack has no state machine that trains."""
+class NoStateMachine(FacetError):
+    """The stack has no training state machine."""
 
 
 class NotTrained(FacetError):
@@ -39,20 +39,20 @@ class NotTrained(FacetError):
 
 
 @dataclass(frozen=True)
-class Sight:
-    """How an execution stands: in words, its training job if there is one, its report at the end.
+class ExecutionStatus:
+    """An execution's stage in words, its training job, and at the end its report.
 
-    `stage` is empty where there is nothing new to tell, as `job` is: later events hide it.
+    `stage` and `job` are empty if the newest events do not contain them.
     """
 
     stage: str
     job: str
-    report: Report | None
+    report: JobReport | None
 
 
 @dataclass(frozen=True)
 class Execution:
-    """A running one."""
+    """A started execution."""
 
     arn: str
     states: "SFNClient"
@@ -60,45 +60,47 @@ class Execution:
 
     @property
     def name(self) -> str:
-        """Its own name, without the machine's."""
+        """The execution's name, the last part of its ARN."""
         return self.arn.rpartition(":")[2]
 
-    def look(self) -> Sight:
-        """How it stands now. Raises NotTrained."""
+    def status(self) -> ExecutionStatus:
+        """Poll the execution. Raises NotTrained if it ended without a report."""
         found = self.states.describe_execution(executionArn=self.arn)
         status = found["status"]
         if status not in ("RUNNING", "SUCCEEDED"):
             cause = found.get("cause", "").replace("jobs[0].", "")
             raise NotTrained(cause or f"execution {self.name} is {status}")
         events = self._events()
-        job = next(filter(None, map(_submitted, events)), "")
-        state = next(filter(None, map(_entered, events)), "")
+        job = next(filter(None, map(_training_job, events)), "")
+        state = next(filter(None, map(_entered_state, events)), "")
         if status == "SUCCEEDED":
             (report,) = json.loads(found["output"])["jobs"]
-            return Sight("", job, report)
-        return Sight(self._status(job) if state in TRAINING else STAGES.get(state, ""), job, None)
+            return ExecutionStatus("", job, report)
+        return ExecutionStatus(
+            self._job_status(job) if state in TRAINING else STAGES.get(state, ""), job, None
+        )
 
     def stop(self) -> None:
-        """Stops it, and its training job with it."""
+        """Stop the execution; Step Functions stops its training job."""
         self.states.stop_execution(executionArn=self.arn)
 
     def _events(self) -> list["HistoryEventTypeDef"]:
         """The newest first."""
         history = self.states.get_execution_history(
-            executionArn=self.arn, maxResults=RECENT, reverseOrder=True
+            executionArn=self.arn, maxResults=NEWEST_EVENTS, reverseOrder=True
         )
         return sorted(history["events"], key=lambda each: -each["id"])
 
-    def _status(self, job: str) -> str:
+    def _job_status(self, job: str) -> str:
         if not job:
             return ""
         return self.sagemaker.describe_training_job(TrainingJobName=job)["SecondaryStatus"]
 
 
 def start(stack: Stack, job: Mapping[str, object]) -> Execution:
-    """Starts an execution with this one job. Raises NoMachine."""
+    """Start an execution with this job. Raises NoStateMachine."""
     if not stack.state_machine:
-        raise NoMachine(f"{stack.name} has no state machine that trains: deploy it anew")
+        raise NoStateMachine(f"{stack.name} has no state machine for training; deploy it again")
     states: SFNClient = stack.client("stepfunctions")
     started = states.start_execution(
         stateMachineArn=stack.state_machine,
@@ -108,15 +110,15 @@ def start(stack: Stack, job: Mapping[str, object]) -> Execution:
     return Execution(started["executionArn"], states, stack.client("sagemaker"))
 
 
-def _submitted(event: "HistoryEventTypeDef") -> str:
-    """The training job that the event tells of."""
-    told = event.get("taskSubmittedEventDetails", {})
-    if not told.get("resource", "").startswith("createTrainingJob"):
+def _training_job(event: "HistoryEventTypeDef") -> str:
+    """The name of the training job that the event reports, or empty."""
+    details = event.get("taskSubmittedEventDetails", {})
+    if not details.get("resource", "").startswith("createTrainingJob"):
         return ""
-    return str(json.loads(told["output"])["TrainingJobArn"]).rpartition("/")[2]
+    return str(json.loads(details["output"])["TrainingJobArn"]).rpartition("/")[2]
 
 
-def _entered(event: "HistoryEventTypeDef") -> str:
-    """The state that the event tells of, if anybody is told of it."""
+def _entered_state(event: "HistoryEventTypeDef") -> str:
+    """The state that the event enters, if it is one that is reported."""
     name = event.get("stateEnteredEventDetails", {}).get("name", "")
     return name if name in STAGES or name in TRAINING else ""

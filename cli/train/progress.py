@@ -1,4 +1,4 @@
-"""How far a training is: a bar on a terminal, a line for each event anywhere."""
+"""Report a training's progress: a line for each event, and on a terminal a bar of epochs."""
 
 import re
 from types import TracebackType
@@ -10,14 +10,14 @@ from cli.terminal.formatting import printable
 from cli.terminal.output import Output
 from cli.terminal.progress import bar
 
-TOLD = re.compile(r"[a-z_]+=\S|error: ")
-"""How the lines of training/train.py begin; its libraries and the image write others."""
+OWN_LINES = re.compile(r"[a-z_]+=\S|error: ")
+"""How lines of training/train.py begin. Lines of libraries and of the image are not printed."""
 
 EPOCH = re.compile(r"epoch=(\d+) ")
 
 
-class Shown:
-    """Hears of a model's training, which takes `epochs` at most. With `--json` it says nothing."""
+class ProgressReporter:
+    """Reports a training of at most `epochs` epochs; prints nothing with `--json`."""
 
     def __init__(self, output: Output, model: str, epochs: int) -> None:
         self._output = output
@@ -44,20 +44,20 @@ class Shown:
         self._bar.stop()
 
     def stage(self, text: str) -> None:
-        """What happens now."""
+        """Report what happens now."""
         self._bar.update(self._task, description=f"{self._model}: {text}")
         if not self._output.remarks.is_terminal:
-            self._say(text)
+            self._print(text)
 
     def line(self, text: str) -> None:
-        """A line of the training job's log."""
-        if not TOLD.match(text):
+        """Report a line of the training job's log."""
+        if not OWN_LINES.match(text):
             return
         if found := EPOCH.match(text):
             done = int(found[1])
             self._bar.update(self._task, completed=done, epoch=f"epoch {done} of {self._epochs}")
-        self._say(text)
+        self._print(text)
 
-    def _say(self, text: str) -> None:
+    def _print(self, text: str) -> None:
         if not self._output.as_json:
             self._output.remark(printable(f"{self._model}: {text}"))

@@ -1,34 +1,38 @@
-"""What became of a training, for people and for programs."""
+"""Print a training's report, for people and for programs."""
 
 from collections.abc import Iterator, Sequence
 
 from cli.client.stack import Stack
 from cli.predict.results import Result
-from cli.predict.writers import Shown, document
+from cli.predict.writers import TableWriter, document
 from cli.terminal.formatting import printable, reasons
 from cli.terminal.output import Output
-from cli.train.execution import Execution, Report
+from cli.train.execution import Execution, JobReport
 from facet.errors import Violation
 
 READY = "READY"
 
 
-def tell(
-    output: Output, execution: Execution, report: Report, stack: Stack, asked: Sequence[Result] = ()
+def print_report(
+    output: Output,
+    execution: Execution,
+    report: JobReport,
+    stack: Stack,
+    examples: Sequence[Result] = (),
 ) -> None:
-    """The report, and what the new model says."""
-    answers = {"asked": [document(each) for each in asked]} if asked else {}
+    """Print the job's report, and the new version's answers to examples."""
+    answers = {"asked": [document(each) for each in examples]} if examples else {}
     output.result({"execution": execution.arn, **report, **answers}, _lines(report, stack))
     if not output.as_json:
-        table = Shown(output)
-        for each in asked:
+        table = TableWriter(output)
+        for each in examples:
             table.add(each)
         table.end()
 
 
-def _lines(report: Report, stack: Stack) -> Iterator[str]:
+def _lines(report: JobReport, stack: Stack) -> Iterator[str]:
     model, version, outcome = report["model"], report.get("version", ""), report["outcome"]
-    yield f"{f'{model} {version}'.strip()}: {outcome}{_standing(report)}"
+    yield f"{f'{model} {version}'.strip()}: {outcome}{_release_state(report)}"
     if metrics := report.get("metrics"):
         yield "  " + ", ".join(f"{name} {value:.4f}" for name, value in metrics.items())
     violations = report.get("violations", ())
@@ -40,9 +44,9 @@ def _lines(report: Report, stack: Stack) -> Iterator[str]:
         yield f"  its log: facet logs training {job}{where}"
 
 
-def _standing(report: Report) -> str:
+def _release_state(report: JobReport) -> str:
     if report["outcome"] != READY:
         return ""
     if report["live"]:
         return ", and live"
-    return f", not live: facet show {report['model']} says how it stands"
+    return f", not live: facet show {report['model']} says why"

@@ -1,4 +1,8 @@
-"""What `facet train` does: uploads, an execution from its start to its end, questions."""
+"""Run one training: upload data and weights, start an execution, follow it, try the new model.
+
+The execution is polled; its states and the training job's log lines are printed as they come.
+Ctrl-C stops the execution and its training job.
+"""
 
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -10,25 +14,26 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from cli import extras
 from cli.client.stack import Stack
-from cli.data import bring, bucket_of, told
+from cli.data import bucket_of, change_summary, upload_data_set
 from cli.terminal.output import Output
 from cli.train import weights
 from cli.train.examples import ask
-from cli.train.execution import Execution, Report, Sight, start
-from cli.train.logs import Logs
-from cli.train.progress import Shown
-from cli.train.report import READY, tell
+from cli.train.execution import Execution, ExecutionStatus, JobReport, start
+from cli.train.logs import TrainingLogs
+from cli.train.progress import ProgressReporter
+from cli.train.report import READY, print_report
 from training.data.source import DataSource
 
-HERE, AWAY = 0.5, 5.0
-"""Seconds between two looks: at the stack on this machine, at a deployed one."""
+LOCAL_INTERVAL, DEPLOYED_INTERVAL = 0.5, 5.0
+"""Seconds between two polls: of the local stack, of a deployed one."""
 
 
 @dataclass(frozen=True)
 class Training:
-    """`job` is the execution's input, of `epochs` at most. `images` is its data set, uploaded
-    first if `upload`, as are `weights` if that is a file. `ask`: the new model is asked about its
-    data set. `wait`: until the execution has ended.
+    """What to train: `job` is the execution's input, with at most `epochs` epochs.
+
+    The data set `images` is uploaded first if `upload`, and so is the file `weights`. `ask`: let
+    the new version classify examples. `wait`: follow the execution to its end.
     """
 
     job: Mapping[str, Any]
@@ -40,71 +45,72 @@ class Training:
     wait: bool
 
 
-def carry_out(training: Training, stack: Stack, output: Output) -> bool:
-    """Whether the model is READY, or under way if nobody waits for it.
+def run(training: Training, stack: Stack, output: Output) -> bool:
+    """Run it. Return whether the new version is READY; without `wait`, True once it has started.
 
-    Raises NotInstalled, NoMachine, NotTrained, SourceError, and botocore's errors.
+    Raises NotInstalled, NoStateMachine, NotTrained, SourceError, and botocore's errors.
     """
     if stack.home and extras.CHECKOUT:  # jobs run in the environment of the stack's checkout
         extras.ensure("training")
     if training.upload:
         bucket = bucket_of(stack)
-        _, change = bring(output, training.images, bucket)
+        _, change = upload_data_set(output, training.images, bucket)
         if not output.as_json:
-            output.remark(told(training.images, bucket, change))
+            output.remark(change_summary(training.images, bucket, change))
     if training.weights:
-        weights.bring(training.weights, stack, output)
+        weights.upload_file(training.weights, stack, output)
     execution = start(stack, training.job)
     if training.wait:
-        return _ended(training, stack, output, execution)
+        return _wait(training, stack, output, execution)
     output.result(
         {"execution": execution.arn, "model": training.job["model"]},
-        [f"{training.job['model']}: execution {execution.name} has begun"],
+        [f"{training.job['model']}: execution {execution.name} has started"],
     )
     return True
 
 
-def _ended(training: Training, stack: Stack, output: Output, execution: Execution) -> bool:
-    new, seconds = Logs(stack).new, HERE if stack.home else AWAY
+def _wait(training: Training, stack: Stack, output: Output, execution: Execution) -> bool:
+    new_lines = TrainingLogs(stack).new_lines
+    seconds = LOCAL_INTERVAL if stack.home else DEPLOYED_INTERVAL
     model = training.job["model"]
-    with Shown(output, model, training.epochs) as shown:
-        shown.stage(f"execution {execution.name}")
+    with ProgressReporter(output, model, training.epochs) as reporter:
+        reporter.stage(f"execution {execution.name}")
         try:
-            report = follow(execution.look, new, shown, lambda: time.sleep(seconds))
+            report = follow(execution.status, new_lines, reporter, lambda: time.sleep(seconds))
         except KeyboardInterrupt:
             execution.stop()
             output.remark(f"{model}: stopped the execution and its training job")
             raise
         except (BotoCoreError, ClientError):
-            output.remark(f"{model}: execution {execution.name} goes on")
+            output.remark(f"{model}: execution {execution.name} continues")
             raise
     ready = bool(report["outcome"] == READY)
     asked = ask(stack, output, report, training.images.name) if ready and training.ask else ()
-    tell(output, execution, report, stack, asked)
+    print_report(output, execution, report, stack, asked)
     return ready
 
 
 def follow(
-    look: Callable[[], Sight],
-    new: Callable[[str], Iterable[str]],
-    shown: Shown,
+    read_status: Callable[[], ExecutionStatus],
+    new_lines: Callable[[str], Iterable[str]],
+    reporter: ProgressReporter,
     pause: Callable[[], object],
-) -> Report:
-    """The report of the execution's job, once it has ended. Raises NotTrained.
+) -> JobReport:
+    """Poll until the execution ends, and return its job's report. Raises NotTrained.
 
-    `new` hands out the lines that a training job has written since it was last called.
+    `new_lines` returns the lines that a training job has logged since its last call.
     """
     stage = job = ""
     while True:
-        seen = look()
-        if seen.job not in ("", job):
-            job = seen.job
-            shown.stage(f"training job {job}")
-        if seen.stage not in ("", stage):
-            stage = seen.stage
-            shown.stage(stage)
-        for line in new(job) if job else ():
-            shown.line(line)
-        if seen.report is not None:
-            return seen.report
+        status = read_status()
+        if status.job not in ("", job):
+            job = status.job
+            reporter.stage(f"training job {job}")
+        if status.stage not in ("", stage):
+            stage = status.stage
+            reporter.stage(stage)
+        for line in new_lines(job) if job else ():
+            reporter.line(line)
+        if status.report is not None:
+            return status.report
         pause()

@@ -1,4 +1,4 @@
-"""Pretrained weights: a file of one's own, or what lies in the bucket already."""
+"""Pretrained weights: a local file to upload, or a prefix in the bucket."""
 
 import hashlib
 from pathlib import Path
@@ -7,38 +7,35 @@ from cli.client.stack import Stack
 from cli.client.upload import upload
 from cli.terminal.output import Output
 from facet.errors import FacetError
-from facet.keys import WEIGHTS_PREFIX
-
-ID_LENGTH = 12
+from facet.keys import WEIGHTS_PREFIX, version_id
 
 
 class NoWeights(FacetError):
-    """There is no such file, and it is no place in the bucket."""
+    """The option names neither a file nor a prefix in the bucket."""
 
 
-def file(given: str | None) -> Path | None:
-    """The file to upload, if it is one."""
-    path = Path(given) if given else None
+def local_file(option: str | None) -> Path | None:
+    """Return the option as a path if it names a file."""
+    path = Path(option) if option else None
     return path if path and path.is_file() else None
 
 
-def place(given: str | None) -> str | None:
-    """The prefix where they lie, or will: a file's is made of its content. Raises NoWeights."""
-    if path := file(given):
-        return _below(path)
-    if given and not (given.startswith(WEIGHTS_PREFIX) and given.endswith("/")):
+def location(option: str | None) -> str | None:
+    """Return the prefix in the bucket; a file's is derived from its content. Raises NoWeights."""
+    if path := local_file(option):
+        return _prefix(path)
+    if option and not (option.startswith(WEIGHTS_PREFIX) and option.endswith("/")):
         raise NoWeights(
-            f"{given}: there is no such file, nor is it a prefix as {WEIGHTS_PREFIX}vgg16/"
+            f"{option} is neither a file nor a prefix in the bucket such as {WEIGHTS_PREFIX}vgg16/"
         )
-    return given
+    return option
 
 
-def bring(path: Path, stack: Stack, output: Output) -> None:
-    """Uploads a file to its place."""
-    upload(stack, output, path, f"{_below(path)}{path.name}")
+def upload_file(path: Path, stack: Stack, output: Output) -> None:
+    upload(stack, output, path, f"{_prefix(path)}{path.name}")
 
 
-def _below(path: Path) -> str:
-    with path.open("rb") as opened:
-        digest = hashlib.file_digest(opened, "sha256").hexdigest()
-    return f"{WEIGHTS_PREFIX}{digest[:ID_LENGTH]}/"
+def _prefix(path: Path) -> str:
+    with path.open("rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    return f"{WEIGHTS_PREFIX}{version_id(digest)}/"

@@ -42,7 +42,7 @@ class NamedDefinition:
 
 
 def code(handler: str) -> Iterator[ast.AST]:
-    """Yields the statements and definitions that `module.function` can reach."""
+    """The statements and definitions that `module.function` can reach."""
     module, _, function = handler.rpartition(".")
     trees = [_tree(path) for path in _imported(module)]
     unreached = [each for tree in trees for each in _definitions(tree)]

@@ -1,1 +1,1 @@
-"""Reading a model as its owner has it, and exporting it again where Facet needs that."""
+"""Read SavedModels and Keras files, and export them again if Facet needs another signature."""

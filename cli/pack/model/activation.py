@@ -1,4 +1,4 @@
-"""What a SavedModel's scores are, read from its graph: the op that they come out of."""
+"""Detect the activation of a SavedModel's scores from the op that computes them."""
 
 from collections.abc import Iterable, Mapping
 from typing import Literal, NamedTuple
@@ -10,33 +10,33 @@ from facet.artifact.graphs.saved_model import SERVE_TAG
 
 Activation = Literal["softmax", "logits", "sigmoid"]
 
-OPS: Mapping[str, Activation] = {"Softmax": "softmax", "Sigmoid": "sigmoid"}
-LINEAR = ("BiasAdd", "MatMul", "Add", "AddV2", "Conv2D", "Mean")
-"""What a last layer without an activation ends with."""
+ACTIVATION_OPS: Mapping[str, Activation] = {"Softmax": "softmax", "Sigmoid": "sigmoid"}
+LINEAR_OPS = ("BiasAdd", "MatMul", "Add", "AddV2", "Conv2D", "Mean")
+"""Ops that end a last layer without an activation."""
 
-PASSING = ("Identity", "IdentityN", "Reshape", "Squeeze", "Cast", "StopGradient")
-CALLS = ("PartitionedCall", "StatefulPartitionedCall")
+PASS_THROUGH_OPS = ("Identity", "IdentityN", "Reshape", "Squeeze", "Cast", "StopGradient")
+CALL_OPS = ("PartitionedCall", "StatefulPartitionedCall")
 MAX_STEPS = 1_000
-"""Far more than lie between a last layer and its signature, in case functions call in circles."""
+"""Far more steps than between a last layer and its signature; stops at recursive functions."""
 
 
-class Found(NamedTuple):
-    """`sure` where the graph says so itself; otherwise `activation` is only likely."""
+class DetectedActivation(NamedTuple):
+    """`sure` if the graph contains the op; otherwise `activation` is a guess, or None."""
 
     activation: Activation | None
     sure: bool
 
 
-def found(saved_model: bytes, signature: str, output: str) -> Found:
-    """The activation of a signature's output."""
+def detect(saved_model: bytes, signature: str, output: str) -> DetectedActivation:
+    """Detect the activation of a signature's output."""
     op = _last_op(saved_model, signature, output)
-    if op is not None and op in OPS:
-        return Found(OPS[op], sure=True)
-    return Found("logits" if op in LINEAR else None, sure=False)
+    if op is not None and op in ACTIVATION_OPS:
+        return DetectedActivation(ACTIVATION_OPS[op], sure=True)
+    return DetectedActivation("logits" if op in LINEAR_OPS else None, sure=False)
 
 
 def _last_op(saved_model: bytes, signature: str, output: str) -> str | None:
-    """The op that makes the output's numbers; None where that cannot be followed."""
+    """Find the op that computes the output; None if it cannot be followed."""
     try:
         parsed = pb.SavedModel.FromString(saved_model)
     except DecodeError:
@@ -56,11 +56,11 @@ def _follow(graph: pb.GraphDef, tensor: str) -> str | None:
         node = nodes.get(name)
         if node is None:  # an argument of the function
             return None
-        called = node.attr["f"].func.name if node.op in CALLS else node.op
+        called = node.attr["f"].func.name if node.op in CALL_OPS else node.op
         if called in library:
             nodes = _by_name(library[called].node_def)
             tensor = _returned(library[called], port)
-        elif node.op in PASSING:
+        elif node.op in PASS_THROUGH_OPS:
             index = _index(port) if node.op == "IdentityN" else 0
             tensor = node.input[index]
         else:
@@ -69,7 +69,7 @@ def _follow(graph: pb.GraphDef, tensor: str) -> str | None:
 
 
 def _returned(function: pb.FunctionDef, port: str) -> str:
-    """Which tensor inside a function its caller's `<output>:<index>` or `<index>` is."""
+    """Find the tensor inside a function for its caller's `<output>:<index>` or `<index>`."""
     named = port.rpartition(":")[0]
     if named in function.ret:
         return function.ret[named]

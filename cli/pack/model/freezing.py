@@ -1,6 +1,6 @@
-"""One signature of a SavedModel of TensorFlow 1 or 2 as a function without variables.
+"""Freeze one signature of a SavedModel of TensorFlow 1 or 2: a function without variables.
 
-Of TensorFlow: import this module where that is installed.
+This module imports TensorFlow.
 """
 
 from collections.abc import Mapping
@@ -17,9 +17,9 @@ from training.export.graph import Classifier
 
 
 def frozen(folder: Path, signature: str, tensor: str, output: str) -> Classifier:
-    """From the signature's input to that output, all that it does not need left out.
+    """Freeze the part of the graph between the signature's input and that output.
 
-    Raises CannotPack, and what TensorFlow raises over graphs that cannot be frozen.
+    Raises CannotPack, and TensorFlow's errors for graphs that cannot be frozen.
     """
     v1 = tf.compat.v1
     with v1.Graph().as_default(), v1.Session() as session:
@@ -40,7 +40,7 @@ def frozen(folder: Path, signature: str, tensor: str, output: str) -> Classifier
 
 
 def module(scores: Classifier, spec: InputSpec, output: str, shape: tuple[int, ...]) -> tf.Module:
-    """With `serve` as the manifest wants it: float32 (batch, *shape) → scores by name."""
+    """Make a module with `serve`: float32 (batch, *shape) → scores by the output's name."""
 
     @tf.function(input_signature=[tf.TensorSpec([None, *shape], tf.float32, spec.tensor)])  # type: ignore[untyped-decorator]
     def serve(image: tf.Tensor) -> Mapping[str, tf.Tensor]:
@@ -57,8 +57,9 @@ def _node(tensor: str) -> str:
 
 
 def _fed_at(graph: tf.compat.v1.GraphDef, tensor: str, info: object) -> tf.compat.v1.GraphDef:
-    """The graph with a placeholder where the signature feeds it: that may be in the middle, and
-    what lies before it need not even be valid."""
+    """Put a placeholder where the signature feeds the graph. That may be in its middle, and the ops
+    before it need not be valid.
+    """
     name, _, port = tensor.partition(":")
     if port not in ("", "0"):
         raise CannotPack(f"its input is {tensor}, one of several results of an operation")

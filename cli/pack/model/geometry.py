@@ -1,4 +1,4 @@
-"""What shape of images a tensor takes. Pure."""
+"""Determine the image shape that a tensor takes: height, width, channels, layout."""
 
 import math
 import re
@@ -18,12 +18,12 @@ NUMBERS = ("float16", "float32", "float64", "uint8", "int32", "int64")
 
 
 class SizeNeeded(Exception):
-    """The tensor's shape leaves open how large images are; the message says what is open."""
+    """The tensor's shape does not determine the image size; the message says what is missing."""
 
 
 @dataclass(frozen=True)
 class Size:
-    """Of an image, in pixels; `channels` None where nobody said."""
+    """An image's size in pixels; `channels` is None if unknown."""
 
     height: int
     width: int
@@ -35,8 +35,8 @@ class Geometry:
     """How images go into a network's tensor.
 
     `own` is the tensor's shape without the batch: (height, width, channels) and the like, or
-    (channels, height, width) where `channels_first`. `served` says how Facet can send images to
-    it as it is: as `float` numbers, as `bytes`, or not at all.
+    (channels, height, width) if `channels_first`. `served` says how Facet can send images to it:
+    as `float` numbers, as `bytes`, or only after it is `reexported`.
     """
 
     height: int
@@ -45,23 +45,23 @@ class Geometry:
     layout: Layout
     own: Dims
     channels_first: bool = False
-    served: Literal["float", "bytes", "wrapped"] = "wrapped"
+    served: Literal["float", "bytes", "reexported"] = "reexported"
 
 
 def parse_size(text: str) -> Size:
-    """`224x224` or `28x28x1`: height, width, channels. Raises CannotPack."""
+    """Parse `224x224` or `28x28x1`: height, width, channels. Raises CannotPack."""
     match = SIZE.fullmatch(text.strip().lower())
     if not match:
-        raise CannotPack(f"'{text}' is no size: give HEIGHTxWIDTH or HEIGHTxWIDTHxCHANNELS")
+        raise CannotPack(f"'{text}' is not a size; write HEIGHTxWIDTH or HEIGHTxWIDTHxCHANNELS")
     height, width, channels = match.groups()
     return Size(int(height), int(width), int(channels) if channels else None)
 
 
 def geometry(tensor: TensorSpec, size: Size | None, layout: Layout | None = None) -> Geometry:
-    """How images of `size` go into the tensor, or of the size that its shape has.
+    """Determine how images go into the tensor, by its shape and, where that is open, by `size`.
 
-    `layout` counts where the tensor takes any shape. Raises SizeNeeded where only `size` can say,
-    CannotPack where no image fits.
+    `layout` counts only if the tensor takes any shape. Raises SizeNeeded if `size` is missing,
+    CannotPack if no image fits.
     """
     if tensor.dtype == BYTES:
         return _strings(tensor, size)
@@ -111,7 +111,7 @@ def _flat(values: int, dtype: str, size: Size | None) -> Geometry:
         raise CannotPack(
             f"{size.height}x{size.width}x{channels} are not the {values} values that it takes"
         )
-    served: Literal["float", "wrapped"] = "float" if dtype == FLOAT else "wrapped"
+    served: Literal["float", "reexported"] = "float" if dtype == FLOAT else "reexported"
     number = size.height * size.width * channels
     return Geometry(size.height, size.width, _channels(channels), "flat", (number,), served=served)
 
@@ -121,12 +121,12 @@ def _planes(shape: Dims, dtype: str, size: Size | None) -> Geometry:
     turned = (*shape[1:], shape[0]) if first else shape
     channels, height, width = _merged(turned, size or Size(-1, -1))
     own = (channels, height, width) if first else (height, width, channels)
-    served: Literal["float", "wrapped"] = "wrapped" if first or dtype != FLOAT else "float"
+    served: Literal["float", "reexported"] = "reexported" if first or dtype != FLOAT else "float"
     return Geometry(height, width, _channels(channels), "hwc", own, first, served)
 
 
 def _merged(shape: Dims, size: Size) -> Dims:
-    """(channels, height, width) of the tensor, and where it leaves them open of the size."""
+    """Return (channels, height, width) of the tensor, completed from the size."""
     merged = []
     for side, wanted in zip(shape, (size.height, size.width, size.channels or -1), strict=True):
         if -1 not in (side, wanted) and side != wanted:

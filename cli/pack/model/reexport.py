@@ -1,7 +1,6 @@
-"""Networks that Facet cannot send images to as they are, behind a signature that it can.
+"""Export networks again with a signature that takes an image's raw bytes.
 
-The signature takes an image's raw bytes; scaling, shape and type are made in the graph.
-Of TensorFlow: import this module where that is installed.
+Scaling, shape and type become part of the graph. This module imports TensorFlow.
 """
 
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ import tensorflow as tf
 
 from cli.pack.errors import CannotPack
 from cli.pack.model.geometry import Geometry
-from cli.pack.model.signature import Chosen
+from cli.pack.model.signature import Selection
 from cli.pack.model.tensorflow import ERRORS, reason
 from facet.artifact.graphs.saved_model import TensorSpec
 from facet.manifest import InputSpec
@@ -20,12 +19,12 @@ from training.export.export import convert_module, save_module
 from training.export.graph import Classifier, bytes_module, pixels_module
 
 UNIQUE = "fingerprint.pb"
-"""TensorFlow's loaders do without; it differs each time a model is saved."""
+"""Removed: loaders do not need it, and it differs each time a model is saved."""
 
 
 @dataclass(frozen=True)
 class Network:
-    """Something that gives scores to a tensor; `weights` is what TensorFlow finds variables in."""
+    """A function from a tensor to scores; `weights` is the object that holds its variables."""
 
     takes: TensorSpec
     labels: int | None
@@ -34,7 +33,7 @@ class Network:
 
 
 def keras_network(file: Path) -> Network:
-    """The network in a Keras file. Raises CannotPack."""
+    """Load the network in a Keras file. Raises CannotPack."""
     try:
         model = keras.models.load_model(file, compile=False)
         inputs, outputs = list(model.inputs or ()), list(model.outputs or ())
@@ -58,8 +57,8 @@ def _sizes(shape: tuple[int | None, ...]) -> tuple[int, ...]:
     return tuple(-1 if size is None else int(size) for size in shape)
 
 
-def saved_network(folder: Path, chosen: Chosen) -> Network:
-    """A SavedModel's signature as a network. Raises CannotPack."""
+def saved_network(folder: Path, chosen: Selection) -> Network:
+    """Load a SavedModel's signature as a network. Raises CannotPack."""
     try:
         loaded = tf.saved_model.load(str(folder))
         signature = loaded.signatures[chosen.signature]
@@ -74,7 +73,7 @@ def saved_network(folder: Path, chosen: Chosen) -> Network:
 
 
 def save(network: Network, takes: Geometry, spec: InputSpec, folder: Path) -> Path:
-    """Writes the SavedModel into `folder`, and answers that. Raises CannotPack."""
+    """Write the SavedModel into `folder` and return it. Raises CannotPack."""
     try:
         module = bytes_module(_classifier(network, takes), network.weights, spec)
         save_module(module, spec, folder)
@@ -85,7 +84,7 @@ def save(network: Network, takes: Geometry, spec: InputSpec, folder: Path) -> Pa
 
 
 def convert(network: Network, takes: Geometry, spec: InputSpec) -> bytes:
-    """The LiteRT model. Raises what the converter raises."""
+    """Convert to LiteRT. Raises what the converter raises."""
     return convert_module(pixels_module(_classifier(network, takes), network.weights, spec), spec)
 
 

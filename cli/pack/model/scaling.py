@@ -1,4 +1,4 @@
-"""Well-known ways to scale pixels, by name."""
+"""Named presets for scaling pixels."""
 
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -18,7 +18,7 @@ class Scaling:
     order: Order = "RGB"
 
     def for_channels(self, channels: int) -> "Scaling":
-        """With one `mean` and `std` for each channel, where one was given for all."""
+        """Repeat a single `mean` or `std` for each channel. Raises CannotPack."""
         means, stds = (
             each * channels if len(each) == 1 else each for each in (self.mean, self.std)
         )

@@ -1,4 +1,4 @@
-"""Which of a SavedModel's signatures and tensors classify images. Pure but for the question."""
+"""Choose the SavedModel's signature and tensors that classify images."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,8 +9,8 @@ from facet.artifact.graphs.saved_model import Signature, TensorSpec
 
 
 @dataclass(frozen=True)
-class Chosen:
-    """The tensors that an artifact uses; `labels` is the output's width, None where it is open."""
+class Selection:
+    """A signature and its tensors; `labels` is the output's width, None if unknown."""
 
     signature: str
     input: str
@@ -26,17 +26,17 @@ def choose(
     signature: str | None = None,
     tensor: str | None = None,
     output: str | None = None,
-) -> Chosen:
-    """The signature and tensors given, or the only ones there are, or those that are asked for.
+) -> Selection:
+    """Choose by the options, else the only candidates, else by asking.
 
     Raises CannotPack, MissingOption.
     """
     offered = {
         name: each
         for name, each in signatures.items()
-        if not name.startswith("__saved_model") and not _is_double(name, signatures)
+        if not name.startswith("__saved_model") and not _is_duplicate(name, signatures)
     }
-    name = _one(
+    name = _choose_name(
         signatures if signature else offered, signature, prompter, "--signature", "signature"
     )
     chosen = signatures[name]
@@ -45,13 +45,13 @@ def choose(
             f"signature '{name}' takes {', '.join(sorted(chosen.inputs))}: "
             "a classifier takes the image alone. Choose another --signature, or export one"
         )
-    takes = _one(chosen.inputs, tensor, prompter, "--input", "input")
-    rows = {each: spec for each, spec in chosen.outputs.items() if _is_rows(spec)}
-    gives = _one(
+    takes = _choose_name(chosen.inputs, tensor, prompter, "--input", "input")
+    rows = {each: spec for each, spec in chosen.outputs.items() if _may_be_scores(spec)}
+    gives = _choose_name(
         chosen.outputs if output else rows, output, prompter, "--output", "output of scores"
     )
     shape = chosen.outputs[gives].shape
-    return Chosen(
+    return Selection(
         signature=name,
         input=takes,
         takes=chosen.inputs[takes],
@@ -60,12 +60,12 @@ def choose(
     )
 
 
-def _is_double(name: str, signatures: Mapping[str, Signature]) -> bool:
-    """Keras' `export` writes one function under two names."""
+def _is_duplicate(name: str, signatures: Mapping[str, Signature]) -> bool:
+    """Keras' `export` writes the same function under two names."""
     return name == "serve" and signatures[name] == signatures.get("serving_default")
 
 
-def _one(
+def _choose_name(
     names: Mapping[str, object], given: str | None, prompter: Prompter, option: str, kind: str
 ) -> str:
     choices = sorted(names)
@@ -81,8 +81,8 @@ def _one(
     return given
 
 
-def _is_rows(tensor: TensorSpec) -> bool:
-    """Whether it may be a row of scores for each image."""
+def _may_be_scores(tensor: TensorSpec) -> bool:
+    """Whether the tensor may hold a row of scores for each image."""
     return tensor.dtype in ("float32", "float64", "float16") and (
         tensor.shape is None or len(tensor.shape) == 2
     )

@@ -1,4 +1,4 @@
-"""Where the model is: a SavedModel's folder, or a file of Keras'."""
+"""Find the model: a SavedModel's folder or a Keras file."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +26,7 @@ class KerasFile:
 
 
 def find(path: Path) -> SavedModelFolder | KerasFile:
-    """What `path` names: a Keras file, a SavedModel, or a folder with one in a version folder.
+    """Find a Keras file, a SavedModel, or a folder with a SavedModel in a version folder.
 
     Raises CannotPack.
     """
@@ -36,8 +36,10 @@ def find(path: Path) -> SavedModelFolder | KerasFile:
     if path.is_file() and path.name == GRAPH:
         return find(path.resolve().parent)
     if not path.is_dir():
-        problem = "is not there" if not path.exists() else "is neither a SavedModel nor Keras'"
-        raise CannotPack(f"{path} {problem}: name a SavedModel's folder, or a .keras or .h5 file")
+        problem = (
+            "does not exist" if not path.exists() else "is neither a SavedModel nor a Keras file"
+        )
+        raise CannotPack(f"{path} {problem}; name a SavedModel's folder, or a .keras or .h5 file")
     if (path / GRAPH).is_file():
         if name.isascii() and name.isdigit():
             return SavedModelFolder(path, path.resolve().parent.name)

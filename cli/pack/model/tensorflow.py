@@ -1,4 +1,4 @@
-"""TensorFlow, where it is installed, and quiet."""
+"""Use TensorFlow if it is installed, without its output."""
 
 import importlib.util
 import logging
@@ -25,12 +25,11 @@ ERRORS = (
 
 
 def installed() -> bool:
-    """Whether it is."""
     return importlib.util.find_spec("tensorflow") is not None
 
 
 def required(what_for: str) -> None:
-    """Raises CannotPack where TensorFlow is not installed."""
+    """Raise CannotPack if TensorFlow is not installed."""
     if not installed():
         raise CannotPack(
             f"{what_for} needs TensorFlow, which is not installed: run {install('tensorflow')}"
@@ -39,7 +38,7 @@ def required(what_for: str) -> None:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keeps what TensorFlow's libraries write past Python's streams off the terminal."""
+    """Keep output that TensorFlow's libraries write to file descriptors off the terminal."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     saved = [os.dup(1), os.dup(2)]
@@ -55,6 +54,6 @@ def quiet() -> Iterator[None]:
 
 
 def reason(error: Exception) -> str:
-    """The first line of what it says."""
+    """Return the first line of an error's message, at most 300 characters."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[0][:300] if lines else type(error).__name__

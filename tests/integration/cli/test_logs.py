@@ -11,7 +11,7 @@ from samcli.yamlhelper import yaml_parse
 
 from cli.client.stack import deployed as found
 from cli.logs import log_groups
-from cli.logs.log_groups import Groups
+from cli.logs.log_groups import LogGroups
 from tests.integration.conftest import TEMPLATE
 from tests.support import deployed
 from tests.support.deployed import STACK, facet
@@ -88,7 +88,7 @@ def test_functions_and_endpoint_by_time(write: Write) -> None:
 def test_what_comes_late_is_read_and_nothing_twice(
     client: "CloudWatchLogsClient", write: Write, now: float
 ) -> None:
-    log = Groups(client, [log_groups.Group("p", PREDICT)])
+    log = LogGroups(client, [log_groups.LogGroup("p", PREDICT)])
     write(PREDICT, "a", "first", ago=10)
     assert [each.text for each in log.read(now - 60)] == ["first"]
     write(PREDICT, "b", "late", ago=20)

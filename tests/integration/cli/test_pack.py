@@ -266,7 +266,7 @@ def test_what_onboarding_would_refuse_is_not_written(tmp_path: Path) -> None:
     source = save(tmp_path / "reads", Reads(), [None, 48])
     done = pack(source, *LABELS, *UNIT)
     assert done.exit_code == 1
-    assert "onboarding would refuse it, nothing was written:" in done.stdout
+    assert "not written, onboarding would reject it:" in done.stdout
     assert "ReadFile" in done.stdout
     assert not (tmp_path / "model.tar.gz").exists()
     assert json.loads(pack(source, *LABELS, *UNIT, "--json").stdout)["violations"]

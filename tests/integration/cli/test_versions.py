@@ -292,14 +292,14 @@ def test_redrive_invokes_the_function_and_empties_the_queue(dead_letters: DeadLe
     dead_letters.put(*(event(f"mme/m{number}.tar.gz") for number in range(12)))
     done = facet("redrive")
     assert done.exit_code == 0, done.output
-    assert done.stdout.startswith("12 are being tried again, 0 not taken")
+    assert done.stdout == "12 are being retried\n"
     assert sorted(done.stderr.splitlines()) == sorted(
-        f"tried again  mme/m{number}.tar.gz" for number in range(12)
+        f"retried  mme/m{number}.tar.gz" for number in range(12)
     )
     assert dead_letters.there() == set()
 
 
-def test_redrive_leaves_what_is_no_upload(dead_letters: DeadLetters) -> None:
+def test_redrive_leaves_messages_that_are_not_uploads(dead_letters: DeadLetters) -> None:
     dead_letters.put(event("mme/a.tar.gz"), '{"other": 1}', "no json")
     done = facet("redrive", "--json")
     assert json.loads(done.stdout) == {"redriven": 1, "kept": 0, "left": 2, "dry_run": False}
@@ -311,7 +311,7 @@ def test_a_dry_run_changes_nothing(dead_letters: DeadLetters) -> None:
     bodies = {event(f"mme/m{number}.tar.gz") for number in range(3)}
     dead_letters.put(*bodies)
     done = facet("redrive", "--dry-run")
-    assert done.stdout.startswith("3 would be tried again")
+    assert done.stdout.startswith("3 would be retried")
     assert dead_letters.there() == bodies
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from cli.pack.model.activation import Found, found
+from cli.pack.model.activation import DetectedActivation, detect
 from facet.artifact.graphs import saved_model_pb2 as pb
 
 
@@ -14,8 +14,8 @@ def saved_model(tensor: str) -> tuple[pb.SavedModel, pb.GraphDef]:
     return model, graph.graph_def
 
 
-def read(model: pb.SavedModel) -> Found:
-    return found(model.SerializeToString(), "s", "scores")
+def read(model: pb.SavedModel) -> DetectedActivation:
+    return detect(model.SerializeToString(), "s", "scores")
 
 
 def node(graph: pb.GraphDef, name: str, op: str, *inputs: str) -> pb.NodeDef:
@@ -25,13 +25,13 @@ def node(graph: pb.GraphDef, name: str, op: str, *inputs: str) -> pb.NodeDef:
 @pytest.mark.parametrize(
     ("op", "expected"),
     [
-        ("Softmax", Found("softmax", sure=True)),
-        ("Sigmoid", Found("sigmoid", sure=True)),
-        ("BiasAdd", Found("logits", sure=False)),
-        ("Einsum", Found(None, sure=False)),
+        ("Softmax", DetectedActivation("softmax", sure=True)),
+        ("Sigmoid", DetectedActivation("sigmoid", sure=True)),
+        ("BiasAdd", DetectedActivation("logits", sure=False)),
+        ("Einsum", DetectedActivation(None, sure=False)),
     ],
 )
-def test_in_the_main_graph(op: str, expected: Found) -> None:
+def test_in_the_main_graph(op: str, expected: DetectedActivation) -> None:
     model, graph = saved_model("out:0")
     node(graph, "last", op, "before")
     node(graph, "shaped", "Reshape", "last", "shape")
@@ -57,7 +57,7 @@ def test_through_calls_the_output_is_followed_by_its_position() -> None:
     inner = function(graph, "inner", {"only": "copy:output:0"})
     inner.node_def.add(name="copy", op="Identity", input=["soft:softmax:0"])
     inner.node_def.add(name="soft", op="Softmax", input=["logits"])
-    assert read(model) == Found("softmax", sure=True)
+    assert read(model) == DetectedActivation("softmax", sure=True)
 
 
 def test_through_a_function_called_by_its_own_name() -> None:
@@ -66,14 +66,14 @@ def test_through_a_function_called_by_its_own_name() -> None:
     node(graph, "call", "my_function")
     called = function(graph, "my_function", {"other": "x:y:0", "named": "sig:y:0"})
     called.node_def.add(name="sig", op="Sigmoid", input=["x"])
-    assert read(model) == Found("sigmoid", sure=True)
+    assert read(model) == DetectedActivation("sigmoid", sure=True)
 
 
 def test_a_function_that_gives_back_its_argument_says_nothing() -> None:
     model, graph = saved_model("call:0")
     node(graph, "call", "PartitionedCall").attr["f"].func.name = "same"
     function(graph, "same", {"out": "argument"})
-    assert read(model) == Found(None, sure=False)
+    assert read(model) == DetectedActivation(None, sure=False)
 
 
 def test_functions_that_call_in_circles_say_nothing() -> None:
@@ -81,8 +81,8 @@ def test_functions_that_call_in_circles_say_nothing() -> None:
     node(graph, "call", "PartitionedCall").attr["f"].func.name = "circle"
     circle = function(graph, "circle", {"out": "again:output:0"})
     circle.node_def.add(name="again", op="PartitionedCall").attr["f"].func.name = "circle"
-    assert read(model) == Found(None, sure=False)
+    assert read(model) == DetectedActivation(None, sure=False)
 
 
 def test_bytes_that_are_no_model_say_nothing() -> None:
-    assert found(b"\xff\xff\xff", "s", "scores") == Found(None, sure=False)
+    assert detect(b"\xff\xff\xff", "s", "scores") == DetectedActivation(None, sure=False)

@@ -11,7 +11,7 @@ import pytest
 from cli.client.api import Api, ApiError, ApiUnreachable, RetryBudget, parse
 from cli.models import ModelSummary
 from cli.predict.batches import EncodedImage
-from cli.predict.results import Question, Ranked, Result, answers
+from cli.predict.results import Prediction, PredictionOptions, Result, predict_batch
 
 OK = {"status": "ok"}
 
@@ -142,9 +142,9 @@ def test_sends_the_images_of_a_failed_batch_one_by_one(server: Server, status: i
     server.will(status, {"detail": "Not so."})
     server.will(200, ANSWER)
     server.will(status, {"detail": "Not so."})
-    found = answers(api(server, RetryBudget(0)), Question("m", 1), IMAGES)
+    found = predict_batch(api(server, RetryBudget(0)), PredictionOptions("m", 1), IMAGES)
     assert found == [
-        Result("a", "v", (Ranked(label="cat", score=0.5),)),
+        Result("a", "v", (Prediction(label="cat", score=0.5),)),
         Result("b", error="Not so."),
     ]
 
@@ -152,7 +152,7 @@ def test_sends_the_images_of_a_failed_batch_one_by_one(server: Server, status: i
 @pytest.mark.parametrize("status", [429, 500, 502, 503])
 def test_reports_a_server_error_for_every_image_of_the_batch(server: Server, status: int) -> None:
     server.will(status, {"detail": "Not now."})
-    found = answers(api(server, RetryBudget(0)), Question("m", 1), IMAGES)
+    found = predict_batch(api(server, RetryBudget(0)), PredictionOptions("m", 1), IMAGES)
     assert found == [Result("a", error="Not now."), Result("b", error="Not now.")]
 
 
@@ -160,7 +160,7 @@ def test_reports_a_server_error_for_every_image_of_the_batch(server: Server, sta
 def test_stops_at_an_error_that_affects_every_image(server: Server, status: int) -> None:
     server.will(status, {"detail": "Never."})
     with pytest.raises(ApiError):
-        answers(api(server, RetryBudget(0)), Question("m", 1), IMAGES)
+        predict_batch(api(server, RetryBudget(0)), PredictionOptions("m", 1), IMAGES)
 
 
 def test_quotes_model_names_in_the_path(server: Server) -> None:

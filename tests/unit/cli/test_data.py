@@ -13,10 +13,9 @@ from rich.console import Console
 from typer.testing import CliRunner, Result
 
 from cli.app import app
-from cli.data import bring
+from cli.data import upload_data_set
 from cli.terminal.output import Output
 from tests.support import partly_installed
-from training.data.source import data_source
 from training.data.upload import Bucket
 
 if TYPE_CHECKING:
@@ -150,11 +149,11 @@ def test_ctrl_c_says_how_to_go_on(s3: "S3Client", tmp_path: Path) -> None:
         raise KeyboardInterrupt
 
     s3.meta.events.register("before-call.s3.PutObject", interrupt)
-    wanted = data_source(str(folder(tmp_path / "pets", LAYOUT)))
+    images = data_source(str(folder(tmp_path / "pets", LAYOUT)))
     written = io.StringIO()
     output = Output(remarks=Console(file=written))
     with pytest.raises(KeyboardInterrupt):
-        bring(output, wanted, Bucket(BUCKET, s3))
+        upload_data_set(output, images, Bucket(BUCKET, s3))
     assert written.getvalue().endswith("stopped; run it again to upload the rest\n")
     assert objects(s3) == {}
 

@@ -28,8 +28,8 @@ def test_a_whole_shape_says_everything(shape: tuple[int, ...], expected: Geometr
 
 @pytest.mark.parametrize("dtype", ["uint8", "float64", "int32"])
 def test_other_numbers_are_for_wrapping(dtype: str) -> None:
-    assert geometry(takes((-1, 8, 8, 3), dtype), None).served == "wrapped"
-    assert geometry(takes((-1, 192), dtype), None).served == "wrapped"
+    assert geometry(takes((-1, 8, 8, 3), dtype), None).served == "reexported"
+    assert geometry(takes((-1, 192), dtype), None).served == "reexported"
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,9 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from cli.app import app
-from cli.logs.files import Files
+from cli.logs.files import LogFiles
 from cli.logs.formatting import document, readable
-from cli.logs.line import Level, Reading
+from cli.logs.line import Level, LineParser
 
 AT = datetime(2026, 1, 5, 3, 50, 36, 133000, UTC).timestamp()
 TIME = "Time: 2026-01-05T03:50:36.133+00:00"
@@ -51,26 +51,26 @@ METRICS = {
     ],
 )
 def test_a_line_says_when_and_how_grave(text: str, time: float, level: str) -> None:
-    line = Reading("f", 7.0).line(text)
+    line = LineParser("f", 7.0).line(text)
     assert (line.source, line.time, line.level, line.text) == ("f", time, level, text)
 
 
 def test_what_a_line_does_not_say_it_has_from_the_one_before() -> None:
-    reading = Reading("f")
+    parser = LineParser("f")
     lines = [
-        reading.line(each)
+        parser.line(each)
         for each in ("2026-01-05 03:50:36.133Z ERROR it failed", "Traceback:", "  boom")
     ]
     assert [(each.time, each.level) for each in lines] == [(AT, Level.ERROR)] * 3
-    assert reading.line('{"message": "another"}').level is Level.INFO
+    assert parser.line('{"message": "another"}').level is Level.INFO
 
 
 def test_cloudwatch_s_time_wins() -> None:
-    assert Reading("f").line("2026-01-05T03:50:36.133Z x", time=9.0).time == 9.0
+    assert LineParser("f").line("2026-01-05T03:50:36.133Z x", time=9.0).time == 9.0
 
 
 def shown(text: str, width: int = 0) -> list[str]:
-    return [each.plain for each in readable(Reading("predict").line(text, AT), width)]
+    return [each.plain for each in readable(LineParser("predict").line(text, AT), width)]
 
 
 def test_a_line_of_json_is_read_with_ease_and_without_its_control_characters() -> None:
@@ -97,19 +97,19 @@ def test_time_and_level_of_a_text_are_not_told_twice() -> None:
 
 def test_for_programs_a_line_is_a_document_with_the_log_s_own_fields() -> None:
     about = {"source": "f", "time": "2026-01-05T03:50:36.133+00:00"}
-    assert json.loads(document(Reading("f").line(json.dumps(SAID)))) == about | SAID
-    assert json.loads(document(Reading("f").line("text", AT))) == about | {"message": "text"}
+    assert json.loads(document(LineParser("f").line(json.dumps(SAID)))) == about | SAID
+    assert json.loads(document(LineParser("f").line("text", AT))) == about | {"message": "text"}
 
 
 def test_a_time_that_nobody_knows_is_not_told() -> None:
-    line = Reading("cats-1", AT).line("epoch=1")
+    line = LineParser("cats-1", AT).line("epoch=1")
     assert [each.plain for each in readable(line, 0)] == ["INFO      epoch=1"]
     assert json.loads(document(line)) == {"source": "cats-1", "message": "epoch=1"}
 
 
 def test_files_are_read_on_by_whole_lines_and_merged_by_time(tmp_path: Path) -> None:
     one, two = tmp_path / "one.log", tmp_path / "two.log"
-    files = Files({"one": one, "two": two, "none": tmp_path / "none.log"})
+    files = LogFiles({"one": one, "two": two, "none": tmp_path / "none.log"})
     one.write_text("1970-01-01T00:00:10Z a\n1970-01-01T00:00:30Z c\n1970-01-01T00:0")
     two.write_text("1970-01-01T00:00:20Z b\n")
     assert [each.text[-1] for each in files.read(15)] == ["b", "c"]
@@ -123,8 +123,8 @@ def test_a_text_without_any_time_counts_as_of_the_file_s_last_change(tmp_path: P
     log = tmp_path / "job.log"
     log.write_text("epoch 1\n")
     os.utime(log, (50, 50))
-    assert [each.time for each in Files({"job": log}).read(0)] == [50]
-    assert [*Files({"job": log}).read(51)] == []
+    assert [each.time for each in LogFiles({"job": log}).read(0)] == [50]
+    assert [*LogFiles({"job": log}).read(51)] == []
 
 
 @pytest.fixture

@@ -7,12 +7,12 @@ import pytest
 
 from cli.pack import options
 from cli.pack.errors import CannotPack
-from cli.pack.model.activation import Found
+from cli.pack.model.activation import DetectedActivation
 from cli.pack.model.geometry import Geometry
 from cli.pack.model.scaling import PRESETS, Scaling
 from cli.pack.model.signature import choose
 from cli.pack.model.source import GRAPH, KerasFile, SavedModelFolder, find
-from cli.pack.options import DIGITS, Given
+from cli.pack.options import DIGITS, InputOptions
 from cli.terminal.prompts import MissingOption, SilentPrompter
 from facet.artifact.graphs.saved_model import Signature, TensorSpec
 
@@ -79,7 +79,7 @@ def test_a_keras_file_is_found_by_its_suffix(tmp_path: Path) -> None:
 def test_sources_that_hold_no_model_are_refused(
     saved: Callable[[str], Path], tmp_path: Path
 ) -> None:
-    with pytest.raises(CannotPack, match="is not there"):
+    with pytest.raises(CannotPack, match="does not exist"):
         find(tmp_path / "nothing")
     (tmp_path / "weights.txt").touch()
     with pytest.raises(CannotPack, match="neither a SavedModel nor Keras"):
@@ -188,15 +188,17 @@ def test_presets_map_0_and_255(preset: str, low: float, high: float) -> None:
 
 
 def test_a_preset_gives_the_whole_input() -> None:
-    caffe = options.spec(COLOURS, "s", "x", Given(preprocessing="imagenet-caffe"), NOBODY)
+    caffe = options.spec(COLOURS, "s", "x", InputOptions(preprocessing="imagenet-caffe"), NOBODY)
     assert (caffe.scale, caffe.mean, caffe.order) == (1, (103.939, 116.779, 123.68), "BGR")
     assert (caffe.signature, caffe.tensor, caffe.encoding) == ("s", "x", "float")
-    grey = options.spec(GREY, "s", "x", Given(preprocessing="tf"), NOBODY)
+    grey = options.spec(GREY, "s", "x", InputOptions(preprocessing="tf"), NOBODY)
     assert (grey.layout, grey.height, grey.channels, grey.mean) == ("flat", 28, 1, (1.0,))
 
 
 def test_scaling_by_hand() -> None:
-    given = Given(scale=0.5, mean="1,2,3", std="2", order="BGR", resize="nearest", fit="crop")
+    given = InputOptions(
+        scale=0.5, mean="1,2,3", std="2", order="BGR", resize="nearest", fit="crop"
+    )
     spec = options.spec(COLOURS, "s", "x", given, NOBODY)
     assert (spec.scale, spec.mean, spec.std) == (0.5, (1, 2, 3), (2, 2, 2))
     assert (spec.order, spec.resize, spec.fit) == ("BGR", "nearest", "crop")
@@ -204,11 +206,11 @@ def test_scaling_by_hand() -> None:
 
 def test_what_nobody_said_is_asked_for_with_the_manifest_s_defaults() -> None:
     someone = Somebody(preprocessing="unit", fit="pad")
-    spec = options.spec(COLOURS, "s", "x", Given(), someone)
+    spec = options.spec(COLOURS, "s", "x", InputOptions(), someone)
     assert someone.asked == ["preprocessing", "order", "resize", "fit"]
     assert (spec.scale, spec.resize, spec.fit) == (1 / 255, "bilinear", "pad")
     with pytest.raises(MissingOption, match=r"^--preprocessing"):
-        options.spec(COLOURS, "s", "x", Given(), NOBODY)
+        options.spec(COLOURS, "s", "x", InputOptions(), NOBODY)
 
 
 @pytest.mark.parametrize(("preset", "geometry"), [("imagenet-caffe", COLOURS), ("unit", GREY)])
@@ -216,41 +218,41 @@ def test_the_order_of_colours_is_asked_for_where_it_is_open(
     preset: str, geometry: Geometry
 ) -> None:
     someone = Somebody(preprocessing=preset)
-    options.spec(geometry, "s", "x", Given(), someone)
+    options.spec(geometry, "s", "x", InputOptions(), someone)
     assert "order" not in someone.asked
-    given = Given(preprocessing=preset, order="RGB")
+    given = InputOptions(preprocessing=preset, order="RGB")
     assert options.spec(geometry, "s", "x", given, NOBODY).order == "RGB"
 
 
 def test_an_answer_that_is_no_choice() -> None:
-    with pytest.raises(CannotPack, match="--activation relu: there are softmax, logits, sigmoid"):
-        options.activation("relu", Found(None, sure=False), NOBODY)
+    with pytest.raises(CannotPack, match="--activation relu: choose softmax, logits, sigmoid"):
+        options.activation("relu", DetectedActivation(None, sure=False), NOBODY)
 
 
 def test_a_graph_that_takes_bytes_scales_them_itself() -> None:
-    spec = options.spec(STRINGS, "s", "x", Given(), NOBODY)
+    spec = options.spec(STRINGS, "s", "x", InputOptions(), NOBODY)
     assert (spec.encoding, spec.scale, spec.mean) == ("uint8", 1, ())
 
 
 @pytest.mark.parametrize(
     ("given", "problem"),
     [
-        (Given(preprocessing="unit", scale=2.0), "not both"),
-        (Given(mean="1,2"), "mean has 2 values for 3 channels"),
-        (Given(mean="one"), "--mean one: give numbers"),
-        (Given(std="0"), "std must be above 0"),
+        (InputOptions(preprocessing="unit", scale=2.0), "give either"),
+        (InputOptions(mean="1,2"), "mean has 2 values for 3 channels"),
+        (InputOptions(mean="one"), "--mean one: give numbers"),
+        (InputOptions(std="0"), "std must be above 0"),
     ],
 )
-def test_scaling_that_does_not_fit(given: Given, problem: str) -> None:
+def test_scaling_that_does_not_fit(given: InputOptions, problem: str) -> None:
     with pytest.raises(CannotPack, match=problem):
         options.spec(COLOURS, "s", "x", given, NOBODY)
 
 
 def test_imagenet_presets_are_for_colours() -> None:
     with pytest.raises(CannotPack, match="3 values for 1 channels"):
-        options.scaling(Given(preprocessing="imagenet-torch"), 1, NOBODY)
+        options.scaling(InputOptions(preprocessing="imagenet-torch"), 1, NOBODY)
     with pytest.raises(MissingOption, match=r"unit\|tf\|none is missing"):
-        options.scaling(Given(), 1, NOBODY)
+        options.scaling(InputOptions(), 1, NOBODY)
     assert PRESETS["imagenet-torch"] == Scaling(
         1 / 255, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
     )
@@ -258,15 +260,18 @@ def test_imagenet_presets_are_for_colours() -> None:
 
 def test_the_size_is_asked_for_where_the_shape_leaves_it_open() -> None:
     anything = TensorSpec("float32", (-1, -1, -1, 3))
-    assert options.sized(anything, Given(), Somebody(size="8x9")).width == 9
+    assert options.image_geometry(anything, InputOptions(), Somebody(size="8x9")).width == 9
     with pytest.raises(MissingOption, match=r"^--size HEIGHTxWIDTH"):
-        options.sized(anything, Given(), NOBODY)
-    with pytest.raises(CannotPack, match="8x9 does not say enough"):
-        options.sized(WORDS, Given(), Somebody(size="8x9"))
+        options.image_geometry(anything, InputOptions(), NOBODY)
+    with pytest.raises(CannotPack, match="--size 8x9 is not enough"):
+        options.image_geometry(WORDS, InputOptions(), Somebody(size="8x9"))
 
 
 def test_the_graph_is_believed_about_its_activation() -> None:
-    softmax, unclear = Found("softmax", sure=True), Found("logits", sure=False)
+    softmax, unclear = (
+        DetectedActivation("softmax", sure=True),
+        DetectedActivation("logits", sure=False),
+    )
     assert options.activation(None, softmax, NOBODY) == "softmax"
     with pytest.raises(CannotPack, match="come out of a softmax"):
         options.activation("logits", softmax, NOBODY)

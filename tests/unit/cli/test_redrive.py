@@ -1,4 +1,4 @@
-"""A message leaves the queue after Lambda has accepted its event, and not before."""
+"""A message is deleted only after Lambda has accepted its event."""
 
 import json
 from typing import Any, cast
@@ -6,7 +6,7 @@ from typing import Any, cast
 import pytest
 from botocore.exceptions import ClientError
 
-from cli.redrive import Counts, Redrive, uploaded
+from cli.redrive import Counts, Redrive, uploaded_keys
 
 KEYS = ("mme/a.tar.gz", "mme/b.tar.gz")
 
@@ -19,17 +19,17 @@ class Queue:
         self.deleted: list[int] = []
         self.released: list[int] = []
 
-    def receive_message(self, **asked: Any) -> dict[str, Any]:
-        now = self._bodies[: asked["MaxNumberOfMessages"]]
+    def receive_message(self, **arguments: Any) -> dict[str, Any]:
+        now = self._bodies[: arguments["MaxNumberOfMessages"]]
         del self._bodies[: len(now)]
         return {"Messages": [{"Body": body, "ReceiptHandle": number} for number, body in now]}
 
-    def delete_message(self, **asked: Any) -> None:
-        self.deleted.append(asked["ReceiptHandle"])
+    def delete_message(self, **arguments: Any) -> None:
+        self.deleted.append(arguments["ReceiptHandle"])
 
-    def change_message_visibility(self, **asked: Any) -> None:
-        assert asked["VisibilityTimeout"] == 0
-        self.released.append(asked["ReceiptHandle"])
+    def change_message_visibility(self, **arguments: Any) -> None:
+        assert arguments["VisibilityTimeout"] == 0
+        self.released.append(arguments["ReceiptHandle"])
 
 
 class Functions:
@@ -39,12 +39,12 @@ class Functions:
         self._answers = list(answers)
         self.invoked: list[bytes] = []
 
-    def invoke(self, **asked: Any) -> dict[str, Any]:
-        assert asked["InvocationType"] == "Event"
+    def invoke(self, **arguments: Any) -> dict[str, Any]:
+        assert arguments["InvocationType"] == "Event"
         answer = self._answers.pop(0)
         if isinstance(answer, str):
             raise ClientError({"Error": {"Code": answer}}, "Invoke")
-        self.invoked.append(asked["Payload"])
+        self.invoked.append(arguments["Payload"])
         return {"StatusCode": answer}
 
 
@@ -57,34 +57,38 @@ def redrive(queue: Queue, functions: Functions) -> Redrive:
 
 
 def test_accepted_events_leave_the_queue() -> None:
-    queue, functions, told = Queue(*map(event, KEYS)), Functions(202, 202), []
-    counts = redrive(queue, functions).run(9, dry=False, told=lambda *each: told.append(each))
+    queue, functions, seen = Queue(*map(event, KEYS)), Functions(202, 202), []
+    counts = redrive(queue, functions).run(
+        9, dry_run=False, on_message=lambda *message: seen.append(message)
+    )
     assert counts == Counts(redriven=2)
     assert functions.invoked == [event(key).encode() for key in KEYS]
     assert (queue.deleted, queue.released) == ([0, 1], [])
-    assert told == [(KEYS[0], True), (KEYS[1], True)]
+    assert seen == [(KEYS[0], True), (KEYS[1], True)]
 
 
 def test_throttled_events_stay_and_are_visible_again() -> None:
     queue, functions = Queue(*map(event, KEYS)), Functions("TooManyRequestsException", 202)
-    counts = redrive(queue, functions).run(9, dry=False, told=lambda *_: None)
+    counts = redrive(queue, functions).run(9, dry_run=False, on_message=lambda *_: None)
     assert counts == Counts(redriven=1, kept=1)
     assert (queue.deleted, queue.released) == ([1], [0])
 
 
-def test_an_error_of_lambda_s_loses_nothing() -> None:
+def test_an_error_of_lambda_loses_no_message() -> None:
     queue, functions = Queue(*map(event, KEYS)), Functions(202, "AccessDeniedException")
     with pytest.raises(ClientError, match="AccessDenied"):
-        redrive(queue, functions).run(9, dry=False, told=lambda *_: None)
+        redrive(queue, functions).run(9, dry_run=False, on_message=lambda *_: None)
     assert (queue.deleted, queue.released) == ([0], [1])
 
 
 def test_no_more_than_the_limit_is_received() -> None:
     queue, functions = Queue(*[event(KEYS[0])] * 25), Functions(*[202] * 25)
-    assert redrive(queue, functions).run(23, dry=False, told=lambda *_: None).redriven == 23
+    assert (
+        redrive(queue, functions).run(23, dry_run=False, on_message=lambda *_: None).redriven == 23
+    )
     assert len(queue.receive_message(MaxNumberOfMessages=10)["Messages"]) == 2
 
 
 @pytest.mark.parametrize("body", ["", "[]", "{}", '{"Records": [{}]}', '{"Records": 3}'])
-def test_what_is_no_s3_event(body: str) -> None:
-    assert uploaded(body) is None
+def test_recognises_bodies_that_are_not_s3_events(body: str) -> None:
+    assert uploaded_keys(body) is None

@@ -19,24 +19,24 @@ from typer.testing import CliRunner
 from cli.app import app
 from cli.client.stack import Stack
 from cli.logs.log_groups import TRAINING_JOBS
-from cli.predict.results import Ranked, Result
+from cli.predict.results import Prediction, Result
 from cli.terminal.output import Output
 from cli.train import weights
-from cli.train.examples import SHOWN, examples
+from cli.train.examples import MAX_EXAMPLES, examples
 from cli.train.execution import (
     STAGES,
     TRAINING,
     Execution,
-    NoMachine,
+    ExecutionStatus,
+    JobReport,
+    NoStateMachine,
     NotTrained,
-    Report,
-    Sight,
     start,
 )
-from cli.train.logs import Logs
-from cli.train.progress import Shown
-from cli.train.report import tell
-from cli.train.run import Training, carry_out, follow
+from cli.train.logs import TrainingLogs
+from cli.train.progress import ProgressReporter
+from cli.train.report import print_report
+from cli.train.run import Training, follow, run
 from tests.support.stacks import ROOT
 from training.data.source import DataSource
 
@@ -58,54 +58,54 @@ def output(*, terminal: bool = False, as_json: bool = False) -> tuple[Output, io
     return Output(as_json, results=console, remarks=console), written
 
 
-# --- what it is told --------------------------------------------------------------------------
+# --- arguments --------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "told"),
+    ("arguments", "code", "message"),
     [
-        (["cifar"], 2, "'cifar' is none of cifar10, sign-language, image-folder"),
+        (["cifar"], 2, "there is no recipe 'cifar'; choose cifar10, sign-language, image-folder"),
         (["image-folder"], 2, "image-folder has no data set of its own"),
-        (["image-folder", "./pets"], 2, "'./pets' is no data set's name"),
-        (["image-folder", "pets", "--name", "dogs"], 2, "--name is for --upload"),
         (
-            ["image-folder", "My Pets", "--upload"],
-            1,
-            "'My Pets' is not a valid name for a data set",
+            ["image-folder", "./pets"],
+            2,
+            "'./pets' is not a data set's name",
         ),
+        (["image-folder", "pets", "--name", "dogs"], 2, "--name needs --upload"),
+        (["image-folder", "My Pets", "--upload"], 1, "'My Pets' is no name for a data set"),
         (["cifar10", "--set", "epochs"], 2, "write NAME=VALUE, not 'epochs'"),
         (["cifar10", "--set", "epochs=0"], 2, "epochs 0: Input should be greater"),
         (["cifar10", "--set", "speed=9"], 2, "speed: there is no such hyperparameter"),
         (["cifar10", "--model", "A B"], 2, "model A B: "),
         (["cifar10", "--instance-type", "m5"], 2, "instance_type m5: "),
         (["cifar10", "--minimum", "2"], 2, "less than or equal to 1"),
-        (["cifar10", "--weights", "nowhere.h5"], 1, "nowhere.h5: there is no such file"),
-        (["cifar10", "--up", "--stack", "prod"], 2, "a stack on this machine"),
-        (["cifar10", "--up", "--no-wait"], 2, "a stack on this machine"),
-        (["cifar10", "--ask", "--no-wait"], 2, "waits for nothing"),
+        (["cifar10", "--weights", "nowhere.h5"], 1, "nowhere.h5 is neither a file nor a prefix"),
+        (["cifar10", "--up", "--stack", "prod"], 2, "cannot be used with --stack or --no-wait"),
+        (["cifar10", "--up", "--no-wait"], 2, "cannot be used with --stack or --no-wait"),
+        (["cifar10", "--ask", "--no-wait"], 2, "cannot be used with --no-wait"),
         (["cifar10", "--home", "{}"], 1, "no stack runs on this machine"),
     ],
 )
-def test_wrong_words_start_nothing(
-    arguments: list[str], code: int, told: str, tmp_path: Path
+def test_wrong_arguments_start_nothing(
+    arguments: list[str], code: int, message: str, tmp_path: Path
 ) -> None:
     words = [each.format(tmp_path) for each in arguments]
     failed = CliRunner(env={"COLUMNS": "300"}).invoke(app, ["train", *words])
     assert failed.exit_code == code
-    assert told in failed.output
+    assert message in failed.output
     assert "Traceback" not in failed.output
 
 
-def test_weights_are_a_file_or_a_place_in_the_bucket(tmp_path: Path) -> None:
+def test_weights_are_a_file_or_a_prefix_in_the_bucket(tmp_path: Path) -> None:
     path = tmp_path / "vgg16.h5"
     path.write_bytes(b"weights")
     digest = "9a129038d9a0"
-    assert weights.place(str(path)) == f"weights/{digest}/"
-    assert weights.file(str(path)) == path
-    assert weights.place("weights/vgg16/") == "weights/vgg16/"
-    assert weights.file("weights/vgg16/") is None
-    with pytest.raises(weights.NoWeights, match="weights/vgg16: there is no such file"):
-        weights.place("weights/vgg16")
+    assert weights.location(str(path)) == f"weights/{digest}/"
+    assert weights.local_file(str(path)) == path
+    assert weights.location("weights/vgg16/") == "weights/vgg16/"
+    assert weights.local_file("weights/vgg16/") is None
+    with pytest.raises(weights.NoWeights, match="weights/vgg16 is neither a file nor"):
+        weights.location("weights/vgg16")
 
 
 # --- the execution ----------------------------------------------------------------------------
@@ -137,39 +137,39 @@ def entered(name: str) -> dict[str, Any]:
 
 
 def submitted(job: str, resource: str = "createTrainingJob.sync") -> dict[str, Any]:
-    told = json.dumps({"TrainingJobArn": f"arn:aws:sagemaker:r:1:training-job/{job}"})
-    return {"taskSubmittedEventDetails": {"resource": resource, "output": told}}
+    document = json.dumps({"TrainingJobArn": f"arn:aws:sagemaker:r:1:training-job/{job}"})
+    return {"taskSubmittedEventDetails": {"resource": resource, "output": document}}
 
 
-def look(*events: dict[str, Any], status: str = "RUNNING", **more: str) -> Sight:
+def status(*events: dict[str, Any], status: str = "RUNNING", **more: str) -> ExecutionStatus:
     states: Any = States(status, *events, **more)
     sagemaker: Any = SageMaker()
-    return Execution("arn:aws:states:r:1:execution:m:pets-1", states, sagemaker).look()
+    return Execution("arn:aws:states:r:1:execution:m:pets-1", states, sagemaker).status()
 
 
-def test_the_newest_state_that_means_something_is_the_stage() -> None:
-    assert look(entered("Plan")) == Sight(STAGES["Plan"], "", None)
-    assert look(entered("Plan"), entered("Train")) == Sight("", "", None)
+def test_the_newest_reported_state_is_the_stage() -> None:
+    assert status(entered("Plan")) == ExecutionStatus(STAGES["Plan"], "", None)
+    assert status(entered("Plan"), entered("Train")) == ExecutionStatus("", "", None)
     training = (entered("Train"), submitted("pets-1"))
-    assert look(*training) == Sight("Downloading", "pets-1", None)
-    again = look(*training, entered("WaitForCapacity"), entered("Where"))
-    assert again == Sight(STAGES["WaitForCapacity"], "pets-1", None)
+    assert status(*training) == ExecutionStatus("Downloading", "pets-1", None)
+    again = status(*training, entered("WaitForCapacity"), entered("Where"))
+    assert again == ExecutionStatus(STAGES["WaitForCapacity"], "pets-1", None)
 
 
 def test_another_submitted_task_is_no_training_job() -> None:
-    assert look(entered("Plan"), submitted("pets-1", "publish")).job == ""
+    assert status(entered("Plan"), submitted("pets-1", "publish")).job == ""
 
 
-def test_at_the_end_there_is_a_report() -> None:
-    told = json.dumps({"jobs": [REPORT]})
-    assert look(entered("Judge"), status="SUCCEEDED", output=told).report == REPORT
+def test_a_finished_execution_has_a_report() -> None:
+    document = json.dumps({"jobs": [REPORT]})
+    assert status(entered("Judge"), status="SUCCEEDED", output=document).report == REPORT
 
 
 def test_an_execution_without_a_report_says_why() -> None:
     with pytest.raises(NotTrained, match=r"^dataset x: there is nothing$"):
-        look(status="FAILED", error="BadInput", cause="jobs[0].dataset x: there is nothing")
+        status(status="FAILED", error="BadInput", cause="jobs[0].dataset x: there is nothing")
     with pytest.raises(NotTrained, match=r"^execution pets-1 is ABORTED$"):
-        look(status="ABORTED")
+        status(status="ABORTED")
 
 
 def test_the_states_are_those_of_the_machine() -> None:
@@ -180,7 +180,7 @@ def test_the_states_are_those_of_the_machine() -> None:
     assert tasks.count(":sagemaker:createTrainingJob.sync") == len(TRAINING)
 
 
-def test_a_deployed_machine_is_given_the_job(aws: boto3.Session) -> None:
+def test_starts_the_deployed_state_machine_with_the_job(aws: boto3.Session) -> None:
     states = aws.client("stepfunctions")
     machine = states.create_state_machine(
         name="train", definition="{}", roleArn="arn:aws:iam::123456789012:role/train"
@@ -192,7 +192,7 @@ def test_a_deployed_machine_is_given_the_job(aws: boto3.Session) -> None:
     assert given["name"].startswith("m" * 63)
     execution.stop()
     assert states.describe_execution(executionArn=execution.arn)["status"] == "ABORTED"
-    with pytest.raises(NoMachine, match="old has no state machine"):
+    with pytest.raises(NoStateMachine, match="old has no state machine"):
         start(Stack("b", "t", "d", "o", aws, name="old"), job)
 
 
@@ -200,29 +200,29 @@ def test_a_deployed_machine_is_given_the_job(aws: boto3.Session) -> None:
 
 
 def followed(out: Output) -> None:
-    sights = iter(
+    statuses = iter(
         [
-            Sight("planning", "", None),
-            Sight("Starting", "pets-1", None),
-            Sight("Starting", "pets-1", None),
-            Sight("", "", None),
-            Sight("", "pets-1", REPORT),
+            ExecutionStatus("planning", "", None),
+            ExecutionStatus("Starting", "pets-1", None),
+            ExecutionStatus("Starting", "pets-1", None),
+            ExecutionStatus("", "", None),
+            ExecutionStatus("", "pets-1", REPORT),
         ]
     )
     lines = iter(["epoch=1 loss=0.5", "INFO: of a library", "epoch=2 loss=0.4"])
 
-    def new(job: str) -> Iterator[str]:
+    def new_lines(job: str) -> Iterator[str]:
         assert job == "pets-1"
         yield from islice(lines, 1)
 
     pauses: list[None] = []
-    with Shown(out, "pets", 4) as shown:
-        report = follow(sights.__next__, new, shown, lambda: pauses.append(None))
+    with ProgressReporter(out, "pets", 4) as reporter:
+        report = follow(statuses.__next__, new_lines, reporter, lambda: pauses.append(None))
     assert report == REPORT
     assert len(pauses) == 4
 
 
-def test_each_event_is_a_line() -> None:
+def test_prints_a_line_for_each_event() -> None:
     out, written = output()
     followed(out)
     assert written.getvalue().splitlines() == [
@@ -249,8 +249,8 @@ def test_for_programs_nothing_is_said() -> None:
 
 def test_what_a_log_says_is_printable() -> None:
     out, written = output()
-    with Shown(out, "pets", 1) as shown:
-        shown.line("skipped=a\x1b[2J.jpg reason=broken")
+    with ProgressReporter(out, "pets", 1) as reporter:
+        reporter.line("skipped=a\x1b[2J.jpg reason=broken")
     assert "\x1b" not in written.getvalue()
 
 
@@ -266,25 +266,27 @@ def test_who_cannot_follow_hears_that_it_goes_on(aws: boto3.Session) -> None:
     out, written = output()
     aws.events.register("before-call.sfn.DescribeExecution", unreachable)
     with pytest.raises(EndpointConnectionError):
-        carry_out(training, Stack("b", "t", "d", "o", aws, state_machine=machine), out)
-    assert re.fullmatch(r"pets: execution pets-\w+ goes on", written.getvalue().splitlines()[-1])
+        run(training, Stack("b", "t", "d", "o", aws, state_machine=machine), out)
+    assert re.fullmatch(r"pets: execution pets-\w+ continues", written.getvalue().splitlines()[-1])
 
 
-# --- what became of it ------------------------------------------------------------------------
+# --- the report -------------------------------------------------------------------------------
 
 
-def told(report: Report, *asked: Result, home: Path | None = None, as_json: bool = False) -> str:
+def printed(
+    report: JobReport, *asked: Result, home: Path | None = None, as_json: bool = False
+) -> str:
     out, written = output(as_json=as_json)
     none: Any = None
     stack = Stack("b", "t", "d", "o", none, cloudformation="prod", home=home)
-    tell(out, Execution("arn:pets-1", none, none), report, stack, asked)
+    print_report(out, Execution("arn:pets-1", none, none), report, stack, asked)
     return written.getvalue()
 
 
-def test_a_version_that_waits_for_its_promotion() -> None:
+def test_prints_how_to_see_a_version_that_is_not_live() -> None:
     report = {**REPORT, "version": "0123456789ab", "live": False, "reason": "good enough"}
-    first, reason = told(report).splitlines()
-    assert first == ("pets 0123456789ab: READY, not live: facet show pets says how it stands")
+    first, reason = printed(report).splitlines()
+    assert first == ("pets 0123456789ab: READY, not live: facet show pets says why")
     assert reason == "  good enough"
 
 
@@ -295,25 +297,25 @@ def test_a_job_that_failed_says_why_and_where_its_log_is() -> None:
         "reason": "AlgorithmError:\n error\x1b[2J",
         "training_job": "pets-1",
     }
-    first, reason, log = told(report).splitlines()
+    first, reason, log = printed(report).splitlines()
     assert (first, reason) == ("pets: FAILED", "  AlgorithmError: error�[2J")
     assert log == "  its log: facet logs training pets-1 --stack prod"
-    assert told(report, home=Path()).endswith("  its log: facet logs training pets-1\n")
+    assert printed(report, home=Path()).endswith("  its log: facet logs training pets-1\n")
 
 
 def test_answers_are_a_table_or_part_of_the_document(capsys: pytest.CaptureFixture[str]) -> None:
-    answer = Result("test/cat/1.jpg", "0123456789ab", (Ranked(label="cat", score=0.9),))
+    answer = Result("test/cat/1.jpg", "0123456789ab", (Prediction(label="cat", score=0.9),))
     report = {**REPORT, "version": "0123456789ab", "live": True}
-    assert told(report, answer).splitlines() == ["pets 0123456789ab: READY, and live"]
+    assert printed(report, answer).splitlines() == ["pets 0123456789ab: READY, and live"]
     assert capsys.readouterr().out.splitlines()[1].split() == ["test/cat/1.jpg", "cat", "0.9000"]
-    document = json.loads(told(report, answer, as_json=True))
+    document = json.loads(printed(report, answer, as_json=True))
     assert document["execution"] == "arn:pets-1"
     (asked,) = document["asked"]
     assert (asked["image"], asked["predictions"]) == (
         "test/cat/1.jpg",
         [{"label": "cat", "score": 0.9}],
     )
-    assert "asked" not in json.loads(told(report, as_json=True))
+    assert "asked" not in json.loads(printed(report, as_json=True))
 
 
 @pytest.mark.parametrize("channels", [("test", "validation", "train"), ("validation", "train")])
@@ -328,7 +330,9 @@ def test_examples_are_one_of_each_label_of_the_best_channel(
                 key = f"datasets/pets/{channel}/{label:02}/{name}"
                 s3.put_object(Bucket="images", Key=key, Body=key.encode())
     found = list(examples(Stack("images", "t", "d", "o", aws), "pets"))
-    assert [each.name for each in found] == [f"{channels[0]}/{at:02}/1.png" for at in range(SHOWN)]
+    assert [each.name for each in found] == [
+        f"{channels[0]}/{at:02}/1.png" for at in range(MAX_EXAMPLES)
+    ]
     assert found[0].data == f"datasets/pets/{channels[0]}/00/1.png".encode()
 
 
@@ -337,24 +341,24 @@ def test_examples_are_one_of_each_label_of_the_best_channel(
 
 def test_a_file_is_read_as_it_grows(tmp_path: Path) -> None:
     none: Any = None
-    log = Logs(Stack("b", "t", "d", "o", none, home=tmp_path))
-    assert list(log.new("pets-1")) == []
+    log = TrainingLogs(Stack("b", "t", "d", "o", none, home=tmp_path))
+    assert list(log.new_lines("pets-1")) == []
     path = tmp_path / "logs/training/pets-1.log"
     path.parent.mkdir(parents=True)
     with path.open("w", buffering=1) as file:
         file.write("epoch=1\n")
-        assert list(log.new("pets-1")) == ["epoch=1"]
-        assert list(log.new("pets-1")) == []
+        assert list(log.new_lines("pets-1")) == ["epoch=1"]
+        assert list(log.new_lines("pets-1")) == []
         file.write("epoch=2\nepoch=3\n")
-        assert list(log.new("pets-1")) == ["epoch=2", "epoch=3"]
+        assert list(log.new_lines("pets-1")) == ["epoch=2", "epoch=3"]
 
 
 def test_a_stream_is_read_as_it_grows(aws: boto3.Session) -> None:
     logs = aws.client("logs")
-    log = Logs(Stack("b", "t", "d", "o", aws))
-    assert list(log.new("pets-1")) == []
+    log = TrainingLogs(Stack("b", "t", "d", "o", aws))
+    assert list(log.new_lines("pets-1")) == []
     logs.create_log_group(logGroupName=TRAINING_JOBS)
-    assert list(log.new("pets-1")) == []
+    assert list(log.new_lines("pets-1")) == []
 
     def write(stream: str, *lines: str) -> None:
         now = round(time.time() * 1000)
@@ -364,7 +368,7 @@ def test_a_stream_is_read_as_it_grows(aws: boto3.Session) -> None:
     for stream in ("pets-1/algo-1-17", "pets-10/algo-1-17"):
         logs.create_log_stream(logGroupName=TRAINING_JOBS, logStreamName=stream)
         write(stream, f"first={stream}")
-    assert list(log.new("pets-1")) == ["first=pets-1/algo-1-17"]
-    assert list(log.new("pets-1")) == []
+    assert list(log.new_lines("pets-1")) == ["first=pets-1/algo-1-17"]
+    assert list(log.new_lines("pets-1")) == []
     write("pets-1/algo-1-17", "epoch=1", "epoch=2")
-    assert list(log.new("pets-1")) == ["epoch=1", "epoch=2"]
+    assert list(log.new_lines("pets-1")) == ["epoch=1", "epoch=2"]
