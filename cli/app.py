@@ -1,4 +1,8 @@
-"""The command line: which commands there are, and what their errors look like."""
+"""The program `facet`: its commands, and how it prints errors.
+
+Expected errors are one line on standard error and exit code 1; `--debug` shows the traceback. Any
+other exception is a bug and always shows one.
+"""
 
 import sys
 from collections.abc import Sequence
@@ -23,17 +27,17 @@ from facet.errors import FacetError
 
 DEBUG = "--debug"
 FAILED = 1
-KNOWN = (FacetError, BotoCoreError, ClientError, Boto3Error, OSError)
-"""Errors whose message says enough; any other is a fault of this program and shows where it is."""
+EXPECTED_ERRORS = (FacetError, BotoCoreError, ClientError, Boto3Error, OSError)
+"""Expected errors, whose message is enough."""
 
 
 class OneLine(TyperGroup):
-    """Tells known errors in one line and ends with 1; with `--debug` it lets them through."""
+    """Print expected errors as one line and exit with 1; raise them with `--debug`."""
 
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
-        except KNOWN as error:
+        except EXPECTED_ERRORS as error:
             if ctx.params.get("debug"):
                 raise
             Console(stderr=True, highlight=False, soft_wrap=True).print(
@@ -48,7 +52,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Exit codes: 0 done, 1 failed (the message says why), 2 wrong arguments, "
+    epilog="Exit codes: 0 success, 1 failure (see the message), 2 wrong arguments, "
     f"130 interrupted.{'' if CHECKOUT else f' The pages docs/… are in {ROOT}.'}",
 )
 
@@ -61,7 +65,7 @@ def _print_version(wanted: bool) -> None:
 
 @app.callback()
 def facet(
-    debug: Annotated[bool, typer.Option(DEBUG, help="Show where an error came from.")] = False,
+    debug: Annotated[bool, typer.Option(DEBUG, help="Show an error's traceback.")] = False,
     show_version: Annotated[
         bool,
         typer.Option(
@@ -69,7 +73,7 @@ def facet(
         ),
     ] = False,
 ) -> None:
-    """Image classifiers behind one multi-model endpoint, on this machine and on AWS."""
+    """Run and operate image classifiers behind one multi-model endpoint, here and on AWS."""
     del debug, show_version  # read by OneLine and _print_version
 
 

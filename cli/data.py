@@ -1,4 +1,4 @@
-"""`facet data`: images → the image-folder layout → the bucket."""
+"""`facet data`: upload a folder or zip of images as a data set to train on."""
 
 import os
 from contextlib import ExitStack
@@ -25,17 +25,17 @@ def data(
         typer.Argument(
             metavar="cifar10|sign-language|DIR",
             help="A folder or .zip of images: DIR/<class>/<image>, or with channels "
-            "DIR/train/<class>/<image>, DIR/validation/… and DIR/test/…. CIFAR-10 and the sign "
-            "language digits are looked for where FACET_DATA points; Keras downloads CIFAR-10.",
+            "DIR/train/<class>/<image>, DIR/validation/… and DIR/test/…. cifar10 and "
+            "sign-language are read from FACET_DATA; Keras downloads CIFAR-10 otherwise.",
         ),
     ],
-    name: Annotated[str | None, typer.Option(help="Its name; else the source's.")] = None,
+    name: Annotated[str | None, typer.Option(help="Its name. Default: the source's.")] = None,
     place: Annotated[
         Path | None,
-        typer.Option("--from", help="The folder or zip to take cifar10 or sign-language from."),
+        typer.Option("--from", help="The folder or zip with cifar10 or sign-language."),
     ] = None,
     bucket: Annotated[
-        str | None, typer.Option(help="A bucket of the account, instead of a stack's.")
+        str | None, typer.Option(help="A bucket of the account instead of a stack's.")
     ] = None,
     stack: StackName = None,
     home: Home = THIS_HOME,
@@ -43,10 +43,11 @@ def data(
 ) -> None:
     """Upload a data set to train on, as datasets/<name>/<channel>/<class>/<file>.
 
-    Run it again to upload what is missing or has changed; what the source no longer has is removed.
+    A second run uploads only what is missing or has changed, and removes what the source no longer
+    has.
     """
     if bucket and stack:
-        raise typer.BadParameter("name a bucket or a stack, not both", param_hint="--bucket")
+        raise typer.BadParameter("cannot be used with --stack", param_hint="--bucket")
     output = Output(as_json)
     images = data_source(source, name, place, data_folder())
     target = _bucket_named(bucket) if bucket else bucket_of(find(stack, home))
@@ -64,12 +65,12 @@ def data(
 
 
 def upload_data_set(output: Output, images: DataSource, target: Bucket) -> tuple[Summary, Change]:
-    """Uploads what the bucket lacks of the data set, and removes what it has too much of.
+    """Synchronise the bucket with the data set: upload what is missing, remove what is extra.
 
     Raises SourceError, NotRemoved, and botocore's errors.
     """
     with ExitStack() as contexts:
-        with spinner(output, f"{images.name}: looking for its images …"):
+        with spinner(output, f"{images.name}: looking for images …"):
             source = contexts.enter_context(open_images(images))
         content = summarise(source)
         if not output.as_json:
@@ -89,7 +90,7 @@ def _synchronise(output: Output, source: ImageFolder, images: DataSource, target
 
 
 def change_summary(images: DataSource, target: Bucket, change: Change) -> str:
-    """What an upload has changed."""
+    """Summarise an upload in one line."""
     return (
         f"s3://{target.name}/{images.prefix}: {change.uploaded:,} uploaded "
         f"({size(change.bytes)}), {change.unchanged:,} unchanged, {change.removed:,} removed"
@@ -97,13 +98,13 @@ def change_summary(images: DataSource, target: Bucket, change: Change) -> str:
 
 
 def data_folder() -> Path | None:
-    """Where FACET_DATA points."""
-    found = os.environ.get("FACET_DATA")
-    return Path(found) if found else None
+    """Return the folder in FACET_DATA."""
+    folder = os.environ.get("FACET_DATA")
+    return Path(folder) if folder else None
 
 
 def bucket_of(stack: Stack) -> Bucket:
-    """The stack's bucket, with as many connections as there are uploads at once."""
+    """Open the stack's bucket with a connection for each concurrent upload."""
     return Bucket(stack.bucket, stack.client("s3", CONFIG))
 
 

@@ -1,4 +1,4 @@
-"""`facet invoke`: one function, once, with an event from a file."""
+"""`facet invoke`: invoke one function with an event from a file."""
 
 import base64
 import json
@@ -17,19 +17,19 @@ from cli.terminal.output import Output
 from facet.errors import FacetError
 
 INVOKE_CONFIG = Config(read_timeout=905, retries={"total_max_attempts": 1})
-"""No function takes longer than Lambda's 15 minutes, and none is invoked twice."""
+"""Waits for Lambda's limit of 15 minutes, and never invokes twice."""
 
 
 class NoFunction(FacetError):
-    """The stack has no function of that name; the message lists those it has."""
+    """The stack has no function of this name; the message lists them."""
 
 
 class NoEvent(FacetError):
-    """The event is not there, or is no JSON."""
+    """The event is not JSON."""
 
 
 class FunctionFailed(FacetError):
-    """The function ended with an error, which the message tells."""
+    """The function raised an error; the message has its type and text."""
 
 
 def invoke(
@@ -37,7 +37,7 @@ def invoke(
         str,
         typer.Argument(
             metavar="FUNCTION",
-            help="Its name in template.yaml, for example PredictFunction.",
+            help="The function's name in template.yaml, for example PredictFunction.",
             autocompletion=completion.functions,
         ),
     ],
@@ -45,21 +45,21 @@ def invoke(
         str,
         typer.Argument(
             metavar="EVENT",
-            help="A JSON file, as those in events/; - reads standard input.",
+            help="A JSON file such as those in events/; - for standard input.",
             autocompletion=completion.events,
         ),
     ] = "",
     stack: StackName = None,
     home: Home = THIS_HOME,
 ) -> None:
-    """Invoke a function once: `sam local invoke` without Docker, or a deployed one.
+    """Invoke a function once, like sam local invoke but without Docker, or a deployed one.
 
-    The answer goes to standard output, as JSON; the last 4 kB of the log to standard error.
+    Prints the answer as JSON on standard output, and the last 4 kB of the log on standard error.
     """
     payload = _event(event)
-    found = find(stack, home)
-    answer = found.client("lambda", INVOKE_CONFIG).invoke(
-        FunctionName=_physical(found, function), Payload=payload, LogType="Tail"
+    target = find(stack, home)
+    answer = target.client("lambda", INVOKE_CONFIG).invoke(
+        FunctionName=_physical_name(target, function), Payload=payload, LogType="Tail"
     )
     output = Output()
     if log := answer.get("LogResult"):
@@ -71,31 +71,29 @@ def invoke(
 
 
 def _event(source: str) -> bytes:
-    """The event's bytes, `{}` without one. Raises NoEvent."""
+    """Read the event, `{}` by default. Raises NoEvent."""
     if not source:
         return b"{}"
     try:
         content = sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes()
         json.loads(content)
     except ValueError as error:
-        raise NoEvent(f"{source} is no JSON: {error}") from error
+        raise NoEvent(f"{source} is not JSON: {error}") from error
     return content
 
 
-def _physical(stack: Stack, function: str) -> str:
-    """The function's name in its account. Raises NoFunction."""
+def _physical_name(stack: Stack, function: str) -> str:
+    """Look up the function's name in its account. Raises NoFunction."""
     functions = resources(stack, FUNCTION)
     if function not in functions:
-        raise NoFunction(
-            f"there is no function {function}; there are {', '.join(sorted(functions))}"
-        )
+        raise NoFunction(f"there is no function {function}; choose {', '.join(sorted(functions))}")
     return functions[function]
 
 
 def _reason(body: bytes) -> str:
     try:
-        told = json.loads(body)
-        return f"{told['errorType']}: {told['errorMessage']}"
+        error = json.loads(body)
+        return f"{error['errorType']}: {error['errorMessage']}"
     except (ValueError, TypeError, KeyError):
         return body.decode(errors="replace")
 

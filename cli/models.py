@@ -1,4 +1,4 @@
-"""`facet models` and `facet show`: what the API says of models."""
+"""`facet models` and `facet show`: list models, show one with its versions."""
 
 from collections.abc import Iterator
 
@@ -16,7 +16,7 @@ from facet.errors import Violation
 from facet.registry.models import Canary, Policy, Status
 
 LABELS_WIDTH = 72
-"""Characters of the labels that are shown."""
+"""Characters of the labels that are printed."""
 
 UPDATED, UPLOADED = "updated (UTC)", "uploaded (UTC)"
 
@@ -36,7 +36,7 @@ class ModelSummary(BaseModel):
 
 
 class ImageInput(BaseModel):
-    """Of a model's input spec what says how an image reaches it."""
+    """The part of a model's input that says how images are resized."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -48,7 +48,7 @@ class ImageInput(BaseModel):
 
 
 class VersionSummary(BaseModel):
-    """One version of a model."""
+    """A version in a model's details."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -62,7 +62,7 @@ class VersionSummary(BaseModel):
 
 
 class ModelDetails(ModelSummary):
-    """A model as the API describes it. Labels and images are the live version's."""
+    """A model as the API describes it; labels and images are the live version's."""
 
     description: str | None
     labels: tuple[str, ...] | None
@@ -71,11 +71,11 @@ class ModelDetails(ModelSummary):
 
 
 def models(stack: StackName = None, home: Home = THIS_HOME, as_json: AsJson = False) -> None:
-    """List all models: which version is live, and how new ones go live."""
+    """List all models with their live version and release policy."""
     output = Output(as_json)
     documents = list(connect(find(stack, home)).models())
     if not documents and not as_json:
-        output.remark("there are no models yet; facet push ARTIFACT makes one")
+        output.remark("there are no models yet; add one with `facet push ARTIFACT`")
     rows = [parse(ModelSummary, each) for each in documents]
     output.result({"models": documents}, [])
     if rows and not as_json:
@@ -88,7 +88,7 @@ def show(
     home: Home = THIS_HOME,
     as_json: AsJson = False,
 ) -> None:
-    """Show a model: what answers, all its versions, and why uploads were refused."""
+    """Show a model: its live version, all versions, and why uploads were rejected."""
     output = Output(as_json)
     document = connect(find(stack, home)).model(model)
     details = parse(ModelDetails, document)
@@ -98,7 +98,7 @@ def show(
     if details.versions:
         output.results.print()
         print_table(output, _versions(details))
-    for line in _refused(details):
+    for line in _rejections(details):
         output.results.print(line)
 
 
@@ -116,18 +116,18 @@ def _policy(model: ModelSummary) -> Text:
 
 
 def _facts(model: ModelDetails) -> dict[str, str]:
-    told = {
+    rows = {
         "model": model.name,
         "about": printable(model.description or ""),
         "live": model.live or "none",
         "previous": model.previous or "",
-        "taken back": model.rolled_back or "",
+        "rolled back": model.rolled_back or "",
         "policy": short(model.policy),
         "canary": _canary(model.canary) if model.canary else "",
         "images": _images(model.images) if model.images else "",
         "labels": _labels(model.labels) if model.labels else "",
     }
-    return {name: value for name, value in told.items() if value}
+    return {name: value for name, value in rows.items() if value}
 
 
 def _canary(canary: Canary) -> str:
@@ -138,8 +138,8 @@ def _canary(canary: Canary) -> str:
     )
 
 
-def _images(given: ImageInput) -> str:
-    return f"{given.height}x{given.width}x{given.channels}, {given.resize}, {given.fit}"
+def _images(images: ImageInput) -> str:
+    return f"{images.height}x{images.width}x{images.channels}, {images.resize}, {images.fit}"
 
 
 def _labels(labels: tuple[str, ...]) -> str:
@@ -160,7 +160,9 @@ def _versions(model: ModelDetails) -> Table:
             each.proof or "",
             size(each.size),
             moment(each.uploaded_at),
-            Text(printable(", ".join(f"{name} {it:.4g}" for name, it in each.metrics.items()))),
+            Text(
+                printable(", ".join(f"{name} {value:.4g}" for name, value in each.metrics.items()))
+            ),
         )
     return table
 
@@ -173,9 +175,9 @@ def _place(model: ModelSummary, version: str) -> str:
     return "previous" if version == model.previous else ""
 
 
-def _refused(model: ModelDetails) -> Iterator[Text]:
+def _rejections(model: ModelDetails) -> Iterator[Text]:
     for each in model.versions:
         if each.violations:
             yield Text()
-            yield Text(f"why {each.version} was refused", style="bold")
+            yield Text(f"why {each.version} was rejected", style="bold")
             yield from (Text(f"  {line}") for line in reasons(each.violations))

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from cli import extras
-from cli.terminal.options import THIS_HOME, THIS_PORT, Home, Port, named
+from cli.terminal.options import THIS_HOME, THIS_PORT, Home, Port
 
 
 def up(

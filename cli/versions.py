@@ -1,4 +1,7 @@
-"""`facet promote`, `rollback`, `policy`, `retire`: which version of a model answers."""
+"""`facet promote`, `rollback`, `policy`, `retire`: choose the version of a model that answers.
+
+They write the registry, so they work without a running endpoint, and then publish an event.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,47 +27,47 @@ COMMAND = "command"
 
 
 class NotConfirmed(FacetError):
-    """A person said no."""
+    """The confirmation was declined."""
 
 
 def promote(
     model: ModelName,
-    version: Annotated[str, typer.Argument(metavar="VERSION", help="A READY version's id.")],
+    version: Annotated[str, typer.Argument(metavar="VERSION", help="The id of a READY version.")],
     stack: StackName = None,
     home: Home = THIS_HOME,
     as_json: AsJson = False,
 ) -> None:
-    """Make a READY version answer predictions, at once. A canary under way ends."""
+    """Make a READY version live at once. A running canary ends."""
     here, output = find(stack, home), Output(as_json)
     before = Releases(here.registry()).promote(model, version, _now())
     if before.live != version:
         with _reported(output, EventType.PROMOTED):
             _publisher(here).promoted(model, version, by=COMMAND, previous=before.live)
-    _say(output, model, version, before, f"{version} is live")
+    _print_live(output, model, version, before, f"{version} is live")
 
 
 def rollback(
     model: ModelName,
     version: Annotated[
         str | None,
-        typer.Argument(metavar="VERSION", help="A READY version's id; else the one before."),
+        typer.Argument(metavar="VERSION", help="A READY version's id. Default: the previous."),
     ] = None,
     stack: StackName = None,
     home: Home = THIS_HOME,
     as_json: AsJson = False,
 ) -> None:
-    """End a canary, or go back to the version that answered before, or to the one given."""
+    """End a running canary, or make the previous or the given version live."""
     here, output = find(stack, home), Output(as_json)
     releases = Releases(here.registry())
     now = _now()
     before = releases.promote(model, version, now) if version else releases.rollback(model, now)
     ended = before.canary if version is None else None
     live = before.live if ended else version or before.previous
-    taken_back = ended.candidate if ended else before.live
-    if taken_back and taken_back != live:
+    rolled_back = ended.candidate if ended else before.live
+    if rolled_back and rolled_back != live:
         with _reported(output, EventType.ROLLED_BACK):
-            _publisher(here).rolled_back(model, taken_back, by=COMMAND, live=live)
-    _say(output, model, live, before, f"{live} is live, {taken_back} was taken back")
+            _publisher(here).rolled_back(model, rolled_back, by=COMMAND, live=live)
+    _print_live(output, model, live, before, f"{live} is live, {rolled_back} was rolled back")
 
 
 def policy(
@@ -73,48 +76,48 @@ def policy(
         Mode | None,
         typer.Argument(
             metavar="auto|manual|canary",
-            help="How new versions go live; without it: how they do now.",
+            help="How new versions go live. Default: show the current policy.",
         ),
     ] = None,
     percent: Annotated[
-        int | None, typer.Option(min=1, max=100, help="canary: requests that the new one gets.")
+        int | None, typer.Option(min=1, max=100, help="canary: share of the requests, in percent.")
     ] = None,
     good_answers: Annotated[
-        int | None, typer.Option(min=1, help="canary: answers after which it goes live.")
+        int | None, typer.Option(min=1, help="canary: good answers until it goes live.")
     ] = None,
     stack: StackName = None,
     home: Home = THIS_HOME,
     as_json: AsJson = False,
 ) -> None:
-    """Show or set how proven versions go live: at once, when promoted, or after a canary."""
+    """Show or set how new versions go live: at once, when promoted, or after a canary."""
     if mode is not Mode.CANARY and (percent or good_answers):
-        raise BadRequest("--percent and --good-answers belong to the policy canary: name it")
+        raise BadRequest("--percent and --good-answers need the policy canary")
     table = find(stack, home).registry()
-    known = Registry(table).model(model).policy
-    wanted = known
+    current = Registry(table).model(model).policy
+    new = current
     if mode:
-        wanted = Policy(mode, percent or known.percent, good_answers or known.good_answers)
-        Releases(table).set_policy(model, wanted, _now())
+        new = Policy(mode, percent or current.percent, good_answers or current.good_answers)
+        Releases(table).set_policy(model, new, _now())
     Output(as_json).result(
-        {"model": model, "policy": asdict(wanted)}, [f"{model}: {_in_words(wanted)}"]
+        {"model": model, "policy": asdict(new)}, [f"{model}: {_policy_text(new)}"]
     )
 
 
 def retire(
     model: ModelName,
     version: Annotated[
-        str | None, typer.Argument(metavar="VERSION", help="A version's id; else all of them.")
+        str | None, typer.Argument(metavar="VERSION", help="A version's id. Default: all versions.")
     ] = None,
     yes: Yes = False,
     stack: StackName = None,
     home: Home = THIS_HOME,
     as_json: AsJson = False,
 ) -> None:
-    """Take a version out of service, or without VERSION the whole model. Objects go later."""
+    """Retire a version, or without VERSION the whole model. Objects are deleted later."""
     here, output = find(stack, home), Output(as_json)
     table = here.registry()
     if version:
-        retired = [_known(Registry(table), model, version)]
+        retired = [_retirable(Registry(table), model, version)]
     else:
         _confirm(output, model, yes=yes)
         Releases(table).clear(model, _now())
@@ -131,7 +134,7 @@ def retire(
     )
 
 
-def _known(registry: Registry, model: str, version: str) -> Version:
+def _retirable(registry: Registry, model: str, version: str) -> Version:
     found = registry.find(model, version)
     if found is None or found.status not in (Status.READY, Status.RETIRED):
         registry.model(model)
@@ -143,12 +146,12 @@ def _confirm(output: Output, model: str, *, yes: bool) -> None:
     if yes:
         return
     ask = prompter(output.remarks, silent=output.as_json)
-    question = f"No version of '{model}' will answer any more. Retire it?"
+    question = f"No version of '{model}' will answer any more. Retire the model?"
     if ask.ask("--yes", question, suggestion="no") != "yes":
-        raise NotConfirmed(f"'{model}' stays as it was")
+        raise NotConfirmed(f"'{model}' was not changed")
 
 
-def _say(output: Output, model: str, live: str | None, before: Model, line: str) -> None:
+def _print_live(output: Output, model: str, live: str | None, before: Model, line: str) -> None:
     output.result({"model": model, "live": live, "previous": before.live}, [f"{model}: {line}"])
 
 
@@ -158,14 +161,14 @@ def _publisher(stack: Stack) -> EventPublisher:
 
 @contextmanager
 def _reported(output: Output, event_type: EventType) -> Iterator[None]:
-    """Reports an event that cannot be published; the registry has the change already."""
+    """Remark that an event could not be published; the registry is changed already."""
     try:
         yield
     except (BotoCoreError, ClientError) as error:
-        output.remark(f"done, but no event {event_type} could be sent: {error}")
+        output.remark(f"done, but the event {event_type} could not be published: {error}")
 
 
-def _in_words(policy: Policy) -> str:
+def _policy_text(policy: Policy) -> str:
     if policy.mode is Mode.AUTO:
         return "auto, a proven version answers at once"
     if policy.mode is Mode.MANUAL:

@@ -1,4 +1,4 @@
-"""What a stack is made of, by the names in template.yaml."""
+"""List a stack's resources by their names in template.yaml."""
 
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,7 @@ LOG_GROUP = "AWS::Logs::LogGroup"
 
 
 def resources(stack: Stack, kind: str) -> dict[str, str]:
-    """All resources of a type: their names in the template → in the account."""
+    """Map the logical names of all resources of a type to their physical names."""
     client: CloudFormationClient = stack.client("cloudformation")
     pages = client.get_paginator("list_stack_resources").paginate(StackName=stack.cloudformation)
     return {

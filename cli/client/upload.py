@@ -1,4 +1,4 @@
-"""A file on its way into the stack's bucket."""
+"""Upload a file to the stack's bucket with a progress bar."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from cli.terminal.progress import bar
 
 
 def upload(stack: Stack, output: Output, path: Path, key: str) -> None:
-    """Uploads it, with a bar. Raises OSError, and boto3's errors."""
+    """Upload a file. Raises OSError, and boto3's errors."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -24,8 +24,8 @@ def upload(stack: Stack, output: Output, path: Path, key: str) -> None:
         TransferSpeedColumn(),
         TimeRemainingColumn(),
     )
-    with bar(output, *columns) as shown:
-        task = shown.add_task(key, total=path.stat().st_size)
+    with bar(output, *columns) as progress:
+        task = progress.add_task(key, total=path.stat().st_size)
         stack.client("s3").upload_file(
-            str(path), stack.bucket, key, Callback=lambda sent: shown.advance(task, sent)
+            str(path), stack.bucket, key, Callback=lambda sent: progress.advance(task, sent)
         )

@@ -1,4 +1,4 @@
-"""Costs as bars: in the terminal, and as an image."""
+"""Draw costs as bars, in the terminal and as a PNG."""
 
 import math
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ EACH, ONE = "an endpoint each", "one endpoint"
 
 
 def bars(rows: Sequence[Comparison]) -> list[Text]:
-    """Two bars for each number of models. Every further character multiplies alike."""
+    """Draw two bars for each number of models, on a logarithmic scale."""
     most = max(row.each.dollars for row in rows)
     least = min(row.one.dollars for row in rows)
     width = max(len(f"{row.models:,}") for row in rows)
@@ -33,7 +33,7 @@ def bars(rows: Sequence[Comparison]) -> list[Text]:
 
 
 def image(path: Path, rows: Sequence[Comparison], title: str) -> None:
-    """Writes the same as a PNG. Raises NotInstalled without matplotlib, OSError."""
+    """Write the chart as a PNG. Raises NotInstalled without matplotlib, OSError."""
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
@@ -58,7 +58,7 @@ def image(path: Path, rows: Sequence[Comparison], title: str) -> None:
 
 
 def _length(dollars: float, least: float, most: float) -> int:
-    """1 for the least, `WIDTH` for the most, and in between by the logarithm."""
+    """Scale logarithmically, from 1 for the least to `WIDTH` for the most."""
     if most <= least:
         return WIDTH
     return 1 + round((WIDTH - 1) * math.log(dollars / least) / math.log(most / least))

@@ -1,4 +1,4 @@
-"""`facet cost`: an endpoint for each model, or one for all."""
+"""The command `facet cost`: compare one endpoint per model with one for all."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
@@ -20,12 +20,12 @@ from cli.cost.model import (
     Terms,
     Traffic,
 )
-from cli.cost.prices import OURS, Prices, read
+from cli.cost.prices import DEFAULT_PRICES, Prices, read
 from cli.terminal.options import AsJson
 from cli.terminal.output import Output
 
-MOST, MOST_ASKED = 1_000_000, 1e9
-Many = Annotated[int, typer.Option(min=1, max=MOST, help="How many models.")]
+MAX_MODELS, MAX_RATE = 1_000_000, 1e9
+Many = Annotated[int, typer.Option(min=1, max=MAX_MODELS, help="Number of models.")]
 
 
 def cost(
@@ -34,43 +34,49 @@ def cost(
         str, typer.Option("--instance-type", metavar="TYPE", help="The endpoints' instance type.")
     ] = "ml.m5.xlarge",
     requests_per_second: Annotated[
-        float, typer.Option(min=0, max=MOST_ASKED, help="On average, to all models together.")
+        float, typer.Option(min=0, max=MAX_RATE, help="Average rate, to all models together.")
     ] = 10,
     traffic: Annotated[
         Day,
         typer.Option(
-            help="A day: steady; day, a wave of 0.2 to 1.8 of the average; office, 90 % in nine "
-            "hours; burst, half in one hour."
+            help="The course of a day. steady: constant; day: a wave of 0.2 to 1.8 times the average; "
+            "office: 90 % in nine hours; burst: half in one hour."
         ),
     ] = "steady",
     popularity: Annotated[
         Popularity,
-        typer.Option(help="All models are asked alike, or the n-th most wanted one 1/n as often."),
+        typer.Option(
+            help="even: equal for all models; zipf: the n-th most popular one gets 1/n of the first."
+        ),
     ] = "even",
     scaled: Annotated[
         bool,
-        typer.Option("--scaled", help="The number of instances follows the hour, not the peak."),
+        typer.Option("--scaled", help="Scale instances by the hour instead of for the peak."),
     ] = False,
-    minimum: Annotated[int, typer.Option(min=1, help="Instances that each endpoint has.")] = 1,
+    minimum: Annotated[
+        int, typer.Option(min=1, help="Minimum number of instances of an endpoint.")
+    ] = 1,
     loaded: Annotated[
         float,
-        typer.Option(min=0, max=1, help="The share of models that one endpoint keeps in memory."),
+        typer.Option(
+            min=0, max=1, help="Share of the models that the one endpoint keeps in memory."
+        ),
     ] = 1,
     model_mb: Annotated[
         float, typer.Option(min=0.001, help="Memory of a loaded model, in MB.")
     ] = MODEL_MB,
     requests_per_vcpu: Annotated[
-        float, typer.Option(min=0.001, help="Requests that a processor answers in a second.")
+        float, typer.Option(min=0.001, help="Requests a second that a vCPU answers.")
     ] = REQUESTS_PER_VCPU,
     hours: Annotated[
-        float, typer.Option(min=1, max=744, help="Hours a month that endpoints run.")
+        float, typer.Option(min=1, max=744, help="Hours a month that the endpoints run.")
     ] = HOURS,
-    region: Annotated[str, typer.Option(help="A region of the price file.")] = "us-east-1",
+    region: Annotated[str, typer.Option(help="A region in the price file.")] = "us-east-1",
     prices: Annotated[
-        Path, typer.Option(metavar="FILE", help="Prices of your own.", show_default=False)
-    ] = OURS,
+        Path, typer.Option(metavar="FILE", help="Your own price file.", show_default=False)
+    ] = DEFAULT_PRICES,
     image: Annotated[
-        Path | None, typer.Option("--chart", metavar="FILE.png", help="Write the bars as a PNG.")
+        Path | None, typer.Option("--chart", metavar="FILE.png", help="Write the chart as a PNG.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -82,9 +88,9 @@ def cost(
     place = known.region(region)
     terms = Terms(minimum, scaled, hours, loaded, model_mb, requests_per_vcpu)
     case = Case(place.instance(instance), place, terms)
-    asked = Traffic(requests_per_second, DAYS[traffic], popularity)
-    found = case.compare(models, asked)
-    rows = list(_rows(case, models, asked))
+    load = Traffic(requests_per_second, DAYS[traffic], popularity)
+    found = case.compare(models, load)
+    rows = list(_rows(case, models, load))
     title = (
         f"{requests_per_second / models:,.3g} requests a second to a model on average ({traffic}), "
         f"{instance} in {region}"
@@ -93,18 +99,18 @@ def cost(
         chart.image(image, rows, title)
     Output(as_json).result(
         _document(known, region, instance, terms, found, rows),
-        [*_told(case, known, instance, region, found), "", title, *chart.bars(rows)],
+        [*_lines(case, known, instance, region, found), "", title, *chart.bars(rows)],
     )
 
 
 def _rows(case: Case, models: int, traffic: Traffic) -> Iterator[Comparison]:
-    """From 1 by tens to a thousand at least, and `models`; each model is asked alike often."""
+    """Compare 1, 10, 100, 1,000 … models, and `models`, with the same rate for each model."""
     counts = {models} | {10**power for power in range(7) if 10**power <= max(models, 1000)}
     for count in sorted(counts):
         yield case.compare(count, replace(traffic, mean=traffic.mean * count / models))
 
 
-def _told(
+def _lines(
     case: Case, prices: Prices, instance: str, region: str, found: Comparison
 ) -> list[str | Text]:
     terms, around = case.terms, found.around
@@ -120,18 +126,17 @@ def _told(
         f"Both ways, for {found.requests:,.0f} requests: API Gateway {around.api:,.2f}, "
         f"Lambda {around.function:,.2f}, storage {around.storage:,.2f}, "
         f"metrics and alarms {around.watching:,.2f}.",
-        f"Of the whole bill {found.saved_of_all:.1%} are saved.",
+        f"Saved of the whole bill: {found.saved_of_all:.1%}.",
         f"An instance answers {case.capacity:,.0f} requests a second and holds "
         f"{int(case.room):,} models of {terms.model_mb:g} MB.",
-        *_doubts(prices, instance),
+        *_unverified(prices, instance),
     ]
 
 
-def _doubts(prices: Prices, instance: str) -> Iterator[str]:
+def _unverified(prices: Prices, instance: str) -> Iterator[str]:
     if names := prices.unverified(instance):
         yield (
-            f"Prices that were not read on AWS's own pages: {', '.join(names)}. "
-            "Compare them before you decide."
+            f"Prices not read on AWS's own pages: {', '.join(names)}. Check them before you decide."
         )
 
 

@@ -1,4 +1,4 @@
-"""How requests spread over a day: an hour's share of the mean, for 24 hours."""
+"""Courses of a day: each of 24 hours' requests, relative to the mean."""
 
 import math
 from typing import Literal
@@ -9,7 +9,7 @@ HOURS = 24
 
 
 def _two_levels(busy: int, share: float) -> tuple[float, ...]:
-    """`share` of a day's requests come in `busy` of its hours, the rest in the others."""
+    """Put `share` of a day's requests into `busy` hours, and the rest into the others."""
     high = share * HOURS / busy
     low = (1 - share) * HOURS / (HOURS - busy)
     return (high,) * busy + (low,) * (HOURS - busy)

@@ -1,7 +1,7 @@
-"""How many instances models need, and what a month of them costs. Pure.
+"""Compute how many instances models need, and what they cost a month.
 
-An endpoint for each model, or one endpoint for all, with the same instances and the same traffic.
-docs/cost.md states the arithmetic, and where the numbers are from.
+Compares an endpoint for each model with one for all, on the same instances and traffic. docs/cost.md
+has the formulas and the sources of the numbers.
 """
 
 import math
@@ -15,27 +15,26 @@ from cli.cost.prices import Instance, Region
 from facet.errors import FacetError
 
 HOURS = 730.0
-"""Of a month."""
+"""Hours in a month."""
 
 REQUESTS_PER_VCPU = 100.0
-"""Each second: docs/benchmarks.md, "Ten thousand models", 207 on two processors, which the clients
-shared and where every fifth request had to load its model."""
+"""Requests a second: docs/benchmarks.md, "Ten thousand models", 207 on two processors shared with
+the clients, where every fifth request loaded its model."""
 
 MODEL_MB = 5.4
 """Memory of a loaded model of 609,000 weights: docs/benchmarks.md, "Loading, and memory"."""
 
 MEMORY_SHARE = 0.8
-"""Of an instance's memory that models may take (`serving.memory.SHARE_FOR_MODELS`)."""
+"""Share of an instance's memory for models (`serving.memory.SHARE_FOR_MODELS`)."""
 
 LAMBDA_GB, LAMBDA_SECONDS = 1.0, 0.1
-"""The predict function's memory (template.yaml), and the time that a prediction is assumed to
-take."""
+"""The predict function's memory (template.yaml), and the assumed time of a prediction."""
 
 METRICS, ALARMS, DASHBOARDS = 40, 19, 1
 """Of a stack without watched models: docs/operations.md, "Models by name", and template.yaml."""
 
-NEARLY = 1e-9
-"""So much more than a whole number is taken for a fault of the arithmetic."""
+TOLERANCE = 1e-9
+"""Rounding tolerance: an excess below this over a whole number is ignored."""
 
 Popularity = Literal["even", "zipf"]
 
@@ -46,8 +45,9 @@ class TooLarge(FacetError):
 
 @dataclass(frozen=True)
 class Traffic:
-    """`mean` requests a second, to all models together. `day` has an hour's share of the mean, hour
-    by hour. `popularity`: all models are asked alike, or the n-th most wanted one 1/n as often.
+    """`mean` requests a second to all models together; `day` has each hour's rate relative to it.
+
+    `popularity`: the same rate for all models, or 1/n of the first's for the n-th most popular.
     """
 
     mean: float
@@ -57,11 +57,11 @@ class Traffic:
 
 @dataclass(frozen=True)
 class Terms:
-    """How endpoints are run, alike both ways.
+    """How endpoints run, the same both ways.
 
-    `minimum` instances has each at least. `follows`: their number follows the hour, else it is that
-    of the busiest. `hours` a month they run. `loaded`: the share of the models that the one
-    endpoint holds in memory, each of `model_mb` (10⁶ bytes); an artifact is taken to be as large.
+    Each has `minimum` instances or more. Their number follows the hour if `follows`, else the
+    busiest hour. They run `hours` a month. `loaded` is the share of models that the one endpoint
+    holds in memory, each of `model_mb` (10⁶ bytes); artifacts are assumed to be as large.
     """
 
     minimum: int = 1
@@ -74,7 +74,7 @@ class Terms:
 
 @dataclass(frozen=True)
 class Fleet:
-    """Instances in the busiest hour, and what a month of them costs."""
+    """Instances in the busiest hour, and dollars a month."""
 
     instances: int
     dollars: float
@@ -82,7 +82,7 @@ class Fleet:
 
 @dataclass(frozen=True)
 class Around:
-    """What a month of requests, storage and watching costs, in dollars: the same both ways."""
+    """Dollars a month for requests, storage and monitoring, the same both ways."""
 
     api: float
     function: float
@@ -91,7 +91,7 @@ class Around:
 
     @property
     def dollars(self) -> float:
-        """All of it."""
+        """The sum in dollars."""
         return self.api + self.function + self.storage + self.watching
 
 
@@ -112,7 +112,7 @@ class Comparison:
 
     @property
     def saved_of_all(self) -> float:
-        """The share of the whole bill."""
+        """The share of the whole bill that it saves."""
         around = self.around.dollars
         return 1 - (self.one.dollars + around) / (self.each.dollars + around)
 
@@ -136,7 +136,7 @@ class Case:
         return self.instance.memory_gib * 2**30 * MEMORY_SHARE / (self.terms.model_mb * 1e6)
 
     def compare(self, models: int, traffic: Traffic) -> Comparison:
-        """Both ways for so many models. Raises TooLarge."""
+        """Compare both ways for this number of models. Raises TooLarge."""
         if self.room < 1:
             raise TooLarge(
                 f"a model of {self.terms.model_mb:,.0f} MB does not fit into "
@@ -156,7 +156,7 @@ class Case:
         if traffic.popularity == "even":
             return models * max(self.terms.minimum, _whole(rate / models / self.capacity))
         weights = 1 / np.arange(1, models + 1)
-        needed = np.ceil(rate / weights.sum() * weights / self.capacity - NEARLY)
+        needed = np.ceil(rate / weights.sum() * weights / self.capacity - TOLERANCE)
         return int(np.maximum(self.terms.minimum, needed).sum())
 
     def _one(self, models: int, rate: float) -> int:
@@ -189,4 +189,4 @@ def _rates(traffic: Traffic) -> list[float]:
 
 
 def _whole(number: float) -> int:
-    return math.ceil(number - NEARLY)
+    return math.ceil(number - TOLERANCE)

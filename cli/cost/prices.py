@@ -1,4 +1,4 @@
-"""What AWS asks for instances, requests and storage: a dated file, or one of your own."""
+"""Read AWS's prices of instances, requests and storage from a dated file, or from your own."""
 
 from collections.abc import Iterable, Mapping
 from datetime import date
@@ -10,16 +10,16 @@ from pydantic import Field, ValidationError, model_validator
 from facet.errors import FacetError
 from facet.manifest import Frozen
 
-OURS = Path(__file__).with_name("prices.json")
+DEFAULT_PRICES = Path(__file__).with_name("prices.json")
 Found = TypeVar("Found")
 Dollars = Annotated[float, Field(ge=0)]
 
 AROUND = ("api", "lambda", "storage", "watching")
-"""Sources of the prices that are no instance's."""
+"""Sources of the prices other than instances."""
 
 
 class NoPrices(FacetError):
-    """There are no prices for what is asked; the message says which there are."""
+    """The file has no such price; the message lists what it has."""
 
 
 class Instance(Frozen):
@@ -31,8 +31,7 @@ class Instance(Frozen):
 
 
 class Source(Frozen):
-    """Where prices are from: when they were read, whether on AWS's own pages, and what is to say of
-    them."""
+    """A price's source: when it was read, whether on AWS's own pages (`verified`), and a note."""
 
     date: date
     verified: bool
@@ -52,7 +51,7 @@ class Region(Frozen):
     dashboard_month: Dollars
 
     def instance(self, name: str) -> Instance:
-        """Raises NoPrices."""
+        """Look up by name. Raises NoPrices."""
         return _found(self.instances, name, "instance type")
 
 
@@ -72,40 +71,42 @@ class Prices(Frozen):
         return self
 
     def unverified(self, instance: str) -> list[str]:
-        """Those of the sources for this instance type that are not AWS's own."""
+        """List the sources for this instance type that are not AWS's own pages."""
         return [name for name in self._needed(instance) if not self.sources[name].verified]
 
     def oldest(self, instance: str) -> date:
-        """When the oldest of the prices for this instance type was read."""
+        """Return the date of the oldest price for this instance type."""
         return min(self.sources[name].date for name in self._needed(instance))
 
     def _needed(self, instance: str) -> Iterable[str]:
         return (family(instance), *AROUND)
 
     def region(self, name: str) -> Region:
-        """Raises NoPrices."""
+        """Look up by name. Raises NoPrices."""
         return _found(self.regions, name, "region")
 
 
-def read(path: Path = OURS) -> Prices:
-    """The prices in a file. Raises NoPrices, OSError."""
+def read(path: Path = DEFAULT_PRICES) -> Prices:
+    """Read a price file. Raises NoPrices, OSError."""
     try:
         return Prices.model_validate_json(path.read_bytes())
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"])) or "the file"
-        raise NoPrices(f"{path}: {place}: {first['msg']}; cli/cost/prices.json is one") from error
+        raise NoPrices(
+            f"{path}: {place}: {first['msg']}; see cli/cost/prices.json for the form"
+        ) from error
 
 
 def family(instance: str) -> str:
-    """An instance type without its size."""
+    """Return an instance type without its size."""
     return instance.rpartition(".")[0] or instance
 
 
 def _found(known: Mapping[str, Found], name: str, what: str) -> Found:
     if name not in known:
         raise NoPrices(
-            f"there are no prices for the {what} {name}, but for {', '.join(known)}; write a file "
-            "of your own after cli/cost/prices.json and name it with --prices"
+            f"there are no prices for the {what} {name}; choose {', '.join(known)}, or write your "
+            "own file like cli/cost/prices.json and pass it with --prices"
         )
     return known[name]

@@ -1,1 +1,1 @@
-"""`facet logs`: what functions, endpoint and training jobs have written."""
+"""`facet logs`: print logs of functions, endpoint and training jobs."""

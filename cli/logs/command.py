@@ -1,4 +1,4 @@
-"""The command."""
+"""The command `facet logs`: choose the logs, filter and print their lines."""
 
 import re
 import time
@@ -17,23 +17,23 @@ from cli.terminal.options import THIS_HOME, Home, StackName
 from cli.terminal.output import Output
 
 DEFAULT_SINCE = 600.0
-"""Seconds that are looked back; for a training job it is all."""
+"""Seconds to look back by default; training jobs are printed whole."""
 
 INTERVAL = 2.0
-"""Seconds between two looks, with --follow."""
+"""Seconds between two reads with --follow."""
 
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 class Log(Protocol):
-    """Where lines come from, under what names."""
+    """A source of lines."""
 
     @property
     def names(self) -> Sequence[str]:
-        """Of functions, endpoint or job."""
+        """Names of functions, endpoint or job."""
 
     def read(self, since: float) -> Iterator[Line]:
-        """What came after the last call, and was not written before `since`, by time."""
+        """Read lines after the last call, none older than `since`, sorted by time."""
 
 
 def _seconds(text: str) -> float:
@@ -48,8 +48,8 @@ def logs(
         str | None,
         typer.Argument(
             metavar="FUNCTION|endpoint|training",
-            help="A function's name in template.yaml, the endpoint, or a training job; without it: "
-            "all functions and the endpoint.",
+            help="A function's name in template.yaml, the endpoint, or a training job. Default: all "
+            "functions and the endpoint.",
             show_default=False,
             autocompletion=completion.logs,
         ),
@@ -68,18 +68,18 @@ def logs(
         typer.Option(
             metavar="30s|10m|2h|1d",
             parser=_seconds,
-            help="How far to look back: 10m if nothing is said, and all of a training job.",
+            help="How far to look back. Default: 10m; a training job's log is printed whole.",
         ),
     ] = None,
     follow: Annotated[
-        bool, typer.Option("--follow", "-f", help="Go on with what is written, until Ctrl-C.")
+        bool, typer.Option("--follow", "-f", help="Print new lines until Ctrl-C.")
     ] = False,
     request: Annotated[
         str | None,
         typer.Option(
             metavar="ID",
-            help="Only lines with this in them: the id of a request, as errors and the header "
-            "x-amzn-RequestId have it, or of an invocation.",
+            help="Print only lines with this id of a request (in errors and the header "
+            "x-amzn-RequestId) or an invocation.",
         ),
     ] = None,
     level: Annotated[
@@ -88,38 +88,38 @@ def logs(
     stack: StackName = None,
     home: Home = THIS_HOME,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print a JSON document for each line, for programs.")
+        bool, typer.Option("--json", help="Print a JSON document for each line.")
     ] = False,
 ) -> None:
-    """Show what functions, endpoint and training jobs have written, by time (UTC).
+    """Print the logs of functions, endpoint and training jobs, sorted by time (UTC).
 
-    On this machine the logs outlive the stack.
+    The local stack's logs remain after it has stopped.
     """
     if job and source != files.TRAINING:
-        raise typer.BadParameter("only training takes a JOB", param_hint="JOB")
+        raise typer.BadParameter("only training has jobs", param_hint="JOB")
     output = Output()
     log = _select(source, job, request, stack, home)
     begin = (
         0.0 if job and since is None else time.time() - (DEFAULT_SINCE if since is None else since)
     )
     width = 0 if source else max(map(len, log.names))
-    shown = 0
+    printed = 0
     while True:
         for line in log.read(begin):
             if line.level.reaches(level) and (request is None or request in line.text):
-                shown += 1
+                printed += 1
                 _print(output, line, width, as_json=as_json)
         if not follow:
             break
         time.sleep(INTERVAL)
-    if not shown:
-        output.remark("no such lines; --since 1d looks further back")
+    if not printed:
+        output.remark("no such lines; look further back with --since 1d")
 
 
 def _select(
     source: str | None, job: str | None, request: str | None, stack: str | None, home: Path
 ) -> Log:
-    """The logs on this machine are there whether the stack runs or not."""
+    """Choose the logs; those on this machine exist even if the stack does not run."""
     if stack:
         return log_groups.select(find(stack), source, job, request)
     return files.select(home / "logs", source, job)

@@ -1,4 +1,4 @@
-"""What `facet logs` cannot do."""
+"""Errors of `facet logs`."""
 
 from collections.abc import Iterable, Sequence
 
@@ -9,16 +9,16 @@ NEWEST = 5
 
 
 class NoLog(FacetError):
-    """There is no such log; the message says which there are."""
+    """There is no such log; the message lists the logs."""
 
     @classmethod
     def of(cls, source: str, known: Iterable[str]) -> "NoLog":
-        """Of a function that does not exist."""
-        return cls(f"there is no log of {source}; there are {', '.join(known)}, training JOB")
+        """Make the error for an unknown function."""
+        return cls(f"there is no log of {source}; choose {', '.join(known)}, training JOB")
 
     @classmethod
     def of_job(cls, job: str | None, newest: Sequence[str]) -> "NoLog":
-        """Of a training job, or where none was named."""
-        problem = f"training job {job} has written nothing" if job else "name a training job"
-        there = ", ".join(newest[:NEWEST]) or "there was none yet"
-        return cls(f"{problem}; the newest: {there}")
+        """Make the error for a training job without a log, or if none was named."""
+        problem = f"training job {job} has no log" if job else "name a training job"
+        names = ", ".join(newest[:NEWEST]) or "none"
+        return cls(f"{problem}; the newest are: {names}")

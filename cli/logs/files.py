@@ -1,4 +1,4 @@
-"""The logs of the stack on this machine: files, which outlive it."""
+"""Read the local stack's log files, which remain after it has stopped."""
 
 import heapq
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ NOT_FUNCTIONS = ("stack", LOCAL_NAME)
 
 
 def select(folder: Path, source: str | None, job: str | None) -> "LogFiles":
-    """The logs in a stack's folder that are wanted. Raises NoLog."""
+    """Choose logs in a stack's folder. Raises NoLog."""
     if source == TRAINING:
         return LogFiles({job or TRAINING: _job(folder / "training", job)})
     known = {each: folder / f"{each}.log" for each in functions(folder)}
@@ -30,12 +30,12 @@ def select(folder: Path, source: str | None, job: str | None) -> "LogFiles":
 
 
 def functions(folder: Path) -> list[str]:
-    """Those that have a log."""
+    """List the functions that have a log."""
     return sorted(each.stem for each in folder.glob("*.log") if each.stem not in NOT_FUNCTIONS)
 
 
 def jobs(folder: Path) -> list[str]:
-    """The training jobs in a stack's folder of logs, the newest first."""
+    """List the training jobs that have a log, newest first."""
     found = (folder / "training").glob("*.log")
     return [each.stem for each in sorted(found, key=_written, reverse=True)]
 
@@ -48,7 +48,7 @@ def _job(folder: Path, job: str | None) -> Path:
 
 
 class LogFiles:
-    """Log files by the names that their lines shall have, read on and on."""
+    """Log files by the names of their lines; each read continues after the last."""
 
     def __init__(self, files: dict[str, Path]) -> None:
         self.names = list(files)
@@ -57,7 +57,7 @@ class LogFiles:
         self._parsers: dict[str, LineParser] = {}
 
     def read(self, since: float) -> Iterator[Line]:
-        """What was written after the last call, and not before `since`, by time."""
+        """Read lines after the last call, none older than `since`, sorted by time."""
         merged = heapq.merge(*map(self._new, self._files), key=lambda line: line.time)
         return (line for line in merged if line.time >= since)
 

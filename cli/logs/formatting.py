@@ -1,4 +1,4 @@
-"""Lines of logs as people read them, and as programs do."""
+"""Format log lines as text and as JSON."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
@@ -17,28 +17,29 @@ STYLES = {
     Level.CRITICAL: "bold red",
 }
 KNOWN = ("level", "location", "message", "service", "timestamp", "xray_trace_id")
-"""Fields of Powertools' that are shown elsewhere in the line, or say nothing to a reader."""
+"""Powertools' fields that are printed elsewhere in the line, or not at all."""
 
 METRICS = "_aws"
-"""The field that makes a line one of metrics (CloudWatch's embedded metric format)."""
+"""The field that marks a line of metrics (CloudWatch's embedded metric format)."""
 
 TRACE = ("exception", "stack_trace")
 
 
 def document(line: Line) -> str:
-    """One JSON document on one line: the log's own fields, or the text as `message`."""
-    said: Mapping[str, Any] = {"message": line.text} if line.fields is None else line.fields
+    """Format as one line of JSON: the log's own fields, or the text as `message`."""
+    fields: Mapping[str, Any] = {"message": line.text} if line.fields is None else line.fields
     time = {"time": line.moment.isoformat(timespec="milliseconds")} if line.timed else {}
-    return json.dumps({"source": line.source, **time, **said})
+    return json.dumps({"source": line.source, **time, **fields})
 
 
 def readable(line: Line, width: int) -> Iterator[Text]:
-    """The line, and below it what has lines of its own. `width` is the longest source's, 0 for no
-    source.
+    """Format as text, with a traceback on further lines.
+
+    `width` is the length of the longest source's name, 0 to omit the source.
     """
     head = Text(_moment(line), "dim")
     source = f"{line.source:{width}}  " if width else ""
-    first, *rest = _said(line)
+    first, *rest = _text_lines(line)
     quiet = LAMBDA.match(line.text) or (line.fields is not None and METRICS in line.fields)
     style = "dim" if quiet else STYLES[line.level]
     yield Text.assemble(head, (source, "cyan"), (f"{line.level:8}  ", style), (first, style))
@@ -51,7 +52,7 @@ def _moment(line: Line) -> str:
     return f"{line.moment:%Y-%m-%d %H:%M:%S}.{line.moment.microsecond // 1000:03}  "
 
 
-def _said(line: Line) -> list[str]:
+def _text_lines(line: Line) -> list[str]:
     if line.fields is None:
         known = PREFIX.match(line.text)
         text = line.text[known.end() :] if known else line.text

@@ -1,4 +1,4 @@
-"""One line of a log: when it was written, how grave it is, and what it says."""
+"""Parse log lines: time, level, text and JSON fields."""
 
 import json
 import re
@@ -25,12 +25,12 @@ class Level(StrEnum):
 
 
 HEAD = 120
-"""Characters of a text in which its time and level are looked for."""
+"""Characters at a line's start that are searched for time and level."""
 
 TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?")
 WORD = re.compile(rf"\b({'|'.join(Level)})\b")
 PREFIX = re.compile(rf"{TIME.pattern}\s+{WORD.pattern}\s+")
-"""Time and level, as Python's logging begins its lines with."""
+"""Time and level at the start of lines of Python's logging."""
 
 LAMBDA = re.compile(r"(?:START|END|REPORT|INIT_START) ")
 LAMBDA_FAILED = re.compile(r"Task timed out after|RequestId: \S+ Error: ")
@@ -38,8 +38,8 @@ LAMBDA_FAILED = re.compile(r"Task timed out after|RequestId: \S+ Error: ")
 
 @dataclass(frozen=True)
 class Line:
-    """`time` is in seconds since 1970, and only a bound of it unless `timed`. `fields` are the
-    line's, where it is JSON.
+    """A log line. `time` is in seconds since 1970, a lower bound unless `timed`. `fields` are those
+    of a JSON line.
     """
 
     source: str
@@ -51,15 +51,15 @@ class Line:
 
     @property
     def moment(self) -> datetime:
-        """Its time, in UTC."""
+        """The line's time in UTC."""
         return datetime.fromtimestamp(self.time, UTC)
 
 
 class LineParser:
-    """Makes lines of one log's texts, in their order.
+    """Parses the lines of one log in order.
 
-    A text without a time or a level of its own, as the lines of a traceback, has those of the one
-    before it. Until one has a time it is `time` for all; the first is INFO.
+    A line without time or level, such as a traceback's, gets those of the line before it. At first
+    they are `time` and INFO.
     """
 
     def __init__(self, source: str, time: float = 0.0) -> None:
@@ -69,7 +69,7 @@ class LineParser:
         self._level = Level.INFO
 
     def line(self, text: str, time: float | None = None) -> Line:
-        """The next line; `time` where the log knows it."""
+        """Parse the next line; `time` if the log has recorded it."""
         fields = _fields(text)
         found = time or (_time_in(fields) if fields else _time_of(text))
         self._timed = self._timed or found is not None
@@ -92,14 +92,14 @@ def _time_in(fields: Mapping[str, Any]) -> float | None:
     match fields:
         case {"_aws": {"Timestamp": int(milliseconds)}}:
             return milliseconds / 1000
-        case {"timestamp": str(told)}:
-            return _time_of(told)
+        case {"timestamp": str(text)}:
+            return _time_of(text)
         case _:
             return None
 
 
 def _time_of(text: str) -> float | None:
-    """A time without a zone is this machine's; one that no calendar has is none."""
+    """Find a time; without a zone it is local. Invalid dates are ignored."""
     found = TIME.search(text[:HEAD])
     try:
         return datetime.fromisoformat(found[0]).timestamp() if found else None
@@ -108,8 +108,8 @@ def _time_of(text: str) -> float | None:
 
 
 def _level_in(fields: Mapping[str, Any]) -> Level:
-    told = fields.get("level")
-    return Level(told) if told in list(Level) else Level.INFO
+    level = fields.get("level")
+    return Level(level) if level in list(Level) else Level.INFO
 
 
 def _level_of(text: str) -> Level | None:

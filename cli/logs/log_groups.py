@@ -1,4 +1,4 @@
-"""The logs of a deployed stack, in CloudWatch."""
+"""Read a deployed stack's logs from CloudWatch."""
 
 import heapq
 from collections.abc import Iterator, Sequence
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
     from mypy_boto3_logs import CloudWatchLogsClient
 
 TRAINING_JOBS = "/aws/sagemaker/TrainingJobs"
-"""Of all jobs of the account; a job's streams begin with its name."""
+"""The log group of all training jobs of the account; a job's streams begin with its name."""
 
 MAX_DELAY = 30.0
-"""Seconds by which a line may come into CloudWatch after one that was written later."""
+"""Seconds by which a line may reach CloudWatch after newer ones."""
 
 
 @dataclass(frozen=True)
 class LogGroup:
-    """A log group under the name that its lines shall have; of a training job only its streams."""
+    """A log group, and the name of its lines; for a training job only its streams."""
 
     name: str
     group: str
@@ -33,7 +33,7 @@ class LogGroup:
 
 
 def select(stack: Stack, source: str | None, job: str | None, request: str | None) -> "LogGroups":
-    """The logs of a stack that are wanted; only lines with `request` in them. Raises NoLog."""
+    """Choose a stack's logs, and only lines that contain `request`. Raises NoLog."""
     client: CloudWatchLogsClient = stack.client("logs")
     if source == TRAINING:
         group = LogGroup(job or TRAINING, TRAINING_JOBS, job)
@@ -49,20 +49,20 @@ def select(stack: Stack, source: str | None, job: str | None, request: str | Non
 
 
 def groups(stack: Stack) -> dict[str, LogGroup]:
-    """The log groups of functions and endpoint, those that the stack has."""
+    """Find the log groups of functions and endpoint."""
     there = resources(stack, LOG_GROUP)
     names = [*resources(stack, FUNCTION), ENDPOINT]
     return {each: LogGroup(each, there[log_of(each)]) for each in names if log_of(each) in there}
 
 
 def log_of(name: str) -> str:
-    """What the template calls the log group of a function, or of the endpoint."""
+    """Return the template's name of a function's or the endpoint's log group."""
     stem = name.removesuffix("Function")
     return f"{stem[:1].upper()}{stem[1:]}Logs"
 
 
 def jobs(stack: Stack) -> list[str]:
-    """The account's newest training jobs, of whatever stack."""
+    """List the account's newest training jobs, of any stack."""
     found = stack.client("sagemaker").list_training_jobs(
         SortBy="CreationTime", SortOrder="Descending", MaxResults=NEWEST
     )
@@ -71,7 +71,7 @@ def jobs(stack: Stack) -> list[str]:
 
 @dataclass
 class LogGroups:
-    """Log groups, read on and on."""
+    """Log groups; each read continues after the last."""
 
     client: "CloudWatchLogsClient"
     groups: Sequence[LogGroup]
@@ -81,11 +81,11 @@ class LogGroups:
 
     @property
     def names(self) -> list[str]:
-        """Those that the lines have."""
+        """The names of the lines."""
         return [each.name for each in self.groups]
 
     def read(self, since: float) -> Iterator[Line]:
-        """What came after the last call, and was not written before `since`, by time."""
+        """Read lines after the last call, none older than `since`, sorted by time."""
         start = max(since, self._newest - MAX_DELAY)
         new = (self._new(group, start) for group in self.groups)
         yield from heapq.merge(*new, key=lambda line: line.time)
@@ -104,15 +104,15 @@ class LogGroups:
             yield parser.line(event["message"].rstrip(), time)
 
     def _events(self, group: LogGroup, start: float) -> Iterator[Any]:
-        wanted: Any = {"logGroupName": group.group, "startTime": int(start * 1000)}
+        query: Any = {"logGroupName": group.group, "startTime": int(start * 1000)}
         if self.request:
-            wanted["filterPattern"] = f'"{self.request}"'
+            query["filterPattern"] = f'"{self.request}"'
         if group.job:
-            wanted["logStreamNames"] = _streams(self.client, group)
-            if not wanted["logStreamNames"]:
+            query["logStreamNames"] = _streams(self.client, group)
+            if not query["logStreamNames"]:
                 return
         try:
-            for page in self.client.get_paginator("filter_log_events").paginate(**wanted):
+            for page in self.client.get_paginator("filter_log_events").paginate(**query):
                 yield from page["events"]
         except ClientError as error:
             if error.response["Error"]["Code"] != "ResourceNotFoundException":
@@ -120,7 +120,7 @@ class LogGroups:
 
 
 def _streams(client: "CloudWatchLogsClient", group: LogGroup) -> list[str]:
-    """Of a training job: one for each instance."""
+    """List a training job's streams, one for each instance."""
     try:
         found = client.describe_log_streams(
             logGroupName=group.group, logStreamNamePrefix=f"{group.job}/"

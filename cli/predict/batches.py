@@ -1,4 +1,4 @@
-"""Images → requests that the API takes: as few as may be. Pure."""
+"""Group images into as few API requests as possible."""
 
 import base64
 import json
@@ -14,7 +14,7 @@ RAW, JSON = "application/octet-stream", "application/json"
 
 @dataclass(frozen=True)
 class EncodedImage:
-    """An encoded image, of at most `MAX_BODY` bytes."""
+    """An image file's bytes, at most `MAX_BODY`."""
 
     name: str
     data: bytes
@@ -24,33 +24,33 @@ Batch = tuple[EncodedImage, ...]
 
 
 def batches(
-    images: Iterable[EncodedImage], most: int = MAX_IMAGES, limit: int = MAX_BODY
+    images: Iterable[EncodedImage], max_images: int = MAX_IMAGES, max_body: int = MAX_BODY
 ) -> Iterator[Batch]:
-    """Neighbours together, `most` of them and `limit` bytes of body at the utmost.
+    """Group consecutive images: at most `max_images` and `max_body` bytes of JSON a batch.
 
-    An image that only fits as it is, not as JSON, goes alone.
+    An image that is too large for JSON goes alone, as raw bytes.
     """
     batch: list[EncodedImage] = []
     length = ENVELOPE
-    for each in images:
-        room = _as_json(each)
-        if batch and (len(batch) == most or length + room > limit):
+    for image in images:
+        size = _json_length(image)
+        if batch and (len(batch) == max_images or length + size > max_body):
             yield tuple(batch)
             batch, length = [], ENVELOPE
-        batch.append(each)
-        length += room
+        batch.append(image)
+        length += size
     if batch:
         yield tuple(batch)
 
 
 def body(batch: Batch) -> tuple[bytes, str]:
-    """A request's body and content type: one image as it is, several as JSON."""
+    """Return a request's body and content type: raw bytes for one image, JSON for several."""
     if len(batch) == 1:
         return batch[0].data, RAW
     images = [base64.b64encode(each.data).decode() for each in batch]
     return json.dumps({"images": images}).encode(), JSON
 
 
-def _as_json(image: EncodedImage) -> int:
-    """Bytes that it takes in a JSON body."""
+def _json_length(image: EncodedImage) -> int:
+    """Bytes of the image in a JSON body."""
     return -(-len(image.data) // 3) * 4 + AROUND_ONE

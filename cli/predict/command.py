@@ -1,4 +1,4 @@
-"""`facet predict`: asks the API about images."""
+"""The command `facet predict`: classify images with the API."""
 
 import sys
 from functools import partial
@@ -26,32 +26,31 @@ def predict(
         list[str],
         typer.Argument(
             metavar="SOURCE",
-            help="Image files, folders (with all below them), 'quoted patterns', - for standard "
-            "input.",
+            help="Image files, folders (recursively), 'quoted patterns', or - for standard input.",
         ),
     ],
     top_k: Annotated[
-        int, typer.Option("--top-k", "-k", min=1, max=1000, help="Labels for each image.")
+        int, typer.Option("--top-k", "-k", min=1, max=1000, help="Number of labels for each image.")
     ] = 5,
     version: Annotated[
-        str | None, typer.Option(help="Another READY version than the live one.")
+        str | None, typer.Option(help="A READY version. Default: the live one.")
     ] = None,
     form: Annotated[
-        Format | None, typer.Option("--format", help="How it is written; else as a table.")
+        Format | None, typer.Option("--format", help="The output format. Default: a table.")
     ] = None,
     wait: Annotated[
         float,
         typer.Option(
-            min=0, help="Seconds to wait altogether where the endpoint is busy or loads the model."
+            min=0, help="Seconds to wait in total while the endpoint is busy or loads the model."
         ),
     ] = MAX_WAIT,
     stack: StackName = None,
     home: Home = THIS_HOME,
     as_json: AsJson = False,
 ) -> None:
-    """Tell what images show. Up to 32 go in one request; what fails does not stop the others."""
+    """Classify images. Up to 32 go in one request; an image that fails does not stop the rest."""
     if as_json and form:
-        raise typer.BadParameter("--json is a format already: leave --format out")
+        raise typer.BadParameter("cannot be used with --json", param_hint="--format")
     output = Output(as_json)
     writer = _writer(output, model, form)
     images = sources.find(source)
@@ -90,7 +89,7 @@ def _writer(output: Output, model: str, form: Format | None) -> Writer:
 
 
 def _bar(output: Output, writer: Writer) -> Progress:
-    """None where results appear on the same terminal."""
+    """Make a progress bar, hidden if results are printed to the same terminal."""
     columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeElapsedColumn())
     hidden = writer.streams and output.results.is_terminal
     return bar(output, *columns, hidden=hidden)

@@ -1,4 +1,4 @@
-"""Images → the API's answers, one for each image, whatever becomes of the others."""
+"""Send batches of images and return one result for each image, even if others fail."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -12,10 +12,10 @@ from cli.predict.sources import Source
 from predict.http.body import MAX_BODY
 
 REQUEST_ERRORS = frozenset({400, 401, 403, 404, 409})
-"""Statuses that every other image would get as well."""
+"""Status codes of errors that affect every image."""
 
 IMAGE_ERRORS = frozenset({413, 415, 422, 504})
-"""Statuses that a batch may get because of one image in it, or for being one."""
+"""Status codes of errors that one image can cause, or the size of the batch."""
 
 
 class Prediction(BaseModel):
@@ -38,7 +38,7 @@ class _Answer(BaseModel):
 
 @dataclass(frozen=True)
 class Result:
-    """What became of one image: its labels, the best first, or the `error` that it met."""
+    """One image's predictions, best first, or its `error`."""
 
     image: str
     version: str = ""
@@ -48,7 +48,7 @@ class Result:
 
 @dataclass(frozen=True)
 class PredictionOptions:
-    """What every image is asked for."""
+    """The model, number of labels and version for every request."""
 
     model: str
     top_k: int
@@ -56,11 +56,11 @@ class PredictionOptions:
 
 
 def results(
-    sources: Iterable[Source], stdin: BinaryIO, ask: Callable[[Batch], list[Result]]
+    sources: Iterable[Source], stdin: BinaryIO, send: Callable[[Batch], list[Result]]
 ) -> Iterator[Result]:
-    """For each source one, as they come: what cannot be sent may overtake what waits for others.
+    """Yield one result a source. Unreadable images may come before earlier ones still in a batch.
 
-    Raises what `ask` raises.
+    Raises what `send` raises.
     """
     unsent: list[Result] = []
 
@@ -73,31 +73,31 @@ def results(
                 unsent.append(image)
 
     for batch in batches(read()):
-        yield from _drained(unsent)
-        yield from ask(batch)
-    yield from _drained(unsent)
+        yield from _drain(unsent)
+        yield from send(batch)
+    yield from _drain(unsent)
 
 
-def predict_batch(api: Api, question: PredictionOptions, batch: Batch) -> list[Result]:
-    """The results of a batch; one that was refused as a whole is sent again image by image.
+def predict_batch(api: Api, options: PredictionOptions, batch: Batch) -> list[Result]:
+    """Send a batch; if one image may be the cause of an error, send each image by itself.
 
-    Raises ApiUnreachable, and ApiError where it is no image's fault.
+    Raises ApiUnreachable, and ApiError for errors that affect every image.
     """
     content, content_type = body(batch)
     try:
         document = api.predict(
-            question.model,
+            options.model,
             content,
             content_type,
-            top_k=question.top_k,
-            version=question.version,
+            top_k=options.top_k,
+            version=options.version,
         )
-    except ApiError as refused:
-        if refused.status in REQUEST_ERRORS:
+    except ApiError as error:
+        if error.status in REQUEST_ERRORS:
             raise
-        if len(batch) > 1 and refused.status in IMAGE_ERRORS:
-            return [answer for each in batch for answer in predict_batch(api, question, (each,))]
-        return [Result(each.name, error=str(refused)) for each in batch]
+        if len(batch) > 1 and error.status in IMAGE_ERRORS:
+            return [answer for each in batch for answer in predict_batch(api, options, (each,))]
+        return [Result(each.name, error=str(error)) for each in batch]
     return _results(batch, document)
 
 
@@ -120,13 +120,13 @@ def _read(source: Source, stdin: BinaryIO) -> EncodedImage | Result:
     if len(data) > MAX_BODY:
         return Result(
             source.name,
-            error=f"has over {MAX_BODY / 1e6:.1f} MB, which is all that a request may have; "
+            error=f"has over {MAX_BODY / 1e6:.1f} MB, the limit of a request; "
             "send a smaller copy, or a JPEG",
         )
     return EncodedImage(source.name, data)
 
 
-def _drained(waiting: list[Result]) -> list[Result]:
-    taken = waiting.copy()
+def _drain(waiting: list[Result]) -> list[Result]:
+    results = waiting.copy()
     waiting.clear()
-    return taken
+    return results

@@ -1,4 +1,4 @@
-"""What a person names → the images that are meant."""
+"""Find the images that a command's arguments name."""
 
 import glob
 from collections.abc import Iterator, Sequence
@@ -9,32 +9,30 @@ from typing import BinaryIO
 from facet.errors import FacetError
 from facet.keys import IMAGE_SUFFIXES
 
-"""Of the image files in folders; a file that is named itself may be called anything."""
-
 STDIN = "-"
 
 
 class NoImages(FacetError):
-    """A source that is no image and has none; the message says which."""
+    """A source names no image."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """An image that is still to be read: `name` as a person sees it."""
+    """An image to read; without a path it is standard input."""
 
     name: str
     path: Path | None = None
 
-    def read(self, stdin: BinaryIO, most: int) -> bytes:
-        """Up to `most` + 1 bytes, from standard input where there is no path. Raises OSError."""
+    def read(self, stdin: BinaryIO, limit: int) -> bytes:
+        """Read up to `limit` + 1 bytes. Raises OSError."""
         if self.path is None:
-            return stdin.read(most + 1)
+            return stdin.read(limit + 1)
         with self.path.open("rb") as file:
-            return file.read(most + 1)
+            return file.read(limit + 1)
 
 
 def find(sources: Sequence[str]) -> list[Source]:
-    """Each image once, in the order in which it was named; folders and patterns sorted.
+    """List each image once, in the order of the arguments; folders and patterns are sorted.
 
     Raises NoImages.
     """
@@ -49,7 +47,7 @@ def _images(source: str) -> Iterator[Source]:
     if path.exists():
         yield from _below(path, source)
         return
-    # Path.glob takes no absolute pattern
+    # Path.glob rejects absolute patterns
     matches = glob.glob(source, recursive=True) if glob.has_magic(source) else []  # noqa: PTH207
     files = [each for each in map(Path, sorted(matches)) if each.is_file()]
     if not files:

@@ -1,4 +1,4 @@
-"""Results as a table, CSV, JSON lines, or one JSON document."""
+"""Write results as a table, CSV, JSON lines, or one JSON document."""
 
 import csv
 import json
@@ -18,33 +18,32 @@ HEADER = ("image", "version", "rank", "label", "score", "error")
 
 
 class Writer(Protocol):
-    """Takes results as they come."""
+    """Writes results as they arrive."""
 
     streams: bool
-    """Whether they are written at once, not at the end."""
+    """Whether results are written at once instead of at the end."""
 
     def add(self, result: Result) -> None:
-        """One result."""
+        """Write or keep one result."""
 
     def end(self) -> None:
-        """There are no more."""
+        """Finish the output."""
 
 
 class JsonLinesWriter:
-    """One object a line."""
+    """One JSON object a line."""
 
     streams = True
 
     def add(self, result: Result) -> None:
-        """Writes it."""
         typer.echo(json.dumps(document(result)))
 
     def end(self) -> None:
-        """Nothing is left to do."""
+        """Everything is written already."""
 
 
 class CsvWriter:
-    """One row for each label of each image, or for its error; the head first."""
+    """One row for each label of each image, or for its error, after a header."""
 
     streams = True
 
@@ -52,7 +51,6 @@ class CsvWriter:
         self._begun = False
 
     def add(self, result: Result) -> None:
-        """Writes it."""
         self._begin()
         for rank, each in enumerate(result.predictions, 1):
             _row((result.image, result.version, rank, each.label, each.score, ""))
@@ -60,7 +58,7 @@ class CsvWriter:
             _row((result.image, "", "", "", "", result.error))
 
     def end(self) -> None:
-        """Nothing is left to do."""
+        """Everything is written already."""
 
     def _begin(self) -> None:
         if not self._begun:
@@ -69,7 +67,7 @@ class CsvWriter:
 
 
 class TableWriter:
-    """A table for people, of what has labels."""
+    """A table of the images that have labels."""
 
     streams = False
 
@@ -78,7 +76,6 @@ class TableWriter:
         self._table = plain_table("image", "label", "score", "then")
 
     def add(self, result: Result) -> None:
-        """Keeps it."""
         if result.predictions:
             best, *others = result.predictions
             self._table.add_row(
@@ -89,7 +86,6 @@ class TableWriter:
             )
 
     def end(self) -> None:
-        """Shows them."""
         if self._table.row_count:
             print_table(self._output, self._table)
 
@@ -105,18 +101,16 @@ class JsonWriter:
         self._results: list[Result] = []
 
     def add(self, result: Result) -> None:
-        """Keeps it."""
         self._results.append(result)
 
     def end(self) -> None:
-        """Writes them."""
         failed = sum(bool(each.error) for each in self._results)
         found = [document(each) for each in self._results]
         typer.echo(json.dumps({"model": self._model, "results": found, "failed": failed}, indent=2))
 
 
 def document(result: Result) -> dict[str, Any]:
-    """A result for programs: with labels or with its error."""
+    """A result as JSON: with labels or with its error."""
     if result.error:
         return {"image": result.image, "error": result.error}
     return {

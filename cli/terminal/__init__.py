@@ -1,1 +1,1 @@
-"""What commands share towards a person: options, prompts, tables, progress."""
+"""What commands share on the terminal: options, prompts, tables, progress."""

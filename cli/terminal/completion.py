@@ -1,4 +1,4 @@
-"""What a shell may complete arguments with: quick, and nothing where it cannot be found out."""
+"""Shell completion of arguments: models, functions, events, logs and training jobs."""
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -17,7 +17,7 @@ from facet.errors import FacetError
 from facet.registry.store import Registry
 
 QUICK = Config(connect_timeout=1, read_timeout=2, retries={"total_max_attempts": 1})
-"""A person waits at the prompt."""
+"""Short timeouts: a person waits at the prompt."""
 
 PAGE = 100
 EVENTS = Path("events")
@@ -25,12 +25,12 @@ EVENTS = Path("events")
 Completion = Callable[[typer.Context, str], Iterable[str]]
 
 
-def _silent(found: Completion) -> Completion:
-    """Those that begin as what was typed; a message would stand amid what a person types."""
+def _silent(candidates: Completion) -> Completion:
+    """Filter by what was typed; offer nothing on errors, as a message would garble the prompt."""
 
     def complete(ctx: typer.Context, incomplete: str) -> list[str]:
         try:
-            return [each for each in found(ctx, incomplete) if each.startswith(incomplete)]
+            return [each for each in candidates(ctx, incomplete) if each.startswith(incomplete)]
         except (FacetError, BotoCoreError, ClientError, Boto3Error, OSError):
             return []
 
@@ -39,20 +39,20 @@ def _silent(found: Completion) -> Completion:
 
 @_silent
 def models(ctx: typer.Context, incomplete: str) -> Iterable[str]:
-    """Names of models, the first page of those that begin so."""
+    """Complete names of models, from the first page that matches."""
     page, _ = Registry(_stack(ctx).registry()).models(PAGE, before(incomplete))
     return [each.name for each in page]
 
 
 @_silent
 def functions(ctx: typer.Context, _: str) -> Iterable[str]:
-    """The stack's functions."""
+    """Complete names of functions."""
     return sorted(resources(_stack(ctx), FUNCTION))
 
 
 @_silent
 def logs(ctx: typer.Context, _: str) -> Iterable[str]:
-    """What has a log."""
+    """Complete names of logs."""
     if ctx.params.get("stack"):
         return [*log_groups.groups(_stack(ctx)), TRAINING]
     return [*files.functions(_home(ctx) / "logs"), ENDPOINT, TRAINING]
@@ -60,7 +60,7 @@ def logs(ctx: typer.Context, _: str) -> Iterable[str]:
 
 @_silent
 def jobs(ctx: typer.Context, _: str) -> Iterable[str]:
-    """The newest training jobs."""
+    """Complete the newest training jobs."""
     if ctx.params.get("source") != TRAINING:
         return []
     if ctx.params.get("stack"):
@@ -70,18 +70,18 @@ def jobs(ctx: typer.Context, _: str) -> Iterable[str]:
 
 @_silent
 def events(ctx: typer.Context, _: str) -> Iterable[str]:
-    """The events here that are called as the function is: `events/predict-raw.json`."""
+    """Complete files in `events/` that begin with the function's name: `predict-raw.json`."""
     stem = str(ctx.params.get("function") or "").removesuffix("Function").lower()
     return sorted(map(str, EVENTS.glob(f"{stem}*.json")))
 
 
 def before(prefix: str) -> str | None:
-    """A name that comes before all that begin so, and after what comes before them."""
+    """Return a name that sorts directly before all names with this prefix."""
     return f"{prefix[:-1]}{chr(ord(prefix[-1]) - 1)}~" if prefix else None
 
 
 def _stack(ctx: typer.Context) -> Stack:
-    """The one that the options before name."""
+    """Find the stack that the options typed so far name."""
     if not ctx.params.get("stack"):
         return local(_home(ctx))
     session = botocore.session.get_session()

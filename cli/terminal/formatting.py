@@ -1,4 +1,4 @@
-"""Sizes, times, violations and policies, as people read them."""
+"""Format sizes, times, violations and policies for people."""
 
 from collections.abc import Iterable, Iterator
 from unicodedata import category
@@ -11,9 +11,7 @@ UNITS = ("bytes", "kB", "MB", "GB")
 
 
 def printable(text: str) -> str:
-    """The text without control characters: labels, names and reports may be anybody's, and a
-    terminal would obey them.
-    """
+    """Replace control characters, which a terminal would obey: labels and names are untrusted."""
     return "".join(
         each if each.isprintable() or category(each) == "Zs" else "\N{REPLACEMENT CHARACTER}"
         for each in text
@@ -21,7 +19,7 @@ def printable(text: str) -> str:
 
 
 def size(count: int) -> str:
-    """Bytes in the unit that suits them, a kB being 1,000."""
+    """Format bytes in decimal units: bytes, kB, MB, GB."""
     number, unit = float(count), 0
     while number >= 999.5 and unit < len(UNITS) - 1:
         number, unit = number / 1000, unit + 1
@@ -30,19 +28,19 @@ def size(count: int) -> str:
 
 
 def moment(iso: str) -> str:
-    """An ISO 8601 time of the registry's (UTC) to the minute."""
+    """Format the registry's ISO 8601 time (UTC) to the minute."""
     return iso[:16].replace("T", " ")
 
 
 def short(policy: Policy) -> str:
-    """A policy in a few words."""
+    """Describe a policy in a few words."""
     if policy.mode is Mode.CANARY:
         return f"canary, {policy.percent} % until {policy.good_answers:,} good answers"
     return policy.mode.value
 
 
 def reasons(violations: Iterable[Violation]) -> Iterator[str]:
-    """Two lines for each violation: what is wrong where, and what to do."""
+    """Yield two lines for each violation: the problem, and the remedy."""
     for each in violations:
         yield printable(f"{each.place}: {each.problem} [{each.code}]")
         yield printable(f"  → {located(each.remedy)}")

@@ -1,4 +1,4 @@
-"""Options that many commands have, with one meaning."""
+"""Options that several commands share."""
 
 from pathlib import Path
 from typing import Annotated
@@ -17,31 +17,29 @@ StackName = Annotated[
     typer.Option(
         "--stack",
         metavar="NAME",
-        help="A deployed stack, in the account and region of the environment's credentials. "
-        "Without it: the stack that runs on this machine.",
+        help="Use this deployed stack, in the account and region of your AWS credentials. "
+        "Default: the stack that runs on this machine.",
     ),
 ]
 Home = Annotated[
     Path,
-    typer.Option(
-        "--home", help="Where the stack on this machine keeps its state.", show_default=False
-    ),
+    typer.Option("--home", help="The folder with the local stack's state.", show_default=False),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 Port = Annotated[
     int,
     typer.Option(
-        "--port", envvar="FACET_PORT", min=0, max=65535, help="The API's; 0 for any free one."
+        "--port", envvar="FACET_PORT", min=0, max=65535, help="The API's port; 0 for any free one."
     ),
 ]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask questions.")]
 
 THIS_HOME = HOME
 THIS_PORT = 8000
 
 
-def named(text: str, option: str) -> tuple[str, str]:
-    """Name and value of `NAME=VALUE`, as the option was given it."""
+def name_and_value(text: str, option: str) -> tuple[str, str]:
+    """Split `NAME=VALUE`, the value of `option`."""
     name, equals, value = text.partition("=")
     if not (name and equals):
         raise typer.BadParameter(f"write NAME=VALUE, not '{text}'", param_hint=option)

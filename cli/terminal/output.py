@@ -1,4 +1,4 @@
-"""What commands print: results on standard output, remarks on standard error."""
+"""Print results on standard output and remarks on standard error."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -10,9 +10,9 @@ from rich.text import Text
 
 @dataclass(frozen=True)
 class Output:
-    """For people, or where `as_json` one JSON document for programs.
+    """Prints text for people, or with `as_json` one JSON document.
 
-    Texts may come from models and images of anybody, so none of it is read as markup.
+    Texts may come from untrusted models and images, so nothing is interpreted as markup.
     """
 
     as_json: bool = False
@@ -24,7 +24,7 @@ class Output:
     )
 
     def result(self, document: Mapping[str, object], lines: Iterable[str | Text]) -> None:
-        """The command's result: the document for programs, the lines for people."""
+        """Print the command's result: the document with `as_json`, else the lines."""
         if self.as_json:
             self.results.print(json.dumps(document, indent=2), markup=False)
             return
@@ -32,11 +32,11 @@ class Output:
             self.results.print(line, markup=False)
 
     def remark(self, text: str) -> None:
-        """What a person may want to know beside the result."""
+        """Print something beside the result."""
         self.remarks.print(text, markup=False)
 
 
 def facts(rows: Mapping[str, str]) -> list[Text]:
-    """Names and values, a line each."""
+    """Format names and values, a line each."""
     width = max(map(len, rows)) + 2
     return [Text.assemble((name.ljust(width), "bold"), value) for name, value in rows.items()]

@@ -1,4 +1,4 @@
-"""How far it is, for a person at a terminal; nothing anywhere else."""
+"""Show progress on a terminal, and nothing anywhere else."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,14 +10,14 @@ from cli.terminal.output import Output
 
 
 def bar(output: Output, *columns: ProgressColumn, hidden: bool = False) -> Progress:
-    """A bar that leaves no trace."""
+    """Make a progress bar that disappears at its end."""
     hidden = hidden or not output.remarks.is_terminal
     return Progress(*columns, console=output.remarks, transient=True, disable=hidden)
 
 
 @contextmanager
 def spinner(output: Output, text: str) -> Iterator[Callable[[str], object]]:
-    """Turns beside the text until it is left; the function changes the text."""
+    """Show a spinner beside the text; the yielded function changes the text."""
     if not output.remarks.is_terminal:
         yield lambda _: None
         return

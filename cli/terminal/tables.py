@@ -6,11 +6,11 @@ from rich.table import Table
 from cli.terminal.output import Output
 
 UNFOLDED = 10_000
-"""Characters of a line where no terminal sets its width."""
+"""Line width in characters without a terminal: rows are never folded."""
 
 
 def plain_table(*columns: str, whole: frozenset[str] = frozenset()) -> Table:
-    """A table with these heads; the columns in `whole` are folded on no terminal."""
+    """Make a table with these headings; columns in `whole` are never folded."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in columns:
         table.add_column(name, overflow="fold", no_wrap=name in whole)
@@ -18,7 +18,7 @@ def plain_table(*columns: str, whole: frozenset[str] = frozenset()) -> Table:
 
 
 def print_table(output: Output, table: Table) -> None:
-    """Folds long cells on a terminal; elsewhere a row is a line, for grep and its like."""
+    """Print a table: long cells are folded on a terminal, elsewhere each row is one line."""
     if output.results.is_terminal:
         output.results.print(table, soft_wrap=False)
     else:

@@ -12,7 +12,7 @@ from cli import extras
 from cli.client.stack import find
 from cli.data import data_folder
 from cli.terminal import completion
-from cli.terminal.options import THIS_HOME, AsJson, Home, StackName, named
+from cli.terminal.options import THIS_HOME, AsJson, Home, StackName, name_and_value
 from cli.terminal.output import Output
 from cli.train import weights
 from cli.train.run import Training, run
@@ -117,7 +117,7 @@ def train(
         "model": model or images.name,
         "recipe": recipe_name,
         "dataset": images.name,
-        "hyperparameters": dict(named(each, "--set") for each in settings or ()),
+        "hyperparameters": dict(name_and_value(each, "--set") for each in settings or ()),
         "metric": metric,
         "minimum": minimum,
         "allow_worse": allow_worse,

@@ -275,8 +275,8 @@ def test_what_onboarding_would_refuse_is_not_written(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "problem"),
     [
-        (("--model", "Not A Name"), "--model Not A Name: a name has"),
-        (("--golden-label", "a"), "name it with --golden"),
+        (("--model", "Not A Name"), "--model Not A Name: use a-z"),
+        (("--golden-label", "a"), "needs --golden"),
         (("--golden", "nowhere.png"), "nowhere.png"),
         (("--out", "nowhere/model.tar.gz"), "there is no folder nowhere"),
     ],

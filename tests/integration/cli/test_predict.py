@@ -160,7 +160,7 @@ def test_a_model_that_fails_is_told_for_each_image(
 def test_json_has_no_other_format(folder: Path) -> None:
     refused = facet("predict", "cifar", str(folder), "--json", "--format", "csv")
     assert refused.exit_code == 2
-    assert "leave --format out" in refused.stderr
+    assert "cannot be used with --json" in refused.stderr
 
 
 @pytest.mark.usefixtures("live")

@@ -74,21 +74,21 @@ def table(account: None) -> "Table":  # noqa: ARG001
 
 
 @pytest.fixture
-def heard(account: None) -> "Heard":  # noqa: ARG001
-    return Heard()
+def published(account: None) -> "EventQueue":  # noqa: ARG001
+    return EventQueue()
 
 
-class Heard:
-    """A queue that gets every event of Facet's."""
+class EventQueue:
+    """A queue that receives all of Facet's events."""
 
     def __init__(self) -> None:
         self._sqs = boto3.client("sqs")
-        self._url = self._sqs.create_queue(QueueName="heard")["QueueUrl"]
+        self._url = self._sqs.create_queue(QueueName="received")["QueueUrl"]
         arn = self._sqs.get_queue_attributes(QueueUrl=self._url, AttributeNames=["QueueArn"])
         events = boto3.client("events")
         events.put_rule(Name="all", EventPattern=json.dumps({"source": ["facet"]}))
         events.put_targets(
-            Rule="all", Targets=[{"Id": "heard", "Arn": arn["Attributes"]["QueueArn"]}]
+            Rule="all", Targets=[{"Id": "received", "Arn": arn["Attributes"]["QueueArn"]}]
         )
 
     def take(self) -> list[tuple[str, dict[str, Any]]]:
@@ -112,29 +112,33 @@ def two_versions(table: "Table") -> tuple[str, str]:
     return old.id, new.id
 
 
-def test_promote_makes_a_version_live_and_tells(table: "Table", heard: Heard) -> None:
+def test_promote_makes_a_version_live_and_publishes_it(
+    table: "Table", published: EventQueue
+) -> None:
     old, new = two_versions(table)
     done = facet("promote", "cifar", old)
     assert done.exit_code == 0, done.output
     assert done.stdout == f"cifar: {old} is live\n"
     assert Registry(table).model("cifar").live == old
-    assert heard.take() == [
+    assert published.take() == [
         ("ModelPromoted", {"model": "cifar", "version": old, "by": "command", "previous": new})
     ]
 
 
-def test_promoting_the_live_version_again_is_no_news(table: "Table", heard: Heard) -> None:
+def test_promoting_the_live_version_again_publishes_nothing(
+    table: "Table", published: EventQueue
+) -> None:
     _, new = two_versions(table)
     assert facet("promote", "cifar", new).exit_code == 0
-    assert heard.take() == []
+    assert published.take() == []
 
 
-def test_rollback_goes_back_to_the_version_before(table: "Table", heard: Heard) -> None:
+def test_rollback_goes_back_to_the_version_before(table: "Table", published: EventQueue) -> None:
     old, new = two_versions(table)
     done = facet("rollback", "cifar", "--json")
     assert json.loads(done.stdout) == {"model": "cifar", "live": old, "previous": new}
     assert Registry(table).model("cifar").live == old
-    assert heard.take() == [
+    assert published.take() == [
         ("ModelRolledBack", {"model": "cifar", "version": new, "by": "command", "live": old})
     ]
 
@@ -146,16 +150,16 @@ def test_rollback_goes_to_the_version_given(table: "Table") -> None:
     assert Registry(table).model("cifar").live == old
 
 
-def test_rollback_ends_a_canary_first(table: "Table", heard: Heard) -> None:
+def test_rollback_ends_a_canary_first(table: "Table", published: EventQueue) -> None:
     old = make_live(table, pending(1)).id
     assert facet("policy", "cifar", "canary", "--percent", "20").exit_code == 0
     candidate = pending(2)
     assert accept(table, candidate) is Placement.CANDIDATE
     done = facet("rollback", "cifar")
-    assert done.stdout == f"cifar: {old} is live, {candidate.id} was taken back\n"
+    assert done.stdout == f"cifar: {old} is live, {candidate.id} was rolled back\n"
     model = Registry(table).model("cifar")
     assert (model.live, model.canary, model.rolled_back) == (old, None, candidate.id)
-    assert heard.take() == [
+    assert published.take() == [
         (
             "ModelRolledBack",
             {"model": "cifar", "version": candidate.id, "by": "command", "live": old},
@@ -176,19 +180,21 @@ def test_policy_is_shown_and_set(table: "Table") -> None:
 
 def test_a_policy_s_numbers_are_checked(table: "Table") -> None:
     make_live(table, pending(1))
-    assert "belong to the policy canary" in facet("policy", "cifar", "--percent", "5").stderr
+    assert "need the policy canary" in facet("policy", "cifar", "--percent", "5").stderr
     assert facet("policy", "cifar", "canary", "--percent", "0").exit_code == 2
     assert facet("policy", "cifar", "sometimes").exit_code == 2
 
 
-def test_retire_takes_one_version_out(table: "Table", heard: Heard) -> None:
+def test_retire_takes_one_version_out(table: "Table", published: EventQueue) -> None:
     old, _ = two_versions(table)
     for _ in range(2):
         assert facet("retire", "cifar", old).stdout == f"cifar: retired {old}\n"
     found = Registry(table).find("cifar", old)
     assert found
     assert found.status is Status.RETIRED
-    assert heard.take() == [("ModelRetired", {"model": "cifar", "version": old, "by": "command"})]
+    assert published.take() == [
+        ("ModelRetired", {"model": "cifar", "version": old, "by": "command"})
+    ]
 
 
 def test_retire_takes_a_whole_model_out_after_it_was_confirmed(table: "Table") -> None:

@@ -11,7 +11,7 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from cli.app import app
-from cli.cost.prices import OURS
+from cli.cost.prices import DEFAULT_PRICES
 from tests.support.stacks import ROOT
 
 
@@ -21,7 +21,7 @@ def cost(*arguments: str) -> Result:
 
 def own(tmp_path: Path, change: dict[str, Any]) -> str:
     """A price file with one region, `moon`, some members of which are replaced."""
-    document = json.loads(OURS.read_text())
+    document = json.loads(DEFAULT_PRICES.read_text())
     moon = document["regions"]["us-east-1"]
     document["sources"]["crater"] = {"date": "2025-01-02", "verified": True, "told": "a friend"}
     document |= {"regions": {"moon": moon | change}}
@@ -37,7 +37,7 @@ def test_the_default_is_a_thousand_models() -> None:
     assert ["an", "endpoint", "for", "each", "1,000", "167,900.00"] in lines
     assert ["one", "multi-model", "endpoint", "1", "167.90"] in lines
     assert ["saved", "99.9%", "167,732.10"] in lines
-    date = json.loads(OURS.read_text())["sources"]["ml.m5"]["date"]
+    date = json.loads(DEFAULT_PRICES.read_text())["sources"]["ml.m5"]["date"]
     assert f"(prices of {date})" in done.stdout
     assert "not read on AWS's own pages: ml.m5, storage, watching." in done.stdout
 
