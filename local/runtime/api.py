@@ -1,7 +1,7 @@
-"""Lambda's Runtime API for one worker, as AWS's runtime client speaks it.
+"""Lambda's Runtime API, with which AWS's runtime client gets events: one server for a worker.
 
 Source: https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html. The client takes a host and
-port but no path, so every worker gets a server of its own.
+port but no path, so each worker has its own server.
 """
 
 import queue
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler
 
 RESPONSE_LIMIT = 6 * 1024 * 1024 + 100
-"""Bytes of a function's answer, as AWS's own error message states it."""
+"""Bytes of a function's response, as AWS's error message states it."""
 
 _ROOT = "/2018-06-01/runtime/"
 _OUTCOME = re.compile(
@@ -24,7 +24,7 @@ _OUTCOME = re.compile(
 
 @dataclass(frozen=True)
 class Event:
-    """One invocation as the worker is to see it; `deadline` is Unix time in seconds."""
+    """An invocation for the worker; `deadline` is Unix time in seconds."""
 
     request_id: str
     payload: bytes
@@ -35,12 +35,12 @@ class Event:
 
 @dataclass(frozen=True)
 class Ready:
-    """The handler is imported and the worker has asked for its first event."""
+    """The handler is imported: the worker has requested its first event."""
 
 
 @dataclass(frozen=True)
 class Answered:
-    """The handler returned, or raised (`failed`) and this is the error document."""
+    """The handler's result or, if it raised an exception (`failed`), the error document."""
 
     payload: bytes
     failed: bool
@@ -55,7 +55,7 @@ class InitFailed:
 
 @dataclass(frozen=True)
 class Exited:
-    """The process is gone; a negative code is the signal that ended it."""
+    """The process ended; a negative code is the signal that killed it."""
 
     code: int
 
@@ -64,7 +64,7 @@ Report = Ready | Answered | InitFailed | Exited
 
 
 class RuntimeApi(socketserver.ThreadingTCPServer):
-    """Hands events to one worker and collects what it reports in `reports`."""
+    """Sends events to one worker and queues its reports."""
 
     daemon_threads = True
     request_queue_size = 8
@@ -74,7 +74,7 @@ class RuntimeApi(socketserver.ThreadingTCPServer):
         self.reports: queue.SimpleQueue[Report] = queue.SimpleQueue()
         self._events: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
         self._current = ""
-        self._asked = False
+        self._ready = False
         self._stopped = False
         self._thread = threading.Thread(target=self._serve, name="runtime-api", daemon=True)
         self._thread.start()
@@ -100,7 +100,7 @@ class RuntimeApi(socketserver.ThreadingTCPServer):
             return
         self._stopped = True
         self._events.put(None)
-        # The accepting thread waits for a client, so it is given one.
+        # The accepting thread waits for a connection.
         with suppress(OSError):
             socket.create_connection(self.socket.getsockname(), timeout=1).close()
         self._thread.join()
@@ -111,9 +111,9 @@ class RuntimeApi(socketserver.ThreadingTCPServer):
         self.server_close()
 
     def next_event(self) -> Event | None:
-        """Blocks until there is an event; None when the server has been stopped."""
-        if not self._asked:
-            self._asked = True
+        """Waits for an event; None when the server is stopped."""
+        if not self._ready:
+            self._ready = True
             self.reports.put(Ready())
         return self._events.get()
 
@@ -128,7 +128,7 @@ class _Handler(BaseHTTPRequestHandler):
     server: RuntimeApi
 
     def handle(self) -> None:
-        # A worker that breaks off has died, and its exit is reported.
+        # A worker that closes the connection has ended; its exit is reported.
         with suppress(ConnectionError):
             super().handle()
 

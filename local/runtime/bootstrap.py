@@ -1,4 +1,4 @@
-"""What a worker process runs: AWS's runtime client, for as long as its parent lives."""
+"""The process of a worker: runs AWS's runtime client, and ends with its parent."""
 
 import sys
 

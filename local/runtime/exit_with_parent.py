@@ -1,7 +1,7 @@
-"""A process that lives no longer than its parent.
+"""Ends a process when its parent ends, however that happens.
 
-Standard input is the lifeline: its other end is held by the parent alone, so end of file means that
-this process is an orphan, however its parent died. (PR_SET_PDEATHSIG is for Linux only, and fires
+The parent holds the other end of the process's standard input, so end of file means that the parent
+is gone. (PR_SET_PDEATHSIG is for Linux only, and fires
 when the *thread* that forked ends, which in a threaded server is at once.)
 """
 
@@ -11,14 +11,14 @@ import threading
 
 
 def exit_with_parent() -> None:
-    """From now on; what the process reads from standard input is empty."""
-    lifeline = os.dup(0)
+    """Kills this process group when the parent ends. Standard input is empty from now on."""
+    parent = os.dup(0)
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     os.close(nothing)
-    threading.Thread(target=_wait_for_end, args=(lifeline,), daemon=True).start()
+    threading.Thread(target=_wait_for_end, args=(parent,), daemon=True).start()
 
 
-def _wait_for_end(lifeline: int) -> None:
-    os.read(lifeline, 1)
+def _wait_for_end(parent: int) -> None:
+    os.read(parent, 1)
     os.killpg(0, signal.SIGKILL)

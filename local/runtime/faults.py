@@ -1,4 +1,4 @@
-"""The errors that Lambda itself answers with, in its words."""
+"""Lambda's own error documents, with its messages."""
 
 import json
 import signal
@@ -7,7 +7,7 @@ from local.runtime.api import RESPONSE_LIMIT, Answered
 
 
 def fault(kind: str, message: str) -> Answered:
-    """An error document."""
+    """An error document of that errorType."""
     document = {"errorType": kind, "errorMessage": message}
     return Answered(json.dumps(document).encode(), failed=True)
 
@@ -24,7 +24,7 @@ def exited(request_id: str, code: int) -> str:
 
 
 def oversized(size: int) -> Answered:
-    """The error for an answer of too many bytes."""
+    """The error for a response over the limit; `size` is in bytes."""
     return fault(
         "Function.ResponseSizeTooLarge",
         f"Response payload size ({size} bytes) exceeded maximum allowed payload size"

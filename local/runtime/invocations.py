@@ -1,4 +1,4 @@
-"""Asynchronous invocations, with Lambda's retries.
+"""Asynchronous invocations, retried as Lambda does.
 
 Source: https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html
 """
@@ -41,10 +41,10 @@ class Invoke(Protocol):
 
 @dataclass(frozen=True)
 class Delivery:
-    """How a function gets its events; what is not said is as Lambda has it.
+    """How a function gets its events; the defaults are Lambda's.
 
-    `retries`: attempts after the first.  `age`: seconds after which an event that waits is given
-    up.  `concurrency`: events at a time; more of them wait.
+    `retries` is the number of attempts after the first, `age` the seconds after which a waiting
+    event is given up, `concurrency` the number of events at a time.
     """
 
     retries: int = 2
@@ -52,14 +52,14 @@ class Delivery:
     concurrency: int | None = None
 
 
-USUAL = Delivery()
+DEFAULT = Delivery()
 
 
 @dataclass(frozen=True)
 class Pending:
-    """An event that has not been dealt with after `attempts` attempts.
+    """An event that is to be delivered, after `attempts` attempts.
 
-    `since` is when this process took it (of `time.monotonic`).
+    `since` is when this process got it (`time.monotonic`).
     """
 
     function: str
@@ -70,7 +70,7 @@ class Pending:
 
 
 class EventTooOld(InvokeError):
-    """An event that has waited longer than its function's events may."""
+    """The event waited longer than MaximumEventAgeInSeconds."""
 
     def __init__(self, event: Pending, age: float) -> None:
         super().__init__(
@@ -79,14 +79,14 @@ class EventTooOld(InvokeError):
 
 
 class AsyncInvoker:
-    """Invokes in threads of its own; tries a failed event again after each of `delays` (seconds).
+    """Invokes in its own threads, and retries a failed event after each of `delays` (seconds).
 
-    AWS waits one minute and then two, and keeps the request id. When the last attempt has failed,
-    or the event has become too old, `on_failure(function, payload, invocation)` gets the event.
-    Where AWS would throttle a function and try again later, its event waits until it may run.
+    AWS waits one minute, then two, and keeps the request id. When the last attempt has failed, or
+    the event is too old, `on_failure(function, payload, invocation)` gets it. Where AWS would
+    throttle a function and retry later, its events wait here until one may run.
 
-    `keep` is told of an event before it is tried, `forget` when it has come to its end: what they
-    write down can be given to `resubmit` by the next process.
+    `keep` is called before the first attempt at an event, `forget` when it has succeeded or was
+    given up; the next process can `resubmit` those that were kept and not forgotten.
     """
 
     def __init__(
@@ -120,23 +120,23 @@ class AsyncInvoker:
             thread.start()
 
     def submit(self, function: str, payload: bytes) -> str:
-        """Takes an event and returns its request id at once. Raises RuntimeClosed after `close`."""
+        """Queues an event and returns its request id. Raises RuntimeClosed after `close`."""
         event = Pending(function, payload, str(uuid.uuid4()))
         self._keep(event)
         self.resubmit(event)
         return event.request_id
 
     def resubmit(self, event: Pending) -> None:
-        """Takes an event that is kept already, with the attempts that it has behind it."""
+        """Queues an event that is kept already, with the attempts made so far."""
         with self._changed:
             if self._closed:
                 raise RuntimeClosed
             self._schedule(event, delay=0)
 
     def drain(self, timeout: float) -> bool:
-        """Waits until nothing more is to be tried.
+        """Waits until no event is left.
 
-        False if that takes over `timeout` seconds, or if an event could not be dealt with at all.
+        False if that takes over `timeout` seconds, or if an event could not be delivered at all.
         """
         with self._changed:
             settled = self._changed.wait_for(
@@ -145,10 +145,10 @@ class AsyncInvoker:
             return settled and not self._kept
 
     def close(self, timeout: float = 5.0) -> list[Pending]:
-        """Starts nothing more, waits for what is running, and returns every event not dealt with.
+        """Starts no more attempts, waits for running ones, and returns the undelivered events.
 
-        What still runs after `timeout` seconds is among them, so it may come to be invoked again:
-        events are delivered at least once, as on AWS.
+        Events that still run after `timeout` seconds are among them and may be invoked again:
+        delivery is at least once, as on AWS.
         """
         with self._changed:
             self._closed = True
@@ -169,8 +169,8 @@ class AsyncInvoker:
             except RuntimeClosed:
                 delay = _NEVER
             except Exception:
-                # A thread's outermost frame: a faulty callback may cost neither thread nor event.
-                LOG.exception("%s %s: not dealt with", event.function, event.request_id)
+                # A thread's outermost frame: a failing callback must lose neither thread nor event.
+                LOG.exception("%s %s: not delivered", event.function, event.request_id)
                 delay = _NEVER
             self._settle(event, delay)
 
@@ -195,10 +195,10 @@ class AsyncInvoker:
                 yield queue
 
     def _delivery(self, function: str) -> Delivery:
-        return self._deliveries.get(function, USUAL)
+        return self._deliveries.get(function, DEFAULT)
 
     def _attempt(self, event: Pending) -> float | None:
-        """Seconds until the next attempt; None when the event is dealt with."""
+        """Makes an attempt; returns the seconds until the next one, None if there is none."""
         delivery = self._delivery(event.function)
         attempts_left = min(delivery.retries, len(self._delays)) - event.attempts
         try:
@@ -206,7 +206,7 @@ class AsyncInvoker:
                 raise EventTooOld(event, delivery.age)
             outcome = self._invoke(event.function, event.payload, request_id=event.request_id)
         except (UnknownFunction, RequestTooLarge, EventTooOld) as error:
-            outcome = _refusal(event, error)
+            outcome = _undeliverable(event, error)
             attempts_left = 0
         if outcome.error is None:
             return None
@@ -234,7 +234,7 @@ class AsyncInvoker:
             self._changed.notify_all()
 
 
-def _refusal(event: Pending, error: InvokeError) -> Invocation:
-    """What the failure destination is told of an event that no attempt can deliver."""
+def _undeliverable(event: Pending, error: InvokeError) -> Invocation:
+    """The outcome of an event that no attempt can deliver, for its failure destination."""
     document = {"errorType": type(error).__name__, "errorMessage": str(error)}
     return Invocation(json.dumps(document).encode(), "Unhandled", event.request_id, b"")

@@ -1,4 +1,4 @@
-"""Where a function's output goes: its log file, and the tail that an invocation can return."""
+"""A function's output: its log file, and the tail that an invocation returns."""
 
 import os
 import selectors
@@ -24,7 +24,7 @@ class FunctionLog:
 
 
 class Output:
-    """A worker's standard output, copied to the log as it comes."""
+    """Copies a worker's standard output to the log."""
 
     def __init__(self, pipe: IO[bytes], log: FunctionLog) -> None:
         self._pipe = pipe
@@ -46,14 +46,14 @@ class Output:
             self._append("".join(f"{line}\n" for line in lines).encode())
 
     def end(self, *lines: str) -> bytes:
-        """Takes in what the worker has printed, adds the lines, returns the tail since `begin`."""
+        """Reads what the worker has printed, appends `lines`, returns the tail since `begin`."""
         with self._lock:
             self._drain()
             self._append("".join(f"{line}\n" for line in lines).encode())
             return self._tail
 
     def close(self) -> None:
-        """To be called when the worker is dead, which ends the pipe."""
+        """Reads the rest and closes the pipe; to be called after the worker has ended."""
         self._thread.join(timeout=1)
         with self._lock:
             if not self._closed:
@@ -71,7 +71,7 @@ class Output:
                     more = self._drain()
 
     def _drain(self) -> bool:
-        """Whether more may come.
+        """Reads the pipe; returns whether more may come.
 
         The runtime client separates the lines of an error by carriage returns.
         """

@@ -37,16 +37,19 @@ _WORKERS = max(4, os.cpu_count() or 1)
 
 
 class InvokeError(Exception):
-    """An invocation that no worker has seen."""
+    """An invocation failed before a worker got it."""
 
 
 class UnknownFunction(InvokeError):
+    """The stack has no function with this name."""
+
     def __init__(self, name: str, known: Iterable[str]) -> None:
-        super().__init__(f"no function {name!r}; there are {', '.join(sorted(known)) or 'none'}")
+        names = ", ".join(sorted(known)) or "none"
+        super().__init__(f"function {name!r} does not exist; the stack has {names}")
 
 
 class RequestTooLarge(InvokeError):
-    """Lambda's RequestTooLargeException."""
+    """The payload exceeds Lambda's limit (RequestTooLargeException)."""
 
     def __init__(self, name: str, size: int) -> None:
         super().__init__(
@@ -56,14 +59,16 @@ class RequestTooLarge(InvokeError):
 
 
 class RuntimeClosed(InvokeError):
+    """The stack is stopping."""
+
     def __init__(self) -> None:
         super().__init__("the runtime has been closed")
 
 
 class Runtime:
-    """All functions of a stack. `environment` holds the AWS_* variables that each of them sees.
+    """All functions of a stack. Each gets the AWS_* variables in `environment`.
 
-    `scratch_dir` has the workers' temporary folders, and nothing else: it is emptied at the start.
+    `scratch_dir` is for the workers' temporary folders and is emptied at the start.
     """
 
     def __init__(
@@ -91,7 +96,7 @@ class Runtime:
         self.close()
 
     def invoke(self, name: str, payload: bytes, *, request_id: str | None = None) -> Invocation:
-        """Invokes and waits. A function's own failure is an `Invocation` with an `error`.
+        """Invokes a function and waits. A failed function is an `Invocation` with an `error`.
 
         Raises UnknownFunction, RequestTooLarge, RuntimeClosed.
         """
@@ -103,13 +108,13 @@ class Runtime:
             return worker.invoke(request_id or str(uuid.uuid4()), payload)
 
     def close(self) -> None:
-        """Ends every worker; invocations under way come back with Runtime.ExitError."""
+        """Ends all workers; running invocations return with Runtime.ExitError."""
         for pool in self._pools.values():
             pool.close()
 
 
 class _Pool:
-    """The workers of one function; the one used last is used next."""
+    """The workers of one function; the most recently used one is used next."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""Notices that Python sources were edited."""
+"""Detects edits of Python sources, so that workers are started anew."""
 
 import time
 from collections.abc import Iterable, Iterator
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 class Sources:
-    """The `.py` files under some directories, looked at once per `interval` seconds at most."""
+    """The `.py` files under some folders, checked at most once in `interval` seconds."""
 
     def __init__(self, roots: Iterable[Path], *, interval: float = 1.0) -> None:
         self._roots = tuple(roots)
@@ -16,7 +16,7 @@ class Sources:
         self._fingerprint = 0
 
     def fingerprint(self) -> int:
-        """Changes when a file is written, added or removed."""
+        """A number that changes when a file is written, added or removed."""
         now = time.monotonic()
         if now - self._seen_at >= self._interval:
             self._fingerprint = hash(frozenset(_stamps(self._roots)))

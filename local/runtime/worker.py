@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from local.moto import ACCOUNT
 from local.runtime import faults
 from local.runtime.api import (
     RESPONSE_LIMIT,
@@ -29,9 +30,8 @@ from local.runtime.api import (
 from local.runtime.log import FunctionLog, Output
 
 INIT_SECONDS = 60.0
-"""Lambda allows 10 s; a laptop's first import may have to read a cold disk."""
+"""Lambda allows 10 s; the first import on a laptop may read from a cold disk."""
 
-_ACCOUNT = "123456789012"
 _INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE")
 
 
@@ -39,9 +39,9 @@ _INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE")
 class Function:
     """A Lambda function to run from its sources.
 
-    `code` is the worker's directory and first on its import path; the `layers`, directories that
-    hold packages, follow. `timeout` is in seconds. `memory` (MB) is reported, not enforced.
-    `concurrency` is the most workers at a time.
+    `code` is the worker's working directory and first on its import path; the folders of `layers`
+    follow. `timeout` is in seconds. `memory` (MB) is reported, not enforced. `concurrency` is the
+    maximum number of workers.
     """
 
     name: str
@@ -56,7 +56,7 @@ class Function:
 
 @dataclass(frozen=True)
 class Invocation:
-    """What an invocation came to: an answer, or, with `error` ("Unhandled"), an error document.
+    """The outcome of an invocation: a result or, with `error` ("Unhandled"), an error document.
 
     `log_tail` is the last 4 kB of its log.
     """
@@ -68,15 +68,15 @@ class Invocation:
 
     @property
     def reason(self) -> str:
-        """What the error document says, in one line."""
+        """Type and message of the error document, in one line."""
         document = json.loads(self.payload)
         return f"{document.get('errorType', self.error)}: {document.get('errorMessage', '')}"
 
 
 class Worker:
-    """Starts at once; the first `invoke` waits for the handler's import. One invoke at a time.
+    """Starts its process; the first `invoke` waits for the handler's import. One at a time.
 
-    Its TMPDIR is a folder of its own in `scratch_dir`, which is gone when it ends.
+    Its TMPDIR is a folder in `scratch_dir` that is deleted when it ends.
     """
 
     def __init__(
@@ -130,7 +130,7 @@ class Worker:
         return Invocation(answer.payload, "Unhandled" if answer.failed else None, request_id, tail)
 
     def stop(self) -> None:
-        """Ends the process and all that it started; safe to call again and from another thread."""
+        """Kills the process and its children. May be called again and from any thread."""
         if self._process.poll() is None:
             self._kill_group()
         self._watch.join()
@@ -154,7 +154,7 @@ class Worker:
 
     def _run(self, request_id: str, payload: bytes) -> Answered:
         timeout = self._function.timeout
-        arn = f"arn:aws:lambda:{self._region}:{_ACCOUNT}:function:{self._function.name}"
+        arn = f"arn:aws:lambda:{self._region}:{ACCOUNT}:function:{self._function.name}"
         self._api.send(Event(request_id, payload, time.time() + timeout, arn, _trace_id()))
         match self._api.wait(timeout):
             case Answered(answer) if len(answer) > RESPONSE_LIMIT:
@@ -195,7 +195,7 @@ class Worker:
         shutil.rmtree(self._scratch, ignore_errors=True)
 
     def _kill_group(self) -> None:
-        # Nothing may be left of a group whose leader has gone; macOS calls that "not permitted".
+        # The group may be gone with its leader; macOS reports that as "not permitted".
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL)
 
@@ -203,7 +203,7 @@ class Worker:
 def _environment(
     function: Function, shared: Mapping[str, str], region: str, runtime_api: str
 ) -> dict[str, str]:
-    """Lambda's own variables win over the template's, as they are reserved there.
+    """The worker's environment; Lambda's reserved variables override the template's.
 
     Source: https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html
     """

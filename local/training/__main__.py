@@ -15,18 +15,18 @@ from training.package import pack_code
 
 
 def main() -> int:
-    """The command; 1 means that the job failed."""
-    given = _options()
+    """Runs the command; returns 1 if the job failed."""
+    options = _options()
     job = TrainingJob(
-        name=f"local-{given.recipe}",
+        name=f"local-{options.recipe}",
         code=pack_code(),
-        hyperparameters={"recipe": given.recipe} | dict(given.hyperparameter),
-        channels={name: Path(folder) for name, folder in given.channel},
-        hosts=given.hosts,
+        hyperparameters={"recipe": options.recipe} | dict(options.hyperparameter),
+        channels={name: Path(folder) for name, folder in options.channel},
+        hosts=options.hosts,
     )
     try:
         with tempfile.TemporaryDirectory() as root:
-            shutil.move(run(job, Path(root)), given.output)
+            shutil.move(run(job, Path(root)), options.output)
     except TrainingFailed as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -48,14 +48,14 @@ def _options() -> argparse.Namespace:
         "--hyperparameter", type=_pair, action="append", default=[], metavar="NAME=VALUE"
     )
     parser.add_argument("--hosts", type=int, default=1, help="how many processes share the work")
-    parser.add_argument("--output", type=Path, required=True, help="where model.tar.gz goes")
+    parser.add_argument("--output", type=Path, required=True, help="the path for model.tar.gz")
     return parser.parse_args()
 
 
 def _pair(text: str) -> tuple[str, str]:
     name, separator, value = text.partition("=")
     if not (name and separator and value):
-        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
+        raise argparse.ArgumentTypeError(f"write NAME=VALUE, not {text!r}")
     return name, value
 
 

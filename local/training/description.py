@@ -1,4 +1,4 @@
-"""What DescribeTrainingJob says of a job, and how that changes until the job has ended."""
+"""The description of a training job, as DescribeTrainingJob returns it, through its statuses."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -11,8 +11,8 @@ TIMES = ("CreationTime", "LastModifiedTime", "TrainingStartTime", "TrainingEndTi
 FAILURE_REASON_LENGTH = 1024
 
 
-def described(request: Mapping[str, Any], arn: str) -> Document:
-    """A job that was just created; `request` is CreateTrainingJob's."""
+def created(request: Mapping[str, Any], arn: str) -> Document:
+    """A new job's description; `request` is CreateTrainingJob's."""
     now = _now()
     name, output = request["TrainingJobName"], request["OutputDataConfig"]["S3OutputPath"]
     artifact = f"{output.rstrip('/')}/{name}/output/model.tar.gz"
@@ -29,7 +29,7 @@ def described(request: Mapping[str, Any], arn: str) -> Document:
 
 
 def moved(document: Document, secondary: str, status: str | None = None) -> Document:
-    """The job in its next secondary status, and in its next status if that changes, too."""
+    """The description with another secondary status and, if given, another status."""
     now = _now()
     *before, last = document["SecondaryStatusTransitions"]
     transitions = [*before, last | {"EndTime": now}, _transition(secondary, now)]
@@ -46,7 +46,7 @@ def moved(document: Document, secondary: str, status: str | None = None) -> Docu
 
 
 def ended(document: Document, secondary: str, status: str, reason: str = "") -> Document:
-    """The job at its end: Completed, Failed for a reason, or Stopped."""
+    """The description of an ended job: Completed, Failed for a reason, or Stopped."""
     document = moved(document, secondary, status)
     now = document["LastModifiedTime"]
     document["SecondaryStatusTransitions"][-1]["EndTime"] = now
@@ -59,14 +59,14 @@ def ended(document: Document, secondary: str, status: str, reason: str = "") -> 
 
 
 def interrupted(document: Document, reason: str) -> Document:
-    """A job whose stack has ended while it ran; None of its processes is left."""
+    """The description of a job after its stack ended: Failed, if it had not ended before."""
     if document["TrainingJobStatus"] not in RUNNING:
         return document
     return ended(document, "Failed", "Failed", reason)
 
 
 def to_item(document: Document) -> Document:
-    """The document for a JSON file."""
+    """A description as JSON values."""
     texts = {name: document[name].isoformat() for name in TIMES if name in document}
     transitions = [
         {name: each[name].isoformat() if "Time" in name else each[name] for name in each}
@@ -80,7 +80,7 @@ def to_item(document: Document) -> Document:
 
 
 def from_item(item: Document) -> Document:
-    """The document of a JSON file."""
+    """The description that `to_item` made JSON of."""
     times = {name: datetime.fromisoformat(item[name]) for name in TIMES if name in item}
     transitions = [
         {
@@ -102,7 +102,7 @@ def _lists(transitions: list[Document], metrics: list[Document]) -> Document:
 
 
 class Metrics:
-    """The last value of each metric, from a job's lines.
+    """The last value of each metric in the lines of a job's log.
 
     `definitions` are AlgorithmSpecification's MetricDefinitions: a name, and a regular expression
     whose first group is the value.
@@ -112,14 +112,14 @@ class Metrics:
         self._patterns = {each["Name"]: re.compile(each["Regex"]) for each in definitions}
         self._last: dict[str, tuple[float, datetime]] = {}
 
-    def take(self, line: str) -> None:
-        """Looks for every metric in a line."""
+    def read(self, line: str) -> None:
+        """Reads every metric that a line has."""
         for name, pattern in self._patterns.items():
             if match := pattern.search(line):
                 self._last[name] = (float(match[1]), _now())
 
     def final(self) -> list[Document]:
-        """FinalMetricDataList."""
+        """The metrics as a job's FinalMetricDataList."""
         return [
             {"MetricName": name, "Value": value, "Timestamp": at}
             for name, (value, at) in self._last.items()

@@ -1,4 +1,4 @@
-"""What a training host's process runs: the program, for as long as its parent lives."""
+"""The process of a training host: runs the program, and ends with its parent."""
 
 import runpy
 import sys

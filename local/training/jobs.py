@@ -1,4 +1,4 @@
-"""SageMaker's training service on a laptop: jobs wait for their turn, run, end, and are known."""
+"""SageMaker's training service on this machine: jobs are queued, and run one after another."""
 
 import logging
 import queue
@@ -12,7 +12,7 @@ from facet.errors import FacetError
 from local.training.description import (
     RUNNING,
     Document,
-    described,
+    created,
     ended,
     interrupted,
 )
@@ -22,17 +22,17 @@ from local.training.store import Store
 
 LOG = logging.getLogger(__name__)
 
-Told = Callable[[Document, str], object]
-"""Hears each line of a job's log."""
+LogLine = Callable[[Document, str], object]
+"""Takes a job's description and a line of its log."""
 
 Keep = Callable[[Document], object]
-"""Takes a job's document whenever it has changed."""
+"""Takes a job's description whenever it changes."""
 
 STACK_ENDED = "ClientError: the local stack ended while the job was running; start it again"
 
 
 class JobExists(FacetError):
-    """A training job's name is taken for ever."""
+    """A training job with this name exists, running or ended."""
 
 
 class UnknownJob(FacetError):
@@ -40,11 +40,11 @@ class UnknownJob(FacetError):
 
 
 class NotRunning(FacetError):
-    """A training job that has ended cannot be stopped."""
+    """The training job has ended, so that it cannot be stopped."""
 
 
 class Service(Protocol):
-    """What stands behind SageMaker's training API; `TrainingJobs` is one."""
+    """The implementation of SageMaker's training API, such as `TrainingJobs`."""
 
     def create(self, request: Mapping[str, Any], arn: str) -> None:
         """Raises JobExists."""
@@ -62,8 +62,8 @@ class Service(Protocol):
 class TrainingJobs:
     """Runs jobs one after another under `home`/training, with logs in `home`/logs/training.
 
-    `known` are the documents of former jobs: those that were running have failed, as their stack
-    ended.
+    `known` are the descriptions of earlier jobs. Those that were still running get the status
+    Failed, since the processes ended with their stack.
     """
 
     def __init__(
@@ -73,13 +73,13 @@ class TrainingJobs:
         *,
         known: Iterable[Document] = (),
         keep: Keep = lambda _: None,
-        told: Told = lambda *_: None,
+        listener: LogLine = lambda *_: None,
         grace: float = GRACE,
     ) -> None:
         self._store = store
         self._home = home
         self._keep = keep
-        self._told = told
+        self._listener = listener
         self._grace = grace
         self._lock = threading.RLock()
         self._documents: dict[str, Document] = {}
@@ -91,19 +91,19 @@ class TrainingJobs:
         self._thread.start()
 
     def create(self, request: Mapping[str, Any], arn: str) -> None:
-        """Takes a CreateTrainingJob request. Raises JobExists."""
+        """Queues the job of a CreateTrainingJob request. Raises JobExists."""
         name = request["TrainingJobName"]
         with self._lock:
             if name in self._documents:
-                raise JobExists(f"Job name must be unique; there is a {name} already.")
-            document = described(request, arn)
+                raise JobExists(f"Training job names are unique, and {name} exists already.")
+            document = created(request, arn)
             self._changed(document)
             root = self._home / "training" / name
             self._jobs[name] = RemoteJob(document, self._store, root, self._grace)
         self._waiting.put(self._jobs[name])
 
     def stop(self, name: str) -> None:
-        """Stops a job that waits or runs. Raises UnknownJob, NotRunning."""
+        """Stops a job that is queued or runs. Raises UnknownJob, NotRunning."""
         with self._lock:
             document = self.describe(name)
             if document["TrainingJobStatus"] not in RUNNING:
@@ -114,9 +114,9 @@ class TrainingJobs:
             self._changed(self._jobs[name].document)
 
     def describe(self, name: str) -> Document:
-        """DescribeTrainingJob's answer. Raises UnknownJob."""
+        """The response of DescribeTrainingJob. Raises UnknownJob."""
         if name not in self._documents:
-            raise UnknownJob(f"There is no training job {name}.")
+            raise UnknownJob(f"Training job {name} does not exist.")
         return self._documents[name]
 
     def names(self) -> list[str]:
@@ -124,7 +124,7 @@ class TrainingJobs:
         return list(self._documents)
 
     def close(self) -> None:
-        """Ends what runs and starts nothing more; no grace period here."""
+        """Kills the running job, without a grace period, and starts none of the queued ones."""
         with self._lock:
             for job in self._jobs.values():
                 job.end("Stopped", at_once=True)
@@ -138,32 +138,32 @@ class TrainingJobs:
 
     def _work(self) -> None:
         while job := self._waiting.get():
-            document = self._carried_out(job)
+            document = self._run(job)
             with self._lock:
                 del self._jobs[document["TrainingJobName"]]
                 self._changed(document)
 
-    def _carried_out(self, job: RemoteJob) -> Document:
+    def _run(self, job: RemoteJob) -> Document:
         root = self._home / "training" / job.document["TrainingJobName"]
         shutil.rmtree(root, ignore_errors=True)
         try:
-            return self._logged(job)
+            return self._run_with_log(job)
         except (FacetError, OSError, ValueError) as error:
             return ended(job.document, "Failed", "Failed", f"ClientError: {error}")
         except Exception as error:
-            # A thread's outermost frame: a fault of ours may not leave a job running for ever.
+            # A thread's outermost frame: an unexpected error must not leave the job InProgress.
             LOG.exception("training job %s", job.document["TrainingJobName"])
             return ended(job.document, "Failed", "Failed", f"InternalServerError: {error}")
         finally:
             shutil.rmtree(root, ignore_errors=True)
 
-    def _logged(self, job: RemoteJob) -> Document:
+    def _run_with_log(self, job: RemoteJob) -> Document:
         path = self._home / "logs" / "training" / f"{job.document['TrainingJobName']}.log"
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("a", buffering=1) as file:
 
             def log(line: str) -> None:
                 file.write(f"{line}\n")
-                self._told(job.document, line)
+                self._listener(job.document, line)
 
-            return job.carry_out(LogListener(log, lambda: self._changed(job.document)))
+            return job.run(LogListener(log, lambda: self._changed(job.document)))

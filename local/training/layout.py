@@ -1,4 +1,4 @@
-"""What a training program finds: `/opt/ml` under another root, its arguments, its environment.
+"""The surroundings of a training program: `/opt/ml` under another root, arguments, environment.
 
 Source: https://github.com/aws/sagemaker-training-toolkit, ENVIRONMENT_VARIABLES.md
 """
@@ -22,8 +22,8 @@ FOLDERS = ("input/data", "input/config", "model", "output/data", "checkpoints", 
 class TrainingJob:
     """`code` is a `sourcedir.tar.gz` as `training.package` makes it; `channels` are folders.
 
-    `hyperparameters` are CreateTrainingJob's; with several `hosts`, so many processes share the
-    work, and each has a root of its own.
+    `hyperparameters` are CreateTrainingJob's. `hosts` is the number of processes that share the
+    work; each has its own root.
     """
 
     name: str
@@ -44,19 +44,19 @@ class Host:
 
     @property
     def checkpoints(self) -> Path:
-        """What is in here survives an interruption."""
+        """The folder whose files survive an interruption."""
         return self.root / "checkpoints"
 
 
 def hosts(count: int, root: Path) -> list[Host]:
-    """`algo-1`, …; a single one has `root` itself."""
+    """The hosts `algo-1`, …, each in its folder of `root`; a single host has `root` itself."""
     names = tuple(f"algo-{number + 1}" for number in range(count))
     addresses = dict(zip(names, _free_addresses(count), strict=True))
     return [Host(name, root if count == 1 else root / name, names, addresses) for name in names]
 
 
-def lay_out(job: TrainingJob, host: Host) -> None:
-    """Makes the host's folders; what is in `checkpoints` already stays."""
+def prepare(job: TrainingJob, host: Host) -> None:
+    """Makes the host's folders and configuration; files in `checkpoints` stay."""
     root = host.root
     for folder in FOLDERS:
         (root / folder).mkdir(parents=True, exist_ok=True)
@@ -75,7 +75,10 @@ def lay_out(job: TrainingJob, host: Host) -> None:
 
 
 def arguments(hyperparameters: Mapping[str, str]) -> list[str]:
-    """As the training toolkit hands them over: JSON where it is JSON, without its own."""
+    """Hyperparameters as command line arguments, as the training toolkit passes them.
+
+    JSON values are decoded; those of the toolkit itself (`sagemaker_…`) are left out.
+    """
     return [
         word
         for name, value in hyperparameters.items()
@@ -85,7 +88,7 @@ def arguments(hyperparameters: Mapping[str, str]) -> list[str]:
 
 
 def environment(job: TrainingJob, host: Host) -> dict[str, str]:
-    """The variables of the host's process; this machine's own are under them."""
+    """Environment variables of the host's process; they override this machine's."""
     root = host.root
     channels = {
         f"SM_CHANNEL_{name.upper()}": str(root / "input/data" / name) for name in job.channels
@@ -107,20 +110,20 @@ def environment(job: TrainingJob, host: Host) -> dict[str, str]:
     }
 
 
-def model_files(those: Sequence[Host]) -> list[tuple[str, Path]]:
-    """The members of `model.tar.gz`, the manifest first, so that a reader knows early what comes.
+def model_files(machines: Sequence[Host]) -> list[tuple[str, Path]]:
+    """The members of `model.tar.gz`, the manifest first, so that readers have it early.
 
     Several hosts' folders are merged; the first host that has a file wins.
     """
     return sorted(
-        _merged([host.root / "model" for host in those]),
+        _merged([host.root / "model" for host in machines]),
         key=lambda member: (member[0] != MANIFEST, member[0]),
     )
 
 
-def output_files(those: Sequence[Host]) -> list[tuple[str, Path]]:
+def output_files(machines: Sequence[Host]) -> list[tuple[str, Path]]:
     """The members of `output.tar.gz`."""
-    return sorted(_merged([host.root / "output/data" for host in those]))
+    return sorted(_merged([host.root / "output/data" for host in machines]))
 
 
 def _merged(folders: Sequence[Path]) -> list[tuple[str, Path]]:
@@ -133,7 +136,7 @@ def _merged(folders: Sequence[Path]) -> list[tuple[str, Path]]:
 
 
 def decoded(value: str) -> str:
-    """A hyperparameter's value as an argument."""
+    """A hyperparameter's value as an argument: decoded if it is JSON."""
     try:
         return str(json.loads(value))
     except ValueError:
@@ -141,7 +144,7 @@ def decoded(value: str) -> str:
 
 
 def _free_addresses(count: int) -> list[str]:
-    """Addresses on this machine whose ports were free, all at the same time."""
+    """Addresses on this machine with different ports, which were free."""
     sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
     try:
         return [f"127.0.0.1:{each.getsockname()[1]}" for each in sockets]

@@ -1,4 +1,4 @@
-"""A training job's processes, one per host: their lines as they come, how they end."""
+"""A training job's processes, one for each host: starts them, reads their lines, ends them."""
 
 import os
 import queue
@@ -23,17 +23,17 @@ Source: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_StopTraini
 
 @dataclass(frozen=True)
 class Failure:
-    """A host that ended with a status other than 0, and the last line that it printed."""
+    """The status, other than 0, with which a host ended, and the last line that it printed."""
 
     status: int
     line: str
 
 
 class Processes:
-    """The running hosts of a job. Leaving the context kills what is left of them."""
+    """The running processes of a job. Leaving the context kills those that are left."""
 
     def __init__(self, job: TrainingJob, hosts: Sequence[Host], grace: float = GRACE) -> None:
-        self._told: queue.SimpleQueue[tuple[int, str | int]] = queue.SimpleQueue()
+        self._events: queue.SimpleQueue[tuple[int, str | int]] = queue.SimpleQueue()
         self._stopping = threading.Lock()
         self._killer = threading.Timer(grace, self.kill)
         self._killer.daemon = True
@@ -59,47 +59,47 @@ class Processes:
                     pipe.close()
 
     def wait(self, log: Callable[[str], None]) -> Failure | None:
-        """Hands every line to `log` until all hosts have ended; the first failure.
+        """Passes every line to `log` until all hosts have ended; returns the first failure.
 
-        A host that fails ends the others, which could not go on without it.
+        A host that fails ends the others, which cannot go on without it.
         """
         failure, running = None, len(self._processes)
-        last = ["it said nothing"] * running
+        last = ["it printed nothing"] * running
         while running:
-            host, told = self._told.get()
-            if isinstance(told, str):
-                last[host] = told or last[host]
-                log(told)
+            host, event = self._events.get()
+            if isinstance(event, str):
+                last[host] = event or last[host]
+                log(event)
                 continue
             running -= 1
-            if told and failure is None:
-                failure = Failure(told, last[host])
+            if event and failure is None:
+                failure = Failure(event, last[host])
                 self.stop()
         return failure
 
     def stop(self) -> None:
-        """Asks them to end, and makes them after the grace period. May be called again."""
+        """Sends SIGTERM, and SIGKILL after the grace period. Further calls do nothing."""
         if self._stopping.acquire(blocking=False):
             self._signal(signal.SIGTERM)
             self._killer.start()
 
     def kill(self) -> None:
-        """Ends them at once."""
+        """Sends SIGKILL."""
         self._signal(signal.SIGKILL)
 
     def _watch(self, number: int) -> None:
-        """A host's lines, then its status."""
+        """Queues a host's lines, then its status."""
         process = self._processes[number]
         reader = threading.Thread(target=self._read, args=(number,), daemon=True)
         reader.start()
         status = process.wait()
-        _signal(process, signal.SIGKILL)  # what it left behind would keep the pipe open
+        _signal(process, signal.SIGKILL)  # its own children would keep the pipe open
         reader.join()
-        self._told.put((number, status))
+        self._events.put((number, status))
 
     def _read(self, number: int) -> None:
         for line in self._processes[number].stdout or ():
-            self._told.put((number, line.rstrip()))
+            self._events.put((number, line.rstrip()))
 
     def _signal(self, kind: signal.Signals) -> None:
         for process in self._processes:

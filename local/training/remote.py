@@ -1,4 +1,4 @@
-"""One job of the training service: from S3 into folders, through its processes, back to S3."""
+"""One training job: copies its data from S3, runs its processes, uploads its model to S3."""
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -13,12 +13,12 @@ from local.training.layout import (
     TrainingJob,
     decoded,
     hosts,
-    lay_out,
     model_files,
     output_files,
+    prepare,
 )
 from local.training.processes import Failure, Processes
-from local.training.store import Checkpoints, NotThere, Store
+from local.training.store import Checkpoints, ObjectMissing, Store
 from training.package import pack
 
 CODE = "sagemaker_submit_directory"
@@ -26,79 +26,84 @@ CODE = "sagemaker_submit_directory"
 
 @dataclass(frozen=True)
 class LogListener:
-    """`log` hears the job's lines, `changed` is called whenever its document is another."""
+    """`log` gets each line of the job, `changed` is called when its description has changed."""
 
     log: Callable[[str], object]
     changed: Callable[[], object]
 
 
 class RemoteJob:
-    """A training job as its `document` describes it, under `root`. `carry_out` runs it once."""
+    """A training job with its folders under `root`; `document` is its description."""
 
     def __init__(self, document: Document, store: Store, root: Path, grace: float) -> None:
         self.document = document
         self._store = store
         self._root = root
         self._grace = grace
-        self._wish = ""
+        self._stop_status = ""
         self._processes: Processes | None = None
         self._lock = threading.Lock()
 
     def end(self, secondary: str, *, at_once: bool = False) -> None:
-        """Asks the job to end, now or as soon as it starts, with that secondary status."""
+        """Stops the job, now or when it starts, with a secondary status such as Stopped.
+
+        Its processes get SIGTERM and a grace period, unless `at_once`.
+        """
         with self._lock:
-            self._wish = self._wish or secondary
+            self._stop_status = self._stop_status or secondary
             self.document = moved(self.document, "Stopping", "Stopping")
             if self._processes:
                 self._processes.stop()
                 if at_once:
                     self._processes.kill()
 
-    def carry_out(self, ears: LogListener) -> Document:
-        """Runs it; its last document. Raises NotThere, ValueError, OSError."""
-        self._move("Downloading", ears)
-        if self._wish:
-            return ended(self.document, self._wish, "Stopped")
-        job, those = self._prepare()
+    def run(self, listener: LogListener) -> Document:
+        """Runs the job; returns its last description. Raises ObjectMissing, ValueError, OSError."""
+        self._move("Downloading", listener)
+        if self._stop_status:
+            return ended(self.document, self._stop_status, "Stopped")
+        job, machines = self._prepare()
         metrics = Metrics(self.document["AlgorithmSpecification"].get("MetricDefinitions") or ())
 
-        def take(line: str) -> None:
-            metrics.take(line)
-            ears.log(line)
+        def read(line: str) -> None:
+            metrics.read(line)
+            listener.log(line)
 
-        self._move("Training", ears)
-        failure = self._train(job, those, take)
-        self._move("Uploading", ears)
-        self._upload(those)
+        self._move("Training", listener)
+        failure = self._train(job, machines, read)
+        self._move("Uploading", listener)
+        self._upload(machines)
         return self._at_end(failure, metrics)
 
-    def _move(self, secondary: str, ears: LogListener) -> None:
-        """A job that was asked to end goes on as Stopping until it has."""
+    def _move(self, secondary: str, listener: LogListener) -> None:
+        """Changes the secondary status, unless the job is Stopping."""
         with self._lock:
-            if self._wish:
+            if self._stop_status:
                 return
             self.document = moved(self.document, secondary)
-        ears.changed()
+        listener.changed()
 
     def _prepare(self) -> tuple[TrainingJob, list[Host]]:
-        given: Mapping[str, str] = self.document.get("HyperParameters", {})
+        hyperparameters: Mapping[str, str] = self.document.get("HyperParameters", {})
         job = TrainingJob(
             name=self.document["TrainingJobName"],
-            code=self._code(given),
-            hyperparameters=given,
+            code=self._code(hyperparameters),
+            hyperparameters=hyperparameters,
             channels=self._channels(),
             hosts=self.document["ResourceConfig"]["InstanceCount"],
         )
-        those = hosts(job.hosts, self._root / "ml")
-        for host in those:
+        machines = hosts(job.hosts, self._root / "ml")
+        for host in machines:
             if checkpoints := self.document.get("CheckpointConfig"):
                 self._store.fetch(checkpoints["S3Uri"], host.checkpoints)
-            lay_out(job, host)
-        return job, those
+            prepare(job, host)
+        return job, machines
 
     def _code(self, hyperparameters: Mapping[str, str]) -> bytes:
         if CODE not in hyperparameters:
-            raise NotThere(f"only script mode runs here: set the hyperparameter {CODE}")
+            raise ObjectMissing(
+                f"the local stack supports script mode only: set the hyperparameter {CODE}"
+            )
         return self._store.read(decoded(hyperparameters[CODE]))
 
     def _channels(self) -> dict[str, Path]:
@@ -110,20 +115,20 @@ class RemoteJob:
         return found
 
     def _train(
-        self, job: TrainingJob, those: Sequence[Host], log: Callable[[str], None]
+        self, job: TrainingJob, machines: Sequence[Host], log: Callable[[str], None]
     ) -> Failure | None:
         seconds = self.document["StoppingCondition"]["MaxRuntimeInSeconds"]
         limit = threading.Timer(seconds, self.end, ("MaxRuntimeExceeded",))
         limit.daemon = True
-        with ExitStack() as opened:
-            processes = opened.enter_context(Processes(job, those, self._grace))
-            opened.callback(self._forget)
+        with ExitStack() as stack:
+            processes = stack.enter_context(Processes(job, machines, self._grace))
+            stack.callback(self._forget)
             if checkpoints := self.document.get("CheckpointConfig"):
-                for host in those:
-                    opened.enter_context(
+                for host in machines:
+                    stack.enter_context(
                         Checkpoints(host.checkpoints, self._store.put, checkpoints["S3Uri"])
                     )
-            opened.callback(limit.cancel)
+            stack.callback(limit.cancel)
             limit.start()
             self._remember(processes)
             return processes.wait(log)
@@ -131,18 +136,18 @@ class RemoteJob:
     def _remember(self, processes: Processes) -> None:
         with self._lock:
             self._processes = processes
-            if self._wish:
+            if self._stop_status:
                 processes.stop()
 
     def _forget(self) -> None:
         with self._lock:
             self._processes = None
 
-    def _upload(self, those: Sequence[Host]) -> None:
+    def _upload(self, machines: Sequence[Host]) -> None:
         artifact: str = self.document["ModelArtifacts"]["S3ModelArtifacts"]
         for members, uri in (
-            (model_files(those), artifact),
-            (output_files(those), artifact.replace("/model.tar.gz", "/output.tar.gz")),
+            (model_files(machines), artifact),
+            (output_files(machines), artifact.replace("/model.tar.gz", "/output.tar.gz")),
         ):
             if not members:
                 continue
@@ -153,8 +158,8 @@ class RemoteJob:
 
     def _at_end(self, failure: Failure | None, metrics: Metrics) -> Document:
         document: dict[str, Any] = self.document | {"FinalMetricDataList": metrics.final()}
-        if self._wish:
-            return ended(document, self._wish, "Stopped")
+        if self._stop_status:
+            return ended(document, self._stop_status, "Stopped")
         if failure:
             reason = f"AlgorithmError: {failure.line}, exit code: {failure.status}"
             return ended(document, "Failed", "Failed", reason)

@@ -1,4 +1,4 @@
-"""Between S3 and a job's folders. The stack has objects as files, so its own are linked."""
+"""Copies between S3 and the folders of a training job; inputs are links to the state's files."""
 
 import os
 import threading
@@ -11,11 +11,11 @@ from facet.errors import FacetError
 from local.state import State
 
 SYNC_SECONDS = 5.0
-"""Between two looks at a running job's checkpoints."""
+"""Seconds between two uploads of a running job's checkpoints."""
 
 
-class NotThere(FacetError):
-    """S3 does not have what a job is to work with."""
+class ObjectMissing(FacetError):
+    """S3 has no object at a URI that the job names."""
 
 
 class Store:
@@ -27,40 +27,39 @@ class Store:
         self._s3 = s3
 
     def read(self, uri: str) -> bytes:
-        """An object's bytes. Raises NotThere."""
+        """An object's bytes. Raises ObjectMissing."""
         key = self._key(uri)
         files = self._state.newest(self._bucket, key)
         if key not in files:
-            raise NotThere(f"there is no {uri}")
+            raise ObjectMissing(f"{uri} does not exist")
         return files[key].read_bytes()
 
     def link(self, uri: str, folder: Path) -> None:
-        """Makes `folder` show what lies below a prefix. Raises NotThere where nothing does."""
+        """Links the objects below a prefix into `folder`. Raises ObjectMissing if none is there."""
         found = list(self._below(uri, folder))
         if not found:
-            raise NotThere(f"there is nothing at {uri}")
+            raise ObjectMissing(f"there are no objects below {uri}")
         for content, target in found:
             target.parent.mkdir(parents=True, exist_ok=True)
             os.link(content, target)
 
     def fetch(self, uri: str, folder: Path) -> None:
-        """Copies what lies below a prefix, if anything, to files that may be changed."""
+        """Copies the objects below a prefix, if any, to files that may be changed."""
         for content, target in self._below(uri, folder):
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(content.read_bytes())
 
     def put(self, file: Path, uri: str) -> None:
-        """Uploads a file."""
         self._s3.upload_file(str(file), self._bucket, self._key(uri))
 
     def _key(self, uri: str) -> str:
         bucket, _, key = uri.removeprefix("s3://").partition("/")
         if bucket != self._bucket:
-            raise NotThere(f"the local stack trains with its own bucket only, not with {uri}")
+            raise ObjectMissing(f"the local stack trains with its own bucket only, not with {uri}")
         return key
 
     def _below(self, uri: str, folder: Path) -> Iterator[tuple[Path, Path]]:
-        """Each object's file, and its place in the folder; keys that lead out of it are left."""
+        """Each object's file and its path in the folder, without keys that lead out of it."""
         prefix = self._key(uri).rstrip("/") + "/"
         for key, content in self._state.newest(self._bucket, prefix).items():
             parts = key.removeprefix(prefix).split("/")
@@ -69,7 +68,7 @@ class Store:
 
 
 class Checkpoints:
-    """A folder whose files are in S3 soon after they are written, while the context lasts."""
+    """Uploads the files of a folder soon after they are written, while the context lasts."""
 
     def __init__(
         self,
@@ -96,11 +95,11 @@ class Checkpoints:
         self.sync()
 
     def sync(self) -> None:
-        """Uploads what was written since the last time; what has gone from here stays in S3."""
+        """Uploads files written since the last call; files deleted here stay in S3."""
         for path, stamp in list(self._stamps()):
             if self._seen.get(path) == stamp:
                 continue
-            with suppress(FileNotFoundError):  # replaced at this moment: the next look has it
+            with suppress(FileNotFoundError):  # being replaced: the next call uploads it
                 self._put(path, f"{self._uri}/{path.relative_to(self._folder).as_posix()}")
                 self._seen[path] = stamp
 

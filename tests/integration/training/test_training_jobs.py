@@ -86,7 +86,7 @@ class Service:
             self.home,
             known=[from_item(json.loads(json.dumps(each))) for each in self.kept.values()],
             keep=lambda job: self.kept.update({job["TrainingJobName"]: to_item(job)}),
-            told=lambda _, line: self.lines.append(line),
+            listener=lambda _, line: self.lines.append(line),
             grace=grace,
         )
 
@@ -188,10 +188,13 @@ def test_a_failed_job_reports_its_last_line(service: Service) -> None:
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"HyperParameters": {"what": '"train"'}}, "ClientError: only script mode runs here"),
+        (
+            {"HyperParameters": {"what": '"train"'}},
+            "ClientError: the local stack supports script mode",
+        ),
         (
             {"HyperParameters": {"sagemaker_submit_directory": "s3://bucket/code/none"}},
-            "ClientError: there is no s3://bucket/code/none",
+            "ClientError: s3://bucket/code/none does not exist",
         ),
         (
             {"CheckpointConfig": {"S3Uri": "s3://elsewhere/x"}},
@@ -210,7 +213,7 @@ def test_a_channel_without_images_fails_the_job(service: Service) -> None:
     empty = {"S3DataSource": {"S3Uri": "s3://bucket/datasets/birds/train/"}}
     service.create("a", "train", InputDataConfig=[{"ChannelName": "train", "DataSource": empty}])
     assert (
-        "there is nothing at s3://bucket/datasets/birds/train/"
+        "there are no objects below s3://bucket/datasets/birds/train/"
         in (service.end("a")["FailureReason"])
     )
 

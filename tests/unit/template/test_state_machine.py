@@ -99,7 +99,7 @@ def caught(*lines: str) -> dict[str, float]:
     algorithm = EACH["States"]["Train"]["Parameters"]["AlgorithmSpecification"]
     metrics = Metrics(algorithm["MetricDefinitions"])
     for line in lines:
-        metrics.take(line)
+        metrics.read(line)
     return {each["MetricName"]: each["Value"] for each in metrics.final()}
 
 
