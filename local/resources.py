@@ -1,4 +1,4 @@
-"""The resources of a template as they were made: their names, and their properties resolved."""
+"""The resources of a stack as CloudFormation made them: physical ids and resolved properties."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -19,11 +19,11 @@ class Resources:
         self._logical = {self.name(each): each for each in self.of_type("AWS::Lambda::Function")}
 
     def of_type(self, kind: str) -> list[str]:
-        """Logical ids of the resources of a type whose conditions, if any, are met."""
+        """Logical ids of the resources of a type that were made: their conditions, if any, hold."""
         return [each for each in self._read.of_type(kind) if self._is_made(each)]
 
     def the(self, kind: str) -> str:
-        """The logical id of the only resource of a type."""
+        """The logical id of the only resource of a type. Raises ValueError if there are several."""
         (name,) = self.of_type(kind)
         return name
 
@@ -36,46 +36,46 @@ class Resources:
         return self._logical[function_name]
 
     def attribute(self, logical: str, name: str) -> str:
-        """What Fn::GetAtt gives."""
+        """An attribute of a resource, as Fn::GetAtt returns it."""
         return str(self._resolve({"Fn::GetAtt": [logical, name]}))
 
     def queue_name(self, logical: str) -> str:
-        """A queue's name, which is not its physical id."""
+        """A queue's name; its physical id is its URL."""
         return self.name(logical).rpartition("/")[2]
 
     def output(self, name: str) -> str:
-        """One of the template's outputs."""
+        """The value of an output of the template."""
         return str(self._resolve(self._read.document["Outputs"][name]["Value"]))
 
     def endpoint(self) -> str:
-        """The endpoint's name. Raises UnsupportedTemplate where the template makes none."""
+        """The endpoint's name. Raises UnsupportedTemplate if the parameters leave it out."""
         if not self.of_type("AWS::SageMaker::Endpoint"):
             raise UnsupportedTemplate(
-                "the local stack does not carry out EndpointOn=false: it has an endpoint or is none"
+                "the local stack does not support EndpointOn=false: leave the parameter out"
             )
         return self.attribute(self.the("AWS::SageMaker::Endpoint"), "EndpointName")
 
     def property(self, logical: str, name: str) -> Any:
-        """A resource's property, None where the template does not set it."""
+        """A resource's property, or None if the template does not set it."""
         return self._resolve(self._read.resources[logical]["Properties"].get(name))
 
     def functions(self) -> list[Function]:
-        """The functions, under their logical ids, to run from their sources."""
+        """The functions, named by their logical ids, to run from their sources."""
         return [self._function(each) for each in self.of_type("AWS::Lambda::Function")]
 
     def deliveries(self) -> dict[str, Delivery]:
-        """How events reach each function, by its logical id."""
+        """How asynchronous events reach each function, by its logical id."""
         found = {
             each: Delivery(concurrency=self._concurrency(each)) for each in self._logical.values()
         }
         for config in self.of_type("AWS::Lambda::EventInvokeConfig"):
             function = self.logical(self.property(config, "FunctionName"))
-            asked = {
+            properties = {
                 "retries": self.property(config, "MaximumRetryAttempts"),
                 "age": self.property(config, "MaximumEventAgeInSeconds"),
             }
-            given = {name: int(value) for name, value in asked.items() if value is not None}
-            found[function] = replace(found[function], **given)
+            changes = {name: int(value) for name, value in properties.items() if value is not None}
+            found[function] = replace(found[function], **changes)
         return found
 
     def _is_made(self, logical: str) -> bool:
@@ -88,8 +88,8 @@ class Resources:
             return None
         if int(reserved) < 1:
             raise UnsupportedTemplate(
-                f"the local stack does not carry out {logical}.ReservedConcurrentExecutions 0, "
-                "which stops a function; leave it out or reserve at least 1"
+                f"the local stack does not support {logical}.ReservedConcurrentExecutions 0, "
+                "which stops a function: leave it out, or reserve at least 1"
             )
         return int(reserved)
 
@@ -111,5 +111,5 @@ class Resources:
 
 
 def _text(value: object) -> str:
-    """A variable's value as CloudFormation writes it."""
+    """The value of an environment variable as CloudFormation writes it."""
     return str(value).lower() if isinstance(value, bool) else str(value)

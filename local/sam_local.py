@@ -1,8 +1,8 @@
-"""For `sam local`: lets containers with the functions reach the stack that runs on this machine.
+"""`make env`: lets the containers of `sam local` reach the stack that runs on this machine.
 
-SAM gives a container only the variables that the template names, and the AWS clients' endpoints are
-none of them. So this writes, into the folder of `sam build`, a template that names them, and the
-file with all values for `--env-vars`.
+SAM gives a container only the variables that the template names, and the endpoints of the AWS
+clients are not among them. This module writes a template that names them into the folder of
+`sam build`, and a file with all values for `--env-vars`.
 """
 
 import argparse
@@ -28,11 +28,11 @@ Variables = Mapping[str, str]
 
 
 class NotBuilt(FacetError):
-    """`sam build` has left no template."""
+    """There is no template of `sam build`."""
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command; the exit code."""
+    """Writes both files and prints `sam local` commands; returns the exit code."""
     options = _options(arguments)
     try:
         stack = find(None, options.home)
@@ -58,19 +58,21 @@ def write(stack: Stack, home: Path, built: Path, host: str) -> tuple[Path, Path]
     try:
         document = parse((built / "template.yaml").read_text())
     except FileNotFoundError as error:
-        raise NotBuilt(f"there is no {built / 'template.yaml'}: run `make build` first") from error
+        raise NotBuilt(
+            f"{built / 'template.yaml'} does not exist: run `make build` first"
+        ) from error
     reached = endpoints(Address.read(home), host)
     functions = stack.client("lambda").list_functions()["Functions"]
     values = {
         each["FunctionName"]: {**each["Environment"]["Variables"], **reached} for each in functions
     }
-    (built / TEMPLATE).write_text(json.dumps(naming(document, reached), indent=2))
+    (built / TEMPLATE).write_text(json.dumps(with_variables(document, reached), indent=2))
     (built / VARIABLES).write_text(json.dumps(values, indent=2) + "\n")
     return built / TEMPLATE, built / VARIABLES
 
 
 def endpoints(address: Address, host: str) -> dict[str, str]:
-    """The variables by which AWS's clients find the stack of stack.json from `host`'s guests."""
+    """Environment variables by which AWS clients in containers reach the stack at `host`."""
     urls = {
         "AWS_ENDPOINT_URL": address.endpoint_url,
         "AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME": address.sagemaker_runtime_url,
@@ -83,8 +85,8 @@ def endpoints(address: Address, host: str) -> dict[str, str]:
     }
 
 
-def naming(document: Mapping[str, Any], more: Variables) -> dict[str, Any]:
-    """A SAM template whose functions have these variables besides their own."""
+def with_variables(document: Mapping[str, Any], more: Variables) -> dict[str, Any]:
+    """A SAM template whose functions have these variables in addition to their own."""
     globals_ = dict(document.get("Globals", {}))
     function = dict(globals_.get("Function", {}))
     environment = dict(function.get("Environment", {}))
@@ -95,9 +97,9 @@ def naming(document: Mapping[str, Any], more: Variables) -> dict[str, Any]:
 
 def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m local.sam_local", description=__doc__)
-    parser.add_argument("--home", type=Path, default=HOME, help="where the stack keeps its state")
-    parser.add_argument("--built", type=Path, default=BUILT, help="what `sam build` wrote")
-    parser.add_argument("--host", default=HOST, help="what containers call this machine")
+    parser.add_argument("--home", type=Path, default=HOME, help="the folder with the stack's state")
+    parser.add_argument("--built", type=Path, default=BUILT, help="the folder of `sam build`")
+    parser.add_argument("--host", default=HOST, help="the name of this machine in a container")
     return parser.parse_args(arguments)
 
 

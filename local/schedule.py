@@ -28,7 +28,7 @@ _SECONDS = {"minute": 60.0, "hour": 3600.0, "day": 86400.0}
 
 @dataclass(frozen=True)
 class Schedule:
-    """Every `every` seconds the function (a logical id) gets `payload`, or EventBridge's event."""
+    """Invokes `function` (a logical id) each `every` seconds with `payload`, if any."""
 
     rule: str
     function: str
@@ -37,10 +37,7 @@ class Schedule:
 
 
 def schedules(made: Resources, name: str) -> list[Schedule]:
-    """The template's schedules that are enabled; `name` is the stack's.
-
-    Raises UnsupportedTemplate.
-    """
+    """The enabled schedules of the template; `name` is the stack's. Raises UnsupportedTemplate."""
     return [
         Schedule(
             rule=made.property(rule, "Name") or f"{name}-{rule}",
@@ -55,18 +52,18 @@ def schedules(made: Resources, name: str) -> list[Schedule]:
 
 
 def seconds(expression: str) -> float:
-    """Of `rate(15 minutes)`, 900. Raises UnsupportedTemplate for `cron(…)` and what AWS refuses."""
+    """900 for `rate(15 minutes)`. Raises UnsupportedTemplate for `cron(…)` and what AWS rejects."""
     match = _RATE.fullmatch(expression)
     if match is None:
         raise UnsupportedTemplate(
-            f"the local stack does not carry out the schedule '{expression}'; "
-            "write rate(1 minute), rate(15 minutes), rate(2 hours), rate(1 day) or the like"
+            f"the local stack does not support the schedule '{expression}': "
+            "write a rate such as rate(1 minute), rate(15 minutes), rate(2 hours) or rate(1 day)"
         )
     return int(match[1] or match[3]) * _SECONDS[match[2] or match[4]]
 
 
 def event(rule: str, moment: datetime) -> bytes:
-    """What EventBridge sends a rule's function at a moment."""
+    """The event that EventBridge sends to a rule's function at a moment."""
     return json.dumps(
         {
             "version": "0",
@@ -83,9 +80,9 @@ def event(rule: str, moment: datetime) -> bytes:
 
 
 class Scheduler:
-    """Submits events from now until `close`, the first of each schedule after its first interval.
+    """Submits events until `close`; the first of each schedule comes after its first interval.
 
-    Those that a busy machine misses are not made up for.
+    Events that a busy machine misses are left out.
     """
 
     def __init__(
@@ -100,7 +97,7 @@ class Scheduler:
         self._thread.start()
 
     def close(self) -> None:
-        """Submits nothing more."""
+        """Stops submitting events."""
         self._closed.set()
         self._thread.join()
 
@@ -111,9 +108,11 @@ class Scheduler:
             following = (time.monotonic() if missed else due) + schedule.every
             heapq.heapreplace(self._due, (following, at, schedule))
             payload = schedule.payload
-            sent = event(schedule.rule, datetime.now(UTC)) if payload is None else payload.encode()
+            content = (
+                event(schedule.rule, datetime.now(UTC)) if payload is None else payload.encode()
+            )
             try:
-                self._submit(schedule.function, sent)
+                self._submit(schedule.function, content)
             except Exception:
                 # A thread's outermost frame: one failure may not end every schedule.
                 LOG.exception(

@@ -1,4 +1,10 @@
-"""The whole stack on one machine: template.yaml → AWS, endpoint, functions, API."""
+"""The whole stack on this machine, carried out from template.yaml.
+
+moto stands for AWS (local/moto), worker processes for Lambda (local/runtime), a WSGI server for API
+Gateway (local/gateway), the container under a process of ours for SageMaker (local/endpoint), and
+processes for training jobs (local/training). `Stack._open` starts them in the order in which they
+need each other.
+"""
 
 import fcntl
 import os
@@ -26,7 +32,7 @@ from local.runtime.pool import Invocation, Runtime
 from local.schedule import Scheduler, schedules
 from local.state import Event, State
 from local.training.description import from_item, to_item
-from local.training.jobs import Told, TrainingJobs
+from local.training.jobs import LogLine, TrainingJobs
 from local.training.store import Store
 from training.package import code_key, pack_code, upload
 
@@ -34,10 +40,10 @@ Opened = TypeVar("Opened")
 
 NAME = "facet"
 TRAINING_JOBS = "TrainingJobs"
-"""Under which the state knows training jobs; nothing of the template has that name."""
+"""The owner of training jobs in the state; no resource of the template has this name."""
 
 DISK_BUDGET = 10 << 30
-"""Bytes of unpacked models on disk; an ml.m5 instance of SageMaker's has 30 GB or more."""
+"""Bytes of unpacked models on disk; SageMaker's ml.m5 instances have 30 GB or more."""
 
 MEMORY_BUDGET = 2 << 30
 """Bytes of loaded models in the container."""
@@ -63,7 +69,7 @@ class Listeners:
     """
 
     invoked: Callable[[str, Invocation], object] = lambda *_: None
-    trained: Told = lambda *_: None
+    trained: LogLine = lambda *_: None
     executed: Ended = lambda _: None
     put: Callable[[dict[str, Any]], object] = lambda _: None
 
@@ -72,12 +78,11 @@ NO_LISTENERS = Listeners()
 
 
 class Stack:
-    """Carries out a template until it is closed. Its state outlives it in `home`.
+    """Runs a template's resources until it is closed. Its state stays in `home`.
 
-    `code` is the training code, as `training.package` packs it; `parameters` are the template's,
-    where they shall not have their defaults. An execution of a state machine
-    does not outlive the stack; the training jobs that it has running end with it.
-    Raises AlreadyRunning, gateway.PortTaken, template.UnsupportedTemplate.
+    `code` is the training code as `training.package` packs it, `parameters` override the defaults
+    of the template's. Executions and training jobs that run end with the stack. Entering raises
+    AlreadyRunning, PortTaken and UnsupportedTemplate.
     """
 
     def __init__(
@@ -135,7 +140,7 @@ class Stack:
             )
         )
         self._opened.enter_context(aws.listening_to_buses(self._listeners.put))
-        self._train(made, aws, state)
+        self._run_training_jobs(made, aws, state)
         aws.notify(made.name(bucket), made.property(bucket, "NotificationConfiguration"))
         for event in state.events():
             invoker.resubmit(Pending(event.function, event.payload, event.id))
@@ -161,7 +166,7 @@ class Stack:
             events_url=aws.url + EVENTS_PATH,
             pid=os.getpid(),
         )
-        self._tell()
+        self._write_address()
 
     def _lock(self) -> None:
         self._home.mkdir(parents=True, exist_ok=True)
@@ -171,7 +176,7 @@ class Stack:
         except BlockingIOError as error:
             raise AlreadyRunning(self._home) from error
 
-    def _tell(self) -> None:
+    def _write_address(self) -> None:
         path = self.address.write(self._home)
         self._opened.callback(path.unlink, missing_ok=True)
 
@@ -225,8 +230,8 @@ class Stack:
         )
         return self._closing(invoker, AsyncInvoker.close)
 
-    def _train(self, made: Resources, aws: Aws, state: State) -> None:
-        """From now on training jobs run, and executions may be started."""
+    def _run_training_jobs(self, made: Resources, aws: Aws, state: State) -> None:
+        """Runs training jobs from now on, so that executions can be started."""
         bucket, s3 = made.name(made.the("AWS::S3::Bucket")), aws.client("s3")
         upload(self._code, s3, bucket)
         jobs = TrainingJobs(
@@ -234,7 +239,7 @@ class Stack:
             self._home,
             known=map(from_item, state.items(TRAINING_JOBS)),
             keep=lambda job: state.keep_item(TRAINING_JOBS, job["TrainingJobName"], to_item(job)),
-            told=self._listeners.trained,
+            listener=self._listeners.trained,
         )
         self._closing(jobs, TrainingJobs.close)
         self._opened.enter_context(aws.running_training_jobs(jobs, self._listeners.executed))

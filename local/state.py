@@ -1,4 +1,4 @@
-"""What a stack must not lose when it stops: one SQLite file, and one file per S3 object version."""
+"""The durable state of a stack: one SQLite file, and one file for each S3 object version."""
 
 import json
 import secrets
@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
-# A log that is written ahead and not synced for each commit takes a third of the time, and survives
-# the death of the process, though not of the machine.
+# Write-ahead logging without a sync for each commit takes a third of the time. It survives a crash
+# of the process, but the last commits may be lost with the power.
 SCHEMA = """
 PRAGMA journal_mode = WAL;
 PRAGMA synchronous = NORMAL;
@@ -44,7 +44,7 @@ class ObjectVersion:
 
 @dataclass(frozen=True)
 class Event:
-    """An asynchronous invocation that has not come to its end."""
+    """An asynchronous invocation that is still to be made or retried."""
 
     id: str
     function: str
@@ -52,7 +52,7 @@ class Event:
 
 
 class State:
-    """Writes through: what a method was given is on disk when it returns."""
+    """Writes through: when a method returns, its change is in the files."""
 
     def __init__(self, folder: Path) -> None:
         self._contents = folder / "objects"
@@ -62,7 +62,7 @@ class State:
         self._database.executescript(SCHEMA)
 
     def close(self) -> None:
-        """Lets go of the file."""
+        """Closes the database."""
         self._database.close()
 
     def content(self, version: str) -> Path:
@@ -70,14 +70,14 @@ class State:
         return self._contents / version
 
     def keep_content(self, version: str, content: BinaryIO) -> None:
-        """Writes an object version's bytes, whole or not at all."""
+        """Writes the bytes of an object version, all or none."""
         part = self._contents / f"{version}.part"
         with part.open("wb") as file:
             shutil.copyfileobj(content, file, 1 << 20)
         part.replace(self.content(version))
 
     def keep_versions(self, bucket: str, key: str, versions: list[ObjectVersion]) -> None:
-        """Replaces what is known of one key; contents of versions that are gone are deleted."""
+        """Replaces the versions of a key, and deletes the contents of versions that are gone."""
         rows = [
             (bucket, key, each.version, position, each.marker, each.modified, each.etag,
              json.dumps(each.metadata))
@@ -107,7 +107,7 @@ class State:
             )
 
     def newest(self, bucket: str, prefix: str) -> dict[str, Path]:
-        """The objects that are there now: keys that begin with `prefix`, and their bytes' files."""
+        """The current objects whose keys begin with `prefix`, and the files with their bytes."""
         rows = self._rows(
             "SELECT key, version, marker, MAX(position) FROM objects"
             " WHERE bucket = ? AND substr(key, 1, length(?)) = ? GROUP BY key",
@@ -116,7 +116,7 @@ class State:
         return {key: self.content(version) for key, version, marker, _ in rows if not marker}
 
     def keep_item(self, owner: str, key: str, item: dict[str, Any] | None) -> None:
-        """Writes one item of a table or queue; None deletes it."""
+        """Writes one item of a table or queue, or deletes it if `item` is None."""
         with self._lock, self._database as database:
             if item is None:
                 database.execute("DELETE FROM items WHERE owner = ? AND key = ?", (owner, key))
@@ -138,7 +138,7 @@ class State:
         return [json.loads(item) for (item,) in rows]
 
     def keep_event(self, event: Event) -> None:
-        """Writes an event down until `forget_event`."""
+        """Keeps an event until `forget_event`."""
         with self._lock, self._database as database:
             database.execute(
                 "INSERT OR REPLACE INTO events VALUES (?, ?, ?)",
@@ -146,19 +146,19 @@ class State:
             )
 
     def forget_event(self, event_id: str) -> None:
-        """The event has come to its end."""
+        """Deletes an event, which succeeded or was given up."""
         with self._lock, self._database as database:
             database.execute("DELETE FROM events WHERE id = ?", (event_id,))
 
     def events(self) -> list[Event]:
-        """The events that have not come to their end, the oldest first."""
+        """The events that are kept, the oldest first."""
         return [
             Event(*row)
             for row in self._rows("SELECT id, function, payload FROM events ORDER BY rowid")
         ]
 
     def secret(self, name: str) -> str:
-        """A random text of that name, made on first use and the same ever after."""
+        """A random string by name, made at its first use and kept."""
         with self._lock, self._database as database:
             database.execute(
                 "INSERT OR IGNORE INTO texts VALUES (?, ?)", (name, secrets.token_urlsafe(30))

@@ -1,7 +1,6 @@
-"""What of a template the local stack carries out, and what it may leave without effect.
+"""Which resources and properties of a template the local stack supports.
 
-It refuses a template with more: better a clear no than a local mode that quietly behaves unlike the
-cloud.
+It rejects a template with any other, so that it never quietly behaves unlike the cloud.
 """
 
 from collections.abc import Iterator, Mapping
@@ -60,13 +59,13 @@ SUPPORTED: dict[str, set[str]] = {
     "AWS::ApiGateway::UsagePlan": {"ApiStages", "Throttle", "Quota"},
     "AWS::ApiGateway::UsagePlanKey": {"KeyId", "KeyType", "UsagePlanId"},
 }
-"""The resources that the local stack makes, by type, with the properties that take effect."""
+"""Resource types that the local stack makes, and their properties that take effect."""
 
 PARTS: dict[str, set[str]] = {
     "AWS::Events::Rule.Targets": {"Arn", "Id", "Input"},
     "AWS::S3::Bucket.NotificationConfiguration": {"LambdaConfigurations"},
 }
-"""Properties that may have other parts, with those that take effect."""
+"""Properties of which only some parts take effect, and those parts."""
 
 WITHOUT_EFFECT: dict[str, str] = {
     "AWS::IAM::Role": "nothing is authorised on a laptop; the roles exist as names",
@@ -77,66 +76,66 @@ WITHOUT_EFFECT: dict[str, str] = {
     "AWS::SQS::QueuePolicy": "nothing is authorised on a laptop",
     "AWS::Logs::LogGroup": "the logs are files under .facet/logs",
     "AWS::Lambda::Function.LoggingConfig": "the logs are files under .facet/logs",
-    "AWS::StepFunctions::StateMachine.LoggingConfiguration": "GetExecutionHistory has it all",
+    "AWS::StepFunctions::StateMachine.LoggingConfiguration": "GetExecutionHistory has all events",
     "AWS::ApiGateway::Account": "the local API writes no access log",
-    "AWS::Lambda::Function.TracingConfig": "nobody traces a laptop",
-    "AWS::StepFunctions::StateMachine.TracingConfiguration": "nobody traces a laptop",
+    "AWS::Lambda::Function.TracingConfig": "there is no X-Ray on a laptop",
+    "AWS::StepFunctions::StateMachine.TracingConfiguration": "there is no X-Ray on a laptop",
     "AWS::Lambda::Function.VpcConfig": "everything is on 127.0.0.1",
     "AWS::SageMaker::Model.VpcConfig": "everything is on 127.0.0.1",
     "AWS::SageMaker::Model.EnableNetworkIsolation": "the container is a process of the laptop",
     "AWS::ApplicationAutoScaling::ScalableTarget": "there is one laptop to scale to",
     "AWS::ApplicationAutoScaling::ScalingPolicy": "there is one laptop to scale to",
-    "AWS::Scheduler::Schedule": "a laptop's endpoint costs nothing out of hours",
-    "AWS::Budgets::Budget": "a laptop bills nobody",
-    "AWS::CloudWatch::Alarm": "nobody measures a laptop; the functions' logs have their metrics",
-    "AWS::CloudWatch::Dashboard": "nobody measures a laptop",
-    "AWS::SNS::Subscription": "nobody is mailed from a laptop",
-    "AWS::Lambda::LayerVersion": "the layer's sources are imported from where they lie",
+    "AWS::Scheduler::Schedule": "a laptop's endpoint costs nothing",
+    "AWS::Budgets::Budget": "a laptop is not billed",
+    "AWS::CloudWatch::Alarm": "there is no CloudWatch; the functions' logs have the metrics",
+    "AWS::CloudWatch::Dashboard": "there is no CloudWatch on a laptop",
+    "AWS::SNS::Subscription": "a laptop sends no mail",
+    "AWS::Lambda::LayerVersion": "the layer's sources are imported from their folder",
     "AWS::Lambda::Permission": "nothing is authorised on a laptop",
     "AWS::ApiGateway::Deployment": "the local API has no stages: it answers at the root",
     "AWS::ApiGateway::Stage": "the local API has no stages: it answers at the root",
     "AWS::ApiGateway::RestApi.EndpointConfiguration": "the API is on 127.0.0.1",
     "AWS::ApiGateway::RestApi.Parameters": "the API is on 127.0.0.1",
-    "AWS::S3::Bucket.CorsConfiguration": "moto answers the pages of every origin",
-    "AWS::S3::Bucket.LifecycleConfiguration": "nothing grows old on a laptop; `make clean` deletes",
+    "AWS::S3::Bucket.CorsConfiguration": "moto allows pages of every origin",
+    "AWS::S3::Bucket.LifecycleConfiguration": "objects do not expire; `make clean` deletes them",
     "AWS::DynamoDB::Table.PointInTimeRecoverySpecification": "there are no backups",
-    "AWS::DynamoDB::Table.DeletionProtectionEnabled": "`make clean` deletes what is here",
+    "AWS::DynamoDB::Table.DeletionProtectionEnabled": "`make clean` deletes the table",
     "AWS::DynamoDB::Table.SSESpecification": "files are encrypted by the laptop's disk, or not",
     "AWS::Lambda::Function.Architectures": "functions run on the laptop's own processor",
     "AWS::Lambda::Function.EphemeralStorage": "a worker's TMPDIR is as large as the laptop's disk",
     "AWS::SQS::Queue.KmsMasterKeyId": "files are encrypted by the laptop's disk, or not",
     "AWS::SQS::Queue.SqsManagedSseEnabled": "files are encrypted by the laptop's disk, or not",
-    "AWS::SNS::Topic.KmsMasterKeyId": "what is told goes to nobody but this machine",
-    "AWS::Events::Rule.Targets.DeadLetterConfig": "the scheduler reaches every function here",
+    "AWS::SNS::Topic.KmsMasterKeyId": "messages do not leave this machine",
+    "AWS::Events::Rule.Targets.DeadLetterConfig": "the local scheduler reaches every function",
     "AWS::SageMaker::EndpointConfig.KmsKeyId": "files are encrypted by the laptop's disk, or not",
     "AWS::SageMaker::EndpointConfig.DataCaptureConfig": "the functions' logs have each request",
     "AWS::SageMaker::Endpoint.DeploymentConfig": "a new template is a new start of the stack",
     "AWS::SageMaker::Endpoint.RetainAllVariantProperties": "nothing scales the local endpoint",
 }
-"""Types, or properties of types, that a laptop has no use for, and why."""
+"""Types, and properties of types, that have no effect on a laptop, and why."""
 
 MADE_HERE = {"AWS::Lambda::EventInvokeConfig", "AWS::Events::Rule"}
-"""Types that local/ carries out by itself. moto would send a schedule's rule every event that is
-put on the bus, and cannot send one to a function."""
+"""Types that local/ makes itself. moto would send every event on the bus to a schedule's rule, and
+cannot send events to functions."""
 
 MADE_BY_MOTO = {"AWS::IAM::Role"} | {
     kind for kind in SUPPORTED.keys() - MADE_HERE if not kind.startswith("AWS::ApiGateway::")
 }
-"""What goes into the CloudFormation stack; the gateway makes the API from the template itself."""
+"""Types in moto's CloudFormation stack; local/gateway makes the API from the template."""
 
 
 class UnsupportedTemplate(FacetError):
-    """The template asks for something that the local stack would not carry out."""
+    """The template, or a parameter of it, needs something that the local stack does not support."""
 
 
 def unsupported(resources: Mapping[str, Any]) -> set[str]:
-    """The types, properties and their parts that would not be carried out."""
+    """The types, properties and parts of properties that are not supported."""
     found = {each for resource in resources.values() for each in _named(resource)}
     return found - WITHOUT_EFFECT.keys()
 
 
 def _named(resource: Mapping[str, Any]) -> Iterator[str]:
-    """What a resource asks for beyond CARRIED_OUT; an empty property asks for nothing."""
+    """What a resource has beyond SUPPORTED; an empty property counts as absent."""
     kind = resource["Type"]
     if kind not in SUPPORTED:
         yield kind

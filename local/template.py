@@ -1,4 +1,8 @@
-"""template.yaml → CloudFormation resources and the sources of its functions."""
+"""Reads a SAM template: CloudFormation's resources, and where the functions' sources are.
+
+The SAM translator makes the same resources as a deploy would. It needs packaged code, which it gets
+as placeholders: on this machine functions run from their sources.
+"""
 
 import math
 import re
@@ -19,18 +23,18 @@ SAM_FUNCTION = "AWS::Serverless::Function"
 SAM_LAYER = "AWS::Serverless::LayerVersion"
 SAM_MACHINE = "AWS::Serverless::StateMachine"
 PLACEHOLDER = "s3://sources/code.zip"
-"""The translator wants packaged code; here the sources run where they lie."""
+"""Stands for packaged code."""
 
 SUBSTITUTION = re.compile(r"\$\{(\w+)\}")
-"""A place in a state machine's definition that the template fills."""
+"""A placeholder in a state machine's definition, for DefinitionSubstitutions."""
 
 CONSTRAINTS = ("AllowedValues", "MinValue", "MaxValue", "AllowedPattern")
-"""Of a template's parameter."""
+"""Properties of a template's parameter that limit its values."""
 
 
 @dataclass(frozen=True)
 class Sources:
-    """Where a function's code and its layers lie."""
+    """The folders of a function's code and of its layers."""
 
     code: Path
     layers: tuple[Path, ...]
@@ -40,7 +44,7 @@ class Sources:
 class StackTemplate:
     """The translated template. `resources` are CloudFormation's, by logical id.
 
-    `sources` has where each function's code lies, `definitions` each state machine's.
+    `sources` are those of each function, `definitions` the file of each state machine.
     """
 
     resources: Mapping[str, Mapping[str, Any]]
@@ -53,13 +57,13 @@ class StackTemplate:
         return [name for name, each in self.resources.items() if each["Type"] == kind]
 
     def check(self, parameters: Mapping[str, str]) -> None:
-        """Raises UnsupportedTemplate for values that CloudFormation would refuse."""
+        """Raises UnsupportedTemplate for parameters that CloudFormation would reject."""
         known = self.document.get("Parameters", {})
         for name, value in parameters.items():
             if name not in known:
                 raise UnsupportedTemplate(f"the template has no parameter {name}")
             if not _fits(known[name], value):
-                raise UnsupportedTemplate(f"{name} cannot be '{value}'. {_wanted(known[name])}")
+                raise UnsupportedTemplate(f"{name} cannot be '{value}'. {_allowed(known[name])}")
 
     def for_moto(self) -> dict[str, Any]:
         """The part of the template from which moto makes a stack."""
@@ -78,9 +82,9 @@ class StackTemplate:
         }
 
 
-def _wanted(parameter: Mapping[str, Any]) -> str:
-    said = (f"{name}: {parameter[name]}" for name in CONSTRAINTS if name in parameter)
-    return f"{parameter.get('Description', '')} ({'; '.join(said)})"
+def _allowed(parameter: Mapping[str, Any]) -> str:
+    limits = (f"{name}: {parameter[name]}" for name in CONSTRAINTS if name in parameter)
+    return f"{parameter.get('Description', '')} ({'; '.join(limits)})"
 
 
 def _fits(parameter: Mapping[str, Any], value: str) -> bool:
@@ -115,15 +119,15 @@ def load(path: Path) -> StackTemplate:
     definitions = _take_definitions(document, path.parent)
     region = boto3.Session(region_name="us-east-1")
     translated = Translator({}, Parser(), boto_session=region).translate(document, {})
-    if refused := sorted(unsupported(translated["Resources"])):
+    if rejected := sorted(unsupported(translated["Resources"])):
         raise UnsupportedTemplate(
-            "the local stack does not carry out " + ", ".join(refused) + " (local/supported.py)"
+            "the local stack does not support " + ", ".join(rejected) + " (local/supported.py)"
         )
     return StackTemplate(translated["Resources"], translated, sources, definitions)
 
 
 def _take_sources(document: dict[str, Any], root: Path) -> dict[str, Sources]:
-    """Each function's sources, which placeholders replace in the document."""
+    """Each function's sources; placeholders replace them in the document."""
     globals_ = document.get("Globals", {}).get("Function", {})
     resources = document["Resources"]
     layers: dict[str, Path] = {}
@@ -144,7 +148,7 @@ def _take_sources(document: dict[str, Any], root: Path) -> dict[str, Sources]:
 
 
 def _take_definitions(document: dict[str, Any], root: Path) -> dict[str, Path]:
-    """Each state machine's definition, which a placeholder replaces in the document."""
+    """Each state machine's definition; placeholders replace them in the document."""
     found: dict[str, Path] = {}
     for name, each in document["Resources"].items():
         if each["Type"] == SAM_MACHINE:
@@ -154,10 +158,10 @@ def _take_definitions(document: dict[str, Any], root: Path) -> dict[str, Path]:
 
 
 def _for_moto(name: str, resource: Mapping[str, Any], definition: Path | None) -> dict[str, Any]:
-    """The properties that moto takes; those that it ignores are applied after by local/moto/aws.py.
+    """The properties for moto, without those that have no effect and may name missing resources.
 
-    Those without effect here are left out: they may name resources that are not made. A function
-    gets its logical id as its name, under which its workers know themselves.
+    local/moto/aws.py applies later what moto ignores. A function's name is its logical id, which
+    its workers have, too.
     """
     kind = resource["Type"]
     properties = {
@@ -169,7 +173,7 @@ def _for_moto(name: str, resource: Mapping[str, Any], definition: Path | None) -
         properties.pop("NotificationConfiguration", None)
     if kind == "AWS::Lambda::Function":
         properties["FunctionName"] = name
-        properties["Code"] = {"ZipFile": "# the sources run where they lie"}
+        properties["Code"] = {"ZipFile": "# functions run from their sources"}
         properties.pop("Layers", None)
     if definition:
         properties.pop("DefinitionS3Location")
@@ -179,7 +183,9 @@ def _for_moto(name: str, resource: Mapping[str, Any], definition: Path | None) -
 
 
 def substituted(text: str, values: Mapping[str, Any]) -> dict[str, Any]:
-    """A text with `${Name}` replaced, as a join: moto ignores DefinitionSubstitutions, and its
-    Fn::Sub makes one dollar sign of two."""
-    words = SUBSTITUTION.split(text)
-    return {"Fn::Join": ["", [values[word] if at % 2 else word for at, word in enumerate(words)]]}
+    """A text with `${Name}` replaced, as an Fn::Join.
+
+    moto ignores DefinitionSubstitutions, and its Fn::Sub makes one dollar sign of two.
+    """
+    parts = SUBSTITUTION.split(text)
+    return {"Fn::Join": ["", [values[part] if at % 2 else part for at, part in enumerate(parts)]]}

@@ -26,7 +26,7 @@ def outputs(stack: Running) -> Iterator[dict[str, str]]:
     address = stack.address
     gateway = client("apigateway", address.endpoint_url)
     key = gateway.create_api_key(name=NAME, value=address.api_key, enabled=True)
-    told = {
+    outputs = {
         "ApiUrl": address.url,
         "ApiKeyId": key["id"],
         "BucketName": address.bucket,
@@ -38,11 +38,11 @@ def outputs(stack: Running) -> Iterator[dict[str, str]]:
     }
     template = {
         "Resources": {"Queue": {"Type": "AWS::SQS::Queue", "Properties": {}}},
-        "Outputs": {name: {"Value": value} for name, value in told.items()},
+        "Outputs": {name: {"Value": value} for name, value in outputs.items()},
     }
     cloudformation = client("cloudformation", address.endpoint_url)
     cloudformation.create_stack(StackName=NAME, TemplateBody=json.dumps(template))
-    yield told
+    yield outputs
     cloudformation.delete_stack(StackName=NAME)
     gateway.delete_api_key(apiKey=key["id"])
     for each in (cloudformation, gateway):
@@ -84,7 +84,7 @@ def counts(printed: str) -> dict[str, int]:
 
 
 @pytest.mark.usefixtures("outputs")
-def test_the_predict_journeys_pass_against_it(stack: Running) -> None:
+def test_the_predict_journeys_pass(stack: Running) -> None:
     done = journeys(stack, NAME, "tests/journeys/test_predict.py", "tests/journeys/test_uploads.py")
     assert done.returncode == 0, done.stdout + done.stderr
     assert counts(done.stdout)["passed"] >= 10
@@ -92,7 +92,7 @@ def test_the_predict_journeys_pass_against_it(stack: Running) -> None:
 
 @pytest.mark.usefixtures("outputs")
 @pytest.mark.parametrize(("file", "passed"), [("test_onboard", 12), ("test_train_command", 1)])
-def test_journeys_that_make_models_pass_against_it_and_leave_none(
+def test_journeys_that_make_models_pass_and_delete_them(
     stack: Running, file: str, passed: int
 ) -> None:
     done = journeys(stack, NAME, f"tests/journeys/{file}.py")
@@ -106,14 +106,14 @@ def test_journeys_that_make_models_pass_against_it_and_leave_none(
 
 
 @pytest.mark.usefixtures("outputs")
-def test_journeys_of_this_machine_are_skipped(stack: Running) -> None:
+def test_journeys_of_the_local_stack_are_skipped(stack: Running) -> None:
     done = journeys(stack, NAME, "tests/journeys/test_run.py", "tests/journeys/test_env.py")
     assert done.returncode == 0, done.stdout + done.stderr
     assert set(counts(done.stdout)) == {"skipped"}, done.stdout
 
 
 @pytest.mark.usefixtures("outputs")
-def test_a_stack_that_is_not_there_fails_every_journey_and_says_so(stack: Running) -> None:
+def test_a_missing_stack_fails_every_journey_with_the_reason(stack: Running) -> None:
     done = journeys(stack, "nobody", "tests/journeys/test_uploads.py")
     assert done.returncode == 1
     assert "run `unset AWS_ENDPOINT_URL`" in done.stdout

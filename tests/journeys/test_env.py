@@ -55,9 +55,7 @@ def written(stack: Running, built: Path, host: str) -> dict[str, dict[str, str]]
     return {name: runner._make_env_vars(provider.get(name)).resolve() for name in FUNCTIONS}
 
 
-def test_containers_get_the_environment_of_the_running_functions(
-    stack: Running, built: Path
-) -> None:
+def test_containers_get_the_functions_environment(stack: Running, built: Path) -> None:
     variables = written(stack, built, "docker-host")
     address = stack.address
     for name, given in variables.items():
@@ -87,7 +85,7 @@ def invoked(handler: str, event: str, environment: Mapping[str, str]) -> Any:
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def test_a_function_with_that_environment_answers_from_the_running_stack(
+def test_a_function_with_that_environment_uses_the_running_stack(
     stack: Running, built: Path
 ) -> None:
     environment = written(stack, built, "127.0.0.1")["PredictFunction"]
@@ -96,14 +94,14 @@ def test_a_function_with_that_environment_answers_from_the_running_stack(
     assert json.loads(answer["body"])["model"] == "cifar"
 
 
-def test_the_account_takes_the_bucket_as_part_of_the_host(stack: Running) -> None:
+def test_the_account_accepts_the_bucket_in_the_host_name(stack: Running) -> None:
     port = stack.address.endpoint_url.rpartition(":")[2]
     host = f"{stack.address.bucket}.{sam_local.HOST}:{port}"
     answer = httpx.get(f"{stack.address.endpoint_url}/?list-type=2", headers={"host": host})
     assert f"<Name>{stack.address.bucket}</Name>" in answer.text
 
 
-def test_the_lines_to_paste_name_what_was_written(
+def test_prints_commands_with_the_written_files(
     stack: Running, built: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert sam_local.main(["--home", str(stack.home), "--built", str(built)]) == 0
@@ -118,7 +116,7 @@ def test_the_lines_to_paste_name_what_was_written(
         assert f"--add-host {stack.address.bucket}.{sam_local.HOST}:host-gateway" in line
 
 
-def test_what_is_missing_is_one_clear_line(
+def test_a_missing_stack_or_build_is_a_one_line_error(
     stack: Running, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert sam_local.main(["--home", str(tmp_path)]) == 1

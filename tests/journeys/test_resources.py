@@ -54,7 +54,7 @@ ELSEWHERE = {
 """Types that moto does not show, and what proves them."""
 
 
-def test_every_type_that_is_carried_out_is_looked_at() -> None:
+def test_every_supported_type_has_a_check() -> None:
     types = {each["Type"] for each in RESOURCES.values()} - supported.WITHOUT_EFFECT.keys()
     assert types <= LOOKS.keys() | ELSEWHERE.keys()
     assert types >= LOOKS.keys()
@@ -63,7 +63,7 @@ def test_every_type_that_is_carried_out_is_looked_at() -> None:
 @pytest.mark.parametrize(
     "name", [name for name, each in RESOURCES.items() if each["Type"] in LOOKS]
 )
-def test_it_is_there(stack: Running, name: str) -> None:
+def test_the_resource_exists(stack: Running, name: str) -> None:
     url = stack.address.endpoint_url
     pages = client("cloudformation", url).get_paginator("list_stack_resources")
     (made,) = (
@@ -76,7 +76,7 @@ def test_it_is_there(stack: Running, name: str) -> None:
     assert look(client(service, url), made["PhysicalResourceId"])
 
 
-def test_the_api_takes_its_key_and_no_other(stack: Running) -> None:
+def test_the_api_accepts_only_its_key(stack: Running) -> None:
     address = stack.address
     for key, status in ((address.api_key, 200), ("another", 403)):
         answer = httpx.get(f"{address.url}/models", headers={"x-api-key": key}, timeout=60)

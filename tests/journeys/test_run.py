@@ -27,7 +27,7 @@ def once(tmp_path_factory: pytest.TempPathFactory) -> subprocess.CompletedProces
     )
 
 
-def test_once_shows_everything_in_order_and_exits(once: subprocess.CompletedProcess[str]) -> None:
+def test_once_prints_everything_in_order_and_exits(once: subprocess.CompletedProcess[str]) -> None:
     order = [
         r"^starting the stack",
         r"^API +http://127\.0\.0\.1:\d+$",
@@ -47,7 +47,7 @@ def test_once_shows_everything_in_order_and_exits(once: subprocess.CompletedProc
     assert "serving" not in once.stdout
 
 
-def test_the_samples_get_the_labels_that_their_names_say(
+def test_sample_images_get_the_labels_in_their_names(
     once: subprocess.CompletedProcess[str],
 ) -> None:
     shown = re.findall(r"samples/images/\S+/(\S+?)-\S+ +→ (\S+)", once.stdout)
@@ -55,7 +55,7 @@ def test_the_samples_get_the_labels_that_their_names_say(
     assert [label for _, label in shown] == [name for name, _ in shown]
 
 
-def test_the_printed_curl_line_works_when_pasted(stack: Running) -> None:
+def test_the_printed_curl_command_works(stack: Running) -> None:
     line = next(line for line in stack.printed if line.startswith("curl "))
     answer = subprocess.run(
         ["bash", "-c", f"{line} -s --fail"], cwd=ROOT, capture_output=True, text=True, check=True
@@ -64,7 +64,7 @@ def test_the_printed_curl_line_works_when_pasted(stack: Running) -> None:
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
-def test_a_second_start_has_its_models_and_its_key(how: signal.Signals, tmp_path: Path) -> None:
+def test_a_second_start_has_the_same_models_and_key(how: signal.Signals, tmp_path: Path) -> None:
     first = start(tmp_path)
     before = _models(first)
     key = first.address.api_key
@@ -79,7 +79,7 @@ def test_a_second_start_has_its_models_and_its_key(how: signal.Signals, tmp_path
     assert not (tmp_path / "stack.json").exists()
 
 
-def test_a_taken_port_is_one_clear_line(tmp_path: Path) -> None:
+def test_a_port_in_use_is_a_one_line_error(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         failed = _run_once(tmp_path, FACET_PORT=str(port))
@@ -88,7 +88,7 @@ def test_a_taken_port_is_one_clear_line(tmp_path: Path) -> None:
     assert f"port {port} is in use" in failed.stderr
 
 
-def test_a_second_stack_in_the_same_folder_is_one_clear_line(stack: Running) -> None:
+def test_a_second_stack_in_the_same_folder_is_a_one_line_error(stack: Running) -> None:
     failed = _run_once(stack.home)
     assert failed.returncode == 1
     assert failed.stderr.count("\n") == 1

@@ -78,7 +78,7 @@ def account(tmp_path: Path) -> Iterator[Account]:
     opened.close()
 
 
-def test_an_endpoint_has_the_name_that_the_template_gives_it(account: Account) -> None:
+def test_an_endpoint_has_the_templates_name(account: Account) -> None:
     sagemaker = account.aws.client("sagemaker")
     sagemaker.create_model(ModelName="model", ExecutionRoleArn="arn:aws:iam::123456789012:role/r")
     variant = {"VariantName": "all", "ModelName": "model", "InstanceType": "ml.m5.large"}
@@ -93,7 +93,7 @@ def test_an_endpoint_has_the_name_that_the_template_gives_it(account: Account) -
     assert sagemaker.describe_endpoint(EndpointName="served")["EndpointConfigName"] == "config"
 
 
-def test_a_resource_whose_condition_is_false_is_none_of_the_stacks(account: Account) -> None:
+def test_a_resource_with_a_false_condition_is_not_listed(account: Account) -> None:
     queue = {"Type": "AWS::SQS::Queue", "Properties": {"QueueName": "made"}}
     account.aws.create_stack(
         "choosing",
@@ -110,7 +110,7 @@ def test_a_resource_whose_condition_is_false_is_none_of_the_stacks(account: Acco
     assert listed["LogicalResourceId"] == "There"
 
 
-def test_objects_items_and_messages_are_there_after_a_restart(tmp_path: Path) -> None:
+def test_restores_objects_items_and_messages_after_a_restart(tmp_path: Path) -> None:
     first = Account(tmp_path)
     s3, dynamodb, sqs = (first.aws.client(each) for each in ("s3", "dynamodb", "sqs"))
     put = s3.put_object(Bucket="models", Key="a/ü b", Body=b"1", ContentType="text/x")
@@ -160,7 +160,7 @@ def test_objects_items_and_messages_are_there_after_a_restart(tmp_path: Path) ->
     second.close()
 
 
-def test_a_copy_of_what_was_uploaded_in_parts_can_be_read(account: Account, tmp_path: Path) -> None:
+def test_reads_a_copy_of_a_multipart_upload(account: Account, tmp_path: Path) -> None:
     """As artifacts over 8 MB are, by every client that uses boto3's transfers."""
     content = bytes(range(256)) * (9 << 12)
     (tmp_path / "large").write_bytes(content)
@@ -206,7 +206,7 @@ def test_conditional_writes_are_atomic(account: Account) -> None:
     assert (len(won), len(lost)) == (1, 15)
 
 
-def test_s3_events_reach_functions_as_s3_sends_them(account: Account) -> None:
+def test_functions_get_s3_events_in_s3s_format(account: Account) -> None:
     events: list[tuple[str, Any]] = []
     configuration = {
         "LambdaConfigurations": [
@@ -239,7 +239,7 @@ def test_s3_events_reach_functions_as_s3_sends_them(account: Account) -> None:
     assert objects[0]["sequencer"] < objects[1]["sequencer"]
 
 
-def test_removals_reach_functions_without_a_filter(account: Account) -> None:
+def test_functions_get_removal_events_without_a_filter(account: Account) -> None:
     events: list[Any] = []
     arn = account.resolve({"Fn::GetAtt": ["Function", "Arn"]})
     rule = {"Event": "s3:ObjectRemoved:*", "Function": arn}
@@ -255,7 +255,7 @@ def test_removals_reach_functions_without_a_filter(account: Account) -> None:
     assert record["s3"]["object"]["versionId"] == version
 
 
-def test_the_invoke_api_reaches_functions(account: Account) -> None:
+def test_the_invoke_api_invokes_functions(account: Account) -> None:
     submitted: list[tuple[str, bytes]] = []
 
     def call(_: str, payload: bytes) -> Invocation:
@@ -279,7 +279,7 @@ def test_the_invoke_api_reaches_functions(account: Account) -> None:
     assert submitted == [(account.function, b'"later"')]
 
 
-def test_a_function_may_write_while_it_is_waited_for(account: Account) -> None:
+def test_a_function_can_write_during_its_invocation(account: Account) -> None:
     """An invocation lasts as long as its function, so it may not hold up what changes state."""
 
     def call(_: str, payload: bytes) -> Invocation:

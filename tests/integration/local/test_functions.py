@@ -81,7 +81,7 @@ def opened() -> Iterator[ExitStack]:
         yield opened
 
 
-def test_one_function_calls_another_whose_failure_is_retried_and_buried(
+def test_a_failed_event_is_retried_then_goes_to_the_dead_letter_queue(
     tmp_path: Path, opened: ExitStack
 ) -> None:
     account = Account(tmp_path, opened)
@@ -102,7 +102,7 @@ def test_one_function_calls_another_whose_failure_is_retried_and_buried(
     ]
 
 
-def test_what_is_on_the_event_bus_can_be_read(tmp_path: Path, opened: ExitStack) -> None:
+def test_lists_events_on_the_bus(tmp_path: Path, opened: ExitStack) -> None:
     account = Account(tmp_path, opened)
     opened.enter_context(account.aws.listening_to_buses(lambda _: None))
     good = {"Source": "facet", "DetailType": "ModelReady", "Detail": '{"model": "cats"}'}
@@ -124,7 +124,7 @@ def test_what_is_on_the_event_bus_can_be_read(tmp_path: Path, opened: ExitStack)
     }
 
 
-def test_no_more_run_at_a_time_than_are_reserved(tmp_path: Path, opened: ExitStack) -> None:
+def test_reserved_concurrency_limits_running_events(tmp_path: Path, opened: ExitStack) -> None:
     account = Account(tmp_path, opened, Reserved="1")
     for number in range(3):
         account.aws.client("lambda").invoke(
@@ -137,7 +137,9 @@ def test_no_more_run_at_a_time_than_are_reserved(tmp_path: Path, opened: ExitSta
     assert len(account.dead_letters()) == 3
 
 
-def test_a_template_s_figures_are_carried_out(tmp_path: Path, opened: ExitStack) -> None:
+def test_applies_retries_age_and_concurrency_of_the_template(
+    tmp_path: Path, opened: ExitStack
+) -> None:
     made = Account(tmp_path, opened).made
     assert made.deliveries() == {
         "Caller": Delivery(),
@@ -155,29 +157,31 @@ def test_a_template_s_figures_are_carried_out(tmp_path: Path, opened: ExitStack)
     ]
 
 
-def test_only_what_its_condition_allows_is_made(tmp_path: Path, opened: ExitStack) -> None:
+def test_does_not_make_a_resource_with_a_false_condition(tmp_path: Path, opened: ExitStack) -> None:
     quiet = Account(tmp_path, opened)
     assert quiet.made.of_type("AWS::SNS::Topic") == ["Topic"]
     assert len(quiet.aws.client("sns").list_topics()["Topics"]) == 1
 
 
-def test_a_condition_that_is_met_makes_it(tmp_path: Path, opened: ExitStack) -> None:
+def test_makes_a_resource_with_a_true_condition(tmp_path: Path, opened: ExitStack) -> None:
     loud = Account(tmp_path, opened, Loud="yes")
     assert loud.made.of_type("AWS::SNS::Topic") == ["Topic", "SecondTopic"]
     assert len(loud.aws.client("sns").list_topics()["Topics"]) == 2
 
 
-def test_a_function_without_a_bound_has_none(tmp_path: Path, opened: ExitStack) -> None:
+def test_a_function_without_reserved_concurrency_has_no_limit(
+    tmp_path: Path, opened: ExitStack
+) -> None:
     made = Account(tmp_path, opened, Reserved="0").made
     assert made.deliveries()["Callee"].concurrency is None
 
 
-def test_a_function_that_may_never_run_is_refused(tmp_path: Path, opened: ExitStack) -> None:
+def test_rejects_reserved_concurrency_0(tmp_path: Path, opened: ExitStack) -> None:
     with pytest.raises(UnsupportedTemplate, match=r"Stopped.*reserve at least 1"):
         Account(tmp_path, opened, Stop="yes")
 
 
-def test_events_that_are_put_at_once_are_all_kept(tmp_path: Path, opened: ExitStack) -> None:
+def test_keeps_all_events_put_at_once(tmp_path: Path, opened: ExitStack) -> None:
     account = Account(tmp_path, opened)
     opened.enter_context(account.aws.listening_to_buses(lambda _: None))
     events = account.aws.client("events")

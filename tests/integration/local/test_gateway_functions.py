@@ -32,7 +32,7 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
         yield client
 
 
-def test_an_image_there_and_back(client: httpx.Client) -> None:
+def test_an_image_reaches_the_function_and_returns(client: httpx.Client) -> None:
     image = bytes(range(256)) * 1200
     response = client.post(PREDICT, content=image, headers=KEY)
     assert response.status_code == 201
@@ -40,7 +40,7 @@ def test_an_image_there_and_back(client: httpx.Client) -> None:
     assert base64.b64decode(response.json()["event"]["body"]) == image
 
 
-def test_an_image_that_lambda_does_not_take(client: httpx.Client) -> None:
+def test_rejects_an_image_over_lambdas_limit(client: httpx.Client) -> None:
     response = client.post(PREDICT, content=b"x" * 5_000_000, headers=KEY)
     assert response.status_code == 413
     assert response.json() == {"message": "Request Too Long"}
@@ -53,13 +53,13 @@ def test_a_binary_answer(client: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize("case", ["fail", "malformed", "sleep"])
-def test_a_function_that_fails(client: httpx.Client, case: str) -> None:
+def test_a_failed_function_is_502(client: httpx.Client, case: str) -> None:
     response = client.get(f"/health?do={case}")
     assert response.status_code == 502
     assert response.json() == {"message": "Internal server error"}
 
 
-def test_200_requests_at_once(client: httpx.Client) -> None:
+def test_answers_200_requests_at_once(client: httpx.Client) -> None:
     def post(n: int) -> str:
         response = client.post(f"/models/model-{n}/predict", content=b"x", headers=KEY)
         assert response.status_code == 201

@@ -92,7 +92,7 @@ def fault(invocation: Invocation) -> tuple[str, str]:
     return document["errorType"], document["errorMessage"]
 
 
-def test_answers(start: Start) -> None:
+def test_returns_the_functions_result(start: Start) -> None:
     invocation = start("probe.echo").invoke("subject", b'{"model": "cifar"}')
     assert invocation.error is None
     assert json.loads(invocation.payload) == {
@@ -101,13 +101,13 @@ def test_answers(start: Start) -> None:
     }
 
 
-def test_takes_a_request_id(start: Start) -> None:
+def test_uses_a_given_request_id(start: Start) -> None:
     invocation = start("probe.echo").invoke("subject", b"{}", request_id="again")
     assert invocation.request_id == "again"
     assert json.loads(invocation.payload)["request_id"] == "again"
 
 
-def test_a_function_sees_what_it_sees_on_aws(
+def test_a_function_has_lambdas_environment(
     start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FACET_LEAK", "from the shell")
@@ -139,7 +139,7 @@ def test_a_function_sees_what_it_sees_on_aws(
     assert 15_000 < seen["remaining"] <= 20_000
 
 
-def test_each_worker_has_a_temporary_folder_that_ends_with_it(start: Start, scratch: Path) -> None:
+def test_each_workers_temporary_folder_is_deleted_with_it(start: Start, scratch: Path) -> None:
     (scratch / "left-by-a-killed-stack").mkdir(parents=True)
     runtime = start("probe.keep")
     assert list(scratch.iterdir()) == []
@@ -164,7 +164,7 @@ def test_a_worker_stays_warm(start: Start) -> None:
     assert [ask(runtime)["calls"] for _ in range(3)] == [1, 2, 3]
 
 
-def test_the_pool_grows_and_is_used_again(start: Start) -> None:
+def test_the_pool_grows_and_reuses_workers(start: Start) -> None:
     runtime = start("probe.sleep", concurrency=3)
 
     def sleep(_: int) -> int:
@@ -185,7 +185,7 @@ def test_concurrent_invocations_run_at_the_same_time(start: Start) -> None:
     assert time.monotonic() - begun < 3
 
 
-def test_an_exception(start: Start, logs: Path) -> None:
+def test_an_exception_is_an_unhandled_error(start: Start, logs: Path) -> None:
     runtime = start("probe.fail")
     invocation = runtime.invoke("subject", b"{}")
     assert fault(invocation) == ("ValueError", "no such image")
@@ -213,7 +213,9 @@ def test_a_timeout_ends_the_worker_and_its_children(start: Start, logs: Path) ->
         ("leaves_at_import.handler", b"{}", "with error: exit status 7"),
     ],
 )
-def test_an_exit(start: Start, logs: Path, handler: str, event: bytes, reason: str) -> None:
+def test_an_exit_is_a_runtime_exit_error(
+    start: Start, logs: Path, handler: str, event: bytes, reason: str
+) -> None:
     runtime = start(handler)
     for _ in range(2):
         invocation = runtime.invoke("subject", event)
@@ -230,7 +232,7 @@ def test_an_exit_ends_the_children(start: Start, logs: Path) -> None:
     assert wait_until(lambda: not any(map(alive, family(logs))))
 
 
-def test_an_import_error(start: Start) -> None:
+def test_an_import_error_is_reported(start: Start) -> None:
     runtime = start("broken.handler")
     for _ in range(2):
         kind, message = fault(runtime.invoke("subject", b"{}"))
@@ -238,12 +240,12 @@ def test_an_import_error(start: Start) -> None:
         assert message == "Unable to import module 'broken': No module named 'no_such_library'"
 
 
-def test_a_missing_handler(start: Start) -> None:
+def test_a_missing_handler_is_reported(start: Start) -> None:
     kind, _ = fault(start("probe.nothing").invoke("subject", b"{}"))
     assert kind == "Runtime.HandlerNotFound"
 
 
-def test_a_worker_that_died_in_its_sleep_is_replaced(start: Start) -> None:
+def test_replaces_an_idle_worker_that_ended(start: Start) -> None:
     runtime = start("probe.describe")
     first = ask(runtime)["pid"]
     os.kill(first, signal.SIGKILL)
@@ -252,13 +254,13 @@ def test_a_worker_that_died_in_its_sleep_is_replaced(start: Start) -> None:
     assert ask(runtime)["pid"] != first
 
 
-def test_the_size_of_a_request(start: Start) -> None:
+def test_rejects_a_request_over_6_megabytes(start: Start) -> None:
     runtime = start("probe.echo")
     with pytest.raises(RequestTooLarge, match="smaller than 6291456 bytes"):
         runtime.invoke("subject", b" " * (REQUEST_LIMIT + 1))
 
 
-def test_the_size_of_a_response(start: Start) -> None:
+def test_a_response_over_6_megabytes_is_an_error(start: Start) -> None:
     runtime = start("probe.answer")
     quotes = 2
     fits = runtime.invoke("subject", b'{"length": %d}' % (RESPONSE_LIMIT - quotes))
@@ -273,7 +275,7 @@ def test_the_size_of_a_response(start: Start) -> None:
     assert ask(runtime, length=1) == "x"
 
 
-def test_the_log(start: Start, logs: Path) -> None:
+def test_logs_start_output_end_and_report(start: Start, logs: Path) -> None:
     runtime = start("probe.talk")
     invocation = runtime.invoke("subject", json.dumps({"say": "one\ntwo"}).encode())
     runtime.invoke("subject", json.dumps({"say": "three\n"}).encode())
@@ -296,7 +298,7 @@ def test_the_log(start: Start, logs: Path) -> None:
     assert "Init Duration" not in second
 
 
-def test_a_function_that_was_never_asked_has_an_empty_log(start: Start, logs: Path) -> None:
+def test_a_function_that_never_ran_has_an_empty_log(start: Start, logs: Path) -> None:
     start("probe.talk")
     assert (logs / "subject.log").read_text() == ""
 
@@ -336,8 +338,10 @@ def test_edited_code_runs_at_the_next_invocation(start: Start, tmp_path: Path) -
     assert wait_until(lambda: ask(runtime) == ["two", "brand new"])
 
 
-def test_an_unknown_function(start: Start) -> None:
-    with pytest.raises(UnknownFunction, match="no function 'predict'; there are subject"):
+def test_an_unknown_function_names_the_known_ones(start: Start) -> None:
+    with pytest.raises(
+        UnknownFunction, match="function 'predict' does not exist; the stack has subject"
+    ):
         start("probe.echo").invoke("predict", b"{}")
 
 

@@ -27,19 +27,19 @@ class Function:
     """Hears what functions are notified of."""
 
     def __init__(self) -> None:
-        self.heard: list[tuple[str, Any]] = []
+        self.received: list[tuple[str, Any]] = []
 
     def __call__(self, arn: str, event: bytes) -> None:
         (record,) = json.loads(event)["Records"]
-        self.heard.append((arn, record))
+        self.received.append((arn, record))
 
-    def told(self) -> list[tuple[str, str, str | None]]:
+    def events(self) -> list[tuple[str, str, str | None]]:
         """Each event's name, key and version."""
-        objects = [(record, record["s3"]["object"]) for _, record in self.heard]
+        objects = [(record, record["s3"]["object"]) for _, record in self.received]
         return [(record["eventName"], it["key"], it.get("versionId")) for record, it in objects]
 
     def sequencers(self) -> list[str]:
-        return [record["s3"]["object"]["sequencer"] for _, record in self.heard]
+        return [record["s3"]["object"]["sequencer"] for _, record in self.received]
 
 
 @pytest.fixture
@@ -76,17 +76,17 @@ def put(s3: "S3Client", key: str = "mme/cats.tar.gz", body: bytes = b"1") -> str
     return s3.put_object(Bucket=BUCKET, Key=key, Body=body).get("VersionId", "")
 
 
-def test_an_upload_is_told_as_s3_tells_it(versioned: "S3Client", function: Function) -> None:
+def test_an_upload_sends_an_event_in_s3s_format(versioned: "S3Client", function: Function) -> None:
     notify(versioned, (ARN, [CREATED]))
     version = put(versioned, "mme/ü b.tar.gz", b"123")
-    ((arn, record),) = function.heard
+    ((arn, record),) = function.received
     assert arn == ARN
     assert (record["eventSource"], record["awsRegion"]) == ("aws:s3", "eu-central-1")
     assert record["eventTime"].endswith("Z")
     assert record["s3"]["bucket"] == {"name": BUCKET, "arn": "arn:aws:s3:::models"}
-    told = record["s3"]["object"]
-    assert len(told.pop("sequencer")) == 18
-    assert told == {
+    described = record["s3"]["object"]
+    assert len(described.pop("sequencer")) == 18
+    assert described == {
         "key": "mme/%C3%BC+b.tar.gz",
         "versionId": version,
         "size": 3,
@@ -97,17 +97,17 @@ def test_an_upload_is_told_as_s3_tells_it(versioned: "S3Client", function: Funct
 @pytest.mark.parametrize(
     "rules", [[(ARN, [CREATED, REMOVED])], [(ARN, [CREATED]), (ARN, [REMOVED])]]
 )
-def test_a_list_of_events_is_two_rules(
+def test_a_configuration_may_list_several_events(
     versioned: "S3Client", function: Function, rules: list[Any]
 ) -> None:
     notify(versioned, *rules)
     version = put(versioned)
     versioned.delete_object(Bucket=BUCKET, Key="mme/cats.tar.gz", VersionId=version)
-    names = [name for name, *_ in function.told()]
+    names = [name for name, *_ in function.events()]
     assert names == ["ObjectCreated:Put", "ObjectRemoved:Delete"]
 
 
-def test_each_way_to_remove_is_told_once(versioned: "S3Client", function: Function) -> None:
+def test_each_kind_of_removal_sends_one_event(versioned: "S3Client", function: Function) -> None:
     key = "mme/cats.tar.gz"
     first, second = put(versioned), put(versioned)
     notify(versioned, (ARN, [REMOVED]))
@@ -116,16 +116,18 @@ def test_each_way_to_remove_is_told_once(versioned: "S3Client", function: Functi
     versioned.delete_object(Bucket=BUCKET, Key=key, VersionId=marker)
     versioned.delete_object(Bucket=BUCKET, Key=key, VersionId=second)
     versioned.delete_object(Bucket=BUCKET, Key=key, VersionId=second)
-    assert function.told() == [
+    assert function.events() == [
         ("ObjectRemoved:DeleteMarkerCreated", key, marker),
         ("ObjectRemoved:Delete", key, first),
         ("ObjectRemoved:Delete", key, marker),
         ("ObjectRemoved:Delete", key, second),
     ]
-    assert all("size" not in record["s3"]["object"] for _, record in function.heard)
+    assert all("size" not in record["s3"]["object"] for _, record in function.received)
 
 
-def test_a_batch_is_told_of_each_object_once(versioned: "S3Client", function: Function) -> None:
+def test_a_batch_deletion_sends_one_event_for_each_object(
+    versioned: "S3Client", function: Function
+) -> None:
     keys = [f"mme/{number}.tar.gz" for number in range(3)]
     versions = [put(versioned, key) for key in keys]
     put(versioned, "elsewhere")
@@ -142,14 +144,14 @@ def test_a_batch_is_told_of_each_object_once(versioned: "S3Client", function: Fu
         },
     )
     marker = answer["Deleted"][0]["DeleteMarkerVersionId"]
-    assert function.told() == [
+    assert function.events() == [
         ("ObjectRemoved:DeleteMarkerCreated", keys[0], marker),
         ("ObjectRemoved:Delete", keys[1], versions[1]),
         ("ObjectRemoved:Delete", keys[2], versions[2]),
     ]
 
 
-def test_an_upload_in_parts_and_a_copy_are_told_once(
+def test_a_multipart_upload_and_a_copy_send_one_event_each(
     versioned: "S3Client", function: Function
 ) -> None:
     notify(versioned, (ARN, [CREATED]))
@@ -164,15 +166,13 @@ def test_an_upload_in_parts_and_a_copy_are_told_once(
     )
     source = {"Bucket": BUCKET, "Key": key}
     copied = versioned.copy_object(Bucket=BUCKET, Key="mme/dogs.tar.gz", CopySource=source)  # type: ignore[arg-type]
-    assert function.told() == [
+    assert function.events() == [
         ("ObjectCreated:CompleteMultipartUpload", key, whole["VersionId"]),
         ("ObjectCreated:Copy", "mme/dogs.tar.gz", copied["VersionId"]),
     ]
 
 
-def test_sequencers_tell_the_order_of_what_happened_to_a_key(
-    versioned: "S3Client", function: Function
-) -> None:
+def test_sequencers_order_the_events_of_a_key(versioned: "S3Client", function: Function) -> None:
     notify(versioned, (ARN, [CREATED, REMOVED]))
     version = put(versioned)
     put(versioned)
@@ -183,21 +183,21 @@ def test_sequencers_tell_the_order_of_what_happened_to_a_key(
     assert all(earlier < later for earlier, later in pairwise(sequencers))
 
 
-def test_functions_that_hear_of_the_same_change_get_the_same_sequencer(
+def test_all_functions_get_the_same_sequencer_for_a_change(
     versioned: "S3Client", function: Function
 ) -> None:
     notify(versioned, (ARN, [CREATED]), (OTHER, [CREATED]))
     put(versioned)
-    assert [arn for arn, _ in function.heard] == [ARN, OTHER]
+    assert [arn for arn, _ in function.received] == [ARN, OTHER]
     assert len(set(function.sequencers())) == 1
 
 
-def test_without_versions_there_is_no_version_to_tell(s3: "S3Client", function: Function) -> None:
+def test_a_bucket_without_versions_sends_no_version_id(s3: "S3Client", function: Function) -> None:
     notify(s3, (ARN, [CREATED, REMOVED]))
     put(s3)
     s3.delete_object(Bucket=BUCKET, Key="mme/cats.tar.gz")
     s3.delete_object(Bucket=BUCKET, Key="mme/cats.tar.gz")
-    assert function.told() == [
+    assert function.events() == [
         ("ObjectCreated:Put", "mme/cats.tar.gz", None),
         ("ObjectRemoved:Delete", "mme/cats.tar.gz", None),
     ]

@@ -21,7 +21,7 @@ from local.moto.aws import Aws
 from local.moto.step_functions import Execution
 from local.runtime.worker import Invocation
 from local.state import State
-from local.training.description import Document, described, ended, moved
+from local.training.description import Document, created, ended, moved
 from local.training.jobs import JobExists, NotRunning, UnknownJob
 
 ROOT = Path(__file__).parents[3]
@@ -52,7 +52,7 @@ class Service:
         if isinstance(end, Exception):
             raise end
         status, why = end
-        document = moved(described(request, arn), "Training")
+        document = moved(created(request, arn), "Training")
         if status == "Failed":
             document = ended(document, "Failed", "Failed", why)
         elif status != "InProgress":
@@ -155,7 +155,7 @@ class Machine:
 
     def __init__(self, folder: Path) -> None:
         self.service = Service()
-        self.heard: list[Execution] = []
+        self.executions: list[Execution] = []
         self._opened = ExitStack()
         state = State(folder)
         self._opened.callback(state.close)
@@ -169,14 +169,16 @@ class Machine:
         self.bucket = self.resolve({"Ref": "Bucket"})
         self.function = Function(self.bucket)
         self._opened.enter_context(self.aws.invoking_functions(self.function, lambda *_: None))
-        self._opened.enter_context(self.aws.running_training_jobs(self.service, self.heard.append))
+        self._opened.enter_context(
+            self.aws.running_training_jobs(self.service, self.executions.append)
+        )
         self._numbers = count(1)
         self.name = ""
 
     def forget(self) -> None:
         """Whatever happened before."""
         self.name = f"execution-{next(self._numbers)}"
-        self.heard.clear()
+        self.executions.clear()
         vars(self.service).update(vars(Service()))
         vars(self.function).update(vars(Function(self.bucket)))
         s3 = self.aws.client("s3")
@@ -262,7 +264,7 @@ def changed(machine: Machine) -> Make:
     return report
 
 
-def test_a_good_job(machine: Machine) -> None:
+def test_a_good_job_is_published(machine: Machine) -> None:
     report = machine.report()
     assert report == {
         "model": "a",
@@ -275,10 +277,12 @@ def test_a_good_job(machine: Machine) -> None:
     }
     copied = machine.aws.client("s3").get_object(Bucket=machine.bucket, Key="mme/a.tar.gz")
     assert copied["Body"].read() == b"model"
-    assert [(each.name, each.status) for each in machine.heard] == [(machine.name, "SUCCEEDED")]
+    assert [(each.name, each.status) for each in machine.executions] == [
+        (machine.name, "SUCCEEDED")
+    ]
 
 
-def test_the_plan_gets_the_execution_and_the_code(machine: Machine) -> None:
+def test_the_plan_gets_execution_and_code(machine: Machine) -> None:
     machine.run()
     plan = machine.function.steps[0]
     assert plan["input"] == {"jobs": []}
@@ -288,7 +292,7 @@ def test_the_plan_gets_the_execution_and_the_code(machine: Machine) -> None:
     assert plan["execution"]["started"]
 
 
-def test_the_training_job_is_what_was_planned(machine: Machine) -> None:
+def test_the_training_job_is_as_planned(machine: Machine) -> None:
     machine.run()
     job = machine.service.jobs["a-base-0-1-0"]
     wanted = planned("a")
@@ -306,7 +310,7 @@ def test_the_training_job_is_what_was_planned(machine: Machine) -> None:
     assert image.startswith("763104351884.dkr.ecr.us-east-1.")
 
 
-def test_a_refusal_of_the_input_is_the_execution_s_error(machine: Machine) -> None:
+def test_invalid_input_fails_the_execution(machine: Machine) -> None:
     class BadInput(Exception):
         pass
 
@@ -318,22 +322,20 @@ def test_a_refusal_of_the_input_is_the_execution_s_error(machine: Machine) -> No
 
 
 @pytest.mark.parametrize("refusal", [Throttled("slow down"), LimitExceeded("too many")])
-def test_a_refused_job_is_tried_again_under_another_name(
-    machine: Machine, refusal: Exception
-) -> None:
+def test_retries_a_rejected_job_under_another_name(machine: Machine, refusal: Exception) -> None:
     machine.service.ends = [refusal]
     report = machine.report()
     assert (report["outcome"], report["training_job"]) == ("READY", "a-base-0-1-1")
 
 
-def test_a_job_for_which_there_is_no_capacity_is_tried_again(machine: Machine) -> None:
+def test_retries_a_job_for_lack_of_capacity(machine: Machine) -> None:
     lacking = "CapacityError: Unable to provision requested ML compute capacity."
     machine.service.ends = [("Failed", lacking)] * 2
     report = machine.report()
     assert (report["outcome"], report["training_job"]) == ("READY", "a-base-0-3-0")
 
 
-def test_capacity_is_not_waited_for_without_end(machine: Machine) -> None:
+def test_gives_up_waiting_for_capacity(machine: Machine) -> None:
     lacking = "CapacityError: Unable to provision requested ML compute capacity."
     machine.service.ends = [("Failed", lacking)] * 5
     report = machine.report()
@@ -341,7 +343,7 @@ def test_capacity_is_not_waited_for_without_end(machine: Machine) -> None:
     assert len(machine.service.jobs) == 5
 
 
-def test_a_name_that_is_taken_is_a_failure_of_that_job(machine: Machine) -> None:
+def test_a_name_in_use_fails_that_job(machine: Machine) -> None:
     machine.service.ends = [JobExists("there is one")]
     report = machine.report()
     assert (report["outcome"], report["error"]) == ("FAILED", "SageMaker.ResourceInUseException")
@@ -349,14 +351,14 @@ def test_a_name_that_is_taken_is_a_failure_of_that_job(machine: Machine) -> None
     assert report["training_job"] == "a-base"
 
 
-def test_a_bad_job_stops_no_other(machine: Machine) -> None:
+def test_a_failed_job_stops_no_other(machine: Machine) -> None:
     machine.function.models = ["a", "b", "c"]
     machine.service.ends = [("Failed", "AlgorithmError: no images")] * 2
     outcomes = [job["outcome"] for job in machine.run()["jobs"]]
     assert sorted(outcomes) == ["FAILED", "FAILED", "READY"]
 
 
-def test_a_stopped_job_is_reported_with_the_reason(machine: Machine) -> None:
+def test_reports_a_stopped_job_with_its_reason(machine: Machine) -> None:
     machine.service.ends = [("Stopped", "MaxRuntimeExceeded")]
     report = machine.report()
     assert report == {
@@ -367,7 +369,7 @@ def test_a_stopped_job_is_reported_with_the_reason(machine: Machine) -> None:
     }
 
 
-def test_a_stopped_job_that_counts_as_success_is_reported_just_the_same(
+def test_reports_a_stopped_job_that_sagemaker_counts_as_success(
     changed: Make,
 ) -> None:
     """Whether `.sync` succeeds then is not documented: the machine must do right either way."""
@@ -382,7 +384,7 @@ def test_a_stopped_job_that_counts_as_success_is_reported_just_the_same(
     assert (report["outcome"], report["training_job"]) == ("STOPPED", "j")
 
 
-def test_what_is_not_good_enough_is_not_published(machine: Machine) -> None:
+def test_does_not_publish_a_model_below_the_minimum(machine: Machine) -> None:
     verdict = {"verdict": "WORSE", "reason": "0.8 < 0.9", "version": "1" * 12, "metrics": METRICS}
     machine.function.answers["judge"] = verdict | {"copy_source": "x"}
     report = machine.report()
@@ -392,7 +394,7 @@ def test_what_is_not_good_enough_is_not_published(machine: Machine) -> None:
     assert listed["KeyCount"] == 0
 
 
-def test_an_error_of_the_function_is_reported_in_its_words(machine: Machine) -> None:
+def test_reports_the_message_of_a_functions_error(machine: Machine) -> None:
     class NoManifest(Exception):
         pass
 
@@ -403,7 +405,7 @@ def test_an_error_of_the_function_is_reported_in_its_words(machine: Machine) -> 
     assert report["training_job"] == "a-base-0-1-0"
 
 
-def test_a_passing_fault_of_the_function_costs_nothing(machine: Machine) -> None:
+def test_retries_a_transient_error_of_a_function(machine: Machine) -> None:
     """Neither of the judge nor, once the model is published, of a look at its onboarding."""
     verdict = machine.function.judge({"artifact": "s3://b/training/e/a/"})
     machine.function.answers["judge"] = Series([RuntimeError("no connection"), verdict])
@@ -412,7 +414,7 @@ def test_a_passing_fault_of_the_function_costs_nothing(machine: Machine) -> None
     assert machine.report()["outcome"] == "READY"
 
 
-def test_a_copy_that_fails_is_reported(machine: Machine) -> None:
+def test_reports_a_failed_copy(machine: Machine) -> None:
     machine.aws.client("s3").delete_object(Bucket=machine.bucket, Key="trained")
     report = machine.report()
     assert report["outcome"] == "FAILED"
@@ -420,7 +422,7 @@ def test_a_copy_that_fails_is_reported(machine: Machine) -> None:
     assert report["reason"]
 
 
-def test_onboarding_is_waited_for(machine: Machine) -> None:
+def test_waits_for_onboarding(machine: Machine) -> None:
     pending = {"status": "PENDING", "live": False, "reason": "", "violations": []}
     rejected = pending | {"status": "REJECTED", "reason": "bad", "violations": [{"code": "x"}]}
     machine.function.answers["outcome"] = Series([pending, pending, rejected])
@@ -429,7 +431,7 @@ def test_onboarding_is_waited_for(machine: Machine) -> None:
     assert report["violations"] == [{"code": "x"}]
 
 
-def test_onboarding_is_not_waited_for_without_end(machine: Machine, changed: Make) -> None:
+def test_gives_up_waiting_for_onboarding(machine: Machine, changed: Make) -> None:
     def last_round(document: dict[str, Any]) -> None:
         states = document["States"]["TrainEach"]["ItemProcessor"]["States"]
         states["FirstRound"]["Result"] = {"seconds": 45}
@@ -442,7 +444,7 @@ def test_onboarding_is_not_waited_for_without_end(machine: Machine, changed: Mak
     assert "the version is PENDING after 17 minutes" in report["reason"]
 
 
-def test_jobs_are_reported_even_if_nobody_can_be_told(machine: Machine) -> None:
+def test_reports_jobs_even_if_the_topic_is_missing(machine: Machine) -> None:
     topic = machine.resolve({"Ref": "TrainingTopic"})
     sns = machine.aws.client("sns")
     sns.delete_topic(TopicArn=topic)
@@ -464,7 +466,7 @@ def test_a_stopped_execution_stops_its_job_and_is_aborted(machine: Machine) -> N
     assert job["TrainingJobStatus"] == "Stopped"
 
 
-def test_a_job_of_a_network_is_trained_in_it(machine: Machine) -> None:
+def test_a_job_with_a_vpc_config_trains_in_it(machine: Machine) -> None:
     network = {"Subnets": ["subnet-1"], "SecurityGroupIds": ["sg-1"]}
     plan = {"jobs": [planned("a") | {"network": network}], "concurrency": 2}
     machine.function.answers["plan"] = plan
@@ -472,7 +474,7 @@ def test_a_job_of_a_network_is_trained_in_it(machine: Machine) -> None:
     assert machine.service.jobs["a-base-0-1-0"]["VpcConfig"] == network
 
 
-def test_sagemaker_s_api_is_the_service_s(machine: Machine) -> None:
+def test_sagemakers_api_uses_the_service(machine: Machine) -> None:
     sagemaker = machine.aws.client("sagemaker")
     machine.service.ends = [("InProgress", "")]
     wanted = planned("a")

@@ -20,7 +20,7 @@ def spend(meter: Meter, times: int, key: str = "a") -> None:
         meter.spend(key)
 
 
-def test_a_burst_and_then_the_rate() -> None:
+def test_allows_a_burst_then_the_rate() -> None:
     clock = Clock()
     meter = Meter(UsagePlan(rate=2, burst=3), now=clock)
     spend(meter, 3)
@@ -32,7 +32,7 @@ def test_a_burst_and_then_the_rate() -> None:
         meter.spend("a")
 
 
-def test_the_bucket_holds_no_more_than_the_burst() -> None:
+def test_saves_no_more_requests_than_the_burst() -> None:
     clock = Clock()
     meter = Meter(UsagePlan(rate=2, burst=3), now=clock)
     clock.now += 3600
@@ -41,14 +41,14 @@ def test_the_bucket_holds_no_more_than_the_burst() -> None:
         meter.spend("a")
 
 
-def test_keys_do_not_share() -> None:
+def test_each_key_has_its_own_rate_and_quota() -> None:
     meter = Meter(UsagePlan(rate=1, burst=1, quota=1), now=Clock())
     meter.spend("a")
     meter.spend("b")
 
 
 @pytest.mark.parametrize(("period", "days"), [("DAY", 1), ("WEEK", 5), ("MONTH", 16)])
-def test_the_quota_starts_again_with_the_period(
+def test_the_quota_resets_with_the_period(
     period: Literal["DAY", "WEEK", "MONTH"], days: int
 ) -> None:
     clock = Clock()
@@ -61,7 +61,7 @@ def test_the_quota_starts_again_with_the_period(
     spend(meter, 2)
 
 
-def test_throttled_requests_are_not_counted() -> None:
+def test_throttled_requests_do_not_count() -> None:
     clock = Clock()
     meter = Meter(UsagePlan(rate=1, burst=1, quota=2), now=clock)
     meter.spend("a")
@@ -72,7 +72,7 @@ def test_throttled_requests_are_not_counted() -> None:
     meter.spend("a")
 
 
-def test_a_clock_that_goes_back_takes_nothing_away() -> None:
+def test_a_clock_set_back_does_not_lower_the_rate() -> None:
     clock = Clock()
     meter = Meter(UsagePlan(rate=1, burst=2), now=clock)
     meter.spend("a")

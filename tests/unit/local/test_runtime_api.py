@@ -32,7 +32,7 @@ def client(api: RuntimeApi) -> Iterator[http.client.HTTPConnection]:
     client.close()
 
 
-def test_next_is_ready_and_then_an_event(
+def test_the_first_request_for_an_event_reports_ready(
     api: RuntimeApi, client: http.client.HTTPConnection
 ) -> None:
     client.request("GET", f"{ROOT}/invocation/next")
@@ -51,7 +51,7 @@ def test_next_is_ready_and_then_an_event(
 
 @pytest.mark.parametrize(("kind", "failed"), [("response", False), ("error", True)])
 @pytest.mark.parametrize("chunked", [False, True])
-def test_takes_an_answer(
+def test_reports_a_response(
     api: RuntimeApi,
     client: http.client.HTTPConnection,
     kind: str,
@@ -67,14 +67,14 @@ def test_takes_an_answer(
     assert api.wait(5) == Answered(b'{"b": 2}', failed)
 
 
-def test_takes_an_init_error(api: RuntimeApi, client: http.client.HTTPConnection) -> None:
+def test_reports_an_init_error(api: RuntimeApi, client: http.client.HTTPConnection) -> None:
     document = json.dumps({"errorType": "Runtime.ImportModuleError"}).encode()
     client.request("POST", f"{ROOT}/init/error", document)
     assert client.getresponse().status == 202
     assert api.wait(5) == InitFailed(document)
 
 
-def test_tells_the_worker_that_its_answer_is_too_large(
+def test_answers_413_to_a_response_over_the_limit(
     api: RuntimeApi, client: http.client.HTTPConnection
 ) -> None:
     api.send(EVENT)
@@ -90,7 +90,7 @@ def test_tells_the_worker_that_its_answer_is_too_large(
         ("GET", f"{ROOT}/restore/next", 404),
     ],
 )
-def test_refuses_what_it_does_not_know(
+def test_rejects_unknown_requests(
     api: RuntimeApi, client: http.client.HTTPConnection, method: str, path: str, status: int
 ) -> None:
     api.send(EVENT)
@@ -99,7 +99,9 @@ def test_refuses_what_it_does_not_know(
     assert api.wait(0) is None
 
 
-def test_stop_lets_a_waiting_worker_go(api: RuntimeApi, client: http.client.HTTPConnection) -> None:
+def test_stop_ends_a_pending_request_for_an_event(
+    api: RuntimeApi, client: http.client.HTTPConnection
+) -> None:
     client.request("GET", f"{ROOT}/invocation/next")
     assert api.wait(5) == Ready()
 

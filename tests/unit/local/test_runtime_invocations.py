@@ -92,7 +92,9 @@ def test_gives_up_after_the_last_retry(
     ] * 3
 
 
-def test_does_not_retry_what_can_never_be_invoked(invoker: AsyncInvoker, function: Lambda) -> None:
+def test_does_not_retry_an_event_that_no_attempt_can_deliver(
+    invoker: AsyncInvoker, function: Lambda
+) -> None:
     function.raises = UnknownFunction("onbaord", ["onboard"])
     invoker.submit("onbaord", b"1")
     assert invoker.drain(5)
@@ -102,7 +104,7 @@ def test_does_not_retry_what_can_never_be_invoked(invoker: AsyncInvoker, functio
     assert json.loads(invocation.payload)["errorType"] == "UnknownFunction"
 
 
-def test_a_failed_event_does_not_hold_up_others(function: Lambda) -> None:
+def test_a_failed_event_does_not_delay_others(function: Lambda) -> None:
     function.failures = 1
     invoker = AsyncInvoker(function, function.on_failure, delays=(60.0,), workers=1)
     for n in range(5):
@@ -115,7 +117,7 @@ def test_a_failed_event_does_not_hold_up_others(function: Lambda) -> None:
     ]
 
 
-def test_close_reports_what_is_under_way(invoker: AsyncInvoker, function: Lambda) -> None:
+def test_close_returns_running_events(invoker: AsyncInvoker, function: Lambda) -> None:
     function.gate.clear()
     ids = [invoker.submit("onboard", str(n).encode()) for n in range(6)]
     pending = invoker.close(timeout=0.05)
@@ -134,7 +136,7 @@ def test_keeps_events_when_the_runtime_has_closed(invoker: AsyncInvoker, functio
     assert function.refused == []
 
 
-def test_a_faulty_destination_costs_no_event(
+def test_a_failing_destination_loses_no_event(
     function: Lambda, caplog: pytest.LogCaptureFixture
 ) -> None:
     def unreachable(_function: str, _payload: bytes, _invocation: Invocation) -> None:
@@ -168,7 +170,7 @@ def test_a_function_has_its_own_number_of_retries(
     invoker.close()
 
 
-def test_an_event_that_waits_too_long_is_given_up(function: Lambda) -> None:
+def test_gives_up_an_event_that_waits_too_long(function: Lambda) -> None:
     function.failures = 1
     invoker = delivering(function, Delivery(age=0.005))
     invoker.submit("onboard", b"1")
@@ -181,7 +183,7 @@ def test_an_event_that_waits_too_long_is_given_up(function: Lambda) -> None:
     invoker.close()
 
 
-def test_where_aws_would_throttle_events_wait_and_hold_up_no_other_function(
+def test_events_over_the_concurrency_wait_without_delaying_other_functions(
     function: Lambda,
 ) -> None:
     invoker = delivering(function, Delivery(concurrency=1), workers=2)

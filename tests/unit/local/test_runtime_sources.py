@@ -36,14 +36,14 @@ def test_an_edit_changes_the_fingerprint(root: Path, edit: Callable[[Path], None
     assert sources.fingerprint() != before
 
 
-def test_other_files_do_not_count(root: Path) -> None:
+def test_other_files_do_not_change_the_fingerprint(root: Path) -> None:
     sources = Sources([root], interval=0)
     before = sources.fingerprint()
     (root / "package" / "notes.txt").write_text("x")
     assert sources.fingerprint() == before
 
 
-def test_looks_no_more_often_than_it_is_told(root: Path) -> None:
+def test_checks_files_once_per_interval(root: Path) -> None:
     sources = Sources([root], interval=600)
     before = sources.fingerprint()
     write(root)

@@ -24,7 +24,7 @@ Sent = queue.SimpleQueue[tuple[str, bytes]]
         ("rate(10 days)", 864_000),
     ],
 )
-def test_rates(expression: str, expected: int) -> None:
+def test_reads_a_rate_in_seconds(expression: str, expected: int) -> None:
     assert seconds(expression) == expected
 
 
@@ -43,12 +43,12 @@ def test_rates(expression: str, expected: int) -> None:
         "",
     ],
 )
-def test_what_is_refused_says_what_to_write(expression: str) -> None:
+def test_rejects_an_unsupported_schedule_with_an_example(expression: str) -> None:
     with pytest.raises(UnsupportedTemplate, match=r"write rate\(1 minute\)"):
         seconds(expression)
 
 
-def test_the_event_is_eventbridge_s() -> None:
+def test_the_event_has_eventbridges_format() -> None:
     sent = json.loads(event("sweep", datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)))
     assert len(sent.pop("id")) == 36
     assert sent == {
@@ -63,7 +63,7 @@ def test_the_event_is_eventbridge_s() -> None:
     }
 
 
-def test_functions_are_invoked_again_and_again_until_the_end() -> None:
+def test_invokes_functions_at_their_rates_until_close() -> None:
     sent: Sent = queue.SimpleQueue()
     begun = time.monotonic()
     scheduler = Scheduler(
@@ -80,7 +80,7 @@ def test_functions_are_invoked_again_and_again_until_the_end() -> None:
     assert sent.empty()
 
 
-def test_a_constant_input_is_sent_in_the_event_s_place() -> None:
+def test_sends_a_constant_input_instead_of_the_event() -> None:
     sent: Sent = queue.SimpleQueue()
     schedule = Schedule("a", "Sweep", 0.01, '{"do": "sweep"}')
     scheduler = Scheduler([schedule], lambda name, payload: sent.put((name, payload)))
@@ -88,7 +88,7 @@ def test_a_constant_input_is_sent_in_the_event_s_place() -> None:
     scheduler.close()
 
 
-def test_a_failure_ends_no_schedule(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_failed_invocation_does_not_end_the_schedule(caplog: pytest.LogCaptureFixture) -> None:
     sent: Sent = queue.SimpleQueue()
 
     def submit(name: str, payload: bytes) -> None:
@@ -102,5 +102,5 @@ def test_a_failure_ends_no_schedule(caplog: pytest.LogCaptureFixture) -> None:
     assert "a: the function Sweep was not invoked" in caplog.text
 
 
-def test_without_schedules_nothing_happens() -> None:
+def test_starts_and_closes_without_schedules() -> None:
     Scheduler([], lambda *_: None).close()

@@ -25,7 +25,7 @@ def version(name: str, **more: object) -> ObjectVersion:
     return ObjectVersion("bucket", "key", name, "2026-01-02T03:04:05", **more)  # type: ignore[arg-type]
 
 
-def test_object_versions_keep_their_order_and_their_bytes(state: State, tmp_path: Path) -> None:
+def test_keeps_order_and_bytes_of_object_versions(state: State, tmp_path: Path) -> None:
     versions = [version("b", etag="e", metadata={"content-type": "x"}), version("a", marker=True)]
     state.keep_content("b", io.BytesIO(b"bytes"))
     state.keep_versions("bucket", "key", versions)
@@ -36,7 +36,7 @@ def test_object_versions_keep_their_order_and_their_bytes(state: State, tmp_path
     state.close()
 
 
-def test_the_bytes_of_a_version_that_is_gone_are_deleted(state: State) -> None:
+def test_deletes_the_bytes_of_a_deleted_version(state: State) -> None:
     for name in "ab":
         state.keep_content(name, io.BytesIO(b"x"))
     state.keep_versions("bucket", "key", [version("a"), version("b")])
@@ -47,7 +47,7 @@ def test_the_bytes_of_a_version_that_is_gone_are_deleted(state: State) -> None:
     assert list(state.objects("bucket")) == []
 
 
-def test_content_that_breaks_off_is_not_there(state: State) -> None:
+def test_does_not_keep_content_that_breaks_off(state: State) -> None:
     class Broken(io.BytesIO):
         def read(self, _: int | None = -1, /) -> bytes:
             raise OSError("gone")
@@ -57,7 +57,7 @@ def test_content_that_breaks_off_is_not_there(state: State) -> None:
     assert not state.content("a").exists()
 
 
-def test_items_are_replaced_and_deleted(state: State, tmp_path: Path) -> None:
+def test_replaces_and_deletes_items(state: State, tmp_path: Path) -> None:
     state.keep_item("table", "1", {"n": {"N": "1"}})
     state.keep_item("table", "2", {"n": {"N": "2"}})
     state.keep_item("table", "1", {"n": {"N": "3"}})
@@ -70,7 +70,7 @@ def test_items_are_replaced_and_deleted(state: State, tmp_path: Path) -> None:
     state.close()
 
 
-def test_events_stay_until_they_are_forgotten(state: State, tmp_path: Path) -> None:
+def test_keeps_events_until_they_are_forgotten(state: State, tmp_path: Path) -> None:
     first, second = Event("1", "F", b"one"), Event("2", "F", b"two")
     state.keep_event(first)
     state.keep_event(second)
@@ -80,7 +80,7 @@ def test_events_stay_until_they_are_forgotten(state: State, tmp_path: Path) -> N
     state.close()
 
 
-def test_a_secret_is_random_once_and_then_stays(state: State, tmp_path: Path) -> None:
+def test_a_secret_is_random_and_stays_the_same(state: State, tmp_path: Path) -> None:
     key, other = state.secret("key"), state.secret("other")
     assert key != other
     assert len(key) >= 30
@@ -89,7 +89,7 @@ def test_a_secret_is_random_once_and_then_stays(state: State, tmp_path: Path) ->
     state.close()
 
 
-def test_the_newest_objects_below_a_prefix_are_found_as_files(state: State) -> None:
+def test_finds_the_files_of_current_objects_below_a_prefix(state: State) -> None:
     def put(key: str, *versions: ObjectVersion) -> None:
         for each in versions:
             state.keep_content(each.version, io.BytesIO(each.version.encode()))

@@ -20,7 +20,7 @@ def write(folder: Path, resources: str) -> Path:
     return path
 
 
-def test_facets_template_is_carried_out_whole() -> None:
+def test_supports_all_of_facets_template() -> None:
     read = template.load(ROOT / "template.yaml")
     assert set(read.sources) == set(read.of_type("AWS::Lambda::Function"))
     assert set(read.definitions) == set(read.of_type("AWS::StepFunctions::StateMachine"))
@@ -31,13 +31,13 @@ def test_facets_template_is_carried_out_whole() -> None:
         assert each["Type"] in supported.SUPPORTED.keys() | supported.WITHOUT_EFFECT.keys()
 
 
-def test_an_unknown_type_is_refused_by_name(tmp_path: Path) -> None:
+def test_rejects_an_unsupported_type_by_name(tmp_path: Path) -> None:
     path = write(tmp_path, "  Topic:\n    Type: AWS::EC2::Instance\n")
     with pytest.raises(supported.UnsupportedTemplate, match="AWS::EC2::Instance"):
         template.load(path)
 
 
-def test_an_unknown_property_is_refused_by_name(tmp_path: Path) -> None:
+def test_rejects_an_unsupported_property_by_name(tmp_path: Path) -> None:
     path = write(
         tmp_path,
         "  Queue:\n    Type: AWS::SQS::Queue\n    Properties: {FifoQueue: true}\n",
@@ -46,7 +46,7 @@ def test_an_unknown_property_is_refused_by_name(tmp_path: Path) -> None:
         template.load(path)
 
 
-def test_every_property_without_effect_says_why() -> None:
+def test_every_property_without_effect_has_a_reason() -> None:
     assert all(len(reason.split()) > 3 for reason in supported.WITHOUT_EFFECT.values())
 
 
@@ -62,15 +62,13 @@ TARGET = "{Arn: !Sub 'arn:${AWS::Region}', Id: target"
          "AWS::Events::Rule.EventPattern"),
     ],
 )  # fmt: skip
-def test_of_rules_only_schedules_are_carried_out(
-    tmp_path: Path, properties: str, refused: str
-) -> None:
+def test_supports_rules_only_with_a_schedule(tmp_path: Path, properties: str, refused: str) -> None:
     path = write(tmp_path, f"  Rule:\n    Type: AWS::Events::Rule\n    Properties: {properties}\n")
     with pytest.raises(supported.UnsupportedTemplate, match=re.escape(refused)):
         template.load(path)
 
 
-def test_a_bucket_notifies_functions_only(tmp_path: Path) -> None:
+def test_supports_bucket_notifications_only_to_functions(tmp_path: Path) -> None:
     notifications = "{NotificationConfiguration: {QueueConfigurations: [{Queue: q}]}}"
     path = write(
         tmp_path, f"  Bucket:\n    Type: AWS::S3::Bucket\n    Properties: {notifications}\n"
@@ -79,7 +77,7 @@ def test_a_bucket_notifies_functions_only(tmp_path: Path) -> None:
         template.load(path)
 
 
-def test_an_empty_property_asks_for_nothing() -> None:
+def test_an_empty_property_counts_as_absent() -> None:
     """As the DestinationConfig is that SAM writes beside the figures of an EventInvokeConfig."""
     config = {"Type": "AWS::Lambda::EventInvokeConfig", "Properties": {"DestinationConfig": {}}}
     assert supported.unsupported({"Config": config}) == set()
@@ -103,13 +101,15 @@ def test_an_empty_property_asks_for_nothing() -> None:
         ({"LogDays": "8"}, "LogDays cannot be '8'"),
     ],
 )
-def test_values_that_cloudformation_would_refuse(parameters: dict[str, str], refused: str) -> None:
+def test_rejects_parameters_that_cloudformation_would_reject(
+    parameters: dict[str, str], refused: str
+) -> None:
     read = template.load(ROOT / "template.yaml")
     with pytest.raises(supported.UnsupportedTemplate, match=refused):
         read.check(parameters)
 
 
-def test_values_that_cloudformation_would_take() -> None:
+def test_accepts_parameters_that_cloudformation_would_accept() -> None:
     read = template.load(ROOT / "template.yaml")
     read.check({"AllowOrigin": "http://localhost:3000", "MaxImages": "8", "LogLevel": "DEBUG"})
     read.check({"AllowOrigin": "*", "LogDays": "7"})
