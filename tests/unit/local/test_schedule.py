@@ -44,7 +44,7 @@ def test_reads_a_rate_in_seconds(expression: str, expected: int) -> None:
     ],
 )
 def test_rejects_an_unsupported_schedule_with_an_example(expression: str) -> None:
-    with pytest.raises(UnsupportedTemplate, match=r"write rate\(1 minute\)"):
+    with pytest.raises(UnsupportedTemplate, match=r"such as rate\(1 minute\)"):
         seconds(expression)
 
 
