@@ -36,7 +36,7 @@ def event(
     request_id: str,
     key: str | None,
 ) -> dict[str, Any]:
-    """The event for a route's function. `key` is the API key that the route asked for."""
+    """The event for a route's function. `key` is the caller's API key, if the route needs one."""
     body = request.get_data()
     query = request.args.to_dict(flat=False)
     headers = {name: request.headers.getlist(name) for name, _ in request.headers}

@@ -1,4 +1,4 @@
-"""Functions that speak to others of their account."""
+"""A function that calls others of its account."""
 
 import json
 import os
@@ -9,8 +9,8 @@ import boto3
 Event = dict[str, Any]
 
 
-def tell(event: Event, _context: Any) -> None:
-    """Calls another function without waiting for it, and says so on the event bus and a topic."""
+def notify(event: Event, _context: Any) -> None:
+    """Invokes another function asynchronously, then sends an event to the bus and a topic."""
     called = boto3.client("lambda").invoke(
         FunctionName=os.environ["CALLEE"],
         InvocationType="Event",

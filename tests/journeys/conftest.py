@@ -21,7 +21,7 @@ SAMPLES = ("cifar", "sign-language")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Of a deployed stack only what any client reaches can be asked."""
+    """Skips journeys that need a stack on this machine, if FACET_STACK names a deployed one."""
     reason = pytest.mark.skip(reason="needs a stack on this machine; FACET_STACK is set")
     for item in items if DEPLOYED else ():
         fixtures = set(getattr(item, "fixturenames", ()))

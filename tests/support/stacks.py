@@ -1,4 +1,4 @@
-"""Running stacks: local ones, as `make run` starts them, and the deployed one that is asked for."""
+"""Running stacks: local ones, as `make run` starts them, and the deployed one of FACET_STACK."""
 
 import os
 import secrets
@@ -17,16 +17,16 @@ ROOT = Path(__file__).parents[2]
 START_SECONDS = 120
 
 DEPLOYED = os.environ.get("FACET_STACK")
-"""The name of the deployed stack that is asked instead of one on this machine."""
+"""The name of the deployed stack that is tested instead of one on this machine."""
 
 ONBOARDING_SECONDS = 900 if DEPLOYED else 60
 
 RUN = f"journey-{secrets.token_hex(3)}"
-"""Begins the names of models where the stack may be a deployed one, which has models of its own."""
+"""A prefix of model names, since a deployed stack has models of its own."""
 
 
 def descendants(pid: int) -> list[int]:
-    """The processes that a process has started, and theirs."""
+    """The ids of a process's descendants."""
     listed = subprocess.run(["ps", "-eo", "pid=,ppid="], capture_output=True, text=True, check=True)
     pairs = [tuple(map(int, line.split())) for line in listed.stdout.splitlines()]
     found, new = [], [pid]
@@ -37,14 +37,14 @@ def descendants(pid: int) -> list[int]:
 
 
 def alive(pid: int) -> bool:
-    """Whether a process still runs; one that has ended and was not waited for does not."""
+    """Whether a process runs; a zombie does not."""
     state = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True)
     return state.stdout.strip()[:1] not in ("", "Z")
 
 
 @dataclass(frozen=True)
 class Reached:
-    """A stack as its clients see it; the command takes it with `options`."""
+    """A stack as its clients see it; `options` select it for the command line."""
 
     url: str
     api_key: str
@@ -53,7 +53,7 @@ class Reached:
     options: tuple[str, str]
 
     def delete(self, *prefixes: str) -> None:
-        """Takes objects back: a deployed stack outlives the tests."""
+        """Deletes objects, since a deployed stack outlives the tests."""
         for prefix in prefixes:
             listed = self.s3.list_objects_v2(Bucket=self.bucket, Prefix=prefix)
             for each in listed.get("Contents", []):
@@ -62,7 +62,7 @@ class Reached:
 
 @dataclass
 class Running:
-    """A `make run` that serves: what it printed, where it is."""
+    """A running `facet up`: its process, what it printed, the folder of its state."""
 
     process: subprocess.Popen[str]
     printed: list[str]
@@ -74,7 +74,7 @@ class Running:
         return Address.read(self.home)
 
     def stop(self, how: signal.Signals = signal.SIGINT) -> int:
-        """Ends it; its exit code. Nothing that it started may be left."""
+        """Ends it and returns its exit code. Fails if a process that it started is left."""
         started = descendants(self.process.pid)
         assert started, "a running stack has processes of its own"
         self.process.send_signal(how)
@@ -98,7 +98,7 @@ def _outlives(pid: int, seconds: float = 5.0) -> bool:
 
 
 def environment(**more: str) -> dict[str, str]:
-    """The environment of `make run`, with no real data and a free port."""
+    """Environment variables for `facet up`: no real data, a free port."""
     plain = {name: value for name, value in os.environ.items() if name != "FACET_DATA"}
     return plain | {"FACET_PORT": "0"} | more
 

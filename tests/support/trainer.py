@@ -1,6 +1,6 @@
-"""A local stack whose training code is a stand-in, so that a training job takes a second.
+"""A local stack with fake training code, so that a training job takes a second.
 
-The code hands out the artifact that its data set consists of; the rest of the stack is whole.
+The code returns the artifact that is its data set; the rest of the stack is real.
 """
 
 import gzip
@@ -45,7 +45,7 @@ with tarfile.open(channel / "artifact/model.tar.gz") as tar:
 
 
 def artifact(description: str, accuracy: float, *, golden: str | None = None) -> bytes:
-    """The sample with another description and accuracy, and with a golden label that is wrong."""
+    """The sample artifact with another description, accuracy and, if given, golden label."""
     packed = io.BytesIO()
     with (
         tarfile.open(fileobj=io.BytesIO(SAMPLE)) as old,
@@ -69,7 +69,7 @@ def artifact(description: str, accuracy: float, *, golden: str | None = None) ->
 
 
 class Trainer:
-    """A running stack, and what a user of its state machine does."""
+    """A client of a running stack's state machine."""
 
     def __init__(self, stack: Stack, home: Path) -> None:
         self.address = stack.address
@@ -101,7 +101,7 @@ class Trainer:
             if found["status"] != "RUNNING":
                 return found
             time.sleep(0.1)
-        pytest.fail(f"{execution} does not end")
+        pytest.fail(f"{execution} did not end within {seconds:g} s")
 
     def reports(self, execution: str) -> dict[str, dict[str, Any]]:
         ended = self.end(execution)
@@ -118,16 +118,16 @@ class Trainer:
         live: str | None = answer.json().get("live")
         return live
 
-    def until(self, seen: Callable[[], object], seconds: float = 30) -> None:
+    def until(self, condition: Callable[[], object], seconds: float = 30) -> None:
         deadline = time.monotonic() + seconds
-        while not seen():
-            assert time.monotonic() < deadline, "it does not happen"
+        while not condition():
+            assert time.monotonic() < deadline, f"not within {seconds:g} s"
             time.sleep(0.05)
 
 
 @contextmanager
 def running(repository: Path, home: Path) -> Iterator[Trainer]:
-    """A stack in `home`, whose training code is made in `repository`."""
+    """Runs a stack in `home`; its training code is written to `repository`."""
     for name, text in {
         "training/train.py": PROGRAM,
         "training/requirements.txt": "",
@@ -135,18 +135,21 @@ def running(repository: Path, home: Path) -> Iterator[Trainer]:
     }.items():
         (repository / name).parent.mkdir(parents=True, exist_ok=True)
         (repository / name).write_text(text)
-    heard: list[Trainer] = []
+    trainers: list[Trainer] = []
 
     def trained(job: Document, line: str) -> None:
-        heard[0].lines.append((job["TrainingJobName"], line))
+        trainers[0].lines.append((job["TrainingJobName"], line))
+
+    def executed(execution: Execution) -> None:
+        trainers[0].executed.append(execution)
 
     stack = Stack(
         ROOT / "template.yaml",
         home,
         code=pack_code(repository),
-        listeners=Listeners(trained=trained, executed=lambda each: heard[0].executed.append(each)),
+        listeners=Listeners(trained=trained, executed=executed),
     )
     with stack:
-        heard.append(Trainer(stack, home))
-        yield heard[0]
+        trainers.append(Trainer(stack, home))
+        yield trainers[0]
     forget("s3", "dynamodb", "sqs", "sns", "lambda", "cloudformation", "iam", "sagemaker", "events")
