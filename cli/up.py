@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from cli import extras
-from cli.terminal.options import THIS_HOME, THIS_PORT, Home, Port
+from cli.terminal.options import THIS_HOME, THIS_PORT, Home, Port, name_and_value
 
 
 def up(
@@ -28,7 +28,7 @@ def up(
     If the environment variable FACET_DATA names a folder of data sets, the predictions at the
     start include images of theirs.
     """
-    parameters = dict(named(each, "--parameter") for each in parameter or [])
+    parameters = dict(name_and_value(each, "--parameter") for each in parameter or [])
     extras.ensure("local")
     typer.echo("starting the stack ...")
     from local.run import serve  # takes seconds, so the line above comes first

@@ -1,7 +1,7 @@
 """Compute how many instances models need, and what they cost a month.
 
-Compares an endpoint for each model with one for all, on the same instances and traffic. docs/cost.md
-has the formulas and the sources of the numbers.
+Compares an endpoint for each model with one for all, on the same instances and traffic.
+docs/cost.md has the formulas and the sources of the numbers.
 """
 
 import math

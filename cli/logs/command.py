@@ -48,8 +48,8 @@ def logs(
         str | None,
         typer.Argument(
             metavar="FUNCTION|endpoint|training",
-            help="A function's name in template.yaml, the endpoint, or a training job. Default: all "
-            "functions and the endpoint.",
+            help="A function's name in template.yaml, the endpoint, or a training job. "
+            "Default: all functions and the endpoint.",
             show_default=False,
             autocompletion=completion.logs,
         ),

@@ -27,7 +27,7 @@ def images(*sizes: int) -> list[EncodedImage]:
     ],
 )
 def test_as_many_as_fit(sizes: list[int], expected: list[int]) -> None:
-    made = batches(images(*sizes), most=3, limit=100)
+    made = batches(images(*sizes), max_images=3, max_body=100)
     assert [len(each) for each in made] == expected
 
 
@@ -35,7 +35,7 @@ def test_as_many_as_fit(sizes: list[int], expected: list[int]) -> None:
 def test_no_body_is_over_the_limit_and_the_api_reads_what_was_sent(sizes: list[int]) -> None:
     given = images(*sizes)
     sent: list[bytes] = []
-    for each in batches(given, limit=200):
+    for each in batches(given, max_body=200):
         content, content_type = body(each)
         assert len(content) <= 200
         sent += read(content_type, content).images

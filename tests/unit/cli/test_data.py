@@ -16,6 +16,7 @@ from cli.app import app
 from cli.data import upload_data_set
 from cli.terminal.output import Output
 from tests.support import partly_installed
+from training.data.source import data_source
 from training.data.upload import Bucket
 
 if TYPE_CHECKING:
