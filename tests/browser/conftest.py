@@ -71,7 +71,7 @@ def browser() -> Iterator[Browser]:
 
 
 @contextmanager
-def opening(browser: Browser) -> Iterator[Open]:
+def page_opener(browser: Browser) -> Iterator[Open]:
     """Opens each URL in its own browser context, with Playwright's options for contexts.
 
     At the end, asserts that there was no error, policy violation, or request to another host.
@@ -98,8 +98,8 @@ def opening(browser: Browser) -> Iterator[Open]:
 
 @pytest.fixture
 def open_page(browser: Browser) -> Iterator[Open]:
-    """As `opening`, for one test."""
-    with opening(browser) as open_page:
+    """As `page_opener`, for one test."""
+    with page_opener(browser) as open_page:
         yield open_page
 
 

@@ -13,7 +13,7 @@ from facet import errors
 from tests.browser import actions
 from tests.browser import site as sites
 from tests.browser.actions import choose_model, labels, results, use_sample
-from tests.browser.conftest import Open, opening
+from tests.browser.conftest import Open, page_opener
 from tests.browser.models import fill
 from tests.browser.site import KEY, Site, problem
 from tests.support.versions import VIOLATION
@@ -70,7 +70,7 @@ MIN_CONTRAST = 4.5
 @pytest.fixture(scope="module")
 def full(browser: Browser) -> Iterator[Page]:
     """A phone with everything the page can show: a result, a failure, a countdown, violations."""
-    with sites.serving() as site, opening(browser) as open_page:
+    with sites.serving() as site, page_opener(browser) as open_page:
         fill(site)
         page = open_page(f"{site.url}#key={KEY}", viewport={"width": 360, "height": 740})
         show_everything(page, site)

@@ -8,7 +8,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.browser import site as sites
 from tests.browser.actions import TIMES, choose_model
-from tests.browser.conftest import Open, opening
+from tests.browser.conftest import Open, page_opener
 from tests.browser.models import fill, live
 from tests.browser.site import KEY, Site
 from tests.support.versions import VIOLATION, ready
@@ -17,7 +17,7 @@ from tests.support.versions import VIOLATION, ready
 @pytest.fixture(scope="module")
 def page(browser: Browser) -> Iterator[Page]:
     """A page with the key and one model in each state, for tests that change nothing."""
-    with sites.serving() as site, opening(browser) as open_page:
+    with sites.serving() as site, page_opener(browser) as open_page:
         fill(site)
         yield open_page(f"{site.url}#key={KEY}")
 

@@ -14,7 +14,7 @@ from facet import errors
 from local.gateway.refusals import Refusal
 from tests.browser import actions
 from tests.browser.actions import TIMES, choose_file, choose_model, labels, results, use_sample
-from tests.browser.conftest import Open, opening
+from tests.browser.conftest import Open, page_opener
 from tests.browser.models import GREY, fill, live
 from tests.browser.site import KEY, PREDICTIONS, Reply, Site, answer, problem, refusal
 from tests.support.artifacts import encoded
@@ -31,7 +31,7 @@ def file(name: str, content: bytes = PNG, kind: str = "image/png") -> dict[str, 
 @pytest.fixture(scope="module")
 def shared(browser: Browser, running_site: Site) -> Iterator[Page]:
     """A page with the key."""
-    with opening(browser) as open_page:
+    with page_opener(browser) as open_page:
         fill(running_site)
         yield open_page(f"{running_site.url}#key={KEY}")
 
@@ -63,10 +63,10 @@ def outcome(page: Page) -> Locator:
 def test_each_of_several_files_is_classified(page: Page, site: Site) -> None:
     choose_file(page, file("one.png"), file("two.png"), file("three.png"))
     expect(results(page)).to_have_count(3)
-    for shown, name in zip(results(page).all(), ("one", "two", "three"), strict=True):
-        assert labels(shown) == [label for label, _ in PREDICTIONS]
-        expect(shown.get_by_role("heading")).to_have_text(f"{name}.png → cifar")
-        expect(shown).to_contain_text(f"40 {TIMES} 30 pixels")
+    for result, name in zip(results(page).all(), ("one", "two", "three"), strict=True):
+        assert labels(result) == [label for label, _ in PREDICTIONS]
+        expect(result.get_by_role("heading")).to_have_text(f"{name}.png → cifar")
+        expect(result).to_contain_text(f"40 {TIMES} 30 pixels")
     assert [body for _, _, body in site.requests] == [PNG] * 3
     assert {path for path, _, _ in site.requests} == {"/v1/models/cifar/predict"}
 

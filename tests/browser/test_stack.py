@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Page, expect
 from local.moto.aws import client
 from tests.browser import actions
 from tests.browser.actions import choose_file, choose_model, labels, results, use_sample
-from tests.browser.conftest import opening
+from tests.browser.conftest import page_opener
 from tests.support.artifacts import packed
 from tests.support.stacks import ROOT, Running, start
 
@@ -31,7 +31,7 @@ def stack(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 @pytest.fixture(scope="module")
 def page(browser: Browser, stack: Running) -> Iterator[Page]:
     """One page for all tests, with the key entered in the dialog."""
-    with opening(browser) as open_page:
+    with page_opener(browser) as open_page:
         page = open_page(stack.address.url)
         actions.give_key(page, "not-the-key")
         expect(page.get_by_role("alert")).to_contain_text("The API refused this key.")
