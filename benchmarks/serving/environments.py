@@ -18,15 +18,22 @@ class NotSetUp(Exception):
 
 def interpreter(name: str, packages: Sequence[str]) -> Path:
     """The Python of an environment with `packages` and our TensorFlow. Raises NotSetUp."""
-    wanted = "\n".join([*packages, *_tensorflow()])
+    requirements = "\n".join([*packages, *_tensorflow()])
     folder = PEERS / name
     python, stamp = folder / "bin" / "python", folder / "packages.txt"
-    if not (stamp.is_file() and stamp.read_text() == wanted):
+    if not (stamp.is_file() and stamp.read_text() == requirements):
         print(f"setting up {name} in {folder.relative_to(REPOSITORY)}", flush=True)
         _uv("venv", "--clear", "--python", sys.executable, str(folder))
         # Compile now; otherwise each worker that imports TensorFlow may compile it again.
-        _uv("pip", "install", "--compile-bytecode", "--python", str(python), *wanted.splitlines())
-        stamp.write_text(wanted)
+        _uv(
+            "pip",
+            "install",
+            "--compile-bytecode",
+            "--python",
+            str(python),
+            *requirements.splitlines(),
+        )
+        stamp.write_text(requirements)
     return python
 
 

@@ -1,4 +1,4 @@
-"""Training through the state machine: what becomes of good jobs, and of every kind of bad one."""
+"""Training through the state machine: the outcomes of good jobs and of every kind of bad job."""
 
 import hashlib
 import json
@@ -17,7 +17,7 @@ CAT = next((ROOT / "samples/images/cifar").glob("cat*")).read_bytes()
 
 @pytest.fixture(scope="module")
 def live(trainer: Trainer) -> str:
-    """The version of model `steady` that is live before anything bad happens to it."""
+    """The live version of model `steady`, before the failing jobs."""
     good = trainer.dataset("good", artifact("good", 0.9))
     report = trainer.train("first", {"model": "steady", "dataset": good})["steady"]
     assert report["outcome"] == "READY"
@@ -61,7 +61,7 @@ def test_jobs_end_with_their_expected_outcomes(trainer: Trainer) -> None:
 
 
 def subscribed(trainer: Trainer) -> Callable[[], dict[str, Any]]:
-    """Hears of the next execution's end; answers its message."""
+    """Returns a function that waits for the message about the next execution's end."""
     sqs, sns = (client(name, trainer.address.endpoint_url) for name in ("sqs", "sns"))
     url = sqs.create_queue(QueueName="listener")["QueueUrl"]
     arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]
@@ -69,8 +69,8 @@ def subscribed(trainer: Trainer) -> Callable[[], dict[str, Any]]:
 
     def message() -> dict[str, Any]:
         (received,) = sqs.receive_message(QueueUrl=url, WaitTimeSeconds=5)["Messages"]
-        told: dict[str, Any] = json.loads(json.loads(received["Body"])["Message"])
-        return told
+        content: dict[str, Any] = json.loads(json.loads(received["Body"])["Message"])
+        return content
 
     return message
 
@@ -125,7 +125,7 @@ def test_a_stopped_job_is_reported_as_stopped(trainer: Trainer, live: str) -> No
 
 
 def running(trainer: Trainer, prefix: str) -> str | None:
-    """The job that has said `waiting`."""
+    """The job that has logged `waiting`."""
     return next(
         (job for job, line in trainer.lines if job.startswith(prefix) and line == "waiting"), None
     )
@@ -158,21 +158,21 @@ def test_a_stopped_execution_stops_its_training_job(trainer: Trainer) -> None:
 
 def test_bad_input_fails_before_anything_starts(trainer: Trainer) -> None:
     before = trainer.sagemaker.list_training_jobs()["TrainingJobSummaries"]
-    ended = trainer.end(
+    result = trainer.end(
         trainer.start(
             "bad",
             {"model": "a", "dataset": trainer.dataset("good")},
             {"model": "b", "dataset": "good", "hyperparameters": {"epochs": 0}},
         )
     )
-    assert (ended["status"], ended["error"]) == ("FAILED", "BadInput")
-    assert ended["cause"].startswith("jobs[1].hyperparameters.epochs 0: ")
+    assert (result["status"], result["error"]) == ("FAILED", "BadInput")
+    assert result["cause"].startswith("jobs[1].hyperparameters.epochs 0: ")
     assert trainer.sagemaker.list_training_jobs()["TrainingJobSummaries"] == before
 
 
 def test_the_log_of_a_training_job_is_kept(trainer: Trainer, live: str) -> None:
     assert live
     (log,) = (trainer.home / "logs/training").glob("steady-first-*.log")
-    said = [line for job, line in trainer.lines if job == log.stem]
-    assert log.read_text().splitlines() == said
-    assert said[0].startswith("epoch=1 loss=0.5 ")
+    lines = [line for job, line in trainer.lines if job == log.stem]
+    assert log.read_text().splitlines() == lines
+    assert lines[0].startswith("epoch=1 loss=0.5 ")

@@ -1,4 +1,4 @@
-"""`facet train`: from a folder of images to a model that answers, by the real training code.
+"""`facet train`: from a folder of images to a model that answers, with the real training code.
 
 `make train` is that with three options.
 """
@@ -23,7 +23,7 @@ TRAINING_SECONDS = 1800 if DEPLOYED else 400
 
 
 def quick() -> list[str]:
-    """Options for a training of seconds."""
+    """Options for a training that takes seconds."""
     return [word for each in QUICK for word in ("--set", each)]
 
 

@@ -1,4 +1,4 @@
-"""The training function's handler, step by step, against an account on moto."""
+"""The handler of the train function, step by step, against moto."""
 
 import hashlib
 from dataclasses import replace
@@ -73,8 +73,8 @@ def test_plans_with_the_channels_in_the_bucket(s3: "S3Client") -> None:
 def test_rejects_a_missing_data_set(s3: "S3Client") -> None:
     s3.put_object(Bucket=fakes.BUCKET, Key=CODE, Body=b"x")
     jobs = [{"model": "cats", "recipe": "image-folder", "dataset": "pets"}]
-    place = f"s3://{fakes.BUCKET}/datasets/pets/train/"
-    with pytest.raises(BadInput, match=rf"jobs\[0\]\.dataset pets: there is nothing at {place}; "):
+    uri = f"s3://{fakes.BUCKET}/datasets/pets/train/"
+    with pytest.raises(BadInput, match=rf"jobs\[0\]\.dataset pets: there is nothing at {uri}; "):
         handled(step="plan", execution=EXECUTION, input={"jobs": jobs}, code=CODE)
 
 

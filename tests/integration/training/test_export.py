@@ -1,4 +1,4 @@
-"""The exported models answer alike, whoever runs them, and the manifest says how to ask."""
+"""Export: both runtimes give the same scores, and the manifest describes the model."""
 
 from pathlib import Path
 
@@ -31,7 +31,7 @@ INFO = ModelInfo("pets", "Three pets", LABELS, {"test_accuracy": 0.5}, {"recipe"
 
 
 def network() -> keras.Model:
-    """A small network whose batch norm has statistics of its own and whose dropout must be off."""
+    """A small network with non-default batch norm statistics, and dropout that must be off."""
     keras.utils.set_random_seed(5)
     image = values = keras.Input((6, 5, 3))
     values = keras.layers.Conv2D(4, 3, padding="same")(values)
@@ -56,7 +56,7 @@ def manifest(artifact: Path) -> Manifest:
 
 
 def expected(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Keras' own answer to what `facet.preprocess` makes of the pixels."""
+    """Keras's scores for pixels that `facet.preprocess` normalised."""
     logits = np.asarray(network()(preprocess.normalise(SPEC, pixels), training=False))
     powers = np.exp(logits - logits.max(axis=1, keepdims=True))
     return np.asarray(powers / powers.sum(axis=1, keepdims=True), dtype=np.float32)

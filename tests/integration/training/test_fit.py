@@ -1,4 +1,4 @@
-"""Fitting: repeatable, resumed to the same end, stopped in time, the same from cached features."""
+"""Fitting: reproducible, resumable, early stopping, and equal with cached features."""
 
 import json
 import re
@@ -78,7 +78,7 @@ def training(tmp_path: Path) -> Training:
 
 @pytest.fixture(scope="module")
 def backbone(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Made-up ImageNet weights of a small MobileNet."""
+    """Random weights of a small MobileNet, in place of ImageNet's."""
     keras.utils.set_random_seed(3)
     base = keras.applications.MobileNet(
         include_top=False, weights=None, input_shape=(32, 32, 3), alpha=0.25
@@ -114,7 +114,7 @@ def test_the_same_seed_gives_the_same_weights(training: Training) -> None:
 
 
 def test_the_best_epoch_is_restored(training: Training) -> None:
-    """With the validation labels swapped, whatever is learned makes it worse."""
+    """With the validation labels swapped, training makes the network worse."""
     swapped = replace(training.data.validation, classes=1 - training.data.validation.classes)
     training.data = replace(training.data, validation=swapped)
     network, history = training.changed(learning_rate=0.02, epochs=8, label_smoothing=0.0).run()
@@ -140,11 +140,11 @@ def test_training_stops_when_patience_ends(
 
 
 class Killed(Exception):
-    """The instance is gone."""
+    """Simulates the loss of the instance."""
 
 
 class Mortal(Checkpoint):
-    """Dies in the middle of an epoch: after the checkpoint of the one before it."""
+    """Raises Killed after the checkpoint of a given epoch."""
 
     def __init__(self, folder: Path, after: int) -> None:
         super().__init__(folder, "same")
@@ -264,7 +264,7 @@ def test_precision_selects_the_dtype_policy() -> None:
 
 
 def test_rare_classes_count_as_much_as_frequent_ones(tmp_path: Path) -> None:
-    """30 of one class, 2 of the other, and nothing to tell them apart: the priors decide."""
+    """With 30 images of one class, 2 of the other, and only noise, the class priors decide."""
     random = np.random.default_rng(1)
     pixels = random.integers(0, 255, (32, 16, 16, 3), dtype=np.uint8)
     data = Dataset(
@@ -282,7 +282,7 @@ def test_rare_classes_count_as_much_as_frequent_ones(tmp_path: Path) -> None:
 
 
 class Twins:
-    """A second host that counted twice as much and sees every epoch as the first one saw it."""
+    """The second of two hosts. The mean is 1.5 times its value; the first sends `measures`."""
 
     rank = 1
     count = 2

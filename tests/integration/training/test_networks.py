@@ -1,4 +1,4 @@
-"""Networks: the article's, ours, and backbones cut into a frozen trunk and a last block."""
+"""Networks: the article's, ours, and backbones split into a frozen trunk and a last block."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ def settings(backbone: str, **changes: object) -> Hyperparameters:
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Made-up weights for each backbone, in the file format of keras.applications."""
+    """Random weights for each backbone, in the file format of keras.applications."""
     folder = tmp_path_factory.mktemp("weights")
     files = {}
     for name, backbone in BACKBONES.items():

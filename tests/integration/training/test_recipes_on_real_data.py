@@ -1,4 +1,4 @@
-"""The recipes on the data sets they are made for; those are not part of the repository."""
+"""The recipes on their real data sets, which are not in the repository."""
 
 import json
 from pathlib import Path
@@ -9,7 +9,7 @@ WEIGHTS = "mobilenet_7_5_224_tf_no_top.h5"
 
 
 def test_sign_language_with_a_mobilenet(data: Path, tmp_path: Path) -> None:
-    """All three channels, weights from a channel, three images of 12 megapixels among them."""
+    """Uses all three channels, a weights channel, and three images of 12 megapixels."""
     weights = tmp_path / "weights"
     weights.mkdir()
     (weights / WEIGHTS).symlink_to(data / "backbones" / WEIGHTS)

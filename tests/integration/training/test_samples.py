@@ -1,4 +1,4 @@
-"""The committed artifacts: as accurate as claimed, small, and right about the sample images."""
+"""The committed artifacts: their accuracy, size, and predictions for the sample images."""
 
 import tarfile
 import zipfile
@@ -18,12 +18,12 @@ SAMPLES = Path(__file__).parents[3] / "samples"
 MODELS = ("cifar", "sign-language")
 IMAGES = sorted(SAMPLES.glob("images/*/*"))
 PER_CLASS = 200
-"""CIFAR-10 test images looked at, of 1,000 in each class."""
+"""Images per class that are tested, of CIFAR-10's 1,000."""
 
 
 @dataclass(frozen=True)
 class Sample:
-    """An artifact, run by LiteRT alone."""
+    """An artifact, run with LiteRT."""
 
     manifest: Manifest
     golden: bytes
@@ -38,7 +38,7 @@ class Sample:
         return np.asarray(self.runner(**{spec.tensor: pixels})[self.manifest.output.tensor])
 
     def accuracy(self, labelled: Iterator[tuple[str, bytes]]) -> float:
-        """The share of images whose best label is theirs."""
+        """The share of images with the right prediction."""
         labels, images = zip(*labelled, strict=True)
         best = self.scores(list(images)).argmax(axis=1)
         return float(np.mean([self.manifest.labels[index] for index in best] == np.array(labels)))
@@ -78,7 +78,7 @@ def test_the_golden_sample_gets_its_recorded_score(samples: dict[str, Sample], m
 
 @pytest.mark.parametrize("path", IMAGES, ids=lambda path: path.name)
 def test_sample_images_get_their_labels(samples: dict[str, Sample], path: Path) -> None:
-    """`images/<model>/<label>-<what it shows>.jpg`, right with a margin."""
+    """`images/<model>/<label>-<what it shows>.jpg`, predicted with a margin."""
     sample = samples[path.parent.name]
     scores = sample.scores([path.read_bytes()])[0]
     assert sample.manifest.labels[scores.argmax()] == path.name.split("-")[0]

@@ -1,4 +1,4 @@
-"""Batches: each epoch every image once, in an order that hosts and resumed trainings agree on."""
+"""Batches: every image once per epoch, in the same order on all hosts and after a resume."""
 
 from dataclasses import dataclass
 
@@ -16,7 +16,7 @@ SETTINGS = Hyperparameters(epochs=4, batch_size=8)
 
 @dataclass
 class Host:
-    """A host that needs no others as long as it only reads."""
+    """A host that only reads batches, so it needs no connections."""
 
     rank: int
     count: int
@@ -70,10 +70,10 @@ def test_an_iterator_ends_without_waiting_for_the_autotuner() -> None:
 
 def test_hosts_share_each_batch() -> None:
     """Two hosts see the same batches as one, half of each."""
-    alone = epochs_of(SingleHost(), SETTINGS)
+    single = epochs_of(SingleHost(), SETTINGS)
     shares = [epochs_of(Host(rank, 2), SETTINGS) for rank in (0, 1)]
     for epoch in range(4):
-        batches = [set(alone[epoch][at : at + 8]) for at in (0, 8)]
+        batches = [set(single[epoch][at : at + 8]) for at in (0, 8)]
         halves = [[share[epoch][at : at + 4] for at in (0, 4)] for share in shares]
         assert [set(one + other) for one, other in zip(*halves, strict=True)] == batches
 

@@ -1,4 +1,4 @@
-"""`training/train.py` as script mode runs it: a process of its own, from the packed sources."""
+"""`training/train.py` in script mode: a separate process that runs the packed sources."""
 
 import contextlib
 import json
@@ -44,7 +44,7 @@ def job(channels: dict[str, Path], **hyperparameters: str) -> TrainingJob:
 
 
 def history(root: Path) -> dict[str, list[float]]:
-    """The measures of each epoch, without how long they took."""
+    """The measures of each epoch, without durations."""
     document = json.loads((root / "output/data/metrics.json").read_text())
     return {name: values for name, values in document["history"].items() if name != "seconds"}
 
@@ -94,11 +94,11 @@ def test_a_failed_job_logs_one_error_line(tmp_path: Path) -> None:
 
 
 class Killed(Exception):
-    """The instance was taken away."""
+    """Simulates the loss of the instance."""
 
 
 def test_a_killed_job_resumes_and_ends_with_the_same_weights(tmp_path: Path) -> None:
-    """SIGKILL in the middle of an epoch; what a new instance gets is the checkpoint folder."""
+    """After SIGKILL in an epoch, a new instance gets only the checkpoint folder."""
     channels = folders(tmp_path / "data", {"train": 12})
     given = job(channels, epochs="4", patience="0", dropout="0.5")
     run(given, tmp_path / "whole", lambda _: None)
@@ -123,7 +123,7 @@ def test_a_killed_job_resumes_and_ends_with_the_same_weights(tmp_path: Path) -> 
 
 
 def test_two_hosts_reach_the_losses_of_one(tmp_path: Path) -> None:
-    """Without chance and batch statistics, two halves of each batch are the batch."""
+    """Without randomness and batch statistics, two half batches equal one batch."""
     channels = folders(tmp_path / "data", {"train": 12, "validation": 4})
     channels["weights"] = tmp_path / "weights"
     channels["weights"].mkdir()
@@ -144,8 +144,8 @@ def test_two_hosts_reach_the_losses_of_one(tmp_path: Path) -> None:
     tarball = run(replace(given, hosts=2), tmp_path / "two", lines.append)
 
     assert sum("hosts=2" in line for line in lines) == 2
-    alone, coordinator = history(tmp_path / "one"), history(tmp_path / "two/algo-1")
-    np.testing.assert_allclose(coordinator["val_loss"], alone["val_loss"], rtol=1e-4)
+    single, coordinator = history(tmp_path / "one"), history(tmp_path / "two/algo-1")
+    np.testing.assert_allclose(coordinator["val_loss"], single["val_loss"], rtol=1e-4)
     assert not (tmp_path / "two/algo-2/model/facet.json").exists()
     with tarfile.open(tarball) as tar:
         assert tar.getnames()[0] == "facet.json"

@@ -30,7 +30,7 @@ print("found", sorted(str(each.relative_to(root / "input/data/train"))
                       for each in (root / "input/data/train").rglob("*") if each.is_file()))
 what = sys.argv[sys.argv.index("--what") + 1]
 if what == "fail":
-    sys.exit("error: as told")
+    sys.exit("error: on purpose")
 if what == "deaf":
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 for epoch in range(done + 1, done + 3):
@@ -46,7 +46,7 @@ if what in ("wait", "deaf"):
 
 @dataclass
 class S3:
-    """A client whose uploads go into the state, as the stack's own do."""
+    """An S3 client whose uploads go to the local state, as the stack's own do."""
 
     state: State
     number: int = 0
@@ -68,7 +68,7 @@ class S3:
 
 @dataclass
 class Service:
-    """The service with what it was told, in an account with code and images."""
+    """The service with its log lines and events, in an account with code and images."""
 
     home: Path
     state: State
@@ -182,7 +182,7 @@ def test_a_failed_job_reports_its_last_line(service: Service) -> None:
     service.create("a", "fail")
     job = service.end("a")
     assert job["TrainingJobStatus"] == "Failed"
-    assert job["FailureReason"] == "AlgorithmError: error: as told, exit code: 1"
+    assert job["FailureReason"] == "AlgorithmError: error: on purpose, exit code: 1"
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The baseline is the article's: its networks, its batches, whole epochs; plots and the machine."""
+"""The baseline restates the article: networks, batches, complete epochs. Plots and machine."""
 
 import socket
 from collections import Counter
@@ -30,14 +30,14 @@ pytestmark = pytest.mark.filterwarnings(
 
 
 def examples(count: int) -> Examples:
-    """Images that tell their class by their brightness."""
+    """Images whose brightness encodes their class."""
     classes = np.arange(count) % 10
     pixels = np.broadcast_to(classes[:, None, None, None] * 25, (count, 32, 32, 3))
     return Examples(pixels.astype(np.uint8), classes)
 
 
 def hand_signs(root: Path) -> Path:
-    """An image per digit, which tells it by its blue."""
+    """One image per digit, encoded in its blue channel."""
     for label in range(10):
         (root / str(label)).mkdir()
         Image.new("RGB", (100, 100), (200, 0, label)).save(root / str(label) / "1.png")
@@ -71,7 +71,7 @@ def test_an_epoch_of_the_articles_batches_has_each_image_once() -> None:
 
 
 def test_every_epoch_of_the_articles_training_is_complete() -> None:
-    """Its own script trains every second epoch on one batch."""
+    """The article's own script trains every second epoch on one batch."""
     trained = train_cifar(examples(CIFAR_VALIDATION + 70), examples(20), epochs=3)
     assert trained.steps == 3 * 3
     assert len(trained.validation_accuracy) == trained.epochs == 3

@@ -1,4 +1,4 @@
-"""What the benchmark of the predict function compares is comparable."""
+"""The benchmark of the predict function: both clients do the same work."""
 
 import io
 import json
@@ -15,7 +15,7 @@ from facet.settings import PREFIX, Settings
 
 @pytest.fixture
 def plain(tmp_path: Path) -> Path:
-    """A JPEG of one colour, which every resize filter leaves as it is."""
+    """A JPEG of one colour, which no resize filter changes."""
     path = tmp_path / "plain.jpg"
     Image.new("RGB", (400, 300), (200, 100, 50)).save(path, "JPEG", quality=95)
     return path

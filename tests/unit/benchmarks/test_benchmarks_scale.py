@@ -1,4 +1,4 @@
-"""Ten thousand models: each is another one, and what the run's figures say is told right."""
+"""Ten thousand models: each has its own answers, and the report has the right numbers."""
 
 import asyncio
 import base64
@@ -59,17 +59,17 @@ def test_rejects_biases_that_do_not_occur_exactly_once() -> None:
 
 
 def test_requests_follow_zipfs_law() -> None:
-    asked = zipf(1000, 200_000, seed=1)
-    counts = np.sort(np.bincount(asked, minlength=1000))[::-1]
+    models = zipf(1000, 200_000, seed=1)
+    counts = np.sort(np.bincount(models, minlength=1000))[::-1]
     total = (1 / np.arange(1, 1001)).sum()
     for rank in (1, 2, 5, 10):
         assert counts[rank - 1] / 200_000 == pytest.approx(1 / rank / total, rel=0.1)
-    assert len(np.unique(asked)) > 950
+    assert len(np.unique(models)) > 950
     assert not np.array_equal(zipf(1000, 100, seed=1), zipf(1000, 100, seed=2))
 
 
 class Endpoint(asyncio.Protocol):
-    """Answers as the synthetic's members would; `wrong` answers as another one does."""
+    """Answers as the synthetic models would; the model `wrong` gives another model's answer."""
 
     expected = FAMILY.expected(range(PLAN.models))
     wrong: int | None = None
@@ -80,9 +80,9 @@ class Endpoint(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         head, _, body = data.partition(b"\r\n\r\n")
-        told = re.search(rb"Target-Model: m(\d+)\.tar\.gz", head)
-        assert told is not None
-        number = int(told[1])
+        match = re.search(rb"Target-Model: m(\d+)\.tar\.gz", head)
+        assert match is not None
+        number = int(match[1])
         image = base64.b64decode(orjson.loads(body)["instances"][0]["image"]["b64"])
         index = [each.tobytes() for each in PIXELS].index(image)
         says = (number + 1) % PLAN.models if number == self.wrong else number

@@ -1,4 +1,4 @@
-"""The benchmark of the container: what its load generator, memory reading and tables say."""
+"""The benchmark of the container: load generator, memory measurement and tables."""
 
 import asyncio
 import os
@@ -29,7 +29,7 @@ linux_only = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
 
 class Answers:
-    """A server that sends the same bytes for every request, in pieces of their own."""
+    """A server that answers every request with the same bytes, in separate pieces."""
 
     def __init__(self, *pieces: bytes, close: bool = False) -> None:
         self._pieces = pieces
@@ -53,7 +53,7 @@ class Answers:
 
 @asynccontextmanager
 async def serving(answers: Answers) -> AsyncIterator[int]:
-    """Its port."""
+    """Runs the server and yields its port."""
 
     async def until_they_leave(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -143,11 +143,11 @@ def test_percentiles_are_values_that_occurred() -> None:
 
 
 class Recorder(Connection):
-    """Answers after a turn of the loop, and holds the platform to its capacity."""
+    """Answers in the next loop iteration and checks that capacity is not exceeded."""
 
     def __init__(self, capacity: int) -> None:
         super().__init__()
-        self.asked: list[str] = []
+        self.calls: list[str] = []
         self.loaded: set[str] = set()
         self._capacity = capacity
 
@@ -155,7 +155,7 @@ class Recorder(Connection):
         return asyncio.ensure_future(self._answer_to(request.decode()))
 
     async def _answer_to(self, call: str) -> bytes:
-        self.asked.append(call)
+        self.calls.append(call)
         action, name = call.split()
         if action == "unload":
             self.loaded.remove(name)
@@ -185,7 +185,7 @@ def test_the_platform_unloads_the_least_recently_used() -> None:
 
     connection = Recorder(capacity=2)
     uvloop.run(visit("abacb", connection))
-    assert [call for call in connection.asked if not call.startswith("invoke")] == [
+    assert [call for call in connection.calls if not call.startswith("invoke")] == [
         "load a",
         "load b",
         "unload b",
@@ -207,8 +207,8 @@ def test_the_platform_loads_a_model_once_and_keeps_models_in_use() -> None:
 
     connection = Recorder(capacity=3)
     uvloop.run(crowd(connection))
-    assert sum(call.startswith("invoke") for call in connection.asked) == 120
-    assert sum(call.startswith("unload") for call in connection.asked) > 3
+    assert sum(call.startswith("invoke") for call in connection.calls) == 120
+    assert sum(call.startswith("unload") for call in connection.calls) > 3
 
 
 def test_proportional_memory_is_read_in_bytes() -> None:
@@ -223,8 +223,8 @@ def test_proportional_memory_is_read_in_bytes() -> None:
 @linux_only
 def test_allocated_memory_is_measured() -> None:
     before = process_tree.pss([os.getpid()])
-    taken = bytearray(os.urandom(1 << 20) * 32)
-    assert process_tree.pss([os.getpid()]) - before > 0.9 * len(taken)
+    block = bytearray(os.urandom(1 << 20) * 32)
+    assert process_tree.pss([os.getpid()]) - before > 0.9 * len(block)
     never_a_pid = 1 << 30
     assert process_tree.pss([never_a_pid]) == 0
 
@@ -290,10 +290,10 @@ def test_throughput_is_compared_with_the_best_peer() -> None:
     lines = tables.warm(rounds, [8], ROLES)
     assert line(lines, "| Ours") == "| Ours | 500 | 10.0 / 10.0 |"
     assert line(lines, "| One") == "| One | 100 | 10.0 / 10.0 |"
-    told = line(lines, "At 8 clients")
-    assert "**5.0** times as many requests as the best peer, One" in told
-    assert "by round: 4.0 / 2.5 / 5.0" in told
-    assert "1.7 times as many as Base" in told
+    ratio = line(lines, "At 8 clients")
+    assert "**5.0** times as many requests as the best peer, One" in ratio
+    assert "by round: 4.0 / 2.5 / 5.0" in ratio
+    assert "1.7 times as many as Base" in ratio
 
 
 def test_a_failed_server_is_listed_with_the_reason() -> None:

@@ -1,4 +1,4 @@
-"""Data sets: any folder or zip → the layout → the bucket; errors that name what is wrong."""
+"""Data sets: a folder or zip → the layout → the bucket; errors name the file."""
 
 import io
 import os
@@ -29,7 +29,7 @@ LAYOUT = ("train/cat/1.jpg", "train/dog/1.png", "validation/cat/2.JPG", "test/do
 
 
 def source(*paths: str) -> ImageFolder:
-    """A path that ends in a slash is a folder's."""
+    """Arranges paths; one that ends in a slash is a folder."""
     return arrange(
         Entry(tuple(path.removesuffix("/").split("/")), None if path.endswith("/") else path.encode)
         for path in paths
@@ -208,7 +208,7 @@ def test_reads_only_the_dataset_folder_of_the_sign_language_repository(tmp_path:
 
 
 def arrays(count: int) -> tuple[Pixels, Pixels]:
-    """As Keras's loader gives them: the classes are a column."""
+    """Arrays like those of Keras's loader: the classes are a column."""
     random = np.random.default_rng(count)
     images = random.integers(0, 256, (count, 32, 32, 3), dtype=np.uint8)
     return images, (np.arange(count, dtype=np.uint8) % 10)[:, None]
@@ -280,7 +280,7 @@ class Watched:
         self.most = max(self.most, self.read - self.done)
         return f"{self.read}".encode()
 
-    def told(self) -> None:
+    def uploaded(self) -> None:
         self.done += 1
 
 
@@ -318,7 +318,7 @@ def test_lists_and_removes_objects_in_several_requests(
 
 def test_the_number_of_images_in_memory_is_limited(s3: "S3Client") -> None:
     watched = Watched(5 * CONCURRENCY)
-    synchronise(watched.images, Bucket(BUCKET, s3), "datasets/cats/", watched.told)
+    synchronise(watched.images, Bucket(BUCKET, s3), "datasets/cats/", watched.uploaded)
     assert watched.done == 5 * CONCURRENCY
     assert watched.most <= 2 * CONCURRENCY + 1
 

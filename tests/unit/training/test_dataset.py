@@ -1,4 +1,4 @@
-"""Image folders: labels, splits, and errors that name what to mend."""
+"""Image folders: labels, splits, and errors that say what to fix."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +17,7 @@ COLOURS = {"blue": (0, 0, 255), "green": (0, 255, 0), "red": (255, 0, 0)}
 
 
 def folder(root: Path, counts: dict[str, int]) -> Path:
-    """An image folder with plain images, each of another size."""
+    """An image folder with plain images of different sizes."""
     for label, count in counts.items():
         (root / label).mkdir(parents=True)
         for number in range(count):

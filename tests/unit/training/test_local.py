@@ -1,4 +1,4 @@
-"""A training job on this machine: its layout, its hosts, how it ends."""
+"""A training job on this machine: layout, hosts, and end."""
 
 import json
 import os
@@ -80,10 +80,10 @@ print(host, json.loads(os.environ["FACET_WORKER_ADDRESSES"])[host])
 """
     lines: list[str] = []
     tarball = run(job(tmp_path, program, hosts=2), tmp_path / "ml", lines.append)
-    said = dict(line.split(" ") for line in lines)
-    assert set(said) == {"algo-1", "algo-2"}
-    assert all(address.startswith("127.0.0.1:") for address in said.values())
-    assert len(set(said.values())) == 2
+    addresses = dict(line.split(" ") for line in lines)
+    assert set(addresses) == {"algo-1", "algo-2"}
+    assert all(address.startswith("127.0.0.1:") for address in addresses.values())
+    assert len(set(addresses.values())) == 2
     with tarfile.open(tarball) as tar:
         assert tar.getnames() == ["algo-1", "algo-2", "both"]
         both = tar.extractfile("both")
@@ -121,7 +121,7 @@ def test_an_interrupted_job_is_stopped(tmp_path: Path) -> None:
 
 
 def test_a_job_exits_with_its_parent(tmp_path: Path) -> None:
-    """Even if that is killed and can do nothing about it."""
+    """Even if the parent is killed with SIGKILL."""
     code = job(tmp_path, "import os, time; print(os.getpid()); time.sleep(600)").code
     (tmp_path / "code.tar.gz").write_bytes(code)
     program = (

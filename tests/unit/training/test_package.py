@@ -32,7 +32,7 @@ def names(packed: bytes) -> list[str]:
 
 
 def test_the_same_sources_give_the_same_bytes(tmp_path: Path) -> None:
-    """Whatever the order, the times and the compiled leftovers."""
+    """Order, times, modes and compiled files do not matter."""
     one = sources(tmp_path / "one", sorted(FILES))
     other = sources(tmp_path / "other", sorted(FILES, reverse=True))
     os.utime(other / "training/train.py", (1, 1))

@@ -1,4 +1,4 @@
-"""Evaluation and report: numbers that can be counted by hand, and images that can be read."""
+"""Evaluation and report: measures computed by hand, and images that can be opened."""
 
 import json
 from pathlib import Path

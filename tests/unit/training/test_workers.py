@@ -1,4 +1,4 @@
-"""Hosts of one job: they meet, average and exchange, and notice when one is gone."""
+"""Hosts of one job: connecting, averaging, gathering, and losing a host."""
 
 import json
 import socket
@@ -21,7 +21,7 @@ def free_port() -> int:
 
 
 def together(count: int, work: Callable[[Workers], Answer]) -> list[Answer | Exception]:
-    """What `work` gives on each of `count` hosts of one job."""
+    """Runs `work` on `count` hosts of one job; their results by rank."""
     hosts = [f"algo-{number + 1}" for number in range(count)]
     addresses = json.dumps({hosts[0]: f"127.0.0.1:{free_port()}"})
     answers: dict[str, Answer | Exception] = {}
@@ -47,10 +47,10 @@ def together(count: int, work: Callable[[Workers], Answer]) -> list[Answer | Exc
 
 
 def test_a_single_host_needs_no_connections() -> None:
-    alone = join({"SM_HOSTS": '["algo-1"]', "SM_CURRENT_HOST": "algo-1"})
-    assert isinstance(alone, SingleHost)
+    single = join({"SM_HOSTS": '["algo-1"]', "SM_CURRENT_HOST": "algo-1"})
+    assert isinstance(single, SingleHost)
     assert isinstance(join({}), SingleHost)
-    assert alone.all_gather(b"x") == [b"x"]
+    assert single.all_gather(b"x") == [b"x"]
 
 
 def test_three_hosts_get_the_same_mean() -> None:
@@ -74,12 +74,12 @@ def test_a_lost_host_raises_worker_lost() -> None:
     def work(hosts: Workers) -> object:
         if hosts.rank == 1:
             hosts._coordinator.close()  # type: ignore[attr-defined]
-            return "gone"
+            return "closed"
         return hosts.all_reduce_mean(np.ones(3, np.float32))
 
-    lost, gone = together(2, work)
+    lost, closed = together(2, work)
     assert isinstance(lost, WorkerLost)
-    assert gone == "gone"
+    assert closed == "closed"
 
 
 @pytest.mark.parametrize(
