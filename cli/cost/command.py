@@ -39,15 +39,14 @@ def cost(
     traffic: Annotated[
         Day,
         typer.Option(
-            help="The course of a day. steady: constant; day: a wave of 0.2 to 1.8 times the "
-            "average; "
+            help="A day's course. steady: constant; day: a wave of 0.2 to 1.8 times the average; "
             "office: 90 % in nine hours; burst: half in one hour."
         ),
     ] = "steady",
     popularity: Annotated[
         Popularity,
         typer.Option(
-            help="even: equal for all models; zipf: the n-th most popular gets 1/n of the first."
+            help="even: equal rates; zipf: the n-th most popular model gets 1/n of the first."
         ),
     ] = "even",
     scaled: Annotated[

@@ -48,8 +48,8 @@ def logs(
         str | None,
         typer.Argument(
             metavar="FUNCTION|endpoint|training",
-            help="A function's name in template.yaml, the endpoint, or a training job. "
-            "Default: all functions and the endpoint.",
+            help="A function's name in template.yaml, the endpoint or a training job. Default: all "
+            "functions and the endpoint.",
             show_default=False,
             autocompletion=completion.logs,
         ),
@@ -83,7 +83,7 @@ def logs(
         ),
     ] = None,
     level: Annotated[
-        Level, typer.Option(case_sensitive=False, help="Only lines at minimum as grave.")
+        Level, typer.Option(case_sensitive=False, help="Print only lines of at least this level.")
     ] = Level.DEBUG,
     stack: StackName = None,
     home: Home = THIS_HOME,

@@ -10,7 +10,7 @@ from typing import Any
 
 
 class Level(StrEnum):
-    """As Python's logging has them, the minimum grave first."""
+    """The levels of Python's logging, least severe first."""
 
     DEBUG = "DEBUG"
     INFO = "INFO"
@@ -19,7 +19,7 @@ class Level(StrEnum):
     CRITICAL = "CRITICAL"
 
     def reaches(self, minimum: "Level") -> bool:
-        """Whether it is at minimum as grave."""
+        """Whether this level is at least as severe."""
         order = list(Level)
         return order.index(self) >= order.index(minimum)
 

@@ -95,7 +95,7 @@ def test_scaled_endpoints_cost_less_where_traffic_varies() -> None:
     assert "at peak" in cost("--scaled").stdout
 
 
-def test_prices_of_one_s_own(tmp_path: Path) -> None:
+def test_reads_a_price_file_of_the_user(tmp_path: Path) -> None:
     mine = own(tmp_path, {"instances": {"crater": {"hour": 3, "vcpus": 1, "memory_gib": 1}}})
     where = ["--prices", mine, "--region", "moon", "--instance-type", "crater"]
     done = cost(*where, "--models", "2", "--hours", "10")
@@ -116,13 +116,13 @@ def test_the_pages_show_what_it_prints(page: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "told"),
+    ("arguments", "code", "message"),
     [
-        (["--region", "mars"], 1, "no prices for the region mars, but for us-east-1"),
+        (["--region", "mars"], 1, "no prices for the region mars; choose us-east-1"),
         (
             ["--instance-type", "ml.p5"],
             1,
-            "no prices for the instance type ml.p5, but for ml.m5.large",
+            "no prices for the instance type ml.p5; choose ml.m5.large",
         ),
         (["--model-mb", "20000"], 1, "choose a larger --instance-type"),
         (["--prices", "{}/none.json"], 1, "none.json: No such file"),
@@ -132,14 +132,16 @@ def test_the_pages_show_what_it_prints(page: str) -> None:
         (["--chart", "{}/none/x.png"], 1, "x.png: No such file"),
     ],
 )
-def test_wrong_words(arguments: list[str], code: int, told: str, tmp_path: Path) -> None:
+def test_rejects_wrong_arguments(
+    arguments: list[str], code: int, message: str, tmp_path: Path
+) -> None:
     failed = cost(*[each.format(tmp_path) for each in arguments])
     assert failed.exit_code == code
-    assert told in failed.output
+    assert message in failed.output
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         ({"api_million_requests": -1}, "regions.moon.api_million_requests: "),
         ({"instances": {}}, "regions.moon.instances: "),
@@ -147,10 +149,10 @@ def test_wrong_words(arguments: list[str], code: int, told: str, tmp_path: Path)
         ({"extra": 1}, "regions.moon.extra: "),
     ],
 )
-def test_a_price_file_that_is_wrong(change: dict[str, Any], told: str, tmp_path: Path) -> None:
+def test_rejects_a_wrong_price_file(change: dict[str, Any], message: str, tmp_path: Path) -> None:
     failed = cost("--prices", own(tmp_path, change), "--region", "moon")
     assert failed.exit_code == 1
-    assert told in failed.stderr
+    assert message in failed.stderr
     assert failed.stderr.count("\n") == 1
 
 

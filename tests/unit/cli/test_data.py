@@ -159,10 +159,10 @@ def test_ctrl_c_says_how_to_go_on(s3: "S3Client", tmp_path: Path) -> None:
     assert objects(s3) == {}
 
 
-def test_a_bucket_and_a_stack_are_one_too_many() -> None:
+def test_rejects_a_bucket_together_with_a_stack() -> None:
     wrong = data("x", "--bucket", "one", "--stack", "two")
     assert wrong.exit_code == 2
-    assert "not both" in wrong.output
+    assert "cannot be used with --stack" in wrong.output
 
 
 def test_without_keras_it_says_what_to_install(tmp_path: Path) -> None:

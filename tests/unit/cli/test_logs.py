@@ -178,11 +178,11 @@ def test_the_last_ten_minutes_if_nothing_is_said_and_all_of_a_training_job(home:
 @pytest.mark.parametrize(
     ("arguments", "code", "told"),
     [
-        (["Nope"], 1, "no log of Nope; there are OnboardFunction, PredictFunction, endpoint, tr"),
+        (["Nope"], 1, "no log of Nope; choose OnboardFunction, PredictFunction, endpoint, tr"),
         (["stack"], 1, "no log of stack"),
-        (["training"], 1, "name a training job; the newest: cats-1"),
-        (["training", "dogs"], 1, "training job dogs has written nothing; the newest: cats-1"),
-        (["PredictFunction", "cats-1"], 2, "only training takes a JOB"),
+        (["training"], 1, "name a training job; the newest are: cats-1"),
+        (["training", "dogs"], 1, "training job dogs has no log; the newest are: cats-1"),
+        (["PredictFunction", "cats-1"], 2, "only training has jobs"),
         (["--since", "10"], 2, "write 30s, 10m, 2h or 1d, not '10'"),
     ],
 )

@@ -82,7 +82,7 @@ def test_sources_that_hold_no_model_are_refused(
     with pytest.raises(CannotPack, match="does not exist"):
         find(tmp_path / "nothing")
     (tmp_path / "weights.txt").touch()
-    with pytest.raises(CannotPack, match="neither a SavedModel nor Keras"):
+    with pytest.raises(CannotPack, match="neither a SavedModel nor a Keras"):
         find(tmp_path / "weights.txt")
     (tmp_path / "empty").mkdir()
     with pytest.raises(CannotPack, match=r"holds no saved_model\.pb"):
