@@ -26,8 +26,7 @@ from local.moto import REGION
 from local.moto.aws import EVENTS_PATH, NONE, Aws
 from local.moto.step_functions import Ended
 from local.resources import Resources
-from local.runtime.dead_letters import send_to_dlq
-from local.runtime.invocations import AsyncInvoker, Pending
+from local.runtime.invocations import AsyncInvoker, Pending, send_to_dlq
 from local.runtime.pool import Invocation, Runtime
 from local.schedule import Scheduler, schedules
 from local.state import Event, State

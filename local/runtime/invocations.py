@@ -1,6 +1,7 @@
-"""Asynchronous invocations, retried as Lambda does.
+"""Asynchronous invocations, retried as Lambda does, and the dead-letter queue after the last one.
 
-Source: https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html
+Source: https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html and
+invocation-async-retain-records.html
 """
 
 import heapq
@@ -16,7 +17,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from operator import itemgetter
 from types import MappingProxyType
-from typing import Protocol
+from typing import Any, Protocol
 
 from local.runtime.pool import (
     Invocation,
@@ -29,6 +30,9 @@ from local.runtime.pool import (
 LOG = logging.getLogger(__name__)
 
 _NEVER = math.inf
+
+_REASON_LIMIT = 1024
+"""Characters of the error's message in a dead letter."""
 
 
 class Invoke(Protocol):
@@ -232,6 +236,20 @@ class AsyncInvoker:
             elif delay is not None:
                 self._schedule(replace(event, attempts=event.attempts + 1), delay)
             self._changed.notify_all()
+
+
+def send_to_dlq(sqs: Any, arn: str, payload: bytes, outcome: Invocation) -> None:
+    """Sends an event to the queue with that ARN, with the error of its last attempt."""
+    name = arn.rpartition(":")[2]
+    sqs.send_message(
+        QueueUrl=sqs.get_queue_url(QueueName=name)["QueueUrl"],
+        MessageBody=payload.decode(),
+        MessageAttributes={
+            "RequestID": {"DataType": "String", "StringValue": outcome.request_id},
+            "ErrorCode": {"DataType": "Number", "StringValue": "200"},
+            "ErrorMessage": {"DataType": "String", "StringValue": outcome.reason[:_REASON_LIMIT]},
+        },
+    )
 
 
 def _undeliverable(event: Pending, error: InvokeError) -> Invocation:

@@ -14,8 +14,7 @@ from local import template
 from local.moto import REGION
 from local.moto.aws import EVENTS_PATH, Aws
 from local.resources import Resources
-from local.runtime.dead_letters import send_to_dlq
-from local.runtime.invocations import AsyncInvoker, Delivery
+from local.runtime.invocations import AsyncInvoker, Delivery, send_to_dlq
 from local.runtime.pool import Invocation, Runtime
 from local.schedule import Schedule, schedules
 from local.state import State
