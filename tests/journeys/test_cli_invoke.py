@@ -54,20 +54,20 @@ def test_a_function_that_needs_no_event(stack: Running) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
-        (["Predict"], "there is no function Predict; there are OnboardFunction, PageFunction"),
-        (["Bucket"], "there is no function Bucket; there are OnboardFunction"),
+        (["Predict"], "there is no function Predict; choose OnboardFunction, PageFunction"),
+        (["Bucket"], "there is no function Bucket; choose OnboardFunction"),
         (["PageFunction", "no-such-file.json"], "no-such-file.json: No such file"),
-        (["PageFunction", "README.md"], "README.md is no JSON"),
+        (["PageFunction", "README.md"], "README.md is not JSON"),
         (["PageFunction"], "PageFunction: KeyError"),
     ],
 )
-def test_errors_are_one_line(stack: Running, arguments: list[str], told: str) -> None:
+def test_errors_are_one_line(stack: Running, arguments: list[str], message: str) -> None:
     done = invoke(stack, *arguments)
     assert done.returncode == 1
     assert done.stdout == ""
     *log, line = done.stderr.splitlines()
-    assert bool(log) is ("KeyError" in told)
+    assert bool(log) is ("KeyError" in message)
     assert line.startswith("error: ")
-    assert told in line
+    assert message in line

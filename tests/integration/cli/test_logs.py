@@ -107,14 +107,14 @@ def test_a_training_job_is_shown_whole_and_alone(write: Write) -> None:
 @pytest.mark.usefixtures("client")
 def test_what_is_not_there() -> None:
     assert documents() == []
-    for arguments, told in (
-        (["Nope"], "no log of Nope; there are PredictFunction, endpoint, training JOB"),
-        (["training"], "name a training job; the newest: there was none yet"),
-        (["training", "cats"], "training job cats has written nothing"),
+    for arguments, message in (
+        (["Nope"], "no log of Nope; choose PredictFunction, endpoint, training JOB"),
+        (["training"], "name a training job; the newest are: none"),
+        (["training", "cats"], "training job cats has no log"),
     ):
         done = facet("logs", *arguments)
         assert done.exit_code == 1
-        assert told in done.stderr
+        assert message in done.stderr
 
 
 def test_the_template_s_log_groups_are_found() -> None:
