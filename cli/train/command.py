@@ -133,7 +133,7 @@ def train(
     output = Output(as_json)
     # Cancelling a CI run must stop its training job, too.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with _release_state(output, home, start=up):
+    with _temporary_stack(output, home, start=up):
         ready = run(training, find(stack, home), output)
     if not ready:
         raise typer.Exit(1)
@@ -169,8 +169,8 @@ def _epochs(job: dict[str, Any]) -> int:
 
 
 @contextmanager
-def _release_state(output: Output, home: Path, *, start: bool) -> Iterator[None]:
-    """A stack runs on this machine while it lasts, if it shall be started."""
+def _temporary_stack(output: Output, home: Path, *, start: bool) -> Iterator[None]:
+    """Start a stack on this machine for the duration, if `start` and none runs."""
     if not start:
         yield
         return

@@ -38,10 +38,10 @@ def test_a_good_model_is_ready_and_live(trainer: Trainer) -> None:
 
 def test_for_programs_it_is_one_document(trainer: Trainer) -> None:
     trainer.dataset("data", artifact("data", 0.8))
-    told = facet(trainer, "data", "--model", "program", "--json")
-    assert told.exit_code == 0, told.output
-    assert told.stderr == ""
-    document = json.loads(told.stdout)
+    expected = facet(trainer, "data", "--model", "program", "--json")
+    assert expected.exit_code == 0, expected.output
+    assert expected.stderr == ""
+    document = json.loads(expected.stdout)
     assert document["execution"].startswith("arn:aws:states:")
     assert (document["model"], document["outcome"], document["live"]) == ("program", "READY", True)
     assert document["version"] == trainer.live("program")

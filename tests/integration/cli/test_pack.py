@@ -133,9 +133,9 @@ def test_a_flat_model_of_tensorflow_1_with_signatures_of_its_own(tf1: Path, phot
 
 def test_the_same_source_packs_into_the_same_bytes(tf1: Path) -> None:
     options = (*LABELS, *UNIT, "--signature", "predict_images", "--json")
-    told = json.loads(pack(tf1, *options).stdout)
+    expected = json.loads(pack(tf1, *options).stdout)
     artifact = (tf1.parent / "model.tar.gz").read_bytes()
-    assert told["version"] == archive.read(io.BytesIO(artifact)).sha256[:12]
+    assert expected["version"] == archive.read(io.BytesIO(artifact)).sha256[:12]
     for each in tf1.rglob("*"):
         os.utime(each, (1, 1))
     assert pack(tf1, *options).exit_code == 0
@@ -295,9 +295,9 @@ def test_somebody_else_s_mnist_packs(data: Path, tmp_path: Path) -> None:
     options = ["--signature", "predict_images", "--labels", "0,1,2,3,4,5,6,7,8,9", *UNIT]
     done = CliRunner().invoke(app, ["pack", str(source), "-o", str(out), *options, "--json"])
     assert done.exit_code == 0, done.output
-    told = json.loads(done.stdout)
-    given = told["manifest"]["input"]
+    expected = json.loads(done.stdout)
+    given = expected["manifest"]["input"]
     assert (given["tensor"], given["layout"]) == ("images", "flat")
     assert (given["height"], given["width"], given["channels"]) == (28, 28, 1)
-    assert told["manifest"]["output"] == {"tensor": "scores", "activation": "softmax"}
-    assert told["lite"].startswith("answers as the SavedModel does")
+    assert expected["manifest"]["output"] == {"tensor": "scores", "activation": "softmax"}
+    assert expected["lite"].startswith("answers as the SavedModel does")

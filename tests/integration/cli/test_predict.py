@@ -122,7 +122,7 @@ def test_another_version_is_asked_for(live: str, table: "Table", folder: Path) -
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "expected"),
     [
         (["nothing", "a.png"], "There is no model 'nothing'"),
         (["cifar", "a.png", "--version", "0" * 12], "has no version '000000000000'"),
@@ -134,13 +134,13 @@ def test_another_version_is_asked_for(live: str, table: "Table", folder: Path) -
 )
 @pytest.mark.usefixtures("live")
 def test_an_error_that_affects_every_image_is_one_line(
-    arguments: list[str], told: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+    arguments: list[str], expected: str, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(folder)
     (folder / "empty").mkdir()
     failed = facet("predict", *arguments, "--json")
     assert (failed.exit_code, failed.stdout) == (1, "")
-    assert told in failed.stderr
+    assert expected in failed.stderr
     lines = [line for line in failed.stderr.splitlines() if not line.startswith("warning: ")]
     assert [line[:7] for line in lines] == ["error: "]
 
@@ -188,13 +188,15 @@ def test_show_tells_versions_canary_and_violations(live: str, table: "Table") ->
     Registry(table).reject(rejected(3))
     done = facet("show", "cifar")
     assert done.exit_code == 0, done.output
-    told = " ".join(done.stdout.split())
-    assert f"live {live} policy canary, 20 % until 50 good answers" in told
-    assert f"{2:012x} gets 20 % of the requests: 0 of 50 good answers, 0 bad" in told
-    assert "labels 3: cat, dog, ship" in told
-    assert f"{2:012x} READY canary smoke 102 bytes 2026-01-01 00:00 accuracy 0.8125" in told
-    assert f"{live} READY live smoke 101 bytes" in told
-    assert f"why {3:012x} was refused facet.json: there is none [no-manifest] → add one" in told
+    expected = " ".join(done.stdout.split())
+    assert f"live {live} policy canary, 20 % until 50 good answers" in expected
+    assert f"{2:012x} gets 20 % of the requests: 0 of 50 good answers, 0 bad" in expected
+    assert "labels 3: cat, dog, ship" in expected
+    assert f"{2:012x} READY canary smoke 102 bytes 2026-01-01 00:00 accuracy 0.8125" in expected
+    assert f"{live} READY live smoke 101 bytes" in expected
+    assert (
+        f"why {3:012x} was rejected facet.json: there is none [no-manifest] → add one" in expected
+    )
     assert json.loads(facet("show", "cifar", "--json").stdout)["live"] == live
 
 

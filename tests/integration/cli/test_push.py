@@ -138,7 +138,7 @@ def test_no_wait_only_uploads(account: Account, packed: Callable[[bytes], str]) 
 
 
 @pytest.mark.parametrize(
-    ("data", "arguments", "told"),
+    ("data", "arguments", "expected"),
     [
         (
             artifacts.artifact(),
@@ -150,11 +150,11 @@ def test_no_wait_only_uploads(account: Account, packed: Callable[[bytes], str]) 
 )
 @pytest.mark.usefixtures("account")
 def test_push_needs_a_model_name(
-    packed: Callable[[bytes], str], data: bytes, arguments: list[str], told: str
+    packed: Callable[[bytes], str], data: bytes, arguments: list[str], expected: str
 ) -> None:
     failed = facet("push", packed(data), *arguments)
     assert failed.exit_code == 1
-    assert told in failed.stderr
+    assert expected in failed.stderr
 
 
 @pytest.mark.usefixtures("account")

@@ -209,7 +209,7 @@ def test_retire_takes_a_whole_model_out_after_it_was_confirmed(table: "Table") -
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "expected"),
     [
         (["promote", "cifar", "0" * 12], "has no version '000000000000' that is READY"),
         (["promote", "cifar", "0" * 12], "`facet show cifar`, lists its versions"),
@@ -221,11 +221,11 @@ def test_retire_takes_a_whole_model_out_after_it_was_confirmed(table: "Table") -
         (["policy", "nothing", "auto"], "There is no model 'nothing'"),
     ],
 )
-def test_errors_are_one_line(table: "Table", arguments: list[str], told: str) -> None:
+def test_errors_are_one_line(table: "Table", arguments: list[str], expected: str) -> None:
     make_live(table, pending(1))
     failed = facet(*arguments)
     assert (failed.exit_code, failed.stdout) == (1, "")
-    assert told in failed.stderr
+    assert expected in failed.stderr
     assert failed.stderr.count("\n") == 1
 
 

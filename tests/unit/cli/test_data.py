@@ -63,8 +63,8 @@ def test_a_folder_is_uploaded_under_its_name(s3: "S3Client", tmp_path: Path) -> 
     done = data(str(root), "--bucket", BUCKET)
     assert done.exit_code == 0, done.output
     assert done.stdout.startswith(f"s3://{BUCKET}/datasets/pets/: 4 uploaded (")
-    told = "pets: 2 train, 1 validation, 1 test images of 2 classes, 1 other files skipped\n"
-    assert done.stderr == told
+    expected = "pets: 2 train, 1 validation, 1 test images of 2 classes, 1 other files skipped\n"
+    assert done.stderr == expected
     assert objects(s3) == {f"datasets/pets/{name}": name.encode() for name in LAYOUT}
 
 

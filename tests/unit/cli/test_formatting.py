@@ -8,7 +8,7 @@ from facet.registry.models import Mode, Policy
 
 
 @pytest.mark.parametrize(
-    ("count", "told"),
+    ("count", "expected"),
     [
         (0, "0 bytes"),
         (999, "999 bytes"),
@@ -21,15 +21,15 @@ from facet.registry.models import Mode, Policy
         (5_000_000_000_000, "5000 GB"),
     ],
 )
-def test_sizes(count: int, told: str) -> None:
-    assert size(count) == told
+def test_sizes(count: int, expected: str) -> None:
+    assert size(count) == expected
 
 
 def test_nothing_that_a_terminal_obeys() -> None:
     assert printable("a\x1b[31mb\nc\u202ed é日:cat:") == "a�[31mb�c�d é日:cat:"
     assert printable("\u00a0in a traceback") == "\u00a0in a traceback"
-    told = list(reasons([Violation("code", "place\x1b", "wrong\n", "mend\x07")]))
-    assert told == ["place�: wrong� [code]", "  → mend�"]
+    expected = list(reasons([Violation("code", "place\x1b", "wrong\n", "mend\x07")]))
+    assert expected == ["place�: wrong� [code]", "  → mend�"]
 
 
 def test_policies_and_moments() -> None:

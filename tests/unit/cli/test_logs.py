@@ -147,7 +147,7 @@ def logs(home: Path, *arguments: str) -> Result:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "expected"),
     [
         ([], ["PredictFunction", "OnboardFunction", "endpoint"]),
         (["endpoint"], ["endpoint"]),
@@ -158,25 +158,25 @@ def logs(home: Path, *arguments: str) -> Result:
         (["training", "cats-1"], ["cats-1"]),
     ],
 )
-def test_which_lines_are_shown(home: Path, arguments: list[str], told: list[str]) -> None:
+def test_which_lines_are_shown(home: Path, arguments: list[str], expected: list[str]) -> None:
     done = logs(home, *arguments, "--json")
     assert done.exit_code == 0, done.output
     sources = {json.loads(line)["source"] for line in done.stdout.splitlines()}
-    assert sources == set(told)
-    assert ("no such lines" in done.stderr) is (not told)
+    assert sources == set(expected)
+    assert ("no such lines" in done.stderr) is (not expected)
 
 
 def test_the_last_ten_minutes_if_nothing_is_said_and_all_of_a_training_job(home: Path) -> None:
-    def told(*arguments: str) -> str:
+    def expected(*arguments: str) -> str:
         return CliRunner().invoke(app, ["logs", *arguments, "--home", str(home)]).stdout
 
     os.utime(home / "logs/training/cats-1.log", (50, 50))
-    assert told() == ""
-    assert "epoch 1" in told("training", "cats-1")
+    assert expected() == ""
+    assert "epoch 1" in expected("training", "cats-1")
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "told"),
+    ("arguments", "code", "expected"),
     [
         (["Nope"], 1, "no log of Nope; choose OnboardFunction, PredictFunction, endpoint, tr"),
         (["stack"], 1, "no log of stack"),
@@ -186,10 +186,10 @@ def test_the_last_ten_minutes_if_nothing_is_said_and_all_of_a_training_job(home:
         (["--since", "10"], 2, "write 30s, 10m, 2h or 1d, not '10'"),
     ],
 )
-def test_what_is_not_there(home: Path, arguments: list[str], code: int, told: str) -> None:
+def test_what_is_not_there(home: Path, arguments: list[str], code: int, expected: str) -> None:
     done = CliRunner().invoke(app, ["logs", "--home", str(home), *arguments])
     assert (done.exit_code, done.stdout) == (code, "")
-    assert told in " ".join(done.stderr.replace("│", "").split())
+    assert expected in " ".join(done.stderr.replace("│", "").split())
 
 
 def test_a_machine_without_a_stack(tmp_path: Path) -> None:
