@@ -25,7 +25,7 @@ EXAMPLES: dict[str, FacetError] = {
         "Unsupported image format; send JPEG, PNG, WebP, BMP or GIF."
     ),
     "broken-image": errors.BrokenImage("The image is cut short. Send it again."),
-    "throttled": errors.EndpointThrottled(f"The endpoint is overloaded. {_RETRY}"),
+    "throttled": errors.EndpointThrottled(f"The endpoint has too many requests. {_RETRY}"),
     "internal-error": FacetError(
         "Try again. If it happens again, give the request id to the operator of this API."
     ),
@@ -37,7 +37,8 @@ EXAMPLES: dict[str, FacetError] = {
     ),
     "unavailable": errors.EndpointUnavailable(f"The endpoint cannot be reached. {_RETRY}"),
     "no-endpoint": errors.EndpointRemoved(
-        "The endpoint is switched off or is being created. Try again later."
+        "There is no endpoint at the moment: it was removed for off-hours, or is being created. "
+        "Try again later."
     ),
 }
 """By problem name; the error's message is the example's `detail`."""

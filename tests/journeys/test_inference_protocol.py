@@ -93,5 +93,5 @@ def test_errors_have_the_problem_detail(client: Any, triton: Any, key: dict[str,
     with pytest.raises(Exception, match="There is no model 'nobody'") as failed:
         client.infer("nobody", [images(triton, CAT)], headers=key)
     assert type(failed.value).__name__ == "InferenceServerException"
-    with pytest.raises(Exception, match="not an image"):
+    with pytest.raises(Exception, match="Unsupported image"):
         client.infer("cifar", [images(triton, b"text")], headers=key)

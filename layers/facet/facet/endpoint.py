@@ -1,4 +1,4 @@
-"""A batch of input tensors → the multi-model endpoint → scores."""
+"""Invokes the multi-model endpoint: a batch of input tensors in, scores out."""
 
 import base64
 import re
@@ -30,18 +30,18 @@ if TYPE_CHECKING:
 Scores = NDArray[np.float32]
 
 MAX_BODY = 6_291_456
-"""Bytes that InvokeEndpoint takes, by botocore's service model."""
+"""Bytes of an InvokeEndpoint body, from botocore's service model."""
 
 REQUEST = "facet-request"
 """The custom attribute with the request's id. SageMaker forwards it verbatim (InvokeEndpoint in its
-API reference), and AWS's TensorFlow image passes over attributes that do not begin with tfs-."""
+API reference), and AWS's TensorFlow image ignores attributes that do not begin with tfs-."""
 
 NO_ENDPOINT = re.compile(r"Endpoint \S+ of account \d+ not found")
-"""SageMaker's words, in a ValidationError, for an endpoint that is not there or not yet."""
+"""The text of SageMaker's ValidationError for an endpoint that does not exist, or not yet."""
 
 
 def client(timeout: float) -> "SageMakerRuntimeClient":
-    """A runtime client that waits `timeout` seconds for an answer and does not ask twice."""
+    """A runtime client that waits `timeout` seconds for an answer and does not retry."""
     return boto3.client(
         "sagemaker-runtime",
         config=Config(connect_timeout=2, read_timeout=timeout, retries={"total_max_attempts": 1}),
@@ -49,7 +49,7 @@ def client(timeout: float) -> "SageMakerRuntimeClient":
 
 
 class Endpoint:
-    """The multi-model endpoint of that name."""
+    """The multi-model endpoint called `name`."""
 
     def __init__(self, runtime: "SageMakerRuntimeClient", name: str) -> None:
         self._runtime = runtime
@@ -64,16 +64,16 @@ class Endpoint:
     ) -> Scores:
         """float32 (images, labels): for each image one score per label, each in 0..1.
 
-        `batch` holds what `preprocess.apply` made of each image; `target` is the TargetModel.
-        `request_id` stands in the container's log beside what goes wrong there.
+        `batch` has each image's tensor from `preprocess.apply`; `target` is the TargetModel.
+        `request_id` is logged by the container with its errors.
         Raises BodyTooLarge, EndpointThrottled, EndpointUnavailable, EndpointRemoved, ModelLoading,
-        ModelFailed, and botocore's ClientError where it is not the model's fault: permissions, say.
+        ModelFailed, and botocore's ClientError for other causes, such as permissions.
         """
         body = payload(manifest.input, batch)
         if len(body) > MAX_BODY:
             raise BodyTooLarge(
-                f"As this model takes them the images have {len(body):,} bytes; "
-                f"at most {MAX_BODY:,} go into one request. Send fewer images at once."
+                f"As this model's input the images have {len(body):,} bytes; "
+                f"the limit of one request is {MAX_BODY:,}. Send fewer images at once."
             )
         return scores(manifest, self._invoke(target, body, request_id), len(batch))
 
@@ -90,7 +90,7 @@ class Endpoint:
             return answer["Body"].read()
         except botocore_errors.ReadTimeoutError as error:
             raise ModelLoading(
-                "The model did not answer in time: it is being loaded. Try again shortly."
+                "The model did not answer in time, because it is loading. Try again shortly."
             ) from error
         except (botocore_errors.ConnectionError, botocore_errors.HTTPClientError) as error:
             raise EndpointUnavailable(
@@ -105,27 +105,29 @@ class Endpoint:
 def _translated(error: botocore_errors.ClientError) -> FacetError | None:
     code = error.response["Error"]["Code"]
     if code in ("ThrottlingException", "TooManyRequestsException"):
-        return EndpointThrottled("The endpoint has too much to do. Try again shortly.")
+        return EndpointThrottled("The endpoint has too many requests. Try again shortly.")
     if code == "ModelNotReadyException":
-        return ModelLoading("The model is being loaded. Try again shortly.")
+        return ModelLoading("The model is loading. Try again shortly.")
     if code in ("ServiceUnavailable", "InternalFailure", "InternalDependencyException"):
         return EndpointUnavailable(
             "The endpoint cannot take requests at the moment. Try again shortly."
         )
     if code == "ValidationError" and NO_ENDPOINT.search(str(error)):
         return EndpointRemoved(
-            "There is no endpoint at the moment: it is away out of hours, or being made. "
-            "Try again later."
+            "There is no endpoint at the moment: it was removed for off-hours, or is being "
+            "created. Try again later."
         )
     if code != "ModelError":
         return None
     if error.response.get("OriginalStatusCode") in (503, 507):
-        return EndpointUnavailable("The endpoint has no room for the model now. Try again shortly.")
+        return EndpointUnavailable(
+            "The endpoint has no memory for the model now. Try again shortly."
+        )
     return ModelFailed(str(error.response.get("OriginalMessage") or error))
 
 
 def payload(spec: InputSpec, batch: Sequence[Pixels | Tensor]) -> bytes:
-    """The body for TensorFlow Serving's REST predict call, in its row format."""
+    """The body of TensorFlow Serving's REST predict call, in its row format."""
     rows: list[Any]
     if spec.encoding == "uint8":
         rows = [{"b64": base64.b64encode(image.tobytes()).decode()} for image in batch]
@@ -141,9 +143,9 @@ def payload(spec: InputSpec, batch: Sequence[Pixels | Tensor]) -> bytes:
 
 
 def scores(manifest: Manifest, body: bytes, count: int) -> Scores:
-    """The scores in an answer of the container: float32 (count, labels).
+    """The scores in the container's response `body`: float32 (count, labels).
 
-    Raises ModelFailed for everything else, an HTTP 200 with an `error` body among it.
+    Raises ModelFailed for everything else, such as an HTTP 200 with an `error` body.
     """
     try:
         answer = orjson.loads(body)
@@ -160,12 +162,12 @@ def scores(manifest: Manifest, body: bytes, count: int) -> Scores:
     with np.errstate(over="ignore"):
         values = rows.astype(np.float32)
     if not np.isfinite(values).all():
-        raise ModelFailed("it answered scores that are no finite numbers")
+        raise ModelFailed("it answered scores that are not finite numbers")
     return softmax(values) if manifest.output.activation == "logits" else values
 
 
 def softmax(logits: Scores) -> Scores:
-    """float32 (images, labels): probabilities that add up to 1 for each image."""
+    """float32 (images, labels) probabilities, whose sum is 1 for each image."""
     with np.errstate(over="ignore"):
         powers: Scores = np.exp(logits - logits.max(axis=1, keepdims=True))
     powers /= powers.sum(axis=1, keepdims=True)

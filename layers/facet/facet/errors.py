@@ -1,4 +1,7 @@
-"""Everything that can go wrong on purpose. Errors know no HTTP; `predict.app` maps them."""
+"""The errors that Facet raises. They know no HTTP; `predict.http.problems` maps them to statuses.
+
+A message says what happened, to what, and what to do. Predictions answer it to the caller.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,7 +10,7 @@ from facet.keys import upload_key
 
 
 class FacetError(Exception):
-    """Base of all errors that Facet raises; the message says what to do."""
+    """Base class of Facet's errors."""
 
 
 class BadRequest(FacetError):
@@ -19,17 +22,17 @@ class BodyTooLarge(FacetError):
 
 
 class UnknownUpload(FacetError):
-    """Nothing lies under this key of the inbox, or not any more."""
+    """The inbox has no such key, or the image under it has expired."""
 
     def __init__(self, key: str) -> None:
         super().__init__(
-            f"There is no upload '{key}'. POST /uploads says where to send an image; "
+            f"There is no upload '{key}'. POST /uploads answers where to upload an image; "
             "it is kept for a day."
         )
 
 
 class UnsupportedImage(FacetError):
-    """Bytes that are no image of a type we take."""
+    """Bytes in none of the image formats that are supported."""
 
 
 class BrokenImage(FacetError):
@@ -58,10 +61,10 @@ class UnknownVersion(FacetError):
 
 @dataclass(frozen=True)
 class Violation:
-    """One reason why an artifact is refused.
+    """One reason why an artifact is rejected.
 
-    `code` is stable, `place` names the file or field, `problem` says what is wrong and `remedy`
-    what to do about it.
+    `code` never changes its meaning, `place` names the file or field, `problem` says what is wrong
+    and `remedy` what to do about it.
     """
 
     code: str
@@ -73,8 +76,8 @@ class Violation:
 class NoLiveVersion(FacetError):
     """The model is known, but no version of it is live.
 
-    `proven` is a version that could be, and waits for somebody to promote it; `pending` says that
-    an upload is being checked.
+    `violations` are those of its newest upload. `proven` is a READY version that can be promoted;
+    `pending` says that an upload is being validated or proven.
     """
 
     def __init__(
@@ -86,11 +89,11 @@ class NoLiveVersion(FacetError):
         pending: bool = True,
     ) -> None:
         if proven:
-            reason = f"{proven} is proven and waits: facet promote {model} {proven}"
+            reason = f"{proven} is READY; make it live with: facet promote {model} {proven}"
         elif violations:
-            reason = "its newest upload was rejected; mend the violations and upload it again"
+            reason = "its newest upload was rejected; fix the violations and upload it again"
         elif pending:
-            reason = "its first upload is still being checked; try again in a moment"
+            reason = "its first upload is still being validated; try again in a moment"
         else:
             reason = f"all of its versions were retired; upload an artifact to {upload_key(model)}"
         super().__init__(f"Model '{model}' has no live version: {reason}.")
@@ -117,7 +120,7 @@ class VersionInUse(FacetError):
 
 
 class EndpointThrottled(FacetError):
-    """The endpoint refuses more traffic for now."""
+    """The endpoint has as many requests as it can take."""
 
 
 class ModelLoading(FacetError):
@@ -125,7 +128,7 @@ class ModelLoading(FacetError):
 
 
 class OutOfTime(FacetError):
-    """The time that API Gateway gives a request went by before the endpoint could be asked."""
+    """API Gateway's time for a request ended before the endpoint could be invoked."""
 
 
 class EndpointUnavailable(FacetError):
@@ -133,20 +136,22 @@ class EndpointUnavailable(FacetError):
 
 
 class EndpointRemoved(EndpointUnavailable):
-    """There is no endpoint: it is away out of hours, or being made."""
+    """There is no endpoint: it was removed for off-hours, or is being created."""
 
 
 class ModelFailed(FacetError):
-    """The model answered with an error, or with something that is no prediction.
+    """The model answered with an error, or with something that is not a prediction.
 
-    `reason` has the container's own words. They are for the log and for the uploader's report,
-    never for the answer of a prediction.
+    `reason` is the container's message. It is for the log and for the uploader's report, never for
+    the answer to a prediction.
     """
 
     def __init__(self, reason: str) -> None:
-        super().__init__("The model could not answer; its owner finds the reason in the log.")
+        super().__init__(
+            "The model failed on this request. The reason is in the log, for the model's owner."
+        )
         self.reason = reason
 
 
 class RegistryConflict(FacetError):
-    """A conditional write found the registry in another state than it was read in."""
+    """Another writer changed the registry between a read and the conditional write after it."""

@@ -1,4 +1,4 @@
-"""Image bytes → pixels, the same for training, onboarding and serving."""
+"""Decodes an encoded image into pixels, the same way in training, onboarding and serving."""
 
 import io
 import warnings
@@ -11,19 +11,19 @@ from facet.keys import IMAGE_FORMATS
 
 PNG = b"\x89PNG\r\n\x1a\n"
 SIGNATURES = (b"\xff\xd8\xff", PNG, b"GIF87a", b"GIF89a")
-"""How a file begins that is meant to be one of them, however damaged the rest is."""
+"""The first bytes of a supported format, by which a damaged image is told from other files."""
 
 MAX_PIXELS = 8192 * 6144
-"""What a phone's 50-megapixel sensor has; far below Pillow's own bomb limit (179 million). They are
-the file's pixels also where fewer are decoded: whatever the scale, libjpeg holds all coefficients
-of a progressive JPEG, two bytes for each pixel and channel."""
+"""Pixels of an image: those of a phone's 50-megapixel sensor, far below Pillow's own limit against
+decompression bombs (179 million). The file's pixels count even if fewer are decoded: at any scale
+libjpeg holds all coefficients of a progressive JPEG, two bytes for each pixel and channel."""
 
 DETAIL = 2
-"""A large JPEG is decoded at least so many times as large, each way, as the input needs it.
-`benchmarks/predict` measures how far that moves the input's values."""
+"""A large JPEG is decoded to at least this many times the input's height and width.
+`benchmarks/predict` measures how much that changes the input's values."""
 
 STRIP = 256
-"""Rows that are laid on white at a time: whole, an image would be in memory five times."""
+"""Rows that are blended with white at a time; all at once would need five times the memory."""
 
 UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -37,27 +37,28 @@ UPRIGHT = {
 """What undoes each EXIF orientation. `ImageOps.exif_transpose` also writes the EXIF data anew,
 which fails on odd tags, and copies images that are upright already."""
 
-LYING = (5, 6, 7, 8)
-"""The orientations of images whose stored width is the height that is seen."""
+SWAPPED = (5, 6, 7, 8)
+"""The orientations whose stored width is the image's height."""
 
 
 def decode(
     data: bytes, *, fitting: tuple[int, int] | None = None, max_pixels: int = MAX_PIXELS
 ) -> Image.Image:
-    """The image as a person sees it: mode `RGB`, or `L` where it is grey; upright.
+    """The image upright, as a person sees it, in mode `RGB`, or `L` if it is grey.
 
-    Of an animation the first frame counts; transparency lies on white. Of 16 bits the upper eight
-    count. Colour profiles are ignored, as the libraries do that models are trained with.
+    Animations give their first frame, 16-bit samples their upper eight bits, and transparent pixels
+    are blended with white. Colour profiles are ignored, as by the libraries that models are trained
+    with.
 
-    `fitting` is the (height, width) that the image will be brought to: a JPEG that is larger
-    comes out at 1/2, 1/4 or 1/8 of its size, but no side under `DETAIL` times the one needed.
-    Without it, and of every other format, all pixels come out.
+    `fitting` is the (height, width) that the image will be resized to. A larger JPEG is decoded at
+    1/2, 1/4 or 1/8 of its size, with no side under `DETAIL` times the one needed. Without it, and
+    in every other format, all pixels are decoded.
 
-    Raises `UnsupportedImage` for bytes of any other kind, `BrokenImage` for images that are
+    Raises `UnsupportedImage` for bytes in no supported format, `BrokenImage` for images that are
     damaged, cut short, or larger than `max_pixels`.
     """
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # what Pillow only warns of does not cost the image
+        warnings.simplefilter("ignore")  # Pillow warns about images that it can decode
         try:
             image = Image.open(io.BytesIO(data), formats=IMAGE_FORMATS)
             if image.width * image.height > max_pixels:
@@ -76,9 +77,7 @@ def decode(
 def _unidentified(data: bytes) -> UnsupportedImage | BrokenImage:
     if data.startswith(SIGNATURES):
         return _damaged()
-    return UnsupportedImage(
-        "The bytes are not an image of a type we take: send JPEG, PNG, WebP, BMP or GIF."
-    )
+    return UnsupportedImage("Unsupported image format; send JPEG, PNG, WebP, BMP or GIF.")
 
 
 def _damaged() -> BrokenImage:
@@ -87,14 +86,14 @@ def _damaged() -> BrokenImage:
 
 def _too_large(pixels: str, max_pixels: int) -> BrokenImage:
     return BrokenImage(
-        f"The image has {pixels} pixels; at most {max_pixels:,} are taken. Send a smaller copy."
+        f"The image has {pixels} pixels; the limit is {max_pixels:,}. Send a smaller copy."
     )
 
 
 def _scale_down(image: Image.Image, fitting: tuple[int, int]) -> None:
-    """Has libjpeg scale within its inverse DCT; Pillow does nothing where it cannot."""
+    """Scales in libjpeg's inverse DCT; does nothing for other formats."""
     height, width = fitting
-    if image.getexif().get(ExifTags.Base.Orientation) in LYING:
+    if image.getexif().get(ExifTags.Base.Orientation) in SWAPPED:
         height, width = width, height
     image.draft(None, (width * DETAIL, height * DETAIL))
 
@@ -125,7 +124,7 @@ def _of_sixteen_bits(image: Image.Image) -> Image.Image:
 
 
 def _on_white(image: Image.Image, depth: int) -> Image.Image:
-    """`depth` is the one in which a PNG's transparent colour is written; Pillow leaves it so."""
+    """Pillow leaves a PNG's transparent colour in the file's bit `depth`."""
     if image.mode == "L" and depth in (2, 4):
         image.info["transparency"] *= 255 // (2**depth - 1)
     elif image.mode == "RGB" and depth == 16:

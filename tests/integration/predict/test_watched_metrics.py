@@ -84,7 +84,7 @@ def onboarded(s3: "S3Client", data: bytes) -> None:
 def run_uploads(s3: "S3Client", sagemaker: fakes.SageMaker) -> None:
     onboarded(s3, artifacts.packed(artifacts.members() | {"code/a.py": b""}))
     sagemaker.answer = THROTTLED
-    with pytest.raises(Exception, match="too much to do"):
+    with pytest.raises(Exception, match="too many requests"):
         onboarded(s3, artifacts.artifact())
     sagemaker.answer = Answer()
     onboarded(s3, artifacts.artifact())

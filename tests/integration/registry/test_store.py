@@ -45,7 +45,7 @@ def test_a_version_that_began_is_pending_and_its_model_known(registry: Registry)
     assert registry.model("cifar") == Model("cifar", updated_at=pending(1).updated_at)
     with pytest.raises(UnknownVersion):
         registry.ready("cifar", pending(1).id)
-    with pytest.raises(NoLiveVersion, match="still being checked") as caught:
+    with pytest.raises(NoLiveVersion, match="still being validated") as caught:
         registry.live("cifar")
     assert caught.value.violations == ()
 
@@ -95,7 +95,7 @@ def test_a_model_whose_first_upload_was_rejected_is_known_with_its_violations(
 def test_a_new_upload_after_a_rejected_one_is_still_being_checked(registry: Registry) -> None:
     registry.reject(rejected(1))
     registry.begin(pending(2))
-    with pytest.raises(NoLiveVersion, match="still being checked"):
+    with pytest.raises(NoLiveVersion, match="still being validated"):
         registry.live("cifar")
 
 

@@ -478,7 +478,7 @@ def test_a_function_behind_another_attribute_value_counts() -> None:
     ("data", "problem"),
     [
         (b"a text file", "wire type"),
-        (b"\xff" * 40, "no end"),
+        (b"\xff" * 40, "does not end"),
         (model_bytes(meta_graph())[:-1], "ends beyond"),
         (b"\x0b" * 5_000, "wire type 3"),
         (b"\x12\x02\x12\x00" * 100, "over 16 meta graphs"),

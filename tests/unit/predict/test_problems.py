@@ -98,7 +98,7 @@ def test_no_live_version_includes_the_violations(violations: tuple[Violation, ..
 @pytest.mark.parametrize(
     ("error", "advice"),
     [
-        (NoLiveVersion("cifar"), "still being checked"),
+        (NoLiveVersion("cifar"), "still being validated"),
         (NoLiveVersion("cifar", pending=False), "upload an artifact to mme/cifar.tar.gz"),
         (NoLiveVersion("cifar", (VIOLATION,), proven="0a1b"), "facet promote cifar 0a1b"),
     ],

@@ -1,4 +1,9 @@
-"""What must hold for an artifact before it is tried on the endpoint: archive → violations."""
+"""Validates an artifact before it is proven on the endpoint: an Archive in, violations out.
+
+The command line and onboarding call `run`. Each check has a module of its own: the archive's
+members (names), their layout, the manifest (manifest_file), its signature (signature_check), and
+the ops of graphs and LiteRT models (graphs/op_policy).
+"""
 
 import mmap
 from collections.abc import Iterator, Sequence
@@ -22,26 +27,26 @@ from facet.keys import ARTIFACT, MANIFEST
 from facet.manifest import Manifest
 
 MAX_PIXELS = 2048 * 2048
-"""Of a golden sample: Pillow takes 16 bytes for each of a transparent WebP's pixels, and the
+"""Pixels of a golden sample: Pillow needs 16 bytes for each pixel of a transparent WebP, and the
 function has 256 MB."""
 
 MAX_REPORTED = 50
 MAX_TEXT = 500
-"""Of a violation's texts, which quote names and messages of any length, in characters."""
+"""Characters of each of a violation's texts, which quote names and messages of any length."""
 
 
 @dataclass(frozen=True)
 class Rules:
-    """What a deployment demands or allows beyond the rest: TensorFlow `ops` beside the list."""
+    """What an operator sets; `ops` are TensorFlow ops allowed beside the built-in list."""
 
     golden_required: bool = False
     ops: frozenset[str] = frozenset()
 
 
 def run(archive: Archive, rules: Rules = Rules()) -> tuple[Manifest | None, list[Violation]]:
-    """The artifact's manifest where it can be read, and everything that is wrong with it.
+    """The manifest, or None if it cannot be read, and every violation of the artifact.
 
-    Of an archive that was not read to its end only what was seen is judged, not what it lacks.
+    An archive that was not read to its end is not checked for what it lacks.
     """
     if manifest_file.UNREADABLE & {each.code for each in archive.violations}:
         return None, archive.violations
@@ -62,14 +67,14 @@ def run(archive: Archive, rules: Rules = Rules()) -> tuple[Manifest | None, list
 
 
 def reported(violations: Sequence[Violation]) -> tuple[Violation, ...]:
-    """Violations as they go into a report: so many, so long, and in characters that UTF-8 has."""
+    """The violations for a report: limited in number and length, and valid in UTF-8."""
     cut = [
         Violation(*(text[:MAX_TEXT].encode(errors="replace").decode() for text in astuple(each)))
         for each in violations[:MAX_REPORTED]
     ]
     if len(violations) > MAX_REPORTED:
         more = f"there are {len(violations) - MAX_REPORTED:,} more violations"
-        cut.append(Violation("more", ARTIFACT, more, "mend these first"))
+        cut.append(Violation("more", ARTIFACT, more, "fix these first"))
     return tuple(cut)
 
 
@@ -77,7 +82,11 @@ def _sizes(archive: Archive) -> Iterator[Violation]:
     for name, size in archive.files.items():
         if GRAPH.fullmatch(name) and size > MAX_GRAPH:
             yield _too_large(
-                "graph-too-large", name, size, MAX_GRAPH, "keep weights in variables/, not in it"
+                "graph-too-large",
+                name,
+                size,
+                MAX_GRAPH,
+                "keep weights in variables/",
             )
         elif LITERT.fullmatch(name) and size > MAX_LITERT:
             yield _too_large(
@@ -85,7 +94,7 @@ def _sizes(archive: Archive) -> Iterator[Violation]:
                 name,
                 size,
                 MAX_LITERT,
-                "leave the LiteRT model out; the SavedModel is served without it",
+                "remove the LiteRT model; the SavedModel is served without it",
             )
 
 
@@ -105,8 +114,8 @@ def _golden(manifest: Manifest, archive: Archive, rules: Rules) -> Iterator[Viol
         yield Violation(
             "golden-too-large",
             place,
-            f"it has {archive.files[place]:,} bytes; {MAX_IMAGE:,} are read of all files at the "
-            "top together",
+            f"it has {archive.files[place]:,} bytes; the limit for all files at the top together "
+            f"is {MAX_IMAGE:,}",
             "pack a smaller image, and no other files beside it",
         )
     elif archive.complete:
@@ -114,7 +123,7 @@ def _golden(manifest: Manifest, archive: Archive, rules: Rules) -> Iterator[Viol
             "golden-missing",
             place,
             "the golden sample's image is not in the artifact",
-            "pack the image beside facet.json, or take 'golden' out of the manifest",
+            "pack the image beside facet.json, or remove 'golden' from the manifest",
         )
 
 
@@ -122,7 +131,7 @@ def _image(place: str, data: bytes, manifest: Manifest) -> Iterator[Violation]:
     try:
         preprocess.decode(manifest.input, data, max_pixels=MAX_PIXELS)
     except (UnsupportedImage, BrokenImage) as error:
-        yield Violation("golden-unreadable", place, str(error), "pack an image that opens")
+        yield Violation("golden-unreadable", place, str(error), "pack an image that can be decoded")
 
 
 def _only_graph(archive: Archive) -> tuple[str, SavedModel | None]:
@@ -158,6 +167,6 @@ def _other_graphs(archive: Archive, checked: str, rules: Rules) -> Iterator[Viol
 _NO_GOLDEN = Violation(
     "golden-required",
     f"{MANIFEST}.golden",
-    "this deployment takes no model without a golden sample (setting GoldenRequired)",
-    "add an image and the answer that was recorded for it: docs/manifest.md",
+    "this deployment requires a golden sample (parameter GoldenRequired)",
+    "add an image and the answer that the trainer recorded for it: docs/manifest.md",
 )

@@ -1,1 +1,1 @@
-"""Reading and screening what a model computes: SavedModel graphs and LiteRT files."""
+"""What a model computes: readers of SavedModel graphs and LiteRT files, and the policy on ops."""

@@ -26,7 +26,7 @@ FUNCTION = pb.FunctionDefLibrary.FUNCTION_FIELD_NUMBER
 BODY = pb.FunctionDef.NODE_DEF_FIELD_NUMBER
 
 MAX_FIELDS = 1_500_000
-"""Of the whole file, as far as it is read. EfficientNetB0 has 171,000, NASNetMobile 500,000."""
+"""Fields of the whole file that are read. EfficientNetB0 has 171,000, NASNetMobile 500,000."""
 
 MAX_NAMES = 150_000
 """Names of nodes, inputs, functions and tensors, and kinds of ops, in all meta graphs together.
@@ -90,8 +90,6 @@ class MetaGraph:
 
 
 class _Names:
-    """Counts the names that are kept."""
-
     def __init__(self) -> None:
         self._left = MAX_NAMES
 

@@ -1,7 +1,7 @@
-"""A LiteRT file → its operators: a flatbuffer, read in place and within its bounds.
+"""Reads the operators of a LiteRT file: a flatbuffer, in place and within its bounds.
 
 Tables and fields are those of TensorFlow's schema (tensorflow/compiler/mlir/lite/schema.fbs);
-offsets are flatbuffers' own (flatbuffers.dev, "Internals"). Weights are never looked at.
+offsets are flatbuffers' own (flatbuffers.dev, "Internals"). Weights are not read.
 """
 
 import mmap
@@ -20,10 +20,10 @@ OPERATOR_CODE = 0
 
 CUSTOM, DELEGATE, PLACEHOLDER, STABLEHLO_CUSTOM_CALL = 32, 51, 127, 173
 FOREIGN = {DELEGATE: "DELEGATE", STABLEHLO_CUSTOM_CALL: "STABLEHLO_CUSTOM_CALL"}
-"""Builtin numbers that stand for code from elsewhere, besides CUSTOM."""
+"""Builtin numbers that stand for code from elsewhere, as CUSTOM does."""
 
 BUILTINS = frozenset(range(210)) - {CUSTOM, PLACEHOLDER, *FOREIGN}
-"""Of LiteRT 2.3."""
+"""The numbers of LiteRT 2.3's own operators."""
 
 MAX_CODES = 10_000
 MAX_SUBGRAPHS = 1_000
@@ -35,15 +35,15 @@ LONG = 400
 
 
 class UnreadableLiteRT(Exception):
-    """The bytes are no LiteRT model, or a larger one than is read."""
+    """The bytes are not a LiteRT model, or exceed a limit."""
 
 
 @dataclass(frozen=True)
 class Operator:
-    """A kind of operator and where it is first used; `subgraph` is None where it never is.
+    """A kind of operator and where it is first used; `subgraph` is None if it never is.
 
-    `code` is its position among the model's operator codes, `builtin` its number; `custom` names
-    code that is not LiteRT's own.
+    `code` is its position among the model's operator codes, `builtin` its number; `custom` is the
+    name of code that is not LiteRT's own.
     """
 
     code: int
@@ -94,11 +94,11 @@ class _Reader:
         self.size = len(model)
 
     def offset(self, at: int) -> int:
-        """Where the offset at a position leads to."""
+        """The position that the offset at `at` points to."""
         return at + self._number("<I", at)
 
     def scalar(self, table: int, field: int, form: str) -> int:
-        """A field of a table, 0 where it has none: the schema's default for all that we read."""
+        """A field of a table, or 0, the schema's default for all fields that are read here."""
         at = self._field(table, field)
         return self._number(form, at) if at else 0
 

@@ -1,6 +1,6 @@
 """The policy on ops: which SavedModels and LiteRT files may be served.
 
-Screened, not safe: TensorFlow itself says that a model from a stranger is a program.
+The policy screens, it does not make a model safe: TensorFlow itself says that a model is a program.
 """
 
 from collections.abc import Iterator
@@ -14,10 +14,10 @@ from facet.artifact.graphs.saved_model import UnreadableSavedModel
 from facet.errors import Violation
 
 MAX_VIOLATIONS = 100
-"""Violations of one file; more than a report shows."""
+"""Violations of one file that are listed; a report shows fewer."""
 
 MAX_NAME = 200
-"""Characters of a name in a violation."""
+"""Characters of a name in a violation's text."""
 
 
 def check_saved_model(place: str, model: SavedModel, more: frozenset[str]) -> Iterator[Violation]:
@@ -71,8 +71,8 @@ def _forbidden(where: str, use: Use) -> Violation:
     return Violation(
         "forbidden-op",
         _place(where, use),
-        f"the op '{op}' is not among those that a classifier needs",
-        "export the network for inference alone; for an op that you trust the operator sets "
+        f"the op '{op}' is not on the list of those that a classifier needs",
+        "export the network for inference only; to allow an op that you trust, the operator sets "
         f"MoreOps={op} (FACET_MORE_OPS; docs/security.md)",
     )
 
@@ -82,7 +82,7 @@ def _reachable(where: str, use: Use, who: str) -> Violation:
         "reachable-save-restore",
         _place(where, use),
         f"{who} reaches '{_cut(use.op)}', which reads or writes files",
-        "export the network for inference alone: only the saver may save and restore",
+        "export the network for inference only: only the saver may save and restore",
     )
 
 
@@ -90,7 +90,7 @@ def _elsewhere(where: str, use: Use) -> Violation:
     return Violation(
         "foreign-variables",
         _place(where, use),
-        f"'{_cut(use.op)}' reads variables from a path other than the one that the server gives",
+        f"'{_cut(use.op)}' reads variables from another path than the server's",
         "export it with tf.saved_model.save, which restores the model's own variables",
     )
 
@@ -122,8 +122,8 @@ def _custom(where: str, name: str) -> Violation:
     return Violation(
         "litert-custom-op",
         where,
-        f"the operator '{_cut(name)}' is code that the runtime does not have",
-        "convert with tf.lite.OpsSet.TFLITE_BUILTINS alone, or leave assets.extra/model.tflite out",
+        f"the operator '{_cut(name)}' is custom code that the runtime does not have",
+        "convert with tf.lite.OpsSet.TFLITE_BUILTINS only, or remove assets.extra/model.tflite",
     )
 
 
@@ -131,6 +131,6 @@ def _unknown(where: str, builtin: int) -> Violation:
     return Violation(
         "litert-unknown-op",
         where,
-        f"there is no operator {builtin}; the last that we know is {max(litert.BUILTINS)}",
-        "convert with a TensorFlow that the endpoint has, or leave assets.extra/model.tflite out",
+        f"operator {builtin} is unknown; the last known one is {max(litert.BUILTINS)}",
+        "convert with a TensorFlow that the endpoint has, or remove assets.extra/model.tflite",
     )

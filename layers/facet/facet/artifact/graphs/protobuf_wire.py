@@ -1,7 +1,7 @@
-"""Protocol buffers as bytes: what is in a message, before anything is built from it.
+"""Walks the bytes of a protocol buffer in constant memory, before anything is parsed.
 
 A parsed message takes up to forty times its bytes, and protobuf's two implementations differ in
-how deep they follow one. So untrusted bytes are walked first, in constant memory.
+how deep they follow nested ones. Untrusted bytes are therefore checked here first.
 """
 
 from collections.abc import Iterator
@@ -10,15 +10,15 @@ from typing import Any
 from google.protobuf.message import Message
 
 VARINT, FIXED64, LENGTH, FIXED32 = 0, 1, 2, 5
-"""Wire types; groups (3 and 4) are none of proto3's. protobuf.dev, "Encoding"."""
+"""Wire types; proto3 has no groups (3 and 4). protobuf.dev, "Encoding"."""
 
 FIXED = {FIXED64: 8, FIXED32: 4}
 MAX_NUMBER = (1 << 29) - 1
-ONE_BYTE = 0x7F  # the largest number that takes one; most do
+ONE_BYTE = 0x7F  # the largest varint of one byte, as most are
 MAX_VARINT = 70  # bits in ten bytes
 
 DEPTH = 60
-"""Messages in messages; protobuf's own limit is 100, TensorFlow's files have about ten."""
+"""Levels of nested messages; protobuf's own limit is 100, TensorFlow's files have about ten."""
 
 Field = tuple[int, int, int, int, int]
 """A field's number, wire type, where it begins, where its content begins, and where it ends."""
@@ -27,11 +27,11 @@ Known = dict[int, "Known"]
 
 
 class Malformed(Exception):
-    """The bytes are no message, or more of one than is read."""
+    """The bytes are not a message, or exceed a limit."""
 
 
 def fields(data: bytes, begin: int, end: int) -> Iterator[Field]:
-    """The fields of the message in data[begin:end], not those in its fields. Raises Malformed."""
+    """The fields of the message in data[begin:end], not nested ones. Raises Malformed."""
     at = begin
     while at < end:
         key, content = data[at], at + 1
@@ -92,7 +92,7 @@ def without(data: bytes, begin: int, end: int, number: int) -> bytes:
 
 
 def parts(data: bytes, begin: int, end: int, *path: int) -> Iterator[tuple[int, int]]:
-    """Where the messages lie that a path of field numbers leads to, from data[begin:end]."""
+    """Where the messages at a path of field numbers begin and end, from data[begin:end]."""
     for number, wire, _, content, after in fields(data, begin, end):
         if number != path[0] or wire != LENGTH:
             continue
@@ -124,4 +124,4 @@ def _varint(data: bytes, at: int, end: int) -> tuple[int, int]:
         if byte <= ONE_BYTE:
             return value, at
         shift += 7
-    raise Malformed(f"the number at byte {at} has no end")
+    raise Malformed(f"the number at byte {at} does not end")

@@ -1,4 +1,7 @@
-"""What runs in a graph when something in it is run: reachability, in linear time. No policy."""
+"""Which nodes and functions of a graph run when some of it is run, in linear time.
+
+What may run is decided in `op_policy`.
+"""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
@@ -11,7 +14,7 @@ PASSES_ON = frozenset(["Identity", "PlaceholderWithDefault"])
 
 
 class Use(NamedTuple):
-    """A kind of op, the function whose body has it ("" is the graph itself), the first node."""
+    """A kind of op, the function that has it ("" for the main graph), and the first such node."""
 
     op: str
     function: str
@@ -19,19 +22,19 @@ class Use(NamedTuple):
 
 
 class Part(NamedTuple):
-    """Some of a graph: the main graph's nodes, by position, and functions, by name."""
+    """A part of a graph: positions of nodes in the main graph, and names of functions."""
 
     nodes: Iterable[int]
     functions: frozenset[str]
 
 
 def everything(graph: MetaGraph) -> Part:
-    """All of it, called or not."""
+    """The whole graph, with functions that are never called."""
     return Part(range(len(graph.nodes)), frozenset(each.name for each in graph.functions))
 
 
 def reached(graph: MetaGraph, nodes: Iterable[str], functions: Iterable[str]) -> Part:
-    """What may run when these do: over inputs of data and control, and calls at every depth."""
+    """What may run when these nodes and functions do: over data and control inputs, and calls."""
     named: defaultdict[str, list[int]] = defaultdict(list)
     for at, node in enumerate(graph.nodes):
         named[node.name].append(at)
@@ -47,7 +50,7 @@ def reached(graph: MetaGraph, nodes: Iterable[str], functions: Iterable[str]) ->
 
 
 def uses(graph: MetaGraph, part: Part) -> Iterator[Use]:
-    """One for each kind of op in the main graph, and in each function."""
+    """The first use of each kind of op in the main graph, and in each function."""
     first: dict[str, str] = {}
     for at in part.nodes:
         first.setdefault(graph.nodes[at].op, graph.nodes[at].name)
@@ -60,8 +63,8 @@ def uses(graph: MetaGraph, part: Part) -> Iterator[Use]:
 def reads_elsewhere(graph: MetaGraph, restoring: Part) -> Iterator[Use]:
     """Ops that read variables from another path than `graph.filename`.
 
-    The path has to come from there straight: to a node of the main graph, or as the argument of
-    a function that the main graph alone calls.
+    The path must come from there directly: to a node of the main graph, or as the argument of a
+    function that only the main graph calls.
     """
     given = _same_as(graph)
     calls: defaultdict[str, list[Node]] = defaultdict(list)
@@ -107,7 +110,7 @@ def _same_as(graph: MetaGraph) -> set[str]:
 
 
 def _calls_of(node: Node) -> Iterable[str]:
-    """An op may be a function's name, whatever else it is."""
+    """An op may be the name of a function."""
     return (node.op, *node.calls)
 
 

@@ -12,13 +12,13 @@ from facet.artifact.graphs import saved_model_pb2 as pb
 
 SERVE_TAG = "serve"
 DTYPES = {1: "float32", 2: "float64", 3: "int32", 4: "uint8", 7: "string", 9: "int64"}
-"""TensorFlow's DataType enum, as far as classifiers meet it."""
+"""The members of TensorFlow's DataType enum that classifiers use."""
 
 MAX_GRAPHS = 16
-"""Meta graphs; TensorFlow 2 writes one, TensorFlow 1 one for each set of tags."""
+"""Meta graphs of a file; TensorFlow 2 writes one, TensorFlow 1 one for each set of tags."""
 
 MAX_FIELDS = 200_000
-"""Of a meta graph's description, its graph left out. NASNetMobile has 2,400."""
+"""Fields of a meta graph without its graph. NASNetMobile has 2,400."""
 
 META_GRAPH = pb.SavedModel.META_GRAPHS_FIELD_NUMBER
 GRAPH = pb.MetaGraphDef.GRAPH_DEF_FIELD_NUMBER
@@ -40,7 +40,7 @@ class TensorSpec:
 
 @dataclass(frozen=True)
 class Signature:
-    """What a signature takes and gives, by tensor name."""
+    """The inputs and outputs of a signature, by tensor name."""
 
     inputs: Mapping[str, TensorSpec]
     outputs: Mapping[str, TensorSpec]
