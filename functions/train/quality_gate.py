@@ -1,4 +1,8 @@
-"""A training job's artifact → whether it is good enough to be published."""
+"""The quality gate: whether a training job's artifact is good enough to be uploaded.
+
+It compares a metric in the artifact's manifest with a minimum, and with the live version's. The
+artifact is read as onboarding reads it, so that onboarding cannot reject its manifest afterwards.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,11 +18,11 @@ from facet.registry.models import Version
 MAX_REASONS = 5
 """Violations that an error lists."""
 
-HOW = "they cannot be compared: set allow_worse to replace it all the same"
+INCOMPARABLE = "they cannot be compared; set allow_worse to replace it anyway"
 
 
 class NoManifest(FacetError):
-    """The training job's artifact has no manifest that could be judged."""
+    """The training job's artifact has no valid manifest."""
 
 
 class NoMetric(FacetError):
@@ -73,7 +77,7 @@ def _reason(violations: Sequence[Violation]) -> str:
 
 
 def judge(manifest: Manifest, gate: Gate, live: Version | None) -> Verdict:
-    """Whether an artifact with this manifest may take the place of `live`. Raises NoMetric."""
+    """Decides whether an artifact with this manifest may replace `live`. Raises NoMetric."""
     if gate.metric not in manifest.metrics:
         stated = ", ".join(manifest.metrics) or "no metrics at all"
         raise NoMetric(f"{MANIFEST} of the artifact has no {gate.metric}; it has {stated}.")
@@ -88,9 +92,9 @@ def judge(manifest: Manifest, gate: Gate, live: Version | None) -> Verdict:
         return Verdict("PUBLISH", f"{passed}; being worse is allowed")
     before = live.manifest.metrics.get(gate.metric) if live.manifest else None
     if before is None:
-        return Verdict("WORSE", f"the live version {live.id} states no {gate.metric}; {HOW}")
+        return Verdict("WORSE", f"the live version {live.id} has no {gate.metric}; {INCOMPARABLE}")
     if live.manifest and set(live.manifest.labels) != set(manifest.labels):
-        return Verdict("WORSE", f"the live version {live.id} has other labels; {HOW}")
+        return Verdict("WORSE", f"the live version {live.id} has other labels; {INCOMPARABLE}")
     compared = f"the live version {live.id} has {before:.4f}"
     if reached >= before:
         return Verdict("PUBLISH", f"{passed}; {compared}")

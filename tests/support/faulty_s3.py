@@ -1,4 +1,4 @@
-"""An S3 that answers GET with what it holds, or fails on the way as it is told."""
+"""An S3 server that answers GET with its objects, or fails as a test says."""
 
 import socket
 import struct
@@ -57,7 +57,7 @@ def faulty_s3() -> Iterator[FaultyS3]:
                 self.wfile.write(content[half:])
 
         def handle(self) -> None:
-            """Clients that have gone, and connections that it reset itself, are no news."""
+            """Ignores clients that disconnected and connections that it reset itself."""
             try:
                 super().handle()
             except OSError:

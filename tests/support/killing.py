@@ -61,13 +61,13 @@ class Watched:
             self.proven.add(asked["TargetModel"])
         return self.runtime.invoke_endpoint(**asked)
 
-    def put_events(self, **told: Any) -> dict[str, Any]:
+    def put_events(self, **event: Any) -> dict[str, Any]:
         self.fuse.before("PutEvents")
-        return self.events.put_events(**told)
+        return self.events.put_events(**event)
 
-    def publish(self, **told: Any) -> None:
+    def publish(self, **event: Any) -> None:
         self.fuse.before("Publish")
-        self.topic.publish(**told)
+        self.topic.publish(**event)
 
     @property
     def told(self) -> list[tuple[str, dict[str, Any]]]:
@@ -76,7 +76,7 @@ class Watched:
 
 @dataclass
 class House:
-    """An account with a fuse, and the uploads that were put at its door."""
+    """An account with a fuse, and its uploads."""
 
     account: Account
     watched: Watched

@@ -49,7 +49,7 @@ def patient(seconds: float = 900) -> tuple[RetryPolicy, list[float]]:
 
 @dataclass
 class Account:
-    """`events` and `topic` have what was told, `runtime` what the endpoint was asked."""
+    """`events` and `topic` have what was published, `runtime` the invocations of the endpoint."""
 
     s3: "S3Client"
     table: "Table"
@@ -115,8 +115,8 @@ class Account:
 
     def sweeper(self, resubmit: Callable[[dict[str, Any]], object]) -> Sweeper:
         """The sweeper, which hands events over so."""
-        door = PendingUploads(self.s3, BUCKET)
-        return Sweeper(door, self.bucket, self.registry, self.publisher, resubmit, AGES)
+        uploads = PendingUploads(self.s3, BUCKET)
+        return Sweeper(uploads, self.bucket, self.registry, self.publisher, resubmit, AGES)
 
     def stored(self, prefix: str = "") -> set[str]:
         """The keys of all objects."""
@@ -140,8 +140,8 @@ class Account:
         version = self.registry.find(model, identity(data))
         return version.status if version else None
 
-    def told(self) -> list[tuple[str, str]]:
-        """EventType and version of all that was told."""
+    def published(self) -> list[tuple[str, str]]:
+        """Type and version of each published event."""
         return [(kind, detail["version"]) for kind, detail in self.events.told]
 
     def assert_ready(self, data: bytes, model: str = "cifar") -> Version:

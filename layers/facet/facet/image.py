@@ -11,7 +11,7 @@ from facet.keys import IMAGE_FORMATS
 
 PNG = b"\x89PNG\r\n\x1a\n"
 SIGNATURES = (b"\xff\xd8\xff", PNG, b"GIF87a", b"GIF89a")
-"""The first bytes of a supported format, by which a damaged image is told from other files."""
+"""The first bytes of a supported format, which tell a damaged image from other files."""
 
 MAX_PIXELS = 8192 * 6144
 """Pixels of an image: those of a phone's 50-megapixel sensor, far below Pillow's own limit against
@@ -34,7 +34,7 @@ UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-"""What undoes each EXIF orientation. `ImageOps.exif_transpose` also writes the EXIF data anew,
+"""The operation that undoes each EXIF orientation. `ImageOps.exif_transpose` also rewrites EXIF,
 which fails on odd tags, and copies images that are upright already."""
 
 SWAPPED = (5, 6, 7, 8)

@@ -1,4 +1,4 @@
-"""The manifest `facet.json`: what an artifact says about itself. docs/manifest.md explains it."""
+"""The manifest `facet.json` of an artifact: its schema. docs/manifest.md explains the fields."""
 
 from collections import Counter
 from typing import Annotated, Literal, Self
@@ -13,7 +13,7 @@ Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 
 class Frozen(BaseModel):
-    """Immutable, and closed: an unknown key is an error, not a silent default."""
+    """Immutable, and without unknown keys: those are errors."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -1,7 +1,7 @@
 """Events about versions: on EventBridge for programs, and by SNS for people.
 
 Each method of EventPublisher is one thing that can happen to a version. Onboarding, the canary and
-the command line publish through it, so that an event has the same fields whoever causes it;
+the command line publish through it, so that an event has the same fields whatever causes it;
 docs/operations.md lists them.
 """
 

@@ -1,7 +1,8 @@
 """Structured logs and metrics, one line of JSON each, through AWS Lambda Powertools.
 
-Dimensions are what CloudWatch bills by: names of bounded sets. What has no bounds is a property of
-the line, which Logs Insights finds. Every metric has the dimension `service`, the stack's name.
+CloudWatch bills by dimensions, so that only names from bounded sets are dimensions. Others are
+properties of the line, which Logs Insights can query. Every metric has the dimension `service`, the
+stack's name.
 """
 
 from collections.abc import Mapping
@@ -11,7 +12,7 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
 NAMESPACE = "Facet"
-"""Of all metrics, in CloudWatch."""
+"""The CloudWatch namespace of all metrics."""
 
 
 @cache
@@ -21,7 +22,7 @@ def logger() -> Logger:
 
 
 def count(metric: str, value: int = 1, **dimensions: str) -> None:
-    """Adds to a metric. It is written at once, so that it outlives an error that follows."""
+    """Adds to a metric. It is written at once, so that a later error does not lose it."""
     line = _line(dimensions)
     line.add_metric(metric, MetricUnit.Count, value)
     line.flush_metrics()

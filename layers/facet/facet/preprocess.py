@@ -1,6 +1,6 @@
-"""An image → the model's input, the same for training, onboarding and serving.
+"""Turns an image into the model's input, the same way in training, onboarding and serving.
 
-All of them call `decode` and then `apply` (or `geometry`) with one spec, so they cannot differ.
+All of them call `decode` and then `apply` (or `geometry`) with the manifest's input spec.
 """
 
 import numpy as np
@@ -50,7 +50,7 @@ def tensor(spec: InputSpec, pixels: Pixels) -> Pixels | Tensor:
 
 
 def geometry(spec: InputSpec, decoded: Image.Image) -> Pixels:
-    """uint8 (height, width, channels): colours in RGB or grey, brought to size."""
+    """uint8 (height, width, channels): the pixels in RGB or grey, resized to the spec."""
     mode = "RGB" if spec.channels == 3 else "L"
     decoded = decoded if decoded.mode == mode else decoded.convert(mode)
     pixels = np.asarray(_fit(spec, decoded), dtype=np.uint8)

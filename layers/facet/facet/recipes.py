@@ -16,19 +16,19 @@ from facet.manifest import Frozen
 Share = Annotated[float, Field(ge=0, lt=1)]
 Backbone = Literal["cnn", "article-cnn", "vgg16", "mobilenet", "mobilenet-v2"]
 PRETRAINED = ("vgg16", "mobilenet", "mobilenet-v2")
-"""Those that start from ImageNet weights."""
+"""The backbones that start from ImageNet weights."""
 
 SMALLEST = 32
-"""Pixels that a backbone of keras.applications needs each way."""
+"""Least height and width in pixels of a keras.applications backbone."""
 
 IMAGENET_SIZE = 224
-"""Pixels each way of the images that their weights were trained on."""
+"""Height and width in pixels of the images that the ImageNet weights were trained on."""
 
 Metric = Literal["validation_accuracy", "validation_balanced_accuracy", "test_accuracy"]
 
 
 class BadHyperparameter(FacetError):
-    """A recipe or a hyperparameter that does not exist, or has a value that cannot be."""
+    """A recipe or a hyperparameter that does not exist, or has an invalid value."""
 
 
 class Hyperparameters(Frozen):
@@ -98,12 +98,12 @@ class Recipe:
     max_runtime: int
     metric: Metric = "validation_accuracy"
 
-    def settings(self, given: Mapping[str, object]) -> Hyperparameters:
-        """The defaults, with what is given in their place. Names may have `-` or `_`.
+    def settings(self, overrides: Mapping[str, object]) -> Hyperparameters:
+        """The defaults with the overrides applied. Names may have `-` or `_`.
 
         Raises BadHyperparameter, whose message names the first that is wrong.
         """
-        named = {name.replace("-", "_"): value for name, value in given.items()}
+        named = {name.replace("-", "_"): value for name, value in overrides.items()}
         defaults = self.defaults.model_dump()
         other = named.get("backbone", self.defaults.backbone) != self.defaults.backbone
         if other and named["backbone"] in PRETRAINED:

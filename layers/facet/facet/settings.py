@@ -18,19 +18,19 @@ class Settings(BaseModel):
     bucket: name of the models' bucket.  table: name of the registry table.
     endpoint: name of the multi-model endpoint.
     invoke_timeout: seconds that one invocation of the endpoint may take.
-    registry_ttl: seconds for which a live version may be answered from memory.
-    topic: ARN of the SNS topic that is told what became of versions; empty for none.
-    golden_required: whether an artifact without a golden sample is refused.
+    registry_ttl: seconds for which the predict function caches a live version.
+    topic: ARN of the SNS topic that gets events about versions; empty for none.
+    golden_required: whether an artifact without a golden sample is rejected.
     more_ops: TensorFlow ops allowed beside the built-in list, separated by commas.
-    answer_within: seconds in which a loaded model has to answer for one image.
+    answer_within: seconds in which a loaded model must answer one image.
     keep_versions: how many of a model's READY versions are kept.
-    sweep_after: minutes that a drop lies at the door before the sweeper hands it over again.
-    delete_after: minutes after which a RETIRED version's object is deleted.
-    onboard_function: name of the function that the sweeper hands drops to; empty elsewhere.
+    sweep_after: minutes that an upload waits before the sweeper resubmits it.
+    delete_after: minutes after which a RETIRED version's artifact is deleted.
+    onboard_function: name of the function that the sweeper resubmits uploads to; empty elsewhere.
     max_body: bytes of a request's body.  max_pixels: pixels of an image, as its file has them.
     max_images: images of one request.  max_upload: bytes of an image under `inbox/`.
     upload_expires: seconds for which a place under `inbox/` can be uploaded to.
-    allow_origin: whose pages may call the API from a browser, `*` for all; empty for none.
+    allow_origin: origin whose pages may call the API from a browser, `*` for all; empty for none.
     watched_models: names of the models with metrics of their own, separated by commas.
     """
 

@@ -153,7 +153,7 @@ def test_a_model_that_fails_is_told_for_each_image(
     done = facet("predict", "cifar", str(folder), "--json")
     assert done.exit_code == 1
     assert json.loads(done.stdout)["failed"] == 2
-    assert "The model could not answer" in done.stderr
+    assert "The model failed on this request" in done.stderr
 
 
 @pytest.mark.usefixtures("live")

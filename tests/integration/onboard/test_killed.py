@@ -41,15 +41,14 @@ def house(s3: "S3Client", table: "Table") -> House:
 
 @dataclass(frozen=True)
 class Case:
-    """What is there before, what is dropped, and what has become of it in the end.
+    """Versions `before` an upload of `data`, and its `outcome`.
 
-    `told` has all happenings of the upload's version, `writes` is how many there are to be killed
-    before.
+    `events` has the types of the version's events, `writes` is the number of its writes.
     """
 
     data: bytes
     outcome: Status
-    told: set[str]
+    events: set[str]
     writes: int
     before: tuple[bytes, ...] = (OTHER,)
     mode: Mode = Mode.AUTO
@@ -87,8 +86,8 @@ def assert_ended(house: House, case: Case, model: str) -> None:
     account, version = house.account, identity(case.data)
     house.assert_settled(model)
     assert account.status(case.data, model) is case.outcome
-    told = {kind for kind, detail in house.watched.told if _is(detail, model, version)}
-    assert told == case.told, "whoever listens has heard it"
+    events = {kind for kind, detail in house.watched.told if _is(detail, model, version)}
+    assert events == case.events, "each event was published"
     found = account.registry.model(model)
     before = identity(case.before[-1]) if case.before else None
     assert found.live == (version if case.at is Placement.LIVE else before)
@@ -121,7 +120,7 @@ def swept(house: House, _: "Upload") -> None:
         *((case, swept) for case in ("good", "bad", "unproven", "retention")),
     ],
 )
-def test_killed_before_any_write_it_is_brought_to_its_end(
+def test_killed_before_any_write_the_next_attempt_completes_it(
     house: House, case: str, again: Callable[[House, "Upload"], None]
 ) -> None:
     wanted = CASES[case]

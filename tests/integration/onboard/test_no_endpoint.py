@@ -1,4 +1,4 @@
-"""The endpoint is away out of hours: nothing is lost, and nobody hears that a model is bad."""
+"""Onboarding without an endpoint: uploads wait, and none is rejected."""
 
 import json
 from collections.abc import Callable
@@ -54,14 +54,14 @@ def onboard(functions: None) -> Callable[[dict[str, Any]], list[dict[str, Any]]]
 
 
 @pytest.mark.usefixtures("functions")
-def test_predictions_say_that_there_is_no_endpoint(
+def test_predictions_answer_that_there_is_no_endpoint(
     table: "Table", sagemaker: fakes.SageMaker
 ) -> None:
     make_live(table, pending(1))
     sagemaker.answer = AWAY
     reply = predict()
     assert (reply.status, reply.document["type"]) == (503, "urn:facet:problem:no-endpoint")
-    assert "out of hours" in reply.document["detail"]
+    assert "off-hours" in reply.document["detail"]
     assert int(reply.headers["Retry-After"]) >= 60
     assert "123456789012" not in json.dumps(reply.document)
 
@@ -76,7 +76,7 @@ def test_onboarding_does_not_wait_for_an_endpoint_that_is_away(account: Account)
     assert pauses == []
 
 
-def test_an_upload_waits_at_the_door_and_is_not_rejected(
+def test_an_upload_waits_and_is_not_rejected(
     account: Account,
     uploaded: dict[str, Any],
     onboard: Callable[[dict[str, Any]], list[dict[str, Any]]],

@@ -55,7 +55,7 @@ def test_without_a_golden_sample_the_proof_is_smoke(account: Account) -> None:
     assert account.registry.live("cifar").proof == "smoke"
 
 
-def test_without_an_object_version_the_newest_is_taken(account: Account) -> None:
+def test_without_an_object_version_the_newest_is_read(account: Account) -> None:
     account.put(GOOD)
     assert account.process(Upload("cifar")).outcome == "READY"
     account.assert_live(GOOD)
@@ -84,7 +84,7 @@ def test_the_same_bytes_twice_change_nothing(account: Account) -> None:
 
 
 @pytest.mark.parametrize("object_version", [None, "first"])
-def test_an_event_that_comes_twice_finds_the_drop_gone(
+def test_a_repeated_event_finds_the_upload_gone(
     account: Account, object_version: str | None
 ) -> None:
     upload = account.put(GOOD)
@@ -133,7 +133,7 @@ def test_a_bad_artifact_is_rejected_and_the_live_one_stays(
     assert len(account.runtime.asked) == live, "only what passed the checks reaches the endpoint"
 
 
-def test_the_report_says_what_and_when(account: Account) -> None:
+def test_the_report_has_violations_and_times(account: Account) -> None:
     account.onboard(CODE)
     report = account.report(CODE)
     assert report.keys() == {
@@ -193,7 +193,7 @@ def test_sigmoid_scores_need_not_add_up(account: Account) -> None:
 
 
 @pytest.mark.parametrize("status", [0, 400, 404, 408, 500])
-def test_what_the_container_says_is_in_the_uploaders_report(account: Account, status: int) -> None:
+def test_the_containers_message_is_in_the_report(account: Account, status: int) -> None:
     words = "Op type not registered 'MyOp'"
     account.runtime.error = refusal("ModelError", OriginalStatusCode=status, OriginalMessage=words)
     assert account.onboard(GOOD) == "REJECTED"
@@ -225,7 +225,7 @@ def test_an_input_that_no_request_can_hold_is_rejected(account: Account) -> None
         (refusal("ValidationError"), ClientError),
     ],
 )
-def test_what_says_nothing_of_the_artifact_does_not_reject_it(
+def test_temporary_errors_of_the_endpoint_do_not_reject_an_upload(
     account: Account, error: Exception, raised: type[Exception]
 ) -> None:
     account.onboard(OTHER)
@@ -250,7 +250,7 @@ def test_what_says_nothing_of_the_artifact_does_not_reject_it(
         ConnectionClosedError(endpoint_url="https://x"),
     ],
 )
-def test_the_endpoint_is_asked_again_while_there_is_time(
+def test_the_endpoint_is_invoked_again_while_there_is_time(
     account: Account, error: Exception
 ) -> None:
     account.runtime.error = error
@@ -301,7 +301,7 @@ def test_a_rejected_artifact_may_be_tried_again(account: Account) -> None:
     assert account.registry.live("cifar").violations == ()
 
 
-def test_a_newer_drop_is_left_for_its_own_event(account: Account) -> None:
+def test_a_newer_upload_waits_for_its_own_event(account: Account) -> None:
     first, second = account.put(GOOD), account.put(OTHER)
     assert account.process(first).version == identity(GOOD)
     assert account.content(first.key) == OTHER
@@ -310,7 +310,7 @@ def test_a_newer_drop_is_left_for_its_own_event(account: Account) -> None:
     account.assert_live(OTHER)
 
 
-def test_a_newer_drop_survives_the_rejection_of_an_older_one(account: Account) -> None:
+def test_a_newer_upload_survives_the_rejection_of_an_older_one(account: Account) -> None:
     first, second = account.put(CODE), account.put(GOOD)
     assert account.process(first).outcome == "REJECTED"
     assert account.content(f"rejected/cifar/{identity(CODE)}.tar.gz") == CODE
@@ -329,7 +329,7 @@ def test_an_upload_in_parts_is_as_new_as_its_end(account: Account) -> None:
     account.assert_live(GOOD)
 
 
-def test_events_out_of_order_leave_the_newest_drop_live(account: Account) -> None:
+def test_events_out_of_order_leave_the_newest_upload_live(account: Account) -> None:
     first, second = account.put(GOOD), account.put(OTHER)
     hours = {first.object_version: 1, second.object_version: 2}
 
@@ -360,12 +360,12 @@ def test_without_time_for_another_attempt_a_conflict_is_left_to_lambda(account: 
     account.assert_live(GOOD)
 
 
-def test_the_same_bytes_in_two_drops_at_once(account: Account) -> None:
+def test_the_same_bytes_in_two_uploads_at_once(account: Account) -> None:
     first, second = account.put(GOOD), account.put(GOOD)
     account.runtime.meanwhile = lambda: account.process(second)
     assert account.process(first, patient()[0]).outcome == "UNCHANGED"
     account.assert_live(GOOD)
-    assert account.told().count(("ModelReady", identity(GOOD))) == 1
+    assert account.published().count(("ModelReady", identity(GOOD))) == 1
 
 
 def test_two_versions_at_once_for_one_model(account: Account) -> None:
@@ -381,11 +381,11 @@ def test_two_versions_at_once_for_one_model(account: Account) -> None:
     assert account.process(first, patient()[0]).outcome == "READY"
     account.assert_live(GOOD)
     account.assert_ready(OTHER)
-    promoted = [version for kind, version in account.told() if kind == "ModelPromoted"]
+    promoted = [version for kind, version in account.published() if kind == "ModelPromoted"]
     assert promoted == [identity(GOOD)]
 
 
-def test_what_another_delivery_of_the_event_refused_meanwhile_stays_so(account: Account) -> None:
+def test_a_rejection_by_another_delivery_of_the_event_stays(account: Account) -> None:
     upload = account.put(GOOD)
 
     def refused_elsewhere() -> None:
@@ -398,7 +398,7 @@ def test_what_another_delivery_of_the_event_refused_meanwhile_stays_so(account: 
     assert account.assert_rejected(GOOD) == ["golden-label"]
 
 
-def test_what_another_drop_of_the_bytes_failed_with_meanwhile_is_proven_anew(
+def test_bytes_that_another_upload_failed_with_are_proven_again(
     account: Account,
 ) -> None:
     first, second = account.put(GOOD), account.put(GOOD)
@@ -515,6 +515,6 @@ def test_the_handler_passes_over_everything_else(event: dict[str, Any]) -> None:
 
 @pytest.mark.usefixtures("functions")
 @pytest.mark.parametrize("name", ["Cifar", "", "c%C3%AFfar", "a.b", "a+b", "a%0Ab", "c" * 64])
-def test_an_upload_that_can_be_no_model_is_not_passed_over_in_silence(name: str) -> None:
+def test_an_upload_with_an_invalid_model_name_is_an_error(name: str) -> None:
     with pytest.raises(MisnamedUpload, match="the model name is invalid"):
         handler(put_event(f"mme/{name}.tar.gz"), fakes.Context())  # type: ignore[arg-type]

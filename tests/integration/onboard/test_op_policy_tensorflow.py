@@ -166,7 +166,7 @@ def save_tensors(tf: Any, path: str) -> None:
         (save_tensors, {"SaveV2"}),
     ],
 )
-def test_what_gets_past_other_scanners_is_refused(
+def test_rejects_what_other_scanners_miss(
     tf: Any, tmp_path: Path, act: Export, expected: set[str]
 ) -> None:
     def predict(image: Any) -> Any:

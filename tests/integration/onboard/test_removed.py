@@ -40,7 +40,7 @@ def test_the_heir_of_a_deleted_live_version_is_the_one_before_it(account: Accoun
     assert withdraw(account, account.delete(SECOND)) == "RETIRED"
     account.assert_live(FIRST)
     assert account.status(SECOND) is Status.RETIRED
-    assert account.told() == [
+    assert account.published() == [
         ("ModelRetired", identity(SECOND)),
         ("ModelPromoted", identity(FIRST)),
     ]
@@ -52,7 +52,7 @@ def test_a_deleted_version_that_was_not_live_leaves_the_live_one(account: Accoun
     account.events.told.clear()
     assert withdraw(account, account.delete(FIRST)) == "RETIRED"
     account.assert_live(SECOND)
-    assert account.told() == [("ModelRetired", identity(FIRST))]
+    assert account.published() == [("ModelRetired", identity(FIRST))]
 
 
 def test_a_deleted_candidate_ends_the_canary(account: Account) -> None:
@@ -90,10 +90,10 @@ def test_a_deletion_of_what_is_unknown_or_retired_before_is_nothing(account: Acc
     account.events.told.clear()
     assert withdraw(account, account.delete(FIRST)) is None
     assert withdraw(account, Removal("nobody", "0" * 12, datetime.now(UTC))) is None
-    assert account.told() == []
+    assert account.published() == []
 
 
-def test_a_withdrawal_that_ended_before_it_was_told_is_told_again(account: Account) -> None:
+def test_an_interrupted_withdrawal_publishes_its_event_again(account: Account) -> None:
     account.onboard(FIRST)
     account.onboard(SECOND)
     removal = account.delete(SECOND)
@@ -103,14 +103,14 @@ def test_a_withdrawal_that_ended_before_it_was_told_is_told_again(account: Accou
     account.events.error = None
     account.events.told.clear()
     assert withdraw(account, removal) == "RETIRED"
-    assert account.told() == [
+    assert account.published() == [
         ("ModelRetired", identity(SECOND)),
         ("ModelPromoted", identity(FIRST)),
     ]
 
 
 @pytest.mark.parametrize("deletion_first", [True, False])
-def test_deleted_and_dropped_again_it_is_onboarded_anew(
+def test_a_deleted_version_is_onboarded_again_when_it_is_uploaded_again(
     account: Account, deletion_first: bool
 ) -> None:
     """In whichever order the two events come."""
@@ -153,7 +153,7 @@ def removed_event(key: str) -> dict[str, Any]:
 
 
 @pytest.mark.usefixtures("cold_start")
-def test_the_handler_withdraws_what_an_event_says_is_gone(account: Account) -> None:
+def test_the_handler_withdraws_versions_of_deletion_events(account: Account) -> None:
     account.onboard(FIRST)
     removal = account.delete(FIRST)
     event = removed_event(f"mme/cifar/{removal.version}.tar.gz")
@@ -165,7 +165,7 @@ def test_the_handler_withdraws_what_an_event_says_is_gone(account: Account) -> N
 @pytest.mark.parametrize(
     "key", ["mme/cifar.tar.gz", "mme/cifar/notes.tar.gz", "mme/Wrong.tar.gz", "rejected/a/b.tar.gz"]
 )
-def test_other_removals_are_passed_over(key: str) -> None:
+def test_other_deletions_are_ignored(key: str) -> None:
     assert list(parse(removed_event(key))) == []
 
 
@@ -180,7 +180,7 @@ def test_versions_beyond_those_kept_are_retired(account: Account) -> None:
     for data in (FIRST, SECOND, THIRD):
         account.onboard(data)
     assert account.status(FIRST) is Status.RETIRED
-    assert account.told()[-1] == ("ModelRetired", identity(FIRST))
+    assert account.published()[-1] == ("ModelRetired", identity(FIRST))
     assert account.bucket.has_version(account.registry.versions("cifar")[-1]), (
         "the sweeper deletes it"
     )
@@ -226,7 +226,7 @@ def test_one_that_came_into_use_meanwhile_stays(account: Account) -> None:
     account.assert_live(FIRST)
 
 
-def test_a_refused_artifact_is_no_version_to_keep(account: Account) -> None:
+def test_rejected_versions_do_not_count_as_kept(account: Account) -> None:
     account.keep = 1
     account.onboard(FIRST)
     assert account.onboard(b"nothing") == "REJECTED"

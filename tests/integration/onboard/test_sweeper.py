@@ -45,7 +45,7 @@ def retire(account: Account, data: bytes) -> None:
     account.releases.retire(account.registry.ready("cifar", identity(data)), LATER)
 
 
-def test_a_drop_whose_event_was_lost_is_handed_over_after_a_while(account: Account) -> None:
+def test_an_upload_whose_event_was_lost_is_resubmitted_after_a_while(account: Account) -> None:
     account.put(GOOD)
     assert account.sweep(29 * MINUTE).handed_over == []
     assert account.sweep(31 * MINUTE).handed_over == ["mme/cifar.tar.gz"]
@@ -63,7 +63,7 @@ def test_the_event_names_the_object_version_as_s3_does(account: Account) -> None
     assert found == replace(upload, sequencer=None, uploaded_at=taken.isoformat())
 
 
-def test_a_drop_that_stays_is_handed_over_again_later_and_later(account: Account) -> None:
+def test_an_upload_that_stays_is_resubmitted_at_growing_intervals(account: Account) -> None:
     account.put(GOOD)
     sweeper, start = account.sweeper(lambda _: None), datetime.now(UTC)
     handed_over = [
@@ -83,7 +83,7 @@ def test_the_uploaders_tags_stay(account: Account) -> None:
     assert len(found) == 2
 
 
-def test_a_drop_that_a_newer_one_hides_is_found_too(account: Account) -> None:
+def test_an_upload_hidden_by_a_newer_one_is_resubmitted(account: Account) -> None:
     first, second = account.put(OTHER), account.put(GOOD)
     assert account.sweep().handed_over == ["mme/cifar.tar.gz"] * 2
     account.assert_live(GOOD)
@@ -92,7 +92,7 @@ def test_a_drop_that_a_newer_one_hides_is_found_too(account: Account) -> None:
     assert not account.bucket.has_upload(second)
 
 
-def test_a_drop_that_was_taken_back_is_left_alone(account: Account) -> None:
+def test_a_deleted_upload_is_ignored(account: Account) -> None:
     account.put(OTHER)
     account.s3.delete_object(Bucket=BUCKET, Key="mme/cifar.tar.gz")
     assert account.sweep(HOUR).handed_over == []
@@ -140,7 +140,7 @@ def test_a_retired_versions_object_is_deleted_after_the_grace(account: Account) 
     account.assert_live(OTHER)
 
 
-def test_a_retired_version_that_comes_back_keeps_its_new_object(account: Account) -> None:
+def test_a_retired_version_that_is_uploaded_again_keeps_its_new_object(account: Account) -> None:
     """An upload of the same bytes between the sweeper's look at the object and its deletion."""
     for data in (GOOD, OTHER):
         account.onboard(data)
@@ -174,20 +174,20 @@ def stuck(account: Account) -> str:
     """A version that is PENDING, as the endpoint never answered for it; its target."""
     upload = account.put(GOOD)
     account.runtime.error = fakes.refusal("ModelNotReadyException")
-    with pytest.raises(Exception, match="being loaded"):
+    with pytest.raises(Exception, match="is loading"):
         account.process(upload)
     account.runtime.error = None
     return f"mme/cifar/{identity(GOOD)}.tar.gz"
 
 
-def test_a_pending_version_whose_drop_is_there_is_not_abandoned(account: Account) -> None:
+def test_a_pending_version_with_its_upload_is_not_abandoned(account: Account) -> None:
     key = stuck(account)
     assert account.sweeper(lambda _: None).sweep(datetime.now(UTC) + 30 * DAY).abandoned == []
     assert (account.status(GOOD), key in account.stored()) == (Status.PENDING, True)
 
 
 @pytest.mark.parametrize("for_good", [True, False])
-def test_a_pending_version_whose_drop_is_gone_is_rejected_after_a_day(
+def test_a_pending_version_without_its_upload_is_rejected_after_a_day(
     account: Account, for_good: bool
 ) -> None:
     key = stuck(account)
@@ -204,11 +204,11 @@ def test_a_pending_version_whose_drop_is_gone_is_rejected_after_a_day(
     assert [each.code for each in version.violations] == ["abandoned"]
     assert account.report(GOOD)["violations"][0]["code"] == "abandoned"
     assert key not in account.stored()
-    assert account.told() == [("ModelRejected", identity(GOOD))]
+    assert account.published() == [("ModelRejected", identity(GOOD))]
     assert account.sweep(2 * DAY).abandoned == []
 
 
-def test_killed_before_any_write_the_next_run_goes_on(house: House) -> None:
+def test_killed_before_any_write_the_next_run_continues(house: House) -> None:
     """A version to be deleted, one that was abandoned, and an upload whose event was lost."""
     account, fuse = house.account, house.watched
     for most in itertools.count(1):
@@ -230,8 +230,8 @@ def test_killed_before_any_write_the_next_run_goes_on(house: House) -> None:
         account.assert_live(GOOD, lost)
         assert not account.bucket.has_version(retired)
         assert account.status(GOOD, gone) is Status.REJECTED
-        told = [detail["model"] for kind, detail in fuse.told if kind == "ModelRejected"]
-        assert gone in told
+        rejected = [detail["model"] for kind, detail in fuse.told if kind == "ModelRejected"]
+        assert gone in rejected
         if not ended:
             break
     assert most == 11
@@ -242,7 +242,7 @@ def _begun(house: House, model: str) -> None:
     account = house.account
     upload = account.put(GOOD, model)
     house.watched.runtime.error = fakes.refusal("ModelNotReadyException")
-    with pytest.raises(Exception, match="being loaded"):
+    with pytest.raises(Exception, match="is loading"):
         account.process(upload)
     house.watched.runtime.error = None
     account.bucket.remove_upload(upload)

@@ -70,7 +70,7 @@ def test_a_first_version_goes_live(table: "Table", registry: Registry) -> None:
     assert names(registry) == ("1", None, None)
 
 
-def test_the_next_version_goes_live_and_the_last_one_is_remembered(
+def test_the_next_version_goes_live_and_the_last_one_is_previous(
     table: "Table", registry: Registry
 ) -> None:
     make_live(table, pending(1))
@@ -98,7 +98,7 @@ def test_a_version_that_began_or_was_rejected_leaves_the_live_one(
         (Mode.CANARY, Placement.LIVE, Placement.CANDIDATE, ("1", None, "2")),
     ],
 )
-def test_the_policy_decides_what_a_proven_version_becomes(
+def test_the_policy_decides_the_placement_of_a_proven_version(
     table: "Table",
     registry: Registry,
     releases: Releases,
@@ -150,7 +150,7 @@ def test_a_version_under_another_policy_ends_a_canary_only_by_going_live(
 
 
 @pytest.mark.parametrize("mode", Mode)
-def test_an_older_drop_becomes_ready_only(
+def test_an_older_upload_becomes_ready_only(
     table: "Table", releases: Releases, registry: Registry, mode: Mode
 ) -> None:
     make_live(table, pending(3))
@@ -182,7 +182,7 @@ def test_older_is_older_than_the_newest_accepted_one_even_if_that_is_not_live(
         (None, Placement.LIVE),
     ],
 )
-def test_among_drops_of_one_second_sequencers_decide(
+def test_sequencers_decide_among_uploads_of_one_second(
     table: "Table", sequencer: str | None, placement: Placement
 ) -> None:
     make_live(table, replace(pending(1), sequencer="0055AED6DCD90281E5"))
@@ -204,7 +204,9 @@ def test_the_same_bytes_of_another_upload_are_not_accepted_for_it(
     assert registry.find("cifar", mine.id) == other
 
 
-def test_what_was_refused_meanwhile_is_not_accepted(releases: Releases, registry: Registry) -> None:
+def test_a_version_rejected_meanwhile_is_not_accepted(
+    releases: Releases, registry: Registry
+) -> None:
     registry.begin(pending(1))
     registry.reject(rejected(1))
     with pytest.raises(RegistryConflict):
@@ -263,7 +265,7 @@ def test_promoting_ends_a_canary(
     assert registry.model("cifar").rolled_back is None
 
 
-def test_a_version_that_was_taken_back_and_is_promoted_after_all_is_not_taken_back_any_more(
+def test_promoting_a_rolled_back_version_ends_its_rolled_back_state(
     releases: Releases, registry: Registry, canary: Model
 ) -> None:
     releases.rollback(canary.name, NOW)
@@ -506,7 +508,7 @@ def test_without_a_previous_version_the_newest_ready_one_is_the_heir(
     assert names(registry) == (None, None, None)
 
 
-def test_a_candidate_that_was_taken_back_is_the_last_heir(
+def test_a_rolled_back_candidate_is_the_last_successor(
     table: "Table", releases: Releases, registry: Registry
 ) -> None:
     make_live(table, pending(2))
@@ -522,7 +524,7 @@ def test_a_candidate_that_was_taken_back_is_the_last_heir(
 
 
 @pytest.mark.parametrize("status", [Status.PENDING, Status.REJECTED, Status.RETIRED])
-def test_a_version_that_serves_nobody_can_be_withdrawn(
+def test_a_version_that_is_not_live_can_be_withdrawn(
     table: "Table", releases: Releases, registry: Registry, status: Status
 ) -> None:
     make_live(table, pending(1))
@@ -620,7 +622,7 @@ def set_manual(releases: Releases) -> object:
         (cleared, 1, withdrawn(2)),
     ],
 )
-def test_who_comes_second_conflicts_and_changes_nothing(
+def test_the_second_of_two_writers_conflicts_and_changes_nothing(
     table: "Table", registry: Registry, canary: Model, change: Change, reads: int, other: Change
 ) -> None:
     registry.begin(pending(4))
@@ -661,7 +663,7 @@ def test_after_a_conflict_it_can_be_done_again(table: "Table", registry: Registr
     assert names(registry) == ("3", "2", None)
 
 
-def test_nothing_is_done_to_a_model_that_nobody_uploaded(releases: Releases) -> None:
+def test_changes_to_an_unknown_model_are_errors(releases: Releases) -> None:
     changes: list[Change] = [
         rolled_back,
         cleared,

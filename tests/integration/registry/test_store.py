@@ -50,7 +50,7 @@ def test_a_version_that_began_is_pending_and_its_model_known(registry: Registry)
     assert caught.value.violations == ()
 
 
-def test_every_field_of_a_version_comes_back(registry: Registry) -> None:
+def test_every_field_of_a_version_is_stored(registry: Registry) -> None:
     whole = replace(
         pending(1, golden=artifacts.golden()),
         status=Status.REJECTED,
@@ -63,7 +63,7 @@ def test_every_field_of_a_version_comes_back(registry: Registry) -> None:
     assert registry.find("cifar", whole.id) == whole
 
 
-def test_every_field_of_a_model_comes_back(registry: Registry, table: "Table") -> None:
+def test_every_field_of_a_model_is_stored(registry: Registry, table: "Table") -> None:
     first, second = make_live(table, pending(1)), make_live(table, pending(2))
     Releases(table).set_policy("cifar", Policy(Mode.CANARY, 20, 30), NOW)
     taken_back, candidate = pending(3), pending(4)
@@ -99,7 +99,7 @@ def test_a_new_upload_after_a_rejected_one_is_still_being_checked(registry: Regi
         registry.live("cifar")
 
 
-def test_a_proven_version_that_nobody_promoted_is_named(registry: Registry, table: "Table") -> None:
+def test_a_ready_version_that_can_be_promoted_is_named(registry: Registry, table: "Table") -> None:
     registry.begin(pending(1))
     Releases(table).set_policy("cifar", Policy(Mode.MANUAL), NOW)
     accept(table, pending(1))
@@ -167,23 +167,23 @@ def test_a_live_version_that_is_not_ready_is_not_served(registry: Registry, tabl
         registry.live("cifar")
 
 
-def test_versions_come_newest_first(registry: Registry) -> None:
+def test_versions_are_listed_newest_first(registry: Registry) -> None:
     for number in (2, 3, 1):
         registry.begin(pending(number))
     assert registry.versions("cifar") == [pending(3), pending(2), pending(1)]
 
 
-def test_versions_of_one_second_come_by_their_sequencers(registry: Registry) -> None:
+def test_versions_of_one_second_are_listed_by_their_sequencers(registry: Registry) -> None:
     """S3's rule: pad the shorter one on the right with zeros, then compare."""
     second = pending(1).uploaded_at
-    drops = [
+    uploads = [
         replace(pending(number), uploaded_at=second, sequencer=sequencer)
         for number, sequencer in enumerate(
             ["0055AED6DCD90281E5", "0055AED6DCD90281E6", "0056", None]
         )
     ]
-    for drop in drops:
-        registry.begin(drop)
+    for upload in uploads:
+        registry.begin(upload)
     assert [each.sequencer for each in registry.versions("cifar")] == [
         None,
         "0056",
@@ -201,7 +201,7 @@ def test_versions_are_all_read_over_many_pages(registry: Registry) -> None:
 
 
 @pytest.mark.parametrize("write", ["begin", "reject"])
-def test_a_ready_version_cannot_be_taken_back(
+def test_a_ready_version_cannot_be_overwritten(
     registry: Registry, table: "Table", write: str
 ) -> None:
     promoted = make_live(table, pending(1))

@@ -99,7 +99,7 @@ def test_a_good_artifact() -> None:
 
 
 @pytest.mark.parametrize("prefix", ["./", ".//", "././"])
-def test_names_are_taken_as_tar_unpacks_them(prefix: str) -> None:
+def test_names_are_normalised_as_tar_unpacks_them(prefix: str) -> None:
     root = info(".", tarfile.DIRTYPE)
     files = [(prefix + name, content) for name, content in artifacts.members().items()]
     assert read(artifacts.packed([root, *files])).files.keys() == artifacts.members().keys()
@@ -123,7 +123,7 @@ def test_a_stream_in_small_pieces_gives_the_same() -> None:
     assert archive.read(Stream(pieces)) == read(GOOD)
 
 
-def test_what_is_kept_of_a_name_that_is_there_twice_is_the_last() -> None:
+def test_keeps_the_last_of_two_members_with_one_name() -> None:
     found = read(artifacts.packed([("facet.json", b"1"), ("facet.json", b"22")]))
     assert found.kept == {"facet.json": b"22"}
     assert found.files == {"facet.json": 2}
@@ -229,18 +229,18 @@ def test_a_sparse_file_of_a_terabyte() -> None:
 
 
 @pytest.mark.parametrize("again", ["1/a", "./1/a", "1//a", "1/./a"])
-def test_a_file_that_is_there_twice(again: str) -> None:
+def test_rejects_a_duplicate_file(again: str) -> None:
     assert codes(artifacts.packed([("1/a", b"1"), (again, b"2")])) == ["duplicate-member"]
 
 
-def test_a_folder_may_be_there_twice() -> None:
+def test_accepts_a_duplicate_folder() -> None:
     assert codes(artifacts.packed([info("1", tarfile.DIRTYPE)] * 2)) == []
 
 
 @pytest.mark.parametrize(
     "name", ["code/inference.py", "./code/x", "././code/x", ".//code/x", "code"]
 )
-def test_code_is_refused(name: str) -> None:
+def test_rejects_code(name: str) -> None:
     assert codes(artifacts.packed([(name, b"import os")])) == ["code"]
 
 
@@ -248,7 +248,7 @@ def test_a_name_that_only_begins_like_code_is_none() -> None:
     assert codes(artifacts.packed([("codebook.txt", b""), ("1/code/x", b"")])) == []
 
 
-def test_everything_wrong_is_told_at_once() -> None:
+def test_reports_everything_at_once() -> None:
     link = info("1/link", tarfile.SYMTYPE)
     assert codes(
         artifacts.packed([("../x", b""), link, ("a", b""), ("a", b""), ("code/x", b"")])
@@ -280,7 +280,7 @@ def test_folders_that_are_too_deep() -> None:
     assert codes(artifacts.packed([("a/" * (names.MAX_DEPTH + 1) + "x", b"")])) == ["too-long-name"]
 
 
-def test_a_large_file_is_passed_over_in_little_memory() -> None:
+def test_skips_a_large_file_in_little_memory() -> None:
     name = "1/variables/variables.data-00000-of-00001"
     head = header(name, tarfile.REGTYPE, 256 * MIB)
     found, peak = peak_of(joined(chain([gzip_part(head)], noise(256))))
@@ -346,7 +346,7 @@ def test_names_in_any_encoding(name: bytes) -> None:
     assert len(read(gzip.compress(raw)).files) == 1
 
 
-def test_an_error_of_the_stream_is_not_taken_for_one_of_the_artifact() -> None:
+def test_an_error_of_the_stream_is_not_a_violation() -> None:
     class Broken(Stream):
         def read(self, amount: int, /) -> bytes:
             if block := super().read(amount):
@@ -398,7 +398,7 @@ def test_damaged_tars_never_crash(damages: Damages) -> None:
 
 @settings(max_examples=150, deadline=None)
 @given(damages)
-def test_damaged_gzips_are_refused_or_hold_the_same(damages: Damages) -> None:
+def test_damaged_gzips_are_rejected_or_unchanged(damages: Damages) -> None:
     data = bytes(damaged(GOOD, damages))
     found = read(data)
     assert found.violations or found.kept == read(GOOD).kept
@@ -406,7 +406,7 @@ def test_damaged_gzips_are_refused_or_hold_the_same(damages: Damages) -> None:
 
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.integers(1, 700), min_size=1))
-def test_the_pieces_in_which_it_comes_do_not_matter(sizes: list[int]) -> None:
+def test_the_sizes_of_the_streams_blocks_do_not_matter(sizes: list[int]) -> None:
     class Pieces(Stream):
         def read(self, amount: int, /) -> bytes:
             sizes.append(sizes.pop(0))

@@ -19,6 +19,6 @@ def test_each_gets_exactly_its_violations(case: Case) -> None:
     assert found.sha256 == hashlib.sha256(data).hexdigest()
 
 
-def test_there_are_enough_of_them_and_no_two_alike() -> None:
+def test_the_corpus_is_large_and_without_duplicates() -> None:
     assert len(CASES) >= 60
     assert Counter(case.name for case in CASES).most_common(1)[0][1] == 1

@@ -46,7 +46,7 @@ def test_the_shards_of_no_export_at_all() -> None:
 
 
 @pytest.mark.parametrize("wrapped", ["model", "a/b", "export/saved"])
-def test_a_wrapper_is_told_with_the_command_that_takes_it_off(wrapped: str) -> None:
+def test_a_wrapper_is_reported_with_the_command_to_pack_without_it(wrapped: str) -> None:
     (found,) = check({f"{wrapped}/1/saved_model.pb": 1, f"{wrapped}/1/variables/x": 1}, False)
     assert (found.code, found.place) == ("wrapper-folder", f"{wrapped}/")
     assert found.remedy.endswith(f"tar -czf model.tar.gz -C {wrapped} .")
@@ -64,7 +64,7 @@ def test_a_folder_inside_the_version_folder_is_no_wrapper() -> None:
         ("model.onnx", "model.tar.gz"),
     ],
 )
-def test_no_version_folder_is_told_where_the_model_lies(name: str, place: str) -> None:
+def test_a_missing_version_folder_is_reported_with_the_models_place(name: str, place: str) -> None:
     (found,) = check({name: 1}, restores=True)
     assert (found.code, found.place) == ("no-version-folder", place)
 

@@ -68,7 +68,7 @@ def codes_of(data: Buffer) -> list[tuple[str, str]]:
     return [(each.code, each.place) for each in op_policy.check_litert(PLACE, data)]
 
 
-def test_builtin_operators_are_let_in() -> None:
+def test_accepts_builtin_operators() -> None:
     data = model([(CONV, CONV, None), (127, 150, None), (0, 0, None)], [[0, 1], [2]])
     assert codes_of(data) == []
     assert list(operators(data)) == [
@@ -94,7 +94,7 @@ def test_builtin_operators_are_let_in() -> None:
         ((-1, -5, None), "litert-unknown-op", "-1"),
     ],
 )
-def test_code_from_elsewhere_is_refused(code: Code, violation: str, said: str) -> None:
+def test_rejects_custom_code(code: Code, violation: str, said: str) -> None:
     data = model([(CONV, CONV, None), code], [[0], [0, 0, 1, 1]])
     (found,) = op_policy.check_litert(PLACE, data)
     assert (found.code, found.place) == (violation, f"{PLACE}: subgraph 1, operator 2")

@@ -59,7 +59,7 @@ def members() -> dict[str, bytes]:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-def test_the_worst_artifact_that_is_taken_stays_within_the_functions_memory(
+def test_the_largest_accepted_artifact_fits_into_the_functions_memory(
     tmp_path: Path,
 ) -> None:
     artifact = tmp_path / "model.tar.gz"

@@ -139,7 +139,7 @@ LETS_IN = {
 
 
 @pytest.mark.parametrize("made", LETS_IN.values(), ids=LETS_IN)
-def test_what_a_classifier_needs_is_let_in(made: pb.MetaGraphDef) -> None:
+def test_accepts_what_a_classifier_needs(made: pb.MetaGraphDef) -> None:
     assert list(screened(PLACE, model_bytes(made), frozenset())) == []
 
 
@@ -403,7 +403,7 @@ REFUSED: dict[str, tuple[pb.MetaGraphDef, set[tuple[str, str]]]] = {
 
 
 @pytest.mark.parametrize(("made", "expected"), REFUSED.values(), ids=REFUSED)
-def test_what_no_classifier_needs_is_refused(
+def test_rejects_what_no_classifier_needs(
     made: pb.MetaGraphDef, expected: set[tuple[str, str]]
 ) -> None:
     found = list(screened(PLACE, model_bytes(made), frozenset()))
@@ -574,7 +574,7 @@ def test_ten_thousand_nodes_and_functions_take_linear_time() -> None:
     assert [each.place for each in found] == [f"{PLACE}: function f0, node w"]
 
 
-def test_constants_are_passed_over() -> None:
+def test_constants_are_ignored() -> None:
     """An attribute's tensor is field 8; the graph's other fields are not ours either."""
     made = meta_graph(node("weights", "Const"))
     made.graph_def.node[0].attr["value"].MergeFromString(b"\x42\x80\x80\x40" + bytes(1 << 20))
@@ -586,7 +586,7 @@ def test_the_savers_ops_are_in_no_group() -> None:
 
 
 @pytest.mark.parametrize("name", ["cifar", "sign-language"])
-def test_our_samples_are_let_in(name: str) -> None:
+def test_accepts_the_samples(name: str) -> None:
     with tarfile.open(ROOT / "samples" / f"{name}.tar.gz") as tar:
         graph = tar.extractfile("1/saved_model.pb")
         lite = tar.extractfile("1/assets.extra/model.tflite")
@@ -597,7 +597,7 @@ def test_our_samples_are_let_in(name: str) -> None:
 
 
 @pytest.mark.skipif("FACET_DATA" not in os.environ, reason="FACET_DATA names no SavedModels")
-def test_other_peoples_models_are_let_in() -> None:
+def test_accepts_published_models() -> None:
     files = sorted(Path(os.environ["FACET_DATA"], "saved_models").rglob("saved_model.pb"))
     assert files
     for file in files:

@@ -107,7 +107,7 @@ def test_each_violation_is_named_with_its_place(
 
 
 @pytest.mark.parametrize("wrapper", ["model", "a/b"])
-def test_a_wrapper_folder_is_told_how_to_pack(wrapper: str) -> None:
+def test_a_wrapper_folder_is_reported_with_the_command_to_pack(wrapper: str) -> None:
     found = run({f"{wrapper}/{name}": content for name, content in CLEAN.items()})
     assert [each.code for each in found] == ["wrapper-folder"]
     assert f"-C {wrapper} ." in found[0].remedy
@@ -144,7 +144,7 @@ def test_shapes_of_outputs_that_fit(shape: list[int] | None) -> None:
     assert codes(with_graph(outputs={"scores": (FLOAT, shape)})) == []
 
 
-def test_all_violations_are_told_at_once() -> None:
+def test_all_violations_are_reported_at_once() -> None:
     document = artifacts.manifest(
         labels=["cat", "dog"],
         golden=artifacts.golden(),
@@ -163,7 +163,7 @@ def test_all_violations_are_told_at_once() -> None:
     ]
 
 
-def test_all_wrong_fields_are_told_at_once() -> None:
+def test_all_wrong_fields_are_reported_at_once() -> None:
     places = [each.place for each in run(artifacts.members(schema=2, labels=[], colour="red"))]
     assert sorted(places) == ["facet.json.colour", "facet.json.labels", "facet.json.schema"]
 
@@ -178,7 +178,7 @@ def test_all_wrong_fields_are_told_at_once() -> None:
     ],
     ids=["text", "gzip of text", "cut short", "wrong checksum"],
 )
-def test_what_cannot_be_trusted_is_told_that_alone(data: bytes, code: str) -> None:
+def test_an_unreadable_archive_has_no_other_violations(data: bytes, code: str) -> None:
     manifest, violations = validation.run(archive.read(io.BytesIO(data)))
     assert manifest is None
     assert [each.code for each in violations] == [code]
@@ -196,14 +196,14 @@ def test_after_a_limit_what_was_seen_is_judged_and_nothing_is_missed() -> None:
 
 
 @pytest.mark.parametrize("required", [True, False])
-def test_a_golden_sample_is_demanded_where_a_rule_says_so(required: bool) -> None:
+def test_a_rule_requires_a_golden_sample(required: bool) -> None:
     rules = validation.Rules(golden_required=required)
     _, violations = validation.run(found(artifacts.members()), rules)
     assert [each.code for each in violations] == (["golden-required"] if required else [])
     assert validation.run(found(CLEAN), rules)[1] == []
 
 
-def test_an_op_is_let_in_where_a_rule_says_so() -> None:
+def test_a_rule_allows_an_op() -> None:
     model = pb.SavedModel.FromString(artifacts.saved_model())
     model.meta_graphs[0].graph_def.node.add(name="n", op="Print")
     files = CLEAN | {"1/saved_model.pb": model.SerializeToString()}
@@ -227,7 +227,7 @@ def test_a_litert_model_that_would_not_fit_on_disk() -> None:
     assert [(each.code, each.place) for each in violations] == [("litert-too-large", LITERT)]
 
 
-def test_no_manifest_costs_the_other_checks() -> None:
+def test_a_wrong_manifest_does_not_stop_the_other_checks() -> None:
     files = {name: each for name, each in CLEAN.items() if "variables" not in name}
     files |= {"facet.json": b"{", "1/saved_model.pb": artifacts.saved_model(restores=True)}
     assert codes(files | {LITERT: b"?"}) == [

@@ -30,13 +30,13 @@ def codes() -> Iterator[str]:
 
 
 def test_the_page_has_every_code_and_no_other() -> None:
-    told = re.findall(r"^(?:\| `|`(?=more` stands))([a-z-]+)`", PAGE.read_text(), re.MULTILINE)
-    assert sorted(told) == sorted(set(codes()))
-    assert all(CODE.fullmatch(code) for code in told)
+    listed = re.findall(r"^(?:\| `|`(?=more` stands))([a-z-]+)`", PAGE.read_text(), re.MULTILINE)
+    assert sorted(listed) == sorted(set(codes()))
+    assert all(CODE.fullmatch(code) for code in listed)
 
 
 def test_the_corpus_has_every_code_of_archives_layouts_and_manifests() -> None:
     sections = PAGE.read_text().partition("## Ops that a model runs")[0]
-    told = set(re.findall(r"^\| `([a-z-]+)`", sections, re.MULTILINE))
+    listed = set(re.findall(r"^\| `([a-z-]+)`", sections, re.MULTILINE))
     tested = {code for case in CASES for code in case.codes}
-    assert told - tested == {"golden-required", "litert-too-large"}
+    assert listed - tested == {"golden-required", "litert-too-large"}

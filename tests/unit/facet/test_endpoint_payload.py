@@ -42,7 +42,7 @@ def test_uint8_travels_as_base64_of_the_raw_bytes() -> None:
 
 
 @pytest.mark.parametrize("shape", [(2, 3, 3), (18,)], ids=["hwc", "flat"])
-def test_floats_travel_as_lists_and_come_out_the_same(shape: tuple[int, ...]) -> None:
+def test_floats_are_sent_as_lists_without_loss(shape: tuple[int, ...]) -> None:
     tensor = np.linspace(-1, 300, 18, dtype=np.float32).reshape(shape)
     sent = json.loads(payload(spec(), [tensor]))
     assert np.array_equal(np.float32(sent["instances"][0]["image"]), tensor)
@@ -62,7 +62,7 @@ def test_signature_and_tensor_names_are_the_specs() -> None:
 
 
 @pytest.mark.parametrize("activation", ["softmax", "sigmoid"])
-def test_scores_come_out_as_answered(activation: str) -> None:
+def test_scores_are_those_of_the_response(activation: str) -> None:
     rows = [[0.5, 0.25, 0.25], [0, 1, 0]]
     assert answered(rows, activation, 2) == rows
 

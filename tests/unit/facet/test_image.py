@@ -88,7 +88,7 @@ def test_exif_orientation(kind: str, orientation: int) -> None:
     ],
     ids=["no-tiff", "empty", "cut", "cut-tag", "text", "odd-neighbour"],
 )
-def test_damaged_exif_does_not_cost_the_image(exif: bytes) -> None:
+def test_an_image_with_damaged_exif_is_decoded(exif: bytes) -> None:
     decoded = image.decode(artifacts.encoded(IMAGE, "JPEG", exif=exif))
     assert sorted(decoded.size) == sorted(IMAGE.size)
 
@@ -135,7 +135,7 @@ def test_sixteen_bits_of_colour_become_eight() -> None:
 
 @pytest.mark.parametrize("alpha", [0, 255])
 @pytest.mark.parametrize(("mode", "colour"), [("RGBA", (*RED, 0)), ("LA", (9, 0))])
-def test_transparency_lies_on_white(mode: str, colour: tuple[int, ...], alpha: int) -> None:
+def test_transparency_is_blended_with_white(mode: str, colour: tuple[int, ...], alpha: int) -> None:
     source = Image.new(mode, (4, 4), (*colour[:-1], alpha))
     decoded = image.decode(artifacts.encoded(source))
     opaque = RED if mode == "RGBA" else (9, 9, 9)
@@ -151,7 +151,7 @@ def test_half_transparent_is_mixed_with_white() -> None:
 @pytest.mark.parametrize(
     ("mode", "colour", "key"), [("RGB", RED, RED), ("L", 9, 9), ("P", 0, 0), ("1", 0, 0)]
 )
-def test_a_transparent_colour_lies_on_white(mode: str, colour: int, key: object) -> None:
+def test_a_transparent_colour_is_blended_with_white(mode: str, colour: int, key: object) -> None:
     source = Image.new(mode, (4, 4), colour)
     decoded = image.decode(artifacts.encoded(source, transparency=key))
     assert corner(decoded.convert("RGB")) == WHITE
@@ -167,7 +167,9 @@ def test_a_transparent_colour_lies_on_white(mode: str, colour: int, key: object)
         (16, b"\x12\x34", 0x1234),
     ],
 )
-def test_a_transparent_grey_of_any_depth_lies_on_white(depth: int, row: bytes, key: int) -> None:
+def test_a_transparent_grey_of_any_depth_is_blended_with_white(
+    depth: int, row: bytes, key: int
+) -> None:
     """The key is written in the file's own depth."""
     for value, white in ((key, True), (key ^ 1, False)):
         data = images.png(0, depth, row, (b"tRNS", value.to_bytes(2, "big")))
@@ -175,7 +177,7 @@ def test_a_transparent_grey_of_any_depth_lies_on_white(depth: int, row: bytes, k
         assert corner(image.decode(data).convert("RGB")) == (WHITE if white else grey)
 
 
-def test_a_transparent_colour_of_sixteen_bits_lies_on_white() -> None:
+def test_a_transparent_16_bit_colour_is_blended_with_white() -> None:
     colour, other = b"\xff\xff\x80\x00\x12\x34", b"\xff\xff\x80\x00\x13\x34"
     key = (b"tRNS", colour)
     assert corner(image.decode(images.png(2, 16, colour, key))) == WHITE
@@ -184,7 +186,7 @@ def test_a_transparent_colour_of_sixteen_bits_lies_on_white() -> None:
 
 @pytest.mark.parametrize("colour_type", [0, 2, 3, 4, 6])
 @pytest.mark.parametrize("length", [0, 1, 3, 5, 300])
-def test_a_damaged_transparency_is_borne_or_refused(colour_type: int, length: int) -> None:
+def test_a_damaged_transparency_is_decoded_or_rejected(colour_type: int, length: int) -> None:
     palette = (b"PLTE", bytes(range(12)))
     for depth in (1, 2, 4, 8, 16):
         decode_or_refuse(
@@ -192,7 +194,7 @@ def test_a_damaged_transparency_is_borne_or_refused(colour_type: int, length: in
         )
 
 
-def test_a_tall_image_lies_on_white_from_top_to_bottom() -> None:
+def test_a_tall_image_is_blended_with_white_from_top_to_bottom() -> None:
     clear = artifacts.image((3, 2 * image.STRIP + 50)).convert("RGBA")
     clear.putalpha(Image.linear_gradient("L").resize(clear.size))
     white = Image.new("RGBA", clear.size, "white")
@@ -332,13 +334,13 @@ SIGNATURES = [
 
 
 @given(st.sampled_from(SIGNATURES), st.binary(max_size=300))
-def test_random_bytes_are_refused_and_nothing_else(head: bytes, tail: bytes) -> None:
+def test_random_bytes_raise_only_image_errors(head: bytes, tail: bytes) -> None:
     decode_or_refuse(head + tail)
 
 
 @settings(max_examples=200)
 @given(st.sampled_from(sorted(FILES)), st.data())
-def test_damaged_images_are_decoded_or_refused(kind: str, data: st.DataObject) -> None:
+def test_damaged_images_are_decoded_or_rejected(kind: str, data: st.DataObject) -> None:
     damaged = bytearray(FILES[kind])
     places = st.tuples(st.integers(0, min(len(damaged), 400) - 1), st.integers(0, 255))
     for place, value in data.draw(st.lists(places, min_size=1, max_size=6)):

@@ -81,7 +81,7 @@ def test_json_round_trip(document: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("place", ["", "input.", "output.", "golden."])
-def test_unknown_keys_are_refused_everywhere(place: str) -> None:
+def test_unknown_keys_are_errors_everywhere(place: str) -> None:
     assert refused_at(with_field(f"{place}colour", "red")) == {f"{place}colour"}
 
 

@@ -33,7 +33,7 @@ def version(identity: str, second: int, status: Status = Status.PENDING) -> Vers
 
 
 def accept(identity: str, late: bool) -> Operation:
-    """A drop taken all the way, whose event came `late` or in its turn."""
+    """Onboards an upload, whose event arrives `late` or in order."""
 
     def operation(table: "Table") -> None:
         second = 0 if late else next(CLOCK)

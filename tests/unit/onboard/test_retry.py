@@ -42,7 +42,7 @@ def test_the_endpoint_is_asked_until_it_answers(error: FacetError) -> None:
 
 
 @pytest.mark.parametrize("error", [ModelFailed("x"), RegistryConflict("x"), KeyError("x")])
-def test_what_the_endpoint_says_of_the_model_is_raised_at_once(error: Exception) -> None:
+def test_errors_of_the_model_are_raised_at_once(error: Exception) -> None:
     retry, pauses = patient()
     with pytest.raises(type(error)):
         retry.until_endpoint_answers(failing(1, error))
@@ -96,5 +96,5 @@ def test_pauses_vary() -> None:
     assert pauses() != pauses()
 
 
-def test_it_waits_in_real_time_unless_told_otherwise() -> None:
+def test_it_sleeps_in_real_time_by_default() -> None:
     assert RetryPolicy(lambda: 1e9, 1).until_endpoint_answers(failing(1, ModelLoading("x"))) == 2

@@ -1,4 +1,4 @@
-"""onboard/uploads.py: when a drop that nobody brought to its outcome is handed over again."""
+"""onboard/uploads.py: when the sweeper resubmits an upload without a result."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -18,7 +18,7 @@ def test_each_wait_is_as_long_as_all_before_it_up_to_two_hours() -> None:
     assert turns == [30, 60, 120, *range(240, 24 * 60, 120)]
 
 
-def test_runs_that_did_not_happen_are_made_up_for() -> None:
+def test_an_upload_is_due_after_missed_runs() -> None:
     assert due(START + timedelta(days=3), START, None, AFTER)
     assert due(START + timedelta(days=3), START, START + timedelta(hours=1), AFTER)
 

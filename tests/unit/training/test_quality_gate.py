@@ -138,7 +138,7 @@ def test_what_cannot_be_compared_is_not_replaced_unless_that_is_allowed() -> Non
     )
     strangers = [live(test_accuracy=0.9), bare, replace(bare, manifest=other)]
     for stranger, reason in zip(
-        strangers, ["states no validation_accuracy", "states no", "other labels"], strict=True
+        strangers, ["has no validation_accuracy", "has no", "other labels"], strict=True
     ):
         found = judge(good, GATE, stranger)
         assert found.verdict == "WORSE"

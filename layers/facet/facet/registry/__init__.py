@@ -1,1 +1,1 @@
-"""The registry: models, their versions, and which version answers."""
+"""The registry: models, their versions, and which version is live."""

@@ -1,4 +1,4 @@
-"""What the registry keeps: models, their versions and policies, and their DynamoDB items."""
+"""Models, versions and policies, and the DynamoDB items that the registry stores them in."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -24,12 +24,12 @@ class Status(StrEnum):
 
 
 UNSETTLED = {Status.PENDING: "pending", Status.RETIRED: "retired"}
-"""The `kind` under which the index lists versions that something is still to be done about: a
-upload to be brought to its outcome, an object to be deleted."""
+"""The `kind` under which the index lists versions with work left: an upload to be onboarded, or an
+artifact to be deleted."""
 
 
 class Mode(StrEnum):
-    """When a proven version answers predictions: at once, when told to, or after a canary."""
+    """When a proven version answers predictions: at once, when promoted, or after a canary."""
 
     AUTO = "auto"
     MANUAL = "manual"
@@ -66,7 +66,7 @@ class Canary:
 class Model:
     """A model: a name, and the versions that predictions use now and used before.
 
-    `rolled_back` is the last candidate that was taken back, `newest` the `order` of the newest
+    `rolled_back` is the last candidate that was rolled back, `newest` the `order` of the newest
     upload that was accepted.
     """
 

@@ -1,8 +1,7 @@
-"""Which of a model's versions answers: promotion, canary, rollback, retirement.
+"""Which version of a model is live: promotion, canary, rollback and retirement.
 
-The alias is the model's item in the registry: `live`, `previous` and `candidate`. Each change is
-one atomic, conditional write; one that somebody else came before raises RegistryConflict and
-changes nothing.
+A release is a change of `live`, `previous` or `candidate` in the model's item. Each is one atomic,
+conditional write; if another writer was faster, it raises RegistryConflict and changes nothing.
 """
 
 from enum import StrEnum
@@ -54,8 +53,8 @@ class Releases:
         """Makes a PENDING version READY, and live or the candidate as its model's policy says.
 
         A version that was uploaded before the newest accepted one becomes READY only. `version`
-        is as it shall be recorded. Raises UnknownModel before `Registry.begin`, RegistryConflict
-        where another writer came between.
+        is as it will be recorded. Raises UnknownModel before `Registry.begin`, RegistryConflict
+        if another writer was faster.
         """
         model = self._registry.model(version.model)
         writes = [self._writes.accepted(version)]
@@ -68,7 +67,7 @@ class Releases:
         return at
 
     def promote(self, model: str, version: str, now: str) -> Model:
-        """Makes any READY version live at once, and ends a canary. Answers the model as it was.
+        """Makes any READY version live at once, and ends a canary. Returns the model as it was.
 
         Raises UnknownModel, UnknownVersion, RegistryConflict.
         """
@@ -77,8 +76,8 @@ class Releases:
         return before
 
     def rollback(self, model: str, now: str) -> Model:
-        """Ends a canary, or else makes the version live that was so before. Answers the model
-        as it was.
+        """Ends a canary, or else makes the version live that was so before. Returns the
+        model as it was.
 
         Raises UnknownModel, NothingToRollBack, RegistryConflict.
         """
@@ -108,7 +107,7 @@ class Releases:
         self._writes.commit(writes, f"{before.name}/{version}")
 
     def count(self, model: str, seen: Canary, live: str) -> Canary | None:
-        """Adds the counts of `seen` to the canary's, answers all; None if it is over."""
+        """Adds the counts of `seen` to the canary's, returns the totals; None if it has ended."""
         try:
             answer = self._table.update_item(
                 Key={"model": model, "item": MODEL_ITEM},
@@ -148,7 +147,7 @@ class Releases:
         return True
 
     def set_policy(self, model: str, policy: Policy, now: str) -> Model:
-        """How new versions go live from now on. Answers the model as it was.
+        """How new versions go live from now on. Returns the model as it was.
 
         A canary under way goes on as it began. Raises UnknownModel, BadRequest.
         """
@@ -179,26 +178,26 @@ class Releases:
         self._take_out(model, version, Change({"updated_at": now}, gone))
 
     def withdraw(self, version: Version, now: str) -> str | None:
-        """Takes a version out of service whose object is gone, whatever it was.
+        """Takes a version out of service whose artifact is gone, even the live one.
 
-        Where it was live, the previous version takes its place, or the newest READY one, or none;
-        that one's id is answered. Raises UnknownModel, RegistryConflict.
+        If it was live, the previous version becomes live, or the newest READY one, or none, and its
+        id is returned. Raises UnknownModel, RegistryConflict.
         """
         model = self._registry.model(version.model)
         gone: tuple[str, ...]
         if model.live == version.id:
-            heir = self._heir(model)
-            gone = ("live", "previous", *over(model, heir or ""))
-            change = Change({"live": heir, "updated_at": now}, gone)
-            self._take_out(model, version, change, heir)
-            return heir
+            successor = self._successor(model)
+            gone = ("live", "previous", *over(model, successor or ""))
+            change = Change({"live": successor, "updated_at": now}, gone)
+            self._take_out(model, version, change, successor)
+            return successor
         gone = ("previous",) if model.previous == version.id else ()
         gone += CANARY if _candidate(model) == version.id else ()
         self._take_out(model, version, Change({"updated_at": now}, gone))
         return None
 
     def clear(self, model: str, now: str) -> Model:
-        """Leaves a model without a live version. Answers the model as it was.
+        """Leaves a model without a live version. Returns the model as it was.
 
         Raises UnknownModel, RegistryConflict.
         """
@@ -208,19 +207,19 @@ class Releases:
         return before
 
     def _take_out(
-        self, model: Model, version: Version, change: Change, heir: str | None = None
+        self, model: Model, version: Version, change: Change, successor: str | None = None
     ) -> None:
         seen = {"live": model.live, "candidate": _candidate(model)}
         writes = [
             self._writes.update(model.name, change, seen),
             self._writes.retired(version, str(change.set["updated_at"])),
         ]
-        if heir:
-            writes.append(self._writes.still_ready(model.name, heir))
+        if successor:
+            writes.append(self._writes.still_ready(model.name, successor))
         self._writes.commit(writes, version.target)
 
-    def _heir(self, model: Model) -> str | None:
-        """A version that was taken back from a canary is the last choice."""
+    def _successor(self, model: Model) -> str | None:
+        """The version that replaces the live one; a rolled back candidate is the last choice."""
         ready = [
             each.id
             for each in self._registry.versions(model.name)

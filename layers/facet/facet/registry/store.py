@@ -1,9 +1,9 @@
-"""The registry: which models there are, their versions, and which of them is live.
+"""The registry's store: reads and conditional writes of models and versions in DynamoDB.
 
 One DynamoDB table. A model's items share its name as partition key (`model`): one item
 `item = "model"` for the model, and one `item = "version#<id>"` for each version. The index
-`models` lists what carries a `kind`: the models, and the versions that are not settled yet.
-Which version answers is changed in `facet.registry.releases` alone.
+`models` lists items with a `kind`: the models, and the versions that are not settled yet. Only
+`facet.registry.releases` changes which version is live.
 """
 
 from collections.abc import Iterator, Mapping
@@ -108,7 +108,7 @@ class Registry:
         return [model_of(item) for item in page["Items"]], str(last["model"]) if last else None
 
     def unsettled(self, status: Status) -> Iterator[Version]:
-        """All models' versions that are PENDING, or RETIRED with an object to be deleted."""
+        """All models' versions that are PENDING, or RETIRED with an artifact to be deleted."""
         return map(version_of, self._pages(**_of_kind(UNSETTLED[status])))
 
     def begin(self, version: Version) -> None:
@@ -128,7 +128,7 @@ class Registry:
         self._put_unless_ready(version)
 
     def settle(self, version: Version) -> None:
-        """Notes that a RETIRED version's object is gone. Raises RegistryConflict if it is back."""
+        """Records that a RETIRED version's artifact is deleted. Raises RegistryConflict."""
         try:
             self._table.update_item(
                 Key={"model": version.model, "item": VERSION_ITEM + version.id},
@@ -202,7 +202,7 @@ class Writes:
     def accepted(self, version: Version) -> dict[str, Any]:
         """A version as READY, on condition that it is PENDING, and of the same upload.
 
-        So nobody refused it meanwhile, or began with the same bytes of another upload.
+        It was neither rejected meanwhile nor begun by another upload of the same bytes.
         """
         values: dict[str, object] = {":pending": Status.PENDING}
         same_object = "attribute_not_exists(#object)"
