@@ -72,7 +72,7 @@ def output(*, terminal: bool = False, as_json: bool = False) -> tuple[Output, io
             "'./pets' is not a data set's name",
         ),
         (["image-folder", "pets", "--name", "dogs"], 2, "--name needs --upload"),
-        (["image-folder", "My Pets", "--upload"], 1, "'My Pets' is not a valid name for a data set"),
+        (["image-folder", "My Pets", "--upload"], 1, "'My Pets' is not a valid name"),
         (["cifar10", "--set", "epochs"], 2, "write NAME=VALUE, not 'epochs'"),
         (["cifar10", "--set", "epochs=0"], 2, "epochs 0: Input should be greater"),
         (["cifar10", "--set", "speed=9"], 2, "speed: there is no such hyperparameter"),
