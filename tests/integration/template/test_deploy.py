@@ -158,7 +158,7 @@ def test_it_creates_a_change_set_and_then_misses_the_stack(
     """The training code is uploaded to the stack's bucket once that exists."""
     stack = CONFIG[environment]["deploy"]["parameters"]["stack_name"]
     assert "Changeset created successfully" in deployed.stdout, deployed.stderr
-    assert "warning: AWS_ENDPOINT_URL=http://127.0.0.1:" in deployed.stderr
+    assert "warning: AWS_ENDPOINT_URL=http://localhost:" in deployed.stderr
     assert f"error: stack {stack} has no bucket to upload to" in deployed.stderr
     assert deployed.returncode
 
