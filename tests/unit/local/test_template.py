@@ -94,7 +94,8 @@ def test_an_empty_property_counts_as_absent() -> None:
         ({"AllowOrigin": "example.com"}, "AllowOrigin cannot be 'example.com'"),
         (
             {"MaxImages": "0"},
-            "MaxImages cannot be '0'. Maximum number of images in one request. .MinValue: 1; MaxValue: 256.",
+            "MaxImages cannot be '0'. Maximum number of images in one request. .MinValue: 1; "
+            "MaxValue: 256.",
         ),
         ({"MaxImages": "many"}, "MaxImages cannot be 'many'"),
         ({"LogLevel": "LOUD"}, "LogLevel cannot be 'LOUD'.*'DEBUG', 'INFO'"),
