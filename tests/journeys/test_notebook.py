@@ -1,4 +1,4 @@
-"""The notebook, from top to bottom against the running stack, in its own environment."""
+"""Runs notebooks/walkthrough.ipynb against the running stack, in the notebook's own environment."""
 
 import json
 import os
@@ -34,11 +34,11 @@ def cells(notebook: Path) -> list[dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def environment() -> Mapping[str, str]:
-    """The environment's variables, after its set-up."""
+    """Environment variables, after the notebook's environment was set up."""
     command = [str(ROOT / ".ci/setup"), "notebook"]
     made = subprocess.run(command, capture_output=True, text=True, timeout=SETUP_SECONDS)
     if made.returncode:
-        pytest.skip(f"the notebook's environment cannot be set up here: {made.stderr[-300:]}")
+        pytest.skip(f"the notebook's environment cannot be set up: {made.stderr[-300:]}")
     kept = {
         name: value for name, value in os.environ.items() if name not in ("FACET_DATA", "STACK")
     }
@@ -49,7 +49,7 @@ def environment() -> Mapping[str, str]:
 def outputs(
     stack: Running, environment: Mapping[str, str], tmp_path_factory: pytest.TempPathFactory
 ) -> list[str]:
-    """What each code cell showed."""
+    """The outputs of each code cell, as JSON."""
     executed = tmp_path_factory.mktemp("notebook") / "executed.ipynb"
     command = ["execute", f"--timeout={CELL_SECONDS}", f"--output={executed}", str(NOTEBOOK)]
     variables = {
@@ -76,35 +76,35 @@ def shown(outputs: list[str], source: str) -> str:
     return outputs[at]
 
 
-def test_the_story_is_told_from_top_to_bottom(outputs: list[str]) -> None:
+def test_every_cell_runs(outputs: list[str]) -> None:
     assert "'outcome': 'READY'" in shown(outputs, "start_execution(")
     assert "Completed" in shown(outputs, "trainer.train(")
     metrics = shown(outputs, '"ModelTrainer": accuracy(second)')
     assert metrics.count("final:validation_accuracy") == 2, metrics
-    assert shown(outputs, "models = {model: onboarded").count("golden") == 2
+    assert shown(outputs, "models = {model: wait_until_onboarded").count("golden") == 2
     assert "MultiModel" in shown(outputs, 'hosted["Mode"]')
     assert "6 images, the same labels" in shown(outputs, "client.invoke(")
     assert "10 of 1,000 instances, 99.0% saved" in shown(outputs, "from cli.cost.model")
 
 
-def test_models_are_loaded_as_they_are_asked_for(outputs: list[str]) -> None:
-    told = shown(outputs, "def measured()")
-    counts = re.search(r"'LoadedModelCount': \((\d+)(?:\.0)?, (\d+)", told)
-    assert counts, told
+def test_models_are_loaded_on_demand(outputs: list[str]) -> None:
+    metrics = shown(outputs, "def read_metrics()")
+    counts = re.search(r"'LoadedModelCount': \((\d+)(?:\.0)?, (\d+)", metrics)
+    assert counts, metrics
     assert int(counts[2]) - int(counts[1]) == SMALL["copies"]
 
 
-def test_its_plots_are_drawn(outputs: list[str]) -> None:
+def test_draws_three_plots(outputs: list[str]) -> None:
     assert sum("image/png" in each for each in outputs) == 3
 
 
-def test_it_is_committed_without_outputs() -> None:
+def test_is_committed_without_outputs() -> None:
     assert cells(NOTEBOOK)
     for cell in cells(NOTEBOOK):
         assert (cell["outputs"], cell["execution_count"]) == ([], None)
 
 
-def test_its_environment_is_pinned_and_names_no_host() -> None:
+def test_requirements_are_pinned_and_name_no_host() -> None:
     lines = (ROOT / "notebooks/requirements.txt").read_text().splitlines()
     assert any(line.startswith("sagemaker==3.") for line in lines)
     for line in lines:
