@@ -19,7 +19,7 @@ NOW = "2026-02-01T00:00:00.000+00:00"
 
 
 def pending(number: int, model: str = "cifar", **manifest: Any) -> Version:
-    """A version whose upload began; a higher number was dropped later."""
+    """A PENDING version; a higher number was uploaded later."""
     return Version(
         model=model,
         id=f"{number:012x}",

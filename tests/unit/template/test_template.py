@@ -172,7 +172,7 @@ def test_the_state_machine_has_exactly_the_permissions_that_it_needs() -> None:
         "LendTrainingRole": {"iam:PassRole"},
         "HearOfItsEnd": {"events:PutTargets", "events:PutRule", "events:DescribeRule"},
         "TakeTrained": {"s3:GetObject", "s3:GetObjectVersion"},
-        "Drop": {"s3:PutObject"},
+        "Upload": {"s3:PutObject"},
         "Tell": {"sns:Publish"},
         "DeliverLogs": LOG_DELIVERY,
     }
