@@ -13,7 +13,7 @@ from facet.keys import MODEL_NAME, VERSION_ID
 from facet.observability import count, logger
 from facet.settings import settings
 from predict.clients import inbox, predictor, registry
-from predict.http import body, cors, oip, problems, responses
+from predict.http import body, cors, inference_protocol, problems, responses
 from predict.http.request import deadline_of, model_name, raw_body, request_id, whole_number
 from predict.http.responses import cacheable, respond
 from predict.predictor import PredictionRequest
@@ -23,7 +23,7 @@ DEFAULT_TOP_K = 5
 MAX_PAGE = 100
 
 app = APIGatewayRestResolver()
-app.include_router(oip.router)
+app.include_router(inference_protocol.router)
 
 
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
@@ -126,5 +126,5 @@ def problem_response(problem: problems.Problem, detail: str, error: object = Non
     """Counts the problem and returns its document, under /v2 with the protocol's `error`."""
     count("Problems", problem=problem.name)
     event = app.current_event
-    protocol = str(event.get("resource")).startswith(oip.ROOT)
+    protocol = str(event.get("resource")).startswith(inference_protocol.ROOT)
     return problems.respond(problem, detail, request_id(event), error, protocol=protocol)

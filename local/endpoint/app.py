@@ -21,7 +21,7 @@ from local.endpoint.errors import (
     ValidationError,
 )
 from local.endpoint.metrics import Metrics
-from local.endpoint.modelcache import TARGET_HEADER, ModelCache
+from local.endpoint.model_cache import TARGET_HEADER, ModelCache
 
 BODY_LIMIT = 6_291_456  # bytes; botocore's model of InvokeEndpoint
 LONGEST_TARGET = 1024

@@ -19,10 +19,10 @@ from starlette.applications import Starlette
 
 from local.endpoint.app import Endpoint, create_app
 from local.endpoint.container import SERVING, Container
-from local.endpoint.diskcache import DiskCache
+from local.endpoint.disk_cache import DiskCache
 from local.endpoint.downloads import STALL, Downloads
 from local.endpoint.metrics import Metrics
-from local.endpoint.modelcache import ModelCache
+from local.endpoint.model_cache import ModelCache
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

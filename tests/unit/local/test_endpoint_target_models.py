@@ -3,7 +3,7 @@
 import asyncio
 from contextlib import ExitStack
 
-from local.endpoint.targetmodels import UNLOAD_SHARE, TargetModels
+from local.endpoint.target_models import UNLOAD_SHARE, TargetModels
 
 GENERATION = 7
 

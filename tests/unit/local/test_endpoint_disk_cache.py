@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from local.endpoint.diskcache import DiskCache
+from local.endpoint.disk_cache import DiskCache
 from local.endpoint.errors import ServiceUnavailable, ValidationError
 
 BUCKET = "facet-test"

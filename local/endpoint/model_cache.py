@@ -20,10 +20,10 @@ from local.endpoint.container import (
     ContainerLost,
     ContainerTimeout,
 )
-from local.endpoint.diskcache import DiskCache
+from local.endpoint.disk_cache import DiskCache
 from local.endpoint.errors import ModelError, ModelNotReady, ServiceUnavailable
 from local.endpoint.metrics import Metrics
-from local.endpoint.targetmodels import TargetModel, TargetModels
+from local.endpoint.target_models import TargetModel, TargetModels
 
 INVOCATION_TIMEOUT = 60.0  # seconds that SageMaker gives the container
 INVOCATION_ATTEMPTS = 4  # of one whose container ended, or no longer had the model
