@@ -25,8 +25,7 @@ def up(
 ) -> None:
     """Start the stack on this machine and serve until Ctrl-C, as `make run` does. Needs a checkout.
 
-    If the environment variable FACET_DATA names a folder of data sets, the predictions at the
-    start include images of theirs.
+    With FACET_DATA, a folder of data sets, it also classifies images from there.
     """
     parameters = dict(name_and_value(each, "--parameter") for each in parameter or [])
     extras.ensure("local")
