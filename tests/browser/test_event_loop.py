@@ -7,7 +7,7 @@ from tests.browser.conftest import CHROMIUM
 from tests.support.stacks import ROOT
 
 BEFORE = "tests/browser/test_access.py::test_escape_closes_the_dialog_which_keeps_the_focus"
-AFTER = "tests/unit/serving/test_metrics.py::test_what_is_counted_for_each_model"
+AFTER = "tests/unit/serving/test_metrics.py::test_counts_requests_loads_and_errors_by_model"
 
 
 def test_later_tests_in_the_same_process_can_run_event_loops() -> None:

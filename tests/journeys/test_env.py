@@ -120,6 +120,6 @@ def test_a_missing_stack_or_build_is_a_one_line_error(
     stack: Running, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert sam_local.main(["--home", str(tmp_path)]) == 1
-    assert "Start one with `make run`" in capsys.readouterr().err
+    assert "start one with `make run`" in capsys.readouterr().err
     assert sam_local.main(["--home", str(stack.home), "--built", str(tmp_path)]) == 1
     assert "run `make build` first" in capsys.readouterr().err

@@ -112,7 +112,7 @@ def test_no_check_leaves_the_check_to_onboarding(
         failed = facet("push", packed(BAD), "--model", "cifar", "--no-check")
     assert failed.exit_code == 1
     assert f"cifar {identity(BAD)}: REJECTED\n" in failed.stdout
-    assert "  facet.json.labels: Field required [manifest-field]\n    → docs/" in failed.stdout
+    assert "  facet.json.labels: Field required [manifest-field]\n    → see docs/" in failed.stdout
     assert "manifest-field" in account.assert_rejected(BAD)
 
 
