@@ -41,6 +41,10 @@ NO_PROFILE = {"profile": (None, None, None, None)}
 
 TOPIC_PARAMETER = "NotificationTopicArn"
 
+OLD_QUEUE_OUTPUT = "UndeliveredDropsUrl"
+"""What a stack of 0.1 calls UndeliveredUploadsUrl. `facet redrive` must reach its queue before the
+upgrade, which deletes it."""
+
 
 class NoStack(FacetError):
     """The stack does not exist or cannot be read; the message says what to do."""
@@ -128,7 +132,7 @@ def deployed(name: str, session: boto3.Session) -> Stack:
         return Stack(
             bucket=outputs["BucketName"],
             table=outputs["RegistryName"],
-            dead_letter_queue_url=outputs["UndeliveredUploadsUrl"],
+            dead_letter_queue_url=outputs.get(OLD_QUEUE_OUTPUT) or outputs["UndeliveredUploadsUrl"],
             onboard_function=outputs["OnboardFunctionName"],
             session=session,
             topic=parameters.get(TOPIC_PARAMETER, ""),

@@ -14,7 +14,7 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from cli.client.api import RetryBudget, connect
-from cli.client.stack import Stack, deployed
+from cli.client.stack import OLD_QUEUE_OUTPUT, Stack, deployed
 from cli.doctor.result import CheckResult, missing, ok, warning
 from cli.extras import located, make
 from facet.aws_environment import local_endpoints
@@ -125,6 +125,8 @@ def stack_status(described: Mapping[str, Any]) -> CheckResult:
 
 def _lacking_outputs(described: Mapping[str, Any]) -> list[str]:
     present = {output["OutputKey"] for output in described.get("Outputs", [])}
+    if OLD_QUEUE_OUTPUT in present:
+        present.add("UndeliveredUploadsUrl")
     return [name for name in OUTPUTS if name not in present]
 
 

@@ -470,7 +470,7 @@ def test_a_version_that_was_retired_and_came_back_is_not_retired_by_who_saw_it_b
 
 
 @pytest.mark.parametrize(
-    ("number", "heir", "placed"),
+    ("number", "successor", "placed"),
     [
         (1, None, ("2", None, "3")),
         (2, "1", ("1", None, None)),
@@ -482,11 +482,11 @@ def test_a_withdrawn_version_leaves_its_place(
     registry: Registry,
     canary: Model,
     number: int,
-    heir: str | None,
+    successor: str | None,
     placed: tuple[str | None, ...],
 ) -> None:
     found = releases.withdraw(ready(number), LATER)
-    assert (found and found.lstrip("0")) == heir
+    assert (found and found.lstrip("0")) == successor
     assert names(registry) == placed
     retired = registry.find("cifar", pending(number).id)
     assert retired == replace(ready(number), status=Status.RETIRED, updated_at=LATER)

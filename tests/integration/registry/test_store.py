@@ -294,3 +294,10 @@ def test_versions_that_release_0_1_recorded_can_be_read(table: "Table", registry
     table.put_item(Item=item)
     found = registry.find("cifar", pending(1).id)
     assert found == replace(pending(1), object_version="one")
+
+
+def test_items_have_the_names_that_release_0_1_reads(table: "Table", registry: Registry) -> None:
+    """Its functions run on during an update, and again after a rollback."""
+    registry.begin(replace(pending(1), object_version="one"))
+    item = table.get_item(Key={"model": "cifar", "item": "version#" + pending(1).id})["Item"]
+    assert (item["dropped_at"], item["drop"]) == (pending(1).uploaded_at, "one")

@@ -42,6 +42,13 @@ def test_a_deployed_stack_by_its_outputs(session: boto3.Session) -> None:
     assert (found.state_machine, found.home) == ("of-TrainStateMachineArn", None)
 
 
+def test_finds_the_dead_letter_queue_of_a_stack_that_0_1_deployed(session: boto3.Session) -> None:
+    """`facet redrive` must empty it before the upgrade deletes it."""
+    names = {*NAMES, "UndeliveredDropsUrl"} - {"UndeliveredUploadsUrl"}
+    create(session, "old", **{name: f"of-{name}" for name in names})
+    assert deployed("old", session).dead_letter_queue_url == "of-UndeliveredDropsUrl"
+
+
 def test_the_region_is_as_for_aws_s_own_command_line(
     session: boto3.Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:

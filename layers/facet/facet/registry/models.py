@@ -193,12 +193,14 @@ def item_of(version: Version) -> dict[str, Any]:
         "sha256": version.sha256,
         "size": version.size,
         "uploaded_at": version.uploaded_at,
+        "dropped_at": version.uploaded_at,  # 0.1 reads it: during an update, and after a rollback
         "updated_at": version.updated_at,
         "violations": [asdict(each) for each in version.violations],
     }
     optional = {
         "kind": UNSETTLED.get(version.status),
         "object_version": version.object_version,
+        "drop": version.object_version,  # its name in 0.1
         "sequencer": version.sequencer,
         "proof": version.proof,
     }
