@@ -19,9 +19,15 @@ from cli.terminal.options import THIS_HOME, Home, StackName
 from cli.terminal.output import Output
 from facet.errors import FacetError
 
-REPLACED = ("AWS_PROFILE", "AWS_REGION", "AWS_SESSION_TOKEN")
-"""Variables that would take precedence over the local stack's region and credentials, or send an
-account's session token to it.
+REPLACED = (
+    "AWS_DEFAULT_PROFILE",
+    "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",
+    "AWS_PROFILE",
+    "AWS_REGION",
+    "AWS_SESSION_TOKEN",
+)
+"""Variables that would take precedence over the local stack's endpoint, region and credentials, or
+send an account's session token to it. So would the endpoints of single services.
 """
 
 
@@ -55,13 +61,18 @@ def env(
     """
     found = find(stack, home)
     variables = _addresses(found, Output()) | ({} if no_aws else _aws(found))
-    removed = REPLACED if found.home and not no_aws else ()
+    removed = _replaced(variables) if found.home and not no_aws else ()
     if command:
         _run(command, variables, removed)
     if removed:
         typer.echo(f"unset {' '.join(removed)}")
     for name, value in variables.items():
         typer.echo(f"export {name}={shlex.quote(value)}")
+
+
+def _replaced(variables: Mapping[str, str]) -> tuple[str, ...]:
+    services = {name for name in os.environ if name.startswith("AWS_ENDPOINT_URL_")}
+    return (*REPLACED, *sorted(services - variables.keys()))
 
 
 def _addresses(stack: Stack, output: Output) -> dict[str, str]:
@@ -86,9 +97,10 @@ def _aws(stack: Stack) -> dict[str, str]:
     region = {"AWS_DEFAULT_REGION": session.region_name}
     if stack.endpoint_url is None:
         return region
+    runtime = {"AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME": stack.sagemaker_runtime_url}
     return {
         "AWS_ENDPOINT_URL": stack.endpoint_url,
-        "AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME": stack.sagemaker_runtime_url,
+        **(runtime if stack.sagemaker_runtime_url else {}),
         "AWS_ACCESS_KEY_ID": LOCAL_KEY,
         "AWS_SECRET_ACCESS_KEY": LOCAL_KEY,
         **region,

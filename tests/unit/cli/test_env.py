@@ -40,7 +40,13 @@ VARIABLES = {
     "AWS_SECRET_ACCESS_KEY": "local",
     "AWS_DEFAULT_REGION": "us-east-1",
 }
-OWN = {"AWS_PROFILE": "work", "AWS_REGION": "eu-west-1", "AWS_SESSION_TOKEN": "token"}
+OWN = {
+    "AWS_DEFAULT_PROFILE": "work",
+    "AWS_ENDPOINT_URL_S3": "https://s3.example",
+    "AWS_PROFILE": "work",
+    "AWS_REGION": "eu-west-1",
+    "AWS_SESSION_TOKEN": "token",
+}
 """The user's own variables."""
 
 
@@ -58,7 +64,7 @@ def run(*command: str) -> subprocess.CompletedProcess[str]:
 def test_shells_evaluate_the_printed_lines(home: str, shell: str) -> None:
     if not shutil.which(shell):
         pytest.skip(f"{shell} is not installed")
-    printed = CliRunner().invoke(app, ["env", "--home", home]).stdout
+    printed = CliRunner(env=OWN).invoke(app, ["env", "--home", home]).stdout
     done = run(shell, "-c", f'eval "$1"; {sys.executable} -c "$2"', shell, printed, DUMP)
     variables = json.loads(done.stdout)
     assert {name: variables.get(name) for name in VARIABLES} == VARIABLES
