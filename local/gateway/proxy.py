@@ -66,6 +66,8 @@ def response(result: bytes, api: RestApi) -> Response:
         if not isinstance(document, dict) or document.keys() - KEYS:
             raise MalformedResult(f"not an object with {', '.join(sorted(KEYS))}")
         status = int(document.get("statusCode", 200))
+        if not 100 <= status <= 599:
+            raise MalformedResult(f"statusCode {status} is no HTTP status")
         headers = _headers(document.get("headers") or {}, document.get("multiValueHeaders") or {})
         return Response(_body(document, api), status, headers)
     except (AttributeError, TypeError, ValueError) as error:
@@ -80,7 +82,7 @@ def _context(
         "accountId": ACCOUNT,
         "apiId": API_ID,
         "domainName": request.host,
-        "domainPrefix": request.host.partition(".")[0],
+        "domainPrefix": request.host.partition(":")[0].partition(".")[0],
         "extendedRequestId": request_id,
         "httpMethod": request.method,
         "identity": {
@@ -114,7 +116,7 @@ def _text(body: bytes, api: RestApi) -> str:
 
 def _body(document: Mapping[str, Any], api: RestApi) -> bytes:
     """API Gateway decodes base64 only for the media types that the API declares binary."""
-    body, encoded = document.get("body"), document.get("isBase64Encoded", False)
+    body, encoded = document.get("body"), document.get("isBase64Encoded") or False
     if not isinstance(body, str | None) or not isinstance(encoded, bool):
         raise MalformedResult("body must be a string, isBase64Encoded a boolean")
     if encoded and api.binary:
@@ -126,6 +128,8 @@ def _headers(single: Mapping[str, Any], multiple: Mapping[str, Any]) -> Headers:
     """Merges both: a pair of name and value that is in both is sent once."""
     merged = Headers()
     for name, values in multiple.items():
+        if not isinstance(values, list):
+            raise MalformedResult("multiValueHeaders must have a list for each header")
         for value in values:
             merged.add(name, _header(value))
     for name, value in single.items():

@@ -101,6 +101,9 @@ def test_base64_is_decoded_only_with_binary_media_types() -> None:
     [
         {"status": 200},
         {"statusCode": "many"},
+        {"statusCode": 0},
+        {"statusCode": -1},
+        {"statusCode": 200, "multiValueHeaders": {"Vary": "abc"}},
         {"statusCode": 200, "body": {"label": "cat"}},
         {"statusCode": 200, "body": "not base64", "isBase64Encoded": True},
         {"statusCode": 200, "isBase64Encoded": "true"},
