@@ -51,7 +51,7 @@ def _images(source: str) -> Iterator[Source]:
     matches = glob.glob(source, recursive=True) if glob.has_magic(source) else []  # noqa: PTH207
     files = [each for each in map(Path, sorted(matches)) if each.is_file()]
     if not files:
-        raise NoImages(f"{source}: there is no such file or folder, nor a file it is a pattern of")
+        raise NoImages(f"{source}: no such file or folder, and as a pattern it matches no file")
     yield from (Source(str(each), each) for each in files)
 
 

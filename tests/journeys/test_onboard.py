@@ -311,7 +311,7 @@ def test_thirty_concurrent_uploads_all_get_a_result(
 def test_deleting_the_live_version_makes_the_previous_one_live(
     uploads: Uploads, stack: Running, api: httpx.Client
 ) -> None:
-    first, second = repacked(described_as("heir")), repacked(described_as("to be deleted"))
+    first, second = repacked(described_as("successor")), repacked(described_as("to be deleted"))
     for artifact in (first, second):
         uploads.upload("inherited", artifact)
         assert uploads.outcome("inherited", artifact)["status"] == "READY"

@@ -127,8 +127,8 @@ def test_another_version_is_asked_for(live: str, table: "Table", folder: Path) -
         (["nothing", "a.png"], "There is no model 'nothing'"),
         (["cifar", "a.png", "--version", "0" * 12], "has no version '000000000000'"),
         (["cifar", "a.png", "--version", "newest"], "version must be 12 hex digits"),
-        (["cifar", "b.png"], "b.png: there is no such file or folder"),
-        (["cifar", "*.gif"], "*.gif: there is no such file or folder"),
+        (["cifar", "b.png"], "b.png: no such file or folder"),
+        (["cifar", "*.gif"], "*.gif: no such file or folder"),
         (["cifar", "empty"], "empty: there is no image in this folder"),
     ],
 )
