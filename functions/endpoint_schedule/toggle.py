@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from tenacity import RetryError, Retrying, retry_if_result, wait_fixed
+
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
     from mypy_boto3_cloudformation.type_defs import ParameterTypeDef, StackTypeDef
@@ -65,12 +67,18 @@ class EndpointToggle:
         return True
 
     def _stable_stack(self, remaining: Callable[[], float]) -> "StackTypeDef":
-        while True:
-            (stack,) = self._cloudformation.describe_stacks(StackName=self._stack)["Stacks"]
-            if not stack["StackStatus"].endswith("_IN_PROGRESS"):
-                return stack
-            if remaining() < POLL_INTERVAL + RESERVE:
-                raise StackBusy(
-                    f"Stack {self._stack} is in {stack['StackStatus']}. Try again later."
-                )
-            self._sleep(POLL_INTERVAL)
+        poll = Retrying(
+            retry=retry_if_result(lambda stack: stack["StackStatus"].endswith("_IN_PROGRESS")),
+            wait=wait_fixed(POLL_INTERVAL),
+            stop=lambda _: remaining() < POLL_INTERVAL + RESERVE,
+            sleep=self._sleep,
+        )
+        try:
+            return poll(self._describe)
+        except RetryError as error:
+            status = error.last_attempt.result()["StackStatus"]
+            raise StackBusy(f"Stack {self._stack} is in {status}. Try again later.") from error
+
+    def _describe(self) -> "StackTypeDef":
+        (stack,) = self._cloudformation.describe_stacks(StackName=self._stack)["Stacks"]
+        return stack

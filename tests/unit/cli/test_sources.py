@@ -39,7 +39,7 @@ def test_what_is_named(named: list[str], expected: list[str]) -> None:
 @pytest.mark.parametrize("named", ["none.png", "*.gif", "named.png", "named.*", "odd[2].png"])
 @pytest.mark.usefixtures("folder")
 def test_what_has_no_images(named: str) -> None:
-    with pytest.raises(NoImages, match="no such file|there is no image"):
+    with pytest.raises(NoImages, match=r"no such file|there is no image"):
         find([named])
 
 
