@@ -26,8 +26,8 @@ REPLACED = (
     "AWS_REGION",
     "AWS_SESSION_TOKEN",
 )
-"""Variables that would take precedence over the local stack's endpoint, region and credentials, or
-send an account's session token to it. So would the endpoints of single services.
+"""Variables that take precedence over the local stack's endpoint, region and credentials, or send
+an account's session token to it. `_replaced` adds the endpoints of single services.
 """
 
 

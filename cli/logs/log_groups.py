@@ -50,9 +50,11 @@ def select(stack: Stack, source: str | None, job: str | None, request: str | Non
 
 def groups(stack: Stack) -> dict[str, LogGroup]:
     """Find the log groups of functions and endpoint."""
-    there = resources(stack, LOG_GROUP)
+    present = resources(stack, LOG_GROUP)
     names = [*resources(stack, FUNCTION), ENDPOINT]
-    return {each: LogGroup(each, there[log_of(each)]) for each in names if log_of(each) in there}
+    return {
+        each: LogGroup(each, present[log_of(each)]) for each in names if log_of(each) in present
+    }
 
 
 def log_of(name: str) -> str:

@@ -104,16 +104,16 @@ def _variables(place: str, files: Mapping[str, int], restores: bool) -> Iterator
         yield from _shards(place, *shards.popitem())
 
 
-def _shards(place: str, count: int, there: set[int]) -> Iterator[Violation]:
+def _shards(place: str, count: int, present: set[int]) -> Iterator[Violation]:
     name = f"{place}variables.data-{{:05}}-of-{count:05}"
-    lacking = count - len(there & set(range(count)))
-    missing = islice((each for each in range(count) if each not in there), NAMED)
+    lacking = count - len(present & set(range(count)))
+    missing = islice((each for each in range(count) if each not in present), NAMED)
     if lacking:
         first = name.format(next(missing))
         others = [name.format(each).rpartition("/")[2] for each in missing]
         also = f"; {', '.join(others)} too" if others else ""
         yield _incomplete(first, f"{lacking:,} of {count:,} shards are missing{also}")
-    if beyond := sorted(each for each in there if each >= count):
+    if beyond := sorted(each for each in present if each >= count):
         yield Violation(
             "variables-mixed",
             name.format(beyond[0]),
