@@ -1,8 +1,9 @@
 """The container's HTTP routes, as SageMaker calls them, and the status of each error."""
 
+import json
 import logging
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 import orjson
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -17,6 +19,7 @@ from starlette.routing import Route
 from serving import errors
 from serving.metrics import CONTENT_TYPE_LATEST, Metrics
 from serving.models import Model, Models
+from serving.rest import request as rest
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +38,9 @@ STATUS: dict[type[errors.ServingError], HTTPStatus] = {
     errors.InferenceFailed: HTTPStatus.INTERNAL_SERVER_ERROR,
     errors.NoRoom: HTTPStatus.INSUFFICIENT_STORAGE,
 }
+
+OF_FRAMEWORK = (errors.BadInput, errors.NoSuchVersion, errors.InferenceFailed, errors.MalformedLoad)
+"""Errors to which the framework of AWS's image gives a form: TensorFlow Serving's, and its own."""
 
 MODEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}")
 # As in AWS's image, JSON lines and CSV are accepted but parsed as JSON.
@@ -64,7 +70,11 @@ def create_app(models: Models, metrics: Metrics) -> Starlette:
             Route("/models/{name}/invoke", _invoke, methods=["POST"]),
             Route("/invocations", _invoke_without_model, methods=["POST"]),
         ],
-        exception_handlers={errors.ServingError: _expected_error, Exception: _unexpected_error},
+        exception_handlers={
+            errors.ServingError: _expected_error,
+            HTTPException: _no_route,
+            Exception: _unexpected_error,
+        },
         lifespan=lifespan,
     )
     app.state.models = models
@@ -77,14 +87,38 @@ def _models(request: Request) -> Models:
     return models
 
 
-def _json(content: Any, status: int = HTTPStatus.OK) -> Response:
-    return Response(orjson.dumps(content), status, media_type="application/json")
+def _json(
+    content: Any, status: int = HTTPStatus.OK, headers: Mapping[str, str] | None = None
+) -> Response:
+    return Response(orjson.dumps(content), status, headers, media_type="application/json")
 
 
 async def _expected_error(request: Request, error: Exception) -> Response:
     request.app.state.metrics.add_error(type(error).__name__)
     status = next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
+    if isinstance(error, OF_FRAMEWORK):
+        return _json(_falcon(status, str(error)), status)
     return _json({"error": str(error)}, status)
+
+
+async def _no_route(request: Request, error: Exception) -> Response:
+    """An unknown path or method. Below /models AWS's framework answers; elsewhere its nginx."""
+    assert isinstance(error, HTTPException)
+    status = HTTPStatus(error.status_code)
+    if not request.url.path.startswith(("/models", "/ping", "/invocations")):
+        return _json({"error": status.phrase}, status)
+    return _json(_falcon(status), status, error.headers)
+
+
+def _falcon(status: HTTPStatus, reason: str = "") -> dict[str, str]:
+    """An error as falcon writes it, which AWS's image uses; `error` is ours, for all errors.
+
+    Its description is TensorFlow Serving's response.
+    """
+    title = f"{status.value} {status.phrase}"
+    if not reason:
+        return {"title": title, "error": title}
+    return {"title": title, "description": json.dumps({"error": reason}), "error": reason}
 
 
 async def _unexpected_error(request: Request, error: Exception) -> Response:
@@ -156,14 +190,15 @@ async def _invoke(request: Request) -> Response:
     models = _models(request)
     models.model(name)
     attributes = request.headers.get("x-amzn-sagemaker-custom-attributes", "")
-    version = _version(attributes)
+    version, method = _version_and_method(attributes)
     content_type = request.headers.get("content-type", "").split(";")[0].strip().lower()
     if content_type and content_type not in CONTENT_TYPES:
         raise errors.UnsupportedContent(
             f"Unsupported Media Type: {content_type}; send application/json"
         )
     request_id = match[1] if (match := REQUEST.search(attributes)) else "-"
-    answer = await models.predict(name, version, await request.body(), request_id)
+    call = rest.Request(await request.body(), method)
+    answer = await models.predict(name, version, call, request_id)
     return Response(answer, media_type="application/json")
 
 
@@ -180,18 +215,13 @@ def _model_name(name: object) -> str:
     return name
 
 
-def _version(header: str) -> int | None:
-    """The model version in the custom attributes, if any. Raises BadRequest, BadInput."""
+def _version_and_method(header: str) -> tuple[int | None, str]:
+    """The model version, if any, and the method in the custom attributes. Raises BadRequest."""
     attributes = dict(ATTRIBUTE.findall(header))
     version = attributes.get("tfs-model-version")
-    method = attributes.get("tfs-method", "predict")
+    method = attributes.get("tfs-method", rest.PREDICT)
     if version is not None and not (version.isascii() and version.isdigit()):
         raise errors.BadRequest("invalid tfs-model-version: must be a positive integer")
     if method not in METHODS:
         raise errors.BadRequest("invalid tfs-method: must be one of predict|classify|regress")
-    if method != "predict":
-        raise errors.BadInput(
-            f"Expected {method} signature method_name to be tensorflow/serving/{method}. "
-            "Was: tensorflow/serving/predict"
-        )
-    return None if version is None else int(version)
+    return None if version is None else int(version), method

@@ -15,9 +15,9 @@ from functools import partial
 
 import numpy as np
 
-from serving import rest
 from serving.errors import InferenceFailed, ServingError
-from serving.rest import Query
+from serving.rest.request import Query, Request, parse
+from serving.rest.response import render
 from serving.runtimes.runtime import Array, Runtime
 
 Results = list[bytes | Exception]
@@ -42,15 +42,15 @@ class BatchQueue:
         self._runtime = runtime
         self._pool = pool
         self._batching = batching
-        self._waiting: deque[tuple[bytes, asyncio.Future[bytes]]] = deque()
+        self._waiting: deque[tuple[Request, asyncio.Future[bytes]]] = deque()
         self._running: set[asyncio.Future[Results]] = set()
         self._timer: asyncio.TimerHandle | None = None
 
-    async def predict(self, body: bytes) -> bytes:
-        """The body of the answer to the body of a request. Raises BadInput, InferenceFailed."""
+    async def predict(self, request: Request) -> bytes:
+        """The body of the answer to a request. Raises BadInput, InferenceFailed."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[bytes] = loop.create_future()
-        self._waiting.append((body, future))
+        self._waiting.append((request, future))
         if not self._batching.wait or len(self._waiting) >= self._batching.rows:
             self._start()
         elif self._timer is None:
@@ -68,16 +68,16 @@ class BatchQueue:
             self._timer = None
         while self._waiting and len(self._running) < self._runtime.parallel:
             count = min(len(self._waiting), self._batching.rows)
-            bodies, futures = zip(*(self._waiting.popleft() for _ in range(count)), strict=True)
-            work = asyncio.get_running_loop().run_in_executor(self._pool, self._compute, bodies)
+            requests, futures = zip(*(self._waiting.popleft() for _ in range(count)), strict=True)
+            work = asyncio.get_running_loop().run_in_executor(self._pool, self._compute, requests)
             self._running.add(work)
             work.add_done_callback(partial(self._finish, futures))
 
-    def _compute(self, bodies: Sequence[bytes]) -> Results:
+    def _compute(self, requests: Sequence[Request]) -> Results:
         try:
-            return predict_batch(self._runtime, bodies, self._batching.rows)
+            return predict_batch(self._runtime, requests, self._batching.rows)
         except Exception as error:  # noqa: BLE001  every request must get an answer
-            return [error] * len(bodies)
+            return [error] * len(requests)
 
     def _finish(
         self, futures: Sequence[asyncio.Future[bytes]], work: asyncio.Future[Results]
@@ -97,19 +97,19 @@ def _set_results(futures: Sequence[asyncio.Future[bytes]], results: Results) -> 
             future.set_exception(result)
 
 
-def predict_batch(runtime: Runtime, bodies: Sequence[bytes], rows: int) -> Results:
-    """The answer to each body, or its error. A call for several requests has up to `rows` rows."""
+def predict_batch(runtime: Runtime, requests: Sequence[Request], rows: int) -> Results:
+    """The answer to each request, or its error. A joined call has at most `rows` rows."""
     results: dict[int, bytes | Exception] = {}
     queries: dict[int, Query] = {}
-    for index, body in enumerate(bodies):
+    for index, request in enumerate(requests):
         try:
-            queries[index] = rest.parse(body, runtime.signatures)
+            queries[index] = parse(request, runtime.signatures)
         except ServingError as error:
             results[index] = error
     for group in _groups(runtime, queries, rows):
         members = [queries[index] for index in group]
         results.update(zip(group, _compute(runtime, members), strict=True))
-    return [results[index] for index in range(len(bodies))]
+    return [results[index] for index in range(len(requests))]
 
 
 def _groups(runtime: Runtime, queries: dict[int, Query], rows: int) -> Iterator[list[int]]:
@@ -135,9 +135,7 @@ def _compute(runtime: Runtime, queries: Sequence[Query]) -> Results:
     """One call for all queries or, if it fails, one call for each."""
     try:
         outputs = _predict_together(runtime, queries)
-        return [
-            rest.render(query.rows, output) for query, output in zip(queries, outputs, strict=True)
-        ]
+        return [render(query, output) for query, output in zip(queries, outputs, strict=True)]
     except ServingError as error:
         if len(queries) == 1:
             return [error]

@@ -32,6 +32,7 @@ from serving.errors import (
 )
 from serving.memory import MemoryBudget, Reservation
 from serving.metrics import Metrics
+from serving.rest.request import Request
 from serving.runtimes import saved_model
 from serving.runtimes.runtime import Runtime
 
@@ -248,9 +249,9 @@ class Models:
         log.info("unloaded model %s (%s)", name, model.target)
 
     async def predict(
-        self, name: str, version: int | None, body: bytes, request_id: str = "-"
+        self, name: str, version: int | None, request: Request, request_id: str = "-"
     ) -> bytes:
-        """The body of the answer to the body of a request.
+        """The body of the answer to a request.
 
         version: None for the newest.  request_id: the caller's, for the log. Raises NotLoaded,
         NoSuchVersion, BadInput, InferenceFailed.
@@ -260,7 +261,7 @@ class Models:
             if number not in model.runtimes:
                 raise NoSuchVersion(f"Servable not found for request: Specific({name}, {number})")
             try:
-                return await model.queues[number].predict(body)
+                return await model.queues[number].predict(request)
             except (BadInput, InferenceFailed) as error:
                 log.warning(
                     "model %s (%s) failed on request %s: %s",

@@ -33,11 +33,12 @@ class Signature:
     """The inputs of one function of a model, by name.
 
     batchable: the first dimension of every input and output counts rows, of any number, and the
-    rows are independent of each other.
+    rows are independent of each other.  method: the SignatureDef's method_name.
     """
 
     inputs: Mapping[str, TensorSpec]
     batchable: bool = False
+    method: str = "tensorflow/serving/predict"
 
 
 class Runtime(Protocol):

@@ -79,7 +79,8 @@ class SavedModel:
                 if _is_offered(name, function)
             }
             self.signatures: Mapping[str, Signature] = {
-                name: _signature(function, tensorflow) for name, function in self._functions.items()
+                name: _signature(function, self._session.graph, tensorflow)
+                for name, function in self._functions.items()
             }
         except (tensorflow.errors.OpError, *LOAD_ERRORS) as error:
             self._session.close()
@@ -113,26 +114,38 @@ def _is_offered(name: str, function: Any) -> bool:
     return not name.startswith("__saved_model") and all(tensor.name for tensor in tensors)
 
 
-def _signature(function: Any, tensorflow: Any) -> Signature:
-    inputs = {name: _spec(info, tensorflow) for name, info in function.inputs.items()}
-    outputs = [_spec(info, tensorflow) for info in function.outputs.values()]
-    tensors = [*inputs.values(), *outputs]
+def _signature(function: Any, graph: Any, tensorflow: Any) -> Signature:
+    tensors = [*function.inputs.values(), *function.outputs.values()]
     return Signature(
-        inputs, batchable=all(spec.shape and spec.shape[0] is None for spec in tensors)
+        {name: _spec(info, graph, tensorflow) for name, info in function.inputs.items()},
+        batchable=all(_counts_rows(info.tensor_shape) for info in tensors),
+        method=function.method_name,
     )
 
 
-def _spec(info: Any, tensorflow: Any) -> TensorSpec:
+def _counts_rows(shape: Any) -> bool:
+    return bool(shape.dim) and shape.dim[0].size < 0
+
+
+def _spec(info: Any, graph: Any, tensorflow: Any) -> TensorSpec:
+    """The type and shape that the graph accepts.
+
+    TensorFlow Serving does not compare values with the shape that a signature declares.
+    """
     dtype = np.dtype(tensorflow.dtypes.as_dtype(info.dtype).as_numpy_dtype)
-    sizes = tuple(None if dim.size < 0 else int(dim.size) for dim in info.tensor_shape.dim)
+    shape = graph.get_tensor_by_name(info.name).shape
     return TensorSpec(
         dtype=dtype if dtype.kind not in "OSU" else np.dtype(object),
-        shape=None if info.tensor_shape.unknown_rank else sizes,
+        shape=None if shape.rank is None else tuple(shape.as_list()),
     )
 
 
 def _reason(error: Exception) -> str:
     """The first line of TensorFlow's message that is about the error itself."""
-    lines = (line.strip() for line in str(error).splitlines())
+    if isinstance(error, UnicodeDecodeError):  # of a message that quotes a value of other bytes
+        text = error.object.decode(errors="backslashreplace")
+    else:
+        text = str(error)
+    lines = (line.strip() for line in text.splitlines())
     reasons = (line for line in lines if line and not NOISE.match(line))
     return next(reasons, type(error).__name__)

@@ -5,7 +5,8 @@ bytes; a LiteRT twin takes uint8).  plain: the same without the twin.  large: a 
 several: two signatures, several tensors, strings among them.
 
 Third-party: tf1: TensorFlow 1, variables in two shards, signature `predict_images` alone.
-words: a vocabulary in an asset.  shards: variables in three shards.
+words: a vocabulary in an asset.  shards: variables in three shards.  half_plus_two: as in
+TensorFlow Serving's tests, with signatures to predict, classify and regress.
 Troublesome: abort: loading ends the process.  waiting: answers when the file in its input exists.
 hungry: allocates 4 kB for each of the `rows` in its input.  greedy: allocates 12 GB when it is
 loaded.  The last two exist for LiteRT too: hungry-lite, greedy-lite.
@@ -158,6 +159,39 @@ def tf1(folder: Path, main_op: Callable[[], Any] | None = None) -> None:
         builder.save()
 
 
+def half_plus_two(folder: Path) -> None:
+    """0.5 x + 2 for x [?, 1], or from the feature `x` of tf.Example strings."""
+    v1 = tf.compat.v1
+    with v1.Graph().as_default(), v1.Session() as session:
+        strings = v1.placeholder(tf.string, name="tf_example")
+        features = {"x": tf.io.FixedLenFeature([1], tf.float32, [0.0])}
+        x = tf.identity(tf.io.parse_example(strings, features)["x"], "x")
+        half = v1.get_variable("half", initializer=0.5)
+        y = x * half + 2.0
+        session.run(v1.global_variables_initializer())
+        info = v1.saved_model.build_tensor_info
+
+        def signature(inputs: Any, outputs: Any, method: str) -> Any:
+            return v1.saved_model.build_signature_def(
+                {name: info(tensor) for name, tensor in inputs.items()},
+                {name: info(tensor) for name, tensor in outputs.items()},
+                f"tensorflow/serving/{method}",
+            )
+
+        builder = v1.saved_model.Builder(str(folder))
+        builder.add_meta_graph_and_variables(
+            session,
+            ["serve"],
+            {
+                "serving_default": signature({"x": x}, {"y": y}, "predict"),
+                "from_examples": signature({"inputs": strings}, {"y": y}, "predict"),
+                "classify_x_to_y": signature({"inputs": strings}, {"scores": y}, "classify"),
+                "regress_x_to_y": signature({"inputs": strings}, {"outputs": y}, "regress"),
+            },
+        )
+        builder.save()
+
+
 def lite(module: tf.Module, folder: Path) -> None:
     """The LiteRT version alone, of a module with one signature `eat`."""
     scratch = folder / "saved"
@@ -171,6 +205,7 @@ def lite(module: tf.Module, folder: Path) -> None:
 
 def third_party(folder: Path) -> None:
     tf1(folder / "tf1" / "1")
+    half_plus_two(folder / "half_plus_two" / "00000123")
     vocabulary = folder / "vocabulary.txt"
     words = Words(vocabulary)
     tf.saved_model.save(words, str(folder / "words" / "1"), signatures=words.look_up)

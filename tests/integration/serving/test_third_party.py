@@ -71,14 +71,3 @@ def test_a_published_mnist_model(start_container: StartContainer, data: Path) ->
     code, body = ask(container, "mnist", instances=[{"b64": "AAAA"}])
     assert code == 400
     assert "tf.Example" in body["error"] or "Could not parse example" in body["error"]
-
-
-@pytest.mark.parametrize("method", ["classify", "regress"])
-def test_classify_and_regress_are_400(container: ContainerProcess, method: str) -> None:
-    answer = container.http.post(
-        "/models/tf1/invoke",
-        json={"signature_name": "predict_images", "examples": [{"images": [0, 0, 0, 0]}]},
-        headers={"X-Amzn-SageMaker-Custom-Attributes": f"tfs-method={method}"},
-    )
-    assert answer.status_code == 400
-    assert f"Expected {method} signature" in answer.json()["error"]

@@ -11,6 +11,7 @@ import numpy as np
 
 from serving.batching import Batching, BatchQueue, Results, predict_batch
 from serving.errors import BadInput, InferenceFailed
+from serving.rest.request import Request
 from serving.runtimes.runtime import Array, Signature, TensorSpec
 
 ROW = TensorSpec(np.dtype("int64"), (None, 2))
@@ -44,8 +45,8 @@ class Sums:
     def close(self) -> None: ...
 
 
-def body(*rows: list[int], form: str = "instances", signature: str = "serving_default") -> bytes:
-    return json.dumps({"signature_name": signature, form: rows}).encode()
+def body(*rows: list[int], form: str = "instances", signature: str = "serving_default") -> Request:
+    return Request(json.dumps({"signature_name": signature, form: rows}).encode())
 
 
 def read(results: Results) -> list[Any]:
@@ -91,7 +92,7 @@ def test_different_signatures_or_shapes_are_different_calls() -> None:
 
 def test_an_error_fails_only_its_own_request() -> None:
     model = Sums()
-    good, bad, broken = read(predict_batch(model, [body([1, 2]), b"{}", body([13, 0])], 8))
+    good, bad, broken = read(predict_batch(model, [body([1, 2]), Request(b"{}"), body([13, 0])], 8))
     assert good == {"predictions": [3]}
     assert isinstance(bad, BadInput)
     assert isinstance(broken, InferenceFailed)

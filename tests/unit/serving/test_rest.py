@@ -2,13 +2,15 @@
 
 import base64
 import json
+import re
 from typing import Any
 
 import numpy as np
 import pytest
 
-from serving import rest
 from serving.errors import BadInput
+from serving.rest import request, response
+from serving.rest.request import PREDICT, Query, Request
 from serving.runtimes.runtime import Signature, TensorSpec
 
 
@@ -26,8 +28,12 @@ TWO = {
 }
 
 
-def parse(document: Any, signatures: dict[str, Signature]) -> rest.Query:
-    return rest.parse(json.dumps(document).encode(), signatures)
+def parse(document: Any, signatures: dict[str, Signature]) -> Query:
+    return request.parse(Request(json.dumps(document).encode()), signatures)
+
+
+def render(rows: int | None, outputs: dict[str, Any]) -> bytes:
+    return response.render(Query(PREDICT, "serving_default", {}, rows), outputs)
 
 
 def b64(value: bytes) -> dict[str, str]:
@@ -83,7 +89,7 @@ def test_bytes_of_the_wrong_length_name_both_lengths() -> None:
 
 
 def test_parses_nan() -> None:
-    query = rest.parse(b'{"instances": [[NaN, -Infinity]]}', ONE)
+    query = request.parse(Request(b'{"instances": [[NaN, -Infinity]]}'), ONE)
     assert np.isnan(query.inputs["image"][0, 0])
     assert query.inputs["image"][0, 1] == -np.inf
 
@@ -123,16 +129,16 @@ def test_rejects_what_tensorflow_serving_rejects(
         parse(document, signatures)
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"1,2\n3,4", b"\xff", b"[" * 100_000])
+@pytest.mark.parametrize("body", [b"", b"{", b"\xff", b"[" * 100_000])
 def test_rejects_a_body_that_is_no_json_object(body: bytes) -> None:
     with pytest.raises(BadInput, match="JSON Parse error"):
-        rest.parse(body, ONE)
+        request.parse(Request(body), ONE)
 
 
 def test_renders_predictions() -> None:
     scores = np.array([[0.1, 0.9], [0.5, 0.5]], np.float32)
-    assert rest.render(2, {"scores": scores}) == b'{"predictions":[[0.1,0.9],[0.5,0.5]]}'
-    several = json.loads(rest.render(2, {"scores": scores, "best": np.array([1, 0])}))
+    assert render(2, {"scores": scores}) == b'{"predictions":[[0.1,0.9],[0.5,0.5]]}'
+    several = json.loads(render(2, {"scores": scores, "best": np.array([1, 0])}))
     assert several == {
         "predictions": [{"scores": [0.1, 0.9], "best": 1}, {"scores": [0.5, 0.5], "best": 0}]
     }
@@ -140,21 +146,21 @@ def test_renders_predictions() -> None:
 
 def test_renders_outputs() -> None:
     scores = np.array([[0.1, 0.9]], np.float32).T
-    assert json.loads(rest.render(None, {"scores": scores})) == {"outputs": [[0.1], [0.9]]}
-    assert json.loads(rest.render(None, {"total": np.array(7)})) == {"outputs": 7}
-    several = rest.render(None, {"a": np.array([1], np.float32), "b": np.array([2])})
+    assert json.loads(render(None, {"scores": scores})) == {"outputs": [[0.1], [0.9]]}
+    assert json.loads(render(None, {"total": np.array(7)})) == {"outputs": 7}
+    several = render(None, {"a": np.array([1], np.float32), "b": np.array([2])})
     assert json.loads(several) == {"outputs": {"a": [1.0], "b": [2]}}
 
 
 def test_renders_strings_and_bytes() -> None:
     words = np.array([b"cat", b"\xff"], dtype=object)
-    assert json.loads(rest.render(2, {"label": words})) == {"predictions": ["cat", b64(b"\xff")]}
-    assert json.loads(rest.render(2, {"png_bytes": words}))["predictions"][0] == b64(b"cat")
+    assert json.loads(render(2, {"label": words})) == {"predictions": ["cat", b64(b"\xff")]}
+    assert json.loads(render(2, {"png_bytes": words}))["predictions"][0] == b64(b"cat")
 
 
 def test_renders_nan_as_tensorflow_serving_does() -> None:
     assert (
-        rest.render(1, {"scores": np.array([[np.nan, 1]], np.float32)})
+        render(1, {"scores": np.array([[np.nan, 1]], np.float32)})
         == b'{"predictions": [[NaN, 1.0]]}'
     )
 
@@ -162,4 +168,111 @@ def test_renders_nan_as_tensorflow_serving_does() -> None:
 @pytest.mark.parametrize("output", [np.array([1, 2, 3], np.float32), np.array(1, np.float32)])
 def test_rejects_an_output_without_one_value_per_row(output: Any) -> None:
     with pytest.raises(BadInput, match=r"scores has inconsistent batch size: .* expecting: 2"):
-        rest.render(2, {"scores": np.asarray(output)})
+        render(2, {"scores": np.asarray(output)})
+
+
+@pytest.mark.parametrize("body", [b"[1]", b"1,2\n3,4", b'"text"'])
+def test_rejects_a_document_that_is_no_object(body: bytes) -> None:
+    with pytest.raises(BadInput, match="JSON Value: Is not object"):
+        request.parse(Request(body), ONE)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"instances": [[Inf, -Inf]]}',
+        b'{"signature_name": "", "instances": [[Infinity, -Infinity]]}',
+        b'{"instances": [[Inf, -Inf]], "note": "\\"Inf"} and more',
+    ],
+)
+def test_reads_what_tensorflow_serving_reads_beyond_json(body: bytes) -> None:
+    query = request.parse(Request(body), ONE)
+    assert query.inputs["image"].tolist() == [[np.inf, -np.inf]]
+
+
+def test_inf_in_a_string_stays_text() -> None:
+    query = request.parse(Request(b'{"instances": ["Inf"], "other": NaN}'), TEXT)
+    assert query.inputs["image"].tolist() == [b"Inf"]
+
+
+@pytest.mark.parametrize("text", ["YQ==", "YQ", "Y\nQ =="])
+def test_base64_may_lack_padding_and_have_white_space(text: str) -> None:
+    assert parse({"instances": [{"b64": text}]}, TEXT).inputs["image"].tolist() == [b"a"]
+
+
+@pytest.mark.parametrize("text", ["YQ=", "Y", "Y_==", "é"])
+def test_rejects_other_base64(text: str) -> None:
+    with pytest.raises(BadInput, match='input "image": unable to base64 decode'):
+        parse({"instances": [{"b64": text}]}, TEXT)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_numbers_beside_an_infinity_have_the_digits_of_their_dtype(dtype: type) -> None:
+    scores: Any = np.array([[0.1, np.inf], [np.nan, -np.inf]], dtype)
+    assert render(2, {"scores": scores}) == b'{"predictions": [[0.1, Infinity], [NaN, -Infinity]]}'
+
+
+CLASSIFY = "tensorflow/serving/classify"
+
+
+def test_classify_needs_a_signature_of_its_method() -> None:
+    body = Request(b'{"examples": [{"x": 1.0}]}', "classify")
+    with pytest.raises(BadInput, match=f"method_name to be {CLASSIFY}. Was: .*/predict"):
+        request.parse(body, ONE)
+
+
+@pytest.mark.parametrize(
+    ("document", "reason"),
+    [
+        ({}, "When method is classify, key 'examples' is expected"),
+        ({"examples": {}}, "Expecting 'examples' value to be an list/array"),
+        ({"examples": []}, "'examples' value is an empty array"),
+        ({"examples": [1]}, "Example must be JSON object but got JSON int"),
+        ({"examples": [{"x": [1, 2.5]}]}, "Feature: x must have values of one type"),
+        ({"examples": [{"x": [None]}]}, "Feature: x must have values of one type"),
+        ({"examples": [{"x": 2**63}]}, "Feature: x has an integer that does not fit int64"),
+    ],
+)
+def test_rejects_examples_that_are_none(document: Any, reason: str) -> None:
+    signatures = {"serving_default": Signature({"inputs": spec("object", None)}, method=CLASSIFY)}
+    with pytest.raises(BadInput, match=re.escape(reason)):
+        request.parse(Request(json.dumps(document).encode(), "classify"), signatures)
+
+
+def results(method: str, rows: int, **outputs: Any) -> Any:
+    query = Query(method, "serving_default", {}, rows)
+    arrays = {name: np.array(value) for name, value in outputs.items()}
+    return json.loads(response.render(query, arrays))["results"]
+
+
+def test_classify_answers_labels_and_scores() -> None:
+    scores = np.array([[0.25, 0.5], [1, 0]], np.float32)
+    classes = np.array([[b"cat", b"dog"], [b"cat", b"dog"]], object)
+    assert results("classify", 2, scores=scores, classes=classes) == [
+        [["cat", 0.25], ["dog", 0.5]],
+        [["cat", 1.0], ["dog", 0.0]],
+    ]
+    assert results("classify", 2, scores=scores)[0] == [["", 0.25], ["", 0.5]]
+    assert results("classify", 2, classes=classes)[1] == [["cat", 0.0], ["dog", 0.0]]
+
+
+def test_regress_answers_a_number_for_each_example() -> None:
+    values = np.array([2.5, 0.1], np.float32)
+    assert results("regress", 2, outputs=values) == [2.5, 0.1]
+    assert results("regress", 2, outputs=values.reshape(2, 1)) == [2.5, 0.1]
+
+
+@pytest.mark.parametrize(
+    ("method", "outputs"),
+    [
+        ("regress", {"scores": [1.0]}),
+        ("regress", {"outputs": [[1.0, 2.0]]}),
+        ("regress", {"outputs": 1.0}),
+        ("classify", {"outputs": [[1.0]]}),
+        ("classify", {"scores": [[1.0], [2.0]]}),
+        ("classify", {"scores": [[1.0]], "classes": [[b"a", b"b"]]}),
+    ],
+)
+def test_rejects_outputs_that_are_no_results(method: str, outputs: dict[str, Any]) -> None:
+    with pytest.raises(BadInput):
+        results(method, 1, **outputs)
