@@ -18,6 +18,7 @@ from facet.errors import EndpointRemoved
 from facet.keys import MODEL_NAME, is_upload, parse_upload_key, parse_version_key
 from facet.notifications import publisher
 from facet.observability import count, logger
+from facet.registry.attempts import Attempts
 from facet.registry.releases import Releases
 from facet.registry.store import Registry
 from facet.settings import settings
@@ -109,7 +110,7 @@ def onboarding() -> Onboarding:
     runtime = endpoint.Endpoint(endpoint.client(name.invoke_timeout), name.endpoint)
     return Onboarding(
         Bucket(boto3.client("s3", config=S3_CLIENT), name.bucket),
-        Records(Registry(table), Releases(table), publisher()),
+        Records(Registry(table), Releases(table), publisher(), Attempts(table)),
         Prover(runtime, name.answer_within),
         Rules(name.golden_required, name.ops),
         name.keep_versions,

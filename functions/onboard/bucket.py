@@ -1,5 +1,6 @@
 """The models' bucket as onboarding uses it: uploads, versions' artifacts, rejected uploads."""
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
@@ -15,10 +16,14 @@ from onboard.uploads import Upload
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
-    from mypy_boto3_s3.type_defs import GetObjectRequestTypeDef
+    from mypy_boto3_s3.type_defs import GetObjectOutputTypeDef, GetObjectRequestTypeDef
 
 MISSING = ("404", "NoSuchKey", "NoSuchVersion", "MethodNotAllowed", "405")
 """S3's codes for an object that is not there; a delete marker answers MethodNotAllowed."""
+
+
+CHUNK = 1 << 20
+"""Bytes that are read at a time."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +32,16 @@ class ReadUpload:
 
     upload: Upload
     archive: archive.Archive
+    uploaded_at: str
+
+
+@dataclass(frozen=True)
+class Digest:
+    """An upload, its object version pinned, with the SHA-256 in hex and the size of its content."""
+
+    upload: Upload
+    sha256: str
+    size: int
     uploaded_at: str
 
 
@@ -43,18 +58,42 @@ class Bucket:
         If the upload has no time, S3's `LastModified` stands in for it, which for a multipart
         upload is when it began.
         """
+        response = self._open(upload)
+        if response is None:
+            return None
+        pinned = replace(upload, object_version=response["VersionId"])
+        uploaded_at = upload.uploaded_at or response["LastModified"].isoformat()
+        return ReadUpload(pinned, archive.read(response["Body"]), uploaded_at)
+
+    def digest(self, upload: Upload, *, readable: bool) -> Digest | None:
+        """Digests the upload's object without looking into it; None if it is gone.
+
+        Without `readable`, the digest is that of the object's name and version, and the size 0.
+        """
+        if not readable:
+            name = f"{upload.key}?versionId={upload.object_version}"
+            sha256 = hashlib.sha256(name.encode()).hexdigest()
+            return Digest(upload, sha256, 0, upload.uploaded_at or "")
+        response = self._open(upload)
+        if response is None:
+            return None
+        content = hashlib.sha256()
+        for chunk in response["Body"].iter_chunks(CHUNK):
+            content.update(chunk)
+        pinned = replace(upload, object_version=response["VersionId"])
+        uploaded_at = upload.uploaded_at or response["LastModified"].isoformat()
+        return Digest(pinned, content.hexdigest(), response["ContentLength"], uploaded_at)
+
+    def _open(self, upload: Upload) -> "GetObjectOutputTypeDef | None":
         request: GetObjectRequestTypeDef = {"Bucket": self.name, "Key": upload.key}
         if upload.object_version:
             request["VersionId"] = upload.object_version
         try:
-            response = self._s3.get_object(**request)
+            return self._s3.get_object(**request)
         except ClientError as error:
             if missing(error):
                 return None
             raise
-        pinned = replace(upload, object_version=response["VersionId"])
-        uploaded_at = upload.uploaded_at or response["LastModified"].isoformat()
-        return ReadUpload(pinned, archive.read(response["Body"]), uploaded_at)
 
     def has_upload(self, upload: Upload) -> bool:
         """Whether exactly this object version is still there."""
@@ -70,9 +109,10 @@ class Bucket:
         """Copies the upload to the key from which the endpoint loads the version."""
         self._copy(upload, version_key(version.model, version.id))
 
-    def quarantine(self, upload: Upload, rejected: Version) -> None:
-        """Copies the upload to `rejected/`, with the report beside it."""
-        self._copy(upload, rejected_key(rejected.model, rejected.id))
+    def quarantine(self, upload: Upload, rejected: Version, *, readable: bool = True) -> None:
+        """Copies the upload to `rejected/` if S3 can read it, with the report beside it."""
+        if readable:
+            self._copy(upload, rejected_key(rejected.model, rejected.id))
         self.write_report(rejected)
 
     def write_report(self, rejected: Version) -> None:

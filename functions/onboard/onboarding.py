@@ -8,7 +8,8 @@
 
 A violation in step 1 or 3 rejects it instead: the artifact and a report go to `rejected/`. The
 upload is removed last and every step can be repeated, so that an onboarding that was interrupted
-anywhere is completed by the next event for the same upload.
+anywhere is completed by the next event for the same upload. An upload that keeps failing in the
+same way is rejected with that error (failures.py).
 """
 
 from collections.abc import Callable, Sequence
@@ -16,19 +17,24 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from facet.artifact import validation
-from facet.errors import RegistryConflict, Violation
+from facet.errors import EndpointRemoved, FacetError, RegistryConflict, Violation
 from facet.keys import version_id
 from facet.manifest import Manifest
 from facet.notifications import EventPublisher
 from facet.observability import logger
+from facet.registry.attempts import Attempt, Attempts
 from facet.registry.models import Model, Status, Version
 from facet.registry.releases import Placement, Releases
 from facet.registry.store import Registry
+from onboard import failures
 from onboard.bucket import Bucket
 from onboard.prover import Prover
 from onboard.retention import Removal, Retention, Withdrawal
 from onboard.retry import RetryPolicy
 from onboard.uploads import OnboardingResult, Upload
+
+CONTROLS = 10
+"""Models of the registry among which one is sought that shows whether the endpoint answers."""
 
 
 def utc_now() -> str:
@@ -43,6 +49,7 @@ class Records:
     registry: Registry
     releases: Releases
     publisher: EventPublisher
+    attempts: Attempts
 
 
 @dataclass(frozen=True)
@@ -77,6 +84,7 @@ class Onboarding:
         self._registry = records.registry
         self._releases = records.releases
         self._publisher = records.publisher
+        self._attempts = records.attempts
         self._prover = prover
         self._rules = rules
         self._now = now
@@ -85,16 +93,106 @@ class Onboarding:
 
     def onboard(self, upload: Upload, retry: RetryPolicy) -> OnboardingResult:
         """Onboards one upload, or rejects it."""
-        validated = self._validate(upload)
-        if validated is None:
-            return OnboardingResult(upload.model, "GONE")
+        name = upload.object_version or ""
+        attempt = self._attempts.begin(upload.model, name, self._now())
+        validated: _Validated | None = None
+        try:
+            if violation := failures.without_result(attempt, self._time()):
+                result = self._reject_unvalidated(upload, violation)
+            elif validated := self._validate(upload):
+                result = self._settle(validated, retry.of_attempt(attempt.begun))
+            else:
+                result = OnboardingResult(upload.model, "GONE")
+        except EndpointRemoved:
+            self._attempts.end(upload.model, name)
+            raise
+        except Exception as error:
+            found = self._violation_of(attempt, upload, validated, error)
+            if found is None:
+                self._attempts.fail(attempt, failures.name(error))
+                raise
+            result = self._reject_failed(upload, validated, found)
+        self._attempts.end(upload.model, name)
+        return result
+
+    def _settle(self, validated: _Validated, retry: RetryPolicy) -> OnboardingResult:
         result = retry.until_no_conflict(lambda: self._register_or_reject(validated, retry))
         self._bucket.remove_upload(validated.upload)
         return result
 
+    def _violation_of(
+        self, attempt: Attempt, upload: Upload, validated: _Validated | None, error: Exception
+    ) -> Violation | None:
+        """The violation that a failed attempt shows; None if the upload is to be tried again."""
+        if validated and self._has_result(validated):
+            return None
+        return failures.of_artifact(error) or failures.kept_failing(
+            attempt, error, self._time(), lambda: self._others_are_answered(upload.model)
+        )
+
+    def _has_result(self, validated: _Validated) -> bool:
+        """Whether the registry has this upload's result, so that only what follows it failed."""
+        known = self._registry.find(validated.version.model, validated.version.id)
+        if known is None or known.object_version != validated.version.object_version:
+            return False
+        return known.status is not Status.PENDING
+
+    def _others_are_answered(self, model: str) -> bool | None:
+        """Whether the endpoint answers for another live model; None if there is none to ask."""
+        answered = None
+        for each in self._registry.models(CONTROLS)[0]:
+            if each.name == model or each.live is None:
+                continue
+            answered = self._is_answered(self._registry.live(each.name))
+            if answered:
+                break
+        return answered
+
+    def _is_answered(self, version: Version) -> bool:
+        if version.manifest is None:
+            return False
+        manifest = version.manifest.model_copy(update={"golden": None})
+        try:
+            proof = self._prover.prove(version.target, manifest, None, RetryPolicy.never())
+        except FacetError:
+            return False
+        return not proof.violations
+
+    def _reject_failed(
+        self, upload: Upload, validated: _Validated | None, violation: Violation
+    ) -> OnboardingResult:
+        """Rejects an upload for a failed attempt; its manifest may be what cannot be recorded."""
+        if validated is None:
+            return self._reject_unvalidated(upload, violation)
+        version = replace(validated.version, manifest=None)
+        result = self._reject(replace(validated, version=version), [violation])
+        self._bucket.remove_upload(validated.upload)
+        return result
+
+    def _reject_unvalidated(self, upload: Upload, violation: Violation) -> OnboardingResult:
+        """Rejects an upload that could not be read, or whose validation does not end."""
+        digest = self._bucket.digest(upload, readable=violation.code != failures.UNREADABLE)
+        if digest is None:
+            return OnboardingResult(upload.model, "GONE")
+        version = Version(
+            model=upload.model,
+            id=version_id(digest.sha256),
+            status=Status.PENDING,
+            sha256=digest.sha256,
+            size=digest.size,
+            uploaded_at=digest.uploaded_at,
+            object_version=digest.upload.object_version,
+            sequencer=upload.sequencer,
+        )
+        validated = _Validated(digest.upload, version, None, None, [violation])
+        return self._reject_failed(upload, validated, violation)
+
     def withdraw(self, removal: Removal, retry: RetryPolicy) -> OnboardingResult | None:
         """Retires a version whose artifact was deleted; None if there is nothing to do."""
         return retry.until_no_conflict(lambda: self._withdrawal.removed(removal))
+
+    def _time(self) -> datetime:
+        return datetime.fromisoformat(self._now())
 
     def _validate(self, upload: Upload) -> _Validated | None:
         """Keeps only the golden sample of what was read, because the proof needs the memory."""
@@ -167,10 +265,12 @@ class Onboarding:
             violations=validation.reported(violations),
             updated_at=self._now(),
         )
-        self._bucket.quarantine(validated.upload, rejected)
+        codes = [each.code for each in rejected.violations]
+        self._bucket.quarantine(
+            validated.upload, rejected, readable=failures.UNREADABLE not in codes
+        )
         self._registry.reject(rejected)
         self._bucket.delete_version(rejected, self._registry)
-        codes = [each.code for each in rejected.violations]
         logger().warning("model rejected", model=rejected.model, version=rejected.id, codes=codes)
         self._publisher.rejected(rejected)
         return OnboardingResult(rejected.model, "REJECTED", rejected.id, rejected.violations)

@@ -1,8 +1,13 @@
-"""Retries within one Lambda invocation, for as long as it has time."""
+"""Retries within one Lambda invocation: briefly, because each one holds one of a few places.
+
+Afterwards the error goes back to Lambda, which tries the event again after one and after two
+minutes; the sweeper tries an upload again that is still there after half an hour. In between,
+other uploads have its place.
+"""
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from botocore.exceptions import ClientError
@@ -20,6 +25,13 @@ from facet.observability import logger
 RESERVE = 60.0
 """Seconds kept for what follows the last attempt: registry, bucket and events."""
 
+PATIENCE = 120.0
+"""Seconds in which the first attempt at an upload asks the endpoint again; a large model may need
+two invocations of 60 seconds to load."""
+
+LATER_PATIENCE = 20.0
+"""The same for later attempts, so that uploads that keep failing do not hold every place."""
+
 LONGEST_PAUSE = 30.0
 """Seconds; pauses are random, up to a bound that doubles from one second to this."""
 
@@ -34,30 +46,45 @@ class RetryPolicy:
     """Retries while there is time, then raises the last error unchanged.
 
     `left` answers the seconds that the invocation still has, `attempt` is the most seconds that one
-    attempt takes.
+    attempt takes. `patience` is how many seconds the endpoint may take to answer at all.
     """
 
     left: Callable[[], float]
     attempt: float
     sleep: Callable[[float], None] = time.sleep
+    patience: float = PATIENCE
+
+    @classmethod
+    def never(cls) -> "RetryPolicy":
+        """A policy that retries nothing."""
+        return cls(left=lambda: 0, attempt=0)
+
+    def of_attempt(self, number: int) -> "RetryPolicy":
+        """The policy of an upload's first, second, … attempt."""
+        return self if number == 1 else replace(self, patience=LATER_PATIENCE)
 
     def until_endpoint_answers(self, invoke: Callable[[], T]) -> T:
         """Retries while the endpoint is busy, unreachable or loading; not if there is none."""
-        return self._until(_is_temporary, invoke)
+        until = self.left() - self.patience
+        return self._until(_is_temporary, invoke, until=until)
 
     def until_no_conflict(self, change: Callable[[], T]) -> T:
         """Retries while another writer is faster; `change` reads the registry again each time."""
-        return self._until(_is_conflict, change, MAX_CONFLICTS)
+        return self._until(_is_conflict, change, max_attempts=MAX_CONFLICTS)
 
     def _until(
         self,
         retryable: Callable[[BaseException], bool],
         call: Callable[[], T],
+        *,
+        until: float = 0,
         max_attempts: float = float("inf"),
     ) -> T:
+        least = max(RESERVE + self.attempt, until)
+
         def enough(state: RetryCallState) -> bool:
             left = self.left() - state.upcoming_sleep
-            return left < RESERVE + self.attempt or state.attempt_number >= max_attempts
+            return left < least or state.attempt_number >= max_attempts
 
         retrying = Retrying(
             sleep=self.sleep,

@@ -4,6 +4,7 @@ It resubmits uploads without a result, deletes the artifacts of RETIRED versions
 enough, and rejects PENDING versions whose upload was deleted.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
 
 MAX_PER_RUN = 200
 """Of each of the three kinds of work; the next run continues."""
+
+MAX_OF_ONE_MODEL = 3
+"""Uploads of one model that a run resubmits, so that they do not take every place of onboarding."""
 
 ABANDONED_AFTER = timedelta(days=1)
 
@@ -107,15 +111,19 @@ class Sweeper:
         return swept
 
     def _due(self, now: datetime, swept: Swept) -> Iterator[PendingUpload]:
+        of_key: Counter[str] = Counter()
         for upload in self._uploads.waiting():
             if not parse_upload_key(upload.key):
                 swept.misnamed.append(upload.key)
+            elif of_key[upload.key] >= MAX_OF_ONE_MODEL:
+                continue
             elif now - upload.uploaded_at >= self._ages.upload:
                 is_due = False
                 with _logged(swept, upload.key):
                     swept_at = self._uploads.swept_at(upload)
                     is_due = due(now, upload.uploaded_at, swept_at, self._ages.upload)
                 if is_due:
+                    of_key[upload.key] += 1
                     yield upload
 
     def _older(self, status: Status, than: datetime) -> Iterator[Version]:

@@ -1,6 +1,7 @@
 """Download artifacts from S3 and unpack them; a download that breaks off is retried."""
 
 import asyncio
+import errno
 import gzip
 import shutil
 import tarfile
@@ -24,6 +25,21 @@ STALL = 15.0  # seconds without a byte after which a download is retried
 PAUSES = (0.1, 0.5)  # seconds before each retry
 CHUNK = 1 << 20
 IN_MEMORY = 16 << 20  # bytes; a larger artifact is stored in a file until it is unpacked
+
+UNREADABLE = (tarfile.TarError, gzip.BadGzipFile, EOFError, zlib.error, ValueError, OverflowError)
+"""What an archive raises that nobody could unpack; the last two for times that no clock shows."""
+
+OF_THE_ARCHIVE = (
+    errno.ENAMETOOLONG,
+    errno.EINVAL,
+    errno.EILSEQ,
+    errno.EEXIST,
+    errno.ENOTDIR,
+    errno.EISDIR,
+    errno.ELOOP,
+    errno.EOVERFLOW,
+)
+"""Errors of the file system that a member's name or header causes; all others are the disk's."""
 
 
 class Downloads:
@@ -104,7 +120,8 @@ def _unpack(file: IO[bytes], folder: Path, address: str) -> None:
                 pass
     except BaseException as error:
         shutil.rmtree(folder, ignore_errors=True)
-        if isinstance(error, tarfile.TarError | gzip.BadGzipFile | EOFError | zlib.error):
+        of_archive = isinstance(error, OSError) and error.errno in OF_THE_ARCHIVE
+        if of_archive or isinstance(error, UNREADABLE):
             raise ValidationError(
                 f'Failed to extract model data archive from URL "{address}". Please '
                 "ensure that the object located at the URL is a valid tar.gz archive."

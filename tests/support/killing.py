@@ -18,6 +18,7 @@ WRITES = {
     "DeleteObject",
     "PutObjectTagging",
     "UpdateItem",
+    "DeleteItem",
     "PutItem",
     "TransactWriteItems",
 }

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 from facet.artifact.validation import Rules
 from facet.endpoint import Endpoint
 from facet.notifications import EventPublisher
+from facet.registry.attempts import Attempts
 from facet.registry.models import Status, Version
 from facet.registry.releases import Releases
 from facet.registry.store import Registry
 from onboard.app import parse
 from onboard.bucket import Bucket
-from onboard.onboarding import Onboarding, Records
+from onboard.onboarding import Onboarding, Records, utc_now
 from onboard.prover import Prover
 from onboard.retention import Removal
 from onboard.retry import RetryPolicy
@@ -41,10 +42,10 @@ def identity(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()[:12]
 
 
-def patient(seconds: float = 900) -> tuple[RetryPolicy, list[float]]:
+def patient(seconds: float = 900, patience: float = 900) -> tuple[RetryPolicy, list[float]]:
     """A retry for which time passes only in its pauses, and the pauses that it made."""
     pauses: list[float] = []
-    return RetryPolicy(lambda: seconds - sum(pauses), 65, pauses.append), pauses
+    return RetryPolicy(lambda: seconds - sum(pauses), 65, pauses.append, patience), pauses
 
 
 @dataclass
@@ -60,6 +61,7 @@ class Account:
     keep: int = 5
     within: float = 10
     clock: Callable[[], float] = lambda: 0
+    now: Callable[[], str] = utc_now
     sequence: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     @property
@@ -80,9 +82,9 @@ class Account:
 
     @property
     def onboarding(self) -> Onboarding:
-        registers = Records(self.registry, self.releases, self.publisher)
+        records = Records(self.registry, self.releases, self.publisher, Attempts(self.table))
         prover = Prover(Endpoint(self.runtime, "endpoint"), self.within, self.clock)
-        return Onboarding(self.bucket, registers, prover, self.rules, self.keep)
+        return Onboarding(self.bucket, records, prover, self.rules, self.keep, self.now)
 
     def put(self, data: bytes, model: str = "cifar") -> Upload:
         """An upload whose event is still to come."""

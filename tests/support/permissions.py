@@ -17,6 +17,7 @@ ACTIONS = {
     "put_object": {"s3:PutObject"},
     "put_object_tagging": {"s3:PutObjectTagging"},
     "generate_presigned_post": {"s3:PutObject"},
+    "delete_item": {"dynamodb:DeleteItem"},
     "get_item": {"dynamodb:GetItem"},
     "put_item": {"dynamodb:PutItem"},
     "query": {"dynamodb:Query"},

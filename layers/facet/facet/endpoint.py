@@ -39,6 +39,9 @@ API reference), and AWS's TensorFlow image ignores attributes that do not begin 
 NO_ENDPOINT = re.compile(r"Endpoint \S+ of account \d+ not found")
 """The text of SageMaker's ValidationError for an endpoint that does not exist, or not yet."""
 
+BAD_ARCHIVE = re.compile(r"Failed to extract model data archive")
+"""The text of SageMaker's ValidationError for an artifact that it cannot unpack."""
+
 
 def client(timeout: float) -> "SageMakerRuntimeClient":
     """A runtime client that waits `timeout` seconds for an answer and does not retry."""
@@ -117,6 +120,8 @@ def _translated(error: botocore_errors.ClientError) -> FacetError | None:
             "There is no endpoint at the moment: it was removed for off-hours, or is being "
             "created. Try again later."
         )
+    if code == "ValidationError" and BAD_ARCHIVE.search(str(error)):
+        return ModelFailed("the endpoint cannot unpack the archive")
     if code != "ModelError":
         return None
     if error.response.get("OriginalStatusCode") in (503, 507):

@@ -59,16 +59,18 @@ class Case:
 
 PROMOTED = {"ModelReady", "ModelPromoted"}
 CASES = {
-    "first": Case(GOOD, Status.READY, PROMOTED, 10, before=(), at=Placement.LIVE),
-    "good": Case(GOOD, Status.READY, PROMOTED, 10, at=Placement.LIVE),
-    "bad": Case(CODE, Status.REJECTED, {"ModelRejected"}, 7),
-    "unproven": Case(GOOD, Status.REJECTED, {"ModelRejected"}, 12, scores=WRONG_SCORES),
-    "canary": Case(GOOD, Status.READY, {"ModelReady"}, 8, mode=Mode.CANARY, at=Placement.CANDIDATE),
+    "first": Case(GOOD, Status.READY, PROMOTED, 12, before=(), at=Placement.LIVE),
+    "good": Case(GOOD, Status.READY, PROMOTED, 12, at=Placement.LIVE),
+    "bad": Case(CODE, Status.REJECTED, {"ModelRejected"}, 9),
+    "unproven": Case(GOOD, Status.REJECTED, {"ModelRejected"}, 14, scores=WRONG_SCORES),
+    "canary": Case(
+        GOOD, Status.READY, {"ModelReady"}, 10, mode=Mode.CANARY, at=Placement.CANDIDATE
+    ),
     "same-bytes": Case(
-        GOOD, Status.READY, PROMOTED, 1, before=(OTHER, GOOD), at=Placement.LIVE
+        GOOD, Status.READY, PROMOTED, 3, before=(OTHER, GOOD), at=Placement.LIVE
     ),
     "retention": Case(
-        GOOD, Status.READY, PROMOTED, 13, before=(OTHER, THIRD, FOURTH), at=Placement.LIVE,
+        GOOD, Status.READY, PROMOTED, 15, before=(OTHER, THIRD, FOURTH), at=Placement.LIVE,
         retired=(OTHER,),
     ),
 }  # fmt: skip

@@ -210,6 +210,16 @@ def test_an_input_that_no_request_can_hold_is_rejected(account: Account) -> None
     assert account.assert_rejected(data) == ["input-too-large"]
 
 
+def test_an_archive_that_the_endpoint_cannot_unpack_is_rejected(account: Account) -> None:
+    text = 'Failed to extract model data archive from URL "s3://b/k". Please ensure that …'
+    account.runtime.error = ClientError(
+        {"Error": {"Code": "ValidationError", "Message": text}}, "InvokeEndpoint"
+    )
+    assert account.onboard(GOOD) == "REJECTED"
+    assert account.assert_rejected(GOOD) == ["model-failed"]
+    assert "cannot unpack the archive" in account.report(GOOD)["violations"][0]["problem"]
+
+
 @pytest.mark.parametrize(
     ("error", "raised"),
     [

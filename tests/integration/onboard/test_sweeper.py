@@ -11,7 +11,7 @@ import pytest
 
 from facet.registry.models import Status
 from onboard import app
-from onboard.sweeper import handler, invoke
+from onboard.sweeper import MAX_OF_ONE_MODEL, handler, invoke
 from onboard.uploads import Upload
 from tests.support import artifacts, fakes
 from tests.support.fakes import BUCKET
@@ -90,6 +90,14 @@ def test_an_upload_hidden_by_a_newer_one_is_resubmitted(account: Account) -> Non
     account.assert_ready(OTHER)
     assert not account.bucket.has_upload(first)
     assert not account.bucket.has_upload(second)
+
+
+def test_one_models_uploads_do_not_take_every_place_of_onboarding(account: Account) -> None:
+    for _ in range(MAX_OF_ONE_MODEL + 2):
+        account.put(GOOD)
+    account.put(GOOD, "other")
+    handed_over = account.sweeper(lambda _: None).sweep(datetime.now(UTC) + HOUR).handed_over
+    assert handed_over == ["mme/cifar.tar.gz"] * MAX_OF_ONE_MODEL + ["mme/other.tar.gz"]
 
 
 def test_a_deleted_upload_is_ignored(account: Account) -> None:

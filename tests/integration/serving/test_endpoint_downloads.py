@@ -1,6 +1,7 @@
 """Downloads of artifacts from a failing S3."""
 
 import asyncio
+import errno
 import gzip
 import io
 import tarfile
@@ -33,9 +34,16 @@ def client(url: str) -> "S3Client":
     return session.client("s3", endpoint_url=url)
 
 
-def archive(name: str = "1/saved_model.pb", kind: bytes = tarfile.REGTYPE, link: str = "") -> bytes:
+def archive(
+    name: str = "1/saved_model.pb",
+    kind: bytes = tarfile.REGTYPE,
+    link: str = "",
+    time: str | None = None,
+) -> bytes:
+    """One member; `time` is its modification time in the extended header."""
     member = tarfile.TarInfo(name)
     member.type, member.linkname = kind, link
+    member.pax_headers = {"mtime": time} if time else {}
     member.size = len(CONTENT) if member.isreg() else 0
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w:gz") as written:
@@ -109,9 +117,15 @@ def test_a_missing_object_is_not_retried(server: FaultyS3, tmp_path: Path) -> No
         archive("../../escaped"),
         archive("link", tarfile.SYMTYPE, "/etc/passwd"),
         archive("device", tarfile.CHRTYPE),
+        archive(f"1/assets/{'x' * 300}"),
+        archive("1/a", time="nan"),
+        archive("1/a", time="1e300"),
     ],
-    ids=["text", "no-tar", "cut", "wrong-checksum", "outside", "link", "device"],
-)
+    ids=[
+        "text", "no-tar", "cut", "wrong-checksum", "outside", "link", "device", "long-name",
+        "no-time", "late",
+    ],
+)  # fmt: skip
 def test_rejects_a_broken_archive_and_leaves_no_files(
     server: FaultyS3, tmp_path: Path, content: bytes
 ) -> None:
@@ -119,3 +133,15 @@ def test_rejects_a_broken_archive_and_leaves_no_files(
     with pytest.raises(ValidationError, match=r"Failed to extract .*s3://models/mme/cifar"):
         unpack(server.url, tmp_path / "model")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_error_of_the_disk_is_not_the_archives(
+    server: FaultyS3, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    server.objects["models/mme/cifar.tar.gz"] = archive()
+    monkeypatch.setattr(tarfile.TarFile, "makefile", full)
+    with pytest.raises(OSError, match="No space left"):
+        unpack(server.url, tmp_path / "model")

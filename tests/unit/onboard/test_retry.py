@@ -12,7 +12,14 @@ from facet.errors import (
     ModelLoading,
     RegistryConflict,
 )
-from onboard.retry import LONGEST_PAUSE, MAX_CONFLICTS, RESERVE, RetryPolicy
+from onboard.retry import (
+    LATER_PATIENCE,
+    LONGEST_PAUSE,
+    MAX_CONFLICTS,
+    PATIENCE,
+    RESERVE,
+    RetryPolicy,
+)
 from tests.support.fakes import refusal
 from tests.support.onboarding import patient
 
@@ -56,6 +63,14 @@ def test_the_endpoint_is_asked_until_the_time_is_over_and_no_longer() -> None:
     assert 900 - sum(pauses) >= RESERVE + retry.attempt
     assert 900 - sum(pauses) - LONGEST_PAUSE < RESERVE + retry.attempt
     assert max(pauses) <= LONGEST_PAUSE
+
+
+def test_the_first_attempt_at_an_upload_is_patient_and_later_ones_give_way() -> None:
+    for number, most in ((1, PATIENCE), (2, LATER_PATIENCE), (7, LATER_PATIENCE)):
+        retry, pauses = patient(900, PATIENCE)
+        with pytest.raises(ModelLoading):
+            retry.of_attempt(number).until_endpoint_answers(failing(10_000, ModelLoading("x")))
+        assert most - LONGEST_PAUSE < sum(pauses) <= most
 
 
 def test_without_time_nothing_is_tried_again() -> None:

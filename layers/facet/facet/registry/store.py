@@ -278,7 +278,8 @@ class Writes:
         try:
             self._table.meta.client.transact_write_items(TransactItems=writes)  # type: ignore[arg-type]
         except ClientError as error:
-            if error.response["Error"]["Code"] != "TransactionCanceledException":
+            code = error.response["Error"]["Code"]
+            if code != "TransactionCanceledException" or "Item size" in str(error):
                 raise
             raise RegistryConflict(
                 f"another writer changed {subject} at the same time; try again"
