@@ -128,7 +128,21 @@ def _translated(error: botocore_errors.ClientError) -> FacetError | None:
         return EndpointUnavailable(
             "The endpoint has no memory for the model now. Try again shortly."
         )
-    return ModelFailed(str(error.response.get("OriginalMessage") or error))
+    return ModelFailed(_reason(str(error.response.get("OriginalMessage") or error)))
+
+
+def _reason(message: str) -> str:
+    """The text in a container's error: of its `error` or, in the form of AWS's image, of the JSON
+    in its `description`. A message of another form stays as it is.
+    """
+    try:
+        document = orjson.loads(message)
+    except orjson.JSONDecodeError:
+        return message
+    for key in ("error", "description"):
+        if isinstance(document, dict) and isinstance(text := document.get(key), str):
+            return _reason(text)
+    return message
 
 
 def payload(spec: InputSpec, batch: Sequence[Pixels | Tensor]) -> bytes:

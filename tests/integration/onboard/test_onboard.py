@@ -192,6 +192,24 @@ def test_sigmoid_scores_need_not_add_up(account: Account) -> None:
     assert account.onboard(artifacts.artifact(output=output)) == "READY"
 
 
+@pytest.mark.parametrize(
+    "form",
+    [
+        "%s",
+        '{"error": "%s"}',
+        '{"title": "400 Bad Request", "description": "{\\"error\\": \\"%s\\"}"}',
+    ],
+)
+def test_the_report_has_the_text_of_the_containers_error(account: Account, form: str) -> None:
+    message = form % "Op type not registered"
+    account.runtime.error = refusal("ModelError", OriginalStatusCode=400, OriginalMessage=message)
+    assert account.onboard(GOOD) == "REJECTED"
+    account.assert_rejected(GOOD)
+    problem = account.report(GOOD)["violations"][0]["problem"]
+    assert "Op type not registered" in problem
+    assert "{" not in problem
+
+
 @pytest.mark.parametrize("status", [0, 400, 404, 408, 500])
 def test_the_containers_message_is_in_the_report(account: Account, status: int) -> None:
     words = "Op type not registered 'MyOp'"
