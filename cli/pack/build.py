@@ -20,6 +20,7 @@ from cli.pack.model.source import GRAPH
 from cli.pack.plan import LITE, Plan
 from cli.terminal.prompts import Prompter
 from facet import preprocess
+from facet.artifact.graphs import op_policy
 from facet.manifest import GoldenSample, InputSpec, Manifest, OutputSpec
 from facet.preprocess import Pixels
 
@@ -158,6 +159,7 @@ def _lite(
     try:
         if plan.convert and not plan.lite:
             file.write_bytes(plan.convert())
+        _screen(file)
         with inference.lite(file, plan.spec, output) as other:
             apart = prove(scores, other, pixels)
     except (ConverterError, tf.errors.OpError, *tensorflow.ERRORS) as error:
@@ -165,6 +167,12 @@ def _lite(
     except (ExportError, CannotPack) as error:
         return _LiteResult(None, f"left out: {error}")
     return _LiteResult(file, f"answers as the SavedModel does, within {max(apart, 1e-9):.0e}")
+
+
+def _screen(file: Path) -> None:
+    """Raises CannotPack for a LiteRT model that onboarding would reject, before it is run."""
+    for violation in op_policy.check_litert(file.name, file.read_bytes(), frozenset()):
+        raise CannotPack(violation.problem)
 
 
 def _manifest(

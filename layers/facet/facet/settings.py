@@ -21,7 +21,8 @@ class Settings(BaseModel):
     registry_ttl: seconds for which the predict function caches a live version.
     topic: ARN of the SNS topic that gets events about versions; empty for none.
     golden_required: whether an artifact without a golden sample is rejected.
-    more_ops: TensorFlow ops allowed beside the built-in list, separated by commas.
+    more_ops: TensorFlow ops, and control flow of LiteRT, allowed beside the built-in list,
+    separated by commas.
     answer_within: seconds in which a loaded model must answer one image.
     keep_versions: how many of a model's READY versions are kept.
     sweep_after: minutes that an upload waits before the sweeper resubmits it.

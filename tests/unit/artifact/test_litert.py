@@ -3,7 +3,7 @@
 import mmap
 import resource
 import tarfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +12,40 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from facet.artifact.graphs import op_policy
-from facet.artifact.graphs.litert import BUILTINS, Buffer, Operator, operators
+from facet.artifact.graphs.litert import (
+    BUILTINS,
+    CONTROL_FLOW,
+    MAX_OPERATORS,
+    MAX_SIGNATURES,
+    MAX_SUBGRAPHS,
+    MAX_TENSORS,
+    Buffer,
+    Operator,
+    read,
+)
+from facet.errors import Violation
 
 PLACE = "1/assets.extra/model.tflite"
 CONV, CUSTOM, DELEGATE, STABLEHLO_CUSTOM_CALL = 3, 32, 51, 173
+CALL, IF, WHILE, CALL_ONCE, COMPOSITE, CASE = 31, 118, 119, 129, 206, 209
 Code = tuple[int, int, str | None]
 """An operator code: the old builtin number, the new one, and the custom name."""
 
 
-def model(codes: Sequence[Code], subgraphs: Sequence[Sequence[int]]) -> bytes:
-    """`subgraphs` list the operators of each, as positions among the codes; like lists are one."""
+Call = tuple[int, *tuple[int, ...]]
+"""An operator that runs subgraphs: its position among the codes, and theirs among the subgraphs."""
+
+
+def model(
+    codes: Sequence[Code],
+    subgraphs: Sequence[Sequence[int | Call]],
+    signatures: int = 0,
+    tensors: int = 0,
+) -> bytes:
+    """`subgraphs` list the operators of each, as positions among the codes; like lists are one.
+
+    tensors: of each subgraph.
+    """
     flatbuffers = pytest.importorskip("flatbuffers", reason="flatbuffers is not installed")
     build = flatbuffers.Builder(1024)
     names = [build.CreateString(name) if name is not None else None for _, _, name in codes]
@@ -35,25 +59,49 @@ def model(codes: Sequence[Code], subgraphs: Sequence[Sequence[int]]) -> bytes:
         tables.append(build.EndObject())
     code_list = _vector(build, tables)
     graphs = []
-    lists: dict[tuple[int, ...], int] = {}
+    builtins = [max(old, new) for old, new, _ in codes]
+    lists: dict[tuple[int | Call, ...], int] = {}
+    tensor_list = _vector(build, [_table(build, {})] * tensors)
     for each in map(tuple, subgraphs):
         if each not in lists:
-            lists[each] = _vector(build, [_operator(build, code) for code in each])
-        build.StartObject(5)
-        build.PrependUOffsetTRelativeSlot(3, lists[each], 0)
-        graphs.append(build.EndObject())
+            lists[each] = _vector(build, [_operator(build, use, builtins) for use in each])
+        graphs.append(_table(build, {0: tensor_list, 3: lists[each]}))
     graph_list = _vector(build, graphs)
-    build.StartObject(5)
+    signature_list = _vector(build, [_table(build, {})] * signatures)
+    build.StartObject(8)
     build.PrependUint32Slot(0, 3, 0)
     build.PrependUOffsetTRelativeSlot(1, code_list, 0)
     build.PrependUOffsetTRelativeSlot(2, graph_list, 0)
+    build.PrependUOffsetTRelativeSlot(7, signature_list, 0)
     build.Finish(build.EndObject(), file_identifier=b"TFL3")
     return bytes(build.Output())
 
 
-def _operator(build: Any, code: int) -> int:
-    build.StartObject(9)
+def _operator(build: Any, use: int | Call, builtins: Sequence[int]) -> int:
+    code, *called = (use,) if isinstance(use, int) else use
+    options = 0
+    if called and builtins[code] == CASE:
+        build.StartVector(4, len(called), 4)
+        for branch in reversed(called):
+            build.PrependInt32(branch)
+        options = _table(build, {0: int(build.EndVector())})
+    elif called:
+        first = int(builtins[code] == COMPOSITE)
+        build.StartObject(4)
+        for field, subgraph in enumerate(called, start=first):
+            build.PrependInt32Slot(field, subgraph, 0)
+        options = int(build.EndObject())
+    build.StartObject(14)
     build.PrependUint32Slot(0, code, 0)
+    if options:
+        build.PrependUOffsetTRelativeSlot(12 if builtins[code] >= 200 else 4, options, 0)
+    return int(build.EndObject())
+
+
+def _table(build: Any, fields: Mapping[int, int]) -> int:
+    build.StartObject(5)
+    for field, offset in fields.items():
+        build.PrependUOffsetTRelativeSlot(field, offset, 0)
     return int(build.EndObject())
 
 
@@ -64,14 +112,18 @@ def _vector(build: Any, items: Sequence[int]) -> int:
     return int(build.EndVector())
 
 
+def check(data: Buffer, *more: str) -> list[Violation]:
+    return [*op_policy.check_litert(PLACE, data, frozenset(more))]
+
+
 def codes_of(data: Buffer) -> list[tuple[str, str]]:
-    return [(each.code, each.place) for each in op_policy.check_litert(PLACE, data)]
+    return [(each.code, each.place) for each in check(data)]
 
 
 def test_accepts_builtin_operators() -> None:
     data = model([(CONV, CONV, None), (127, 150, None), (0, 0, None)], [[0, 1], [2]])
     assert codes_of(data) == []
-    assert list(operators(data)) == [
+    assert read(data).operators == [
         Operator(0, CONV, None, 0, 0),
         Operator(1, 150, None, 0, 1),
         Operator(2, 0, None, 1, 0),
@@ -96,7 +148,7 @@ def test_accepts_builtin_operators() -> None:
 )
 def test_rejects_custom_code(code: Code, violation: str, said: str) -> None:
     data = model([(CONV, CONV, None), code], [[0], [0, 0, 1, 1]])
-    (found,) = op_policy.check_litert(PLACE, data)
+    (found,) = check(data)
     assert (found.code, found.place) == (violation, f"{PLACE}: subgraph 1, operator 2")
     assert said in found.problem
     assert len(found.problem) < 400
@@ -111,7 +163,12 @@ def test_a_custom_name_beside_a_builtin_is_not_used() -> None:
     assert codes_of(model([(CONV, CONV, "FlexWriteFile")], [[0]])) == []
 
 
-GOOD = model([(CONV, CONV, None), (CUSTOM, CUSTOM, "Flex"), (127, 300, None)], [[0, 1], [2]])
+GOOD = model(
+    [(CONV, CONV, None), (CUSTOM, CUSTOM, "Flex"), (127, 300, None), (WHILE, WHILE, None)],
+    [[0, 1], [2], [(3, 0, 1)]],
+    signatures=1,
+    tensors=2,
+)
 
 
 @pytest.mark.parametrize(
@@ -125,21 +182,105 @@ GOOD = model([(CONV, CONV, None), (CUSTOM, CUSTOM, "Flex"), (127, 300, None)], [
         (b"\x04\0\0\0TFL3" + bytes(20), "leads to byte"),
         (model([], [[0]]), "code 0 of 0"),
         (model([(CONV, CONV, None)], [[0], [7]]), "operator 0 of subgraph 1 has the code 7 of 1"),
-        (model([(CONV, CONV, None)], [[]] * 1_001), "1,001 items, over 1,000"),
+        (
+            model([(WHILE, WHILE, None)], [[(0, 1, 2)], []]),
+            "operator 0 of subgraph 0 runs subgraph 2",
+        ),
+        (model([(127, COMPOSITE, None)], [[(0, -1)]]), "runs subgraph -1 of 1"),
     ],
-    ids=["empty", "short", "other", "cut", "far", "zeros", "no-codes", "no-code", "many"],
+    ids=["empty", "short", "other", "cut", "far", "zeros", "no-codes", "no-code", "call", "minus"],
 )
 def test_other_bytes_are_unreadable(data: bytes, problem: str) -> None:
-    (found,) = op_policy.check_litert(PLACE, data)
+    (found,) = check(data)
     assert (found.code, found.place) == ("litert-unreadable", PLACE)
     assert problem in found.problem
 
 
-def test_lists_that_subgraphs_share_count_for_each() -> None:
-    data = model([(CONV, CONV, None)], [[0] * 1_000] * 101)
-    (found,) = op_policy.check_litert(PLACE, data)
-    assert found.code == "litert-unreadable"
-    assert "1,000 items, over 0" in found.problem
+CONV_CODE: Code = (CONV, CONV, None)
+
+
+@pytest.mark.parametrize(
+    ("data", "problem"),
+    [
+        (model([CONV_CODE], [[]] * (MAX_SUBGRAPHS + 1)), "257 subgraphs; the limit is 256"),
+        (model([CONV_CODE], [[0] * 1_000] * 101), "101,000 operators; the limit is 100,000"),
+        (model([CONV_CODE], [[0]], signatures=3_001), "3,001 signatures; the limit is 32"),
+        (model([CONV_CODE], [[0]] * 21, tensors=10_000), "210,000 tensors; the limit is 200,000"),
+    ],
+    ids=["subgraphs", "operators", "signatures", "tensors"],
+)
+def test_lists_count_for_each_subgraph_that_has_them(data: bytes, problem: str) -> None:
+    (found,) = check(data)
+    assert (found.code, found.place) == ("litert-too-complex", PLACE)
+    assert found.problem == f"it has at least {problem}"
+
+
+def test_accepts_as_much_as_the_limits() -> None:
+    most = MAX_OPERATORS // MAX_SUBGRAPHS
+    each = MAX_TENSORS // MAX_SUBGRAPHS
+    data = model([CONV_CODE], [[0] * most] * MAX_SUBGRAPHS, MAX_SIGNATURES, each)
+    assert check(data) == []
+
+
+@pytest.mark.parametrize(("builtin", "name"), CONTROL_FLOW.items())
+def test_control_flow_is_rejected_unless_it_is_allowed_by_name(builtin: int, name: str) -> None:
+    data = model([CONV_CODE, (min(builtin, 127), builtin, None)], [[0, (1, 1, 2)], [0], [0]])
+    (found,) = check(data, "While", "CONV_2D")
+    assert (found.code, found.place) == (
+        "litert-control-flow",
+        f"{PLACE}: subgraph 0, operator 1",
+    )
+    assert f"'{name}'" in found.problem
+    assert f"MoreOps={name} " in found.remedy
+    assert check(data, name) == []
+
+
+def test_the_names_of_control_flow_are_those_of_litert() -> None:
+    """Whatever has the number of a subgraph among its options, but what LiteRT computes itself."""
+    schema = pytest.importorskip(
+        "ai_edge_litert.schema_py_generated", reason="LiteRT is not installed"
+    )
+    numbers = vars(schema.BuiltinOperator)
+    assert {number: name for name, number in numbers.items() if number in CONTROL_FLOW} == dict(
+        CONTROL_FLOW
+    )
+    with_subgraphs = {
+        name.removesuffix("OptionsT").replace("StableHLO", "Stablehlo")
+        for name, options in vars(schema).items()
+        if name.endswith("OptionsT") and any("ubgraph" in field for field in vars(options()))
+    }
+    computed = {"StablehloReduce", "StablehloReduceWindow", "StablehloScatter", "StablehloSort"}
+    called = {each.replace("_", "").lower() for each in CONTROL_FLOW.values()}
+    assert {each.lower() for each in with_subgraphs - computed - {"StablehloComposite"}} == called
+
+
+@pytest.mark.parametrize(
+    ("builtin", "name", "subgraphs", "circle"),
+    [
+        (WHILE, "WHILE", [[(0, 1, 2)], [], [(0, 1, 2)]], "2 → 2"),
+        (WHILE, "WHILE", [[(0, 0, 1)], []], "0 → 0"),
+        (CALL, "CALL", [[(0, 1)], [(0, 2)], [(0, 0)]], "0 → 2 → 1 → 0"),
+        (COMPOSITE, "", [[(0, 1)], [(0, 1)]], "1 → 1"),
+        (CASE, "STABLEHLO_CASE", [[(0, 1, 2)], [], [(0, 1, 0)]], "0 → 2 → 0"),
+    ],
+)
+def test_recursion_is_rejected_even_if_its_operator_is_allowed(
+    builtin: int, name: str, subgraphs: Sequence[Sequence[Call]], circle: str
+) -> None:
+    (found,) = check(model([(min(builtin, 127), builtin, None)], subgraphs), name)
+    assert (found.code, found.place) == ("litert-recursion", PLACE)
+    assert found.problem == f"subgraphs run each other in a circle: {circle}"
+
+
+def test_composites_are_accepted_unless_they_multiply() -> None:
+    """Each subgraph has ten times the next one; the runtime copies them into each other."""
+    codes: list[Code] = [CONV_CODE, (127, COMPOSITE, None)]
+    few = [[(1, number + 1)] * 10 for number in range(4)] + [[0]]
+    assert check(model(codes, few)) == []
+    many = [[(1, number + 1)] * 10 for number in range(5)] + [[0]]
+    (found,) = check(model(codes, many))
+    assert found.code == "litert-too-complex"
+    assert found.problem == "subgraph 0, with those that it runs, has over 100,000 operators"
 
 
 def test_a_mapped_file_is_read_in_place(tmp_path: Path) -> None:
@@ -168,14 +309,14 @@ def test_our_samples_have_the_operators_that_litert_sees(name: str) -> None:
         data = member.read()
     theirs = schema.Model.GetRootAs(data, 0)
     codes = [theirs.OperatorCodes(at) for at in range(theirs.OperatorCodesLength())]
-    ours = list(operators(data))
+    ours = read(data).operators
     assert [each.builtin for each in ours] == [
         max(each.DeprecatedBuiltinCode(), each.BuiltinCode()) for each in codes
     ]
     first = theirs.Subgraphs(0)
     used = [first.Operators(at).OpcodeIndex() for at in range(first.OperatorsLength())]
     assert [each.position for each in ours] == [used.index(each.code) for each in ours]
-    assert list(op_policy.check_litert(PLACE, data)) == []
+    assert check(data) == []
 
 
 def test_the_builtins_are_those_of_litert() -> None:
@@ -189,13 +330,20 @@ def test_the_builtins_are_those_of_litert() -> None:
     assert not BUILTINS - theirs
 
 
-CODES = {"litert-unreadable", "litert-custom-op", "litert-unknown-op"}
+CODES = {
+    "litert-unreadable",
+    "litert-custom-op",
+    "litert-unknown-op",
+    "litert-control-flow",
+    "litert-recursion",
+    "litert-too-complex",
+}
 
 
 @given(st.binary(max_size=400))
 def test_any_bytes_are_screened_or_unreadable(data: bytes) -> None:
     for each in (data, b"\x08\0\0\0TFL3" + data):
-        assert {found.code for found in op_policy.check_litert(PLACE, each)} <= CODES
+        assert {found.code for found in check(each)} <= CODES
 
 
 @settings(max_examples=300)
@@ -209,4 +357,4 @@ def test_damaged_models_are_screened_or_unreadable(
     data = bytearray(GOOD)
     for at, value in damages:
         data[at] = value
-    assert {found.code for found in op_policy.check_litert(PLACE, bytes(data[:length]))} <= CODES
+    assert {found.code for found in check(bytes(data[:length]))} <= CODES

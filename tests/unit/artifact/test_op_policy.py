@@ -593,7 +593,10 @@ def test_accepts_the_samples(name: str) -> None:
         assert graph
         assert lite
         assert list(screened(PLACE, graph.read(), frozenset())) == []
-        assert list(op_policy.check_litert("1/assets.extra/model.tflite", lite.read())) == []
+        assert (
+            list(op_policy.check_litert("1/assets.extra/model.tflite", lite.read(), frozenset()))
+            == []
+        )
 
 
 @pytest.mark.skipif("FACET_DATA" not in os.environ, reason="FACET_DATA names no SavedModels")

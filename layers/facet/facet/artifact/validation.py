@@ -37,7 +37,7 @@ MAX_TEXT = 500
 
 @dataclass(frozen=True)
 class Rules:
-    """What an operator sets; `ops` are TensorFlow ops allowed beside the built-in list."""
+    """What an operator sets; `ops` are allowed beside the built-in lists, control flow too."""
 
     golden_required: bool = False
     ops: frozenset[str] = frozenset()
@@ -158,7 +158,7 @@ def _other_graphs(archive: Archive, checked: str, rules: Rules) -> Iterator[Viol
         if GRAPH.fullmatch(name) and name != checked:
             yield from op_policy.check_saved_model(name, graph.read(content), rules.ops)
     for name, model in archive.litert.items():
-        yield from op_policy.check_litert(name, model)
+        yield from op_policy.check_litert(name, model, rules.ops)
         if isinstance(model, mmap.mmap):
             model.close()
     archive.litert.clear()

@@ -28,9 +28,12 @@ def check_saved_model(place: str, model: SavedModel, more: frozenset[str]) -> It
     yield from islice(_saved_model(place, model, more), MAX_VIOLATIONS)
 
 
-def check_litert(place: str, model: litert.Buffer) -> Iterator[Violation]:
-    """Operators that are not LiteRT's own: one violation for each kind."""
-    yield from islice(_litert(place, model), MAX_VIOLATIONS)
+def check_litert(place: str, model: litert.Buffer, more: frozenset[str]) -> Iterator[Violation]:
+    """Operators that are not LiteRT's own, and control flow: one violation for each kind.
+
+    `more` are names of control flow that the operator allows, such as WHILE.
+    """
+    yield from islice(_litert(place, model, more), MAX_VIOLATIONS)
 
 
 def _saved_model(place: str, model: SavedModel, more: frozenset[str]) -> Iterator[Violation]:
@@ -104,9 +107,10 @@ def _cut(name: str) -> str:
     return name if len(name) <= MAX_NAME else f"{name[:MAX_NAME]}…"
 
 
-def _litert(place: str, model: litert.Buffer) -> Iterator[Violation]:
+def _litert(place: str, data: litert.Buffer, more: frozenset[str]) -> Iterator[Violation]:
     try:
-        for op in litert.operators(model):
+        model = litert.read(data)
+        for op in model.operators:
             where = f"{place}: subgraph {op.subgraph}, operator {op.position}"
             if op.subgraph is None:
                 where = f"{place}: operator code {op.code}"
@@ -114,8 +118,30 @@ def _litert(place: str, model: litert.Buffer) -> Iterator[Violation]:
                 yield _custom(where, op.custom)
             elif op.builtin not in litert.BUILTINS:
                 yield _unknown(where, op.builtin)
+            elif (name := litert.CONTROL_FLOW.get(op.builtin, "")) not in {"", *more}:
+                yield _control_flow(where, name)
+        model.check_calls()
     except litert.UnreadableLiteRT as error:
         yield Violation("litert-unreadable", place, str(error), "convert the model again")
+    except litert.TooManyParts as error:
+        yield Violation(
+            "litert-too-complex", place, str(error), "convert only the function that is served"
+        )
+    except litert.Recursion as error:
+        yield Violation(
+            "litert-recursion", place, str(error), "convert the model again; no converter does this"
+        )
+
+
+def _control_flow(where: str, name: str) -> Violation:
+    return Violation(
+        "litert-control-flow",
+        where,
+        f"the operator '{name}' runs other parts of the model, perhaps without end",
+        "remove assets.extra/model.tflite: the SavedModel is served without it; to allow an "
+        f"operator that you trust, the operator of the stack sets MoreOps={name} "
+        "(FACET_MORE_OPS; docs/security.md)",
+    )
 
 
 def _custom(where: str, name: str) -> Violation:
