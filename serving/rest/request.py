@@ -47,7 +47,7 @@ class Query:
         return (
             self.method,
             self.signature,
-            tuple(sorted((k, v.shape[1:]) for k, v in self.inputs.items())),
+            tuple(sorted((k, v.shape[1:], v.dtype.str) for k, v in self.inputs.items())),
         )
 
 

@@ -14,8 +14,8 @@ def tensor(name: str, spec: TensorSpec, value: Any) -> Array:
     """The JSON value of one input as an array of the spec's dtype and shape. Raises BadInput."""
     if spec.dtype == object:
         array = _strings(name, value)
-    elif spec.raw_bytes and isinstance(value, list) and value and isinstance(value[0], dict):
-        array = _from_bytes(name, spec, value)
+    elif spec.raw is not None and isinstance(value, list) and value and isinstance(value[0], dict):
+        array = _from_bytes(name, spec, spec.raw, value)
     else:
         array = _numbers(name, spec.dtype, value)
     if spec.shape is not None and not _fits(array.shape, spec.shape):
@@ -74,21 +74,21 @@ def decode_base64(name: str, value: dict[str, str]) -> bytes:
         raise BadInput(f'input "{name}": unable to base64 decode: {error}') from error
 
 
-def _from_bytes(name: str, spec: TensorSpec, values: list[Any]) -> Array:
+def _from_bytes(name: str, spec: TensorSpec, dtype: np.dtype[Any], values: list[Any]) -> Array:
     """One row from each bytes value: the row's memory in C order and native byte order."""
     shape = (spec.shape or ())[1:]
     sizes = [size for size in shape if size is not None]
     if len(sizes) < len(shape):
         raise BadInput(f'input "{name}" has no fixed size: send lists of numbers, not bytes')
-    expected = spec.dtype.itemsize * int(np.prod(sizes, dtype=np.int64))
+    expected = dtype.itemsize * int(np.prod(sizes, dtype=np.int64))
     rows = [_base64(name, value) for value in values]
     for index, row in enumerate(rows):
         if len(row) != expected:
             raise BadInput(
                 f'input "{name}", element {index}: expected {expected} bytes '
-                f"({_shape_text(shape)} {spec.dtype}), got {len(row)}"
+                f"({_shape_text(shape)} {dtype}), got {len(row)}"
             )
-    return np.frombuffer(b"".join(rows), spec.dtype).reshape(len(rows), *sizes)
+    return np.frombuffer(b"".join(rows), dtype).reshape(len(rows), *sizes)
 
 
 def _numbers(name: str, dtype: np.dtype[Any], value: Any) -> Array:

@@ -15,12 +15,13 @@ class TensorSpec:
     """An input of a signature.
 
     dtype: `object` for strings (as bytes).  shape: None as a dimension is any size, None as the
-    whole shape any rank.  raw_bytes: a bytes value may stand for a row's memory.
+    whole shape any rank.  raw: the dtype of a row's memory, for which a bytes value may stand; None
+    if it may not.
     """
 
     dtype: np.dtype[Any]
     shape: tuple[int | None, ...] | None
-    raw_bytes: bool = False
+    raw: np.dtype[Any] | None = None
 
     def one(self) -> Array:
         """The smallest array that fits: zeros, with size 1 for each dimension of any size."""

@@ -3,6 +3,8 @@
 classifier: images of 8 by 8 pixels, 4 scores, as the training exports them (strings of raw
 bytes; a LiteRT twin takes uint8).  plain: the same without the twin.  large: a twin of 5 MB.
 several: two signatures, several tensors, strings among them.
+floats: logits of float32 images, for TensorFlow alone.  quantised-uint8, quantised-int8: the same
+SavedModel with a LiteRT twin whose input and output are integers.
 
 Third-party: tf1: TensorFlow 1, variables in two shards, signature `predict_images` alone.
 words: a vocabulary in an asset.  shards: variables in three shards.  half_plus_two: as in
@@ -15,7 +17,7 @@ loaded.  The last two exist for LiteRT too: hungry-lite, greedy-lite.
 
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +79,37 @@ def export(classifier: Classifier, folder: Path) -> None:
     )
     (version / "assets.extra").mkdir()
     (version / "assets.extra" / "model.tflite").write_bytes(lite)
+
+
+class Floats(tf.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.weights = tf.Variable(np.random.default_rng(0).normal(0, 0.1, (192, 4)).astype("f"))
+
+    @tf.function(input_signature=[tf.TensorSpec([None, 8, 8, 3], tf.float32, "image")])
+    def logits(self, image: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"scores": tf.reshape(image / 255.0, [-1, 192]) @ self.weights}
+
+
+def quantised(folder: Path) -> None:
+    module = Floats()
+    saved = folder / "floats" / "1"
+    tf.saved_model.save(module, str(saved), signatures=module.logits)
+
+    def calibration() -> Iterator[list[Any]]:
+        for column in (*module.weights.numpy().T, *-module.weights.numpy().T):
+            yield [np.where(column > 0, 255, 0).reshape(1, 8, 8, 3).astype("f")]  # the extremes
+
+    for dtype in (tf.uint8, tf.int8):
+        converter = tf.lite.TFLiteConverter.from_saved_model(str(saved))
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        converter.representative_dataset = calibration
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+        converter.inference_input_type = converter.inference_output_type = dtype
+        version = folder / f"quantised-{dtype.name}" / "1"
+        shutil.copytree(saved, version)
+        (version / "assets.extra").mkdir()
+        (version / "assets.extra" / "model.tflite").write_bytes(converter.convert())
 
 
 class Words(tf.Module):
@@ -234,6 +267,7 @@ def troublesome(folder: Path) -> None:
 def main(folder: Path) -> None:
     (cpu,) = tf.config.list_physical_devices("CPU")
     tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+    quantised(folder)
     third_party(folder)
     troublesome(folder)
     export(Classifier(8, 4), folder / "classifier")

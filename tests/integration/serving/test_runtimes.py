@@ -9,7 +9,8 @@ import socket
 import subprocess
 import sys
 import tarfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +78,36 @@ def test_litert_accepts_lists_of_pixels(container: ContainerProcess) -> None:
     as_lists = container.invoke("classifier", {"instances": batch.tolist()})
     as_bytes = container.invoke("classifier", {"instances": rows(batch)})
     assert as_lists.json() == as_bytes.json()
+
+
+@pytest.fixture
+def unload() -> Iterator[ExitStack]:
+    """Unloads a test's own models, also when it fails."""
+    with ExitStack() as stack:
+        yield stack
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int8"])
+def test_a_quantised_model_takes_and_gives_real_numbers(
+    container: ContainerProcess, artifacts: Path, unload: ExitStack, dtype: str
+) -> None:
+    name = f"quantised-{dtype}"
+    for each in ("floats", name):
+        container.load(each, artifacts / each)
+        unload.callback(container.http.delete, f"/models/{each}")
+    assert container.http.get(f"/models/{name}").json()["model"]["runtimes"] == {"1": "litert"}
+    pixels = images(17)
+    as_floats: dict[str, Any] = {"instances": pixels.astype(float).tolist()}
+    lite = container.invoke(name, as_floats).json()["predictions"]
+    full = container.invoke("floats", as_floats).json()["predictions"]
+    np.testing.assert_allclose(lite, full, atol=0.15)  # two steps of the output
+    columns = container.invoke(name, {"inputs": as_floats["instances"]})
+    assert columns.json()["outputs"] == lite
+    raw = container.invoke(name, {"instances": rows(pixels)})
+    if dtype == "uint8":  # raw bytes are the file's integers, and here those are pixels
+        np.testing.assert_allclose(raw.json()["predictions"], lite, atol=0.15)
+    else:
+        assert raw.status_code == 400
 
 
 @pytest.mark.parametrize("name", ["classifier", "plain"])

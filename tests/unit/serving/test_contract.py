@@ -24,6 +24,7 @@ from serving.runtimes.runtime import Array, Signature, TensorSpec
 
 SIZE = 100  # bytes that each model reserves
 TARGET = {"X-Amzn-SageMaker-Target-Model": "cifar/1.tar.gz"}
+UINT8 = np.dtype("uint8")
 
 
 class Sums:
@@ -32,7 +33,7 @@ class Sums:
     kind = "litert"
     parallel = 1
     signatures: Mapping[str, Signature] = {
-        "serving_default": Signature({"image": TensorSpec(np.dtype("uint8"), (None, 2), True)})
+        "serving_default": Signature({"image": TensorSpec(UINT8, (None, 2), UINT8)})
     }
 
     def __init__(self, gate: threading.Event) -> None:

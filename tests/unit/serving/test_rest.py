@@ -14,12 +14,13 @@ from serving.rest.request import PREDICT, Query, Request
 from serving.runtimes.runtime import Signature, TensorSpec
 
 
-def spec(dtype: str, *shape: int | None, raw: bool = False) -> TensorSpec:
-    return TensorSpec(np.dtype(dtype), shape, raw)
+def spec(dtype: str, *shape: int | None, raw: str | None = None) -> TensorSpec:
+    return TensorSpec(np.dtype(dtype), shape, np.dtype(raw) if raw else None)
 
 
 ONE = {"serving_default": Signature({"image": spec("float32", None, 2)})}
-PIXELS = {"serving_default": Signature({"image": spec("uint8", None, 2, 2, raw=True)})}
+PIXELS = {"serving_default": Signature({"image": spec("uint8", None, 2, 2, raw="uint8")})}
+QUANTISED = {"serving_default": Signature({"image": spec("float32", None, 4, raw="uint8")})}
 TEXT = {"serving_default": Signature({"image": spec("object", None)})}
 TWO = {
     "serving_default": Signature(
@@ -81,6 +82,14 @@ def test_bytes_are_the_memory_of_a_numeric_tensor() -> None:
         2,
         2,
     )
+
+
+def test_bytes_of_a_quantised_tensor_are_its_integers_and_lists_real_numbers() -> None:
+    raw = parse({"instances": [b64(b"\0\1\2\3")]}, QUANTISED)
+    real = parse({"instances": [[0, 1, 2, 3]]}, QUANTISED)
+    assert raw.inputs["image"].dtype == np.uint8
+    assert real.inputs["image"].dtype == np.float32
+    assert raw.form != real.form  # the container must not join them
 
 
 def test_bytes_of_the_wrong_length_name_both_lengths() -> None:
