@@ -29,9 +29,9 @@ class DataError(FacetError):
 
 @dataclass(frozen=True, eq=False)
 class ImageSet:
-    """`pixels` is uint8 (n, height, width, channels); `classes` is int64 (n,), indices of labels.
+    """`pixels` is (n, height, width, channels), with the dtype of `preprocess.pixel_type`.
 
-    `skipped` counts the files that could not be read.
+    `classes` is int64 (n,), indices of labels. `skipped` counts the files that could not be read.
     """
 
     pixels: Pixels
@@ -169,7 +169,7 @@ def _check_readable(channel: str, sets: list[ImageSet], max_unreadable: float) -
 def _read(channel: str, files: list[File], spec: InputSpec, folder: Path) -> ImageSet:
     """Reads images in name order; prints the path of each one that cannot be read."""
     shape = (len(files), spec.height, spec.width, spec.channels)
-    pixels = open_memmap(folder / f"{channel}.npy", "w+", np.uint8, shape)
+    pixels = open_memmap(folder / f"{channel}.npy", "w+", preprocess.pixel_type(spec), shape)
     classes: list[int] = []
     for (index, path), image in _decoded(files, spec):
         if isinstance(image, Exception):

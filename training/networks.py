@@ -80,7 +80,14 @@ def spec(settings: Hyperparameters) -> InputSpec:
     name = settings.backbone
     normalisation = SCRATCH.get(name) or BACKBONES[name].normalisation
     side = settings.image_size
-    return InputSpec(tensor="image", encoding="uint8", height=side, width=side, **normalisation)
+    return InputSpec(
+        tensor="image",
+        encoding="uint8",
+        height=side,
+        width=side,
+        decode="reduced",  # training decodes in the same way
+        **normalisation,
+    )
 
 
 def build(settings: Hyperparameters, labels: int, weights: Path | None) -> Network:

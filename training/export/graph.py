@@ -25,7 +25,7 @@ def normalise(spec: InputSpec, pixels: tf.Tensor) -> tf.Tensor:
         values = values - tf.constant(spec.mean)
     if spec.std:
         values = values / tf.constant(spec.std)
-    return values
+    return tf.image.per_image_standardization(values) if spec.per_image_standardization else values
 
 
 def bytes_model(network: keras.Model, spec: InputSpec) -> tf.Module:

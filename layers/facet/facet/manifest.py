@@ -10,6 +10,25 @@ from facet.keys import MODEL_NAME
 Label = Annotated[str, Field(min_length=1, max_length=200)]
 Side = Annotated[int, Field(ge=1, le=4096)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
+Byte = Annotated[int, Field(ge=0, le=255)]
+
+PillowFilter = Literal["nearest", "box", "bilinear", "hamming", "bicubic", "lanczos"]
+OtherFilter = Literal[
+    "tf-nearest",
+    "tf-bilinear",
+    "tf-bilinear-antialias",
+    "tf-bicubic",
+    "tf-bicubic-antialias",
+    "tf-area",
+    "cv2-linear",
+    "cv2-area",
+]
+Resize = Literal[PillowFilter, OtherFilter]
+"""How images are resized: with a filter of Pillow, by `tf.image.resize` or by `cv2.resize`."""
+
+Fit = Literal["stretch", "crop", "pad"]
+AVERAGING = ("box", "bilinear", "hamming", "bicubic", "lanczos")
+"""The filters that may get a JPEG that was decoded at a reduced size."""
 
 
 class Frozen(BaseModel):
@@ -22,13 +41,19 @@ class InputSpec(Frozen):
     """How an image becomes the model's input tensor.
 
     Geometry first: the image is decoded to RGB (or to grey where `channels` is 1), brought to
-    `height` x `width` by `fit` with the `resize` filter. Then each value becomes
-    `(pixel * scale - mean) / std`, with channels in `order`; `mean` and `std` have one entry per
-    channel in that order.
+    `height` x `width` by `fit` with the `resize` filter, and inverted (255 - pixel) where `invert`
+    says so. With `resize_to` it is first resized to that side (the shortest edge for `crop`, both
+    sides for `stretch`), and `height` x `width` is cut out of its middle. `pad` pads with `fill`, a
+    colour in RGB, or black. `decode: reduced` permits to decode a large JPEG at a part of its size.
+
+    Then each value becomes `(pixel * scale - mean) / std`, with channels in `order`; `mean` and
+    `std` have one entry per channel in that order. `per_image_standardization` follows, as in
+    `tf.image`.
 
     `encoding` says where that arithmetic runs. `float`: before the model, which takes float32 as
     JSON lists. `uint8`: inside the model's graph, which takes the raw RGB bytes of the image
-    as one base64 string; `scale`, `mean`, `std` and `order` then say what the graph does.
+    as one base64 string; `scale`, `mean`, `std`, `order` and `per_image_standardization` then say
+    what the graph does.
 
     `layout` `hwc` is a height x width x channels tensor, `flat` the same values in one row.
     """
@@ -40,20 +65,45 @@ class InputSpec(Frozen):
     width: Side
     channels: Literal[1, 3] = 3
     layout: Literal["hwc", "flat"] = "hwc"
-    resize: Literal["nearest", "box", "bilinear", "hamming", "bicubic", "lanczos"] = "bilinear"
-    fit: Literal["stretch", "crop", "pad"] = "stretch"
+    decode: Literal["whole", "reduced"] = "whole"
+    resize: Resize = "bilinear"
+    fit: Fit = "stretch"
+    resize_to: Side | None = None
+    fill: tuple[Byte, ...] = ()
+    invert: bool = False
     scale: Finite = 1.0
     mean: tuple[Finite, ...] = ()
     std: tuple[Finite, ...] = ()
     order: Literal["RGB", "BGR"] = "RGB"
+    per_image_standardization: bool = False
 
     @model_validator(mode="after")
     def _one_value_per_channel(self) -> Self:
-        for name, values in (("mean", self.mean), ("std", self.std)):
-            if values and len(values) != self.channels:
-                raise ValueError(f"{name} needs {self.channels} values, it has {len(values)}")
+        for name, count in (
+            ("mean", len(self.mean)),
+            ("std", len(self.std)),
+            ("fill", len(self.fill)),
+        ):
+            if count not in (0, self.channels):
+                raise ValueError(f"{name} needs {self.channels} values, it has {count}")
         if any(value <= 0 for value in self.std):
             raise ValueError("std must be above 0")
+        return self
+
+    @model_validator(mode="after")
+    def _geometry_fits(self) -> Self:
+        if self.fill and self.fit != "pad":
+            raise ValueError("fill is the colour of fit 'pad'; remove it, or choose that fit")
+        if self.resize_to and self.fit == "pad":
+            raise ValueError("resize_to is for fit 'crop' or 'stretch'")
+        if self.resize_to and self.resize_to < max(self.height, self.width):
+            raise ValueError(
+                f"resize_to is the side before the crop, at least {max(self.height, self.width)}"
+            )
+        if self.decode == "reduced" and self.resize not in AVERAGING:
+            raise ValueError(
+                f"decode 'reduced' needs a filter that averages: {', '.join(AVERAGING)}"
+            )
         return self
 
     @property

@@ -5,22 +5,13 @@ All of them call `decode` and then `apply` (or `geometry`) with the manifest's i
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image
 
 from facet import image
 from facet.manifest import InputSpec
+from facet.resizing import fit
 
-FILTERS = {
-    "nearest": Image.Resampling.NEAREST,
-    "box": Image.Resampling.BOX,
-    "bilinear": Image.Resampling.BILINEAR,
-    "hamming": Image.Resampling.HAMMING,
-    "bicubic": Image.Resampling.BICUBIC,
-    "lanczos": Image.Resampling.LANCZOS,
-}
-"""The manifest's names for Pillow's filters, which all but `nearest` average when they shrink."""
-
-Pixels = NDArray[np.uint8]
+Pixels = fit.Pixels
 Tensor = NDArray[np.float32]
 
 
@@ -29,8 +20,8 @@ def decode(spec: InputSpec, data: bytes, *, max_pixels: int = image.MAX_PIXELS) 
 
     Raises what `image.decode` raises.
     """
-    # `nearest` takes single pixels of the image, which a smaller one does not have
-    fitting = None if spec.resize == "nearest" else (spec.height, spec.width)
+    reduced = spec.decode == "reduced"
+    fitting = (spec.resize_to or spec.height, spec.resize_to or spec.width) if reduced else None
     return image.decode(data, fitting=fitting, max_pixels=max_pixels)
 
 
@@ -44,23 +35,36 @@ def apply(spec: InputSpec, decoded: Image.Image) -> Pixels | Tensor:
 
 
 def tensor(spec: InputSpec, pixels: Pixels) -> Pixels | Tensor:
-    """The input tensor of uint8 (height, width, channels) pixels; shape and dtype as of `apply`."""
+    """The input tensor of (height, width, channels) pixels; shape and dtype as of `apply`."""
     values = pixels if spec.encoding == "uint8" else normalise(spec, pixels)
     return values.reshape(-1) if spec.layout == "flat" else values
 
 
 def geometry(spec: InputSpec, decoded: Image.Image) -> Pixels:
-    """uint8 (height, width, channels): the pixels in RGB or grey, resized to the spec."""
+    """(height, width, channels): the pixels in RGB or grey, 0..255, at the spec's size.
+
+    They have the dtype of `pixel_type`.
+    """
     mode = "RGB" if spec.channels == 3 else "L"
     decoded = decoded if decoded.mode == mode else decoded.convert(mode)
-    pixels = np.asarray(_fit(spec, decoded), dtype=np.uint8)
-    return pixels.reshape(spec.height, spec.width, spec.channels)
+    pixels = fit.fitted(spec, decoded)
+    if spec.invert:
+        pixels = 255 - pixels
+    if pixels.dtype == pixel_type(spec):
+        return pixels
+    return np.rint(pixels).clip(0, 255).astype(np.uint8)
+
+
+def pixel_type(spec: InputSpec) -> np.dtype[np.uint8 | np.float32]:
+    """float32 for TensorFlow's filters, unless the model takes bytes; else uint8."""
+    kept = spec.encoding == "float" and spec.resize.startswith("tf-")
+    return np.dtype(np.float32 if kept else np.uint8)
 
 
 def normalise(spec: InputSpec, pixels: Pixels) -> Tensor:
-    """float32 `(pixel * scale - mean) / std` with channels in the spec's order.
+    """float32 `(pixel * scale - mean) / std` with channels in the spec's order, standardised.
 
-    `pixels` is uint8 (…, channels) in RGB order.
+    `pixels` is (…, height, width, channels) in RGB order.
     """
     ordered = pixels[..., ::-1] if spec.order == "BGR" else pixels
     values = ordered.astype(np.float32) * np.float32(spec.scale)
@@ -68,15 +72,14 @@ def normalise(spec: InputSpec, pixels: Pixels) -> Tensor:
         values -= np.asarray(spec.mean, dtype=np.float32)
     if spec.std:
         values /= np.asarray(spec.std, dtype=np.float32)
-    return values
+    return _standardise(values) if spec.per_image_standardization else values
 
 
-def _fit(spec: InputSpec, decoded: Image.Image) -> Image.Image:
-    size, method = (spec.width, spec.height), FILTERS[spec.resize]
-    if decoded.size == size:
-        return decoded
-    if spec.fit == "crop":
-        return ImageOps.fit(decoded, size, method)
-    if spec.fit == "pad":
-        return ImageOps.pad(decoded, size, method)
-    return decoded.resize(size, method)
+def _standardise(values: Tensor) -> Tensor:
+    """Mean 0 and variance 1 for each image, as by `tf.image.per_image_standardization`."""
+    axes = (-3, -2, -1)
+    size = np.prod(values.shape[-3:])
+    centred: Tensor = values - values.mean(axis=axes, keepdims=True)
+    deviation = np.maximum(values.std(axis=axes, keepdims=True), 1 / np.sqrt(np.float32(size)))
+    centred /= deviation
+    return centred

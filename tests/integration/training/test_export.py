@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from facet import preprocess
 from facet.image import decode
 from facet.manifest import InputSpec, Manifest
+from facet.preprocess import Pixels
 from training.export import golden
 from training.export.export import ExportError, ModelInfo, export, lite_scorer, prove
 from training.export.graph import normalise
@@ -55,7 +56,7 @@ def manifest(artifact: Path) -> Manifest:
     return Manifest.model_validate_json((artifact / "facet.json").read_bytes())
 
 
-def expected(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+def expected(pixels: Pixels) -> NDArray[np.float32]:
     """Keras's scores for pixels that `facet.preprocess` normalised."""
     logits = np.asarray(network()(preprocess.normalise(SPEC, pixels), training=False))
     powers = np.exp(logits - logits.max(axis=1, keepdims=True))
@@ -110,7 +111,7 @@ def test_accepts_models_with_equal_scores() -> None:
 
 @pytest.mark.parametrize("apart", [2e-4, float("nan")])
 def test_rejects_models_with_different_scores_for_one_image(apart: float) -> None:
-    def other(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def other(pixels: Pixels) -> NDArray[np.float32]:
         scores = expected(pixels)
         scores[-1, 0] += apart
         return scores

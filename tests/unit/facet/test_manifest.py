@@ -21,12 +21,17 @@ FULL = artifacts.manifest(
         "width": 48,
         "channels": 3,
         "layout": "flat",
+        "decode": "reduced",
         "resize": "lanczos",
         "fit": "crop",
+        "resize_to": 64,
+        "fill": [],
+        "invert": True,
         "scale": 0.5,
         "mean": [1, 2, 3],
         "std": [4, 5, 6],
         "order": "BGR",
+        "per_image_standardization": True,
     },
     output={"tensor": "scores", "activation": "logits"},
 )
@@ -69,6 +74,8 @@ def test_defaults_are_the_plain_case() -> None:
     spec = InputSpec(tensor="x", height=2, width=3)
     assert (spec.signature, spec.encoding, spec.channels) == ("serving_default", "float", 3)
     assert (spec.layout, spec.resize, spec.fit, spec.order) == ("hwc", "bilinear", "stretch", "RGB")
+    assert (spec.decode, spec.resize_to, spec.fill, spec.invert) == ("whole", None, (), False)
+    assert not spec.per_image_standardization
     assert (spec.scale, spec.mean, spec.std, spec.size) == (1.0, (), (), 18)
     assert OutputSpec(tensor="y").activation == "softmax"
     assert GoldenSample(image="a.png", label="cat", score=0.5).tolerance == 0.02
@@ -115,6 +122,9 @@ def test_required_fields(field: str) -> None:
         ("input.layout", "chw"),
         ("input.resize", "area"),
         ("input.fit", "cover"),
+        ("input.decode", "half"),
+        ("input.resize_to", 0),
+        ("input.invert", "maybe"),
         ("input.order", "GBR"),
         ("output.tensor", ""),
         ("output.activation", "relu"),

@@ -23,6 +23,8 @@ from predict.timing import Deadline, Stopwatch
 from tests.support import artifacts, fakes, images, versions
 from training import dataset
 
+RESIZES = ("bilinear", "bicubic", "tf-bilinear", "cv2-area", "tf-bicubic-antialias")
+
 SPECS = [
     InputSpec.model_validate(
         {
@@ -33,7 +35,8 @@ SPECS = [
             "layout": layout,
             "encoding": encoding,
             "channels": 1 if number % 3 == 0 else 3,
-            "resize": ("bilinear", "bicubic", "nearest", "lanczos", "box")[number % 5],
+            "resize": RESIZES[number % len(RESIZES)],
+            "decode": "reduced" if number % len(RESIZES) == 0 else "whole",
             "order": "BGR" if number % 2 else "RGB",
             "scale": 1 / 255,
         }
