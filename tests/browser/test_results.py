@@ -124,7 +124,7 @@ def test_the_preview_of_the_model_input(page: Page) -> None:
     choose_file(page, file("tall.png", encoded(tall)))
     seen = page.get_by_role("img", name="tall.png, approximate model input")
     expect(seen).to_be_visible()
-    expect(results(page).first).to_contain_text(f"28 {TIMES} 28 pixels, in grey, padded with black")
+    expect(results(page).first).to_contain_text(f"28 {TIMES} 28 pixels, in grey, padded")
     pixel = "(canvas, [x, y]) => [...canvas.getContext('2d').getImageData(x, y, 1, 1).data]"
     assert seen.evaluate("canvas => [canvas.width, canvas.height]") == [GREY["width"]] * 2
     assert seen.evaluate(pixel, [1, 14]) == [0, 0, 0, 255]

@@ -5,7 +5,7 @@ import { whole } from "./format.js";
 const THUMBNAIL_SIDE = 272;
 const PIXELATED_SIDE = 128;
 const FITS = {
-  stretch: "stretched to fit", crop: "centre-cropped", pad: "padded with black",
+  stretch: "stretched to fit", crop: "centre-cropped", pad: "padded",
 };
 
 /** Draws the image, scaled down to a thumbnail. */
@@ -18,17 +18,19 @@ export function drawThumbnail(canvas, bitmap) {
 
 /**
  * Draws the image with the size, fit and channels of a model's input spec. It is approximate: the
- * API scales with Pillow, whose results differ slightly from a browser's.
+ * API's filters differ slightly from a browser's.
  */
 export function drawModelInput(canvas, bitmap, spec) {
   Object.assign(canvas, { width: spec.width, height: spec.height });
   canvas.className = sizeClass(spec.width, spec.height);
   const context = canvas.getContext("2d", { willReadFrequently: spec.channels === 1 });
+  if (spec.fill.length) context.fillStyle = `rgb(${[0, 1, 2].map((channel) => spec.fill[channel] ?? spec.fill[0])})`;
   context.fillRect(0, 0, spec.width, spec.height);
-  context.imageSmoothingEnabled = spec.resize !== "nearest";
+  context.imageSmoothingEnabled = !spec.resize.endsWith("nearest");
   context.imageSmoothingQuality = "high";
   drawOnWhite(context, bitmap, placement(bitmap, spec));
   if (spec.channels === 1) toGrey(context, spec);
+  if (spec.invert) invert(context, spec);
 }
 
 /** "32 × 32 pixels, in colour, stretched to fit" */
@@ -42,9 +44,10 @@ function sizeClass(width, height) {
 }
 
 /** The rectangle of the image on the model's input; a cropped image extends beyond it. */
-function placement(bitmap, { width, height, fit }) {
-  if (fit === "stretch") return { left: 0, top: 0, width, height };
-  const scales = [width / bitmap.width, height / bitmap.height];
+function placement(bitmap, { width, height, fit, resize_to: side }) {
+  const [across, down] = [side ?? width, side ?? height];
+  if (fit === "stretch") return { left: (width - across) / 2, top: (height - down) / 2, width: across, height: down };
+  const scales = [across / bitmap.width, down / bitmap.height];
   const scale = fit === "crop" ? Math.max(...scales) : Math.min(...scales);
   const [wide, high] = [bitmap.width * scale, bitmap.height * scale];
   return { left: (width - wide) / 2, top: (height - high) / 2, width: wide, height: high };
@@ -63,6 +66,14 @@ function toGrey(context, { width, height }) {
   for (let at = 0; at < pixels.data.length; at += 4) {
     const [red, green, blue] = pixels.data.subarray(at, at + 3);
     pixels.data.fill(0.299 * red + 0.587 * green + 0.114 * blue, at, at + 3); // ITU-R 601, as Pillow
+  }
+  context.putImageData(pixels, 0, 0);
+}
+
+function invert(context, { width, height }) {
+  const pixels = context.getImageData(0, 0, width, height);
+  for (let at = 0; at < pixels.data.length; at += 4) {
+    pixels.data.set(pixels.data.subarray(at, at + 3).map((value) => 255 - value), at);
   }
   context.putImageData(pixels, 0, 0);
 }

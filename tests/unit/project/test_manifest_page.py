@@ -17,7 +17,7 @@ PARTS = dict(
         strict=True,
     )
 )
-EMPTY: dict[str, object] = {"mean": 0, "std": 1}
+EMPTY: dict[str, object] = {"mean": 0, "std": 1, "fill": None}
 """What an empty default stands for."""
 
 
@@ -28,6 +28,8 @@ def written(default: object) -> str:
             return "none"
         case str():
             return f"`{default}`" if default else '`""`'
+        case bool():
+            return f"`{str(default).lower()}`"
         case int() | float():
             return f"{default:g}"
     return f"`{default}`"
