@@ -5,6 +5,7 @@ Each entry is read on its own. If one cannot be read, its line says why and the 
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import typer
@@ -12,6 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from cli.client.api import RetryBudget, connect
 from cli.client.stack import Stack, find
+from cli.terminal.formatting import printable
 from cli.terminal.options import THIS_HOME, AsJson, Home, StackName
 from cli.terminal.output import Output, facts
 from cli.terminal.progress import spinner
@@ -21,6 +23,10 @@ from facet.registry.store import Registry
 from onboard.uploads import PendingUploads
 
 PAGE_SIZE = 100
+RECENT = timedelta(days=7)
+MAX_NAMES = 5
+"""Names of rejected uploads that are printed."""
+
 HEALTHY = "ok"
 IN_SERVICE = "InService"
 
@@ -86,6 +92,7 @@ def collect(stack: Stack) -> StatusReport:
     report.read("models", lambda: _models(Registry(stack.registry())))
     report.read("being checked", lambda: _pending_uploads(stack))
     report.read("being proven", lambda: _unproven(Registry(stack.registry())))
+    report.read("misnamed", lambda: _misnamed(Registry(stack.registry()), datetime.now(UTC)))
     report.read("given up", lambda: _dead_letters(stack))
     return report
 
@@ -124,6 +131,19 @@ def _pending_uploads(stack: Stack) -> tuple[object, str, bool]:
 def _unproven(registry: Registry) -> tuple[object, str, bool]:
     pending = sum(1 for _ in registry.unsettled(Status.PENDING))
     return pending, f"{pending:,} on the endpoint", True
+
+
+def _misnamed(registry: Registry, now: datetime) -> tuple[object, str, bool]:
+    names = {
+        each.model
+        for each in registry.misnamed()
+        if now - datetime.fromisoformat(each.updated_at) <= RECENT
+    }
+    text = f"{len(names):,} uploads rejected for their name in {RECENT.days} days"
+    if names:
+        shown = ", ".join(printable(name) for name in sorted(names)[:MAX_NAMES])
+        text += f": {shown}{', …' if len(names) > MAX_NAMES else ''}; `facet watch NAME` says why"
+    return sorted(names), text, True
 
 
 def _dead_letters(stack: Stack) -> tuple[object, str, bool]:

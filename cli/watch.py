@@ -5,6 +5,7 @@ object says that work remains, the registry's version says what came of it. `fac
 upload the same way.
 """
 
+import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -14,13 +15,13 @@ import typer
 from botocore.exceptions import ClientError
 
 from cli.client.stack import Stack, find
-from cli.terminal.formatting import reasons
+from cli.terminal.formatting import printable, reasons
 from cli.terminal.options import THIS_HOME, AsJson, Home, ModelName, StackName
 from cli.terminal.output import Output
 from cli.terminal.progress import spinner
 from facet.errors import FacetError, UnknownModel, UnknownVersion
-from facet.keys import MODEL_NAME
-from facet.registry.models import Model, Status, Version
+from facet.keys import ENDPOINT_PREFIX, upload_key
+from facet.registry.models import Model, Status, Version, is_model
 from facet.registry.store import Registry
 from onboard.bucket import missing
 from onboard.uploads import Upload
@@ -103,16 +104,33 @@ class UploadWatcher:
         if target.version:
             return UploadState(self.registry.find(target.model, target.version), upload_pending)
         versions = self.registry.versions(target.model)
-        return UploadState(versions[0] if versions else None, upload_pending)
+        newest = max(versions, key=lambda each: each.last_upload, default=None)
+        return UploadState(newest, upload_pending)
 
     def _upload_pending(self, model: str) -> bool:
+        keys = [upload_key(model)]
+        if not is_model(model):
+            keys.append(f"{ENDPOINT_PREFIX}{model}")
+        return any(map(self._has, keys))
+
+    def _has(self, key: str) -> bool:
         try:
-            self.s3.head_object(Bucket=self.bucket, Key=Upload(model).key)
+            self.s3.head_object(Bucket=self.bucket, Key=key)
         except ClientError as error:
             if missing(error):
                 return False
             raise
         return True
+
+    def misnamed(self, model: str) -> Version | None:
+        """Return the latest upload that was meant for the model, rejected for its name."""
+        found = [each for each in self.registry.misnamed() if _stem(each.model) == model]
+        return max(found, key=lambda each: each.last_upload, default=None)
+
+
+def _stem(name: str) -> str:
+    """A misnamed upload's name without a suffix of archives: `cats` for `cats.TGZ`."""
+    return re.sub(r"\.(tar(\.[a-z0-9]+)?|tgz|gz|zip)$", "", name, flags=re.IGNORECASE)
 
 
 def wait_until_settled(
@@ -160,8 +178,6 @@ def watch(
     as_json: AsJson = False,
 ) -> None:
     """Wait until an upload is READY or REJECTED. The exit code is 0 only for READY."""
-    if not MODEL_NAME.fullmatch(model):
-        raise UnknownModel(model)
     watch_and_print(find(stack, home), Output(as_json), WatchTarget(model, version), timeout)
 
 
@@ -169,17 +185,23 @@ def watch_and_print(stack: Stack, output: Output, target: WatchTarget, timeout: 
     """Wait for the result, print it, and exit with 1 unless it is READY."""
     registry = Registry(stack.registry())
     watcher = UploadWatcher(stack.client("s3"), stack.bucket, registry)
-    with spinner(output, f"{target.model} …") as show:
+    with spinner(output, f"{printable(target.model)} …") as show:
 
         def on_change(state: str) -> None:
             show(f"{target.model}: {state}")
             if not output.as_json and not output.remarks.is_terminal:
                 output.remark(f"{target.model}: {state}")
 
-        version = wait_until_settled(
-            lambda: watcher.read(target), target, timeout, on_change=on_change
-        )
-    print_version(output, registry.model(target.model), version)
+        try:
+            version = wait_until_settled(
+                lambda: watcher.read(target), target, timeout, on_change=on_change
+            )
+        except UnknownModel:
+            if (misnamed := watcher.misnamed(target.model)) is None:
+                raise
+            version = misnamed
+    model = registry.model(version.model) if is_model(version.model) else Model(version.model)
+    print_version(output, model, version)
     if version.status is not Status.READY:
         raise typer.Exit(1)
 
@@ -201,7 +223,7 @@ def print_version(
     output.result(
         document,
         [
-            f"{model.name} {version.id}: {status}{_release_state(model, version)}",
+            f"{printable(model.name)} {version.id}: {status}{_release_state(model, version)}",
             *(f"  {line}" for line in reasons(version.violations)),
         ],
     )

@@ -15,7 +15,7 @@ from botocore.config import Config
 from facet import endpoint
 from facet.artifact.validation import Rules
 from facet.errors import EndpointRemoved
-from facet.keys import MODEL_NAME, is_upload, parse_upload_key, parse_version_key
+from facet.keys import parse_misnamed_key, parse_upload_key, parse_version_key
 from facet.notifications import publisher
 from facet.observability import count, logger
 from facet.registry.attempts import Attempts
@@ -31,10 +31,6 @@ from onboard.uploads import OnboardingResult, Upload
 
 S3_CLIENT = Config(read_timeout=180)
 """A copy of several GB is answered when it is done, which may take minutes."""
-
-
-class MisnamedUpload(Exception):
-    """An upload with an invalid model name. It stays; its event goes to the dead-letter queue."""
 
 
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
@@ -80,8 +76,7 @@ def process(item: Upload | Removal, retry: RetryPolicy) -> OnboardingResult | No
 def parse(event: dict[str, Any]) -> Iterator[Upload | Removal]:
     """The uploads and the deleted versions in an S3 event.
 
-    Other records are ignored: onboarding itself writes versions and removes uploads. Raises
-    MisnamedUpload.
+    Other records are ignored: onboarding itself writes versions and removes uploads.
     """
     for record in event.get("Records", []):
         s3_object = record["s3"]["object"]
@@ -89,16 +84,15 @@ def parse(event: dict[str, Any]) -> Iterator[Upload | Removal]:
         if record["eventName"].startswith("ObjectRemoved:"):
             if version := parse_version_key(key):
                 yield Removal(*version, datetime.fromisoformat(record["eventTime"]))
-        elif model := parse_upload_key(key):
+            continue
+        misnamed = parse_misnamed_key(key)
+        if name := parse_upload_key(key) or misnamed:
             yield Upload(
-                model,
+                name,
                 s3_object.get("versionId"),
                 s3_object.get("sequencer"),
                 datetime.fromisoformat(record["eventTime"]).isoformat(),
-            )
-        elif is_upload(key):
-            raise MisnamedUpload(
-                f"{key}: the model name is invalid; it must match {MODEL_NAME.pattern}"
+                key if misnamed else None,
             )
 
 

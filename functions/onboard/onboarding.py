@@ -31,7 +31,7 @@ from onboard.bucket import Bucket
 from onboard.prover import Prover
 from onboard.retention import Removal, Retention, Withdrawal
 from onboard.retry import RetryPolicy
-from onboard.uploads import OnboardingResult, Upload
+from onboard.uploads import OnboardingResult, Upload, invalid_name
 
 CONTROLS = 10
 """Models of the registry among which one is sought that shows whether the endpoint answers."""
@@ -200,6 +200,8 @@ class Onboarding:
         if read is None:
             return None
         manifest, violations = validation.run(read.archive, self._rules)
+        if upload.misnamed:
+            violations = [invalid_name(upload.misnamed), *violations]
         version = Version(
             model=read.upload.model,
             id=version_id(read.archive.sha256),
@@ -223,15 +225,16 @@ class Onboarding:
         known = self._registry.find(version.model, version.id)
         if known and known.status is Status.READY:
             if self._bucket.has_version(known):
-                return self._already_ready(known, validated.upload)
+                return self._already_ready(known, validated)
             self._withdrawal.withdraw(known)
         if validated.manifest is None or validated.violations:
             return self._reject(validated, validated.violations)
         return self._publish_and_prove(validated, validated.manifest, retry)
 
-    def _already_ready(self, known: Version, upload: Upload) -> OnboardingResult:
+    def _already_ready(self, known: Version, validated: _Validated) -> OnboardingResult:
         """UNCHANGED for a new upload of the same bytes; the same upload is finished."""
-        if known.object_version != upload.object_version:
+        if known.object_version != validated.upload.object_version:
+            self._registry.uploaded_again(known, validated.version.order)
             return OnboardingResult(known.model, "UNCHANGED", known.id)
         model = self._registry.model(known.model)
         return self._finish(known, _placement(model, known.id))

@@ -20,7 +20,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from botocore.exceptions import ClientError
 
 from facet.errors import RegistryConflict, Violation
-from facet.keys import ARTIFACT, parse_upload_key
+from facet.keys import ARTIFACT, parse_misnamed_key
 from facet.notifications import EventPublisher, publisher
 from facet.observability import count, logger
 from facet.registry.models import Status, Version
@@ -113,9 +113,9 @@ class Sweeper:
     def _due(self, now: datetime, swept: Swept) -> Iterator[PendingUpload]:
         of_key: Counter[str] = Counter()
         for upload in self._uploads.waiting():
-            if not parse_upload_key(upload.key):
+            if parse_misnamed_key(upload.key):
                 swept.misnamed.append(upload.key)
-            elif of_key[upload.key] >= MAX_OF_ONE_MODEL:
+            if of_key[upload.key] >= MAX_OF_ONE_MODEL:
                 continue
             elif now - upload.uploaded_at >= self._ages.upload:
                 is_due = False

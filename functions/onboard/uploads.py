@@ -1,12 +1,21 @@
 """Uploads: what onboarding gets and answers, and which uploads still wait for it."""
 
+import re
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from facet.errors import Violation
-from facet.keys import ARTIFACT_SUFFIX, ENDPOINT_PREFIX, upload_key
+from facet.keys import (
+    ARTIFACT_SUFFIX,
+    ENDPOINT_PREFIX,
+    MODEL_NAME_RULE,
+    parse_misnamed_key,
+    parse_upload_key,
+    upload_key,
+)
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -16,6 +25,7 @@ if TYPE_CHECKING:
 class Upload:
     """One object version at `mme/<model>.tar.gz`; without `object_version` the newest.
 
+    If its name is none that a model can have, `model` is that name and `misnamed` its key.
     `uploaded_at` (ISO 8601 in UTC) is the time in its event, when the upload was complete.
     `sequencer` is S3's order among uploads to the key.
     """
@@ -24,11 +34,12 @@ class Upload:
     object_version: str | None = None
     sequencer: str | None = None
     uploaded_at: str | None = None
+    misnamed: str | None = None
 
     @property
     def key(self) -> str:
         """The object's key."""
-        return upload_key(self.model)
+        return self.misnamed or upload_key(self.model)
 
 
 @dataclass(frozen=True)
@@ -44,6 +55,19 @@ class OnboardingResult:
     outcome: str
     version: str | None = None
     violations: tuple[Violation, ...] = ()
+
+
+def invalid_name(key: str) -> Violation:
+    """The violation of an upload under a key that gives it a name no model can have."""
+    name = key.removeprefix(ENDPOINT_PREFIX).partition(".")[0]
+    ascii_name = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
+    suggested = re.sub(r"[^a-z0-9]+", "-", ascii_name).strip("-")[:63].rstrip("-") or "my-model"
+    return Violation(
+        "invalid-name",
+        key,
+        f"no model can have this name: {MODEL_NAME_RULE}; the key ends with {ARTIFACT_SUFFIX}",
+        f"upload it to {upload_key('<model>')}, such as {upload_key(suggested)}",
+    )
 
 
 LONG_AGO = datetime.min.replace(tzinfo=UTC)
@@ -83,9 +107,11 @@ class PendingUploads:
                 deleted.setdefault(marker["Key"], marker["LastModified"])
             for each in page.get("Versions", []):
                 hidden = each["LastModified"] <= deleted.get(each["Key"], LONG_AGO)
-                if each["Key"].endswith(ARTIFACT_SUFFIX) and (each["IsLatest"] or not hidden):
+                key = each["Key"]
+                is_upload = parse_upload_key(key) or parse_misnamed_key(key)
+                if is_upload and (each["IsLatest"] or not hidden):
                     yield PendingUpload(
-                        each["Key"], each["VersionId"], each["LastModified"], each["IsLatest"]
+                        key, each["VersionId"], each["LastModified"], each["IsLatest"]
                     )
 
     def swept_at(self, upload: PendingUpload) -> datetime | None:

@@ -6,7 +6,7 @@ A message says what happened, to what, and what to do. Predictions answer it to 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from facet.keys import upload_key
+from facet.keys import MODEL_NAME, MODEL_NAME_RULE, upload_key
 
 
 class FacetError(Exception):
@@ -43,9 +43,13 @@ class UnknownModel(FacetError):
     """No model of that name was ever uploaded."""
 
     def __init__(self, model: str) -> None:
+        if MODEL_NAME.fullmatch(model):
+            remedy = f"upload an artifact to {upload_key(model)} to make it one"
+        else:
+            remedy = f"no model can have this name: {MODEL_NAME_RULE}"
         super().__init__(
             f"There is no model '{model}'. GET /models, or `facet models`, lists the models; "
-            f"upload an artifact to {upload_key(model)} to make it one."
+            f"{remedy}."
         )
 
 

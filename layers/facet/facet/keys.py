@@ -13,6 +13,7 @@ template.yaml grants permissions and expires objects by the same prefixes. This 
 the standard library, because every cold start pays for it.
 """
 
+import hashlib
 import re
 from typing import NamedTuple
 
@@ -33,6 +34,14 @@ MANIFEST = "facet.json"
 
 MODEL_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 """What a model may be called; the whole name must match."""
+
+MODEL_NAME_RULE = (
+    "a model's name has 1 to 63 lower-case letters (a to z), digits and hyphens, and begins with a "
+    "letter or a digit"
+)
+
+LONGEST_NAME = 900
+"""Bytes of a misnamed upload's name: with the rest, a key has at most 1,024."""
 
 VERSION_ID_LENGTH = 12
 VERSION_ID = re.compile(rf"[0-9a-f]{{{VERSION_ID_LENGTH}}}")
@@ -100,10 +109,22 @@ def training_code_key(digest: str) -> str:
     return f"code/{digest}/sourcedir.tar.gz"
 
 
-def is_upload(key: str) -> bool:
-    """Whether the key is where uploads are, be it with a name that no model can have."""
-    name = key.removeprefix(ENDPOINT_PREFIX).removesuffix(ARTIFACT_SUFFIX)
-    return key == upload_key(name) and "/" not in name
+def parse_misnamed_key(key: str) -> str | None:
+    """The name of an upload under the endpoint's prefix that no model can have; None for others.
+
+    It is what stands where a model's name would, such as `My Model`, `sub/cats` or `cats.tgz`.
+    Beyond LONGEST_NAME bytes it is cut, with a digest of the whole. A key that ends with `/` is a
+    folder that the S3 console made.
+    """
+    if not key.startswith(ENDPOINT_PREFIX) or key.endswith("/"):
+        return None
+    if parse_upload_key(key) or parse_version_key(key):
+        return None
+    name = key.removeprefix(ENDPOINT_PREFIX).removesuffix(ARTIFACT_SUFFIX) or ARTIFACT_SUFFIX
+    if len(name.encode()) <= LONGEST_NAME:
+        return name
+    digest = hashlib.sha256(name.encode()).hexdigest()[:VERSION_ID_LENGTH]
+    return f"{name.encode()[: LONGEST_NAME // 2].decode(errors='ignore')}…{digest}"
 
 
 def parse_upload_key(key: str) -> str | None:

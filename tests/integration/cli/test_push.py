@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote_plus
 
 import boto3
 import pytest
@@ -188,6 +189,53 @@ def test_watch_prints_the_result(account: Account) -> None:
     assert "REJECTED\n  facet.json: there is none [no-manifest]\n    → add one" in failed.stdout
 
 
+def test_watch_reports_the_newest_upload_though_its_bytes_were_ready_before(
+    account: Account,
+) -> None:
+    account.onboard(GOOD)
+    assert account.onboard(BAD) == "REJECTED"
+    assert facet("watch", "cifar").exit_code == 1
+    assert account.onboard(GOOD) == "UNCHANGED"
+    done = facet("watch", "cifar")
+    assert (done.exit_code, identity(GOOD) in done.stdout) == (0, True)
+
+
+def misnamed(account: Account, key: str) -> None:
+    """An upload under a key that no model can have, and its event."""
+    account.s3.put_object(Bucket=BUCKET, Key=key, Body=GOOD)
+    event = {"eventName": "ObjectCreated:Put", "eventTime": "2026-01-01T12:00:00Z"}
+    (outcome,) = account.send({"Records": [event | {"s3": {"object": {"key": quote_plus(key)}}}]})
+    assert outcome.outcome == "REJECTED"
+
+
+@pytest.mark.parametrize(
+    ("key", "names"),
+    [
+        ("mme/MyModel.tar.gz", ["MyModel"]),
+        ("mme/model (1).tar.gz", ["model (1)"]),
+        ("mme/sub/cats.tar.gz", ["sub/cats"]),
+        ("mme/cats.tgz", ["cats.tgz", "cats"]),
+        ("mme/cats.TAR.GZ", ["cats.TAR.GZ", "cats"]),
+    ],
+)
+def test_watch_and_status_show_uploads_that_were_rejected_for_their_name(
+    account: Account, key: str, names: list[str]
+) -> None:
+    misnamed(account, key)
+    for name in names:
+        failed = facet("watch", name)
+        assert failed.exit_code == 1
+        assert f"{names[0]} {identity(GOOD)}: REJECTED" in failed.stdout
+        assert "1 to 63 lower-case letters" in failed.stdout
+    shown = " ".join(facet("status").stdout.split())
+    assert f"misnamed 1 uploads rejected for their name in 7 days: {names[0]};" in shown
+
+
+def test_watch_waits_for_a_misnamed_upload_too(account: Account) -> None:
+    account.s3.put_object(Bucket=BUCKET, Key="mme/cats.tgz", Body=GOOD)
+    assert "no result after 0 s" in facet("watch", "cats.tgz", "--timeout", "0").stderr
+
+
 def test_watch_stops_at_its_timeout(account: Account) -> None:
     account.put(GOOD)
     failed = facet("watch", "cifar", "--timeout", "0")
@@ -221,6 +269,7 @@ def test_status_of_a_healthy_stack(s3: "S3Client", table: "Table") -> None:
         "models": {"live": 1, "canary": 0, "none_live": 1},
         "being_checked": 1,
         "being_proven": 1,
+        "misnamed": [],
         "given_up": 0,
         "healthy": True,
     }

@@ -67,7 +67,7 @@ CASES = {
         GOOD, Status.READY, {"ModelReady"}, 10, mode=Mode.CANARY, at=Placement.CANDIDATE
     ),
     "same-bytes": Case(
-        GOOD, Status.READY, PROMOTED, 3, before=(OTHER, GOOD), at=Placement.LIVE
+        GOOD, Status.READY, PROMOTED, 4, before=(OTHER, GOOD), at=Placement.LIVE
     ),
     "retention": Case(
         GOOD, Status.READY, PROMOTED, 15, before=(OTHER, THIRD, FOURTH), at=Placement.LIVE,

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote_plus
 
 import pytest
 from botocore.exceptions import ClientError, ConnectionClosedError
@@ -15,8 +16,9 @@ from facet.errors import (
     ModelLoading,
     NoLiveVersion,
     RegistryConflict,
+    UnknownModel,
 )
-from onboard.app import MisnamedUpload, handler
+from onboard.app import handler
 from onboard.uploads import Upload
 from tests.support import artifacts, fakes
 from tests.support.artifacts import FLOAT
@@ -78,7 +80,10 @@ def test_the_same_bytes_twice_change_nothing(account: Account) -> None:
     account.onboard(GOOD)
     before = account.registry.versions("cifar"), account.registry.model("cifar")
     assert account.onboard(GOOD) == "UNCHANGED"
-    assert (account.registry.versions("cifar"), account.registry.model("cifar")) == before
+    (version,), model = account.registry.versions("cifar"), account.registry.model("cifar")
+    assert ([replace(version, again=None)], model) == before
+    assert version.again
+    assert version.last_upload > version.order
     account.assert_live(GOOD)
     assert len(account.runtime.asked) == 1
 
@@ -533,8 +538,11 @@ def test_the_handler_raises_so_that_lambda_tries_again(
         {},
         {"Event": "s3:TestEvent", "Service": "Amazon S3"},
         put_event("mme/cifar/0123456789ab.tar.gz"),
-        put_event("mme/cifar.tar.gz.part"),
+        put_event("mme/"),
+        put_event("mme/folder/"),
         put_event("rejected/cifar.tar.gz"),
+        put_event("rejected/MyModel/0123456789ab.tar.gz"),
+        put_event("rejected/MyModel/0123456789ab.json"),
     ],
 )
 def test_the_handler_passes_over_everything_else(event: dict[str, Any]) -> None:
@@ -542,7 +550,50 @@ def test_the_handler_passes_over_everything_else(event: dict[str, Any]) -> None:
 
 
 @pytest.mark.usefixtures("functions")
-@pytest.mark.parametrize("name", ["Cifar", "", "c%C3%AFfar", "a.b", "a+b", "a%0Ab", "c" * 64])
-def test_an_upload_with_an_invalid_model_name_is_an_error(name: str) -> None:
-    with pytest.raises(MisnamedUpload, match="the model name is invalid"):
-        handler(put_event(f"mme/{name}.tar.gz"), fakes.Context())  # type: ignore[arg-type]
+@pytest.mark.parametrize(
+    ("key", "name", "suggested"),
+    [
+        ("MyModel.tar.gz", "MyModel", "mymodel"),
+        ("model (1).tar.gz", "model (1)", "model-1"),
+        ("mod\u00e8le.tar.gz", "mod\u00e8le", "modele"),
+        ("sub/cats.tar.gz", "sub/cats", "sub-cats"),
+        ("cats.tgz", "cats.tgz", "cats"),
+        ("cats.TAR.GZ", "cats.TAR.GZ", "cats"),
+        ("a\nb.tar.gz", "a\nb", "a-b"),
+        (f"{'c' * 64}.tar.gz", "c" * 64, "c" * 63),
+        (".tar.gz", ".tar.gz", "my-model"),
+        ("c" * 1000, None, "c" * 63),
+    ],
+)
+def test_an_upload_with_a_name_that_no_model_can_have_is_rejected_like_any_other(
+    account: Account, key: str, name: str | None, suggested: str
+) -> None:
+    key = f"mme/{key}"
+    account.s3.put_object(Bucket=fakes.BUCKET, Key=key, Body=CODE)
+    (outcome,) = handler(put_event(quote_plus(key)), fakes.Context())["outcomes"]  # type: ignore[arg-type]
+    assert outcome["outcome"] == "REJECTED"
+    if name is not None:
+        assert outcome["model"] == name
+    (version,) = account.registry.versions(outcome["model"])
+    assert list(account.registry.misnamed()) == [version]
+    assert [each.code for each in version.violations] == ["invalid-name", "code"]
+    assert f"mme/{suggested}.tar.gz" in version.violations[0].remedy
+    folder = f"rejected/{version.model}/{version.id}"
+    assert account.stored() == {f"{folder}.tar.gz", f"{folder}.json"}
+    assert account.content(f"{folder}.tar.gz") == CODE
+    assert account.registry.models(10) == ([], None)
+    with pytest.raises(UnknownModel, match="no model can have this name"):
+        account.registry.model(version.model)
+
+
+@pytest.mark.usefixtures("functions")
+def test_nothing_that_onboarding_writes_is_an_upload(account: Account) -> None:
+    """S3 sends an event for each object below mme/."""
+    written = []
+    for key in ("mme/cifar.tar.gz", "mme/MyModel.tar.gz"):
+        account.s3.put_object(Bucket=fakes.BUCKET, Key=key, Body=GOOD)
+        handler(put_event(key), fakes.Context())  # type: ignore[arg-type]
+        written += [each for each in account.stored() if each != key]
+    assert len(written) >= 3
+    for key in written:
+        assert handler(put_event(quote_plus(key)), fakes.Context()) == {"outcomes": []}  # type: ignore[arg-type]

@@ -110,12 +110,14 @@ def test_a_deleted_upload_is_ignored(account: Account) -> None:
     assert account.status(OTHER) is None
 
 
-def test_what_can_be_no_model_is_named_and_stays(account: Account) -> None:
-    for key in ("mme/Wrong Name.tar.gz", "mme/notes.txt"):
+def test_what_can_be_no_model_is_named_and_rejected(account: Account) -> None:
+    keys = ["mme/Wrong Name.tar.gz", "mme/notes.txt"]
+    for key in keys:
         account.s3.put_object(Bucket=BUCKET, Key=key, Body=b"x")
     swept = account.sweep(HOUR)
-    assert (swept.misnamed, swept.handed_over) == (["mme/Wrong Name.tar.gz"], [])
-    assert "mme/Wrong Name.tar.gz" in account.stored()
+    assert (swept.misnamed, swept.handed_over) == (keys, keys)
+    assert account.stored("mme/") == set()
+    assert [each.model for each in account.registry.misnamed()] == ["Wrong Name", "notes.txt"]
 
 
 def test_one_that_fails_does_not_stop_the_others(account: Account) -> None:

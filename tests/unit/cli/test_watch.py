@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from itertools import count
+from operator import attrgetter
 
 import pytest
 
@@ -62,6 +63,14 @@ def test_fails_if_there_is_nothing_to_wait_for(
 ) -> None:
     with pytest.raises(error):
         target.settled(state)
+
+
+def test_the_newest_upload_may_be_of_bytes_that_were_ready_before() -> None:
+    """A is READY, B is rejected, and then A is uploaded again: A is the newest upload."""
+    first, second = ready(1), rejected(2)
+    assert max(first, second, key=attrgetter("last_upload")) is second
+    again = replace(first, again=second.order + "1")
+    assert max(again, second, key=attrgetter("last_upload")) is again
 
 
 class Time:

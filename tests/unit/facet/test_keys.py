@@ -69,17 +69,31 @@ def test_other_keys_name_no_version(key: str) -> None:
 @pytest.mark.parametrize(
     ("key", "expected"),
     [
-        ("mme/cifar.tar.gz", True),
-        ("mme/My Model.tar.gz", True),
-        ("mme/a\nb.tar.gz", True),
-        ("mme/.tar.gz", True),
-        (f"mme/cifar/{ID}.tar.gz", False),
-        ("mme/cifar.zip", False),
-        ("rejected/cifar.tar.gz", False),
+        ("mme/My Model.tar.gz", "My Model"),
+        ("mme/a\nb.tar.gz", "a\nb"),
+        ("mme/.tar.gz", ".tar.gz"),
+        ("mme/cifar.tgz", "cifar.tgz"),
+        ("mme/cifar.TAR.GZ", "cifar.TAR.GZ"),
+        ("mme/cifar.tar.gz.part", "cifar.tar.gz.part"),
+        ("mme/sub/cifar.tar.gz", "sub/cifar"),
+        (f"mme/Cifar/{ID}.tar.gz", f"Cifar/{ID}"),
+        ("mme/cifar.tar.gz", None),
+        (f"mme/cifar/{ID}.tar.gz", None),
+        ("mme/", None),
+        ("mme/folder/", None),
+        ("rejected/cifar.tar.gz", None),
     ],
 )
-def test_a_misnamed_upload_is_still_recognised_as_an_upload(key: str, expected: bool) -> None:
-    assert keys.is_upload(key) is expected
+def test_a_misnamed_upload_is_recognised_with_its_name(key: str, expected: str | None) -> None:
+    assert keys.parse_misnamed_key(key) == expected
+
+
+def test_every_misnamed_upload_has_a_name_that_fits_into_a_key() -> None:
+    long = [keys.parse_misnamed_key(f"mme/{'ä' * 509}{end}") for end in "ab"]
+    assert len(set(long)) == 2
+    for name in long:
+        assert name
+        assert len(keys.rejected_key(name, ID).encode()) <= 1024
 
 
 def test_importing_the_keys_does_not_import_pydantic() -> None:

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Any
 
 from facet.errors import Violation
-from facet.keys import target_model
+from facet.keys import MODEL_NAME, target_model
 from facet.manifest import Manifest
 
 MODEL_ITEM = "model"
@@ -26,6 +26,10 @@ class Status(StrEnum):
 UNSETTLED = {Status.PENDING: "pending", Status.RETIRED: "retired"}
 """The `kind` under which the index lists versions with work left: an upload to be onboarded, or an
 artifact to be deleted."""
+
+
+MISNAMED = "misnamed"
+"""The `kind` under which the index lists rejected uploads with a name that no model can have."""
 
 
 class Mode(StrEnum):
@@ -87,7 +91,8 @@ class Version:
     `id` is the first 12 hex digits of `sha256`, `size` its bytes. `uploaded_at` is when S3 took
     the upload, `updated_at` when the status last changed; both ISO 8601 in UTC. `object_version`
     is the S3 object version that was checked, `sequencer` S3's order among uploads to one key.
-    `proof` says how the endpoint proved it: `golden` or `smoke`.
+    `proof` says how the endpoint proved it: `golden` or `smoke`. `again` is the `order` of the
+    latest upload of the same bytes that found it READY.
     """
 
     model: str
@@ -102,6 +107,7 @@ class Version:
     manifest: Manifest | None = None
     proof: str | None = None
     violations: tuple[Violation, ...] = ()
+    again: str | None = None
 
     @property
     def target(self) -> str:
@@ -117,6 +123,11 @@ class Version:
         """
         return f"{self.uploaded_at}/{self.sequencer.ljust(32, '0') if self.sequencer else '~'}"
 
+    @property
+    def last_upload(self) -> str:
+        """Sorts the versions of one model by the latest upload of each."""
+        return max(self.order, self.again or "")
+
 
 @dataclass(frozen=True)
 class Serving:
@@ -125,6 +136,11 @@ class Serving:
     model: Model
     live: Version
     candidate: Version | None = None
+
+
+def is_model(name: str) -> bool:
+    """Whether a model can have this name; other names have rejected uploads only."""
+    return MODEL_NAME.fullmatch(name) is not None
 
 
 def model_of(item: Mapping[str, Any]) -> Model:
@@ -181,6 +197,7 @@ def version_of(item: Mapping[str, Any]) -> Version:
         manifest=Manifest.model_validate_json(manifest) if manifest else None,
         proof=item.get("proof"),
         violations=tuple(Violation(**each) for each in item.get("violations", ())),
+        again=item.get("again"),
     )
 
 
@@ -198,12 +215,17 @@ def item_of(version: Version) -> dict[str, Any]:
         "violations": [asdict(each) for each in version.violations],
     }
     optional = {
-        "kind": UNSETTLED.get(version.status),
+        "kind": _kind(version),
         "object_version": version.object_version,
         "drop": version.object_version,  # its name in 0.1
         "sequencer": version.sequencer,
         "proof": version.proof,
+        "again": version.again,
     }
     if version.manifest:
         item["manifest"] = version.manifest.model_dump_json(by_alias=True, exclude_none=True)
     return item | {name: value for name, value in optional.items() if value is not None}
+
+
+def _kind(version: Version) -> str | None:
+    return UNSETTLED.get(version.status) if is_model(version.model) else MISNAMED

@@ -15,6 +15,7 @@ from botocore.exceptions import ClientError
 
 from facet.errors import NoLiveVersion, RegistryConflict, UnknownModel, UnknownVersion
 from facet.registry.models import (
+    MISNAMED,
     MODEL_ITEM,
     UNSETTLED,
     VERSION_ITEM,
@@ -23,6 +24,7 @@ from facet.registry.models import (
     Serving,
     Status,
     Version,
+    is_model,
     item_of,
     model_of,
     version_of,
@@ -111,6 +113,10 @@ class Registry:
         """All models' versions that are PENDING, or RETIRED with an artifact to be deleted."""
         return map(version_of, self._pages(**_of_kind(UNSETTLED[status])))
 
+    def misnamed(self) -> Iterator[Version]:
+        """The rejected uploads with a name that no model can have, by name."""
+        return map(version_of, self._pages(**_of_kind(MISNAMED)))
+
     def begin(self, version: Version) -> None:
         """Records a PENDING version, and its model where that is new.
 
@@ -122,10 +128,25 @@ class Registry:
     def reject(self, version: Version) -> None:
         """Records a REJECTED version with its violations, and its model where that is new.
 
-        Raises RegistryConflict if the version is READY.
+        A name that no model can have gets no model. Raises RegistryConflict if the version is
+        READY.
         """
-        self._add_model(version)
+        if is_model(version.model):
+            self._add_model(version)
         self._put_unless_ready(version)
+
+    def uploaded_again(self, version: Version, order: str) -> None:
+        """Records the `order` of a later upload of a READY version's bytes; nothing otherwise."""
+        try:
+            self._table.update_item(
+                Key={"model": version.model, "item": VERSION_ITEM + version.id},
+                UpdateExpression="SET again = :order",
+                ConditionExpression="#status = :ready",
+                ExpressionAttributeNames={"#status": "status"},
+                ExpressionAttributeValues={":order": order, ":ready": Status.READY},
+            )
+        except self._table.meta.client.exceptions.ConditionalCheckFailedException:
+            return
 
     def settle(self, version: Version) -> None:
         """Records that a RETIRED version's artifact is deleted. Raises RegistryConflict."""
