@@ -17,6 +17,7 @@ from moto.sagemaker.exceptions import ResourceInUseException, ValidationError
 from moto.sagemaker.models import FakeTrainingJob, SageMakerModelBackend
 from moto.sagemaker.responses import SageMakerResponse
 
+from local.moto import sagemaker
 from local.training.jobs import JobExists, NotRunning, Service, UnknownJob
 
 
@@ -24,6 +25,7 @@ from local.training.jobs import JobExists, NotRunning, Service, UnknownJob
 def running(service: Service) -> Iterator[None]:
     """While entered, `service` answers SageMaker's training API."""
     with ExitStack() as patches:
+        patches.enter_context(sagemaker.omitting_absent_settings())
         for owner, name, replacement in (
             (SageMakerModelBackend, "create_training_job", _create_with(service)),
             (SageMakerModelBackend, "describe_training_job", _describe_with(service)),
@@ -40,6 +42,7 @@ def running(service: Service) -> Iterator[None]:
 def _create_with(service: Service) -> Callable[..., Any]:
     def create_training_job(backend: SageMakerModelBackend, **given: Any) -> Any:
         request = {_camel(name): value for name, value in given.items()}
+        sagemaker.check("CreateTrainingJob", request)
         arn = FakeTrainingJob.arn_formatter(
             given["training_job_name"], backend.account_id, backend.region_name
         )

@@ -474,28 +474,73 @@ def test_a_job_with_a_vpc_config_trains_in_it(machine: Machine) -> None:
     assert machine.service.jobs["a-base-0-1-0"]["VpcConfig"] == network
 
 
-def test_sagemakers_api_uses_the_service(machine: Machine) -> None:
-    sagemaker = machine.aws.client("sagemaker")
-    machine.service.ends = [("InProgress", "")]
-    wanted = planned("a")
-    request: dict[str, Any] = {
-        "TrainingJobName": "mine",
+def request(name: str, channel: str = "training") -> dict[str, Any]:
+    """CreateTrainingJob's."""
+    source = {"S3DataType": "S3Prefix", "S3Uri": "s3://models/data"}
+    return {
+        "TrainingJobName": name,
         "AlgorithmSpecification": {"TrainingImage": "i", "TrainingInputMode": "File"},
         "RoleArn": "arn:aws:iam::123456789012:role/r-long-enough",
-        "OutputDataConfig": wanted["output"],
+        "InputDataConfig": [{"ChannelName": channel, "DataSource": {"S3DataSource": source}}],
+        "OutputDataConfig": planned("a")["output"],
         "ResourceConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 1},
         "StoppingCondition": {"MaxRuntimeInSeconds": 60},
     }
-    made = sagemaker.create_training_job(**request)
+
+
+def test_sagemakers_api_uses_the_service(machine: Machine) -> None:
+    sagemaker = machine.aws.client("sagemaker")
+    machine.service.ends = [("InProgress", "")]
+    made = sagemaker.create_training_job(**request("mine"))
     assert made["TrainingJobArn"].endswith(":training-job/mine")
     (listed,) = sagemaker.list_training_jobs(StatusEquals="InProgress")["TrainingJobSummaries"]
     assert listed["TrainingJobName"] == "mine"
     sagemaker.stop_training_job(TrainingJobName="mine")
     job = sagemaker.describe_training_job(TrainingJobName="mine")
     assert (job["TrainingJobStatus"], job["TrainingJobArn"]) == ("Stopped", made["TrainingJobArn"])
-    folder = wanted["output"]["S3OutputPath"]
+    folder = planned("a")["output"]["S3OutputPath"]
     assert job["ModelArtifacts"]["S3ModelArtifacts"] == f"{folder}/mine/output/model.tar.gz"
     assert sagemaker.list_training_jobs(StatusEquals="InProgress")["TrainingJobSummaries"] == []
     for call in (sagemaker.stop_training_job, sagemaker.describe_training_job):
         with pytest.raises(sagemaker.exceptions.ClientError, match="ValidationException"):
             call(TrainingJobName="other")
+
+
+@pytest.mark.parametrize(
+    ("name", "channel", "problem"),
+    [
+        ("../../../victim", "training", "TrainingJobName"),
+        ("a/b", "training", "TrainingJobName"),
+        ("-a", "training", "TrainingJobName"),
+        ("a" * 64, "training", "TrainingJobName"),
+        ("a", "../code", "InputDataConfig.1.member.ChannelName"),
+        ("a", "..", "InputDataConfig.1.member.ChannelName"),
+    ],
+)
+def test_rejects_names_that_sagemaker_rejects(
+    machine: Machine, name: str, channel: str, problem: str
+) -> None:
+    sagemaker = machine.aws.client("sagemaker")
+    with pytest.raises(sagemaker.exceptions.ClientError, match="ValidationException") as caught:
+        sagemaker.create_training_job(**request(name, channel))
+    value = channel if name == "a" else name
+    assert f"1 validation error detected: Value '{value}'" in str(caught.value)
+    assert f"at '{problem}'" in str(caught.value)
+    assert not machine.service.jobs
+
+
+def test_descriptions_lack_settings_that_nobody_gave(machine: Machine) -> None:
+    sagemaker = machine.aws.client("sagemaker")
+    sagemaker.create_model(ModelName="m", ExecutionRoleArn="arn:aws:iam::123456789012:role/r")
+    variant = {"VariantName": "all", "ModelName": "m", "InstanceType": "ml.m5.large"}
+    sagemaker.create_endpoint_config(
+        EndpointConfigName="c",
+        ProductionVariants=[variant | {"InitialInstanceCount": 1, "InitialVariantWeight": 1.0}],
+    )
+    sagemaker.create_endpoint(EndpointName="e", EndpointConfigName="c")
+    for description in (
+        sagemaker.describe_endpoint(EndpointName="e"),
+        sagemaker.describe_endpoint_config(EndpointConfigName="c"),
+        sagemaker.describe_model(ModelName="m"),
+    ):
+        assert {} not in description.values(), description
