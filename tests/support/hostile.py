@@ -18,6 +18,7 @@ from PIL import Image
 from facet.artifact import archive, gzip_stream, names, tar_stream
 from tests.support import artifacts
 from tests.support.artifacts import FLOAT, STRING
+from tests.support.tar_corpus import record, signed
 
 MIB = 1 << 20
 END = bytes(1024)
@@ -58,17 +59,17 @@ def block(name: str, content: bytes, kind: bytes = tarfile.REGTYPE) -> bytes:
     return header(name, kind, len(content)) + content + bytes(-len(content) % 512)
 
 
+def distorted(name: str, changes: Mapping[int, bytes]) -> bytes:
+    """An empty file's header with other bytes at some offsets, and a checksum that fits."""
+    changed = bytearray(header(name))
+    for at, content in changes.items():
+        changed[at : at + len(content)] = content
+    return bytes(signed(changed))
+
+
 def pax(*records: bytes, kind: bytes = tarfile.XHDTYPE) -> bytes:
     """A header that says more about the next member."""
     return block("pax", b"".join(records), kind)
-
-
-def record(key: str, value: str) -> bytes:
-    """One pax record, whose length counts itself."""
-    content = f" {key}={value}\n".encode()
-    length = len(content) + 2
-    length += len(str(length)) - 2
-    return f"{length}".encode() + content
 
 
 def blocks(*parts: bytes) -> bytes:
@@ -231,8 +232,61 @@ ARCHIVES: Mapping[str, tuple[Made, str]] = {
     ),
     "a folder with content": (_raw(header("1/x", b"5", 512), bytes(512)), "ambiguous-header"),
     "a file that ends like a folder": (_raw(header("1/x/", b"0")), "ambiguous-header"),
+    "a prefix that GNU tar does not read": (
+        _raw(distorted("code/x", {257: b"ustar  \0", 345: b"1/assets"})),
+        "ambiguous-header",
+    ),
+    "a prefix without a magic": (
+        _raw(distorted("code/x", {257: bytes(8), 345: b"1/assets"})),
+        "ambiguous-header",
+    ),
+    "a magic of nobody": (_raw(distorted("1/x", {257: b"ustar 99"})), "ambiguous-header"),
+    "a size with an underscore": (
+        _raw(distorted("1/x", {124: b"0_2000\0\0\0\0\0\0"}), block("code/x", b"1" * 512)),
+        "ambiguous-header",
+    ),
+    "a size with Python's sign of octal": (
+        _raw(distorted("1/x", {124: b"0o2000\0\0\0\0\0\0"}), block("code/x", b"1" * 512)),
+        "ambiguous-header",
+    ),
+    "a name behind another": (_raw(distorted("1/x", {10: b"code/x"})), "ambiguous-header"),
+    "a file with a target": (_raw(distorted("1/x", {157: b"facet.json"})), "ambiguous-header"),
+    "a target for a file": (_raw(pax(record("linkpath", "y")), header("1/x")), "ambiguous-header"),
+    "a long target for a file": (_raw(block("x", b"y\0", b"K"), header("1/x")), "ambiguous-header"),
+    "a size that pax gives otherwise": (
+        _raw(pax(record("size", "0")), block("1/x", b"1" * 512)),
+        "ambiguous-header",
+    ),
+    "a record in a record": (
+        _raw(pax(record("comment", "x\n26 path=code/inference.py")), header("1/x")),
+        "ambiguous-header",
+    ),
+    "a record that not all programs know": (
+        _raw(pax(record("type", "5")), header("1/x")),
+        "ambiguous-header",
+    ),
+    "another name without pax": (
+        _raw(pax(record("path", "1/assets/x")), header("code/inference.py")),
+        "ambiguous-header",
+    ),
+    "a long name with two ends": (
+        _raw(block("long", b"1/a\0code/x\0", b"L"), header("1/x")),
+        "ambiguous-header",
+    ),
+    "a long name without an end": (
+        _raw(block("long", b"1/a", b"L")[:-509] + b"x".ljust(509, b"\0"), header("1/x")),
+        "ambiguous-header",
+    ),
+    "records after the end of a header": (
+        _raw(
+            pax(record("comment", "x"))[:-100] + record("path", "y").ljust(100, b"\0"), header("x")
+        ),
+        "ambiguous-header",
+    ),
+    "an empty header": (_raw(block("pax", b"", b"x"), header("1/x")), "ambiguous-header"),
     "too many members": (lambda: _many(names.MAX_MEMBERS), "too-many-members"),
-    "a long name": (_with((f"1/{'x' * names.MAX_NAME}", b"")), "too-long-name"),
+    "a long name": (_with((f"1/{'x' * (names.MAX_PART + 1)}", b"")), "too-long-name"),
+    "a long path": (_with((f"1/{'x' * 250}/{'y' * 250}", b"")), "too-long-name"),
     "a deep folder": (_with(("1/" + "a/" * names.MAX_DEPTH + "x", b"")), "too-long-name"),
 }
 
@@ -245,8 +299,26 @@ MEMBERS: Mapping[str, tuple[Made, str]] = {
         "unsafe-path",
     ),
     "a name of nothing": (_with(("", b"x")), "unreadable-name"),
+    "a folder with a name of nothing": (_raw(distorted("", {156: b"5"})), "unreadable-name"),
     "a name with a line break": (_with(("1/a\nb", b"x")), "unreadable-name"),
     "a name that is not UTF-8": (_with(("1/a\udcff", b"x")), "unreadable-name"),
+    "a file that ends like the folder it is in": (_with(("1/x/.", b"x")), "unreadable-name"),
+    "a time that is no number": (
+        _raw(pax(record("mtime", "nan")), header("1/x")),
+        "impossible-metadata",
+    ),
+    "a time beyond all times": (
+        _raw(pax(record("mtime", "1e300"), record("atime", "-1e9")), header("1/x")),
+        "impossible-metadata",
+    ),
+    "a time of 80 bits": (
+        _raw(distorted("1/x", {136: b"\x80\0" + (1 << 79).to_bytes(10)})),
+        "impossible-metadata",
+    ),
+    "a user beyond all users": (
+        _raw(pax(record("uid", str(1 << 32))), distorted("1/x", {116: b"\xff" * 7 + b"\xfe"})),
+        "impossible-metadata",
+    ),
     "a symbolic link": (_with(info("1/x", tarfile.SYMTYPE, link="/etc/passwd")), "not-a-file"),
     "a hard link": (_with(info("1/x", tarfile.LNKTYPE, link=GRAPH)), "not-a-file"),
     "a device": (_with(info("1/x", tarfile.BLKTYPE)), "not-a-file"),
@@ -255,6 +327,10 @@ MEMBERS: Mapping[str, tuple[Made, str]] = {
     "a sparse file of GNU's": (_sparse_map, "not-a-file"),
     "a sparse file of pax's": (
         _raw(pax(record("GNU.sparse.size", str(1 << 40))), header("1/x")),
+        "not-a-file",
+    ),
+    "a sparse folder": (
+        _raw(pax(record("GNU.sparse.size", "0")), header("1/x", b"5")),
         "not-a-file",
     ),
     "a file twice": (_with(("golden.png", GOOD["golden.png"])), "duplicate-member"),

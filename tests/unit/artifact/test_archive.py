@@ -270,9 +270,19 @@ def test_too_many_members_even_of_one_name() -> None:
 
 @pytest.mark.parametrize("letter", ["x", "\u00e9", "\u6f22", "\U0001f600"])
 def test_a_name_that_is_too_long(letter: str) -> None:
-    fits = names.MAX_NAME // len(letter.encode())
-    assert codes(artifacts.packed([(letter * fits, b"")])) == []
-    assert codes(artifacts.packed([(letter * (fits + 1), b"")])) == ["too-long-name"]
+    fits = names.MAX_PART // len(letter.encode())
+    assert codes(artifacts.packed([("1/" + letter * fits, b"")])) == []
+    found = read(artifacts.packed([("1/" + letter * (fits + 1), b""), ("1/b", b"")]))
+    assert [(each.code, each.place) for each in found.violations] == [
+        ("too-long-name", "1/" + letter * (fits + 1))
+    ]
+    assert "1/b" in found.files
+
+
+def test_a_path_that_is_too_long() -> None:
+    path = f"{'x' * 200}/{'y' * 200}/{'z' * (names.MAX_NAME - 402)}"
+    assert codes(artifacts.packed([(path, b"")])) == []
+    assert codes(artifacts.packed([(path + "z", b"")])) == ["too-long-name"]
 
 
 def test_folders_that_are_too_deep() -> None:

@@ -6,6 +6,7 @@ import unicodedata
 from collections.abc import Iterator
 
 from facet.artifact.gzip_stream import StopReading
+from facet.artifact.tar_header import ambiguous
 from facet.artifact.tar_stream import Member
 from facet.errors import Violation
 from facet.keys import ARTIFACT
@@ -14,6 +15,9 @@ MAX_MEMBERS = 2_000
 MAX_NAME = 500
 """Bytes of a member's name in UTF-8; with MAX_MEMBERS it limits kept names to a few MB."""
 
+MAX_PART = 255
+"""Bytes of a file's or folder's name in UTF-8: ext4, XFS and APFS have no longer ones."""
+
 MAX_DEPTH = 12
 """Folders in folders; a SavedModel has three."""
 
@@ -21,6 +25,11 @@ CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 """Control characters, and surrogates, which stand for bytes that are not UTF-8."""
 
 KERAS = re.compile(r".+\.(h5|hdf5|keras)", re.IGNORECASE)
+SCREENED = re.compile(
+    r"code(/.*)?|facet\.json|[0-9]+/(saved_model\..*|variables/[^/]+|assets\.extra/model\.tflite)"
+)
+"""What a member may not be in the eyes of a program that does not know extended headers."""
+
 UNSCREENED = re.compile(r"[0-9]+/saved_model\.(cpb|pbtxt)")
 """Other forms of the graph, which TensorFlow may read instead of `saved_model.pb`."""
 
@@ -46,8 +55,9 @@ class MemberCheck:
             len(member.name.encode(errors="surrogatepass")) > MAX_NAME
             or name.count("/") > MAX_DEPTH
         ):
-            raise StopReading(_TOO_LONG)
+            raise StopReading(_too_long(member.name))
         yield from _path(member, name)
+        yield from _headers(member)
         if not (member.is_file or member.is_folder):
             yield _not_a_file(member.name)
         yield from self._collisions(member, name)
@@ -94,20 +104,50 @@ def _folded(path: str) -> str:
 
 def _path(member: Member, name: str) -> Iterator[Violation]:
     parts = member.name.split("/")
-    if member.name.startswith("/") or ".." in parts or "\\" in name or "\0" in name:
+    if _leads_out(member.name) or "\\" in name or "\0" in name:
         yield Violation(
             "unsafe-path",
             member.name,
             "the path leads out of the artifact",
             "pack with relative paths: tar -czf model.tar.gz -C DIR facet.json 1",
         )
-    elif CONTROL.search(member.name) or (name == "." and member.is_file):
+    elif (
+        CONTROL.search(member.name)
+        or not member.name
+        or (member.is_file and parts[-1] in ("", "."))
+    ):
         yield Violation(
             "unreadable-name",
             member.name,
-            "the name is empty, is not UTF-8, or has control characters",
+            "the name is empty, ends with '/.', is not UTF-8, or has control characters",
             "rename the file and pack the folder again",
         )
+    if any(len(part.encode(errors="surrogatepass")) > MAX_PART for part in parts):
+        yield Violation(
+            "too-long-name",
+            member.name,
+            f"a part of the path has over {MAX_PART} bytes, more than a file system takes",
+            "shorten it and pack the folder again",
+        )
+
+
+def _leads_out(name: str) -> bool:
+    return name.startswith("/") or ".." in name.split("/")
+
+
+def _headers(member: Member) -> Iterator[Violation]:
+    for wrong in member.impossible:
+        yield Violation(
+            "impossible-metadata",
+            member.name,
+            f"{wrong}, which no file system can store",
+            "pack it with: tar --owner=0 --group=0 --mtime=@0 -czf model.tar.gz -C DIR "
+            "facet.json 1",
+        )
+    if member.alias != member.name and (
+        SCREENED.fullmatch(normalised(member.alias)) or _leads_out(member.alias)
+    ):
+        yield ambiguous(member.name, f"without its extended header it is '{member.alias}'")
 
 
 def _content(place: str, name: str) -> Iterator[Violation]:
@@ -132,6 +172,15 @@ def _content(place: str, name: str) -> Iterator[Violation]:
             "TensorFlow may read this file instead of the validated saved_model.pb",
             "remove it; export with tf.saved_model.save, which writes saved_model.pb",
         )
+
+
+def _too_long(place: str) -> Violation:
+    return Violation(
+        "too-long-name",
+        place,
+        f"a member's name has over {MAX_NAME} bytes, or over {MAX_DEPTH} folders",
+        "pack facet.json and one version folder, with short names",
+    )
 
 
 def _not_a_file(place: str) -> Violation:
@@ -186,10 +235,4 @@ _TOO_MANY = Violation(
     ARTIFACT,
     f"the archive has over {MAX_MEMBERS:,} members",
     "pack facet.json and one version folder only",
-)
-_TOO_LONG = Violation(
-    "too-long-name",
-    ARTIFACT,
-    f"a member's name has over {MAX_NAME} bytes, or over {MAX_DEPTH} folders",
-    "pack facet.json and one version folder, with short names",
 )

@@ -19,15 +19,21 @@ from facet.artifact.gzip_stream import (
     Readable,
     StopReading,
 )
+from facet.artifact.tar_header import (
+    DIGITS,
+    RECORD,
+    Header,
+    NoHeader,
+    impossible_record,
+    parse,
+    records,
+    unclear,
+)
 from facet.errors import Violation
 from facet.keys import ARTIFACT
 
-RECORD = 512
 MAX_HEADER = 1 << 18
 """Bytes of a member's extended headers, beyond its 512; extended attributes need the most."""
-
-MAX_DIGITS = 20
-"""Digits of a number in a pax header; 64 bits need as many."""
 
 ZEROS = bytes(RECORD)
 SPARSE_MORE, SPARSE_MORE_AGAIN = 482, 504
@@ -35,15 +41,9 @@ SPARSE_MORE, SPARSE_MORE_AGAIN = 482, 504
 
 FILES = (tarfile.REGTYPE, tarfile.AREGTYPE)
 LONG = (tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK)
-PAX = (tarfile.XHDTYPE, tarfile.SOLARIS_XHDTYPE)
-NO_CONTENT = (
-    tarfile.DIRTYPE,
-    tarfile.LNKTYPE,
-    tarfile.SYMTYPE,
-    tarfile.CHRTYPE,
-    tarfile.BLKTYPE,
-    tarfile.FIFOTYPE,
-)
+EXTENDED = (*LONG, tarfile.XHDTYPE, tarfile.XGLTYPE)
+LINKS = (tarfile.LNKTYPE, tarfile.SYMTYPE)
+NO_CONTENT = (*LINKS, tarfile.DIRTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE)
 """Kinds without content, whatever size their header gives."""
 
 
@@ -72,13 +72,19 @@ class Content:
 
 @dataclass(frozen=True)
 class Member:
-    """An entry of the archive; `is_file` and `is_folder` are false for links and the like."""
+    """An entry of the archive; `is_file` and `is_folder` are false for links and the like.
+
+    `alias` is its name for a program that does not know extended headers; `impossible` says what is
+    wrong with its owner and times.
+    """
 
     name: str
     size: int
     is_file: bool
     is_folder: bool
     content: Content
+    alias: str
+    impossible: tuple[str, ...]
 
 
 @dataclass
@@ -87,15 +93,17 @@ class _Extended:
 
     name: str | None = None
     size: int | None = None
+    link: bool = False
     sparse: bool = False
     kinds: list[bytes] = field(default_factory=list)
+    impossible: list[str] = field(default_factory=list)
 
 
 def members(stream: Readable) -> Iterator[Member]:
     """The members in order; content that the caller does not read is skipped.
 
-    Raises StopReading if the archive is damaged, cut short or beyond a limit, and after the last
-    member if anything but zeros follows the archive's end.
+    Raises StopReading if the archive is damaged, cut short or beyond a limit, if programs would
+    read it differently, and after the last member if anything but zeros follows the archive's end.
     """
     count, extended = 0, _Extended()
     while True:
@@ -103,12 +111,15 @@ def members(stream: Readable) -> Iterator[Member]:
         if record == ZEROS:
             break
         count += 1
-        header = _parsed(record, first=count == 1)
-        if header.type in (*LONG, *PAX, tarfile.XGLTYPE):
-            _extend(extended, header, _long_header(stream, header.size))
+        try:
+            header = parse(record)
+        except NoHeader as error:
+            raise StopReading(NOT_TAR if count == 1 else DAMAGED) from error
+        if header.kind in EXTENDED:
+            _extend(extended, header, stream)
             continue
         member = _member(header, extended, stream)
-        if header.type == tarfile.GNUTYPE_SPARSE:
+        if header.kind == tarfile.GNUTYPE_SPARSE:
             _pass_sparse_map(stream, record)
         extended = _Extended()
         padding = -member.content.left % RECORD
@@ -130,79 +141,89 @@ def _check_rest(stream: Readable) -> None:
         raise StopReading(error.violation, complete=True) from error
 
 
-def _parsed(record: bytes, first: bool) -> tarfile.TarInfo:
-    try:
-        header = tarfile.TarInfo.frombuf(record, "utf-8", "surrogateescape")
-    except (tarfile.TarError, ValueError, OverflowError) as error:
-        raise StopReading(NOT_TAR if first else DAMAGED) from error
-    if header.size < 0:
-        raise StopReading(DAMAGED)
-    return header
-
-
-def _member(header: tarfile.TarInfo, extended: _Extended, stream: Readable) -> Member:
+def _member(header: Header, extended: _Extended, stream: Readable) -> Member:
     name = header.name if extended.name is None else extended.name
     size = header.size if extended.size is None else extended.size
-    is_folder = header.type == tarfile.DIRTYPE
-    is_file = header.type in FILES and not extended.sparse
-    if (is_folder and size) or (is_file and name.endswith("/")):
-        raise StopReading(AMBIGUOUS)
     if size > MAX_UNPACKED:
         raise StopReading(TOO_LARGE)
-    content = Content(stream, 0 if header.type in NO_CONTENT else size)
-    return Member(name, size, is_file, is_folder, content)
+    if size != header.size:
+        raise unclear(name, f"one header says {size:,} bytes, another {header.size:,}")
+    if extended.link and header.kind not in LINKS:
+        raise unclear(name, "it is no link, but a header names a target")
+    is_folder = header.kind == tarfile.DIRTYPE or _is_folder_of_v7(header, name)
+    if is_folder and size:
+        raise unclear(name, "it is a folder with content")
+    is_file = header.kind in FILES and not is_folder
+    content = Content(stream, 0 if header.kind in NO_CONTENT else size)
+    impossible = (*extended.impossible, *header.impossible)
+    if extended.sparse:
+        is_file = is_folder = False
+    return Member(name, size, is_file, is_folder, content, header.name, impossible)
 
 
-def _long_header(stream: Readable, size: int) -> bytes:
-    if size > MAX_HEADER:
+def _is_folder_of_v7(header: Header, name: str) -> bool:
+    """V7 knew folders only by the slash at the end of their names."""
+    slashes = name.endswith("/"), header.name.endswith("/")
+    if header.kind == tarfile.AREGTYPE and all(slashes):
+        return True
+    if (header.kind in FILES and slashes[0]) or (header.kind == tarfile.AREGTYPE and slashes[1]):
+        raise unclear(name, "it is a file whose name ends like a folder's")
+    return False
+
+
+def _extend(extended: _Extended, header: Header, stream: Readable) -> None:
+    """Adds what an extended header says. Only two of GNU's may stand before one member."""
+    if header.size > MAX_HEADER:
         raise StopReading(TOO_LARGE_HEADER)
-    return _exactly(stream, size + -size % RECORD)[:size]
-
-
-def _extend(extended: _Extended, header: tarfile.TarInfo, content: bytes) -> None:
-    kind = tarfile.XHDTYPE if header.type in PAX else header.type
-    if kind in extended.kinds:
-        raise StopReading(AMBIGUOUS)
-    extended.kinds.append(kind)
-    if kind == tarfile.GNUTYPE_LONGLINK:
-        return
-    if kind == tarfile.GNUTYPE_LONGNAME:
-        stated = {"path": content.partition(b"\0")[0]}
+    content = _exactly(stream, header.size)
+    if any(_exactly(stream, -header.size % RECORD)):
+        raise unclear(header.name, "an extended header goes on after its end")
+    before = [each for each in extended.kinds if each != tarfile.XGLTYPE]
+    in_place = header.kind in LONG and before in ([], [LONG[0]], [LONG[1]])
+    if not content:
+        raise unclear(header.name, "an extended header is empty")
+    if header.kind in extended.kinds or (before and not in_place):
+        raise unclear(header.name, "several extended headers are about one member")
+    extended.kinds.append(header.kind)
+    extended.impossible += header.impossible
+    if header.kind in LONG:
+        _extend_by_gnu(extended, header.kind, content)
     else:
-        stated = _records(content)
-    for_all = kind == tarfile.XGLTYPE
-    sparse = any(key.startswith("GNU.sparse.") for key in stated)
-    if for_all and (sparse or stated.keys() & {"path", "size", "linkpath"}):
-        raise StopReading(AMBIGUOUS)
-    if "path" in stated:
-        if extended.name is not None:
-            raise StopReading(AMBIGUOUS)
-        extended.name = stated["path"].decode("utf-8", "surrogateescape")
-    if "size" in stated:
-        extended.size = _number(stated["size"])
-    extended.sparse |= sparse
+        _extend_by_pax(extended, header, content)
 
 
-def _records(content: bytes) -> dict[str, bytes]:
-    """Pax records, `length key=value\\n` each. Raises StopReading for a key that is there twice."""
-    found: dict[str, bytes] = {}
-    at = 0
-    while at < len(content):
-        space = content.find(b" ", at, at + MAX_DIGITS + 1)
-        end = at + _number(content[at:space] if space > at else b"")
-        key, equals, value = content[space + 1 : end].partition(b"=")
-        if not equals or not value.endswith(b"\n") or end > len(content):
-            raise StopReading(DAMAGED)
-        name = key.decode("utf-8", "replace")
-        if name in found:
-            raise StopReading(AMBIGUOUS)
-        found[name] = value[:-1]
-        at = end
-    return found
+def _extend_by_gnu(extended: _Extended, kind: bytes, content: bytes) -> None:
+    text, _, rest = content.partition(b"\0")
+    name = text.decode("utf-8", "surrogateescape")
+    if any(rest):
+        raise unclear(name, "a long name has content after its end")
+    if kind == tarfile.GNUTYPE_LONGNAME:
+        extended.name = name
+    else:
+        extended.link = True
+
+
+def _extend_by_pax(extended: _Extended, header: Header, content: bytes) -> None:
+    stated = records(content, header.name)
+    for_all = header.kind == tarfile.XGLTYPE
+    for key, value in stated.items():
+        if for_all and key in ("path", "size", "linkpath", "hdrcharset"):
+            raise unclear(header.name, f"a header gives all members the same '{key}'")
+        if key == "path":
+            extended.name = value.decode("utf-8", "surrogateescape")
+        elif key == "size":
+            extended.size = _number(value)
+        elif key == "linkpath":
+            extended.link = True
+        elif key.startswith("GNU.sparse.") and not for_all:
+            extended.sparse = True
+        else:
+            wrong = impossible_record(key, value, header.name)
+            extended.impossible += [wrong] if wrong else []
 
 
 def _number(text: bytes) -> int:
-    if not (text.isdigit() and len(text) <= MAX_DIGITS):
+    if not DIGITS.fullmatch(text):
         raise StopReading(DAMAGED)
     return int(text)
 
@@ -225,12 +246,6 @@ NOT_TAR = Violation(
     ARTIFACT,
     "the gzip does not contain a tar archive",
     "pack it with: tar -czf model.tar.gz -C DIR facet.json 1",
-)
-AMBIGUOUS = Violation(
-    "ambiguous-header",
-    ARTIFACT,
-    "two headers of the archive disagree; programs would unpack it differently",
-    "pack it with: tar --format=ustar -czf model.tar.gz -C DIR facet.json 1",
 )
 GARBAGE_AFTER_TAR = Violation(
     "trailing-garbage",
