@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from facet.artifact import archive
 from facet.artifact.gzip_stream import Digested, Unpacked
 from facet.artifact.names import normalised
 from facet.artifact.tar_stream import members
-from tests.support import tar_corpus, tar_readers
+from tests.support import artifacts, tar_corpus, tar_readers
 from tests.support.hostile import block, distorted, header, pax
 from tests.support.tar_corpus import STYLES, Style, blocks, packed, record
 
@@ -74,3 +75,18 @@ def test_all_programs_unpack_alike_what_is_accepted(tmp_path: Path) -> None:
     for reader, trees in tar_readers.unpacked(tmp_path / "archives", tmp_path).items():
         wrong = [name for name, tree in trees.items() if tree != contents(named[name])]
         assert not wrong, f"{reader} unpacks {wrong} otherwise"
+
+
+@pytest.mark.skipif("tar" in tar_readers.missing(), reason="not installed: tar")
+def test_the_remedy_for_macos_files_leaves_out_those_on_the_disk(tmp_path: Path) -> None:
+    folder = tmp_path / "DIR"
+    for name in ("facet.json", "._facet.json", "1/saved_model.pb", "1/._saved_model.pb"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(b"x")
+    (folder / "1" / ".DS_Store").write_bytes(b"x")
+    violating = artifacts.packed([("1/._x", b""), ("1/.DS_Store", b"")])
+    (violation,) = archive.read(io.BytesIO(violating)).violations
+    command = violation.remedy.removeprefix("pack it with: ")
+    subprocess.run(["sh", "-c", command], cwd=tmp_path, check=True, timeout=60)
+    with (tmp_path / "model.tar.gz").open("rb") as file:
+        assert archive.read(file).files.keys() == {"facet.json", "1/saved_model.pb"}

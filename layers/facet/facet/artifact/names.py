@@ -225,8 +225,8 @@ def _macos(place: str) -> Violation:
         "macos-file",
         place,
         "macOS added files of its own to the archive",
-        "pack it with: COPYFILE_DISABLE=1 tar --exclude .DS_Store --exclude __MACOSX "
-        "-czf model.tar.gz -C DIR facet.json 1",
+        "pack it with: COPYFILE_DISABLE=1 tar --exclude '._*' --exclude .DS_Store "
+        "--exclude __MACOSX -czf model.tar.gz -C DIR facet.json 1",
     )
 
 
