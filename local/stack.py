@@ -8,6 +8,7 @@ need each other.
 
 import fcntl
 import os
+import threading
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -29,7 +30,7 @@ from local.resources import Resources
 from local.runtime.invocations import AsyncInvoker, Pending, send_to_dlq
 from local.runtime.pool import Invocation, Runtime
 from local.schedule import Scheduler, schedules
-from local.state import Event, State
+from local.storage.state import Event, State
 from local.training.description import from_item, to_item
 from local.training.jobs import LogLine, TrainingJobs
 from local.training.store import Store
@@ -166,6 +167,7 @@ class Stack:
             pid=os.getpid(),
         )
         self._write_address()
+        self._verify(aws)
 
     def _lock(self) -> None:
         self._home.mkdir(parents=True, exist_ok=True)
@@ -178,6 +180,14 @@ class Stack:
     def _write_address(self) -> None:
         path = self.address.write(self._home)
         self._opened.callback(path.unlink, missing_ok=True)
+
+    def _verify(self, aws: Aws) -> None:
+        """Looks for damaged objects while the stack serves."""
+        stop = threading.Event()
+        thread = threading.Thread(target=aws.verify, args=(stop,), name="verify", daemon=True)
+        thread.start()
+        self._opened.callback(thread.join)
+        self._opened.callback(stop.set)
 
     def _closing(self, opened: Opened, close: Callable[[Opened], object]) -> Opened:
         self._opened.callback(close, opened)

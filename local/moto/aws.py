@@ -1,20 +1,18 @@
-"""One AWS account on 127.0.0.1: moto in server mode, whose state outlives the process.
-
-moto checks a condition and writes in separate steps. AWS's conditional writes and transactions are
-atomic, so requests that change state pass one lock here.
-"""
+"""One AWS account on 127.0.0.1: moto in server mode, whose state outlives the process."""
 
 import json
+import logging
+import sqlite3
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from io import BytesIO
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from types import MappingProxyType
-from typing import Any, BinaryIO, Final
+from typing import Any, Final
 
 import boto3
 from botocore.config import Config
+from werkzeug.exceptions import ClientDisconnected
 from werkzeug.serving import make_server
 from werkzeug.wrappers import Response
 
@@ -22,16 +20,21 @@ from local.moto import (
     REGION,
     cloudformation,
     event_buses,
+    failures,
     lambda_functions,
-    restore,
+    s3_objects,
     server,
     step_functions,
     training_jobs,
 )
+from local.moto.durable import Durable
 from local.moto.lambda_functions import Call, Submit
 from local.moto.step_functions import Ended
-from local.state import State
+from local.storage.objects import Damaged
+from local.storage.state import State
 from local.training.jobs import Service
+
+LOG = logging.getLogger(__name__)
 
 CREDENTIALS = {"aws_access_key_id": "local", "aws_secret_access_key": "local"}
 """Any are accepted: moto authorises nothing."""
@@ -58,18 +61,16 @@ def client(service: str, url: str) -> Any:
 class Aws:
     """One account in one region on 127.0.0.1.
 
-    Changes to the bucket, tables and queues that `restore` names are in `state` before the client
-    gets its response.
+    Changes to the bucket, tables and queues that `restore` names are on the disk, in `state`,
+    before the client gets its response.
     """
 
     def __init__(self, state: State, port: int = 0) -> None:
-        self._state = state
-        self._bucket = ""
-        self._touched: set[str] = set()
+        self._durable = Durable(state)
+        self._files = ExitStack()
+        self._files.enter_context(s3_objects.storing(state.files))
         self._events: deque[dict[str, Any]] = deque(maxlen=EVENTS_KEPT)
-        self._tables: Mapping[str, str] = {}
-        self._queues: Mapping[str, str] = {}
-        self._writing = threading.RLock()
+        self._clients: dict[str, Any] = {}
         self._moto = server.application()
         self._server = make_server(
             "127.0.0.1", port, self._answer, threaded=True, request_handler=server.QuietHandler
@@ -86,6 +87,7 @@ class Aws:
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
+        self._files.close()
 
     @property
     def url(self) -> str:
@@ -103,7 +105,9 @@ class Aws:
 
     def client(self, service: str) -> Any:
         """A boto3 client of this account."""
-        return client(service, self.url)
+        if service not in self._clients:
+            self._clients[service] = client(service, self.url)
+        return self._clients[service]
 
     def create_stack(
         self, name: str, template: Mapping[str, Any], parameters: Mapping[str, str] = NONE
@@ -146,17 +150,11 @@ class Aws:
         `tables` and `queues` map physical names to logical ids, by which the state knows them,
         since physical names may differ from one start to the next.
         """
-        for table, owner in tables.items():
-            for item in self._state.items(owner):
-                self.client("dynamodb").put_item(TableName=table, Item=item)
-        for queue, owner in queues.items():
-            url = self.queue_url(queue)
-            for message in self._state.items(owner):
-                self.client("sqs").send_message(QueueUrl=url, **message)
-        self._touched = restore.refill(
-            bucket, self._state.objects(bucket), lambda each: self._state.content(each).read_bytes()
-        )
-        self._bucket, self._tables, self._queues = bucket, tables, queues
+        self._durable.restore(bucket, tables, queues)
+
+    def verify(self, stop: threading.Event) -> int:
+        """Reports damaged objects, removes them, and returns their number; `stop` ends it."""
+        return self._durable.verify(stop)
 
     def queue_url(self, name: str) -> str:
         """A queue's URL, for clients on this machine."""
@@ -187,38 +185,25 @@ class Aws:
             yield
 
     def _answer(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-        """moto, behind one lock for what changes state: it checks and writes in separate steps."""
+        """moto's response, sent when what it changed is on the disk."""
         if environ["PATH_INFO"] == EVENTS_PATH:
             return _json({"events": list(self._events)})(environ, start_response)
         target = environ.get("HTTP_X_AMZ_TARGET", "")
-        body = b""
-        if target.startswith("DynamoDB_"):
-            body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
-            environ["wsgi.input"] = BytesIO(body)
         # An invocation takes as long as its function, which makes requests of its own.
         invokes = environ["PATH_INFO"].endswith("/invocations")
         reads = environ["REQUEST_METHOD"] in ("GET", "HEAD") or invokes
-        writes = body or not (target or reads)
-        with self._writing if writes else nullcontext():
-            answer: Iterable[bytes] = self._moto(environ, start_response)
-            self._keep(target, body)
+        started: list[Any] = []
+        try:
+            body = server.read_body(environ)  # the client may be slow; others need not wait for it
+            with self._durable.change(target, reads, body):
+                answer: Iterable[bytes] = self._moto(environ, lambda *begun: started.extend(begun))
+        except ClientDisconnected as error:
+            return error.get_response(environ)(environ, start_response)
+        except (OSError, sqlite3.OperationalError, Damaged) as error:
+            LOG.exception("%s %s", environ["REQUEST_METHOD"], environ["PATH_INFO"])
+            return failures.response(error, as_json=bool(target))(environ, start_response)
+        start_response(*started)
         return answer
-
-    def _keep(self, target: str, body: bytes) -> None:
-        for table, attributes in _written(target, body):
-            if owner := self._tables.get(table):
-                self._state.keep_item(owner, *restore.item(table, attributes))
-        if target.startswith("AmazonSQS."):
-            for queue, owner in self._queues.items():
-                self._state.keep_items(owner, restore.messages(queue))
-        while self._touched:
-            key = self._touched.pop()
-            versions = restore.object_versions(self._bucket, key, self._keep_content)
-            self._state.keep_versions(self._bucket, key, list(versions))
-
-    def _keep_content(self, version: str, content: BinaryIO) -> None:
-        if not self._state.content(version).exists():
-            self._state.keep_content(version, content)
 
 
 def _filtered(notification: Mapping[str, Any]) -> dict[str, Any]:
@@ -230,22 +215,3 @@ def _filtered(notification: Mapping[str, Any]) -> dict[str, Any]:
 
 def _json(document: Mapping[str, Any]) -> Response:
     return Response(json.dumps(document, indent=2), mimetype="application/json")
-
-
-def _written(target: str, body: bytes) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Table and attributes, the key's among them, of each item that a request may have changed."""
-    service, _, operation = target.rpartition(".")
-    if not service.startswith("DynamoDB_"):
-        return
-    request = json.loads(body or b"{}")
-    if operation in ("PutItem", "UpdateItem", "DeleteItem"):
-        yield request["TableName"], request.get("Key") or request["Item"]
-    elif operation == "TransactWriteItems":
-        for write in request["TransactItems"]:
-            (each,) = write.values()
-            yield each["TableName"], each.get("Key") or each["Item"]
-    elif operation == "BatchWriteItem":
-        for table, writes in request["RequestItems"].items():
-            for write in writes:
-                (each,) = write.values()
-                yield table, each.get("Key") or each["Item"]

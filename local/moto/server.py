@@ -9,6 +9,8 @@ Contract: tests/integration/local/test_aws.py.
 
 import os
 from functools import cache
+from io import BytesIO
+from typing import Any
 
 from moto import backends
 from moto.backends import list_of_moto_modules as _list_of_moto_modules
@@ -18,6 +20,7 @@ from moto.moto_server.werkzeug_app import (
     MotoRequestHandler,
     create_backend_app,
 )
+from werkzeug.wrappers import Request
 
 from local.moto import cloudformation
 
@@ -33,6 +36,15 @@ def application() -> DomainDispatcherApplication:
 def set_port_for_executions(port: int) -> None:
     """Sets the port of this machine at which state machines call the account's services."""
     os.environ["MOTO_PORT"] = str(port)
+
+
+def read_body(environ: dict[str, Any]) -> bytes:
+    """The body of a request, which the application can read again. Raises ClientDisconnected."""
+    body = Request(environ).get_data(cache=False)
+    environ["wsgi.input"] = BytesIO(body)
+    environ["CONTENT_LENGTH"] = str(len(body))
+    environ.pop("HTTP_TRANSFER_ENCODING", None)
+    return body
 
 
 class QuietHandler(MotoRequestHandler):

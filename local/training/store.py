@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from facet.errors import FacetError
-from local.state import State
+from local.storage.state import State
 
 SYNC_SECONDS = 5.0
 """Seconds between two uploads of a running job's checkpoints."""

@@ -16,7 +16,7 @@ from botocore.exceptions import ClientError
 
 from local.moto.aws import Aws
 from local.runtime.worker import Invocation
-from local.state import State
+from local.storage.state import State
 from tests.support.moto_account import forget
 
 NOTHING = Invocation(b"", None, "", b"")

@@ -17,7 +17,7 @@ from local.resources import Resources
 from local.runtime.invocations import AsyncInvoker, Delivery, send_to_dlq
 from local.runtime.pool import Invocation, Runtime
 from local.schedule import Schedule, schedules
-from local.state import State
+from local.storage.state import State
 from local.supported import UnsupportedTemplate
 from tests.support.moto_account import forget
 

@@ -20,7 +20,7 @@ from local import template
 from local.moto.aws import Aws
 from local.moto.step_functions import Execution
 from local.runtime.worker import Invocation
-from local.state import State
+from local.storage.state import State
 from local.training.description import Document, created, ended, moved
 from local.training.jobs import JobExists, NotRunning, UnknownJob
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from local.state import ObjectVersion, State
+from local.storage.state import ObjectVersion, State
 from local.training.description import Document, from_item, to_item
 from local.training.jobs import JobExists, NotRunning, TrainingJobs, UnknownJob
 from local.training.store import Store
@@ -56,9 +56,9 @@ class S3:
         with self.lock:
             self.number += 1
             version = f"v{self.number}"
-        self.state.keep_content(version, io.BytesIO(content))
+        written = self.state.files.write([content])
         self.state.keep_versions(
-            "bucket", key, [ObjectVersion("bucket", key, version, "2026-01-01")]
+            "bucket", key, [ObjectVersion("bucket", key, version, "2026-01-01", written)]
         )
 
     def upload_file(self, path: str, bucket: str, key: str) -> None:

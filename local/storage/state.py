@@ -1,23 +1,24 @@
-"""The durable state of a stack: one SQLite file, and one file for each S3 object version."""
+"""What a stack keeps in its SQLite file: object versions, items, messages, events, secrets."""
 
+import hashlib
 import json
 import secrets
-import shutil
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
-# Write-ahead logging without a sync for each commit takes a third of the time. It survives a crash
-# of the process, but the last commits may be lost with the power.
+from local.storage.objects import Content, ObjectFiles
+
 SCHEMA = """
 PRAGMA journal_mode = WAL;
-PRAGMA synchronous = NORMAL;
+PRAGMA synchronous = FULL;
 CREATE TABLE IF NOT EXISTS objects (
     bucket TEXT, key TEXT, version TEXT, position INTEGER, marker INTEGER, modified TEXT,
-    etag TEXT, metadata TEXT, PRIMARY KEY (bucket, key, version));
+    etag TEXT, metadata TEXT, file TEXT, size INTEGER, sha256 TEXT,
+    PRIMARY KEY (bucket, key, version));
 CREATE TABLE IF NOT EXISTS items (
     owner TEXT, key TEXT, item TEXT, PRIMARY KEY (owner, key));
 CREATE TABLE IF NOT EXISTS events (
@@ -26,18 +27,23 @@ CREATE TABLE IF NOT EXISTS texts (name TEXT PRIMARY KEY, value TEXT);
 """
 
 
+MIGRATION = """
+ALTER TABLE objects ADD COLUMN file TEXT;
+ALTER TABLE objects ADD COLUMN size INTEGER;
+ALTER TABLE objects ADD COLUMN sha256 TEXT;
+"""
+"""For states of Facet 0.2.0 and before, whose files had the names of their versions."""
+
+
 @dataclass(frozen=True)
 class ObjectVersion:
-    """One version of an S3 object; `marker` for a delete marker, which has no content.
-
-    `modified` is ISO 8601.
-    """
+    """One version of an S3 object; a delete marker has no content. `modified` is ISO 8601."""
 
     bucket: str
     key: str
     version: str
     modified: str
-    marker: bool = False
+    content: Content | None = None
     etag: str = ""
     metadata: dict[str, str] = field(default_factory=dict)
 
@@ -52,68 +58,73 @@ class Event:
 
 
 class State:
-    """Writes through: when a method returns, its change is in the files."""
+    """Writes through: when a method returns, its change is on the disk.
+
+    Methods that write raise sqlite3.OperationalError when the disk is full.
+    """
 
     def __init__(self, folder: Path) -> None:
-        self._contents = folder / "objects"
-        self._contents.mkdir(parents=True, exist_ok=True)
+        self.files = ObjectFiles(folder / "objects")
         self._lock = threading.Lock()
         self._database = sqlite3.connect(folder / "state.db", check_same_thread=False)
         self._database.executescript(SCHEMA)
+        self._migrate()
 
     def close(self) -> None:
         """Closes the database."""
         self._database.close()
 
-    def content(self, version: str) -> Path:
-        """The file with the bytes of an object version."""
-        return self._contents / version
-
-    def keep_content(self, version: str, content: BinaryIO) -> None:
-        """Writes the bytes of an object version, all or none."""
-        part = self._contents / f"{version}.part"
-        with part.open("wb") as file:
-            shutil.copyfileobj(content, file, 1 << 20)
-        part.replace(self.content(version))
-
     def keep_versions(self, bucket: str, key: str, versions: list[ObjectVersion]) -> None:
-        """Replaces the versions of a key, and deletes the contents of versions that are gone."""
+        """Replaces the versions of a key, and deletes the files of versions that are gone."""
         rows = [
-            (bucket, key, each.version, position, each.marker, each.modified, each.etag,
-             json.dumps(each.metadata))
+            (bucket, key, each.version, position, each.content is None, each.modified, each.etag,
+             json.dumps(each.metadata), *_columns(each.content))
             for position, each in enumerate(versions)
         ]  # fmt: skip
-        here = {each.version for each in versions}
         with self._lock, self._database as database:
             old = database.execute(
-                "SELECT version FROM objects WHERE bucket = ? AND key = ?", (bucket, key)
+                "SELECT file FROM objects WHERE bucket = ? AND key = ? AND file IS NOT NULL",
+                (bucket, key),
             ).fetchall()
             database.execute("DELETE FROM objects WHERE bucket = ? AND key = ?", (bucket, key))
-            database.executemany("INSERT INTO objects VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
-        for (gone,) in old:
-            if gone not in here:
-                self.content(gone).unlink(missing_ok=True)
+            database.executemany(
+                "INSERT INTO objects VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows
+            )
+        kept = {each.content.file for each in versions if each.content}
+        for (file,) in old:
+            if file not in kept:
+                self.files.delete(file)
 
-    def objects(self, bucket: str) -> Iterator[ObjectVersion]:
+    def objects(self, bucket: str) -> list[ObjectVersion]:
         """All object versions of a bucket, each key's in the order in which they were written."""
         rows = self._rows(
-            "SELECT bucket, key, version, modified, marker, etag, metadata FROM objects"
-            " WHERE bucket = ? ORDER BY key, position",
+            "SELECT bucket, key, version, modified, marker, etag, metadata, file, size, sha256"
+            " FROM objects WHERE bucket = ? ORDER BY key, position",
             bucket,
         )
-        for name, key, version, modified, marker, etag, metadata in rows:
-            yield ObjectVersion(
-                name, key, version, modified, bool(marker), etag, json.loads(metadata)
+        return [
+            ObjectVersion(
+                *(name, key, version, modified),
+                None if marker else Content(*content),
+                etag,
+                json.loads(metadata),
             )
+            for name, key, version, modified, marker, etag, metadata, *content in rows
+        ]
+
+    def delete_unknown_files(self) -> None:
+        """Deletes the objects' files that no version has: of writes that broke off."""
+        known = self._rows("SELECT file FROM objects WHERE file IS NOT NULL")
+        self.files.delete_others({file for (file,) in known})
 
     def newest(self, bucket: str, prefix: str) -> dict[str, Path]:
         """The current objects whose keys begin with `prefix`, and the files with their bytes."""
         rows = self._rows(
-            "SELECT key, version, marker, MAX(position) FROM objects"
+            "SELECT key, file, marker, MAX(position) FROM objects"
             " WHERE bucket = ? AND substr(key, 1, length(?)) = ? GROUP BY key",
             *(bucket, prefix, prefix),
         )
-        return {key: self.content(version) for key, version, marker, _ in rows if not marker}
+        return {key: self.files.path(file) for key, file, marker, _ in rows if not marker}
 
     def keep_item(self, owner: str, key: str, item: dict[str, Any] | None) -> None:
         """Writes one item of a table or queue, or deletes it if `item` is None."""
@@ -169,3 +180,40 @@ class State:
     def _rows(self, query: str, *values: str) -> list[Any]:
         with self._lock:
             return self._database.execute(query, values).fetchall()
+
+    def _migrate(self) -> None:
+        """Gives each object version of an older state its digest, checked by its ETag."""
+        columns = {name for _, name, *_ in self._rows("PRAGMA table_info(objects)")}
+        if "file" not in columns:
+            self._database.executescript(MIGRATION)
+        rows = self._rows(
+            "SELECT rowid, version, etag FROM objects WHERE file IS NULL AND marker = 0"
+        )
+        with self._lock, self._database as database:
+            for rowid, version, etag in rows:
+                size, sha256 = _adopted(self.files.path(version), etag.strip('"'))
+                database.execute(
+                    "UPDATE objects SET file = ?, size = ?, sha256 = ? WHERE rowid = ?",
+                    (version, size, sha256, rowid),
+                )
+
+
+def _columns(content: Content | None) -> tuple[str | None, int | None, str | None]:
+    return (content.file, content.size, content.sha256) if content else (None, None, None)
+
+
+def _adopted(file: Path, etag: str) -> tuple[int, str]:
+    """Size and SHA-256 of a file whose MD5 is `etag`; no digest if it is missing or damaged.
+
+    The ETag of a multipart upload has a hyphen, and is no digest of the object.
+    """
+    try:
+        content = file.read_bytes()
+    except FileNotFoundError:
+        return 0, ""
+    damaged = (
+        not content
+        if "-" in etag
+        else etag != hashlib.md5(content, usedforsecurity=False).hexdigest()
+    )
+    return len(content), "" if damaged else hashlib.sha256(content).hexdigest()

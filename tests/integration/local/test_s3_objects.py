@@ -1,0 +1,244 @@
+"""local/moto/s3_objects.py and durable.py over HTTP: bytes are on the disk and memory stays small.
+
+This is the contract test of s3_objects.py: when moto's pin moves, it says what has changed.
+"""
+
+import errno
+import http.client
+import logging
+import os
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from local.moto.aws import Aws
+from local.storage.objects import ObjectFiles
+from local.storage.state import State
+from tests.support.aws_process import BUCKET, unretried
+from tests.support.memory import resident
+from tests.support.moto_account import forget
+
+LARGE = os.urandom(3 << 20)  # larger than what is read at once
+
+
+class Account:
+    """A started account with a versioned bucket."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.state = State(folder)
+        self.aws = Aws(self.state)
+        self.aws.start()
+        self.s3 = self.aws.client("s3")
+        self.s3.create_bucket(Bucket=BUCKET)
+        self.aws.configure_bucket(BUCKET, {"VersioningConfiguration": {"Status": "Enabled"}}.get)
+        self.aws.restore(BUCKET, {}, {})
+
+    def put(self, key: str, body: bytes) -> str:
+        return str(self.s3.put_object(Bucket=BUCKET, Key=key, Body=body)["VersionId"])
+
+    def get(self, key: str, **more: str) -> bytes:
+        return bytes(self.s3.get_object(Bucket=BUCKET, Key=key, **more)["Body"].read())
+
+    def files(self) -> list[Path]:
+        return list((self.folder / "objects").iterdir())
+
+    def close(self) -> None:
+        self.aws.close()
+        self.state.close()
+        forget("s3")
+
+
+@pytest.fixture
+def account(tmp_path: Path) -> Iterator[Account]:
+    opened = Account(tmp_path)
+    yield opened
+    opened.close()
+
+
+@pytest.mark.parametrize("body", [b"", b"small", LARGE])
+def test_bytes_ranges_and_etags(body: bytes, account: Account) -> None:
+    account.put("key", body)
+    got = account.s3.get_object(Bucket=BUCKET, Key="key")
+    head = account.s3.head_object(Bucket=BUCKET, Key="key")
+    assert got["Body"].read() == body
+    assert got["ContentLength"] == head["ContentLength"] == len(body)
+    assert got["ETag"] == head["ETag"]
+    for asked, part in (("bytes=1-3", body[1:4]), ("bytes=-2", body[-2:])):
+        if body:
+            assert account.get("key", Range=asked) == part
+    if body:
+        assert account.get("key", Range=f"bytes={len(body) - 1}-") == body[-1:]
+
+
+def test_a_copy_is_a_second_name_for_the_same_bytes(account: Account) -> None:
+    version = account.put("key", LARGE)
+    etag = account.s3.head_object(Bucket=BUCKET, Key="key")["ETag"]
+    account.s3.copy_object(Bucket=BUCKET, Key="copy", CopySource=f"{BUCKET}/key")
+    assert len({each.stat().st_ino for each in account.files()}) == 1
+    account.s3.delete_object(Bucket=BUCKET, Key="key", VersionId=version)
+    assert account.get("copy") == LARGE
+    assert account.s3.head_object(Bucket=BUCKET, Key="copy")["ETag"] == etag
+
+
+def test_parts_go_with_their_upload(account: Account) -> None:
+    def begin(key: str) -> dict[str, Any]:
+        upload = account.s3.create_multipart_upload(Bucket=BUCKET, Key=key)
+        return {"Bucket": BUCKET, "Key": key, "UploadId": upload["UploadId"]}
+
+    first, second = begin("whole"), begin("aborted")
+    parts = [b"a" * (5 << 20), b"end"]
+    sent = [
+        account.s3.upload_part(**first, PartNumber=number, Body=part)
+        for number, part in enumerate(parts, 1)
+    ]
+    account.s3.upload_part(**second, PartNumber=1, Body=b"x")
+    assert len(account.files()) == 3
+    account.s3.abort_multipart_upload(**second)
+    listed = [{"PartNumber": number, "ETag": each["ETag"]} for number, each in enumerate(sent, 1)]
+    account.s3.complete_multipart_upload(**first, MultipartUpload={"Parts": listed})
+    assert account.get("whole") == b"".join(parts)
+    assert len(account.files()) == 1
+
+
+def test_bytes_that_are_being_sent_outlive_the_deletion(account: Account) -> None:
+    version = account.put("key", LARGE * 4)
+    body = account.s3.get_object(Bucket=BUCKET, Key="key")["Body"]
+    first = body.read(10)
+    account.s3.delete_object(Bucket=BUCKET, Key="key", VersionId=version)
+    assert first + body.read() == LARGE * 4
+
+
+def test_an_upload_that_breaks_off_is_not_stored(account: Account) -> None:
+    """The client says that it sends 10 bytes, sends 3 and is gone."""
+    host = account.aws.url.removeprefix("http://")
+    connection = http.client.HTTPConnection(host)
+    connection.putrequest("PUT", f"/{BUCKET}/cut")
+    connection.putheader("Content-Length", "10")
+    connection.putheader("Authorization", "AWS4-HMAC-SHA256 Credential=local/1/us-east-1/s3/x")
+    connection.endheaders(b"abc")
+    connection.close()
+    account.put("after", b"1")
+    with pytest.raises(ClientError, match=r"NoSuchKey|404"):
+        account.get("cut")
+
+
+def test_a_slow_upload_holds_nobody_up(account: Account) -> None:
+    host, port = account.aws.url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port))) as slow:
+        slow.sendall(
+            f"PUT /{BUCKET}/slow HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n1".encode()
+        )
+        account.put("other", b"1")
+        assert account.get("other") == b"1"
+
+
+def test_objects_are_whole_under_concurrent_reads_and_writes(account: Account) -> None:
+    """Reads once moved the position of the buffer that another thread was copying."""
+    bodies = [bytes([number]) * 40_000 for number in range(24)]
+
+    def work(number: int) -> None:
+        for round_ in range(2):
+            account.put(f"k{number}", bodies[number])
+            account.s3.head_object(Bucket=BUCKET, Key=f"k{number}")
+            account.s3.copy_object(
+                Bucket=BUCKET, Key=f"c{number}-{round_}", CopySource=f"{BUCKET}/k{number}"
+            )
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(24)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    for found in account.state.objects(BUCKET):
+        assert found.content
+        number = int(found.key.lstrip("kc").partition("-")[0])
+        assert account.state.files.path(found.content.file).read_bytes() == bodies[number]
+
+
+def test_a_full_disk_is_an_error_that_says_so(
+    account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    account.put("before", b"1")
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ObjectFiles, "write", full)
+        with pytest.raises(ClientError, match="The disk is full") as failed:
+            account.put("key", b"2")
+    assert failed.value.response["ResponseMetadata"]["HTTPStatusCode"] == 507
+    assert failed.value.response["ResponseMetadata"]["RetryAttempts"] == 0
+    assert account.get("before") == b"1"
+    account.put("key", b"2")
+    assert account.get("key") == b"2"
+
+
+def test_damaged_objects_are_reported_and_can_be_uploaded_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    first = Account(tmp_path)
+    for key in ("mme/cats/0123456789ab.tar.gz", "rejected/x", "good"):
+        first.put(key, key.encode())
+    stored = {each.key: each.content for each in first.state.objects(BUCKET)}
+    first.close()
+    path = tmp_path / "objects" / stored["mme/cats/0123456789ab.tar.gz"].file  # type: ignore[union-attr]
+    path.chmod(0o644)
+    path.write_bytes(b"")
+    (tmp_path / "objects" / stored["rejected/x"].file).unlink()  # type: ignore[union-attr]
+
+    second = Account(tmp_path)
+    try:
+        with caplog.at_level(logging.WARNING, "local"):
+            assert second.aws.verify(threading.Event()) == 2
+        lines = [each.getMessage() for each in caplog.records]
+        artifact = next(each for each in lines if "mme/cats" in each)
+        assert "its file has 0 bytes instead of 28" in artifact
+        assert "facet push" in artifact
+        assert "facet rollback cats" in artifact
+        assert any("rejected/x is damaged: its file is missing" in each for each in lines)
+        assert (tmp_path / "damaged" / path.name).exists()
+        with pytest.raises(ClientError, match="NoSuchKey"):
+            second.get("mme/cats/0123456789ab.tar.gz")
+        second.put("mme/cats/0123456789ab.tar.gz", b"again")
+        assert second.get("mme/cats/0123456789ab.tar.gz") == b"again"
+        assert second.get("good") == b"good"
+        assert second.aws.verify(threading.Event()) == 0
+    finally:
+        second.close()
+
+
+def test_damage_found_while_reading_is_an_error(account: Account) -> None:
+    account.put("key", b"abc")
+    (file,) = account.files()
+    file.chmod(0o644)
+    file.write_bytes(b"abd")
+    with pytest.raises(ClientError, match="The object is damaged") as failed:
+        unretried(account.aws.url).get_object(Bucket=BUCKET, Key="key")
+    assert failed.value.response["ResponseMetadata"]["HTTPStatusCode"] == 500
+
+
+def test_memory_stays_flat_over_uploads_listings_and_copies(account: Account) -> None:
+    """moto keeps every object in memory, and copies all of them to list the versions of one."""
+    body = os.urandom(4 << 20)
+
+    def upload(number: int) -> None:
+        version = account.put("mme/cats.tar.gz", body)
+        account.s3.copy_object(
+            Bucket=BUCKET, Key=f"rejected/{number}", CopySource=f"{BUCKET}/mme/cats.tar.gz"
+        )
+        account.s3.list_object_versions(Bucket=BUCKET, Prefix="mme/")
+        account.s3.delete_object(Bucket=BUCKET, Key="mme/cats.tar.gz", VersionId=version)
+
+    for number in range(5):
+        upload(number)
+    before = resident()
+    for number in range(5, 25):
+        upload(number)
+    assert resident() - before < 100 << 20
