@@ -63,6 +63,12 @@ PARAMETERS = {
         "A cursor for pagination: the value of `next` in the previous page.",
         **NAME_SCHEMA,
     ),
+    "next_token": _parameter(
+        "next_token",
+        "query",
+        "A cursor for pagination: the value of `next_token` in the previous page.",
+        **VERSION_SCHEMA,
+    ),
     "top_k": _parameter(
         "top_k",
         "query",

@@ -148,7 +148,7 @@ class VersionSummary(ResponseModel):
 
 
 class ModelDescription(_ReleaseState):
-    """A model with all its versions."""
+    """A model with a page of its versions."""
 
     model: Name
     description: str | None
@@ -158,6 +158,9 @@ class ModelDescription(_ReleaseState):
     )
     input: InputSpec | None = Field(description="The input of the live version.")
     versions: list[VersionSummary] = Field(description="Ordered by upload, the newest first.")
+    next_token: VersionId | None = Field(
+        description="The value of `next_token` for the next page, or null on the last page."
+    )
 
 
 class InferenceServer(ResponseModel):

@@ -142,13 +142,14 @@ OPERATIONS = (
         "showModel",
         "models",
         "Retrieve a model",
-        "Returns the labels and input of the model's live version, and all versions with their "
-        "status, proof, metrics and violations.",
+        "Returns the labels and input of the model's live version, and its versions with their "
+        "status, proof, metrics and violations, one page of up to 100 versions and about 1 MB at a "
+        "time.",
         "Returns the model.",
         {JSON: models.ModelDescription},
         headers=("ETag",),
-        parameters=("model",),
-        problems=("unknown-model", "internal-error"),
+        parameters=("model", "next_token"),
+        problems=("bad-request", "unknown-model", "internal-error"),
     ),
     Operation(
         "GET",

@@ -87,8 +87,14 @@ class Api:
             after = page["next"]
 
     def model(self, name: str) -> Document:
-        """Get one model with its versions."""
-        return self._request("GET", f"/models/{quote(name, safe='')}")
+        """Get one model with all its versions, one page after the other."""
+        path = f"/models/{quote(name, safe='')}"
+        page = self._request("GET", path)
+        model = page
+        while token := page.get("next_token"):
+            page = self._request("GET", path, query={"next_token": str(token)})
+            model = model | {"versions": [*model["versions"], *page["versions"]]}
+        return model | {"next_token": None}
 
     def predict(
         self, model: str, body: bytes, content_type: str, *, top_k: int, version: str | None

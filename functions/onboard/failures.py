@@ -52,6 +52,8 @@ def of_artifact(error: Exception) -> Violation | None:
         return _unreadable("its storage class is an archive (GLACIER), which cannot be read")
     if code == "InvalidRequest" and "Server Side Encryption" in text:
         return _unreadable("it is encrypted with a key that only its uploader has (SSE-C)")
+    if code == "AccessDenied" and "kms:Decrypt" in text:
+        return _unreadable("it is encrypted with a KMS key that onboarding may not use")
     if "Item size" in text and "maximum allowed size" in text:
         return Violation(
             "manifest-too-large",

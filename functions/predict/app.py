@@ -56,10 +56,12 @@ def list_models() -> Response[str]:
 
 @app.get("/models/<name>")
 def show_model(name: str) -> Response[str]:
-    """A model, and all its versions with their violations."""
+    """A model, and a page of its versions with their violations."""
+    event = app.current_event
     model = registry().model(model_name(name))
-    document = responses.model_body(model, registry().versions(model.name))
-    return cacheable(app.current_event, document)
+    token = event.query_string_parameters.get("next_token")
+    document = responses.model_body(model, registry().versions(model.name), token)
+    return cacheable(event, document)
 
 
 @app.post("/uploads")

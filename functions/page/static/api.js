@@ -13,9 +13,16 @@ export class Api {
     return this.#call(`models?${query}`, { signal }).then(({ document }) => document);
   }
 
-  /** A model with all its versions. */
-  model(name, signal) {
-    return this.#call(modelPath(name), { signal }).then(({ document }) => document);
+  /** A model with all its versions, which arrive in pages. */
+  async model(name, signal) {
+    let { document: model } = await this.#call(modelPath(name), { signal });
+    for (let token = model.next_token; token; ) {
+      const query = new URLSearchParams({ next_token: token });
+      const { document: page } = await this.#call(`${modelPath(name)}?${query}`, { signal });
+      model = { ...model, versions: [...model.versions, ...page.versions] };
+      token = page.next_token;
+    }
+    return model;
   }
 
   /**

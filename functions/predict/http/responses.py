@@ -7,8 +7,14 @@ import orjson
 from aws_lambda_powertools.event_handler.api_gateway import Response
 from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEvent
 
+from facet.errors import BadRequest
 from facet.registry.models import Model, Version
 from predict.classifier import Predictions
+
+MAX_VERSIONS = 100
+PAGE_BYTES = 1_000_000
+"""Bytes of a page's versions in JSON: Lambda answers up to 6 MB, and one version has up to 400 kB
+of metrics and violations."""
 
 
 def respond(
@@ -57,18 +63,47 @@ def listed_model(model: Model) -> dict[str, object]:
     return {"name": model.name, **_release_state(model)}
 
 
-def model_body(model: Model, versions: list[Version]) -> dict[str, object]:
-    """Returns the body of `GET /models/{model}`."""
+def model_body(
+    model: Model, versions: list[Version], next_token: str | None = None
+) -> dict[str, object]:
+    """Returns the body of `GET /models/{model}`: a page of `versions`, which begin with the newest.
+
+    `next_token` is that of the page before. Raises BadRequest if the model has no such version.
+    """
     live = next((each for each in versions if each.id == model.live), None)
     manifest = live.manifest.model_dump(mode="json") if live and live.manifest else {}
+    page, following = _page(versions, next_token)
     return {
         "model": model.name,
         **_release_state(model),
         "description": manifest.get("description"),
         "labels": manifest.get("labels"),
         "input": manifest.get("input"),
-        "versions": [_version_summary(each) for each in versions],
+        "versions": page,
+        "next_token": following,
     }
+
+
+def _page(versions: list[Version], after: str | None) -> tuple[list[dict[str, object]], str | None]:
+    """Returns the versions that follow the one with the id `after`, and the token of the next page.
+
+    A page has at least one version, and at most MAX_VERSIONS and about PAGE_BYTES.
+    """
+    ids = [each.id for each in versions]
+    if after is not None and after not in ids:
+        raise BadRequest(
+            "next_token must be the value of 'next_token' in the page before; start again without."
+        )
+    first = 0 if after is None else ids.index(after) + 1
+    page: list[dict[str, object]] = []
+    size = 0
+    for at, each in enumerate(versions[first:], first):
+        summary = _version_summary(each)
+        size += len(orjson.dumps(summary))
+        if page and (size > PAGE_BYTES or len(page) == MAX_VERSIONS):
+            return page, ids[at - 1]
+        page.append(summary)
+    return page, None
 
 
 def _release_state(model: Model) -> dict[str, object]:

@@ -2,6 +2,7 @@ import base64
 import json
 import socket
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -378,6 +379,24 @@ def test_a_model_is_shown_with_its_versions_and_violations(
         "metrics": {"accuracy": 0.9},
         "violations": [],
     }
+
+
+def test_versions_with_large_reports_come_in_pages(registry: Registry) -> None:
+    large = (replace(VIOLATION, problem="x" * 300_000),)
+    for number in range(1, 9):
+        registry.reject(replace(rejected(number), violations=large))
+    pages = [call("GET", "/models/cifar").document]
+    while token := pages[-1]["next_token"]:
+        pages.append(call("GET", "/models/cifar", next_token=token).document)
+    assert [len(page["versions"]) for page in pages] == [3, 3, 2]
+    found = [each["version"] for page in pages for each in page["versions"]]
+    assert found == [rejected(number).id for number in range(8, 0, -1)]
+
+
+@pytest.mark.usefixtures("live")
+@pytest.mark.parametrize("token", ["0" * 12, "x", ""])
+def test_a_token_of_no_version_is_a_bad_request(token: str) -> None:
+    assert_problem(call("GET", "/models/cifar", None, "", next_token=token), 400, "bad-request")
 
 
 def test_a_model_without_live_version_has_no_labels(registry: Registry) -> None:

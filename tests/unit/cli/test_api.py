@@ -16,6 +16,12 @@ from cli.predict.results import Prediction, PredictionOptions, Result, predict_b
 OK = {"status": "ok"}
 
 
+PAGES = [
+    {"model": "cifar", "versions": [{"version": "a"}], "next_token": "a"},
+    {"model": "cifar", "versions": [{"version": "b"}], "next_token": None},
+]
+
+
 class Server(ThreadingHTTPServer):
     """Sends prepared answers in order: status, Retry-After, body. `requested` has the paths."""
 
@@ -167,3 +173,11 @@ def test_quotes_model_names_in_the_path(server: Server) -> None:
     server.will(200, {})
     api(server, RetryBudget()).model("../health?x=")
     assert server.requested == ["/v1/models/..%2Fhealth%3Fx%3D"]
+
+
+def test_a_model_is_read_with_the_versions_of_all_pages(server: Server) -> None:
+    for page in PAGES:
+        server.will(200, page)
+    model = api(server, RetryBudget()).model("cifar")
+    assert [each["version"] for each in model["versions"]] == ["a", "b"]
+    assert server.requested == ["/v1/models/cifar", "/v1/models/cifar?next_token=a"]

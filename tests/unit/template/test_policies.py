@@ -185,6 +185,7 @@ def _met(condition: dict[str, dict[str, Any]], context: dict[str, str]) -> bool:
             met = {
                 "Bool": given in values,
                 "ArnNotEquals": given not in values,
+                "StringEquals": given in values,
                 "StringNotEqualsIfExists": given is None or given not in values,
                 "Null": str(given is None).lower() in values,
             }[operator]
@@ -245,7 +246,47 @@ def test_uploads_cannot_use_another_kms_key(encryption: dict[str, str], refused:
     chosen = Chosen(KmsKeyArn=KEY)
     found = denied(ANYBODY, "s3:PutObject", UPLOAD, encryption=encryption, chosen=chosen)
     assert found == refused
-    assert denied(ANYBODY, "s3:PutObject", UPLOAD, encryption=encryption) == set()
+    named = "s3:x-amz-server-side-encryption-aws-kms-key-id" in encryption
+    without_a_key = denied(ANYBODY, "s3:PutObject", UPLOAD, encryption=encryption)
+    assert without_a_key == ({"NoOtherKey"} if named else set())
+
+
+@pytest.mark.parametrize("resource", [UPLOAD, f"{BUCKET}/inbox/1"])
+@pytest.mark.parametrize(
+    ("header", "value", "sid"),
+    [
+        ("s3:x-amz-server-side-encryption-customer-algorithm", "AES256", "NoKeyOfTheUploaders"),
+        ("s3:x-amz-storage-class", "GLACIER", "NoArchive"),
+        ("s3:x-amz-storage-class", "DEEP_ARCHIVE", "NoArchive"),
+        ("s3:x-amz-storage-class", "GLACIER_IR", None),
+        ("s3:x-amz-storage-class", "STANDARD", None),
+    ],
+)
+def test_uploads_that_onboarding_cannot_read_are_denied(
+    resource: str, header: str, value: str, sid: str | None
+) -> None:
+    for chosen in (DEFAULT, FULL):
+        found = denied(ANYBODY, "s3:PutObject", resource, encryption={header: value}, chosen=chosen)
+        assert found == ({sid} if sid else set())
+
+
+def test_the_hours_function_names_no_template_in_s3() -> None:
+    (update,) = [each for each in policies(FULL) if each.get("Sid") == "UpdateItsStack"]
+    assert update["Condition"] == {
+        "Null": {"cloudformation:TemplateUrl": "true", "cloudformation:StackPolicyUrl": "true"}
+    }
+
+
+def test_the_hours_function_cannot_pass_a_role() -> None:
+    """Else it could choose with whose permissions its update is carried out."""
+    role = FULL.resources["HoursFunctionRole"]["Properties"]
+    attached_to = [
+        each["PolicyDocument"]
+        for each in FULL.of_type("AWS::IAM::ManagedPolicy").values()
+        if "HoursFunctionRole" in each.get("Roles", [])
+    ]
+    for document in (*(each["PolicyDocument"] for each in role["Policies"]), *attached_to):
+        assert not [each for each in statements(document) if "iam:PassRole" in each["Action"]]
 
 
 @pytest.mark.parametrize(
