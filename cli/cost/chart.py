@@ -1,6 +1,5 @@
 """Draw costs as bars, in the terminal and as a PNG."""
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,13 +11,14 @@ from cli.extras import NotInstalled, install
 WIDTH = 40
 """Characters of the longest bar."""
 
+PARTS: tuple[str, ...] = ("", *"▏▎▍▌▋▊▉")
+
 EACH, ONE = "an endpoint each", "one endpoint"
 
 
 def bars(rows: Sequence[Comparison]) -> list[Text]:
-    """Draw two bars for each number of models, on a logarithmic scale."""
+    """Draw two bars for each number of models, to one scale."""
     most = max(row.each.dollars for row in rows)
-    least = min(row.one.dollars for row in rows)
     width = max(len(f"{row.models:,}") for row in rows)
     lines = []
     for row in rows:
@@ -27,7 +27,7 @@ def bars(rows: Sequence[Comparison]) -> list[Text]:
             (" " * width, row.one.dollars, "green"),
         ):
             label = EACH if colour == "bright_black" else ONE
-            bar = "█" * _length(dollars, least, most)
+            bar = _bar(dollars / most if most else 0)
             lines.append(Text.assemble(f"{name}  {label:16}  ", (bar, colour), f" ${dollars:,.0f}"))
     return lines
 
@@ -49,7 +49,6 @@ def image(path: Path, rows: Sequence[Comparison], title: str) -> None:
     one = axes.bar([at + 0.2 for at in places], [row.one.dollars for row in rows], 0.4, label=ONE)
     for drawn in (each, one):
         axes.bar_label(drawn, fmt="${:,.0f}", fontsize=8)
-    axes.set_yscale("log")
     axes.set_xticks(list(places), [f"{row.models:,}" for row in rows])
     axes.set(xlabel="models", ylabel="dollars a month", title=title)
     axes.spines[["top", "right"]].set_visible(False)
@@ -57,8 +56,7 @@ def image(path: Path, rows: Sequence[Comparison], title: str) -> None:
     figure.savefig(path, format="png", metadata={"Software": None})
 
 
-def _length(dollars: float, least: float, most: float) -> int:
-    """Scale logarithmically, from 1 for the least to `WIDTH` for the most."""
-    if most <= least:
-        return WIDTH
-    return 1 + round((WIDTH - 1) * math.log(dollars / least) / math.log(most / least))
+def _bar(share: float) -> str:
+    """Draw a share of `WIDTH`, in eighths of a character; the least visible part is one."""
+    eighths: int = max(1, round(share * WIDTH * 8))
+    return "█" * (eighths // 8) + PARTS[eighths % 8]
