@@ -75,7 +75,7 @@ class Prover:
             if golden is not None
             else Image.new("RGB", (256, 256), "grey")
         )
-        tensor = preprocess.apply(manifest.input, image)
+        tensor = preprocess.apply(manifest.input, image, golden or b"")
 
         def attempt() -> tuple[Scores, float]:
             began = self._clock()

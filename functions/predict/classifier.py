@@ -88,7 +88,7 @@ class Classifier:
             with stopwatch.step("decode"):
                 decoded = preprocess.decode(spec, image, max_pixels=self._max_pixels)
             with stopwatch.step("preprocess"):
-                return preprocess.apply(spec, decoded)
+                return preprocess.apply(spec, decoded, image)
         shape = (spec.height, spec.width, spec.channels)
         if image.shape != shape:
             raise BadRequest(f"pixels must have the shape {shape} for each image.")

@@ -148,7 +148,7 @@ def _reason(message: str) -> str:
 def payload(spec: InputSpec, batch: Sequence[Pixels | Tensor]) -> bytes:
     """The body of TensorFlow Serving's REST predict call, in its row format."""
     rows: list[Any]
-    if spec.encoding == "uint8":
+    if spec.encoding != "float":
         rows = [{"b64": base64.b64encode(image.tobytes()).decode()} for image in batch]
     else:
         rows = [np.ascontiguousarray(tensor) for tensor in batch]
@@ -173,7 +173,7 @@ def scores(manifest: Manifest, body: bytes, count: int) -> Scores:
         raise ModelFailed(
             f"it answered without predictions: {body[:500].decode(errors='replace')}"
         ) from error
-    if rows.shape != (count, len(manifest.labels)) or rows.dtype.kind not in "iuf":
+    if rows.shape != (count, manifest.width) or rows.dtype.kind not in "iuf":
         raise ModelFailed(
             f"it answered {rows.dtype} of shape {rows.shape} "
             f"for {count} images and {len(manifest.labels)} labels"
@@ -182,7 +182,16 @@ def scores(manifest: Manifest, body: bytes, count: int) -> Scores:
         values = rows.astype(np.float32)
     if not np.isfinite(values).all():
         raise ModelFailed("it answered scores that are not finite numbers")
-    return softmax(values) if manifest.output.activation == "logits" else values
+    return probabilities(manifest.output, values)
+
+
+def probabilities(output: OutputSpec, values: Scores) -> Scores:
+    """float32 (images, labels) scores as the API answers them, from those of the model."""
+    if output.binary:
+        logits = output.activation == "logits"
+        second = 1 / (1 + np.exp(-values.clip(-80, 80))) if logits else values
+        return np.concatenate([1 - second, second], axis=1)
+    return softmax(values) if output.activation == "logits" else values
 
 
 def softmax(logits: Scores) -> Scores:

@@ -53,14 +53,14 @@ class InputSpec(Frozen):
     `encoding` says where that arithmetic runs. `float`: before the model, which takes float32 as
     JSON lists. `uint8`: inside the model's graph, which takes the raw RGB bytes of the image
     as one base64 string; `scale`, `mean`, `std`, `order` and `per_image_standardization` then say
-    what the graph does.
+    what the graph does. `jpeg`: inside the graph, which takes a JPEG or PNG file and decodes it.
 
     `layout` `hwc` is a height x width x channels tensor, `flat` the same values in one row.
     """
 
     signature: str = Field(default="serving_default", min_length=1, max_length=200)
     tensor: str = Field(min_length=1, max_length=200)
-    encoding: Literal["float", "uint8"] = "float"
+    encoding: Literal["float", "uint8", "jpeg"] = "float"
     height: Side
     width: Side
     channels: Literal[1, 3] = 3
@@ -117,10 +117,20 @@ class OutputSpec(Frozen):
 
     `activation` says what the numbers are: `softmax` probabilities that add up to 1, `logits`
     (Facet applies the softmax), or `sigmoid` probabilities that stand each for itself.
+
+    `binary`: there are two labels and one score p for each image, of the second label; the first
+    one gets 1 - p. With `logits` Facet applies the sigmoid.
     """
 
     tensor: str = Field(min_length=1, max_length=200)
     activation: Literal["softmax", "logits", "sigmoid"] = "softmax"
+    binary: bool = False
+
+    @model_validator(mode="after")
+    def _one_score_has_no_softmax(self) -> Self:
+        if self.binary and self.activation == "softmax":
+            raise ValueError("binary needs the activation sigmoid or logits")
+        return self
 
 
 class GoldenSample(Frozen):
@@ -154,9 +164,16 @@ class Manifest(Frozen):
         twice = [label for label, count in Counter(self.labels).items() if count > 1]
         if twice:
             raise ValueError(f"labels must differ; more than once: {', '.join(twice[:5])}")
+        if self.output.binary and len(self.labels) != 2:
+            raise ValueError(f"output.binary needs two labels, there are {len(self.labels)}")
         if self.golden and self.golden.label not in self.labels:
             raise ValueError(f"golden.label {self.golden.label!r} is not one of the labels")
         return self
+
+    @property
+    def width(self) -> int:
+        """How many scores the model gives for one image."""
+        return 1 if self.output.binary else len(self.labels)
 
     def to_json(self) -> str:
         """The manifest as it stands in `facet.json`."""

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from facet import image
+from facet import encoded, image
 from facet.manifest import InputSpec
 from facet.resizing import fit
 
@@ -25,17 +25,23 @@ def decode(spec: InputSpec, data: bytes, *, max_pixels: int = image.MAX_PIXELS) 
     return image.decode(data, fitting=fitting, max_pixels=max_pixels)
 
 
-def apply(spec: InputSpec, decoded: Image.Image) -> Pixels | Tensor:
+def apply(spec: InputSpec, decoded: Image.Image, file: bytes = b"") -> Pixels | Tensor:
     """The input tensor of one decoded image, without a batch axis.
 
     `encoding: uint8` gives uint8 RGB pixels, `float` gives normalised float32; the shape is
-    (height, width, channels), or (height * width * channels,) where the layout is `flat`.
+    (height, width, channels), or (height * width * channels,) where the layout is `flat`. `jpeg`
+    gives the bytes of a JPEG or PNG: uint8 (bytes,). They are those of `file`, from which the image
+    was decoded, where a graph reads them as Facet does.
     """
+    if spec.encoding == "jpeg" and file and (unchanged := encoded.passed_on(file)) is not None:
+        return unchanged
     return tensor(spec, geometry(spec, decoded))
 
 
 def tensor(spec: InputSpec, pixels: Pixels) -> Pixels | Tensor:
     """The input tensor of (height, width, channels) pixels; shape and dtype as of `apply`."""
+    if spec.encoding == "jpeg":
+        return encoded.png(pixels.astype(np.uint8))
     values = pixels if spec.encoding == "uint8" else normalise(spec, pixels)
     return values.reshape(-1) if spec.layout == "flat" else values
 

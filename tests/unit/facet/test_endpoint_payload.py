@@ -159,3 +159,29 @@ def test_any_json_is_scores_or_a_failure(value: Any, activation: str) -> None:
         return
     assert found.shape == (1, 3)
     assert np.isfinite(found).all()
+
+
+def test_files_travel_as_base64() -> None:
+    sent = json.loads(payload(spec(encoding="jpeg"), [np.frombuffer(b"\xff\xd8", np.uint8)]))
+    assert sent["instances"] == [{"image": {"b64": "/9g="}}]
+
+
+@pytest.mark.parametrize(
+    ("activation", "answers", "second"),
+    [
+        ("sigmoid", [[0.9], [0.0]], [0.9, 0.0]),
+        ("logits", [[0.0], [1000.0], [-1000.0]], [0.5, 1.0, 0.0]),
+    ],
+)
+def test_one_score_is_that_of_the_second_of_two_labels(
+    activation: str, answers: list[list[float]], second: list[float]
+) -> None:
+    output = {"tensor": "scores", "activation": activation, "binary": True}
+    binary = Manifest.model_validate(artifacts.manifest(labels=["cat", "dog"], output=output))
+    found = scores(binary, json.dumps({"predictions": answers}).encode(), len(answers))
+    assert found.dtype == np.float32
+    assert found[:, 1].tolist() == pytest.approx(second)
+    assert found.sum(axis=1).tolist() == pytest.approx([1] * len(second))
+    two = json.dumps({"predictions": [[0.1, 0.9]]}).encode()
+    with pytest.raises(ModelFailed):
+        scores(binary, two, 1)

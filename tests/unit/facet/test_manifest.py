@@ -33,7 +33,7 @@ FULL = artifacts.manifest(
         "order": "BGR",
         "per_image_standardization": True,
     },
-    output={"tensor": "scores", "activation": "logits"},
+    output={"tensor": "scores", "activation": "logits", "binary": False},
 )
 
 
@@ -114,7 +114,7 @@ def test_required_fields(field: str) -> None:
         ("provenance.commit", 7),
         ("input.signature", ""),
         ("input.tensor", ""),
-        ("input.encoding", "jpeg"),
+        ("input.encoding", "webp"),
         ("input.height", 0),
         ("input.height", 4097),
         ("input.width", 1.5),
@@ -155,6 +155,11 @@ def test_a_wrong_label_is_named_by_its_place(label: Any) -> None:
         (with_field("input.std", [1.0, 2.0]), "std needs 3 values, it has 2"),
         (with_field("input.std", [1.0, 0.0, 1.0]), "std must be above 0"),
         (with_field("input.channels", 1), "mean needs 1 values, it has 3"),
+        (with_field("output.binary", True), "binary needs two labels, there are 3"),
+        (
+            artifacts.manifest(output={"tensor": "y", "binary": True}, labels=["cat", "dog"]),
+            "binary needs the activation sigmoid or logits",
+        ),
     ],
 )
 def test_fields_that_contradict_each_other(document: dict[str, Any], says: str) -> None:

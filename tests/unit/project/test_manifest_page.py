@@ -26,6 +26,8 @@ def written(default: object) -> str:
     match default:
         case None:
             return "none"
+        case bool():
+            return f"`{str(default).lower()}`"
         case str():
             return f"`{default}`" if default else '`""`'
         case bool():

@@ -8,8 +8,9 @@ from facet.errors import Violation
 from facet.keys import MANIFEST
 from facet.manifest import InputSpec, Manifest
 
-LEAST = {"float": 2.0, "uint8": 4 / 3}
-"""The least bytes that one value takes in a request: `0,` in JSON, or base64."""
+LEAST = {"float": 2.0, "uint8": 4 / 3, "jpeg": 0.0}
+"""The least bytes that one value takes in a request: `0,` in JSON, or base64. Files are as large as
+they are."""
 
 SHOWN = 20
 """Names that a remedy lists."""
@@ -55,7 +56,7 @@ def _input(spec: InputSpec, signature: Signature) -> Iterator[Violation]:
             "export a signature that takes only the image",
         )
     tensor = signature.inputs[spec.tensor]
-    expected = "string" if spec.encoding == "uint8" else "float32"
+    expected = "float32" if spec.encoding == "float" else "string"
     if tensor.dtype != expected:
         yield Violation(
             "input-dtype",
@@ -73,7 +74,7 @@ def _input(spec: InputSpec, signature: Signature) -> Iterator[Violation]:
 
 
 def _shape(spec: InputSpec) -> tuple[int, ...]:
-    if spec.encoding == "uint8":
+    if spec.encoding != "float":
         return (-1,)
     if spec.layout == "flat":
         return (-1, spec.size)
@@ -93,12 +94,15 @@ def _output(manifest: Manifest, signature: Signature) -> Iterator[Violation]:
             "the output is text; it must be one score for each label",
             "use the tensor of the scores, or export a signature that has it",
         )
-    elif not _matches((-1, len(manifest.labels)), tensor):
+    elif not _matches((-1, manifest.width), tensor):
+        binary = " with 'binary'" if manifest.output.binary else ""
         yield Violation(
             "output-width",
             place,
-            f"there are {len(manifest.labels)} labels, but the output's shape is {_shown(tensor)}",
-            "list one label for each score, in the order of the output",
+            f"there are {len(manifest.labels)} labels{binary}, but the output's shape is "
+            f"{_shown(tensor)}",
+            "list one label for each score, in the order of the output; for one score and two "
+            "labels set output.binary",
         )
 
 

@@ -11,7 +11,17 @@ from facet.artifact.graphs import protobuf_wire
 from facet.artifact.graphs import saved_model_pb2 as pb
 
 SERVE_TAG = "serve"
-DTYPES = {1: "float32", 2: "float64", 3: "int32", 4: "uint8", 7: "string", 9: "int64"}
+DTYPES = {
+    1: "float32",
+    2: "float64",
+    3: "int32",
+    4: "uint8",
+    6: "int8",
+    7: "string",
+    9: "int64",
+    14: "bfloat16",
+    19: "float16",
+}
 """The members of TensorFlow's DataType enum that classifiers use."""
 
 MAX_GRAPHS = 16
