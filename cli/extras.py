@@ -47,6 +47,15 @@ def install(extra: str, checkout: bool = CHECKOUT) -> str:
     return f"`make {TARGETS[extra]}`" if checkout else f'pip install "{PROJECT}[{extra}]"'
 
 
+def install_keras2(tensorflow: str, checkout: bool = CHECKOUT) -> str:
+    """The command that installs Keras 2 beside the installed version of TensorFlow.
+
+    Without `--no-deps`, pip would install a second TensorFlow over tensorflow-cpu.
+    """
+    minor = ".".join(tensorflow.split(".")[:2])
+    return install("tensorflow") if checkout else f'pip install --no-deps "tf_keras=={minor}.*"'
+
+
 def located(text: str, checkout: bool = CHECKOUT) -> str:
     """The text with pages such as docs/manifest.md by their paths, where those are in the wheel."""
     if checkout:

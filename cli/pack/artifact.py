@@ -1,6 +1,7 @@
 """Write the artifact's file, and validate it with onboarding's checks."""
 
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,10 +32,16 @@ def members(folder: Path) -> list[tuple[str, Path]]:
     return sorted((f"1/{each.relative_to(folder).as_posix()}", each) for each in files)
 
 
-def write(manifest: Manifest, files: list[tuple[str, Path]], target: Path) -> Packed:
+def write(
+    manifest: Manifest,
+    files: list[tuple[str, Path]],
+    target: Path,
+    proof: Sequence[Violation] = (),
+) -> Packed:
     """Pack the files, `facet.json` first, and validate. The same files give the same bytes.
 
-    `target` is replaced atomically, and only if there are no violations.
+    `target` is replaced atomically, and only if there are no violations, neither here nor in the
+    `proof`.
     """
     with tempfile.TemporaryDirectory(dir=target.resolve().parent, prefix=".facet-pack-") as scratch:
         document, part = Path(scratch, MANIFEST), Path(scratch, "artifact")
@@ -43,7 +50,7 @@ def write(manifest: Manifest, files: list[tuple[str, Path]], target: Path) -> Pa
             pack([(MANIFEST, document), *files], file)
         with part.open("rb") as packed:
             found = archive.read(packed)
-        _, violations = validation.run(found)
+        violations = [*validation.run(found)[1], *proof]
         if not violations:
             part.replace(target)
     return Packed(version_id(found.sha256), found.size, violations)

@@ -1,33 +1,31 @@
 """Build the manifest and the files of an artifact from a plan.
 
-With TensorFlow installed, the model is run: it answers the golden sample, and a LiteRT model is
-added if it gives the same probabilities.
+The model is run as the endpoint will run it: one image, then onboarding's own proof. A LiteRT model
+is added if it gives the same probabilities.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from pydantic import ValidationError
 
-from cli.extras import install
 from cli.pack import artifact, inference, options
 from cli.pack.errors import CannotPack
-from cli.pack.inference import Scorer
-from cli.pack.model import activation, tensorflow
+from cli.pack.inference import DoesNotRun
+from cli.pack.model import activation, graph_ops, tensorflow
 from cli.pack.model.source import GRAPH
 from cli.pack.plan import LITE, Plan
 from cli.terminal.prompts import Prompter
 from facet import preprocess
 from facet.artifact.graphs import op_policy
-from facet.manifest import GoldenSample, InputSpec, Manifest, OutputSpec
-from facet.preprocess import Pixels
+from facet.errors import BodyTooLarge, Violation
+from facet.manifest import GoldenSample, Manifest, OutputSpec
+from serving.runtimes.runtime import Runtime
 
 DRAWN_IMAGES = 16
 """Drawn images, beside the golden sample, on which the two models must agree."""
-
-NO_TENSORFLOW = f"TensorFlow is not installed ({install('tensorflow')})"
 
 
 @dataclass(frozen=True)
@@ -42,15 +40,20 @@ class ArtifactOptions:
     description: str = ""
     packed_from: str = ""
     lite: bool = True
+    reexport: bool = False
 
 
 @dataclass(frozen=True)
 class Built:
-    """An artifact's manifest and files; `lite` says whether it has a LiteRT model, and why not."""
+    """An artifact's manifest and files; `lite` says whether it has a LiteRT model, and why not.
+
+    `violations` are those that onboarding's proof would find.
+    """
 
     manifest: Manifest
     files: list[tuple[str, Path]]
     lite: str
+    violations: list[Violation] = field(default_factory=list)
 
 
 def build(
@@ -61,21 +64,47 @@ def build(
     remark: Callable[[str], object],
 ) -> Built:
     """Ask for the labels, export and run the model. Raises CannotPack, MissingOption."""
+    tensorflow.required("`facet pack`")
+    if settings.reexport and plan.again:
+        plan = plan.again()
     labels = options.labels(settings.labels, plan.labels, prompter)
     remark("reading the model ...")
     with tensorflow.quiet():
         folder = plan.export(scratch / "saved")
-    read = activation.detect((folder / GRAPH).read_bytes(), plan.spec.signature, plan.output)
-    output = OutputSpec(
-        tensor=plan.output, activation=options.activation(settings.activation, read, prompter)
+    content = (folder / GRAPH).read_bytes()
+    read = activation.detect(content, plan.spec.signature, plan.output)
+    activated = options.activation(settings.activation, read, prompter)
+    manifest = _manifest(plan, settings, labels, activated)
+    remark("running it with TensorFlow ...")
+    try:
+        return _run(plan, settings, manifest, folder, scratch)
+    except DoesNotRun as error:
+        if not plan.again:
+            raise
+        remark(f"the endpoint would fail to run it ({error}); exporting it again ...")
+    except BodyTooLarge as error:
+        if not plan.again:
+            raise CannotPack(f"{error} Export the model for smaller images.") from error
+        _ask_to_reexport(error, prompter)
+    with tensorflow.quiet():
+        plan = plan.again()
+        folder = plan.export(scratch / "again")
+    manifest = _manifest(plan, settings, labels, activated)
+    try:
+        return _run(plan, settings, manifest, folder, scratch)
+    except BodyTooLarge as error:
+        raise CannotPack(f"{error} Export the model for smaller images.") from error
+
+
+def _ask_to_reexport(error: BodyTooLarge, prompter: Prompter) -> None:
+    answer = prompter.ask(
+        "--reexport",
+        f"{error} Export the model again to take raw bytes, which are smaller?",
+        choices=("yes", "no"),
+        suggestion="yes",
     )
-    golden, lite = _run(plan, settings, labels, output, folder, scratch, remark)
-    files = artifact.members(folder)
-    if lite.file:
-        files.append((f"1/{LITE.as_posix()}", lite.file))
-    if golden and settings.golden:
-        files.append((golden.image, settings.golden))
-    return Built(_manifest(plan, settings, labels, output, golden), files, lite.summary)
+    if answer != "yes":
+        raise CannotPack(f"{error} The endpoint would reject the model.")
 
 
 @dataclass(frozen=True)
@@ -87,42 +116,30 @@ class _LiteResult:
 
 
 def _run(
-    plan: Plan,
-    settings: ArtifactOptions,
-    labels: tuple[str, ...],
-    output: OutputSpec,
-    folder: Path,
-    scratch: Path,
-    remark: Callable[[str], object],
-) -> tuple[GoldenSample | None, _LiteResult]:
-    if not tensorflow.installed():
-        if settings.golden:
-            tensorflow.required("--golden")
-        if plan.lite and settings.lite:
-            return None, _LiteResult(plan.lite, f"the source's own, unproven: {NO_TENSORFLOW}")
-        return None, _LiteResult(None, NO_TENSORFLOW)
+    plan: Plan, settings: ArtifactOptions, manifest: Manifest, folder: Path, scratch: Path
+) -> Built:
+    """Raises BodyTooLarge, DoesNotRun, CannotPack."""
     image = settings.golden.read_bytes() if settings.golden else None
-    remark("running it with TensorFlow ...")
-    with tensorflow.quiet(), inference.saved_model(folder, plan.spec, output) as scores:
-        golden = _golden(scores, plan.spec, labels, image, settings) if image else None
-        return golden, _lite(plan, output, scores, settings, image, scratch)
-
-
-def _pixels(spec: InputSpec, image: bytes) -> Pixels:
-    return preprocess.geometry(spec, preprocess.decode(spec, image))
+    with tensorflow.quiet(), inference.saved_model(folder) as runtime:
+        inference.check(runtime, manifest)
+        if image:
+            sample = _golden(runtime, manifest, image, settings)
+            manifest = manifest.model_copy(update={"golden": sample})
+        violations = inference.prove(runtime, manifest, image)
+        lite = _lite(plan, manifest, runtime, settings, image, folder, scratch)
+    files = artifact.members(folder)
+    if lite.file:
+        files.append((f"1/{LITE.as_posix()}", lite.file))
+    if manifest.golden and settings.golden:
+        files.append((manifest.golden.image, settings.golden))
+    return Built(manifest, files, lite.summary, violations)
 
 
 def _golden(
-    scores: Scorer,
-    spec: InputSpec,
-    labels: tuple[str, ...],
-    image: bytes,
-    settings: ArtifactOptions,
+    runtime: Runtime, manifest: Manifest, image: bytes, settings: ArtifactOptions
 ) -> GoldenSample:
-    row = scores(_pixels(spec, image)[None])[0]
-    if len(row) != len(labels):
-        raise CannotPack(f"the model gives {len(row)} scores, there are {len(labels)} labels")
-    best = int(np.argmax(row))
+    row = inference.score(runtime, manifest, image)
+    labels, best = manifest.labels, int(np.argmax(row))
     if settings.golden_label not in (None, labels[best]):
         raise CannotPack(
             f"the model answers '{labels[best]}' ({row[best]:.3f}) to {settings.golden}, not "
@@ -136,10 +153,11 @@ def _golden(
 
 def _lite(
     plan: Plan,
-    output: OutputSpec,
-    scores: Scorer,
+    manifest: Manifest,
+    runtime: Runtime,
     settings: ArtifactOptions,
     image: bytes | None,
+    folder: Path,
     scratch: Path,
 ) -> _LiteResult:
     """Convert to LiteRT; keep the model if it answers as the SavedModel does."""
@@ -151,22 +169,32 @@ def _lite(
 
     if not settings.lite:
         return _LiteResult(None, "left out, because of --no-lite")
-    if not (plan.lite or plan.convert):
+    if not (plan.lite or plan.converters):
         return _LiteResult(None, "left out: the input is a string, which LiteRT cannot decode")
+    spec = manifest.input
     drawn = [golden.draw(seed) for seed in range(DRAWN_IMAGES)] + ([image] if image else [])
-    pixels = np.stack([_pixels(plan.spec, each) for each in drawn])
-    file = plan.lite or scratch / "model.tflite"
-    try:
-        if plan.convert and not plan.lite:
-            file.write_bytes(plan.convert())
-        _screen(file)
-        with inference.lite(file, plan.spec, output) as other:
-            apart = prove(scores, other, pixels)
-    except (ConverterError, tf.errors.OpError, *tensorflow.ERRORS) as error:
-        return _LiteResult(None, f"left out, it cannot be converted: {tensorflow.reason(error)}")
-    except (ExportError, CannotPack) as error:
-        return _LiteResult(None, f"left out: {error}")
-    return _LiteResult(file, f"answers as the SavedModel does, within {max(apart, 1e-9):.0e}")
+    pixels = np.stack([preprocess.geometry(spec, preprocess.decode(spec, each)) for each in drawn])
+    problems = []
+    for number, convert in enumerate([None] if plan.lite else plan.converters):
+        file = plan.lite or scratch / f"{number}.tflite"
+        try:
+            if convert:
+                file.write_bytes(convert())
+            _screen(file)
+            with inference.lite(file) as other:
+                one, two = inference.scorer(runtime, manifest), inference.scorer(other, manifest)
+                apart = prove(one, two, pixels)
+        except (ExportError, CannotPack) as error:
+            problems.append(str(error))
+        except (ConverterError, tf.errors.OpError, *tensorflow.ERRORS) as error:
+            problems.append(f"it cannot be converted: {tensorflow.reason(error)}")
+        else:
+            return _LiteResult(
+                file, f"answers as the SavedModel does, within {max(apart, 1e-9):.0e}"
+            )
+    random = graph_ops.used((folder / GRAPH).read_bytes(), spec.signature).random
+    because = f"the model has random layers, which answer differently each time ({random})"
+    return _LiteResult(None, f"left out, {because if random else problems[0]}")
 
 
 def _screen(file: Path) -> None:
@@ -176,12 +204,9 @@ def _screen(file: Path) -> None:
 
 
 def _manifest(
-    plan: Plan,
-    settings: ArtifactOptions,
-    labels: tuple[str, ...],
-    output: OutputSpec,
-    golden: GoldenSample | None,
+    plan: Plan, settings: ArtifactOptions, labels: tuple[str, ...], activated: activation.Activation
 ) -> Manifest:
+    binary = plan.labels == 1 and len(labels) == 2
     try:
         return Manifest(
             schema=1,
@@ -189,8 +214,7 @@ def _manifest(
             description=settings.description,
             labels=labels,
             input=plan.spec,
-            output=output,
-            golden=golden,
+            output=OutputSpec(tensor=plan.output, activation=activated, binary=binary),
             provenance={"packed_from": settings.packed_from, "kind": plan.kind},
         )
     except ValidationError as error:

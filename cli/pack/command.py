@@ -16,7 +16,7 @@ from cli.pack.model.geometry import Layout
 from cli.pack.model.scaling import Order
 from cli.pack.model.source import find
 from cli.pack.options import Fit, InputOptions, Resize
-from cli.pack.plan import plan
+from cli.pack.plan import Names, plan
 from cli.terminal.options import AsJson, Yes
 from cli.terminal.output import Output, facts
 from cli.terminal.prompts import prompter
@@ -35,7 +35,7 @@ def pack(
         Path,
         typer.Argument(
             metavar="SOURCE",
-            help="A SavedModel's folder or its parent, or a .keras or .h5 file.",
+            help="A SavedModel's folder or its parent, a Keras file, or a frozen graph.",
         ),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="The artifact's file.")] = Path(
@@ -121,6 +121,14 @@ def pack(
             "--lite/--no-lite", help="Add the model for LiteRT, too.", rich_help_panel=PANEL_PROOF
         ),
     ] = True,
+    reexport: Annotated[
+        bool,
+        typer.Option(
+            "--reexport",
+            help="Export a SavedModel of float32 again, to take raw bytes: smaller requests.",
+            rich_help_panel=PANEL_MODEL,
+        ),
+    ] = False,
     model: Annotated[str | None, typer.Option(help="The model's name.")] = None,
     description: Annotated[
         str, typer.Option(help="A description for people.", show_default=False)
@@ -128,7 +136,7 @@ def pack(
     yes: Yes = False,
     as_json: AsJson = False,
 ) -> None:
-    """Make an artifact, model.tar.gz, of a SavedModel or a Keras file.
+    """Make an artifact, model.tar.gz, of a model that was trained elsewhere.
 
     Facet reads what it can from the model, and asks on a terminal for whatever it cannot read.
 
@@ -140,14 +148,12 @@ def pack(
     input_options = InputOptions(size, layout, preprocessing, scale, mean, std, order, resize, fit)
     found = find(source)
     settings = ArtifactOptions(
-        labels, activation, golden, golden_label, model, description, found.name, lite
+        labels, activation, golden, golden_label, model, description, found.name, lite, reexport
     )
     with tempfile.TemporaryDirectory() as scratch:
-        planned = plan(
-            found, input_options, ask, signature=signature, tensor=tensor, output=output_tensor
-        )
+        planned = plan(found, input_options, ask, Names(signature, tensor, output_tensor))
         built = build(planned, settings, ask, Path(scratch), output.remark)
-        packed = artifact.write(built.manifest, built.files, out)
+        packed = artifact.write(built.manifest, built.files, out, built.violations)
     if packed.violations:
         _print_rejection(output, packed)
     _print_result(output, built, packed, out)
@@ -209,11 +215,17 @@ def _facts(built: Built, packed: Packed, out: Path) -> dict[str, str]:
         "images": f"{spec.height}x{spec.width}x{spec.channels} {spec.layout}, "
         f"{spec.encoding}, {spec.resize}, {spec.fit}",
         "pixels": _arithmetic(manifest),
-        "scores": f"{len(manifest.labels)}, {manifest.output.activation}",
+        "scores": _scores(manifest),
         "labels": _short(manifest.labels),
         "golden": f"{golden.label} {golden.score:.4f}" if golden else "none: proof will be smoke",
         "LiteRT": built.lite,
     }
+
+
+def _scores(manifest: Manifest) -> str:
+    if manifest.output.binary:
+        return f"1, {manifest.output.activation}: of '{manifest.labels[1]}'"
+    return f"{len(manifest.labels)}, {manifest.output.activation}"
 
 
 def _arithmetic(manifest: Manifest) -> str:

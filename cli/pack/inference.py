@@ -1,74 +1,136 @@
-"""Run a packed model with the container's own runtimes."""
+"""Run a packed model as the endpoint does: its requests, the container's runtimes, its answers."""
 
+import io
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from cli.pack.errors import CannotPack
 from facet import preprocess
-from facet.endpoint import Scores, softmax
-from facet.manifest import InputSpec, OutputSpec
+from facet.endpoint import Endpoint, Scores, payload, scores
+from facet.errors import ModelFailed, Violation
+from facet.manifest import Manifest
 from facet.preprocess import Pixels
+from onboard.prover import Prover
+from onboard.retry import RetryPolicy
+from serving.batching import predict_batch
 from serving.errors import ServingError
-from serving.runtimes.runtime import Array, Runtime
+from serving.rest.request import Request
+from serving.runtimes.runtime import Runtime
+
+if TYPE_CHECKING:
+    from mypy_boto3_sagemaker_runtime import SageMakerRuntimeClient
 
 Scorer = Callable[[Pixels], Scores]
 """uint8 (images, height, width, channels) → float32 (images, labels), as the API answers."""
 
+NAME = "pack"
+
+
+class DoesNotRun(CannotPack):
+    """The endpoint could not load the model, or not run it."""
+
 
 @contextmanager
-def saved_model(folder: Path, spec: InputSpec, output: OutputSpec) -> Iterator[Scorer]:
-    """Load a SavedModel; needs TensorFlow. Raises CannotPack if it does not load."""
+def saved_model(folder: Path) -> Iterator[Runtime]:
+    """Load a SavedModel; needs TensorFlow. Raises DoesNotRun if it does not load."""
     from serving.runtimes.saved_model import SavedModel
 
-    try:
-        runtime = SavedModel(folder, parallel=1)
-    except ServingError as error:
-        raise CannotPack(str(error)) from error
-    try:
-        yield _scorer(runtime, spec, output, strings=True)
-    finally:
-        runtime.close()
+    with _closed(lambda: SavedModel(folder, parallel=1)) as runtime:
+        yield runtime
 
 
 @contextmanager
-def lite(model: Path, spec: InputSpec, output: OutputSpec) -> Iterator[Scorer]:
-    """Load a LiteRT model. Raises CannotPack if it does not load."""
+def lite(model: Path) -> Iterator[Runtime]:
+    """Load a LiteRT model. Raises DoesNotRun if it does not load."""
     from serving.runtimes.litert import LiteRT
 
+    with _closed(lambda: LiteRT(model, threads=1)) as runtime:
+        yield runtime
+
+
+@contextmanager
+def _closed(load: Callable[[], Runtime]) -> Iterator[Runtime]:
     try:
-        runtime = LiteRT(model, threads=1)
+        runtime = load()
     except ServingError as error:
-        raise CannotPack(str(error)) from error
+        raise DoesNotRun(str(error)) from error
     try:
-        yield _scorer(runtime, spec, output, strings=False)
+        yield runtime
     finally:
         runtime.close()
 
 
-def _scorer(runtime: Runtime, spec: InputSpec, output: OutputSpec, *, strings: bool) -> Scorer:
-    def scores(pixels: Pixels) -> Scores:
+def scorer(runtime: Runtime, manifest: Manifest) -> Scorer:
+    """Return a function that asks for all images in one request, of any length."""
+
+    def answer(pixels: Pixels) -> Scores:
+        batch = [preprocess.tensor(manifest.input, each) for each in pixels]
         try:
-            answer = runtime.predict(spec.signature, {spec.tensor: _rows(spec, pixels, strings)})
-            rows = np.asarray(answer[output.tensor], dtype=np.float32)
-        except (ServingError, LookupError, ValueError) as error:
-            raise CannotPack(f"the model fails for an image: {error}") from error
-        if rows.ndim != 2 or len(rows) != len(pixels):
-            raise CannotPack(
-                f"the model answers shape {list(rows.shape)} to {len(pixels)} images: "
-                "a classifier returns one row of scores for each"
-            )
-        return softmax(rows) if output.activation == "logits" else rows
+            return scores(manifest, _ask(runtime, payload(manifest.input, batch)), len(batch))
+        except ModelFailed as error:
+            raise DoesNotRun(f"the model fails for an image: {error.reason}") from error
 
-    return scores
+    return answer
 
 
-def _rows(spec: InputSpec, pixels: Pixels, strings: bool) -> Array:
-    if spec.encoding == "uint8":
-        if not strings:
-            return pixels
-        return np.array([image.tobytes() for image in pixels], dtype=object)
-    values = preprocess.normalise(spec, pixels)
-    return values.reshape(len(pixels), -1) if spec.layout == "flat" else values
+def score(runtime: Runtime, manifest: Manifest, image: bytes) -> Scores:
+    """Return float32 (labels,) scores of an image file. Raises BodyTooLarge, DoesNotRun."""
+    decoded = preprocess.decode(manifest.input, image)
+    tensor = preprocess.apply(manifest.input, decoded, image)
+    try:
+        (row,) = _endpoint(runtime).classify(NAME, manifest, [tensor], NAME)
+    except ModelFailed as error:
+        raise DoesNotRun(f"the model fails for an image: {error.reason}") from error
+    return np.asarray(row)
+
+
+def largest(manifest: Manifest) -> Pixels:
+    """Return an image of noise: of all images of the input's size it takes the most bytes."""
+    spec = manifest.input
+    shape = (spec.height, spec.width, spec.channels)
+    return np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+
+
+def check(runtime: Runtime, manifest: Manifest) -> None:
+    """Classify one image. Raises BodyTooLarge, DoesNotRun."""
+    tensor = preprocess.tensor(manifest.input, largest(manifest))
+    try:
+        _endpoint(runtime).classify(NAME, manifest, [tensor], NAME)
+    except ModelFailed as error:
+        raise DoesNotRun(f"the model fails for an image: {error.reason}") from error
+
+
+def prove(runtime: Runtime, manifest: Manifest, golden: bytes | None) -> list[Violation]:
+    """Return the violations that onboarding's own proof finds, whatever time it takes here."""
+    at_once = RetryPolicy(left=lambda: 0.0, attempt=0.0)
+    return (
+        Prover(_endpoint(runtime), float("inf")).prove(NAME, manifest, golden, at_once).violations
+    )
+
+
+def _endpoint(runtime: Runtime) -> Endpoint:
+    return Endpoint(cast("SageMakerRuntimeClient", _InProcess(runtime)), NAME)
+
+
+class _InProcess:
+    """SageMaker's runtime client for an endpoint with one model, in this process."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+
+    def invoke_endpoint(self, *, Body: bytes, **_: Any) -> dict[str, Any]:  # noqa: N803
+        return {"Body": io.BytesIO(_ask(self._runtime, Body))}
+
+
+def _ask(runtime: Runtime, body: bytes) -> bytes:
+    """Answer a request's body as the container does. Raises ModelFailed."""
+    (answer,) = predict_batch(runtime, [Request(body)], rows=1)
+    if isinstance(answer, bytes):
+        return answer
+    if isinstance(answer, ServingError):
+        raise ModelFailed(str(answer)) from answer
+    raise answer

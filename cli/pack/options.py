@@ -18,6 +18,9 @@ Resize = Literal["nearest", "box", "bilinear", "hamming", "bicubic", "lanczos"]
 Fit = Literal["stretch", "crop", "pad"]
 Choice = TypeVar("Choice", bound=str)
 
+ENCODINGS = {"float": "float", "files": "jpeg"}
+"""The manifest's encoding for each way in which images are sent, where it is not `uint8`."""
+
 DIGITS = ",".join("0123456789")
 
 
@@ -57,14 +60,15 @@ def labels(option_value: str | None, width: int | None, prompter: Prompter) -> t
     Raises CannotPack, MissingOption.
     """
     if option_value is None:
-        many = "" if width is None else f"{width} "
+        many = {None: "", 1: "two "}.get(width, f"{width} ")
         option_value = prompter.ask(
             f"--labels {DIGITS if width == 10 else 'a,b,c'} (or a file, one a line)",
             f"What are the {many}labels, in the order of the scores?",
             suggestion=DIGITS if width == 10 else None,
         )
     found = _read_labels(option_value)
-    if width is not None and len(found) != width:
+    binary = width == 1 and len(found) == 2  # one score, of the second label
+    if width is not None and len(found) != width and not binary:
         raise CannotPack(f"there are {len(found)} labels for {width} scores: give one for each")
     if twice := sorted({each for each in found if found.count(each) > 1}):
         raise CannotPack(f"labels must differ; more than once: {', '.join(twice[:5])}")
@@ -124,7 +128,7 @@ def spec(
     takes: Geometry, signature: str, tensor: str, options: InputOptions, prompter: Prompter
 ) -> InputSpec:
     """Build the manifest's input. Raises CannotPack, MissingOption."""
-    if takes.served == "bytes" and not _any_scaling(options):
+    if takes.served in ("bytes", "files") and not _any_scaling(options):
         pixels = Scaling()  # the graph scales the pixels
     else:
         pixels = scaling(options, takes.channels, prompter)
@@ -133,7 +137,7 @@ def spec(
             {
                 "signature": signature,
                 "tensor": tensor,
-                "encoding": "float" if takes.served == "float" else "uint8",
+                "encoding": ENCODINGS.get(takes.served, "uint8"),
                 "height": takes.height,
                 "width": takes.width,
                 "channels": takes.channels,

@@ -128,7 +128,7 @@ def test_without_a_stack_it_says_how_to_name_one(installed: Installed) -> None:
 
 
 def test_without_tensorflow_it_says_what_to_install(installed: Installed) -> None:
-    (installed.folder / "model.keras").write_bytes(b"")
+    (installed.folder / "model.keras").write_bytes(b"\x89HDF\r\n\x1a\n")
     failed = installed.facet("pack", "model.keras", "--yes", code=1)
     assert 'pip install "facet[tensorflow]"' in failed
     assert "make" not in failed

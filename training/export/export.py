@@ -101,11 +101,14 @@ def save_module(module: tf.Module, spec: InputSpec, folder: Path) -> None:
 def convert_module(module: tf.Module, spec: InputSpec) -> bytes:
     """Converts to LiteRT; the module's `serve` becomes the signature that `spec` names."""
     with tempfile.TemporaryDirectory() as folder:
-        tf.saved_model.save(module, folder, signatures={spec.signature: module.serve})
-        converter = tf.lite.TFLiteConverter.from_saved_model(
-            folder, signature_keys=[spec.signature]
-        )
-        return bytes(converter.convert())
+        save_module(module, spec, Path(folder))
+        return convert_saved_model(Path(folder), spec.signature)
+
+
+def convert_saved_model(folder: Path, signature: str) -> bytes:
+    """Converts one signature of a SavedModel to LiteRT."""
+    converter = tf.lite.TFLiteConverter.from_saved_model(str(folder), signature_keys=[signature])
+    return bytes(converter.convert())
 
 
 def lite_scorer(model: bytes, spec: InputSpec) -> Scorer:

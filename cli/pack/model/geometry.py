@@ -14,7 +14,7 @@ Dims = tuple[int, ...]
 SIZE = re.compile(r"([1-9][0-9]{0,3})x([1-9][0-9]{0,3})(?:x([13]))?")
 FLOAT = "float32"
 BYTES = "string"
-NUMBERS = ("float16", "float32", "float64", "uint8", "int32", "int64")
+NUMBERS = ("float16", "bfloat16", "float32", "float64", "uint8", "int8", "int32", "int64")
 
 
 class SizeNeeded(Exception):
@@ -36,7 +36,7 @@ class Geometry:
 
     `own` is the tensor's shape without the batch: (height, width, channels) and the like, or
     (channels, height, width) if `channels_first`. `served` says how Facet can send images to it:
-    as `float` numbers, as `bytes`, or only after it is `reexported`.
+    as `float` numbers, as raw `bytes`, as image `files`, or only after it is `reexported`.
     """
 
     height: int
@@ -45,7 +45,7 @@ class Geometry:
     layout: Layout
     own: Dims
     channels_first: bool = False
-    served: Literal["float", "bytes", "reexported"] = "reexported"
+    served: Literal["float", "bytes", "files", "reexported"] = "reexported"
 
 
 def parse_size(text: str) -> Size:
@@ -92,7 +92,7 @@ def _strings(tensor: TensorSpec, size: Size | None) -> Geometry:
     if tensor.shape is not None and len(tensor.shape) != 1:
         raise CannotPack(f"it takes strings of shape {_text(tensor)}: one for each image fits")
     if size is None or size.channels is None:
-        raise SizeNeeded("the model takes an image's raw bytes in a string")
+        raise SizeNeeded("the model takes an image in a string")
     channels = _channels(size.channels)
     return Geometry(size.height, size.width, channels, "hwc", (), served="bytes")
 

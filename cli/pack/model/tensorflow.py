@@ -9,6 +9,13 @@ from contextlib import contextmanager
 
 from cli.extras import install
 from cli.pack.errors import CannotPack
+from serving.runtimes.saved_model import NOISE
+
+LONG = 300
+"""Characters of a reason."""
+
+EXCEPTION = "Exception encountered: "
+"""Keras writes it between a layer's configuration and the reason."""
 
 ERRORS = (
     ValueError,
@@ -54,6 +61,14 @@ def quiet() -> Iterator[None]:
 
 
 def reason(error: Exception) -> str:
-    """Return the first line of an error's message, at most 300 characters."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0][:300] if lines else type(error).__name__
+    """Return an error's message in one line of at most 300 characters.
+
+    Keras puts the reason at the end, behind a layer's whole configuration; an operation of
+    TensorFlow puts it at the beginning, before the stack.
+    """
+    lines = [line.strip() for line in str(error).splitlines()]
+    lines = [line for line in lines if line and not NOISE.match(line)]
+    if hasattr(error, "node_def"):
+        lines = lines[:1]
+    text = " ".join(lines).rpartition(EXCEPTION)[2] or type(error).__name__
+    return text if len(text) <= LONG else f"… {text[-LONG:]}"

@@ -228,6 +228,233 @@ def test_a_keras_file_is_exported_with_its_scaling(tmp_path: Path, photo: Path, 
     assert "1/assets.extra/model.tflite" in files
 
 
+def test_keras_own_export_keeps_its_litert_model(tmp_path: Path) -> None:
+    network = keras.Sequential(
+        [keras.Input((4, 4, 3)), keras.layers.Flatten(), keras.layers.Dense(4, "softmax")]
+    )
+    network.export(tmp_path / "exported", verbose=False)
+    manifest, files = packed(tmp_path / "exported", *UNIT)
+    assert manifest.input.encoding == "float"
+    assert "1/assets.extra/model.tflite" in files
+
+
+def test_random_layers_are_the_reason_for_a_missing_litert_model(tmp_path: Path) -> None:
+    class Noisy(Network):
+        def scores(self, image: Any) -> Mapping[str, Any]:
+            return super().scores(image + tf.random.uniform([1, 4, 4, 3], name="augment"))
+
+    source = save(tmp_path / "noisy", Noisy(), [None, 4, 4, 3])
+    summary = json.loads(pack(source, *LABELS, *UNIT, "--json").stdout)["lite"]
+    assert "random layers" in summary
+    assert "RandomUniform in augment" in summary
+
+
+def test_objects_of_keras_3_which_serving_cannot_run_are_exported_again(
+    tmp_path: Path, photo: Path
+) -> None:
+    network = keras.Sequential(
+        [keras.Input((4, 4, 3)), keras.layers.Flatten(), keras.layers.Dense(4, "softmax")]
+    )
+    network.set_weights([WEIGHTS[:48], np.zeros(4, np.float32)])
+    tf.saved_model.save(network, str(tmp_path / "objects"))
+    manifest, files = packed(tmp_path / "objects", *UNIT, "--golden", str(photo))
+    assert manifest.input.encoding == "uint8"
+    assert "1/assets.extra/model.tflite" in files
+    scores = expected(preprocess.geometry(manifest.input, image((40, 30))) / 255)
+    assert manifest.golden
+    assert manifest.golden.score == pytest.approx(scores.max(), abs=1e-4)
+
+
+def test_a_float_image_too_large_for_a_request_is_exported_again_on_demand(tmp_path: Path) -> None:
+    class Large(Network):
+        def scores(self, image: Any) -> Mapping[str, Any]:
+            return super().scores(image[:, :4, :4])
+
+    source = save(tmp_path / "large", Large(), [None, 450, 450, 3])
+    refused = pack(source, *LABELS, *UNIT)
+    assert refused.exit_code == 1
+    assert "error: --reexport yes|no is missing" in refused.stderr
+    assert "the limit of one request is 6,291,456" in refused.stderr
+    manifest, _ = packed(source, *UNIT, "--reexport", "--no-lite")
+    assert (manifest.input.encoding, manifest.input.height) == ("uint8", 450)
+
+
+def test_a_model_that_fails_for_an_image_is_not_packed(tmp_path: Path) -> None:
+    class Fails(Network):
+        def scores(self, image: Any) -> Mapping[str, Any]:
+            with tf.control_dependencies([tf.debugging.assert_less(image, -1.0, "too bright")]):
+                return super().scores(tf.identity(image))
+
+    done = pack(save(tmp_path / "fails", Fails(), [None, 4, 4, 3]), *LABELS, *UNIT)
+    assert done.exit_code == 1
+    assert "too bright" in done.stderr
+    assert not (tmp_path / "model.tar.gz").exists()
+
+
+def test_scores_that_are_no_probabilities_are_found_before_the_upload(tmp_path: Path) -> None:
+    source = save(tmp_path / "sums", Network(lambda x: 9 * tf.sigmoid(x)), [None, 4, 4, 3])
+    done = pack(source, *LABELS, *UNIT, "--activation", "softmax")
+    assert done.exit_code == 1
+    assert "not-probabilities" in done.stdout
+
+
+def test_a_graph_that_decodes_files_gets_the_file(tmp_path: Path, photo: Path) -> None:
+    class Files(Network):
+        def scores(self, image: Any) -> Mapping[str, Any]:
+            def one(data: Any) -> Any:
+                pixels = tf.io.decode_image(data, channels=3, expand_animations=False)
+                return tf.image.resize(pixels, [4, 4]) / 255
+
+            return super().scores(tf.map_fn(one, image, fn_output_signature=tf.float32))
+
+    source = save(tmp_path / "files", Files(), [None], tf.string)
+    golden = ("--golden", str(photo))
+    manifest, _ = packed(source, "--size", "4x4x3", "--activation", "softmax", *golden)
+    assert manifest.input.encoding == "jpeg"
+    pixels = tf.io.decode_png(photo.read_bytes(), channels=3)
+    scores = expected(np.asarray(tf.image.resize(pixels, [4, 4]) / 255))
+    assert manifest.golden
+    assert manifest.golden.score == pytest.approx(scores.max(), abs=1e-4)
+
+
+def test_automl_s_key_is_filled_in(tmp_path: Path) -> None:
+    class Keyed(Network):
+        @tf.function(
+            input_signature=[
+                tf.TensorSpec([None], tf.string, "image_bytes"),
+                tf.TensorSpec([None], tf.string, "key"),
+            ]
+        )
+        def serve(self, image_bytes: Any, key: Any) -> Mapping[str, Any]:
+            pixels = tf.io.decode_raw(image_bytes, tf.uint8)
+            return {**self.scores(pixels), "key": key}
+
+    network = Keyed()
+    tf.saved_model.save(network, str(tmp_path / "keyed"), signatures={"mine": network.serve})
+    manifest, _ = packed(tmp_path / "keyed", "--size", "4x4x3")
+    assert (manifest.input.tensor, manifest.input.encoding) == ("image", "uint8")
+
+
+def test_examples_are_refused_with_the_signatures_that_there_are(tf1: Path) -> None:
+    done = pack(tf1, *LABELS, *UNIT, "--signature", "serving_default", "--size", "4x4x1")
+    assert done.exit_code == 1
+    assert "takes serialized tf.Example messages" in done.stderr
+    assert "predict_images" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "last",
+    [
+        lambda x: tf.cast(tf.nn.softmax(x), tf.float16),
+        lambda x: tf.reshape(tf.nn.softmax(x), [-1, 1, 1, 4]),
+    ],
+    ids=["float16", "as TF Hub's"],
+)
+def test_scores_in_other_forms_are_exported_as_rows(
+    tmp_path: Path, photo: Path, last: Callable[[Any], Any]
+) -> None:
+    source = save(tmp_path / "form", Network(last), [None, 4, 4, 3])
+    manifest, files = packed(source, *UNIT, "--golden", str(photo))
+    scores = expected(preprocess.geometry(manifest.input, image((40, 30))) / 255)
+    assert manifest.golden
+    assert manifest.golden.score == pytest.approx(scores.max(), abs=1e-3)
+    assert "1/assets.extra/model.tflite" in files
+
+
+def test_one_score_for_two_labels(tmp_path: Path, photo: Path) -> None:
+    network = Network(lambda x: tf.sigmoid(x[:, 0]))
+    source = save(tmp_path / "binary", network, [None, 4, 4, 3])
+    done = pack(source, "--labels", "cat,dog", *UNIT, "--golden", str(photo), "--json")
+    manifest = Manifest.model_validate(json.loads(done.stdout)["manifest"])
+    assert (manifest.output.binary, manifest.output.activation) == (True, "sigmoid")
+    pixels = preprocess.geometry(manifest.input, image((40, 30))) / 255
+    dog = float(tf.sigmoid(pixels.reshape(-1) @ WEIGHTS[:48, 0]))
+    assert manifest.golden
+    assert manifest.golden.label == ("dog" if dog > 0.5 else "cat")
+    assert manifest.golden.score == pytest.approx(max(dog, 1 - dog), abs=1e-4)
+
+
+def test_weights_frozen_into_a_large_graph_become_variables(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    large = tf.constant(np.tile(WEIGHTS[:48], [1, 400]))
+
+    class Frozen(Network):
+        def scores(self, image: Any) -> Mapping[str, Any]:
+            rows = tf.reshape(image, [-1, 48])
+            return {"scores": tf.nn.softmax((rows @ large)[:, :4])}
+
+    source = save(tmp_path / "frozen", Frozen(), [None, 4, 4, 3])
+    assert (source / "1/saved_model.pb").stat().st_size > 300_000
+    for module in ("cli.pack.plan", "cli.pack.model.reexport"):
+        monkeypatch.setattr(f"{module}.MAX_GRAPH", 100_000)
+    _, files = packed(source, *UNIT)
+    assert len(files["1/saved_model.pb"]) < 100_000
+    assert len(files["1/variables/variables.data-00000-of-00001"]) > 300_000
+
+
+def test_a_frozen_graph_without_a_saved_model(tmp_path: Path, photo: Path) -> None:
+    v1 = tf.compat.v1
+    with v1.Graph().as_default() as graph:
+        images = v1.placeholder(tf.float32, [None, 4, 4, 3], "input")
+        v1.placeholder_with_default(1.0, [], "keep_prob")
+        tf.nn.softmax(tf.reshape(images, [-1, 48]) @ WEIGHTS[:48], name="final_result")
+    file = tmp_path / "retrained_graph.pb"
+    file.write_bytes(graph.as_graph_def().SerializeToString())
+    named = ("--input", "input:0", "--output", "final_result:0")
+    manifest, _ = packed(file, *UNIT, *named, "--golden", str(photo))
+    scores = expected(preprocess.geometry(manifest.input, image((40, 30))) / 255)
+    assert manifest.golden
+    assert manifest.golden.score == pytest.approx(scores.max(), abs=1e-4)
+
+
+@pytest.mark.parametrize("name", ["k2.h5", "k2.keras", "hdf5.keras"])
+@pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5 file")
+def test_files_of_keras_2(tmp_path: Path, photo: Path, name: str) -> None:
+    import tf_keras
+
+    depthwise = tf_keras.layers.DepthwiseConv2D(1, input_shape=(4, 4, 3))
+    dense = tf_keras.layers.Dense(4, activation="softmax")
+    network = tf_keras.Sequential([depthwise, tf_keras.layers.Flatten(), dense])
+    network.set_weights(
+        [np.ones((1, 1, 3, 1)), np.zeros(3), WEIGHTS[:48], np.zeros(4)],
+    )
+    saved = tmp_path / name.replace("hdf5.keras", "whole.h5")
+    network.save(saved)
+    saved.rename(tmp_path / name)
+    manifest, files = packed(tmp_path / name, *UNIT, "--golden", str(photo))
+    scores = expected(preprocess.geometry(manifest.input, image((40, 30))) / 255)
+    assert manifest.golden
+    assert manifest.golden.score == pytest.approx(scores.max(), abs=1e-4)
+    assert "1/assets.extra/model.tflite" in files
+
+
+@pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5 file")
+def test_keras_2_is_recommended_where_it_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import tf_keras
+
+    layers = [tf_keras.layers.Input((4, 4, 3)), tf_keras.layers.Lambda(lambda x: x[:, 0, 0])]
+    tf_keras.Sequential(layers).save(tmp_path / "k2.h5")
+    monkeypatch.setattr("cli.pack.model.keras_file.installed", lambda: False)
+    done = pack(tmp_path / "k2.h5", *LABELS, *UNIT)
+    assert done.exit_code == 1
+    assert "Keras 2." in done.stderr
+    assert "Install Keras 2 (`make tensorflow`)" in done.stderr
+
+
+def test_an_output_of_several_is_chosen_in_a_keras_file(tmp_path: Path) -> None:
+    taken = keras.Input((4, 4, 3))
+    flat = keras.layers.Flatten()(taken)
+    heads = [keras.layers.Dense(n, "softmax", name=name)(flat) for n, name in ((4, "a"), (2, "b"))]
+    keras.Model(taken, heads).save(tmp_path / "two.keras")
+    done = pack(tmp_path / "two.keras", *LABELS, *UNIT)
+    assert "error: --output a|b is missing" in done.stderr
+    manifest, _ = packed(tmp_path / "two.keras", *UNIT, "--output", "a")
+    assert len(manifest.labels) == 4
+
+
 @pytest.mark.parametrize(
     ("options", "missing"),
     [

@@ -56,6 +56,12 @@ def test_the_wheel_starts_no_stack() -> None:
     )
 
 
+def test_keras_2_is_installed_for_the_tensorflow_that_is_there() -> None:
+    assert extras.install_keras2("2.21.0") == "`make tensorflow`"
+    command = extras.install_keras2("2.21.0", checkout=False)
+    assert command == 'pip install --no-deps "tf_keras==2.21.*"'
+
+
 def test_the_wheel_recommends_what_works_there() -> None:
     assert extras.make("deploy", checkout=False) == "`make deploy` in a checkout of Facet"
     assert extras.install("tensorflow", checkout=False) == 'pip install "facet[tensorflow]"'

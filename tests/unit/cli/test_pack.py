@@ -1,6 +1,8 @@
 """What `facet pack` asks for, takes from options, and refuses: all without TensorFlow."""
 
+import zipfile
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,16 @@ from cli.pack.model.activation import DetectedActivation
 from cli.pack.model.geometry import Geometry
 from cli.pack.model.scaling import PRESETS, Scaling
 from cli.pack.model.signature import choose
-from cli.pack.model.source import GRAPH, KerasFile, SavedModelFolder, find
+from cli.pack.model.source import (
+    GRAPH,
+    HDF5,
+    ZIP,
+    FrozenGraph,
+    KerasFile,
+    LiteFile,
+    SavedModelFolder,
+    find,
+)
 from cli.pack.options import DIGITS, InputOptions
 from cli.terminal.prompts import MissingOption, SilentPrompter
 from facet.artifact.graphs.saved_model import Signature, TensorSpec
@@ -70,10 +81,49 @@ def test_a_saved_model_is_found_with_or_without_its_version_folder(
     assert find(saved("plain")) == SavedModelFolder(tmp_path / "plain", "plain")
 
 
-def test_a_keras_file_is_found_by_its_suffix(tmp_path: Path) -> None:
-    for name in ("pets.keras", "pets.H5"):
-        (tmp_path / name).touch()
-        assert find(tmp_path / name) == KerasFile(tmp_path / name, "pets")
+def zipped(path: Path, *names: str) -> Path:
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in names:
+            archive.writestr(name, "{}")
+    return path
+
+
+def test_a_file_is_judged_by_its_content(tmp_path: Path) -> None:
+    hdf5, lite, frozen = (tmp_path / name for name in ("a.keras", "b.bin", "c.pb"))
+    hdf5.write_bytes(HDF5 + bytes(64))
+    lite.write_bytes(b"\x1c\0\0\0TFL3")
+    frozen.write_bytes(b"\x0a\x10")
+    keras = zipped(tmp_path / "pets.h5", "metadata.json", "config.json", "model.weights.h5")
+    assert find(hdf5) == KerasFile(hdf5, "a", hdf5=True)
+    assert find(lite) == LiteFile(lite, "b")
+    assert find(frozen) == FrozenGraph(frozen, "c")
+    assert find(keras) == KerasFile(keras, "pets")
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (b"", "is empty"),
+        (b"\x1f\x8b\x08", "is an archive.*facet push"),
+        (b"version https://git-lfs.github.com/spec/v1", "git lfs pull"),
+        (b"\x08\x01\x12\x10", r"is a SavedModel's graph: name it saved_model\.pb"),
+        (b"hello", "neither a SavedModel, a Keras file, a LiteRT model"),
+        (ZIP, "damaged zip archive"),
+    ],
+)
+def test_files_that_hold_no_model_say_what_they_are(
+    tmp_path: Path, content: bytes, problem: str
+) -> None:
+    file = tmp_path / "model.h5"
+    file.write_bytes(content)
+    with pytest.raises(CannotPack, match=problem):
+        find(file)
+
+
+def test_an_archive_with_a_model_in_it_is_listed(tmp_path: Path) -> None:
+    download = zipped(tmp_path / "converted_keras.zip", "keras_model.h5", "labels.txt")
+    with pytest.raises(CannotPack, match=r"keras_model\.h5, labels\.txt\. Unpack it"):
+        find(download)
 
 
 def test_sources_that_hold_no_model_are_refused(
@@ -81,9 +131,6 @@ def test_sources_that_hold_no_model_are_refused(
 ) -> None:
     with pytest.raises(CannotPack, match="does not exist"):
         find(tmp_path / "nothing")
-    (tmp_path / "weights.txt").touch()
-    with pytest.raises(CannotPack, match="neither a SavedModel nor a Keras"):
-        find(tmp_path / "weights.txt")
     (tmp_path / "empty").mkdir()
     with pytest.raises(CannotPack, match=r"holds no saved_model\.pb"):
         find(tmp_path / "empty")
@@ -143,10 +190,37 @@ def test_names_that_the_model_does_not_have(given: dict[str, str], problem: str)
 def test_signatures_that_do_not_classify_images() -> None:
     with pytest.raises(CannotPack, match="takes mask, x: a classifier takes the image alone"):
         choose({"s": Signature({"x": IMAGES, "mask": IMAGES}, {"y": ROWS})}, NOBODY)
-    with pytest.raises(CannotPack, match="no output of scores: it has none"):
+    with pytest.raises(CannotPack, match=r"it has y \(float32 \[-1, 8, 8, 3\]\)"):
         choose({"s": Signature({"x": IMAGES}, {"y": IMAGES})}, NOBODY)
-    with pytest.raises(CannotPack, match="no signature: it has none"):
-        choose({}, NOBODY)
+    for none in ({}, {"__saved_model_init_op": Signature({}, {"done": ROWS})}):
+        with pytest.raises(CannotPack, match=r"no signature: .* tf\.saved_model\.save"):
+            choose(none, NOBODY)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "shape", "labels", "plain"),
+    [
+        ("float32", (-1, 4), 4, True),
+        ("float16", (-1, 4), 4, False),
+        ("float32", (-1, 1, 1, 4), 4, False),
+        ("float32", (-1,), 1, False),
+        ("float32", (-1, 1), 1, True),
+        ("float32", None, None, True),
+    ],
+)
+def test_forms_of_scores(
+    dtype: str, shape: tuple[int, ...] | None, labels: int | None, plain: bool
+) -> None:
+    outputs = {"y": TensorSpec(dtype, shape), "names": TensorSpec("string", (-1, 4))}
+    chosen = choose({"s": Signature({"x": IMAGES}, outputs)}, NOBODY)
+    assert (chosen.output, chosen.labels, chosen.plain) == ("y", labels, plain)
+
+
+def test_keys_beside_the_image_are_not_asked_for() -> None:
+    found = {"s": Signature({"image_bytes": WORDS, "key": WORDS}, {"scores": ROWS})}
+    chosen = choose(found, NOBODY)
+    assert (chosen.input, chosen.keys) == ("image_bytes", ("key",))
+    assert choose({"s": Signature({"key": WORDS}, {"y": ROWS})}, NOBODY).keys == ()
 
 
 def test_labels_come_from_a_list_or_a_file(tmp_path: Path) -> None:
@@ -154,6 +228,14 @@ def test_labels_come_from_a_list_or_a_file(tmp_path: Path) -> None:
     file = tmp_path / "labels.txt"
     file.write_text("sea lion\ncat, tabby\n\n")
     assert options.labels(str(file), None, NOBODY) == ("sea lion", "cat, tabby")
+
+
+def test_one_score_has_two_labels_or_one() -> None:
+    assert options.labels("cat,dog", 1, NOBODY) == ("cat", "dog")
+    with pytest.raises(CannotPack, match="3 labels for 1 scores"):
+        options.labels("a,b,c", 1, NOBODY)
+    with pytest.raises(MissingOption, match="What are the two labels"):
+        options.labels(None, 1, NOBODY)
 
 
 def test_ten_scores_without_labels_are_offered_digits() -> None:
@@ -227,6 +309,11 @@ def test_the_order_of_colours_is_asked_for_where_it_is_open(
 def test_an_answer_that_is_no_choice() -> None:
     with pytest.raises(CannotPack, match="--activation relu: choose softmax, logits, sigmoid"):
         options.activation("relu", DetectedActivation(None, sure=False), NOBODY)
+
+
+def test_a_graph_that_takes_files_gets_files() -> None:
+    takes = replace(STRINGS, served="files")
+    assert options.spec(takes, "s", "x", InputOptions(), NOBODY).encoding == "jpeg"
 
 
 def test_a_graph_that_takes_bytes_scales_them_itself() -> None:

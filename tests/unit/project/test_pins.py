@@ -67,3 +67,8 @@ def test_no_pin_names_a_host() -> None:
     assert {each.with_suffix(".txt") for each in DEPLOYED} <= set(PINNED)
     for path in [ROOT / "constraints.txt", *ROOT.glob(".ci/tools/*"), *PINNED]:
         assert "://" not in path.read_text(), path
+
+
+def test_keras_2_is_that_of_the_pinned_tensorflow() -> None:
+    (version,) = re.findall(r"tf-keras==([0-9]+\.[0-9]+)\.", (ROOT / ".ci/setup").read_text())
+    assert CONSTRAINTS["tensorflow-cpu"].startswith(f"{version}.")
