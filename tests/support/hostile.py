@@ -283,6 +283,10 @@ ARCHIVES: Mapping[str, tuple[Made, str]] = {
         ),
         "ambiguous-header",
     ),
+    "a header without a name": (
+        _raw(distorted("", {124: b"00000000013", 156: b"x"}), b"11 gname=x\n".ljust(512, b"\0")),
+        "ambiguous-header",
+    ),
     "an empty header": (_raw(block("pax", b"", b"x"), header("1/x")), "ambiguous-header"),
     "too many members": (lambda: _many(names.MAX_MEMBERS), "too-many-members"),
     "a long name": (_with((f"1/{'x' * (names.MAX_PART + 1)}", b"")), "too-long-name"),

@@ -180,8 +180,8 @@ def _extend(extended: _Extended, header: Header, stream: Readable) -> None:
         raise unclear(header.name, "an extended header goes on after its end")
     before = [each for each in extended.kinds if each != tarfile.XGLTYPE]
     in_place = header.kind in LONG and before in ([], [LONG[0]], [LONG[1]])
-    if not content:
-        raise unclear(header.name, "an extended header is empty")
+    if not (content and header.name):
+        raise unclear(header.name, "an extended header is empty, or has no name")
     if header.kind in extended.kinds or (before and not in_place):
         raise unclear(header.name, "several extended headers are about one member")
     extended.kinds.append(header.kind)
