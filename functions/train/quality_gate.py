@@ -61,10 +61,11 @@ def read(stream: Readable) -> Candidate:
     not read it.
     """
     artifact = archive.read(stream, only=MANIFEST)
-    manifest, violations = manifest_file.read(artifact)
-    if manifest is None:
-        raise NoManifest(_reason(violations or artifact.violations or [manifest_file.NO_MANIFEST]))
-    return Candidate(version_id(artifact.sha256), manifest)
+    file = manifest_file.read(artifact)
+    if file.manifest is None:
+        reasons = file.violations or artifact.violations or [manifest_file.NO_MANIFEST]
+        raise NoManifest(_reason(reasons))
+    return Candidate(version_id(artifact.sha256), file.manifest)
 
 
 def _reason(violations: Sequence[Violation]) -> str:

@@ -1,9 +1,9 @@
 """The manifest `facet.json` of an artifact: its schema. docs/manifest.md explains the fields."""
 
 from collections import Counter
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from facet.keys import MODEL_NAME
 
@@ -77,34 +77,48 @@ class InputSpec(Frozen):
     order: Literal["RGB", "BGR"] = "RGB"
     per_image_standardization: bool = False
 
-    @model_validator(mode="after")
-    def _one_value_per_channel(self) -> Self:
-        for name, count in (
-            ("mean", len(self.mean)),
-            ("std", len(self.std)),
-            ("fill", len(self.fill)),
-        ):
-            if count not in (0, self.channels):
-                raise ValueError(f"{name} needs {self.channels} values, it has {count}")
-        if any(value <= 0 for value in self.std):
-            raise ValueError("std must be above 0")
-        return self
+    @field_validator("mean", "std", "fill")
+    @classmethod
+    def _one_value_per_channel(
+        cls, values: tuple[float, ...], info: ValidationInfo
+    ) -> tuple[float, ...]:
+        channels = info.data.get("channels", len(values))
+        if len(values) not in (0, channels):
+            raise ValueError(f"{info.field_name} needs {channels} values, it has {len(values)}")
+        return values
 
-    @model_validator(mode="after")
-    def _geometry_fits(self) -> Self:
-        if self.fill and self.fit != "pad":
+    @field_validator("std")
+    @classmethod
+    def _above_zero(cls, std: tuple[float, ...]) -> tuple[float, ...]:
+        if any(value <= 0 for value in std):
+            raise ValueError("std must be above 0")
+        return std
+
+    @field_validator("fill")
+    @classmethod
+    def _fill_is_for_pad(cls, fill: tuple[int, ...], info: ValidationInfo) -> tuple[int, ...]:
+        if fill and info.data.get("fit", "pad") != "pad":
             raise ValueError("fill is the colour of fit 'pad'; remove it, or choose that fit")
-        if self.resize_to and self.fit == "pad":
+        return fill
+
+    @field_validator("resize_to")
+    @classmethod
+    def _room_for_the_crop(cls, side: int | None, info: ValidationInfo) -> int | None:
+        least = max(info.data.get("height", 0), info.data.get("width", 0))
+        if side and info.data.get("fit") == "pad":
             raise ValueError("resize_to is for fit 'crop' or 'stretch'")
-        if self.resize_to and self.resize_to < max(self.height, self.width):
-            raise ValueError(
-                f"resize_to is the side before the crop, at least {max(self.height, self.width)}"
-            )
-        if self.decode == "reduced" and self.resize not in AVERAGING:
+        if side and side < least:
+            raise ValueError(f"resize_to is the side before the crop, at least {least}")
+        return side
+
+    @field_validator("resize")
+    @classmethod
+    def _averages_what_was_reduced(cls, resize: str, info: ValidationInfo) -> str:
+        if info.data.get("decode") == "reduced" and resize not in AVERAGING:
             raise ValueError(
                 f"decode 'reduced' needs a filter that averages: {', '.join(AVERAGING)}"
             )
-        return self
+        return resize
 
     @property
     def size(self) -> int:
@@ -126,11 +140,12 @@ class OutputSpec(Frozen):
     activation: Literal["softmax", "logits", "sigmoid"] = "softmax"
     binary: bool = False
 
-    @model_validator(mode="after")
-    def _one_score_has_no_softmax(self) -> Self:
-        if self.binary and self.activation == "softmax":
+    @field_validator("binary")
+    @classmethod
+    def _one_score_has_no_softmax(cls, binary: bool, info: ValidationInfo) -> bool:
+        if binary and info.data.get("activation") == "softmax":
             raise ValueError("binary needs the activation sigmoid or logits")
-        return self
+        return binary
 
 
 class GoldenSample(Frozen):
@@ -159,16 +174,30 @@ class Manifest(Frozen):
     metrics: dict[str, Finite] = Field(default_factory=dict)
     provenance: dict[str, str] = Field(default_factory=dict)
 
-    @model_validator(mode="after")
-    def _labels_are_distinct(self) -> Self:
-        twice = [label for label, count in Counter(self.labels).items() if count > 1]
+    @field_validator("labels")
+    @classmethod
+    def _labels_are_distinct(cls, labels: tuple[str, ...]) -> tuple[str, ...]:
+        twice = [label for label, count in Counter(labels).items() if count > 1]
         if twice:
             raise ValueError(f"labels must differ; more than once: {', '.join(twice[:5])}")
-        if self.output.binary and len(self.labels) != 2:
-            raise ValueError(f"output.binary needs two labels, there are {len(self.labels)}")
-        if self.golden and self.golden.label not in self.labels:
-            raise ValueError(f"golden.label {self.golden.label!r} is not one of the labels")
-        return self
+        return labels
+
+    @field_validator("output")
+    @classmethod
+    def _binary_has_two_labels(cls, output: OutputSpec, info: ValidationInfo) -> OutputSpec:
+        labels = len(info.data.get("labels", "ab"))
+        if output.binary and labels != 2:
+            raise ValueError(f"binary needs two labels, there are {labels}")
+        return output
+
+    @field_validator("golden")
+    @classmethod
+    def _golden_label_is_one(
+        cls, golden: GoldenSample | None, info: ValidationInfo
+    ) -> GoldenSample | None:
+        if golden and golden.label not in info.data.get("labels", [golden.label]):
+            raise ValueError(f"label {golden.label!r} is not one of the labels")
+        return golden
 
     @property
     def width(self) -> int:

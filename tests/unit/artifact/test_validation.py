@@ -2,6 +2,7 @@ import gzip
 import io
 import json
 import mmap
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,8 +11,11 @@ from facet.artifact import archive, validation
 from facet.artifact.archive import Archive
 from facet.artifact.graphs import saved_model_pb2 as pb
 from facet.errors import Violation
+from facet.manifest import Manifest
+from facet.registry.models import item_of
 from tests.support import artifacts
 from tests.support.artifacts import FLOAT, STRING
+from tests.support.versions import pending
 
 CLEAN = artifacts.members(golden=artifacts.golden())
 LITERT = "1/assets.extra/model.tflite"
@@ -58,7 +62,12 @@ def test_a_good_artifact_has_no_violation(model: str | None) -> None:
         (CLEAN | {"facet.json": b"{"}, "manifest-field", "facet.json"),
         (artifacts.members(colour="red"), "manifest-field", "facet.json.colour"),
         (with_input(height=0), "manifest-field", "facet.json.input.height"),
-        (artifacts.members(labels=["cat", ""]), "manifest-field", "facet.json.labels.1"),
+        (artifacts.members(labels=["cat", "", "x"]), "manifest-field", "facet.json.labels.1"),
+        (
+            artifacts.members(metrics={f"{at:0100}": 0.5 for at in range(200)}),
+            "manifest-too-large",
+            "facet.json.metrics",
+        ),
         (
             artifacts.members(labels=[f"{at:0190}" for at in range(1600)]),
             "manifest-too-large",
@@ -169,6 +178,71 @@ def test_all_wrong_fields_are_reported_at_once() -> None:
 
 
 @pytest.mark.parametrize(
+    ("changes", "codes"),
+    [
+        ({"input": {"tensor": "x"}}, {"tensor-missing"}),
+        ({"input": {"tensor": "image", "encoding": "float"}}, {"input-dtype"}),
+        ({"input": {"signature": "classify", "tensor": ""}}, {"signature-missing"}),
+        ({"labels": ["cat", "cat"], "model": "X"}, {"output-width"}),
+        ({"labels": ["cat", ""]}, {"output-width"}),
+        ({"output": {"tensor": "x", "activation": "relu"}}, {"tensor-missing"}),
+        ({"golden": {"image": "no.png", "label": "cow", "score": 2}}, {"golden-missing"}),
+        ({"golden": artifacts.golden() | {"label": "cow"}}, {"golden-unreadable"}),
+        ({"colour": "red", "input": "x", "output": None, "labels": 3}, set()),
+        (
+            {"colour": "red", "input": {"tensor": "image", "height": 4096, "width": 4096}},
+            {"input-dtype", "input-too-large"},
+        ),
+    ],
+)
+def test_a_manifest_that_fails_its_schema_is_still_compared(
+    changes: dict[str, Any], codes: set[str]
+) -> None:
+    files = artifacts.members(**changes) | {"golden.png": b"text", "code/x": b""}
+    manifest, violations = validation.run(found(files))
+    assert manifest is None
+    assert {each.code for each in violations} == {"manifest-field", "code"} | codes
+
+
+def test_fields_that_contradict_each_other_are_reported_beside_others() -> None:
+    spec = {
+        "tensor": "x",
+        "height": 0,
+        "width": 8,
+        "mean": [1],
+        "std": [0, 1, 1],
+        "fill": [1, 2, 3],
+    }
+    document = {"labels": ["a", "a"], "golden": artifacts.golden(), "input": spec}
+    places = {each.place for each in run(artifacts.members(**document))}
+    fields = ("labels", "input.height", "input.mean", "input.std", "input.fill", "input.tensor")
+    assert places == {f"facet.json.{field}" for field in fields} | {"facet.json.output.tensor"}
+
+
+def test_a_manifest_is_measured_as_the_registry_stores_it() -> None:
+    numbers = ",".join(f'"{at:05}":1e15' for at in range(20_000))
+    text = json.dumps(artifacts.manifest(metrics={})).replace("{}", f"{{{numbers}}}").encode()
+    assert len(text) < archive.MAX_MANIFEST
+    manifest, violations = validation.run(found(CLEAN | {"facet.json": text}))
+    assert manifest is None
+    assert [(each.code, each.place) for each in violations] == [
+        ("manifest-too-large", "facet.json.metrics"),
+        ("manifest-too-large", "facet.json"),
+    ]
+
+
+def test_a_version_with_the_longest_manifest_and_report_fits_into_an_item() -> None:
+    label = "\u6f22" * 60
+    labels = [f"{at}{label}" for at in range(1_500)]
+    manifest = Manifest.model_validate(artifacts.manifest(labels=labels))
+    stored = manifest.model_dump_json(by_alias=True, exclude_none=True).encode()
+    assert 0.9 * archive.MAX_MANIFEST < len(stored) < archive.MAX_MANIFEST
+    long = Violation(*["\U0001f600" * 1_000] * 4)
+    version = replace(pending(1), manifest=manifest, violations=validation.reported([long] * 1_000))
+    assert len(json.dumps(item_of(version), ensure_ascii=False).encode()) < 400 * 1024
+
+
+@pytest.mark.parametrize(
     ("data", "code"),
     [
         (b"a text file", "not-gzip"),
@@ -241,7 +315,7 @@ def test_a_report_has_bounds_that_the_registry_can_hold() -> None:
     found = validation.reported([Violation("code", "x" * 10_000, "p", "r")] * 10_000)
     assert len(found) == validation.MAX_REPORTED + 1
     assert "9,950 more" in found[-1].problem
-    assert max(len(each.place) for each in found) == validation.MAX_TEXT
+    assert max(len(each.place.encode()) for each in found) == validation.MAX_TEXT
 
 
 def test_a_report_is_text_whatever_the_names_in_the_archive_were() -> None:

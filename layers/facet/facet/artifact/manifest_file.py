@@ -1,41 +1,86 @@
 """The manifest of an artifact that was read: one reader for onboarding and for training's gate."""
 
-from pydantic import ValidationError
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError
+from pydantic_core import from_json, to_json
 
 from facet.artifact import layout
 from facet.artifact.archive import MAX_MANIFEST, Archive
 from facet.errors import Violation
 from facet.keys import MANIFEST
-from facet.manifest import Manifest
+from facet.manifest import GoldenSample, InputSpec, Manifest, OutputSpec
 
 UNREADABLE = {"not-gzip", "not-tar", "truncated", "damaged"}
 """Violations of the archive after which nothing that was read can be trusted."""
+
+MAX_METRICS = 16_000
+"""Bytes of the metrics, which the API answers for each version of a model."""
+
+SHAPE = ("encoding", "height", "width", "channels", "layout")
 
 MAX_FIELDS = 100
 """Violations of a manifest's fields that are listed; a report shows fewer."""
 
 
-def read(archive: Archive) -> tuple[Manifest | None, list[Violation]]:
-    """The manifest, or None and the violations that say why there is none.
+@dataclass(frozen=True)
+class Parts:
+    """The fields that the other checks need, of a manifest that may be invalid elsewhere.
+
+    None stands for a field that is invalid. `spec` has only what the tensor's shape depends on,
+    `labels` is their number, `golden` the name of the image.
+    """
+
+    signature: str | None = None
+    tensor: str | None = None
+    encoding: str | None = None
+    spec: InputSpec | None = None
+    output: str | None = None
+    binary: bool | None = None
+    labels: int | None = None
+    golden: str | None = None
+    lacks_golden: bool = False
+
+    @property
+    def width(self) -> int | None:
+        """How many scores the model gives for one image."""
+        if self.binary is None:
+            return None
+        return 1 if self.binary else self.labels
+
+
+@dataclass(frozen=True)
+class ManifestFile:
+    """The manifest, or None and the violations that say why there is none."""
+
+    manifest: Manifest | None
+    violations: list[Violation]
+    parts: Parts = Parts()
+
+
+def read(archive: Archive) -> ManifestFile:
+    """Reads the manifest of an archive.
 
     There are no violations if the archive was not read to its end, or if the manifest is inside
     the wrapper folder that `layout.check` reports.
     """
     if unreadable := [each for each in archive.violations if each.code in UNREADABLE]:
-        return None, unreadable
+        return ManifestFile(None, unreadable)
     if MANIFEST in archive.kept:
         return _parsed(archive.kept[MANIFEST])
     if archive.files.get(MANIFEST, 0) > MAX_MANIFEST:
-        return None, [_long_manifest(archive.files[MANIFEST])]
+        return ManifestFile(None, [_long(MANIFEST, archive.files[MANIFEST], MAX_MANIFEST)])
     lacks = archive.complete and not layout.has_manifest(archive.files)
-    return None, [NO_MANIFEST] if lacks else []
+    return ManifestFile(None, [NO_MANIFEST] if lacks else [])
 
 
-def _parsed(content: bytes) -> tuple[Manifest | None, list[Violation]]:
+def _parsed(content: bytes) -> ManifestFile:
     try:
-        return Manifest.model_validate_json(content), []
+        manifest = Manifest.model_validate_json(content)
     except ValidationError as error:
-        return None, [
+        wrong = [
             Violation(
                 "manifest-field",
                 ".".join([MANIFEST, *map(str, each["loc"])]),
@@ -44,15 +89,72 @@ def _parsed(content: bytes) -> tuple[Manifest | None, list[Violation]]:
             )
             for each in error.errors(include_url=False, include_input=False)[:MAX_FIELDS]
         ]
+        return ManifestFile(None, wrong, _parts(_document(content)))
+    violations = list(_sizes(manifest))
+    parts = _parts(manifest.model_dump(by_alias=True))
+    return ManifestFile(None if violations else manifest, violations, parts)
 
 
-def _long_manifest(size: int) -> Violation:
+def _sizes(manifest: Manifest) -> Iterator[Violation]:
+    """A number such as 1e15 has more digits when it is written again."""
+    metrics = len(to_json(manifest.metrics))
+    if metrics > MAX_METRICS:
+        yield _long(f"{MANIFEST}.metrics", metrics, MAX_METRICS)
+    stored = len(manifest.model_dump_json(by_alias=True, exclude_none=True).encode())
+    if stored > MAX_MANIFEST:
+        yield _long(MANIFEST, stored, MAX_MANIFEST)
+
+
+def _long(place: str, size: int, most: int) -> Violation:
     return Violation(
         "manifest-too-large",
-        MANIFEST,
-        f"it has {size:,} bytes; the limit is {MAX_MANIFEST:,}",
-        "shorten labels, description or provenance",
+        place,
+        f"it has {size:,} bytes, or needs them to be stored; the limit is {most:,}",
+        "shorten labels, description, metrics or provenance",
     )
+
+
+def _document(content: bytes) -> object:
+    try:
+        return from_json(content)
+    except ValueError:
+        return None
+
+
+def _parts(document: object) -> Parts:
+    if not isinstance(document, dict):
+        return Parts()
+    given = _valid(InputSpec, document.get("input"))
+    output = _valid(OutputSpec, document.get("output"))
+    labels = document.get("labels")
+    shape = {name: given[name] for name in SHAPE if name in given}
+    return Parts(
+        signature=given.get("signature"),
+        tensor=given.get("tensor"),
+        encoding=given.get("encoding"),
+        spec=InputSpec(tensor="any", **shape) if len(shape) == len(SHAPE) else None,
+        output=output.get("tensor"),
+        binary=output.get("binary"),
+        labels=len(labels) if isinstance(labels, list | tuple) and labels else None,
+        golden=_valid(GoldenSample, document.get("golden")).get("image"),
+        lacks_golden=document.get("golden") is None,
+    )
+
+
+def _valid(model: type[BaseModel], document: object) -> dict[str, Any]:
+    """The fields of a part of the manifest that are valid by themselves, or have a default."""
+    found: dict[str, Any] = {}
+    if not isinstance(document, dict):
+        return found
+    for name, field in model.model_fields.items():
+        adapter: TypeAdapter[Any] = TypeAdapter(
+            Annotated[field.annotation, Field(), *field.metadata]
+        )
+        try:
+            found[name] = adapter.validate_python(document.get(name, field.get_default()))
+        except ValidationError:
+            continue
+    return found
 
 
 NO_MANIFEST = Violation(

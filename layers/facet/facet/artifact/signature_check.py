@@ -3,10 +3,11 @@
 from collections.abc import Iterator, Mapping
 
 from facet.artifact.graphs.saved_model import Signature, TensorSpec
+from facet.artifact.manifest_file import Parts
 from facet.endpoint import MAX_BODY
 from facet.errors import Violation
 from facet.keys import MANIFEST
-from facet.manifest import InputSpec, Manifest
+from facet.manifest import InputSpec
 
 LEAST = {"float": 2.0, "uint8": 4 / 3, "jpeg": 0.0}
 """The least bytes that one value takes in a request: `0,` in JSON, or base64. Files are as large as
@@ -16,19 +17,20 @@ SHOWN = 20
 """Names that a remedy lists."""
 
 
-def check(manifest: Manifest, found: Mapping[str, Signature]) -> Iterator[Violation]:
-    """The differences between the manifest and the signature that it names."""
-    name = manifest.input.signature
-    if name not in found:
+def check(parts: Parts, found: Mapping[str, Signature]) -> Iterator[Violation]:
+    """The differences between a manifest's valid parts and the signature that it names."""
+    if parts.signature is None:
+        return
+    if parts.signature not in found:
         yield Violation(
             "signature-missing",
             f"{MANIFEST}.input.signature",
-            f"the SavedModel has no signature '{name}'",
+            f"the SavedModel has no signature '{parts.signature}'",
             f"use one that it has: {_listed(found) or 'it has none'}",
         )
         return
-    yield from _input(manifest.input, found[name])
-    yield from _output(manifest, found[name])
+    yield from _input(parts, found[parts.signature])
+    yield from _output(parts, found[parts.signature])
 
 
 def sendable(spec: InputSpec) -> Iterator[Violation]:
@@ -43,10 +45,12 @@ def sendable(spec: InputSpec) -> Iterator[Violation]:
         )
 
 
-def _input(spec: InputSpec, signature: Signature) -> Iterator[Violation]:
+def _input(parts: Parts, signature: Signature) -> Iterator[Violation]:
     place = f"{MANIFEST}.input.tensor"
-    if spec.tensor not in signature.inputs:
-        yield _no_tensor(place, spec.tensor, "input", signature.inputs)
+    if parts.tensor is None:
+        return
+    if parts.tensor not in signature.inputs:
+        yield _no_tensor(place, parts.tensor, "input", signature.inputs)
         return
     if len(signature.inputs) > 1:
         yield Violation(
@@ -55,20 +59,20 @@ def _input(spec: InputSpec, signature: Signature) -> Iterator[Violation]:
             f"the signature takes {len(signature.inputs)} tensors; a classifier takes one",
             "export a signature that takes only the image",
         )
-    tensor = signature.inputs[spec.tensor]
-    expected = "float32" if spec.encoding == "float" else "string"
-    if tensor.dtype != expected:
+    tensor = signature.inputs[parts.tensor]
+    expected = "float32" if parts.encoding == "float" else "string"
+    if parts.encoding and tensor.dtype != expected:
         yield Violation(
             "input-dtype",
             place,
-            f"encoding '{spec.encoding}' sends {expected}; the signature takes {tensor.dtype}",
+            f"encoding '{parts.encoding}' sends {expected}; the signature takes {tensor.dtype}",
             "set the encoding that fits, or export a signature that takes this one",
         )
-    elif not _matches(_shape(spec), tensor):
+    elif parts.spec and not _matches(_shape(parts.spec), tensor):
         yield Violation(
             "input-shape",
             place,
-            f"the manifest gives {list(_shape(spec))}; the signature takes {_shown(tensor)}",
+            f"the manifest gives {list(_shape(parts.spec))}; the signature takes {_shown(tensor)}",
             "set height, width, channels and layout to those that the model was trained with",
         )
 
@@ -81,8 +85,10 @@ def _shape(spec: InputSpec) -> tuple[int, ...]:
     return (-1, spec.height, spec.width, spec.channels)
 
 
-def _output(manifest: Manifest, signature: Signature) -> Iterator[Violation]:
-    place, name = f"{MANIFEST}.output.tensor", manifest.output.tensor
+def _output(parts: Parts, signature: Signature) -> Iterator[Violation]:
+    place, name = f"{MANIFEST}.output.tensor", parts.output
+    if name is None:
+        return
     if name not in signature.outputs:
         yield _no_tensor(place, name, "output", signature.outputs)
         return
@@ -94,13 +100,12 @@ def _output(manifest: Manifest, signature: Signature) -> Iterator[Violation]:
             "the output is text; it must be one score for each label",
             "use the tensor of the scores, or export a signature that has it",
         )
-    elif not _matches((-1, manifest.width), tensor):
-        binary = " with 'binary'" if manifest.output.binary else ""
+    elif parts.width and not _matches((-1, parts.width), tensor):
+        binary = " with 'binary'" if parts.binary else ""
         yield Violation(
             "output-width",
             place,
-            f"there are {len(manifest.labels)} labels{binary}, but the output's shape is "
-            f"{_shown(tensor)}",
+            f"there are {parts.labels} labels{binary}, but the output's shape is {_shown(tensor)}",
             "list one label for each score, in the order of the output; for one score and two "
             "labels set output.binary",
         )

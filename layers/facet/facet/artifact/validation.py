@@ -9,7 +9,7 @@ import mmap
 from collections.abc import Iterator, Sequence
 from dataclasses import astuple, dataclass
 
-from facet import preprocess
+from facet import image
 from facet.artifact import layout, manifest_file, signature_check
 from facet.artifact.archive import (
     GRAPH,
@@ -22,6 +22,7 @@ from facet.artifact.archive import (
 from facet.artifact.graphs import graph, op_policy
 from facet.artifact.graphs.graph import SavedModel
 from facet.artifact.graphs.saved_model import UnreadableSavedModel
+from facet.artifact.manifest_file import Parts
 from facet.errors import BrokenImage, UnsupportedImage, Violation
 from facet.keys import ARTIFACT, MANIFEST
 from facet.manifest import Manifest
@@ -32,7 +33,8 @@ function has 256 MB."""
 
 MAX_REPORTED = 50
 MAX_TEXT = 500
-"""Characters of each of a violation's texts, which quote names and messages of any length."""
+"""Bytes of each of a violation's texts, which quote names and messages of any length. DynamoDB's
+400 KB for an item have room for this many, and for the longest manifest."""
 
 
 @dataclass(frozen=True)
@@ -44,38 +46,40 @@ class Rules:
 
 
 def run(archive: Archive, rules: Rules = Rules()) -> tuple[Manifest | None, list[Violation]]:
-    """The manifest, or None if it cannot be read, and every violation of the artifact.
+    """The manifest, or None if it is invalid, and every violation of the artifact.
 
-    An archive that was not read to its end is not checked for what it lacks.
+    Of an invalid manifest the valid fields are compared with the graph. An archive that was not
+    read to its end is not checked for what it lacks.
     """
     if manifest_file.UNREADABLE & {each.code for each in archive.violations}:
         return None, archive.violations
-    manifest, about_manifest = manifest_file.read(archive)
-    if manifest:
-        about_manifest += _golden(manifest, archive, rules)
-        about_manifest += signature_check.sendable(manifest.input)
+    file = manifest_file.read(archive)
+    about_manifest = [*file.violations, *_golden(file.parts, archive, rules)]
+    if file.parts.spec:
+        about_manifest += signature_check.sendable(file.parts.spec)
     name, model = _only_graph(archive)  # after the golden image: both need much memory
     violations = [*archive.violations, *_sizes(archive)]
     if archive.complete:
         violations += layout.check(archive.files, restores=model is not None and model.restores)
     violations += about_manifest
     if model:
-        violations += _signatures(name, model, manifest)
+        violations += _signatures(name, model, file.parts)
         violations += op_policy.check_saved_model(name, model, rules.ops)
     violations += _other_graphs(archive, name, rules)
-    return manifest, list(dict.fromkeys(violations))
+    return file.manifest, list(dict.fromkeys(violations))
 
 
 def reported(violations: Sequence[Violation]) -> tuple[Violation, ...]:
     """The violations for a report: limited in number and length, and valid in UTF-8."""
-    cut = [
-        Violation(*(text[:MAX_TEXT].encode(errors="replace").decode() for text in astuple(each)))
-        for each in violations[:MAX_REPORTED]
-    ]
+    cut = [Violation(*(_cut(text) for text in astuple(each))) for each in violations[:MAX_REPORTED]]
     if len(violations) > MAX_REPORTED:
         more = f"there are {len(violations) - MAX_REPORTED:,} more violations"
         cut.append(Violation("more", ARTIFACT, more, "fix these first"))
     return tuple(cut)
+
+
+def _cut(text: str) -> str:
+    return text.encode(errors="replace")[:MAX_TEXT].decode(errors="ignore")
 
 
 def _sizes(archive: Archive) -> Iterator[Violation]:
@@ -102,14 +106,14 @@ def _too_large(code: str, place: str, size: int, most: int, remedy: str) -> Viol
     return Violation(code, place, f"it has {size:,} bytes; the limit is {most:,}", remedy)
 
 
-def _golden(manifest: Manifest, archive: Archive, rules: Rules) -> Iterator[Violation]:
-    if manifest.golden is None:
-        if rules.golden_required:
-            yield _NO_GOLDEN
+def _golden(parts: Parts, archive: Archive, rules: Rules) -> Iterator[Violation]:
+    place = parts.golden
+    if parts.lacks_golden and rules.golden_required:
+        yield _NO_GOLDEN
+    if place is None:
         return
-    place = manifest.golden.image
     if place in archive.kept:
-        yield from _image(place, archive.kept[place], manifest)
+        yield from _image(place, archive.kept[place])
     elif place in archive.files:
         yield Violation(
             "golden-too-large",
@@ -127,9 +131,9 @@ def _golden(manifest: Manifest, archive: Archive, rules: Rules) -> Iterator[Viol
         )
 
 
-def _image(place: str, data: bytes, manifest: Manifest) -> Iterator[Violation]:
+def _image(place: str, data: bytes) -> Iterator[Violation]:
     try:
-        preprocess.decode(manifest.input, data, max_pixels=MAX_PIXELS)
+        image.decode(data, max_pixels=MAX_PIXELS)
     except (UnsupportedImage, BrokenImage) as error:
         yield Violation("golden-unreadable", place, str(error), "pack an image that can be decoded")
 
@@ -142,14 +146,13 @@ def _only_graph(archive: Archive) -> tuple[str, SavedModel | None]:
     return names[0], graph.read(archive.kept[names[0]])
 
 
-def _signatures(place: str, model: SavedModel, manifest: Manifest | None) -> Iterator[Violation]:
+def _signatures(place: str, model: SavedModel, parts: Parts) -> Iterator[Violation]:
     try:
         signatures = model.signatures()
     except UnreadableSavedModel as error:
         yield op_policy.unreadable(place, error)
         return
-    if manifest:
-        yield from signature_check.check(manifest, signatures)
+    yield from signature_check.check(parts, signatures)
 
 
 def _other_graphs(archive: Archive, checked: str, rules: Rules) -> Iterator[Violation]:
