@@ -375,6 +375,15 @@ LAYOUTS: Mapping[str, tuple[Made, str]] = {
     ),
     "no version folder": (_changed(GRAPH, INDEX, SHARD), "no-version-folder"),
     "a version folder without a graph": (_changed(GRAPH), "no-version-folder"),
+    "a second version folder without files": (
+        _with(info("2", tarfile.DIRTYPE)),
+        "several-version-folders",
+    ),
+    "a second version that is a file": (_plus({"2": b""}), "several-version-folders"),
+    "a version that TensorFlow Serving cannot count": (
+        _files({name.replace("1/", f"{1 << 63}/"): content for name, content in GOOD.items()}),
+        "no-version-folder",
+    ),
     "a SavedModel at the top": (
         _changed(GRAPH, INDEX, SHARD, **{"saved_model.pb": GOOD[GRAPH]}),
         "no-version-folder",

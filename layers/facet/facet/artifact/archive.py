@@ -40,13 +40,15 @@ class Archive:
     """What one pass over an artifact found.
 
     `sha256` (hex) and `size` (bytes) are those of the packed artifact, `files` has the size of each
-    regular member, `kept` the contents that validation reads, `litert` the LiteRT models, mapped
-    from disk. Only a `complete` archive, whose members were all read, can lack something.
+    regular member, `folders` the members that are folders, `kept` the contents that validation
+    reads, `litert` the LiteRT models, mapped from disk. Only a `complete` archive, whose members
+    were all read, can lack something.
     """
 
     sha256: str = ""
     size: int = 0
     files: dict[str, int] = field(default_factory=dict)
+    folders: set[str] = field(default_factory=set)
     kept: dict[str, bytes] = field(default_factory=dict)
     litert: dict[str, mmap.mmap | bytes] = field(default_factory=dict, compare=False)
     violations: list[Violation] = field(default_factory=list)
@@ -76,6 +78,8 @@ def read(stream: Readable, *, only: str | None = None) -> Archive:
             name = normalised(member.name)
             wrong = list(check.violations(member, name))
             archive.violations += wrong[: MAX_VIOLATIONS - len(archive.violations)]
+            if member.is_folder:
+                archive.folders.add(name)
             if member.is_file and not is_from_macos(name):
                 archive.files[name] = member.size
                 if only in (None, name):

@@ -2,14 +2,17 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from itertools import islice
 
 from facet.artifact.archive import GRAPH
 from facet.errors import Violation
 from facet.keys import ARTIFACT, MANIFEST
 
-IN_FOLDER = re.compile(r"([0-9]+)/.+")
+NUMBER = re.compile(r"[0-9]+")
+MAX_NUMBER = 2**63 - 1
+"""TensorFlow Serving ignores folders with a higher one."""
+
 WRAPPED = re.compile(r"(.+)/[0-9]+/saved_model\.pb")
 LOOSE = re.compile(r"(|.+/)saved_model\.pb")
 VARIABLES = re.compile(r"[0-9]+/variables/variables\.(?:index|data-([0-9]{5})-of-([0-9]{5}))")
@@ -25,19 +28,30 @@ def wrapper(files: Mapping[str, int]) -> str | None:
     return next((match[1] for name in files if (match := WRAPPED.fullmatch(name))), None)
 
 
-def check(files: Mapping[str, int], restores: bool) -> Iterator[Violation]:
-    """Violations in the files (name → size in bytes) of a complete artifact.
+def check(
+    files: Mapping[str, int], restores: bool, folders: Collection[str] = ()
+) -> Iterator[Violation]:
+    """Violations in the files (name → size in bytes) and folders of a complete artifact.
 
     `restores` says whether the graph reads variables when it is loaded.
     """
-    folders = {match[1] for name in files if (match := IN_FOLDER.fullmatch(name))}
-    if len(folders) > 1:
+    versions = {name.partition("/")[0] for name in (*files, *folders)}
+    versions = {name for name in versions if NUMBER.fullmatch(name)}
+    if len(versions) > 1:
         yield Violation(
             "several-version-folders",
-            ", ".join(f"{folder}/" for folder in sorted(folders)[:NAMED]),
-            f"the artifact has {len(folders)} version folders",
+            ", ".join(f"{version}/" for version in sorted(versions)[:NAMED]),
+            f"the artifact has {len(versions)} version folders; the server loads the highest",
             "pack exactly one; each upload becomes a version of its own",
         )
+    for version in versions:
+        if int(version) > MAX_NUMBER:
+            yield Violation(
+                "no-version-folder",
+                f"{version}/",
+                f"the folder's number is over {MAX_NUMBER:,}",
+                "name the version folder 1",
+            )
     graphs = [name for name in files if GRAPH.fullmatch(name)]
     if not graphs:
         yield _no_graph(files)

@@ -60,7 +60,8 @@ def run(archive: Archive, rules: Rules = Rules()) -> tuple[Manifest | None, list
     name, model = _only_graph(archive)  # after the golden image: both need much memory
     violations = [*archive.violations, *_sizes(archive)]
     if archive.complete:
-        violations += layout.check(archive.files, restores=model is not None and model.restores)
+        restores = model is not None and model.restores
+        violations += layout.check(archive.files, restores, archive.folders)
     violations += about_manifest
     if model:
         violations += _signatures(name, model, file.parts)
