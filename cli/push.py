@@ -18,7 +18,7 @@ from cli.terminal.formatting import reasons
 from cli.terminal.options import THIS_HOME, AsJson, Home, StackName
 from cli.terminal.output import Output
 from cli.terminal.progress import spinner
-from cli.terminal.prompts import MissingOption
+from cli.terminal.prompts import Missing, MissingOption
 from cli.watch import TIMEOUT, WatchTarget, print_version, watch_and_print
 from facet.artifact import archive, validation
 from facet.errors import BadRequest, FacetError, Violation
@@ -69,7 +69,9 @@ def model_name(option: str | None, manifest: Manifest | None, path: Path) -> str
         return candidate
     if option:
         raise BadRequest(f"--model {option}: use a-z, 0-9 and '-', at most 63 characters")
-    raise MissingOption("--model NAME", f"Neither the manifest nor {path.name} names the model.")
+    raise MissingOption(
+        Missing("--model NAME", f"Neither the manifest nor {path.name} names the model.")
+    )
 
 
 def push(

@@ -5,7 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from facet.artifact import archive, validation
+from cli.pack.errors import CannotPack
+from cli.pack.model.source import GRAPH
+from facet.artifact import archive, layout, validation
+from facet.artifact.graphs import graph
+from facet.artifact.graphs.saved_model import UnreadableSavedModel
 from facet.errors import Violation
 from facet.keys import MANIFEST, version_id
 from facet.manifest import Manifest
@@ -30,6 +34,20 @@ def members(folder: Path) -> list[tuple[str, Path]]:
         each for pattern in SAVED_MODEL_FILES for each in folder.glob(pattern) if each.is_file()
     }
     return sorted((f"1/{each.relative_to(folder).as_posix()}", each) for each in files)
+
+
+def check_variables(folder: Path) -> None:
+    """Raise CannotPack if the SavedModel lacks files of its weights; TensorFlow is not needed."""
+    try:
+        restores = graph.read((folder / GRAPH).read_bytes()).restores
+    except UnreadableSavedModel:  # the plan says why
+        return
+    files = {name: file.stat().st_size for name, file in members(folder)}
+    if problems := [
+        f"{each.place.removeprefix('1/')}: {each.problem}; {each.remedy}"
+        for each in layout.check(files, restores)
+    ]:
+        raise CannotPack(f"{folder}: {'; '.join(problems)}")
 
 
 def write(

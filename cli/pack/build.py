@@ -74,6 +74,7 @@ def build(
     content = (folder / GRAPH).read_bytes()
     read = activation.detect(content, plan.spec.signature, plan.output)
     activated = options.activation(settings.activation, read, prompter)
+    prompter.finish()
     manifest = _manifest(plan, settings, labels, activated)
     remark("running it with TensorFlow ...")
     try:

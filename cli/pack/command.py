@@ -14,20 +14,20 @@ from cli.pack.errors import CannotPack
 from cli.pack.model.activation import Activation
 from cli.pack.model.geometry import Layout
 from cli.pack.model.scaling import Order
-from cli.pack.model.source import find
-from cli.pack.options import Fit, InputOptions, Resize
+from cli.pack.model.source import SavedModelFolder, find
+from cli.pack.options import InputOptions, needed
 from cli.pack.plan import Names, plan
 from cli.terminal.options import AsJson, Yes
 from cli.terminal.output import Output, facts
-from cli.terminal.prompts import prompter
+from cli.terminal.prompts import MissingOption, prompter
 from facet.keys import MODEL_NAME
-from facet.manifest import Manifest
+from facet.manifest import Fit, InputSpec, Manifest, Resize
 
 PANEL_MODEL = "Read from the model; needed only if it is ambiguous"
 PANEL_ASKED = "Not in the model (asked for on a terminal)"
 PANEL_PROOF = "Golden sample and LiteRT"
 
-Preprocessing = Literal["unit", "tf", "imagenet-torch", "imagenet-caffe", "none"]
+Preprocessing = Literal["unit", "tf", "imagenet-torch", "imagenet-caffe", "per-image", "none"]
 
 
 def pack(
@@ -43,20 +43,24 @@ def pack(
     ),
     labels: Annotated[
         str | None,
-        typer.Option(help="a,b,c or a file with one label a line.", rich_help_panel=PANEL_ASKED),
+        typer.Option(
+            help="a,b,c or a file: one label a line, or Keras' class_indices as JSON.",
+            rich_help_panel=PANEL_ASKED,
+        ),
     ] = None,
     preprocessing: Annotated[
         Preprocessing | None,
         typer.Option(
             help="How training scaled pixels. unit: to 0…1; tf: to -1…1; imagenet-…: as "
-            "Keras' preprocess_input; none: not at all, or inside the model.",
+            "Keras' preprocess_input; per-image: standardised; none: not at all, or in the model.",
             rich_help_panel=PANEL_ASKED,
         ),
     ] = None,
     scale: Annotated[
-        float | None,
+        str | None,
         typer.Option(
-            help="Instead of it: (pixel * scale - mean) / std.", rich_help_panel=PANEL_ASKED
+            help="Instead of it: (pixel * scale - mean) / std, such as 1/255.",
+            rich_help_panel=PANEL_ASKED,
         ),
     ] = None,
     mean: Annotated[
@@ -71,7 +75,11 @@ def pack(
     ] = None,
     resize: Annotated[
         Resize | None,
-        typer.Option(help="Pillow's filter. Default: bilinear.", rich_help_panel=PANEL_ASKED),
+        typer.Option(
+            help="The filter with which training resized images: Pillow's, tf-… of "
+            "tf.image.resize, cv2-… of cv2.resize.",
+            rich_help_panel=PANEL_ASKED,
+        ),
     ] = None,
     fit: Annotated[
         Fit | None,
@@ -80,6 +88,25 @@ def pack(
             rich_help_panel=PANEL_ASKED,
         ),
     ] = None,
+    resize_to: Annotated[
+        int | None,
+        typer.Option(
+            help="Resize to this side first (--fit crop: the shortest), then cut out the middle.",
+            rich_help_panel=PANEL_ASKED,
+        ),
+    ] = None,
+    fill: Annotated[
+        str | None,
+        typer.Option(
+            help="The colour of --fit pad: one number, or r,g,b.", rich_help_panel=PANEL_ASKED
+        ),
+    ] = None,
+    invert: Annotated[
+        bool,
+        typer.Option(
+            "--invert", help="Invert: 255 - pixel, once it is resized.", rich_help_panel=PANEL_ASKED
+        ),
+    ] = False,
     signature: Annotated[
         str | None, typer.Option(help="The SavedModel's signature.", rich_help_panel=PANEL_MODEL)
     ] = None,
@@ -140,18 +167,25 @@ def pack(
 
     Facet reads what it can from the model, and asks on a terminal for whatever it cannot read.
 
-    Without a terminal, or with --yes, the error names the missing option.
+    Without a terminal, or with --yes, the error names all missing options.
     """
     output = Output(as_json)
     _check(model, golden, golden_label, out)
     ask = prompter(output.remarks, silent=yes or as_json)
-    input_options = InputOptions(size, layout, preprocessing, scale, mean, std, order, resize, fit)
+    input_options = InputOptions(
+        size, layout, preprocessing, scale, mean, std, order, resize, fit, resize_to, fill, invert
+    )
     found = find(source)
+    if isinstance(found, SavedModelFolder):
+        artifact.check_variables(found.folder)
     settings = ArtifactOptions(
         labels, activation, golden, golden_label, model, description, found.name, lite, reexport
     )
     with tempfile.TemporaryDirectory() as scratch:
-        planned = plan(found, input_options, ask, Names(signature, tensor, output_tensor))
+        try:
+            planned = plan(found, input_options, ask, Names(signature, tensor, output_tensor))
+        except MissingOption as error:
+            raise error.also(needed(labels, input_options)) from None
         built = build(planned, settings, ask, Path(scratch), output.remark)
         packed = artifact.write(built.manifest, built.files, out, built.violations)
     if packed.violations:
@@ -213,7 +247,7 @@ def _facts(built: Built, packed: Packed, out: Path) -> dict[str, str]:
         "made of": f"{manifest.provenance['packed_from']} ({manifest.provenance['kind']})",
         "signature": f"{spec.signature}: {spec.tensor} → {manifest.output.tensor}",
         "images": f"{spec.height}x{spec.width}x{spec.channels} {spec.layout}, "
-        f"{spec.encoding}, {spec.resize}, {spec.fit}",
+        f"{spec.encoding}, {_geometry(spec)}",
         "pixels": _arithmetic(manifest),
         "scores": _scores(manifest),
         "labels": _short(manifest.labels),
@@ -228,11 +262,18 @@ def _scores(manifest: Manifest) -> str:
     return f"{len(manifest.labels)}, {manifest.output.activation}"
 
 
+def _geometry(spec: InputSpec) -> str:
+    parts = [spec.resize, f"to {spec.resize_to}, {spec.fit}" if spec.resize_to else spec.fit]
+    parts += [f"filled with {list(spec.fill)}"] if spec.fill else []
+    return ", ".join([*parts, "inverted"] if spec.invert else parts)
+
+
 def _arithmetic(manifest: Manifest) -> str:
     spec = manifest.input
     numbers = [f"* {spec.scale:.6g}"]
     numbers += [f"- {spec.mean}"] if spec.mean else []
     numbers += [f"/ {spec.std}"] if spec.std else []
+    numbers += [", standardised for each image"] if spec.per_image_standardization else []
     return f"{' '.join(numbers)}, {spec.order}" if spec.channels == 3 else " ".join(numbers)
 
 

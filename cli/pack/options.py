@@ -1,21 +1,23 @@
-"""Options that no model contains: labels, scaling, resizing. Given as options, or asked."""
+"""Options that no model contains: labels, scaling, resizing. Given as options, or asked.
+
+Without a person, placeholders stand for what is missing, so that all of it is named at once.
+"""
 
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Literal, TypeVar, get_args
+from typing import TypeVar, get_args
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
+from cli.pack import label_file
 from cli.pack.errors import CannotPack
 from cli.pack.model.activation import Activation, DetectedActivation
 from cli.pack.model.geometry import Geometry, Layout, Size, SizeNeeded, geometry, parse_size
 from cli.pack.model.scaling import PRESETS, Order, Scaling
-from cli.terminal.prompts import Prompter
+from cli.terminal.prompts import Missing, Prompter
 from facet.artifact.graphs.saved_model import TensorSpec
-from facet.manifest import InputSpec
+from facet.manifest import Fit, InputSpec, Resize
 
-Resize = Literal["nearest", "box", "bilinear", "hamming", "bicubic", "lanczos"]
-Fit = Literal["stretch", "crop", "pad"]
 Choice = TypeVar("Choice", bound=str)
 
 ENCODINGS = {"float": "float", "files": "jpeg"}
@@ -31,12 +33,21 @@ class InputOptions:
     size: str | None = None
     layout: Layout | None = None
     preprocessing: str | None = None
-    scale: float | None = None
+    scale: str | None = None
     mean: str | None = None
     std: str | None = None
     order: Order | None = None
     resize: Resize | None = None
     fit: Fit | None = None
+    resize_to: int | None = None
+    fill: str | None = None
+    invert: bool = False
+
+
+def needed(labels: str | None, options: InputOptions) -> list[Missing]:
+    """List the missing options that every model needs."""
+    missing = [] if labels else [_labels_missing(None)]
+    return missing if options.resize else [*missing, RESIZE]
 
 
 def image_geometry(tensor: TensorSpec, options: InputOptions, prompter: Prompter) -> Geometry:
@@ -47,7 +58,20 @@ def image_geometry(tensor: TensorSpec, options: InputOptions, prompter: Prompter
     except SizeNeeded as needed:
         if size and size.channels:
             raise CannotPack(f"--size {options.size} is not enough: {needed}") from needed
-        text = prompter.ask("--size HEIGHTxWIDTHxCHANNELS", f"How large are images? {needed}.")
+        text = prompter.ask(
+            "--size HEIGHTxWIDTHxCHANNELS",
+            f"How large are images? {needed}.",
+            placeholder="32x32x3",
+            check=lambda answer: _asked_geometry(answer, tensor, options),
+        )
+    try:
+        return _asked_geometry(text, tensor, options)
+    except CannotPack:
+        prompter.finish()  # the placeholder may not fit
+        raise
+
+
+def _asked_geometry(text: str, tensor: TensorSpec, options: InputOptions) -> Geometry:
     try:
         return geometry(tensor, parse_size(text), options.layout)
     except SizeNeeded as needed:
@@ -55,32 +79,35 @@ def image_geometry(tensor: TensorSpec, options: InputOptions, prompter: Prompter
 
 
 def labels(option_value: str | None, width: int | None, prompter: Prompter) -> tuple[str, ...]:
-    """Read one label for each score, from a list or a file with one a line.
-
-    Raises CannotPack, MissingOption.
-    """
+    """Read one label for each score, from a list or a file. Raises CannotPack, MissingOption."""
     if option_value is None:
-        many = {None: "", 1: "two "}.get(width, f"{width} ")
+        missing = _labels_missing(width)
         option_value = prompter.ask(
-            f"--labels {DIGITS if width == 10 else 'a,b,c'} (or a file, one a line)",
-            f"What are the {many}labels, in the order of the scores?",
+            missing.option,
+            missing.question,
             suggestion=DIGITS if width == 10 else None,
+            placeholder=",".join(map(str, range(width or 2))),
+            check=lambda answer: _checked_labels(answer, width),
         )
-    found = _read_labels(option_value)
+    return _checked_labels(option_value, width)
+
+
+def _labels_missing(width: int | None) -> Missing:
+    many = {None: "", 1: "two "}.get(width, f"{width} ")
+    return Missing(
+        f"--labels {DIGITS if width == 10 else 'a,b,c'} (or a file, one a line)",
+        f"What are the {many}labels, in the order of the scores?",
+    )
+
+
+def _checked_labels(text: str, width: int | None) -> tuple[str, ...]:
+    found = label_file.read(text)
     binary = width == 1 and len(found) == 2  # one score, of the second label
     if width is not None and len(found) != width and not binary:
         raise CannotPack(f"there are {len(found)} labels for {width} scores: give one for each")
     if twice := sorted({each for each in found if found.count(each) > 1}):
         raise CannotPack(f"labels must differ; more than once: {', '.join(twice[:5])}")
     return found
-
-
-def _read_labels(option_value: str) -> tuple[str, ...]:
-    path = Path(option_value)
-    if "," not in option_value and not path.is_file():
-        raise CannotPack(f"--labels {option_value}: no such file; write a list with commas")
-    texts = path.read_text().splitlines() if "," not in option_value else option_value.split(",")
-    return tuple(text.strip() for text in texts if text.strip())
 
 
 def scaling(options: InputOptions, channels: int, prompter: Prompter) -> Scaling:
@@ -90,7 +117,7 @@ def scaling(options: InputOptions, channels: int, prompter: Prompter) -> Scaling
         raise CannotPack("give either --preprocessing, or --scale, --mean and --std")
     if by_hand:
         chosen = Scaling(
-            scale=1.0 if options.scale is None else options.scale,
+            scale=1.0 if options.scale is None else _number("--scale", options.scale),
             mean=_numbers("--mean", options.mean),
             std=_numbers("--std", options.std),
         )
@@ -99,8 +126,10 @@ def scaling(options: InputOptions, channels: int, prompter: Prompter) -> Scaling
         name = options.preprocessing or prompter.ask(
             "--preprocessing",
             "How did training scale pixels of 0..255? unit: 0..1; tf: -1..1; "
-            "imagenet-torch, imagenet-caffe: Keras' modes; none: not at all, or in the model.",
+            "imagenet-torch, imagenet-caffe: Keras' modes; per-image: "
+            "tf.image.per_image_standardization; none: not at all, or in the model.",
             choices=list(known),
+            placeholder="none",
         )
         if name not in PRESETS:
             raise CannotPack(f"--preprocessing {name}: choose {', '.join(PRESETS)}")
@@ -118,10 +147,18 @@ def _fits(preset: Scaling, channels: int) -> bool:
 
 
 def _numbers(option: str, text: str | None) -> tuple[float, ...]:
+    return tuple(_number(option, each) for each in text.split(",")) if text else ()
+
+
+def _number(option: str, text: str) -> float:
+    """Read a number or a fraction such as 1/255."""
+    above, _, below = text.partition("/")
     try:
-        return tuple(float(each) for each in text.split(",")) if text else ()
-    except ValueError as error:
-        raise CannotPack(f"{option} {text}: give numbers separated by commas") from error
+        return float(above) / float(below or 1)
+    except (ValueError, ZeroDivisionError) as error:
+        raise CannotPack(
+            f"{option} {text}: give numbers such as 0.5 or 1/255, separated by commas"
+        ) from error
 
 
 def spec(
@@ -142,14 +179,7 @@ def spec(
                 "width": takes.width,
                 "channels": takes.channels,
                 "layout": takes.layout if takes.served == "float" else "hwc",
-                "resize": _choice(
-                    "--resize",
-                    options.resize,
-                    get_args(Resize),
-                    "bilinear",
-                    "With which filter are images resized?",
-                    prompter,
-                ),
+                "resize": _resize(takes, options.resize, prompter),
                 "fit": _choice(
                     "--fit",
                     options.fit,
@@ -158,14 +188,51 @@ def spec(
                     "What happens to images of another shape?",
                     prompter,
                 ),
+                "resize_to": options.resize_to,
+                "fill": _fill(options.fill, takes.channels),
+                "invert": options.invert,
                 "scale": pixels.scale,
                 "mean": pixels.mean,
                 "std": pixels.std,
                 "order": pixels.order,
+                "per_image_standardization": pixels.per_image,
             }
         )
     except ValidationError as error:
-        raise CannotPack("; ".join(each["msg"] for each in error.errors())) from error
+        raise CannotPack("; ".join(map(_problem, error.errors()))) from error
+
+
+RESIZES: tuple[Resize, ...] = get_args(Resize)
+RESIZE = Missing(
+    "--resize",
+    "With which filter did training resize images? tf-bilinear: tf.image.resize, Keras' "
+    "image_dataset_from_directory and Resizing; cv2-linear: cv2.resize; nearest, bilinear, …: "
+    "Pillow, torchvision and Keras' load_img and ImageDataGenerator (nearest by default).",
+    RESIZES,
+)
+
+
+def _resize(takes: Geometry, option_value: str | None, prompter: Prompter) -> Resize:
+    if takes.served == "files" and option_value is None:
+        return "bilinear"  # the graph resizes
+    answer = option_value or prompter.ask(
+        RESIZE.option,
+        RESIZE.question,
+        choices=RESIZES,
+        suggestion="tf-bilinear",
+        placeholder="bilinear",
+    )
+    return _one_of("--resize", answer, RESIZES)
+
+
+def _fill(text: str | None, channels: int) -> tuple[float, ...]:
+    numbers = _numbers("--fill", text)
+    return numbers * channels if len(numbers) == 1 else numbers
+
+
+def _problem(error: ErrorDetails) -> str:
+    place = ".".join(str(each) for each in error["loc"])
+    return f"{place}: {error['msg']}" if place else error["msg"].removeprefix("Value error, ")
 
 
 def _any_scaling(options: InputOptions) -> bool:
@@ -204,6 +271,7 @@ def activation(
         "logits: any numbers; sigmoid: each label is independent.",
         choices=choices,
         suggestion=read.activation,
+        placeholder=read.activation or "softmax",
     )
     return _one_of("--activation", answer, choices)
 

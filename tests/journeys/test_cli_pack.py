@@ -39,7 +39,7 @@ def facet(folder: Path, *arguments: str) -> str:
 
 def test_pack_push_predict(stack: Running, folder: Path) -> None:
     home = ("--home", str(stack.home))
-    labels = ("--labels", ",".join(COLOURS), "--preprocessing", "unit")
+    labels = ("--labels", ",".join(COLOURS), "--preprocessing", "unit", "--resize", "bilinear")
     golden = ("--golden", "red.png", "--golden-label", "red")
     facet(folder, "pack", "colours.keras", *labels, *golden, "--model", "colours", "--yes")
     pushed = facet(folder, "push", "model.tar.gz", *home)

@@ -10,12 +10,16 @@ Order = Literal["RGB", "BGR"]
 
 @dataclass(frozen=True)
 class Scaling:
-    """`(pixel * scale - mean) / std` with channels in `order`, as in the manifest."""
+    """`(pixel * scale - mean) / std` with channels in `order`, as in the manifest.
+
+    `per_image`: each image is standardised afterwards.
+    """
 
     scale: float = 1.0
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
     order: Order = "RGB"
+    per_image: bool = False
 
     def for_channels(self, channels: int) -> "Scaling":
         """Repeat a single `mean` or `std` for each channel. Raises CannotPack."""
@@ -36,7 +40,9 @@ PRESETS = {
     "tf": Scaling(scale=1 / 127.5, mean=(1.0,)),
     "imagenet-torch": Scaling(scale=1 / 255, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225)),
     "imagenet-caffe": Scaling(mean=(103.939, 116.779, 123.68), order="BGR"),
+    "per-image": Scaling(per_image=True),
     "none": Scaling(),
 }
-"""`unit`: 0 to 1; `none`: 0 to 255, for networks that scale themselves. The others are the modes
+"""`unit`: 0 to 1; `per-image`: as by `tf.image.per_image_standardization`; `none`: 0 to 255, for
+networks that scale themselves. The others are the modes
 of Keras' `imagenet_utils.preprocess_input`: `tf` -1 to 1, `torch`, `caffe`."""

@@ -4,6 +4,7 @@
 import io
 import json
 import os
+import re
 import tarfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -91,7 +92,8 @@ def pack(source: Path, *options: str) -> Result:
 
 
 LABELS = ("--labels", "a,b,c,d")
-UNIT = ("--preprocessing", "unit")
+RAW = ("--preprocessing", "none", "--resize", "bilinear")
+UNIT = ("--preprocessing", "unit", "--resize", "bilinear")
 
 
 def packed(source: Path, *options: str) -> tuple[Manifest, dict[str, bytes]]:
@@ -143,7 +145,7 @@ def test_the_same_source_packs_into_the_same_bytes(tf1: Path) -> None:
 
 
 def test_a_saved_model_of_tensorflow_2_goes_in_as_it_is(hwc: Path) -> None:
-    manifest, files = packed(hwc, "--preprocessing", "imagenet-torch")
+    manifest, files = packed(hwc, "--preprocessing", "imagenet-torch", "--resize", "box")
     assert (manifest.input.layout, manifest.input.encoding) == ("hwc", "float")
     assert manifest.input.std == (0.229, 0.224, 0.225)
     for file in ("saved_model.pb", "variables/variables.index"):
@@ -164,7 +166,7 @@ def test_what_facet_cannot_send_to_is_exported_anew(
     tmp_path: Path, photo: Path, shape: list[int | None], dtype: Any, turn: tuple[int, int, int]
 ) -> None:
     source = save(tmp_path / "model", Network(), shape, dtype)
-    manifest, files = packed(source, "--preprocessing", "none", "--golden", str(photo))
+    manifest, files = packed(source, *RAW, "--golden", str(photo))
     given = manifest.input
     assert (given.encoding, given.signature, given.tensor) == ("uint8", "serving_default", "image")
     pixels = preprocess.geometry(given, image((40, 30))).transpose(turn)
@@ -181,8 +183,9 @@ def test_a_model_that_takes_bytes_needs_the_size_alone(tmp_path: Path) -> None:
             return super().scores(tf.io.decode_raw(image, tf.uint8))
 
     source = save(tmp_path / "bytes", Bytes(), [None], tf.string)
-    assert pack(source, *LABELS).stderr.startswith("error: --size HEIGHTxWIDTHxCHANNELS is missing")
-    manifest, files = packed(source, "--size", "4x4x3")
+    needed = pack(source, *LABELS, *RAW[2:]).stderr.splitlines()[-1]
+    assert needed.startswith("error: --size HEIGHTxWIDTHxCHANNELS is missing")
+    manifest, files = packed(source, "--size", "4x4x3", *RAW[2:])
     assert manifest.input.encoding == "uint8"
     assert "1/assets.extra/model.tflite" not in files
 
@@ -331,7 +334,7 @@ def test_automl_s_key_is_filled_in(tmp_path: Path) -> None:
 
     network = Keyed()
     tf.saved_model.save(network, str(tmp_path / "keyed"), signatures={"mine": network.serve})
-    manifest, _ = packed(tmp_path / "keyed", "--size", "4x4x3")
+    manifest, _ = packed(tmp_path / "keyed", "--size", "4x4x3", *RAW[2:])
     assert (manifest.input.tensor, manifest.input.encoding) == ("image", "uint8")
 
 
@@ -455,21 +458,34 @@ def test_an_output_of_several_is_chosen_in_a_keras_file(tmp_path: Path) -> None:
     assert len(manifest.labels) == 4
 
 
-@pytest.mark.parametrize(
-    ("options", "missing"),
-    [
-        ((), "--preprocessing unit|tf|imagenet-torch|imagenet-caffe|none is missing"),
-        (UNIT, "--labels a,b,c (or a file, one a line) is missing"),
-    ],
-)
-def test_without_a_terminal_the_missing_option_is_named(
-    hwc: Path, options: tuple[str, ...], missing: str
-) -> None:
-    done = pack(hwc, *options)
+def test_without_a_terminal_all_missing_options_are_named(tmp_path: Path) -> None:
+    network = keras.Sequential([keras.layers.Input((4, 4, 1)), keras.layers.Flatten()])
+    network.add(keras.layers.Dense(4))
+    network.save(tmp_path / "model.keras")
+    done = pack(tmp_path / "model.keras")
     assert done.exit_code == 1
-    assert done.stderr.startswith(f"error: {missing}")
-    assert done.stderr.count("\n") == 1
-    assert not (hwc.parent / "model.tar.gz").exists()
+    error = done.stderr.splitlines()[-1]
+    assert error.startswith("error: missing options: --preprocessing unit|")
+    assert re.findall(r"--[a-z]+", error) == [
+        "--preprocessing", "--resize", "--labels", "--activation", "--help"
+    ]  # fmt: skip
+    assert not (tmp_path / "model.tar.gz").exists()
+
+
+def test_the_filter_alone_is_missing(hwc: Path) -> None:
+    done = pack(hwc, *LABELS, "--preprocessing", "unit")
+    assert done.exit_code == 1
+    assert "error: --resize nearest|box|" in done.stderr
+    assert "cv2-area is missing" in done.stderr
+
+
+def test_missing_shards_are_named_before_tensorflow_is_asked(hwc: Path) -> None:
+    shard = next((hwc / "1/variables").glob("variables.data-*"))
+    shard.rename(shard.with_name("variables.data-00000-of-00002"))
+    done = pack(hwc, *LABELS, *UNIT)
+    assert done.exit_code == 1
+    assert "variables/variables.data-00001-of-00002" in done.stderr
+    assert "..." not in done.stderr, "nothing was read or run"
 
 
 def test_a_golden_sample_that_the_model_gets_wrong(hwc: Path, tmp_path: Path) -> None:

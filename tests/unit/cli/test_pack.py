@@ -1,9 +1,11 @@
 """What `facet pack` asks for, takes from options, and refuses: all without TensorFlow."""
 
+import re
 import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -30,7 +32,6 @@ from facet.artifact.graphs.saved_model import Signature, TensorSpec
 IMAGES = TensorSpec("float32", (-1, 8, 8, 3))
 ROWS = TensorSpec("float32", (-1, 4))
 WORDS = TensorSpec("string", (-1,))
-NOBODY = SilentPrompter()
 GREY = Geometry(28, 28, 1, "flat", (784,), served="float")
 COLOURS = Geometry(8, 8, 3, "hwc", (8, 8, 3), served="float")
 STRINGS = Geometry(8, 8, 3, "hwc", (), served="bytes")
@@ -51,13 +52,30 @@ class Somebody:
         choices: Sequence[str] = (),
         suggestion: str | None = None,
         fallback: str | None = None,
+        placeholder: str | None = None,  # noqa: ARG002
+        check: Callable[[str], object] | None = None,
     ) -> str:
         name = option.split()[0].removeprefix("--")
         self.asked.append(name)
         answer = self.says.get(name) or suggestion or fallback
         assert answer
         assert not choices or answer in choices
+        if check:
+            check(answer)
         return answer
+
+    def finish(self) -> None:
+        pass
+
+
+class Nobody(SilentPrompter):
+    """Raises for the first option that is missing."""
+
+    def ask(self, option: str, question: str, **named: Any) -> str:
+        return SilentPrompter().ask(option, question, **(named | {"placeholder": None}))
+
+
+NOBODY = Nobody()
 
 
 @pytest.fixture
@@ -270,16 +288,18 @@ def test_presets_map_0_and_255(preset: str, low: float, high: float) -> None:
 
 
 def test_a_preset_gives_the_whole_input() -> None:
-    caffe = options.spec(COLOURS, "s", "x", InputOptions(preprocessing="imagenet-caffe"), NOBODY)
+    given = InputOptions(preprocessing="imagenet-caffe", resize="bilinear")
+    caffe = options.spec(COLOURS, "s", "x", given, NOBODY)
     assert (caffe.scale, caffe.mean, caffe.order) == (1, (103.939, 116.779, 123.68), "BGR")
     assert (caffe.signature, caffe.tensor, caffe.encoding) == ("s", "x", "float")
-    grey = options.spec(GREY, "s", "x", InputOptions(preprocessing="tf"), NOBODY)
+    given = InputOptions(preprocessing="tf", resize="nearest")
+    grey = options.spec(GREY, "s", "x", given, NOBODY)
     assert (grey.layout, grey.height, grey.channels, grey.mean) == ("flat", 28, 1, (1.0,))
 
 
 def test_scaling_by_hand() -> None:
     given = InputOptions(
-        scale=0.5, mean="1,2,3", std="2", order="BGR", resize="nearest", fit="crop"
+        scale="1/2", mean="1,2,3", std="2", order="BGR", resize="nearest", fit="crop"
     )
     spec = options.spec(COLOURS, "s", "x", given, NOBODY)
     assert (spec.scale, spec.mean, spec.std) == (0.5, (1, 2, 3), (2, 2, 2))
@@ -290,7 +310,7 @@ def test_what_nobody_said_is_asked_for_with_the_manifest_s_defaults() -> None:
     someone = Somebody(preprocessing="unit", fit="pad")
     spec = options.spec(COLOURS, "s", "x", InputOptions(), someone)
     assert someone.asked == ["preprocessing", "order", "resize", "fit"]
-    assert (spec.scale, spec.resize, spec.fit) == (1 / 255, "bilinear", "pad")
+    assert (spec.scale, spec.resize, spec.fit) == (1 / 255, "tf-bilinear", "pad")
     with pytest.raises(MissingOption, match=r"^--preprocessing"):
         options.spec(COLOURS, "s", "x", InputOptions(), NOBODY)
 
@@ -302,7 +322,7 @@ def test_the_order_of_colours_is_asked_for_where_it_is_open(
     someone = Somebody(preprocessing=preset)
     options.spec(geometry, "s", "x", InputOptions(), someone)
     assert "order" not in someone.asked
-    given = InputOptions(preprocessing=preset, order="RGB")
+    given = InputOptions(preprocessing=preset, order="RGB", resize="box")
     assert options.spec(geometry, "s", "x", given, NOBODY).order == "RGB"
 
 
@@ -317,28 +337,83 @@ def test_a_graph_that_takes_files_gets_files() -> None:
 
 
 def test_a_graph_that_takes_bytes_scales_them_itself() -> None:
-    spec = options.spec(STRINGS, "s", "x", InputOptions(), NOBODY)
+    spec = options.spec(STRINGS, "s", "x", InputOptions(resize="box"), NOBODY)
     assert (spec.encoding, spec.scale, spec.mean) == ("uint8", 1, ())
 
 
 @pytest.mark.parametrize(
     ("given", "problem"),
     [
-        (InputOptions(preprocessing="unit", scale=2.0), "give either"),
+        (InputOptions(preprocessing="unit", scale="2"), "give either"),
         (InputOptions(mean="1,2"), "mean has 2 values for 3 channels"),
         (InputOptions(mean="one"), "--mean one: give numbers"),
-        (InputOptions(std="0"), "std must be above 0"),
+        (InputOptions(std="0"), "^std must be above 0"),
+        (InputOptions(scale="1/0"), "--scale 1/0: give numbers such as 0.5 or 1/255"),
+        (
+            InputOptions(scale="1", resize_to=4),
+            "^resize_to is the side before the crop, at least 8",
+        ),
+        (
+            InputOptions(scale="1", fill="1.5", fit="pad"),
+            r"fill\.0: Input should be a valid integer",
+        ),
+        (InputOptions(scale="1", fill="1,2,3"), "^fill is the colour of fit 'pad'"),
     ],
 )
 def test_scaling_that_does_not_fit(given: InputOptions, problem: str) -> None:
     with pytest.raises(CannotPack, match=problem):
-        options.spec(COLOURS, "s", "x", given, NOBODY)
+        options.spec(COLOURS, "s", "x", replace(given, resize="bilinear"), NOBODY)
+
+
+def test_geometry_by_options() -> None:
+    given = InputOptions(preprocessing="per-image", resize="cv2-area", fit="pad", fill="114")
+    spec = options.spec(COLOURS, "s", "x", replace(given, invert=True), NOBODY)
+    assert (spec.fill, spec.invert, spec.per_image_standardization) == ((114,) * 3, True, True)
+    given = InputOptions(preprocessing="unit", resize="tf-bilinear", fit="crop", resize_to=10)
+    spec = options.spec(COLOURS, "s", "x", given, NOBODY)
+    assert (spec.resize, spec.fit, spec.resize_to) == ("tf-bilinear", "crop", 10)
+    assert spec.decode == "whole"
+
+
+def test_a_filter_is_never_assumed() -> None:
+    with pytest.raises(MissingOption, match=r"^--resize nearest\|box\|.*tf-bilinear.* is missing"):
+        options.spec(COLOURS, "s", "x", InputOptions(preprocessing="unit"), NOBODY)
+
+
+def test_all_missing_options_are_named_at_once() -> None:
+    silent = SilentPrompter()
+    takes = options.image_geometry(TensorSpec("float32", (-1, -1, -1, 3)), InputOptions(), silent)
+    options.spec(takes, "s", "x", InputOptions(), silent)
+    options.labels(None, None, silent)
+    options.activation(None, DetectedActivation(None, sure=False), silent)
+    with pytest.raises(MissingOption) as caught:
+        silent.finish()
+    assert re.findall(r"--[a-z]+", str(caught.value)) == [
+        "--size", "--preprocessing", "--resize", "--labels", "--activation", "--help"
+    ]  # fmt: skip
+
+
+def test_a_placeholder_that_does_not_fit_is_not_reported() -> None:
+    """The shape is open, but grey: the size that stands for the missing one has three channels."""
+    grey = TensorSpec("float32", (-1, -1, -1, 1))
+    with pytest.raises(MissingOption, match=r"^--size HEIGHTxWIDTHxCHANNELS is missing"):
+        options.image_geometry(grey, InputOptions(), SilentPrompter())
+
+
+def test_what_every_model_needs_is_named_with_what_is_missing_first() -> None:
+    several = {name: Signature({"x": IMAGES}, {"y": ROWS}) for name in "ab"}
+    with pytest.raises(MissingOption) as caught:
+        choose(several, SilentPrompter())
+    found = str(caught.value.also(options.needed(None, InputOptions(resize="box"))))
+    assert "--signature a|b" in found
+    assert "--labels a,b,c" in found
+    assert "--resize" not in found
 
 
 def test_imagenet_presets_are_for_colours() -> None:
     with pytest.raises(CannotPack, match="3 values for 1 channels"):
         options.scaling(InputOptions(preprocessing="imagenet-torch"), 1, NOBODY)
-    with pytest.raises(MissingOption, match=r"unit\|tf\|none is missing"):
+    with pytest.raises(MissingOption, match=r"unit\|tf\|per-image\|none is missing"):
         options.scaling(InputOptions(), 1, NOBODY)
     assert PRESETS["imagenet-torch"] == Scaling(
         1 / 255, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)

@@ -6,6 +6,7 @@ import pytest
 from rich.console import Console
 
 from cli.terminal.prompts import MissingOption, SilentPrompter, TerminalPrompter
+from facet.errors import FacetError
 
 
 def prompter(typed: str) -> tuple[TerminalPrompter, io.StringIO]:
@@ -38,3 +39,24 @@ def test_without_a_terminal_only_the_fallback_is_used() -> None:
 def test_a_missing_option_names_its_choices() -> None:
     with pytest.raises(MissingOption, match=r"^--fit crop\|pad is missing"):
         SilentPrompter().ask("--fit", "Which?", choices=("crop", "pad"))
+
+
+def test_asks_again_until_the_answer_is_valid() -> None:
+    def check(answer: str) -> None:
+        if answer != "cat,dog":
+            raise FacetError("there are 1 labels for 2 scores")
+
+    terminal, printed = prompter("cat\ncat,dog\n")
+    assert terminal.ask("--labels", "Which?", check=check) == "cat,dog"
+    assert "there are 1 labels for 2 scores" in printed.getvalue()
+
+
+def test_placeholders_stand_for_options_until_all_are_named() -> None:
+    silent = SilentPrompter()
+    silent.finish()
+    assert silent.ask("--fit", "Which?", choices=("crop", "pad"), placeholder="crop") == "crop"
+    assert silent.ask("--labels", "Who?", placeholder="a,b") == "a,b"
+    with pytest.raises(
+        MissingOption, match=r"^missing options: --fit crop\|pad; --labels\. --help"
+    ):
+        silent.finish()
