@@ -31,15 +31,24 @@ class DataError(FacetError):
 class ImageSet:
     """`pixels` is (n, height, width, channels), with the dtype of `preprocess.pixel_type`.
 
-    `classes` is int64 (n,), indices of labels. `skipped` counts the files that could not be read.
+    `classes` is int64 (n,), indices of labels. `skipped` counts the files that could not be read,
+    and `names` has the others, as `<channel>/<label>/<name>`.
     """
 
     pixels: Pixels
     classes: NDArray[np.int64]
     skipped: int = 0
+    names: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.classes)
+
+    def one_of_each_class(self) -> list[str]:
+        """The name of the first image of each class, in the order of the labels."""
+        first: dict[int, str] = {}
+        for index, name in zip(self.classes.tolist(), self.names, strict=True):
+            first.setdefault(index, name)
+        return [first[index] for index in sorted(first)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -171,16 +180,20 @@ def _read(channel: str, files: list[File], spec: InputSpec, folder: Path) -> Ima
     shape = (len(files), spec.height, spec.width, spec.channels)
     pixels = open_memmap(folder / f"{channel}.npy", "w+", preprocess.pixel_type(spec), shape)
     classes: list[int] = []
+    names: list[str] = []
     for (index, path), image in _decoded(files, spec):
+        name = "/".join(path.parts[-3:])
         if isinstance(image, Exception):
-            name = "/".join(path.parts[-3:])
             print(f"skipped={name} reason={image}", flush=True)
         else:
             pixels[len(classes)] = image
             classes.append(index)
+            names.append(name)
     skipped = len(files) - len(classes)
     print(f"channel={channel} images={len(classes)} skipped={skipped}", flush=True)
-    return ImageSet(pixels[: len(classes)], np.array(classes, dtype=np.int64), skipped)
+    return ImageSet(
+        pixels[: len(classes)], np.array(classes, dtype=np.int64), skipped, tuple(names)
+    )
 
 
 def _decoded(

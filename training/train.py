@@ -104,6 +104,7 @@ def _evaluate_and_export(
         "metrics": metrics,
         "skipped": data.skipped,
         "training_seconds": round(sum(history["seconds"]), 1),
+        "examples": {name: data.sets[name].one_of_each_class() for name in evaluations},
     }
     report.write(job.output_folder, data.labels, evaluations, history, about)
 

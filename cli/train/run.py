@@ -22,6 +22,7 @@ from cli.train.execution import Execution, ExecutionStatus, JobReport, start
 from cli.train.logs import TrainingLogs
 from cli.train.progress import ProgressReporter
 from cli.train.report import READY, print_report
+from cli.train.results import read
 from training.data.source import DataSource
 
 LOCAL_INTERVAL, DEPLOYED_INTERVAL = 0.5, 5.0
@@ -85,8 +86,17 @@ def _wait(training: Training, stack: Stack, output: Output, execution: Execution
             output.remark(f"{model}: execution {execution.name} continues")
             raise
     ready = bool(report["outcome"] == READY)
-    asked = ask(stack, output, report, training.images.name) if ready and training.ask else ()
-    print_report(output, execution, report, stack, asked)
+    job = report.get("training_job")
+    results = read(stack, job) if ready and job else None
+    asked = (
+        ask(stack, output, report, training.images.name, results) if ready and training.ask else ()
+    )
+    print_report(output, execution, report, stack, results, asked)
+    if ready and training.ask and not asked:
+        output.remark(
+            f"{model}: --ask found no image that the model was not trained on; "
+            "add a folder test/ to the data set"
+        )
     return ready
 
 

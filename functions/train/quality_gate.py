@@ -86,9 +86,9 @@ def judge(manifest: Manifest, gate: Gate, live: Version | None) -> Verdict:
     number = f"{gate.metric} {reached:.4f}"
     if reached < gate.minimum:
         return Verdict("BELOW_MINIMUM", f"{number} is below the minimum {gate.minimum:.4f}")
-    passed = f"{number} reaches the minimum {gate.minimum:.4f}"
+    passed = f"{number} reaches the minimum {gate.minimum:.4f}" if gate.minimum else number
     if live is None:
-        return Verdict("PUBLISH", f"{passed}; no version is live")
+        return Verdict("PUBLISH", f"{passed}; there was no live version to compare with")
     if gate.allow_worse:
         return Verdict("PUBLISH", f"{passed}; being worse is allowed")
     before = live.manifest.metrics.get(gate.metric) if live.manifest else None

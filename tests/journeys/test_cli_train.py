@@ -24,10 +24,12 @@ def test_a_good_model_is_ready_and_live(trainer: Trainer) -> None:
     trainer.dataset("good", artifact("good", 0.9))
     done = facet(trainer, "good")
     assert done.exit_code == 0, done.output
-    first, metrics, reason = done.stdout.splitlines()
+    first, metrics, reason, page = done.stdout.splitlines()
     assert first == f"good {trainer.live('good')}: READY, and live"
     assert metrics == "  validation_accuracy 0.9000"
-    assert reason == "  validation_accuracy 0.9000 reaches the minimum 0.7500; no version is live"
+    number = "validation_accuracy 0.9000 reaches the minimum 0.7500"
+    assert reason == f"  {number}; there was no live version to compare with"
+    assert page == f"  try it: {trainer.address.url}/?model=good"
     said = done.stderr.splitlines()
     assert re.fullmatch(r"good: execution good-[0-9a-f]{8}", said[0])
     job = next(line for line in said if line.startswith("good: training job good-good-"))

@@ -3,6 +3,7 @@
 import io
 import json
 import re
+import tarfile
 import time
 from collections.abc import Iterator
 from itertools import islice
@@ -22,7 +23,7 @@ from cli.logs.log_groups import TRAINING_JOBS
 from cli.predict.results import Prediction, Result
 from cli.terminal.output import Output
 from cli.train import weights
-from cli.train.examples import MAX_EXAMPLES, examples
+from cli.train.examples import MAX_EXAMPLES, examples, held_out
 from cli.train.execution import (
     STAGES,
     TRAINING,
@@ -35,7 +36,8 @@ from cli.train.execution import (
 )
 from cli.train.logs import TrainingLogs
 from cli.train.progress import ProgressReporter
-from cli.train.report import print_report
+from cli.train.report import confusion_lines, print_report
+from cli.train.results import TrainingResults, read
 from cli.train.run import Training, follow, run
 from tests.support.stacks import ROOT
 from training.data.source import DataSource
@@ -279,7 +281,7 @@ def printed(
     out, written = output(as_json=as_json)
     none: Any = None
     stack = Stack("b", "t", "d", "o", none, cloudformation="prod", home=home)
-    print_report(out, Execution("arn:pets-1", none, none), report, stack, asked)
+    print_report(out, Execution("arn:pets-1", none, none), report, stack, None, asked)
     return written.getvalue()
 
 
@@ -306,7 +308,9 @@ def test_a_job_that_failed_says_why_and_where_its_log_is() -> None:
 def test_answers_are_a_table_or_part_of_the_document(capsys: pytest.CaptureFixture[str]) -> None:
     answer = Result("test/cat/1.jpg", "0123456789ab", (Prediction(label="cat", score=0.9),))
     report = {**REPORT, "version": "0123456789ab", "live": True}
-    assert printed(report, answer).splitlines() == ["pets 0123456789ab: READY, and live"]
+    first, heading = printed(report, answer).splitlines()
+    assert first == "pets 0123456789ab: READY, and live"
+    assert heading == "images that it was not trained on:"
     assert capsys.readouterr().out.splitlines()[1].split() == ["test/cat/1.jpg", "cat", "0.9000"]
     document = json.loads(printed(report, answer, as_json=True))
     assert document["execution"] == "arn:pets-1"
@@ -318,10 +322,27 @@ def test_answers_are_a_table_or_part_of_the_document(capsys: pytest.CaptureFixtu
     assert "asked" not in json.loads(printed(report, as_json=True))
 
 
-@pytest.mark.parametrize("channels", [("test", "validation", "train"), ("validation", "train")])
-def test_examples_are_one_of_each_label_of_the_best_channel(
-    aws: boto3.Session, channels: tuple[str, ...]
+@pytest.mark.parametrize(
+    ("channels", "best"),
+    [(("test", "validation", "train"), "test"), (("validation", "train"), "validation")],
+)
+def test_held_out_images_are_one_of_each_label_of_the_best_channel(
+    aws: boto3.Session, channels: tuple[str, ...], best: str
 ) -> None:
+    stack = with_images(aws, *channels)
+    keys = held_out(stack, "pets")
+    assert keys == [f"datasets/pets/{best}/{at:02}/1.png" for at in range(MAX_EXAMPLES)]
+    found = list(examples(stack, "pets", keys))
+    assert [each.name for each in found] == [key.removeprefix("datasets/pets/") for key in keys]
+    assert found[0].data == keys[0].encode()
+
+
+def test_images_of_the_training_channel_are_not_held_out(aws: boto3.Session) -> None:
+    assert held_out(with_images(aws, "train"), "pets") == []
+
+
+def with_images(aws: boto3.Session, *channels: str) -> Stack:
+    """A stack whose data set `pets` has 12 labels with two images in each channel."""
     s3 = aws.client("s3")
     s3.create_bucket(Bucket="images")
     for channel in channels:
@@ -329,11 +350,87 @@ def test_examples_are_one_of_each_label_of_the_best_channel(
             for name in ("1.png", "2.png"):
                 key = f"datasets/pets/{channel}/{label:02}/{name}"
                 s3.put_object(Bucket="images", Key=key, Body=key.encode())
-    found = list(examples(Stack("images", "t", "d", "o", aws), "pets"))
-    assert [each.name for each in found] == [
-        f"{channels[0]}/{at:02}/1.png" for at in range(MAX_EXAMPLES)
+    return Stack("images", "t", "d", "o", aws)
+
+
+# --- the job's results ------------------------------------------------------------------------
+
+METRICS = {
+    "labels": ["cat", "dog"],
+    "confusion": {"validation": [[3, 1], [0, 4]], "test": [[5, 0], [2, 3]]},
+    "examples": {"test": ["train/cat/7.png", "train/dog/9.png"]},
+}
+
+
+def packed(document: object, name: str = "metrics.json") -> bytes:
+    content = json.dumps(document).encode()
+    written = io.BytesIO()
+    with tarfile.open(fileobj=written, mode="w:gz") as archive:
+        member = tarfile.TarInfo(name)
+        member.size = len(content)
+        archive.addfile(member, io.BytesIO(content))
+    return written.getvalue()
+
+
+@pytest.fixture
+def job(aws: boto3.Session) -> Stack:
+    """A stack with the training job `pets-1`, without an output."""
+    aws.client("s3").create_bucket(Bucket="images")
+    aws.client("sagemaker").create_training_job(
+        TrainingJobName="pets-1",
+        AlgorithmSpecification={"TrainingInputMode": "File"},
+        RoleArn="arn:aws:iam::123456789012:role/train-models",
+        OutputDataConfig={"S3OutputPath": "s3://images/jobs/a"},
+        ResourceConfig={"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 1},
+        StoppingCondition={"MaxRuntimeInSeconds": 60},
+    )
+    return Stack("images", "t", "d", "o", aws)
+
+
+def test_reads_the_results_of_the_test_channel_from_the_jobs_output(job: Stack) -> None:
+    key = "jobs/a/pets-1/output/output.tar.gz"
+    job.client("s3").put_object(Bucket="images", Key=key, Body=packed(METRICS))
+    assert read(job, "pets-1") == TrainingResults(
+        "test",
+        ["cat", "dog"],
+        [[5, 0], [2, 3]],
+        ["train/cat/7.png", "train/dog/9.png"],
+        f"s3://images/{key}",
+    )
+
+
+@pytest.mark.parametrize(
+    "content",
+    [None, b"", b"no archive", packed(METRICS, "other.json"), packed([]), packed({"labels": 1})],
+)
+def test_a_job_of_other_code_has_no_results(job: Stack, content: bytes | None) -> None:
+    if content is not None:
+        key = "jobs/a/pets-1/output/output.tar.gz"
+        job.client("s3").put_object(Bucket="images", Key=key, Body=content)
+    assert read(job, "pets-1") is None
+
+
+def test_prints_the_confusion_matrix() -> None:
+    results = TrainingResults.parse(METRICS, "s3://images/o.tar.gz")
+    assert list(confusion_lines(results)) == [
+        "test: 8 of 10 images right (charts: s3://images/o.tar.gz)",
+        "rows: the true label, columns: the predicted one",
+        "       cat dog",
+        "  cat    5   ·",
+        "  dog    2   3",
     ]
-    assert found[0].data == f"datasets/pets/{channels[0]}/00/1.png".encode()
+
+
+def test_of_many_labels_it_prints_the_largest_errors() -> None:
+    labels = [f"label {at:02}" for at in range(20)]
+    confusion = [[10 if row == column else 0 for column in range(20)] for row in range(20)]
+    confusion[3][4], confusion[7][1] = 2, 5
+    lines = list(confusion_lines(TrainingResults("test", labels, confusion, [], "s3://o")))
+    assert lines == [
+        "test: 200 of 207 images right (charts: s3://o)",
+        "  label 07 predicted as label 01: 5 images",
+        "  label 03 predicted as label 04: 2 images",
+    ]
 
 
 # --- logs -------------------------------------------------------------------------------------

@@ -57,6 +57,18 @@ def test_a_validation_split_takes_its_share_of_each_class(tmp_path: Path, read: 
     assert np.bincount(data.train.classes).tolist() == [30, 1, 6]
 
 
+def test_held_out_images_have_names_and_none_is_trained_on(tmp_path: Path, read: Read) -> None:
+    train = folder(tmp_path / "train", {"red": 8, "blue": 6})
+    (train / "blue" / "000.png").write_bytes(b"no image")
+    data = read(SETTINGS.model_copy(update={"validation_share": 0.5}), train=train)
+    assert len(data.validation.names) == len(data.validation)
+    assert not {*data.validation.names} & {*data.train.names}
+    blue, red = data.validation.one_of_each_class()
+    assert (blue.rpartition("/")[0], red.rpartition("/")[0]) == ("train/blue", "train/red")
+    assert blue in data.validation.names
+    assert not blue.endswith("000.png")
+
+
 def test_the_same_seed_gives_the_same_split(tmp_path: Path, read: Read) -> None:
     train = tmp_path / "train"
     for label in ("a", "b"):

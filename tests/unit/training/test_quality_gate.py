@@ -105,7 +105,7 @@ def test_the_longest_manifest_that_onboarding_accepts_can_be_judged() -> None:
 @pytest.mark.parametrize(
     ("reached", "before", "verdict", "reason"),
     [
-        (0.80, None, "PUBLISH", "0.8000 reaches the minimum 0.7500; no version is live"),
+        (0.80, None, "PUBLISH", "0.8000 reaches the minimum 0.7500; there was no live"),
         (0.75, None, "PUBLISH", "0.7500 reaches the minimum"),
         (0.7499, None, "BELOW_MINIMUM", "0.7499 is below the minimum 0.7500"),
         (0.70, 0.60, "BELOW_MINIMUM", "below"),
@@ -119,6 +119,12 @@ def test_the_verdict(reached: float, before: float | None, verdict: str, reason:
     found = judge(manifest(validation_accuracy=reached), GATE, now)
     assert found.verdict == verdict
     assert reason in found.reason
+
+
+def test_a_minimum_of_zero_is_not_mentioned() -> None:
+    anything = GATE.model_copy(update={"minimum": 0})
+    found = judge(manifest(validation_accuracy=0.5), anything, None)
+    assert found.reason == ("validation_accuracy 0.5000; there was no live version to compare with")
 
 
 def test_worse_may_be_allowed_but_not_below_the_minimum() -> None:
