@@ -3,6 +3,7 @@
 Without a golden sample the endpoint must answer a grey image with valid scores (a smoke test).
 """
 
+import re
 import time
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
@@ -19,6 +20,11 @@ from onboard.retry import RetryPolicy
 
 SUM_TOLERANCE = 0.02
 """How far the sum of softmax scores may be from 1; half-precision weights stay within it."""
+
+PATH = re.compile(r"(?<![\w.:/])(?:/[^\s/:;,'\"()<>\[\]{}]+){2,}")
+"""An absolute path. Names of TensorFlow's nodes and devices have no `/` before them, or a colon."""
+
+VERSION_FOLDER = re.compile(r".*/([0-9]+(?:/.*)?)")
 
 REQUEST_ID = "proof"
 """The id of these requests in the container's log."""
@@ -85,11 +91,21 @@ class Prover:
         return retry.until_endpoint_answers(attempt)
 
 
+def without_folders(text: str) -> str:
+    """Paths as the uploader knows them: from the version folder on, or the file's name alone."""
+    return PATH.sub(_in_artifact, text)
+
+
+def _in_artifact(path: re.Match[str]) -> str:
+    inside = VERSION_FOLDER.fullmatch(path[0])
+    return inside[1] if inside else path[0].rpartition("/")[2]
+
+
 def _failed(error: ModelFailed) -> Violation:
     return Violation(
         "model-failed",
         "endpoint",
-        f"the endpoint failed to run this model: {error.reason}",
+        f"the endpoint failed to run this model: {without_folders(error.reason)}",
         "load the SavedModel with TensorFlow Serving and send it the same image",
     )
 
