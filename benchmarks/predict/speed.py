@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.predict.clients import CLIENTS, Seconds
-from facet.image import DETAIL
+from facet.image.decoding import DETAIL
 from facet.manifest import InputSpec
 from facet.resizing.fit import PILLOW
 

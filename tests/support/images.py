@@ -25,6 +25,16 @@ def scene(size: tuple[int, int] = (640, 480)) -> Image.Image:
     return image
 
 
+def png_chunk(name: bytes, data: bytes) -> bytes:
+    """A chunk with its length and checksum."""
+    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+
+def riff_chunk(name: bytes, data: bytes) -> bytes:
+    """A chunk with its length, padded to an even number of bytes."""
+    return struct.pack("<4sI", name, len(data)) + data + b"\0" * (len(data) % 2)
+
+
 def png(
     colour_type: int,
     depth: int,
@@ -37,15 +47,10 @@ def png(
     `extra` are chunks before the pixels, as (name, data).
     """
 
-    def chunk(name: bytes, data: bytes) -> bytes:
-        return (
-            struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
-        )
-
     head = struct.pack(">IIBBBBB", *size, depth, colour_type, 0, 0, 0)
     rows = zlib.compress((b"\0" + row) * size[1])
     chunks = [(b"IHDR", head), *extra, (b"IDAT", rows), (b"IEND", b"")]
-    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*each) for each in chunks)
+    return b"\x89PNG\r\n\x1a\n" + b"".join(png_chunk(*each) for each in chunks)
 
 
 def jpeg(size: tuple[int, int] = (640, 480), orientation: int = 1, **options: object) -> bytes:

@@ -7,7 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from facet import encoded, image
+from facet import encoded
+from facet.image import decoding
+from facet.image.decoding import MAX_PIXELS
 from facet.manifest import InputSpec
 from facet.resizing import fit
 
@@ -15,14 +17,14 @@ Pixels = fit.Pixels
 Tensor = NDArray[np.float32]
 
 
-def decode(spec: InputSpec, data: bytes, *, max_pixels: int = image.MAX_PIXELS) -> Image.Image:
+def decode(spec: InputSpec, data: bytes, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
     """The image in `data` as a person sees it, with at least the detail that `apply` needs.
 
-    Raises what `image.decode` raises.
+    Raises what `decoding.decode` raises.
     """
     reduced = spec.decode == "reduced"
     fitting = (spec.resize_to or spec.height, spec.resize_to or spec.width) if reduced else None
-    return image.decode(data, fitting=fitting, max_pixels=max_pixels)
+    return decoding.decode(data, fitting=fitting, max_pixels=max_pixels)
 
 
 def apply(spec: InputSpec, decoded: Image.Image, file: bytes = b"") -> Pixels | Tensor:

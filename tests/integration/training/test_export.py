@@ -9,7 +9,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from facet import preprocess
-from facet.image import decode
+from facet.image.decoding import decode
 from facet.manifest import InputSpec, Manifest
 from facet.preprocess import Pixels
 from training.export import golden

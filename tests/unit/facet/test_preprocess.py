@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from facet import image, preprocess
+from facet import preprocess
 from facet.errors import BrokenImage
+from facet.image import decoding
 from facet.manifest import InputSpec
 from facet.resizing import fit, opencv, tensorflow
 from tests.support import artifacts, images
@@ -179,7 +180,7 @@ def test_a_reduced_jpeg_gives_nearly_the_pixels_of_the_whole(
     reduced = preprocess.decode(wanted, data)
     assert reduced.size == ((160, 120) if side == 32 else (320, 240))
     pixels = preprocess.geometry(wanted, reduced).astype(int)
-    whole = preprocess.geometry(wanted, image.decode(data)).astype(int)
+    whole = preprocess.geometry(wanted, decoding.decode(data)).astype(int)
     assert np.abs(pixels - whole).mean() < 0.6
     assert np.abs(pixels - whole).max() < 20
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from facet import preprocess
 from facet.endpoint import Endpoint
-from facet.image import MAX_PIXELS
+from facet.image.decoding import MAX_PIXELS
 from facet.manifest import InputSpec, Manifest
 from facet.recipes import Hyperparameters
 from onboard.prover import Prover

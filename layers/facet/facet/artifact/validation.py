@@ -9,7 +9,6 @@ import mmap
 from collections.abc import Iterator, Sequence
 from dataclasses import astuple, dataclass
 
-from facet import image
 from facet.artifact import layout, manifest_file, signature_check
 from facet.artifact.archive import (
     GRAPH,
@@ -24,6 +23,7 @@ from facet.artifact.graphs.graph import SavedModel
 from facet.artifact.graphs.saved_model import UnreadableSavedModel
 from facet.artifact.manifest_file import Parts
 from facet.errors import BrokenImage, UnsupportedImage, Violation
+from facet.image import decoding
 from facet.keys import ARTIFACT, MANIFEST
 from facet.manifest import Manifest
 
@@ -134,7 +134,7 @@ def _golden(parts: Parts, archive: Archive, rules: Rules) -> Iterator[Violation]
 
 def _image(place: str, data: bytes) -> Iterator[Violation]:
     try:
-        image.decode(data, max_pixels=MAX_PIXELS)
+        decoding.decode(data, max_pixels=MAX_PIXELS)
     except (UnsupportedImage, BrokenImage) as error:
         yield Violation("golden-unreadable", place, str(error), "pack an image that can be decoded")
 

@@ -1,0 +1,1 @@
+"""Cleaned images → pixels: what browsers show, within a bounded amount of memory."""
