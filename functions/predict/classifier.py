@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from facet import preprocess
-from facet.endpoint import Endpoint, Scores
+from facet.endpoint import Endpoint, Scores, check_size
 from facet.errors import BadRequest
 from facet.manifest import InputSpec
 from facet.preprocess import Pixels, Tensor
@@ -72,6 +72,7 @@ class Classifier:
         manifest = version.manifest
         if manifest is None:
             raise LookupError(f"{version.target} is READY but has no manifest")
+        check_size(manifest.input, len(images))
         batch = []
         for image in images:  # one after the other: a decoded image may take 200 MB
             deadline.invocation_timeout(self._timeout)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from facet.errors import BodyTooLarge
 from facet.image.decoding import clean
 from facet.keys import IMAGE_FORMATS
 
@@ -40,8 +41,16 @@ def passed_on(data: bytes) -> Bytes | None:
 
 
 def png(pixels: NDArray[np.uint8]) -> Bytes:
-    """A PNG file as uint8 (bytes,) of uint8 (height, width, channels) pixels."""
+    """A PNG file as uint8 (bytes,) of uint8 (height, width, channels) pixels.
+
+    Raises BodyTooLarge for a file that does not fit into a request.
+    """
     buffer = io.BytesIO()
     grey = pixels.shape[-1] == 1
     Image.fromarray(pixels[..., 0] if grey else pixels).save(buffer, "PNG")
+    if buffer.tell() > MAX_FILE:
+        raise BodyTooLarge(
+            f"As this model's input the image has {buffer.tell():,} bytes; "
+            f"the limit is {MAX_FILE:,}. Send a JPEG or PNG of that size."
+        )
     return np.frombuffer(buffer.getvalue(), np.uint8)

@@ -73,11 +73,7 @@ class Endpoint:
         ModelFailed, and botocore's ClientError for other causes, such as permissions.
         """
         body = payload(manifest.input, batch)
-        if len(body) > MAX_BODY:
-            raise BodyTooLarge(
-                f"As this model's input the images have {len(body):,} bytes; "
-                f"the limit of one request is {MAX_BODY:,}. Send fewer images at once."
-            )
+        _check_size(len(body))
         return scores(manifest, self._invoke(target, body, request_id), len(batch))
 
     def _invoke(self, target: str, body: bytes, request_id: str) -> bytes:
@@ -143,6 +139,24 @@ def _reason(message: str) -> str:
         if isinstance(document, dict) and isinstance(text := document.get(key), str):
             return _reason(text)
     return message
+
+
+def check_size(spec: InputSpec, count: int) -> None:
+    """Raises BodyTooLarge if so many images have too many bytes, whatever is in them.
+
+    The shortest number, `0.0`, and its comma have four bytes; base64 has four for three pixels.
+    Image files may have any size.
+    """
+    if spec.encoding != "jpeg":
+        _check_size(count * spec.size * 4 // (3 if spec.encoding == "uint8" else 1))
+
+
+def _check_size(size: int) -> None:
+    if size > MAX_BODY:
+        raise BodyTooLarge(
+            f"As this model's input the images have {size:,} bytes; "
+            f"the limit of one request is {MAX_BODY:,}. Send fewer images at once."
+        )
 
 
 def payload(spec: InputSpec, batch: Sequence[Pixels | Tensor]) -> bytes:

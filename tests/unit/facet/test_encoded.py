@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from facet import encoded, preprocess
+from facet.errors import BodyTooLarge
 from facet.manifest import InputSpec
 from facet.preprocess import Pixels
 from tests.support import images
@@ -65,6 +66,13 @@ def test_a_file_too_large_for_a_request_becomes_a_png(monkeypatch: pytest.Monkey
     data = file(kind="JPEG")
     monkeypatch.setattr(encoded, "MAX_FILE", len(data) - 1)
     assert sent(data).startswith(b"\x89PNG")
+
+
+def test_a_png_too_large_for_a_request_is_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = file(kind="BMP")
+    monkeypatch.setattr(encoded, "MAX_FILE", 50)
+    with pytest.raises(BodyTooLarge, match="the limit is 50"):
+        sent(data)
 
 
 @pytest.mark.parametrize("channels", [1, 3])

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facet.endpoint import payload, scores
-from facet.errors import ModelFailed
+from facet.endpoint import MAX_BODY, check_size, payload, scores
+from facet.errors import BodyTooLarge, ModelFailed
 from facet.manifest import InputSpec, Manifest
 from tests.support import artifacts
 
@@ -185,3 +185,14 @@ def test_one_score_is_that_of_the_second_of_two_labels(
     two = json.dumps({"predictions": [[0.1, 0.9]]}).encode()
     with pytest.raises(ModelFailed):
         scores(binary, two, 1)
+
+
+@pytest.mark.parametrize("encoding", ["uint8", "float"])
+def test_a_batch_that_is_too_large_for_any_content_is_known_from_its_shape(encoding: str) -> None:
+    wanted = spec(encoding=encoding, height=256, width=256)
+    pixels = np.zeros((256, 256, 3), np.uint8 if encoding == "uint8" else np.float32)
+    shortest = len(payload(wanted, [pixels]))
+    most = MAX_BODY // shortest
+    check_size(wanted, most)
+    with pytest.raises(BodyTooLarge, match="Send fewer images at once"):
+        check_size(wanted, 2 * most)

@@ -1,6 +1,7 @@
 """Decodes an cleaned image into pixels, the same way in training, onboarding and serving.
 
-What stands beside the pixels is removed first, so that only damaged pixels reject an image.
+What stands beside the pixels is removed first, so that only damaged pixels reject an image. The
+header then says how much memory decoding takes.
 """
 
 import io
@@ -10,7 +11,7 @@ from dataclasses import replace
 from PIL import Image, UnidentifiedImageError
 
 from facet.errors import BrokenImage, UnsupportedImage
-from facet.image import colours, jpeg, png, webp
+from facet.image import colours, jpeg, memory, png, webp
 from facet.image.cleaned import Cleaned
 from facet.image.exif import SWAPPED, UPRIGHT
 from facet.keys import IMAGE_FORMATS
@@ -45,7 +46,8 @@ def decode(
     in every other format, all pixels are decoded.
 
     Raises `UnsupportedImage` for bytes in no supported format, `BrokenImage` for images whose
-    pixels are damaged or cut short, or that are larger than `max_pixels`.
+    pixels are damaged or cut short, that are larger than `max_pixels`, or that take more than
+    `memory.MAX_MEMORY`.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow warns about images that it can decode
@@ -83,6 +85,7 @@ def _decode(cleaned: Cleaned, fitting: tuple[int, int] | None, max_pixels: int) 
         raise _too_large(f"{file.width} x {file.height}", max_pixels)
     if fitting:
         _scale_down(file, cleaned.orientation, fitting)
+    memory.check(file, cleaned, pixels)
     file.load()
     depth = png.depth(cleaned.data) if file.format == "PNG" else 8
     if file.format == "WEBP":

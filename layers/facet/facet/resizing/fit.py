@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from facet.image.memory import check_resize
 from facet.manifest import InputSpec
 from facet.resizing import opencv, tensorflow
 from facet.resizing.strips import Box
@@ -30,6 +31,9 @@ PILLOW = {
     "lanczos": Image.Resampling.LANCZOS,
 }
 """The manifest's names for Pillow's filters, which all but `nearest` average when they shrink."""
+
+PILLOW_PIXEL = 4
+"""Bytes of a pixel in Pillow, at most."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +60,10 @@ class _Library:
 
 
 def fitted(spec: InputSpec, image: Image.Image) -> Pixels:
-    """The image, of mode RGB or L, at the spec's size. float32 is neither rounded nor clipped."""
+    """The image, of mode RGB or L, at the spec's size. float32 is neither rounded nor clipped.
+
+    Raises BrokenImage if it takes too much memory.
+    """
     size, method = (spec.width, spec.height), spec.resize
     library = _library(method)
     whole = (0, 0, *image.size)
@@ -110,6 +117,8 @@ def _library(method: str) -> _Library:
 def _pillow_resize(image: Image.Image, box: Box, size: Size, method: str) -> Pixels:
     if size == image.size and box == (0, 0, *size):
         return _array(image)
+    # all rows are brought to the new width first
+    check_resize(image, size, PILLOW_PIXEL * size[0] * (image.height + 2 * size[1]))
     return _array(image.resize(size, PILLOW[method], box))
 
 

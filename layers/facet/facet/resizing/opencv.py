@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from facet.resizing.strips import Box, Strip, Taps, read
+from facet.image.memory import check_resize
+from facet.resizing.strips import Box, Strip, Taps, memory, read
 
 METHODS = ("cv2-linear", "cv2-area")
 """The manifest's names."""
@@ -42,9 +43,12 @@ class Area(NamedTuple):
 def resize(image: Image.Image, box: Box, size: tuple[int, int], method: str) -> Bytes:
     """uint8 (height, width, channels) of the image's `box`; `size` is (width, height).
 
-    `image` has mode RGB or L; `method` is a name in `METHODS`.
+    `image` has mode RGB or L; `method` is a name in `METHODS`. Raises BrokenImage if it takes too
+    much memory.
     """
     left, top, right, bottom = box
+    channels = len(image.getbands())
+    check_resize(image, size, memory(box, size, channels) + size[0] * size[1] * channels)
     across, down = _scale(right - left, size[0]), _scale(bottom - top, size[1])
     shrinks = across >= 1 and down >= 1
     whole = across.is_integer() and down.is_integer()

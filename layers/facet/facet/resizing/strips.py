@@ -30,6 +30,19 @@ class Strip:
     taps: Taps
 
 
+def memory(box: Box, size: tuple[int, int], channels: int) -> int:
+    """Bytes that the largest strip takes for an output of (width, height) `size`, at most.
+
+    Its rows are cropped, copied, and converted to four bytes a value, in several copies at the
+    output's width. The filters that reach furthest need four rows for each by which they shrink.
+    """
+    width, height = box[2] - box[0], box[3] - box[1]
+    rows = min(height, max(ROWS, 4 * -(-height // size[1]) + 2))
+    outputs = min(size[1], ROWS * -(-size[1] // height))
+    values = width * (4 + 7 * channels) * rows + size[0] * channels * 16 * (rows + outputs)
+    return values + 160 * (width + height)
+
+
 def read(image: Image.Image, box: Box, taps: Taps) -> Iterator[Strip]:
     """The strips of a part of the image, for all output rows. `image` has mode RGB or L."""
     left, top, right, _ = box

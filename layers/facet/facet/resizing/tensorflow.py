@@ -12,9 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from facet.resizing.strips import Box, Taps, blocks, read
+from facet.image.memory import check_resize
+from facet.resizing.strips import Box, Taps, blocks, memory, read
 
 Floats = NDArray[np.float32]
+FLOAT = 4
 
 
 class Weights(NamedTuple):
@@ -31,11 +33,15 @@ Method = Callable[[int, int], Weights]
 def resize(image: Image.Image, box: Box, size: tuple[int, int], method: str) -> Floats:
     """float32 (height, width, channels) of the image's `box`; `size` is (width, height).
 
-    `image` has mode RGB or L; `method` is a name in `METHODS`.
+    `image` has mode RGB or L; `method` is a name in `METHODS`. Raises BrokenImage if it takes too
+    much memory.
     """
     left, top, right, bottom = box
     width, height = size
     channels = len(image.getbands())
+    # the rows at their own width are in memory three times, the result twice
+    kept = height * (3 * (right - left) + 2 * width) * channels
+    check_resize(image, size, memory(box, size, channels) + kept * FLOAT)
     down = METHODS[method](bottom - top, height)
     tall = np.empty((height, right - left, channels), np.float32)
     for strip in read(image, box, down.taps):
