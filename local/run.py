@@ -4,6 +4,8 @@ A start prints the address, then onboards the samples, then shows what they answ
 images (local/demo.py), then prints what happens (local/console.py).
 """
 
+import atexit
+import gc
 import logging
 import os
 import signal
@@ -34,6 +36,7 @@ def serve(home: Path, port: int, *, once: bool, parameters: Mapping[str, str] = 
     start = time.monotonic()
     stop = _stop_signal()
     log_to(home / "logs")
+    _end_quickly()
     console = Console(_print)
     listeners = Listeners(console.invoked, console.trained, console.executed)
     with Stack(TEMPLATE, home, port, parameters=parameters, listeners=listeners) as stack:
@@ -58,6 +61,7 @@ def running(home: Path, say: Print) -> Iterator[None]:
     Raises UnsupportedTemplate.
     """
     log_to(home / "logs")
+    _end_quickly()
     with ExitStack() as stacks:
         try:
             stack = stacks.enter_context(Stack(TEMPLATE, home))
@@ -76,6 +80,11 @@ def log_to(folder: Path) -> None:
     screen.setLevel(logging.WARNING)
     screen.setFormatter(logging.Formatter("facet: %(message)s"))
     logging.getLogger("local").addHandler(screen)
+
+
+def _end_quickly() -> None:
+    """Spares the interpreter's end a search through all of moto's objects, which takes seconds."""
+    atexit.register(gc.freeze)
 
 
 def _show_samples(demo: Demo, stop: threading.Event, say: Print) -> SampleImage | None:

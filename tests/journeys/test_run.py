@@ -4,12 +4,16 @@ import re
 import signal
 import socket
 import subprocess
+import time
 from pathlib import Path
 
 import httpx
 import pytest
 
 from tests.support.stacks import ROOT, Running, command, environment, start
+
+STOP_SECONDS = 8
+"""A stop takes one second; the bound leaves room for a busy machine."""
 
 VERSION = r"[0-9a-f]{12}"
 
@@ -68,7 +72,9 @@ def test_a_second_start_has_the_same_models_and_key(how: signal.Signals, tmp_pat
     first = start(tmp_path)
     before = _models(first)
     key = first.address.api_key
+    began = time.monotonic()
     assert first.stop(how) == (0 if how is signal.SIGINT else -how)
+    assert time.monotonic() - began < STOP_SECONDS
 
     second = start(tmp_path)
     try:

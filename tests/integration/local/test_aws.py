@@ -7,6 +7,7 @@ in local/moto: when moto's pin moves, it says which private part of moto has cha
 import base64
 import json
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,10 @@ from botocore.exceptions import ClientError
 
 from local.moto.aws import Aws
 from local.runtime.worker import Invocation
-from local.storage.state import State
+from local.storage.state import ObjectVersion, State
 from tests.support.moto_account import forget
 
+MESSAGE = {"MessageBody": "kept", "MessageAttributes": {}}
 NOTHING = Invocation(b"", None, "", b"")
 TEMPLATE = {
     "Resources": {
@@ -158,6 +160,30 @@ def test_restores_objects_items_and_messages_after_a_restart(tmp_path: Path) -> 
     assert [each["Body"] for each in received] == ["kept"]
     assert received[0]["MessageAttributes"]["RequestID"]["StringValue"] == "r"
     second.close()
+
+
+def test_a_start_with_thousands_of_objects_and_items_takes_seconds(tmp_path: Path) -> None:
+    """A client for each item made it a minute; reading each object made it half a minute."""
+    state = State(tmp_path)
+    content = state.files.write([b"x"])
+    moment = "2026-01-02T03:04:05+00:00"
+    for number in range(1500):
+        key = f"mme/model/{number:012}.tar.gz"
+        version = ObjectVersion("models", key, str(number), moment, content)
+        state.keep_versions("models", key, [version])
+    state.keep_items("Table", [(str(n), {"id": {"S": str(n)}}) for n in range(1500)])
+    state.keep_items("Queue", [(str(n), MESSAGE) for n in range(100)])
+    state.close()
+    began = time.process_time()
+    account = Account(tmp_path)
+    seconds = time.process_time() - began
+    try:
+        assert len(account.aws.client("dynamodb").scan(TableName=account.table)["Items"]) == 1500
+        listed = account.aws.client("s3").list_objects_v2(Bucket="models")
+        assert (listed["KeyCount"], listed["Contents"][0]["Size"]) == (1000, 1)
+        assert seconds < 6
+    finally:
+        account.close()
 
 
 def test_reads_a_copy_of_a_multipart_upload(account: Account, tmp_path: Path) -> None:
