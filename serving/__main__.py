@@ -11,7 +11,9 @@ import uvicorn
 
 from serving import memory
 from serving.app import create_app
-from serving.crash_guard import CrashGuard, default_folder
+from serving.guard.crash_guard import CrashGuard, default_folder
+from serving.guard.time_limits import TimeLimits
+from serving.guard.watchdog import Watchdog
 from serving.memory import MemoryBudget
 from serving.metrics import Metrics
 from serving.models import Models
@@ -55,8 +57,10 @@ def main() -> None:
     limit = memory.process_limit(budget)
     memory.cap(limit)
     metrics = Metrics()
+    guard = CrashGuard(settings.state or default_folder())
+    limits = TimeLimits(settings.load_limit, settings.compute_limit)
     models = Models(
-        loader(settings, CrashGuard(settings.state or default_folder())),
+        loader(settings, guard, limits),
         MemoryBudget(budget, limit),
         metrics,
         workers=settings.workers,
@@ -64,7 +68,7 @@ def main() -> None:
         batching=settings.batching,
     )
     uvicorn.run(
-        create_app(models, metrics),
+        create_app(models, metrics, Watchdog(limits, guard, metrics)),
         host=settings.host,
         port=settings.port,
         log_config=None,

@@ -1,5 +1,6 @@
 """The container's HTTP routes, as SageMaker calls them, and the status of each error."""
 
+import asyncio
 import json
 import logging
 import re
@@ -17,9 +18,12 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from serving import errors
+from serving.guard.watchdog import Watchdog
+from serving.loads import Model
 from serving.metrics import CONTENT_TYPE_LATEST, Metrics
-from serving.models import Model, Models
+from serving.models import Models
 from serving.rest import request as rest
+from serving.workers import BLOCKED
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +39,9 @@ STATUS: dict[type[errors.ServingError], HTTPStatus] = {
     errors.MalformedLoad: HTTPStatus.INTERNAL_SERVER_ERROR,
     errors.LoadFailed: HTTPStatus.INTERNAL_SERVER_ERROR,
     errors.ModelRefused: HTTPStatus.INTERNAL_SERVER_ERROR,
+    errors.Overran: HTTPStatus.INTERNAL_SERVER_ERROR,
+    errors.Replacing: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.Blocked: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.InferenceFailed: HTTPStatus.INTERNAL_SERVER_ERROR,
     errors.NoRoom: HTTPStatus.INSUFFICIENT_STORAGE,
 }
@@ -51,12 +58,14 @@ REQUEST = re.compile(r"\bfacet-request=([A-Za-z0-9-]{1,64})")
 METHODS = {"predict", "classify", "regress"}
 
 
-def create_app(models: Models, metrics: Metrics) -> Starlette:
-    """The container's app. It closes the models when it stops."""
+def create_app(models: Models, metrics: Metrics, watchdog: Watchdog) -> Starlette:
+    """The container's app. While it runs the watchdog watches; it closes the models at the end."""
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        watching = asyncio.create_task(watchdog.watch(models))
         yield
+        watching.cancel()
         await models.close()
 
     app = Starlette(
@@ -79,6 +88,7 @@ def create_app(models: Models, metrics: Metrics) -> Starlette:
     )
     app.state.models = models
     app.state.metrics = metrics
+    app.state.watchdog = watchdog
     return app
 
 
@@ -126,7 +136,12 @@ async def _unexpected_error(request: Request, error: Exception) -> Response:
     return _json({"error": f"{type(error).__name__}: {error}"}, HTTPStatus.INTERNAL_SERVER_ERROR)
 
 
-async def _ping(_: Request) -> Response:
+async def _ping(request: Request) -> Response:
+    request.app.state.watchdog.check()
+    if _models(request).blocked:
+        raise errors.Blocked(
+            f"Requests wait, and for {BLOCKED:g} seconds no computation has ended."
+        )
     return Response(status_code=HTTPStatus.OK)
 
 
@@ -171,6 +186,7 @@ async def _load(request: Request) -> Response:
         raise errors.MalformedLoad(
             f"The body of a load request must be JSON with model_name and url: {error}"
         ) from error
+    request.app.state.watchdog.check()
     target = request.headers.get("x-amzn-sagemaker-target-model") or str(name)
     model = await _models(request).load(_model_name(name), Path(str(url)), target)
     versions = " and ".join(
@@ -188,6 +204,7 @@ async def _unload(request: Request) -> Response:
 async def _invoke(request: Request) -> Response:
     name: str = request.path_params["name"]
     models = _models(request)
+    request.app.state.watchdog.check()
     models.model(name)
     attributes = request.headers.get("x-amzn-sagemaker-custom-attributes", "")
     version, method = _version_and_method(attributes)

@@ -9,7 +9,6 @@ gets its own error.
 import asyncio
 from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
 
@@ -19,6 +18,7 @@ from serving.errors import InferenceFailed, ServingError
 from serving.rest.request import Query, Request, parse
 from serving.rest.response import render
 from serving.runtimes.runtime import Array, Runtime
+from serving.workers import Workers
 
 Results = list[bytes | Exception]
 
@@ -38,16 +38,18 @@ class Batching:
 class BatchQueue:
     """The requests of one runtime, in order of arrival. For use on one event loop."""
 
-    def __init__(self, runtime: Runtime, pool: Executor, batching: Batching) -> None:
+    def __init__(self, runtime: Runtime, workers: Workers, batching: Batching) -> None:
         self._runtime = runtime
-        self._pool = pool
+        self._workers = workers
         self._batching = batching
         self._waiting: deque[tuple[Request, asyncio.Future[bytes]]] = deque()
-        self._running: set[asyncio.Future[Results]] = set()
+        self._running: dict[int, Sequence[asyncio.Future[bytes]]] = {}
+        self._idle = asyncio.Event()
+        self._idle.set()
         self._timer: asyncio.TimerHandle | None = None
 
     async def predict(self, request: Request) -> bytes:
-        """The body of the answer to a request. Raises BadInput, InferenceFailed."""
+        """The body of the answer to a request. Raises BadInput, InferenceFailed, Overran."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[bytes] = loop.create_future()
         self._waiting.append((request, future))
@@ -59,8 +61,14 @@ class BatchQueue:
 
     async def drain(self) -> None:
         """Wait for computations in progress, also those whose clients have disconnected."""
-        while self._running:
-            await asyncio.wait(self._running)
+        await self._idle.wait()
+
+    def fail(self, error: ServingError) -> None:
+        """Answer all requests with an error; computations in progress go on for nobody."""
+        waiting = [future for _, future in self._waiting]
+        self._waiting.clear()
+        for futures in [waiting, *self._running.values()]:
+            _set_results(futures, [error] * len(futures))
 
     def _start(self) -> None:
         if self._timer is not None:
@@ -69,9 +77,9 @@ class BatchQueue:
         while self._waiting and len(self._running) < self._runtime.parallel:
             count = min(len(self._waiting), self._batching.rows)
             requests, futures = zip(*(self._waiting.popleft() for _ in range(count)), strict=True)
-            work = asyncio.get_running_loop().run_in_executor(self._pool, self._compute, requests)
-            self._running.add(work)
-            work.add_done_callback(partial(self._finish, futures))
+            self._running[id(futures)] = futures
+            self._idle.clear()
+            self._workers.run(partial(self._compute, requests), partial(self._finish, futures))
 
     def _compute(self, requests: Sequence[Request]) -> Results:
         try:
@@ -82,15 +90,17 @@ class BatchQueue:
     def _finish(
         self, futures: Sequence[asyncio.Future[bytes]], work: asyncio.Future[Results]
     ) -> None:
-        self._running.remove(work)
+        del self._running[id(futures)]
         self._start()
+        if not self._running:
+            self._idle.set()
         _set_results(futures, work.result())
 
 
 def _set_results(futures: Sequence[asyncio.Future[bytes]], results: Results) -> None:
     for future, result in zip(futures, results, strict=True):
         if future.done():
-            continue  # its client has disconnected
+            continue  # its client has disconnected, or has its error
         if isinstance(result, bytes):
             future.set_result(result)
         else:

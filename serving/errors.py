@@ -50,8 +50,20 @@ class LoadFailed(ServingError):
 
 
 class ModelRefused(ServingError):
-    """The model ended the process too often lately to be loaded again now."""
+    """The model lately ended the process too often, or never ended, to be loaded again now."""
+
+
+class Overran(ServingError):
+    """Loading or computing the model took longer than its limit."""
+
+
+class Replacing(ServingError):
+    """The process is about to end, because a model in it does not end."""
 
 
 class InferenceFailed(ServingError):
     """The model failed on an input that fits its signature."""
+
+
+class Blocked(ServingError):
+    """Requests wait, and no computation ends."""

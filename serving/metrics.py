@@ -50,6 +50,9 @@ class Metrics:
         self._failures = Counter(
             "facet_load_failures", "Loads that failed", model, registry=registry
         )
+        self._overruns = Counter(
+            "facet_overruns", "Loads and computations over the limit", model, registry=registry
+        )
         self._unloads = Counter("facet_unloads", "Unloads", model, registry=registry)
         self._bytes = Gauge(
             "facet_resident_bytes", "Memory reserved for a loaded model", model, registry=registry
@@ -86,6 +89,9 @@ class Metrics:
         self._failures.labels(target).inc()
         self._keep_for_now(target)
 
+    def overran(self, target: str) -> None:
+        self._overruns.labels(target).inc()
+
     def add_error(self, error: str) -> None:
         """Count an error response. error: the name of its class."""
         self._error_responses.labels(error).inc()
@@ -102,6 +108,8 @@ class Metrics:
         self._unloaded.move_to_end(target)
         if len(self._unloaded) > self._unloaded_models:
             oldest, _ = self._unloaded.popitem(last=False)
-            counters = (self._errors, self._loads, self._failures, self._unloads)
+            counters = (
+                *(self._errors, self._loads, self._failures, self._overruns, self._unloads),
+            )
             for metric in (self._seconds, *counters):
                 metric.remove(oldest)

@@ -8,6 +8,8 @@ from pathlib import Path
 from serving.batching import Batching
 
 BATCH_ROWS = 8
+LOAD_LIMIT = 120  # seconds
+COMPUTE_LIMIT = 55  # seconds; after 60 SageMaker answers the caller that the invocation timed out
 
 
 @dataclass(frozen=True)
@@ -17,6 +19,7 @@ class Settings:
     memory: bytes for all models, None for what the machine has left (`memory.spare_bytes`).
     litert_threads: threads of one LiteRT interpreter.  workers: models computed at once.
     load_timeout: seconds after which a load is answered 408 or 507.
+    load_limit, compute_limit: seconds after which a load, or one call of a runtime, is stopped.
     parent: the process with which this one ends (Linux), None for none.
     batching: limits of the batches of one model.
     state: folder of the crash guard, None for `crash_guard.default_folder`.
@@ -28,6 +31,8 @@ class Settings:
     litert_threads: int
     workers: int
     load_timeout: float
+    load_limit: float
+    compute_limit: float
     parent: int | None
     batching: Batching
     state: Path | None
@@ -53,6 +58,8 @@ def from_environment(environ: Mapping[str, str]) -> Settings:
         litert_threads=number("FACET_SERVING_LITERT_THREADS", 1) or 1,
         workers=number("FACET_SERVING_WORKERS", os.cpu_count() or 1) or 1,
         load_timeout=number("SAGEMAKER_TFS_WAIT_TIME_SECONDS", 55),
+        load_limit=number("FACET_SERVING_LOAD_LIMIT", LOAD_LIMIT) or LOAD_LIMIT,
+        compute_limit=number("FACET_SERVING_COMPUTE_LIMIT", COMPUTE_LIMIT) or COMPUTE_LIMIT,
         parent=number("FACET_SERVING_PARENT", 0) or None,
         state=Path(state) if (state := environ.get("FACET_SERVING_STATE")) else None,
         batching=Batching(

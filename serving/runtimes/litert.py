@@ -65,6 +65,9 @@ class LiteRT:
             raise InferenceFailed(f"LiteRT: {self._latest(str(error))}") from error
         return {name: called.real(name, array) for name, array in outputs.items()}
 
+    def cancel(self) -> None:
+        """LiteRT's interpreter for Python has no way to interrupt a call."""
+
     def close(self) -> None:
         """Delete the last references to the interpreter, whose destructor frees its memory."""
         self._functions.clear()

@@ -1,56 +1,50 @@
-"""Load a version on the lightest runtime that its artifact allows, under the crash guard."""
-
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+"""Load a version on the lightest runtime that its artifact allows, guarded and limited in time."""
 
 from serving.artifact import Version
-from serving.crash_guard import CrashGuard
-from serving.models import Loader
+from serving.errors import LoadFailed, Overran
+from serving.guard.crash_guard import LOADING, CrashGuard
+from serving.guard.time_limits import Running, TimeLimits
+from serving.loads import Loader
 from serving.runtimes import litert, saved_model
-from serving.runtimes.runtime import Array, Runtime
+from serving.runtimes.bounded import BoundedRuntime
+from serving.runtimes.runtime import Runtime
 from serving.settings import Settings
 
 
-def loader(settings: Settings, guard: CrashGuard) -> Loader:
+def loader(settings: Settings, guard: CrashGuard, limits: TimeLimits) -> Loader:
     """LiteRT if the version has a model for it, otherwise TensorFlow."""
 
     def load(version: Version, target: str) -> Runtime:
-        with guard.loading(version.source, target):
-            runtime = _load(version, settings)
-        return GuardedRuntime(runtime, guard.computing(version.source))
+        source = version.source
+        with (
+            guard.loading(source, target),
+            limits.running(LOADING, target, source) as running,
+        ):
+            runtime = _load(version, settings, running)
+        return BoundedRuntime(runtime, guard, limits, target, source)
 
     return Loader(_estimate, load)
 
 
-def _load(version: Version, settings: Settings) -> Runtime:
-    if version.lite:
-        return litert.LiteRT(version.source, settings.litert_threads)
-    return saved_model.SavedModel(version.source, settings.workers)
+def _load(version: Version, settings: Settings, running: Running) -> Runtime:
+    """Raises LoadFailed, Overran."""
+    try:
+        runtime: Runtime = (
+            litert.LiteRT(version.source, settings.litert_threads)
+            if version.lite
+            else saved_model.SavedModel(version.source, settings.workers, running.cancel_with)
+        )
+    except LoadFailed as error:
+        if running.overran:
+            raise Overran(running.text) from error
+        raise
+    if running.overran:
+        runtime.close()
+        raise Overran(running.text)
+    return runtime
 
 
 def _estimate(version: Version) -> int:
     if version.lite:
         return litert.estimate(version.size)
     return saved_model.estimate(version.size)
-
-
-class GuardedRuntime:
-    """A runtime that enters `computing` around each computation."""
-
-    def __init__(
-        self, runtime: Runtime, computing: Callable[[], AbstractContextManager[None]]
-    ) -> None:
-        self.kind = runtime.kind
-        self.parallel = runtime.parallel
-        self.signatures = runtime.signatures
-        self._runtime = runtime
-        self._computing = computing
-
-    def predict(self, signature: str, inputs: Mapping[str, Array]) -> dict[str, Array]:
-        """The runtime's outputs. Raises BadInput, InferenceFailed."""
-        with self._computing():
-            return self._runtime.predict(signature, inputs)
-
-    def close(self) -> None:
-        """Give the memory back. No call may follow."""
-        self._runtime.close()

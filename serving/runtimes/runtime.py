@@ -63,5 +63,8 @@ class Runtime(Protocol):
         Raises BadInput, InferenceFailed.
         """
 
+    def cancel(self) -> None:
+        """Have calls in other threads fail soon, if the runtime can do that."""
+
     def close(self) -> None:
         """Give the memory back. No call may follow."""

@@ -3,7 +3,7 @@
 import importlib
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,10 @@ import numpy as np
 
 from serving.errors import BadInput, InferenceFailed, LoadFailed
 from serving.runtimes.runtime import Array, Signature, TensorSpec
+
+CALLER = -1
+"""Run ops in the thread that calls. In TensorFlow's pool, which all models share, two endless loops
+stop every other model."""
 
 TENSORFLOW_MEMORY = 500_000_000  # resident after the import, before the first model
 # VGG16: 73 MB in memory for 58 MB of variables; the small CIFAR network: 10 MB for 2 MB.
@@ -65,12 +69,20 @@ class SavedModel:
 
     kind = "tensorflow"
 
-    def __init__(self, folder: Path, parallel: int) -> None:
-        """Raises LoadFailed."""
+    def __init__(
+        self,
+        folder: Path,
+        parallel: int,
+        begin: Callable[[Callable[[], None]], object] | None = None,
+    ) -> None:
+        """Load it, after calling `begin` with what cancels the load. Raises LoadFailed."""
         self.parallel = parallel
         self._tensorflow = tensorflow = import_tensorflow()
         v1 = tensorflow.compat.v1
-        self._session = v1.Session(graph=v1.Graph())
+        config = v1.ConfigProto(inter_op_parallelism_threads=CALLER)
+        self._session = v1.Session(graph=v1.Graph(), config=config)
+        if begin is not None:
+            begin(self.cancel)
         try:
             described = v1.saved_model.load(self._session, ["serve"], str(folder)).signature_def
             self._functions = {
@@ -100,6 +112,10 @@ class SavedModel:
         except (errors.OpError, MemoryError) as error:
             raise InferenceFailed(f"TensorFlow: {_reason(error)}") from error
         return {name: np.asarray(value) for name, value in outputs.items()}
+
+    def cancel(self) -> None:
+        """Close the session, which ends loops, but not a single op."""
+        self._session.close()
 
     def close(self) -> None:
         """Close the session. TensorFlow keeps about half of the memory for later models."""

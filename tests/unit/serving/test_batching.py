@@ -4,15 +4,16 @@ import asyncio
 import json
 import threading
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from typing import Any
 
 import numpy as np
 
 from serving.batching import Batching, BatchQueue, Results, predict_batch
-from serving.errors import BadInput, InferenceFailed
+from serving.errors import BadInput, InferenceFailed, Overran
 from serving.rest.request import Request
 from serving.runtimes.runtime import Array, Signature, TensorSpec
+from serving.workers import Workers
 
 ROW = TensorSpec(np.dtype("int64"), (None, 2))
 ANY = TensorSpec(np.dtype("int64"), (None, None))
@@ -41,6 +42,8 @@ class Sums:
         if (values == 13).any():
             raise InferenceFailed("LiteRT: thirteen")
         return {"sum": np.array(values.sum(axis=None if signature == "total" else 1))}
+
+    def cancel(self) -> None: ...
 
     def close(self) -> None: ...
 
@@ -108,8 +111,8 @@ def test_requests_are_computed_alone_if_an_output_is_not_one_value_per_row() -> 
 
 async def _flood(model: Sums, batching: Batching, first: int, later: int) -> list[bytes]:
     """`first` requests, then `later` ones while the model computes."""
-    with ThreadPoolExecutor(4) as pool:
-        queue = BatchQueue(model, pool, batching)
+    with closing(Workers(4)) as workers:
+        queue = BatchQueue(model, workers, batching)
         model.gate.clear()
         requests = [asyncio.create_task(queue.predict(body([1, n]))) for n in range(first)]
         while not model.calls:
@@ -151,8 +154,8 @@ def test_a_cancelled_request_leaves_the_rest_of_its_batch_alone() -> None:
     model = Sums()
 
     async def scenario() -> None:
-        with ThreadPoolExecutor(1) as pool:
-            queue = BatchQueue(model, pool, Batching(rows=4))
+        with closing(Workers(1)) as workers:
+            queue = BatchQueue(model, workers, Batching(rows=4))
             model.gate.clear()
             requests = [asyncio.create_task(queue.predict(body([1, n]))) for n in range(3)]
             await asyncio.sleep(0.01)
@@ -161,3 +164,26 @@ def test_a_cancelled_request_leaves_the_rest_of_its_batch_alone() -> None:
             assert json.loads(await requests[2]) == {"predictions": [3]}
 
     asyncio.run(asyncio.wait_for(scenario(), 5))
+
+
+def test_all_requests_of_a_stopped_model_are_answered_at_once() -> None:
+    model = Sums()
+
+    async def scenario() -> None:
+        with closing(Workers(1)) as workers:
+            queue = BatchQueue(model, workers, Batching(rows=2))
+            model.gate.clear()
+            requests = [asyncio.create_task(queue.predict(body([1, n]))) for n in range(3)]
+            while not model.calls:
+                await asyncio.sleep(0.001)
+            queue.fail(Overran("never ends"))
+            results = await asyncio.gather(*requests, return_exceptions=True)
+            assert [str(each) for each in results] == ["never ends"] * 3
+            drained = asyncio.create_task(queue.drain())
+            await asyncio.sleep(0.01)
+            assert not drained.done(), "the thread still computes"
+            model.gate.set()
+            await drained
+
+    asyncio.run(asyncio.wait_for(scenario(), 5))
+    assert model.calls == [1], "the others are not computed"

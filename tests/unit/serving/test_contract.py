@@ -16,9 +16,13 @@ from serving import errors
 from serving.app import STATUS, create_app
 from serving.artifact import Version
 from serving.batching import Batching
+from serving.guard.crash_guard import CrashGuard
+from serving.guard.time_limits import TimeLimits
+from serving.guard.watchdog import Watchdog
+from serving.loads import Loader
 from serving.memory import MemoryBudget
 from serving.metrics import Metrics
-from serving.models import TRIM_EVERY, Loader, Models
+from serving.models import TRIM_EVERY, Models
 from serving.rest.request import Request
 from serving.runtimes.runtime import Array, Signature, TensorSpec
 
@@ -52,6 +56,8 @@ class Sums:
             raise errors.InferenceFailed("LiteRT: broken")
         return {"sum": inputs["image"].astype(int).sum(axis=1)}
 
+    def cancel(self) -> None: ...
+
     def close(self) -> None:
         assert not self.running, "closed under a request"
         self.closed = True
@@ -77,7 +83,9 @@ class Bench:
             load_timeout=0.5,
             batching=Batching(rows=4),
         )
-        app = create_app(self.models, metrics)
+        self.guard = CrashGuard(folder / "state")
+        watchdog = Watchdog(TimeLimits(60, 60), self.guard, metrics)
+        app = create_app(self.models, metrics, watchdog)
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         self.http = httpx.AsyncClient(transport=transport, base_url="http://container")
 
@@ -116,6 +124,7 @@ class Bench:
 def bench(tmp_path: Path) -> Iterator[Bench]:
     made = Bench(tmp_path)
     yield made
+    made.guard.close()
     made.gate.set()
     for gate in made.load_gates.values():
         gate.set()

@@ -2,15 +2,26 @@
 
 import logging
 import os
+import shutil
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from serving.crash_guard import SLOT_FILE, SLOTS, WINDOW, CrashGuard
 from serving.errors import LoadFailed, ModelRefused
+from serving.guard.crash_guard import (
+    COMPUTING,
+    LOADING,
+    OVERRUN_FILE,
+    REFUSED_FOR,
+    SLOT_FILE,
+    SLOTS,
+    WINDOW,
+    CrashGuard,
+)
 
 CAT, DOG = Path("/models/cat"), Path("/models/dog")
 
@@ -244,3 +255,48 @@ def test_a_full_disk_turns_the_guard_off(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(Path, "open", full)
     guard = CrashGuard(tmp_path)
     assert loads(guard, CAT)
+
+
+@pytest.mark.parametrize("activity", [LOADING, COMPUTING])
+def test_one_overrun_refuses_the_model_for_an_hour(machine: Machine, activity: Any) -> None:
+    guard = machine.start()
+    guard.overran(activity, CAT)
+    assert not loads(guard, CAT), "at once"
+    guard.end_on_purpose()
+    machine.now += REFUSED_FOR - 1
+    guard = machine.start()
+    with pytest.raises(ModelRefused) as refused, loading(guard, CAT):
+        pass
+    assert str(refused.value) == (
+        f"Model cat.tar.gz was stopped, because it did not end while it {activity.text} "
+        "(13:46:40 UTC). It is refused until 14:46:40 UTC. Upload a corrected version, or try "
+        "again after that time."
+    )
+    assert loads(guard, DOG)
+    machine.now += 2
+    assert loads(guard, CAT)
+    assert loads(machine.start(), CAT)
+    assert not list(machine.folder.glob(f"*{OVERRUN_FILE}"))
+
+
+def test_a_process_that_ends_on_purpose_leaves_no_suspects(machine: Machine) -> None:
+    for _ in range(2):
+        guard = machine.start()
+        with loading(guard, CAT), computing(guard, DOG):
+            guard.end_on_purpose()
+        guard.close()
+    guard = machine.start()
+    assert loads(guard, CAT)
+    assert loads(guard, DOG)
+
+
+def test_an_overrun_that_cannot_be_written_is_refused_by_this_process(
+    machine: Machine, caplog: pytest.LogCaptureFixture
+) -> None:
+    machine.folder.mkdir()
+    guard = machine.start()
+    guard.close()
+    shutil.rmtree(machine.folder)
+    guard.overran(LOADING, CAT)
+    assert not loads(guard, CAT)
+    assert "/models/cat will be loaded again after a restart" in caplog.text

@@ -1,21 +1,21 @@
 """Which runtime loads a version, and what the crash guard notes of it."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, closing, contextmanager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, closing
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from serving.artifact import TFLITE, versions
-from serving.crash_guard import SLOT_FILE, CrashGuard
-from serving.errors import InferenceFailed, LoadFailed, ModelRefused
+from serving.errors import LoadFailed, ModelRefused
+from serving.guard.crash_guard import SLOT_FILE, CrashGuard
+from serving.guard.time_limits import TimeLimits
 from serving.runtimes import litert, saved_model
-from serving.runtimes.loader import GuardedRuntime, loader
-from serving.runtimes.runtime import Array, Signature
+from serving.runtimes.loader import loader
 from serving.settings import from_environment
 
 SETTINGS = from_environment({})
+LIMITS = TimeLimits(60, 60)
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def guard(tmp_path: Path) -> Iterator[CrashGuard]:
 
 
 def test_estimates_memory_per_runtime(artifact: Path, guard: CrashGuard) -> None:
-    estimate = loader(SETTINGS, guard).estimate
+    estimate = loader(SETTINGS, guard, LIMITS).estimate
     lite, full = versions(artifact, "m")
     assert estimate(lite) == litert.estimate(10_000)
     assert estimate(full) == saved_model.estimate(20_000)
@@ -47,7 +47,7 @@ def test_estimates_memory_per_runtime(artifact: Path, guard: CrashGuard) -> None
 def test_a_failed_load_gives_the_reason_of_the_runtime(artifact: Path, guard: CrashGuard) -> None:
     lite, _ = versions(artifact, "m")
     with pytest.raises(LoadFailed, match=r"LiteRT cannot load model\.tflite: ."):
-        loader(SETTINGS, guard).load(lite, "m")
+        loader(SETTINGS, guard, LIMITS).load(lite, "m")
 
 
 @pytest.mark.parametrize("activity", ["loading", "computing"])
@@ -67,44 +67,5 @@ def test_refuses_a_model_that_ended_the_process_twice(
         guard.close()
     refused = pytest.raises(ModelRefused, match=f"Model m ended .* 2 times while it was {activity}")
     with closing(CrashGuard(state)) as survivor, refused:
-        loader(SETTINGS, survivor).load(lite, "m")
+        loader(SETTINGS, survivor, LIMITS).load(lite, "m")
     assert not any(each.read_bytes().strip(b"\0") for each in state.glob(f"*{SLOT_FILE}"))
-
-
-class Failing:
-    kind = "litert"
-    parallel = 3
-    signatures: Mapping[str, Signature] = {"serving_default": Signature({})}
-    closed = False
-
-    def predict(self, signature: str, inputs: Mapping[str, Array]) -> dict[str, Array]:
-        assert signature == "serving_default"
-        if inputs["x"][0] == 13:
-            raise InferenceFailed("thirteen")
-        return {"y": inputs["x"]}
-
-    def close(self) -> None:
-        self.closed = True
-
-
-def test_a_guarded_runtime_enters_the_guard_around_each_computation() -> None:
-    events: list[str] = []
-
-    @contextmanager
-    def computing() -> Iterator[None]:
-        events.append("begins")
-        try:
-            yield
-        finally:
-            events.append("ends")
-
-    runtime = Failing()
-    guarded = GuardedRuntime(runtime, computing)
-    assert (guarded.kind, guarded.parallel) == ("litert", 3)
-    assert guarded.signatures is runtime.signatures
-    assert guarded.predict("serving_default", {"x": np.array([1])})["y"] == [1]
-    with pytest.raises(InferenceFailed):
-        guarded.predict("serving_default", {"x": np.array([13])})
-    assert events == ["begins", "ends"] * 2
-    guarded.close()
-    assert runtime.closed

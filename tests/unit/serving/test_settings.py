@@ -14,6 +14,7 @@ ROOT = Path(__file__).resolve().parents[3]
 def test_defaults() -> None:
     settings = from_environment({})
     assert (settings.port, settings.memory, settings.load_timeout) == (8080, None, 55)
+    assert (settings.load_limit, settings.compute_limit) == (120, 55)
     assert settings.batching == Batching(rows=8, wait=0)
     assert settings.state is None
 

@@ -1,4 +1,4 @@
-"""Refuse models that end the server process while they load or compute.
+"""Refuse models that end the server process while they load or compute, or never end.
 
 A crafted or corrupt file can end the process from inside TensorFlow or LiteRT. Each process
 therefore notes which models it is loading and computing at this moment, in a file that outlives
@@ -9,6 +9,9 @@ minutes is refused when it is loaded, until the first of the two crashes is ten 
 
 One crash refuses nothing: it may be an operator's `kill -9` while a healthy model was at work. A
 suspect that finishes loading, or computing, is cleared of the crashes during that activity.
+
+A load or computation that passed its time limit is certain: once is enough to refuse the model, for
+an hour. The process then ends on purpose, and nothing else that it was doing is a suspect.
 """
 
 import errno
@@ -42,6 +45,8 @@ SLOT = struct.Struct("=d32s")  # when the activity began (Unix time) and its key
 FREE = (0.0, b"")
 KEY = re.compile(rb"[LC][0-9a-f]{31}")
 SLOT_FILE, CRASH_FILE = ".slots", ".crash"  # endings of names
+OVERRUN_FILE = ".overrun"  # `<key>.overrun`, dated when it was noticed
+REFUSED_FOR = 3600.0  # seconds after an overrun
 
 
 @dataclass(frozen=True)
@@ -79,7 +84,7 @@ class CrashGuard:
         self,
         folder: Path,
         now: Callable[[], float] = time.time,
-        load_wait: float = 60.0,
+        load_wait: float = 10.0,
         compute_wait: float = 5.0,
     ) -> None:
         """Waits: seconds after which a suspect goes ahead although another one is still at work."""
@@ -87,10 +92,12 @@ class CrashGuard:
         self._now = now
         self._waits = {LOADING: load_wait, COMPUTING: compute_wait}
         self._crashes: dict[bytes, list[float]] = {}
+        self._overruns: dict[bytes, float] = {}
         self._one_suspect = threading.Lock()
         self._free: queue.SimpleQueue[int] = queue.SimpleQueue()
         for slot in range(SLOTS):
             self._free.put(slot * SLOT.size)
+        self._slot_file: Path | None = None
         self._slots: mmap.mmap | None = None
         self._open = ExitStack()
         try:
@@ -106,6 +113,24 @@ class CrashGuard:
         """Leave the slot file as a dying process would. Nothing is noted from now on."""
         self._slots = None
         self._open.close()
+
+    def end_on_purpose(self) -> None:
+        """Remove the slot file: what the process was doing is no suspect in the next one."""
+        self._slots = None
+        if self._slot_file is not None:
+            with suppress(OSError):
+                self._slot_file.unlink(missing_ok=True)
+
+    def overran(self, activity: Activity, source: Path) -> None:
+        """Refuse a model from now on, in later processes too."""
+        key = _key(activity, source)
+        self._overruns[key] = self._now()
+        try:
+            overrun = self._folder / f"{key.decode()}{OVERRUN_FILE}"
+            overrun.touch()
+            os.utime(overrun, (self._now(), self._now()))
+        except OSError as error:
+            log.warning("%s will be loaded again after a restart: %s", source, error)
 
     @contextmanager
     def loading(self, source: Path, model: str) -> Iterator[None]:
@@ -148,7 +173,10 @@ class CrashGuard:
                 _record_crashes(slot_file)
             for crash in self._folder.glob(f"*{CRASH_FILE}"):
                 self._read_crash(crash)
-            self._slots = self._map_slots(self._folder / f"{uuid.uuid4().hex}{SLOT_FILE}")
+            for overrun in self._folder.glob(f"*{OVERRUN_FILE}"):
+                self._read_overrun(overrun)
+            self._slot_file = self._folder / f"{uuid.uuid4().hex}{SLOT_FILE}"
+            self._slots = self._map_slots(self._slot_file)
 
     def _map_slots(self, path: Path) -> mmap.mmap:
         """Create and lock the slot file. Raises OSError."""
@@ -171,8 +199,23 @@ class CrashGuard:
             else:
                 self._crashes.setdefault(crash.name.split(".")[0].encode(), []).append(when)
 
+    def _read_overrun(self, overrun: Path) -> None:
+        with suppress(FileNotFoundError):  # another process has just removed it
+            when = overrun.stat().st_mtime
+            if when + REFUSED_FOR < self._now():
+                overrun.unlink()
+            else:
+                self._overruns[overrun.stem.encode()] = when
+
     def _refuse(self, key: bytes, activity: Activity, model: str) -> None:
         now = self._now()
+        overran = self._overruns.get(key)
+        if overran is not None and overran + REFUSED_FOR >= now:
+            raise ModelRefused(
+                f"Model {model} was stopped, because it did not end while it {activity.text} "
+                f"({_clock(overran)}). It is refused until {_clock(overran + REFUSED_FOR)}. Upload "
+                "a corrected version, or try again after that time."
+            )
         times = sorted(when for when in self._crashes.get(key, []) if when + WINDOW >= now)
         if len(times) >= CRASHES:
             raise ModelRefused(

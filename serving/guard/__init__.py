@@ -1,0 +1,1 @@
+"""Models that harm the process: those that end it, and those that never end."""
