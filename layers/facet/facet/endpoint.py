@@ -36,6 +36,9 @@ REQUEST = "facet-request"
 """The custom attribute with the request's id. SageMaker forwards it verbatim (InvokeEndpoint in its
 API reference), and AWS's TensorFlow image ignores attributes that do not begin with tfs-."""
 
+NOT_LOADED = re.compile(r"^Model \S+ is not loaded yet")
+"""What Facet's container and AWS's image answer when an earlier process had loaded the model."""
+
 NO_ENDPOINT = re.compile(r"Endpoint \S+ of account \d+ not found")
 """The text of SageMaker's ValidationError for an endpoint that does not exist, or not yet."""
 
@@ -120,11 +123,29 @@ def _translated(error: botocore_errors.ClientError) -> FacetError | None:
         return ModelFailed("the endpoint cannot unpack the archive")
     if code != "ModelError":
         return None
-    if error.response.get("OriginalStatusCode") in (503, 507):
+    return _of_container(
+        error.response.get("OriginalStatusCode"),
+        _reason(str(error.response.get("OriginalMessage") or error)),
+    )
+
+
+def _of_container(status: object, reason: str) -> FacetError:
+    """The container's error, which SageMaker passes on.
+
+    Facet's container names a model that took too long itself, with 500. A timeout of the platform,
+    a slow load, and a model that a new container has not loaded yet may be the fault of others.
+    """
+    if status == 0:
+        return EndpointUnavailable("The endpoint did not answer in time. Try again shortly.")
+    if status == 408:
+        return ModelLoading("The model is loading. Try again shortly.")
+    if status == 503 or (status == 404 and NOT_LOADED.search(reason)):
+        return EndpointUnavailable("The endpoint's container restarts. Try again shortly.")
+    if status == 507:
         return EndpointUnavailable(
             "The endpoint has no memory for the model now. Try again shortly."
         )
-    return ModelFailed(_reason(str(error.response.get("OriginalMessage") or error)))
+    return ModelFailed(reason)
 
 
 def _reason(message: str) -> str:

@@ -215,7 +215,7 @@ def test_the_report_has_the_text_of_the_containers_error(account: Account, form:
     assert "{" not in problem
 
 
-@pytest.mark.parametrize("status", [0, 400, 404, 408, 500])
+@pytest.mark.parametrize("status", [400, 404, 500])
 def test_the_containers_message_is_in_the_report(account: Account, status: int) -> None:
     words = "Op type not registered 'MyOp'"
     account.runtime.error = refusal("ModelError", OriginalStatusCode=status, OriginalMessage=words)
@@ -252,6 +252,16 @@ def test_an_archive_that_the_endpoint_cannot_unpack_is_rejected(account: Account
         (refusal("InternalFailure"), EndpointUnavailable),
         (refusal("ModelError", OriginalStatusCode=507), EndpointUnavailable),
         (refusal("ModelError", OriginalStatusCode=503), EndpointUnavailable),
+        (refusal("ModelError", OriginalStatusCode=0), EndpointUnavailable),
+        (refusal("ModelError", OriginalStatusCode=408), ModelLoading),
+        (
+            refusal(
+                "ModelError",
+                OriginalStatusCode=404,
+                OriginalMessage='{"error": "Model ab12 is not loaded yet."}',
+            ),
+            EndpointUnavailable,
+        ),
         (ConnectionClosedError(endpoint_url="https://x"), EndpointUnavailable),
         (refusal("AccessDeniedException"), ClientError),
         (refusal("ExpiredTokenException"), ClientError),
