@@ -1,4 +1,7 @@
-"""The endpoint's container: one `python -m serving` process, restarted whenever it ends."""
+"""The endpoint's container: one `python -m serving` process.
+
+It is restarted whenever it ends, and replaced when it does not answer `/ping` with 200.
+"""
 
 import asyncio
 import contextlib
@@ -11,6 +14,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from http import HTTPStatus
 from pathlib import Path
 
 from aiohttp import ClientConnectorError, ClientError, ClientSession, ClientTimeout
@@ -23,7 +27,9 @@ START_TIMEOUT = 60.0  # seconds until the process must answer /ping
 STOP_TIMEOUT = 10.0  # seconds between SIGTERM and SIGKILL
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0  # seconds before a restart; doubles after failed starts
 LONG_RUN = 10.0  # seconds; a process that ends sooner counts as a failed start
-LOST_TIMEOUT = 5.0  # seconds that a process which refuses connections may take to end
+LOST_TIMEOUT = 10.0  # seconds that a process which refuses requests may take to end
+PING_EVERY, PING_TIMEOUT = 5.0, 20.0  # seconds
+PING_FAILURES = 3  # in a row, after which the process is replaced; SageMaker does so, too
 SERVING = (sys.executable, "-m", "serving", "serve")
 
 
@@ -32,7 +38,7 @@ class ContainerDown(Exception):
 
 
 class ContainerLost(Exception):
-    """The container ended before it answered the request."""
+    """The container ended before it answered the request, or is about to."""
 
 
 class ContainerTimeout(Exception):
@@ -66,6 +72,7 @@ class Container:
         environment: Mapping[str, str],
         log_file: Path,
         command: Sequence[str] = SERVING,
+        ping_every: float = PING_EVERY,
     ) -> None:
         self.generation = 1
         self.pid: int | None = None
@@ -76,6 +83,7 @@ class Container:
         self._up = asyncio.Event()
         self._down = asyncio.Event()
         self._command = command
+        self._ping_every = ping_every
         self._running: asyncio.Task[None] | None = None
 
     @cached_property
@@ -120,7 +128,7 @@ class Container:
                 method, self._url + path, headers=headers, data=content, timeout=limit
             ) as answer:
                 body = await answer.read()
-                return Answer(answer.status, answer.headers, body, time.perf_counter() - began)
+                found = Answer(answer.status, answer.headers, body, time.perf_counter() - began)
         except TimeoutError as error:
             raise ContainerTimeout(f"no answer in {timeout:g} seconds") from error
         except ClientConnectorError as error:
@@ -129,6 +137,10 @@ class Container:
         except ClientError as error:
             await self._wait_for_end()
             raise ContainerLost("the container ended before it answered") from error
+        if found.status == HTTPStatus.SERVICE_UNAVAILABLE:
+            await self._wait_for_end()
+            raise ContainerLost(found.text)
+        return found
 
     async def _wait_for_end(self) -> None:
         """Wait until `_run_once` has seen the process end, so that `ready` waits for the next."""
@@ -158,12 +170,33 @@ class Container:
                 self.pid = process.pid
                 self._down.clear()
                 self._up.set()
+                await self._wait_while_healthy(process)
             return await process.wait()
         finally:
             self._up.clear()
             self._down.set()
             self.generation += 1
             await _end(process)
+
+    async def _wait_while_healthy(self, process: asyncio.subprocess.Process) -> None:
+        """Return when the process has ended, of itself or because its pings failed."""
+        failures = 0
+        while process.returncode is None:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(process.wait(), self._ping_every)
+                return
+            failures = 0 if await self._is_healthy() else failures + 1
+            if failures == PING_FAILURES:
+                log.warning("container of %s fails its pings; replacing it", self._name)
+                await _end(process)
+
+    async def _is_healthy(self) -> bool:
+        try:
+            limit = ClientTimeout(total=PING_TIMEOUT)
+            async with self._http.get(f"{self._url}/ping", timeout=limit) as answer:
+                return answer.status == HTTPStatus.OK
+        except (ClientError, TimeoutError):
+            return False
 
     async def _spawn(self, port: int) -> asyncio.subprocess.Process:
         environment = {

@@ -12,6 +12,8 @@ TensorFlow Serving's tests, with signatures to predict, classify and regress.
 Troublesome: abort: loading ends the process.  waiting: answers when the file in its input exists.
 hungry: allocates 4 kB for each of the `rows` in its input.  greedy: allocates 12 GB when it is
 loaded.  The last two exist for LiteRT too: hungry-lite, greedy-lite.
+Endless: endless, endless-lite: compute for ever if an input is over 200. endless-load,
+endless-load-lite: load for ever.
 """
 # mypy: disallow-subclassing-any=False, disallow-untyped-decorators=False
 
@@ -165,6 +167,28 @@ class Greedy(tf.Module):
         return {"sum": tf.reshape(tf.reduce_sum(tf.cumsum(tf.broadcast_to(x, MUCH), 1)), [1])}
 
 
+class Endless(tf.Module):
+    """Computes for ever if an input is `over`; LiteRT computes zeros while it loads."""
+
+    def __init__(self, over: float) -> None:
+        super().__init__()
+        self.over = over
+
+    @tf.function(input_signature=[tf.TensorSpec([None, 2], tf.float32, "x")])
+    def eat(self, x: tf.Tensor) -> dict[str, tf.Tensor]:
+        turns = tf.constant(0.0)
+        while tf.reduce_max(x) + turns > self.over:
+            turns = turns * 0.5
+        return {"y": x + turns}
+
+
+def endless_init() -> Any:
+    """A loop that runs when the SavedModel is loaded."""
+    return tf.compat.v1.while_loop(
+        lambda turns: turns < 1.0, lambda turns: turns * 0.5, [tf.constant(0.0)]
+    ).op
+
+
 def tf1(folder: Path, main_op: Callable[[], Any] | None = None) -> None:
     """A model of TensorFlow 1 as its builder wrote it; `main_op` runs when it is loaded."""
     v1 = tf.compat.v1
@@ -264,12 +288,21 @@ def troublesome(folder: Path) -> None:
     lite(hungry, folder / "hungry-lite")
 
 
+def endless(folder: Path) -> None:
+    marked = Endless(over=200.0)
+    tf.saved_model.save(marked, str(folder / "endless" / "1"), signatures=marked.eat)
+    lite(marked, folder / "endless-lite")
+    tf1(folder / "endless-load" / "1", endless_init)
+    lite(Endless(over=-1.0), folder / "endless-load-lite")
+
+
 def main(folder: Path) -> None:
     (cpu,) = tf.config.list_physical_devices("CPU")
     tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
     quantised(folder)
     third_party(folder)
     troublesome(folder)
+    endless(folder)
     export(Classifier(8, 4), folder / "classifier")
     export(Classifier(64, 102), folder / "large")
     shutil.copytree(folder / "classifier", folder / "plain")

@@ -7,7 +7,7 @@ import os
 import re
 import tarfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,9 +39,17 @@ BODY, BRIGHT, LARGE = body(8), body(8, brightness=255), body(64)
 class Stack:
     """A platform with one endpoint and a client. `close` stops it."""
 
-    def __init__(self, folder: Path, s3: "S3Client", **settings: Any) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        s3: "S3Client",
+        environment: Mapping[str, str] | None = None,
+        **settings: Any,
+    ) -> None:
+        """environment: the container's, beside two workers."""
         budgets = {"disk_budget": 10**9, "memory_budget": 10**9}
-        config = EndpointConfig(ENDPOINT, f"s3://{BUCKET}/mme/", {"FACET_SERVING_WORKERS": "2"})
+        workers = {"FACET_SERVING_WORKERS": "2", **(environment or {})}
+        config = EndpointConfig(ENDPOINT, f"s3://{BUCKET}/mme/", workers)
         self.log = folder / "log" / f"{ENDPOINT}.log"
         self.cache = folder / "cache" / ENDPOINT
         self.platform = Platform(

@@ -5,7 +5,8 @@ import os
 import resource
 import signal
 import sys
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -129,6 +130,68 @@ def test_a_model_that_ends_the_container_is_refused(
         assert stack.refused(crashing, BRIGHT)["OriginalStatusCode"] == 500
     assert all(clients.map(lambda other: answers(stack, other), others))
     assert stack.container() == survivor, "it was not loaded again"
+
+
+MARKED = json.dumps({"instances": [[255.0, 0.0]]})
+LIMITS = {"FACET_SERVING_LOAD_LIMIT": "3", "FACET_SERVING_COMPUTE_LIMIT": "3"}
+AWAY = 20.0
+"""Seconds; docs/decisions/0025 has measured ones."""
+
+
+class Healthy:
+    """Asks two models in turn; `away` is the longest time without an answer of one of them."""
+
+    def __init__(self, stack: Stack, targets: Sequence[str]) -> None:
+        self._stack = stack
+        self._last = dict.fromkeys(targets, time.monotonic())
+        self.away = 0.0
+
+    def ask(self) -> None:
+        for target, last in self._last.items():
+            assert answers(self._stack, target)
+            now = time.monotonic()
+            self.away = max(self.away, now - last)
+            self._last[target] = now
+
+
+def wait_for_another_container(stack: Stack, first: int) -> None:
+    wait_for(lambda: stack.container() != first)
+
+
+@pytest.mark.parametrize(("suffix", "replaced"), [("", False), ("-lite", True)])
+def test_endless_models_keep_healthy_ones_away_for_seconds_only(
+    start: StartStack, put: Put, clients: ThreadPoolExecutor, suffix: str, replaced: bool
+) -> None:
+    """Twice as many endless requests as there are workers, for two models."""
+    stack = start(environment=LIMITS)
+    others = [put("first"), put("second")]
+    assert all(answers(stack, other) for other in others)
+    for artifact, activity in (("endless", "computing"), ("endless-load", "loading")):
+        first = stack.container()
+        targets = [put(f"{artifact}-{number}", f"{artifact}{suffix}") for number in range(2)]
+        healthy = Healthy(stack, others)
+        pending = [clients.submit(stack.refused, target, MARKED) for target in targets * 2]
+        while not all(each.done() for each in pending):
+            healthy.ask()
+        for each in pending:
+            error = each.result()
+            assert (error["Error"]["Code"], error["OriginalStatusCode"]) == ("ModelError", 500)
+            reason = error["OriginalMessage"]
+            assert f"was stopped: it was {activity} for over 3 seconds" in reason or (
+                f"did not end while it was {activity}" in reason
+            )
+        if replaced:
+            wait_for_another_container(stack, first)
+        healthy.ask()
+        assert healthy.away < AWAY
+        second = stack.container()
+        assert (second != first) is replaced
+        began = time.monotonic()
+        for target in targets:
+            assert "is refused" in stack.refused(target, MARKED)["OriginalMessage"].lower()
+        assert time.monotonic() - began < 3, "refused without another attempt"
+        healthy.ask()
+        assert stack.container() == second
 
 
 def test_two_hundred_clients_on_one_cold_model_are_one_load(
