@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from facet.keys import MODEL_NAME, VERSION_ID
+from facet.keys import MODEL_NAME, NAME_PART, VERSION_ID
 from predict.app import DEFAULT_TOP_K, MAX_PAGE, MAX_TOP_K
 
 VERSION = "1.0.0"
@@ -62,6 +62,15 @@ PARAMETERS = {
         "query",
         "A cursor for pagination: the value of `next` in the previous page.",
         **NAME_SCHEMA,
+    ),
+    "contains": _parameter(
+        "contains",
+        "query",
+        "Lists only models whose name contains this text. A page may then have fewer models than "
+        "`limit`; the search continues while `next` is not null.",
+        type="string",
+        pattern=f"^{NAME_PART.pattern}$",
+        examples=["walk-"],
     ),
     "next_token": _parameter(
         "next_token",

@@ -133,7 +133,7 @@ OPERATIONS = (
         "Returns a page of models.",
         {JSON: models.ModelList},
         headers=("ETag",),
-        parameters=("limit", "after"),
+        parameters=("limit", "after", "contains"),
         problems=("bad-request", "internal-error"),
     ),
     Operation(

@@ -9,7 +9,7 @@ from aws_lambda_powertools.event_handler.exceptions import NotFoundError
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from facet.errors import BadRequest, FacetError, ModelFailed
-from facet.keys import MODEL_NAME, VERSION_ID
+from facet.keys import MODEL_NAME, NAME_PART, VERSION_ID
 from facet.observability import count, logger
 from facet.settings import settings
 from predict.clients import inbox, predictor, registry
@@ -43,13 +43,21 @@ def health() -> Response[str]:
 
 @app.get("/models")
 def list_models() -> Response[str]:
-    """One page of models: up to `limit` names after the name `after`."""
+    """One page of models: up to `limit` names after the name `after`, which contain `contains`."""
     event = app.current_event
     after = event.query_string_parameters.get("after")
     if after and not MODEL_NAME.fullmatch(after):
         raise BadRequest("after must be a model's name: the value of 'next' in the previous page.")
     limit = whole_number(event, "limit", MAX_PAGE, MAX_PAGE)
-    models, following = registry().models(limit, after)
+    text = event.query_string_parameters.get("contains")
+    if text and not NAME_PART.fullmatch(text):
+        raise BadRequest(
+            "contains must be a part of a name: up to 63 lower-case letters, digits and dashes."
+        )
+    if text:
+        models, following = registry().search(text, limit, after)
+    else:
+        models, following = registry().models(limit, after)
     listed = [responses.listed_model(each) for each in models]
     return cacheable(event, {"models": listed, "next": following})
 

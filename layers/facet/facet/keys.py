@@ -35,6 +35,9 @@ MANIFEST = "facet.json"
 MODEL_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 """What a model may be called; the whole name must match."""
 
+NAME_PART = re.compile(r"[a-z0-9-]{1,63}")
+"""A part of a model's name."""
+
 MODEL_NAME_RULE = (
     "a model's name has 1 to 63 lower-case letters (a to z), digits and hyphens, and begins with a "
     "letter or a digit"

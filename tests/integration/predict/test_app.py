@@ -345,9 +345,27 @@ def test_models_are_listed_in_pages(table: "Table") -> None:
     }
 
 
+def test_models_are_searched_by_a_part_of_their_name(table: "Table") -> None:
+    for name in ("cat", "dog", "my-cats", "scat-1"):
+        make_live(table, pending(1, name))
+    first = call("GET", "/models", limit="2", contains="cat").document
+    second = call("GET", "/models", limit="2", contains="cat", after=first["next"]).document
+    assert [each["name"] for each in first["models"]] == ["cat", "my-cats"]
+    assert ([each["name"] for each in second["models"]], second["next"]) == (["scat-1"], None)
+    assert call("GET", "/models", contains="zebra").document == {"models": [], "next": None}
+
+
 @pytest.mark.parametrize(
     "query",
-    [{"limit": "0"}, {"limit": "101"}, {"limit": "x"}, {"after": "A"}, {"after": "a" * 3000}],
+    [
+        {"limit": "0"},
+        {"limit": "101"},
+        {"limit": "x"},
+        {"after": "A"},
+        {"after": "a" * 3000},
+        {"contains": "Ü"},
+        {"contains": "a" * 64},
+    ],
 )
 def test_invalid_pagination_parameters_are_rejected(query: dict[str, Any]) -> None:
     assert_problem(call("GET", "/models", None, "", **query), 400, "bad-request")

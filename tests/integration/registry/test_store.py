@@ -283,6 +283,19 @@ def test_models_are_listed_by_name_in_pages(registry: Registry, table: "Table") 
     assert [each.name for each in registry.models(10, "b")[0]] == names[1:]
 
 
+def test_models_are_searched_over_the_pages_of_the_table(
+    registry: Registry, table: "Table"
+) -> None:
+    names = [f"cat-{number}" for number in range(4)]
+    for name in (*names, "dog"):
+        make_live(table, pending(1, name))
+    found, after = registry.search("at-", 3)
+    assert ([each.name for each in found], after) == (names[:3], "cat-2")
+    assert [each.name for each in registry.search("at-", 3, after)[0]] == names[3:]
+    assert registry.search("at-", 4) == (registry.models(4)[0], None)
+    assert registry.search("at-", 4, "cat-0", pages=0) == ([], "cat-0")
+
+
 def test_target_is_the_key_under_the_endpoints_prefix() -> None:
     assert pending(1).target == "cifar/000000000001.tar.gz"
 

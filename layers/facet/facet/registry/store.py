@@ -34,6 +34,10 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
 
 
+SEARCH_PAGES = 4
+"""Pages that one search reads: about 20,000 models."""
+
+
 class Registry:
     """Reads, and conditional writes of versions. All raise botocore's errors if DynamoDB fails."""
 
@@ -102,12 +106,39 @@ class Registry:
 
     def models(self, limit: int, after: str | None = None) -> tuple[list[Model], str | None]:
         """One page of models by name, and the name to continue `after`, or None at the end."""
-        query: dict[str, Any] = {**_of_kind(MODEL_ITEM), "Limit": limit}
+        items, following = self._models_page(after, {"Limit": limit})
+        return [model_of(item) for item in items], following
+
+    def search(
+        self, text: str, limit: int, after: str | None = None, pages: int = SEARCH_PAGES
+    ) -> tuple[list[Model], str | None]:
+        """As `models`, of those whose name contains `text`.
+
+        DynamoDB filters no keys, so all names are read, up to `pages` of its pages of 1 MB.
+        A search that ends there has fewer than `limit` models, and a name to continue after.
+        """
+        found: list[Model] = []
+        for _ in range(pages):
+            items, following = self._models_page(after, {})
+            for item in items:
+                if text in item["model"]:
+                    if len(found) == limit:
+                        return found, found[-1].name
+                    found.append(model_of(item))
+            if following is None:
+                return found, None
+            after = following
+        return found, after
+
+    def _models_page(
+        self, after: str | None, query: dict[str, Any]
+    ) -> tuple[list[Mapping[str, Any]], str | None]:
+        query = {**_of_kind(MODEL_ITEM), **query}
         if after:
             query["ExclusiveStartKey"] = {"kind": MODEL_ITEM, "model": after, "item": MODEL_ITEM}
         page = self._table.query(**query)
         last = page.get("LastEvaluatedKey")
-        return [model_of(item) for item in page["Items"]], str(last["model"]) if last else None
+        return list(page["Items"]), str(last["model"]) if last else None
 
     def unsettled(self, status: Status) -> Iterator[Version]:
         """All models' versions that are PENDING, or RETIRED with an artifact to be deleted."""
