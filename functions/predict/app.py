@@ -14,7 +14,7 @@ from facet.observability import count, logger
 from facet.settings import settings
 from predict.clients import inbox, predictor, registry
 from predict.http import body, cors, inference_protocol, problems, responses
-from predict.http.request import deadline_of, model_name, raw_body, request_id, whole_number
+from predict.http.request import deadline_of, model_name, raw_body, request_id, shown, whole_number
 from predict.http.responses import cacheable, respond
 from predict.predictor import PredictionRequest
 
@@ -93,7 +93,7 @@ def predict(name: str) -> Response[str]:
     event = app.current_event
     version = event.query_string_parameters.get("version")
     if version is not None and not VERSION_ID.fullmatch(version):
-        raise BadRequest(f"version must be 12 hex digits, not '{version}'.")
+        raise BadRequest(f"version must be 12 hex digits, not '{shown(version)}'.")
     deadline = deadline_of(app.lambda_context)
     top_k = whole_number(event, "top_k", DEFAULT_TOP_K, MAX_TOP_K)
     limits = body.Limits(settings().max_body, settings().max_images)

@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from facet.errors import BadRequest, BodyTooLarge, UnknownUpload
-from facet.keys import IMAGE_TYPES, INBOX_PREFIX
+from facet.keys import IMAGE_TYPES, INBOX_KEY, INBOX_PREFIX
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+
+MAX_SHOWN = 100
+"""Characters of a key in the message that rejects it."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,8 @@ class Inbox:
             raise BadRequest(
                 f"s3 must be the key of an upload; such keys begin with {INBOX_PREFIX}."
             )
+        if not INBOX_KEY.fullmatch(key):
+            raise UnknownUpload(key[:MAX_SHOWN])
         upload = self._object(key)
         if upload["ContentLength"] > self._max_bytes:
             upload["Body"].close()

@@ -5,6 +5,7 @@ size), and two outputs, `scores` (FP32, one per label) and `label` (BYTES, the b
 are the API's problem documents with the protocol's member `error`.
 """
 
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -16,10 +17,10 @@ from facet.registry.models import Status, Version
 from facet.settings import settings
 from predict.classifier import Predictions, best_labels
 from predict.clients import predictor, registry
+from predict.http import body as bodies
 from predict.http import tensors
-from predict.http.body import check_size
-from predict.http.request import deadline_of, model_name, raw_body, request_id, version_id
-from predict.http.responses import prediction_headers, respond
+from predict.http.request import deadline_of, model_name, raw_body, request_id, shown, version_id
+from predict.http.responses import check_size, prediction_headers, respond
 from predict.http.tensors import OutputTensor, RequestedOutput, TensorData
 from predict.predictor import PredictionRequest
 
@@ -107,9 +108,11 @@ def _infer(model: str, version: str | None) -> Response[Any]:
     event = router.current_event
     deadline = deadline_of(router.lambda_context)
     body = raw_body(event)
-    check_size(body, settings().max_body)
+    bodies.check_size(body, settings().max_body)
     if encoding := event.headers.get("content-encoding"):
-        raise BadRequest(f"Content-Encoding {encoding} is not supported; send the body as it is.")
+        raise BadRequest(
+            f"Content-Encoding {shown(encoding)} is not supported; send the body as it is."
+        )
     request, inputs = tensors.parse(body, event.headers.get("inference-header-content-length"))
     requested = _requested_outputs(request.outputs)
     predictions = predictor().predict(
@@ -121,6 +124,7 @@ def _infer(model: str, version: str | None) -> Response[Any]:
     if request.id is not None:
         head["id"] = request.id
     content, json_length = tensors.compose(head, outputs)
+    check_size(content if json_length else content.decode())
     headers = prediction_headers(predictions)
     if json_length is None:
         return Response(200, "application/json", content.decode(), headers=headers)
@@ -129,7 +133,13 @@ def _infer(model: str, version: str | None) -> Response[Any]:
 
 
 def _requested_outputs(outputs: tuple[RequestedOutput, ...]) -> tuple[RequestedOutput, ...]:
-    """Returns the requested outputs, by default both. Raises BadRequest for an unknown one."""
+    """Returns the requested outputs, by default both.
+
+    Raises BadRequest for an unknown one, and for one that is requested twice.
+    """
+    for name, count in Counter(output.name for output in outputs).items():
+        if count > 1:
+            raise BadRequest(f"The output '{name}' is requested {count} times; once is enough.")
     for output in outputs:
         if output.name not in (SCORES, LABEL):
             raise BadRequest(

@@ -57,6 +57,7 @@ TABLE: dict[type[FacetError], Problem] = {
     EndpointRemoved: Problem("no-endpoint", 503, "Endpoint switched off", retry_after=300),
 }
 NO_ROUTE = Problem("no-route", 404, "Route not found")
+MAX_DETAIL = 2000
 BUG = Problem("internal-error", 500, "Internal error")
 
 
@@ -75,8 +76,10 @@ def respond(
 ) -> Response[str]:
     """Returns the problem document, with the violations of a NoLiveVersion.
 
-    With `protocol`, adds the member `error` that the Open Inference Protocol requires.
+    `detail` is cut off after `MAX_DETAIL` characters. With `protocol`, adds the member `error` that
+    the Open Inference Protocol requires.
     """
+    detail = detail if len(detail) <= MAX_DETAIL else f"{detail[:MAX_DETAIL]}…"
     document: dict[str, object] = {
         "type": f"urn:facet:problem:{problem.name}",
         "title": problem.title,

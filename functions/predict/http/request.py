@@ -9,27 +9,41 @@ from facet.errors import BadRequest, UnknownModel, UnknownVersion
 from facet.keys import MODEL_NAME, VERSION_ID
 from predict.timing import Deadline
 
+MAX_DIGITS = 12
+MAX_SHOWN = 100
+"""Characters of a value in the message that rejects it."""
+
 
 def model_name(name: str) -> str:
     """Returns the model's name from the path. Raises UnknownModel if no model can have it."""
     if not MODEL_NAME.fullmatch(name):
-        raise UnknownModel(name)
+        raise UnknownModel(shown(name))
     return name
 
 
 def version_id(model: str, version: str) -> str:
     """Returns the version's id from the path. Raises UnknownVersion if no version can have it."""
     if not VERSION_ID.fullmatch(version):
-        raise UnknownVersion(model_name(model), version)
+        raise UnknownVersion(model_name(model), shown(version))
     return version
 
 
 def whole_number(event: APIGatewayProxyEvent, parameter: str, default: int, maximum: int) -> int:
     """Returns a query parameter in 1..maximum. Raises BadRequest."""
-    text = event.query_string_parameters.get(parameter, str(default))
-    if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= maximum):
-        raise BadRequest(f"{parameter} must be a whole number from 1 to {maximum}, not '{text}'.")
+    return number(parameter, event.query_string_parameters.get(parameter, str(default)), maximum)
+
+
+def number(name: str, text: str, maximum: int) -> int:
+    """Returns the decimal digits in `text` as a number in 1..maximum. Raises BadRequest."""
+    digits = text.isascii() and text.isdigit() and len(text) <= MAX_DIGITS
+    if not (digits and 1 <= int(text) <= maximum):
+        raise BadRequest(f"{name} must be a whole number from 1 to {maximum}, not '{shown(text)}'.")
     return int(text)
+
+
+def shown(text: str) -> str:
+    """Returns the beginning of what a client sent, short enough for a message."""
+    return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}…"
 
 
 def raw_body(event: APIGatewayProxyEvent) -> bytes:

@@ -7,9 +7,12 @@ import orjson
 from aws_lambda_powertools.event_handler.api_gateway import Response
 from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEvent
 
-from facet.errors import BadRequest
+from facet.errors import BadRequest, BodyTooLarge
 from facet.registry.models import Model, Version
 from predict.classifier import Predictions
+
+MAX_ANSWER = 6_000_000
+"""Bytes of a body in Lambda's answer, which has up to 6 MB with the headers."""
 
 MAX_VERSIONS = 100
 PAGE_BYTES = 1_000_000
@@ -20,13 +23,25 @@ of metrics and violations."""
 def respond(
     document: object, *, status: int = 200, headers: dict[str, str] | None = None
 ) -> Response[str]:
-    """Returns the document as a JSON response."""
+    """Returns the document as a JSON response. Raises BodyTooLarge if Lambda cannot return it."""
+    body = orjson.dumps(document).decode()
+    check_size(body)
     return Response(
         status_code=status,
         content_type="application/json",
-        body=orjson.dumps(document).decode(),
+        body=body,
         headers=dict(headers or {}),
     )
+
+
+def check_size(body: str | bytes) -> None:
+    """Raises BodyTooLarge for a body that is too long as JSON, or as base64, in Lambda's answer."""
+    size = len(orjson.dumps(body)) if isinstance(body, str) else len(body) * 4 // 3
+    if size > MAX_ANSWER:
+        raise BodyTooLarge(
+            f"The answer would have {size:,} bytes; the limit is {MAX_ANSWER:,}. "
+            "Ask for fewer labels, or send fewer images at once."
+        )
 
 
 def cacheable(event: APIGatewayProxyEvent, document: object) -> Response[str]:

@@ -8,16 +8,17 @@ import base64
 import binascii
 import math
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import orjson
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from facet.errors import BadRequest
+from predict.http.request import number
 
 LENGTH = struct.Struct("<I")
 """The length before each element of a BYTES tensor."""
@@ -35,18 +36,26 @@ class _ProtocolModel(BaseModel):
     model_config = ConfigDict(frozen=True)
 
 
+Count = Annotated[int, Field(ge=0, le=2**31 - 1)]
+Name = Annotated[str, Field(max_length=200)]
+"""Names are part of error messages."""
+
+MAX_TENSORS = 16
+"""Inputs, and outputs, of a request. A model has one and two, but may be one of several."""
+
+
 class InputParameters(_ProtocolModel):
     """`binary_data_size` is the number of bytes of this tensor after the JSON."""
 
-    binary_data_size: NonNegativeInt | None = None
+    binary_data_size: Count | None = None
 
 
 class Input(_ProtocolModel):
     """An input tensor. In JSON, elements of BYTES are base64."""
 
-    name: str
-    shape: tuple[NonNegativeInt, ...] = Field(max_length=8)
-    datatype: str
+    name: Name
+    shape: tuple[Count, ...] = Field(max_length=8)
+    datatype: Name
     parameters: InputParameters = InputParameters()
     data: Any = None
 
@@ -55,13 +64,13 @@ class OutputParameters(_ProtocolModel):
     """How to return an output. `classification` asks for that many labels instead of scores."""
 
     binary_data: bool | None = None
-    classification: NonNegativeInt = 0
+    classification: Count = 0
 
 
 class RequestedOutput(_ProtocolModel):
     """An output tensor to return."""
 
-    name: str
+    name: Name
     parameters: OutputParameters = OutputParameters()
 
 
@@ -74,10 +83,10 @@ class RequestParameters(_ProtocolModel):
 class InferenceRequest(_ProtocolModel):
     """The JSON of an inference request."""
 
-    id: str | None = None
+    id: Name | None = None
     parameters: RequestParameters = RequestParameters()
-    inputs: tuple[Input, ...]
-    outputs: tuple[RequestedOutput, ...] = ()
+    inputs: tuple[Input, ...] = Field(max_length=MAX_TENSORS)
+    outputs: tuple[RequestedOutput, ...] = Field(default=(), max_length=MAX_TENSORS)
 
 
 def parse(body: bytes, json_length: str | None) -> tuple[InferenceRequest, dict[str, TensorData]]:
@@ -89,7 +98,7 @@ def parse(body: bytes, json_length: str | None) -> tuple[InferenceRequest, dict[
     try:
         request = InferenceRequest.model_validate_json(body[:length])
     except ValidationError as error:
-        first = error.errors()[0]
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
         place = ".".join(map(str, first["loc"])) or "The JSON"
         raise BadRequest(f"{place}: {first['msg']}.") from error
     binary, tensors = memoryview(body)[length:], {}
@@ -112,20 +121,20 @@ def parse(body: bytes, json_length: str | None) -> tuple[InferenceRequest, dict[
 
 
 def _length(text: str, body_length: int) -> int:
-    if not (text.isascii() and text.isdigit() and int(text[:12]) <= body_length):
-        raise BadRequest(
-            f"Inference-Header-Content-Length is '{text}', but the body has {body_length} bytes."
-        )
-    return int(text)
+    return number("Inference-Header-Content-Length", text, body_length)
 
 
 def _from_json(tensor: Input) -> TensorData:
     if tensor.datatype == "BYTES":
-        flat = np.asarray(tensor.data, dtype=object).ravel().tolist()
-        return _checked_count(tensor, [_from_base64(tensor.name, each) for each in flat])
+        texts = [_from_base64(tensor.name, each) for each in _flat(tensor.data)]
+        return _checked_count(tensor, texts)
     dtype = _dtype(tensor)
     try:
-        values = np.asarray(tensor.data)
+        flat = list(_flat(tensor.data))
+        # an array of texts would have the length of the longest for each of them
+        if not all(type(each) in (int, float) for each in flat):
+            raise ValueError("expected numbers")
+        values = np.asarray(flat)
         if values.dtype.kind not in "iuf" or not np.isfinite(values).all():
             raise ValueError("expected finite numbers")
         if not np.array_equal(values, values.astype(dtype)):
@@ -135,10 +144,22 @@ def _from_json(tensor: Input) -> TensorData:
         raise BadRequest(f"{tensor.name}: data does not fit its shape or type: {error}.") from error
 
 
+def _flat(data: Any) -> Iterator[Any]:
+    """Yields the elements of nested lists."""
+    if not isinstance(data, list):
+        yield data
+        return
+    for each in data:
+        if isinstance(each, list):
+            yield from _flat(each)
+        else:
+            yield each
+
+
 def _from_base64(name: str, text: object) -> bytes:
     try:
         if not isinstance(text, str):
-            raise ValueError(f"{text!r} is not a string")
+            raise ValueError("an element is not a string")
         return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as error:
         raise BadRequest(f"{name}: BYTES in JSON must be base64: {error}.") from error

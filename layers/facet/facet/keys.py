@@ -22,6 +22,10 @@ ENDPOINT_PREFIX = "mme/"
 
 REJECTED_PREFIX = "rejected/"
 INBOX_PREFIX = "inbox/"
+INBOX_KEY = re.compile(rf"{INBOX_PREFIX}[0-9A-Za-z._-]{{1,200}}")
+"""What an upload in the inbox may be called. S3 rejects other names in many ways, such as
+KeyTooLongError over 1,024 bytes."""
+
 WEIGHTS_PREFIX = "weights/"
 
 ARTIFACT = "model.tar.gz"
