@@ -57,6 +57,7 @@ class VersionSummary(BaseModel):
     size: int
     uploaded_at: str
     proof: str | None
+    max_batch_size: int | None = None
     metrics: dict[str, float]
     violations: tuple[Violation, ...]
 
@@ -157,7 +158,7 @@ def _versions(model: ModelDetails) -> Table:
             each.version,
             each.status.value,
             _place(model, each.version),
-            each.proof or "",
+            _proof(each),
             size(each.size),
             moment(each.uploaded_at),
             Text(
@@ -165,6 +166,11 @@ def _versions(model: ModelDetails) -> Table:
             ),
         )
     return table
+
+
+def _proof(version: VersionSummary) -> str:
+    single = ", single images" if version.max_batch_size == 1 else ""
+    return f"{version.proof}{single}" if version.proof else ""
 
 
 def _place(model: ModelSummary, version: str) -> str:

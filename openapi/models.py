@@ -143,6 +143,10 @@ class VersionSummary(ResponseModel):
         description="How the version was tested on the endpoint: `golden` with the golden sample "
         "of its manifest, `smoke` with a neutral image, null if it was not tested."
     )
+    max_batch_size: int | None = Field(
+        description="1 for a model that can only answer single images, which Facet then sends one "
+        "by one; null for any other."
+    )
     metrics: dict[str, Finite] = Field(description="The metrics in the version's manifest.")
     violations: list[Violation] = Field(description="The reasons why the upload was rejected.")
 

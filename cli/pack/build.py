@@ -5,7 +5,7 @@ is added if it gives the same probabilities.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -47,13 +47,15 @@ class ArtifactOptions:
 class Built:
     """An artifact's manifest and files; `lite` says whether it has a LiteRT model, and why not.
 
-    `violations` are those that onboarding's proof would find.
+    `violations` are those that onboarding's proof would find. `max_batch_size` is 1 for a model
+    that answers single images only.
     """
 
     manifest: Manifest
     files: list[tuple[str, Path]]
     lite: str
     violations: list[Violation] = field(default_factory=list)
+    max_batch_size: int | None = None
 
 
 def build(
@@ -126,14 +128,20 @@ def _run(
         if image:
             sample = _golden(runtime, manifest, image, settings)
             manifest = manifest.model_copy(update={"golden": sample})
-        violations = inference.prove(runtime, manifest, image)
-        lite = _lite(plan, manifest, runtime, settings, image, folder, scratch)
+        proof = inference.prove(runtime, manifest, image)
+        most = proof.max_batch_size
+        lite = (
+            _LiteResult(None, "left out: onboarding would reject the model")
+            if proof.violations
+            else _lite(plan, manifest, runtime, settings, image, folder, scratch, most)
+        )
     files = artifact.members(folder)
     if lite.file:
         files.append((f"1/{LITE.as_posix()}", lite.file))
     if manifest.golden and settings.golden:
         files.append((manifest.golden.image, settings.golden))
-    return Built(manifest, files, lite.summary, violations)
+    violations = [_named(each, folder, manifest) for each in proof.violations]
+    return Built(manifest, files, lite.summary, violations, most)
 
 
 def _golden(
@@ -160,6 +168,7 @@ def _lite(
     image: bytes | None,
     folder: Path,
     scratch: Path,
+    max_batch_size: int | None,
 ) -> _LiteResult:
     """Convert to LiteRT; keep the model if it answers as the SavedModel does."""
     import tensorflow as tf
@@ -183,7 +192,9 @@ def _lite(
                 file.write_bytes(convert())
             _screen(file)
             with inference.lite(file) as other:
-                one, two = inference.scorer(runtime, manifest), inference.scorer(other, manifest)
+                one, two = (
+                    inference.scorer(each, manifest, max_batch_size) for each in (runtime, other)
+                )
                 apart = prove(one, two, pixels)
         except (ExportError, CannotPack) as error:
             problems.append(str(error))
@@ -193,9 +204,20 @@ def _lite(
             return _LiteResult(
                 file, f"answers as the SavedModel does, within {max(apart, 1e-9):.0e}"
             )
-    random = graph_ops.used((folder / GRAPH).read_bytes(), spec.signature).random
+    random = _random_layers(folder, manifest)
     because = f"the model has random layers, which answer differently each time ({random})"
     return _LiteResult(None, f"left out, {because if random else problems[0]}")
+
+
+def _random_layers(folder: Path, manifest: Manifest) -> str:
+    return graph_ops.used((folder / GRAPH).read_bytes(), manifest.input.signature).random
+
+
+def _named(violation: Violation, folder: Path, manifest: Manifest) -> Violation:
+    """Name the random layers where they are the cause."""
+    if violation.code != "not-repeatable" or not (random := _random_layers(folder, manifest)):
+        return violation
+    return replace(violation, problem=f"{violation.problem}; the model has random layers: {random}")
 
 
 def _screen(file: Path) -> None:

@@ -232,6 +232,7 @@ def _print_result(output: Output, built: Built, packed: Packed, out: Path) -> No
         "version": packed.version,
         "size": packed.size,
         "lite": built.lite,
+        "max_batch_size": built.max_batch_size,
         "manifest": manifest.model_dump(mode="json", by_alias=True, exclude_none=True),
         "next": upload,
     }
@@ -241,6 +242,7 @@ def _print_result(output: Output, built: Built, packed: Packed, out: Path) -> No
 def _facts(built: Built, packed: Packed, out: Path) -> dict[str, str]:
     manifest = built.manifest
     spec, golden = manifest.input, manifest.golden
+    single = built.max_batch_size == 1
     return {
         "artifact": f"{out}, {packed.size / 1e6:.2f} MB",
         "version": packed.version,
@@ -248,6 +250,7 @@ def _facts(built: Built, packed: Packed, out: Path) -> dict[str, str]:
         "signature": f"{spec.signature}: {spec.tensor} → {manifest.output.tensor}",
         "images": f"{spec.height}x{spec.width}x{spec.channels} {spec.layout}, "
         f"{spec.encoding}, {_geometry(spec)}",
+        **({"batches": "none, it answers single images: sent one by one"} if single else {}),
         "pixels": _arithmetic(manifest),
         "scores": _scores(manifest),
         "labels": _short(manifest.labels),

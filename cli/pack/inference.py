@@ -11,10 +11,10 @@ import numpy as np
 from cli.pack.errors import CannotPack
 from facet import preprocess
 from facet.endpoint import Endpoint, Scores, payload, scores
-from facet.errors import ModelFailed, Violation
+from facet.errors import ModelFailed
 from facet.manifest import Manifest
-from facet.preprocess import Pixels
-from onboard.prover import Prover
+from facet.preprocess import Pixels, Tensor
+from onboard.prover import Proof, Prover
 from onboard.retry import RetryPolicy
 from serving.batching import predict_batch
 from serving.errors import ServingError
@@ -64,15 +64,20 @@ def _closed(load: Callable[[], Runtime]) -> Iterator[Runtime]:
         runtime.close()
 
 
-def scorer(runtime: Runtime, manifest: Manifest) -> Scorer:
-    """Return a function that asks for all images in one request, of any length."""
+def scorer(runtime: Runtime, manifest: Manifest, max_batch_size: int | None = None) -> Scorer:
+    """Return a function that asks for all images in one request of any length, or one by one."""
 
     def answer(pixels: Pixels) -> Scores:
-        batch = [preprocess.tensor(manifest.input, each) for each in pixels]
+        tensors = [preprocess.tensor(manifest.input, each) for each in pixels]
+        requests = [tensors] if max_batch_size is None else [[each] for each in tensors]
         try:
-            return scores(manifest, _ask(runtime, payload(manifest.input, batch)), len(batch))
+            answers = [
+                scores(manifest, _ask(runtime, payload(manifest.input, batch)), len(batch))
+                for batch in requests
+            ]
         except ModelFailed as error:
-            raise DoesNotRun(f"the model fails for an image: {error.reason}") from error
+            raise _does_not_run(error) from error
+        return np.array([_sound(row) for rows in answers for row in rows])
 
     return answer
 
@@ -81,11 +86,7 @@ def score(runtime: Runtime, manifest: Manifest, image: bytes) -> Scores:
     """Return float32 (labels,) scores of an image file. Raises BodyTooLarge, DoesNotRun."""
     decoded = preprocess.decode(manifest.input, image)
     tensor = preprocess.apply(manifest.input, decoded, image)
-    try:
-        (row,) = _endpoint(runtime).classify(NAME, manifest, [tensor], NAME)
-    except ModelFailed as error:
-        raise DoesNotRun(f"the model fails for an image: {error.reason}") from error
-    return np.asarray(row)
+    return _classify(runtime, manifest, tensor)
 
 
 def largest(manifest: Manifest) -> Pixels:
@@ -98,18 +99,31 @@ def largest(manifest: Manifest) -> Pixels:
 def check(runtime: Runtime, manifest: Manifest) -> None:
     """Classify one image. Raises BodyTooLarge, DoesNotRun."""
     tensor = preprocess.tensor(manifest.input, largest(manifest))
-    try:
-        _endpoint(runtime).classify(NAME, manifest, [tensor], NAME)
-    except ModelFailed as error:
-        raise DoesNotRun(f"the model fails for an image: {error.reason}") from error
+    _classify(runtime, manifest, tensor)
 
 
-def prove(runtime: Runtime, manifest: Manifest, golden: bytes | None) -> list[Violation]:
-    """Return the violations that onboarding's own proof finds, whatever time it takes here."""
+def prove(runtime: Runtime, manifest: Manifest, golden: bytes | None) -> Proof:
+    """Return what onboarding's own proof finds, whatever time it takes here."""
     at_once = RetryPolicy(left=lambda: 0.0, attempt=0.0)
-    return (
-        Prover(_endpoint(runtime), float("inf")).prove(NAME, manifest, golden, at_once).violations
-    )
+    return Prover(_endpoint(runtime), float("inf")).prove(NAME, manifest, golden, at_once)
+
+
+def _classify(runtime: Runtime, manifest: Manifest, tensor: Pixels | Tensor) -> Scores:
+    try:
+        (row,) = _endpoint(runtime).classify(NAME, manifest, [tensor], NAME)
+    except ModelFailed as error:
+        raise _does_not_run(error) from error
+    return _sound(row)
+
+
+def _sound(row: Scores | ModelFailed) -> Scores:
+    if isinstance(row, ModelFailed):
+        raise _does_not_run(row)
+    return row
+
+
+def _does_not_run(error: ModelFailed) -> DoesNotRun:
+    return DoesNotRun(f"the model fails for an image: {error.reason}")
 
 
 def _endpoint(runtime: Runtime) -> Endpoint:

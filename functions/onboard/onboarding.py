@@ -151,12 +151,10 @@ class Onboarding:
     def _is_answered(self, version: Version) -> bool:
         if version.manifest is None:
             return False
-        manifest = version.manifest.model_copy(update={"golden": None})
         try:
-            proof = self._prover.prove(version.target, manifest, None, RetryPolicy.never())
+            return self._prover.answers(version.target, version.manifest, RetryPolicy.never())
         except FacetError:
             return False
-        return not proof.violations
 
     def _reject_failed(
         self, upload: Upload, validated: _Validated | None, violation: Violation
@@ -246,7 +244,7 @@ class Onboarding:
         self._registry.begin(pending)
         self._bucket.publish(validated.upload, pending)
         proof = self._prover.prove(pending.target, manifest, validated.golden, retry)
-        proven = replace(pending, proof=proof.kind)
+        proven = replace(pending, proof=proof.kind, max_batch_size=proof.max_batch_size)
         if proof.violations:
             return self._reject(replace(validated, version=proven), proof.violations)
         ready = replace(proven, status=Status.READY, updated_at=self._now())

@@ -1,11 +1,12 @@
 """The proof of a version: the endpoint answers its golden sample before any client can use it.
 
 Without a golden sample the endpoint must answer a grey image with valid scores (a smoke test).
+Either way the answer must be the same when it is asked again, in company and in another order.
 """
 
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -15,7 +16,9 @@ from facet import preprocess
 from facet.endpoint import Endpoint, Scores
 from facet.errors import BodyTooLarge, ModelFailed, Violation
 from facet.keys import MANIFEST
-from facet.manifest import GoldenSample, Manifest
+from facet.manifest import TOLERANCE, GoldenSample, Manifest
+from facet.preprocess import Pixels, Tensor
+from onboard.consistency import Answer, Check, Consistency
 from onboard.retry import RetryPolicy
 
 SUM_TOLERANCE = 0.02
@@ -31,10 +34,14 @@ REQUEST_ID = "proof"
 
 
 class Proof(NamedTuple):
-    """How a version was proven (`golden` or `smoke`), and the violations in its answer."""
+    """How a version was proven (`golden` or `smoke`), and the violations in its answers.
+
+    `max_batch_size` is 1 if it can only answer single images, None otherwise.
+    """
 
     kind: str
     violations: list[Violation]
+    max_batch_size: int | None = None
 
 
 class Prover:
@@ -52,43 +59,81 @@ class Prover:
     ) -> Proof:
         """Invokes `target` with the encoded image of its golden sample, or with a grey image.
 
-        A slow first answer included the model's load, so that it is invoked again. Raises
-        EndpointThrottled, EndpointUnavailable and ModelLoading, which say nothing about the model,
-        when `retry` gives up.
+        A slow first answer included the model's load, so that it is invoked again. Then the model
+        must answer the same again, in company and in another order. Raises EndpointThrottled,
+        EndpointUnavailable and ModelLoading, which say nothing about the model, when `retry` gives
+        up.
         """
         kind = "golden" if golden is not None else "smoke"
+        image = preprocess.decode(manifest.input, golden) if golden is not None else _grey()
+
+        def ask(images: Sequence[Image.Image]) -> Answer:
+            files = [golden or b"" if each is image else b"" for each in images]
+            batch = [
+                preprocess.apply(manifest.input, each, file)
+                for each, file in zip(images, files, strict=True)
+            ]
+            return self._invoke(target, manifest, batch, retry)
+
         try:
-            scores, seconds = self._invoke(target, manifest, golden, retry)
-            if seconds > self._within:
-                scores, seconds = self._invoke(target, manifest, golden, retry)
+            answers = [ask([image])]
+            if answers[0].seconds > self._within:
+                answers.append(ask([image]))
+            scores, seconds = _only(answers[-1]), answers[-1].seconds
+            violations = self._violations(manifest, scores, seconds)
+            found = Consistency()
+            if seconds <= self._within:
+                sample = manifest.golden
+                tolerance = sample.tolerance if sample is not None else TOLERANCE
+                check = Check(ask, manifest.labels, tolerance, self._within)
+                examine = check.of_any if golden is None else check.of_sample
+                found = examine(image, answers)
         except ModelFailed as error:
             return Proof(kind, [_failed(error)])
         except BodyTooLarge as error:
             return Proof(kind, [_too_large(error)])
+        return Proof(kind, [*violations, *found.violations], found.max_batch_size)
+
+    def answers(self, target: str, manifest: Manifest, retry: RetryPolicy) -> bool:
+        """Whether `target` answers a grey image with valid scores. Raises what `prove` raises."""
+        try:
+            batch = [preprocess.apply(manifest.input, _grey())]
+            scores = _only(self._invoke(target, manifest, batch, retry))
+        except (ModelFailed, BodyTooLarge):
+            return False
+        return not [*_probabilities(manifest, scores)]
+
+    def _violations(self, manifest: Manifest, scores: Scores, seconds: float) -> list[Violation]:
         violations = [*_probabilities(manifest, scores)]
         if manifest.golden is not None:
             violations += _as_recorded(manifest, manifest.golden, scores)
         if seconds > self._within:
             violations.append(_too_slow(seconds, self._within))
-        return Proof(kind, violations)
+        return violations
 
     def _invoke(
-        self, target: str, manifest: Manifest, golden: bytes | None, retry: RetryPolicy
-    ) -> tuple[Scores, float]:
-        """float32 (labels,) scores of one image, and the seconds that the invocation took."""
-        image = (
-            preprocess.decode(manifest.input, golden)
-            if golden is not None
-            else Image.new("RGB", (256, 256), "grey")
-        )
-        tensor = preprocess.apply(manifest.input, image, golden or b"")
+        self, target: str, manifest: Manifest, batch: Sequence[Pixels | Tensor], retry: RetryPolicy
+    ) -> Answer:
+        """The answer to one request with all images, and the seconds that it took by itself."""
 
-        def attempt() -> tuple[Scores, float]:
+        def attempt() -> Answer:
             began = self._clock()
-            scores = self._endpoint.classify(target, manifest, [tensor], REQUEST_ID)[0]
-            return scores, self._clock() - began
+            rows = self._endpoint.classify(target, manifest, batch, REQUEST_ID)
+            return Answer(rows, self._clock() - began)
 
         return retry.until_endpoint_answers(attempt)
+
+
+def _grey() -> Image.Image:
+    return Image.new("RGB", (256, 256), "grey")
+
+
+def _only(answer: Answer) -> Scores:
+    """The scores of a single image. Raises ModelFailed."""
+    (row,) = answer.rows
+    if isinstance(row, ModelFailed):
+        raise row
+    return row
 
 
 def without_folders(text: str) -> str:

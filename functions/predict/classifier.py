@@ -7,7 +7,7 @@ import numpy as np
 
 from facet import preprocess
 from facet.endpoint import Endpoint, Scores, check_size
-from facet.errors import BadRequest
+from facet.errors import BadRequest, ModelFailed
 from facet.manifest import InputSpec
 from facet.preprocess import Pixels, Tensor
 from facet.registry.models import Version
@@ -79,8 +79,11 @@ class Classifier:
             batch.append(self._tensor(manifest.input, image, stopwatch))
         with stopwatch.step("invoke"):
             endpoint = self._endpoint(deadline.invocation_timeout(self._timeout))
-            scores = endpoint.classify(version.target, manifest, batch, request_id)
-        return Predictions(version, manifest.labels, scores, stopwatch)
+            answers = endpoint.classify(version.target, manifest, batch, request_id)
+        for answer in answers:
+            if isinstance(answer, ModelFailed):
+                raise answer
+        return Predictions(version, manifest.labels, np.array(answers), stopwatch)
 
     def _tensor(
         self, spec: InputSpec, image: bytes | Pixels, stopwatch: Stopwatch

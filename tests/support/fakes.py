@@ -67,13 +67,16 @@ def refusal(code: str, **members: Any) -> ClientError:
 class Runtime:
     """SageMaker's runtime client: answers `scores` for each image, or raises `error`.
 
-    `meanwhile` is called once, during the next invocation.
+    `rows` makes the answer from the number of the invocation and of its images instead; `images`
+    records the latter. `meanwhile` is called once, during the next invocation.
     """
 
     scores: tuple[float, ...] = SCORES
+    rows: Callable[[int, int], list[tuple[float, ...]]] | None = None
     error: Exception | None = None
     meanwhile: Callable[[], object] | None = None
     asked: list[str] = field(default_factory=list)
+    images: list[int] = field(default_factory=list)
 
     def invoke_endpoint(self, *, TargetModel: str, Body: bytes, **_: str) -> dict[str, Any]:  # noqa: N803
         self.asked.append(TargetModel)
@@ -83,7 +86,9 @@ class Runtime:
         if self.error:
             raise self.error
         count = len(json.loads(Body)["instances"])
-        return {"Body": io.BytesIO(json.dumps({"predictions": [self.scores] * count}).encode())}
+        rows = self.rows(len(self.images), count) if self.rows else [self.scores] * count
+        self.images.append(count)
+        return {"Body": io.BytesIO(json.dumps({"predictions": rows}).encode())}
 
 
 @dataclass

@@ -57,7 +57,8 @@ class Watched:
     fuse: Fuse = field(default_factory=Fuse)
 
     def invoke_endpoint(self, **asked: Any) -> dict[str, Any]:
-        self.fuse.before("InvokeEndpoint")
+        if self.fuse.writes[-1:] != ["InvokeEndpoint"]:  # a proof invokes several times in a row
+            self.fuse.before("InvokeEndpoint")
         if self.runtime.scores == fakes.SCORES:
             self.proven.add(asked["TargetModel"])
         return self.runtime.invoke_endpoint(**asked)

@@ -140,6 +140,7 @@ def _version_summary(version: Version) -> dict[str, object]:
         "uploaded_at": version.uploaded_at,
         "updated_at": version.updated_at,
         "proof": version.proof,
+        "max_batch_size": version.max_batch_size,
         "metrics": version.manifest.metrics if version.manifest else {},
         "violations": [asdict(each) for each in version.violations],
     }

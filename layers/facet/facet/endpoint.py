@@ -1,6 +1,7 @@
-"""Invokes the multi-model endpoint: a batch of input tensors in, scores out."""
+"""Invokes the multi-model endpoint: a batch of input tensors in, scores of each out."""
 
 import base64
+import json
 import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from mypy_boto3_sagemaker_runtime import SageMakerRuntimeClient
 
 Scores = NDArray[np.float32]
+"""One score for each label."""
 
 MAX_BODY = 6_291_456
 """Bytes of an InvokeEndpoint body, from botocore's service model."""
@@ -67,13 +69,14 @@ class Endpoint:
         manifest: Manifest,
         batch: Sequence[Pixels | Tensor],
         request_id: str,
-    ) -> Scores:
-        """float32 (images, labels): for each image one score per label, each in 0..1.
+    ) -> list[Scores | ModelFailed]:
+        """For each image float32 (labels,) scores in 0..1, or why the model gave none for it.
 
         `batch` has each image's tensor from `preprocess.apply`; `target` is the TargetModel.
         `request_id` is logged by the container with its errors.
         Raises BodyTooLarge, EndpointThrottled, EndpointUnavailable, EndpointRemoved, ModelLoading,
-        ModelFailed, and botocore's ClientError for other causes, such as permissions.
+        ModelFailed if the whole request fails, and botocore's ClientError for other causes, such as
+        permissions.
         """
         body = payload(manifest.input, batch)
         _check_size(len(body))
@@ -196,15 +199,16 @@ def payload(spec: InputSpec, batch: Sequence[Pixels | Tensor]) -> bytes:
     )
 
 
-def scores(manifest: Manifest, body: bytes, count: int) -> Scores:
-    """The scores in the container's response `body`: float32 (count, labels).
+def scores(manifest: Manifest, body: bytes, count: int) -> list[Scores | ModelFailed]:
+    """The scores in the container's response `body`, float32 (labels,) for each of `count` images.
 
-    Raises ModelFailed for everything else, such as an HTTP 200 with an `error` body.
+    A row with a number that is not finite is a ModelFailed. Raises ModelFailed for everything else,
+    such as an HTTP 200 with an `error` body.
     """
     try:
-        answer = orjson.loads(body)
+        answer = _document(body)
         rows = np.asarray([_row(manifest.output, row) for row in answer["predictions"]])
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise ModelFailed(
             f"it answered without predictions: {body[:500].decode(errors='replace')}"
         ) from error
@@ -215,13 +219,16 @@ def scores(manifest: Manifest, body: bytes, count: int) -> Scores:
         )
     with np.errstate(over="ignore"):
         values = rows.astype(np.float32)
-    if not np.isfinite(values).all():
-        raise ModelFailed("it answered scores that are not finite numbers")
-    return probabilities(manifest.output, values)
+    finite = [bool(np.isfinite(row).all()) for row in values]
+    usable = np.where(np.isfinite(values), values, np.float32(0))
+    return [
+        row if sound else ModelFailed("it answered scores that are not finite numbers")
+        for row, sound in zip(probabilities(manifest.output, usable), finite, strict=True)
+    ]
 
 
 def probabilities(output: OutputSpec, values: Scores) -> Scores:
-    """float32 (images, labels) scores as the API answers them, from those of the model."""
+    """float32 (images, labels) scores as the API answers them, from finite ones of the model."""
     if output.binary:
         logits = output.activation == "logits"
         second = 1 / (1 + np.exp(-values.clip(-80, 80))) if logits else values
@@ -229,8 +236,16 @@ def probabilities(output: OutputSpec, values: Scores) -> Scores:
     return softmax(values) if output.activation == "logits" else values
 
 
+def _document(body: bytes) -> Any:
+    """Parses JSON with NaN and Infinity, which TensorFlow Serving writes. Raises ValueError."""
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return json.loads(body)
+
+
 def softmax(logits: Scores) -> Scores:
-    """float32 (images, labels) probabilities, whose sum is 1 for each image."""
+    """float32 (images, labels) probabilities, whose sum is 1 for each image, of finite logits."""
     with np.errstate(over="ignore"):
         powers: Scores = np.exp(logits - logits.max(axis=1, keepdims=True))
     powers /= powers.sum(axis=1, keepdims=True)

@@ -30,6 +30,9 @@ Fit = Literal["stretch", "crop", "pad"]
 AVERAGING = ("box", "bilinear", "hamming", "bicubic", "lanczos")
 """The filters that may get a JPEG that was decoded at a reduced size."""
 
+TOLERANCE = 0.02
+"""How far a score may be from another answer to the same image, unless a golden sample says."""
+
 
 class Frozen(BaseModel):
     """Immutable, and without unknown keys: those are errors."""
@@ -158,7 +161,7 @@ class GoldenSample(Frozen):
     image: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")
     label: Label
     score: float = Field(ge=0, le=1)
-    tolerance: float = Field(default=0.02, gt=0, le=1)
+    tolerance: float = Field(default=TOLERANCE, gt=0, le=1)
 
 
 class Manifest(Frozen):

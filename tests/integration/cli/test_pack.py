@@ -244,12 +244,61 @@ def test_keras_own_export_keeps_its_litert_model(tmp_path: Path) -> None:
 def test_random_layers_are_the_reason_for_a_missing_litert_model(tmp_path: Path) -> None:
     class Noisy(Network):
         def scores(self, image: Any) -> Mapping[str, Any]:
-            return super().scores(image + tf.random.uniform([1, 4, 4, 3], name="augment"))
+            noise = tf.random.uniform([1, 4, 4, 3], name="augment") / 100  # within the tolerance
+            return super().scores(image + noise)
 
     source = save(tmp_path / "noisy", Noisy(), [None, 4, 4, 3])
     summary = json.loads(pack(source, *LABELS, *UNIT, "--json").stdout)["lite"]
     assert "random layers" in summary
     assert "RandomUniform in augment" in summary
+
+
+class Shuffling(Network):
+    """Answers by the batch's own statistics."""
+
+    def scores(self, image: Any) -> Mapping[str, Any]:
+        rows = tf.reshape(image, [-1, 48]) @ self.weights
+        return {"scores": tf.nn.softmax(rows - tf.reduce_mean(rows, 0))}
+
+
+class Dropout(Network):
+    def scores(self, image: Any) -> Mapping[str, Any]:
+        return super().scores(tf.nn.dropout(image, 0.5, name="drop"))
+
+
+@pytest.mark.parametrize(
+    ("network", "code", "words"),
+    [
+        (Dropout(), "not-repeatable", "the model has random layers: RandomUniform in drop"),
+        (Shuffling(), "batch-dependent", "depends on the others in its request"),
+    ],
+)
+def test_a_network_exported_as_in_training_is_not_packed(
+    tmp_path: Path, network: Network, code: str, words: str
+) -> None:
+    source = save(tmp_path / "training", network, [None, 4, 4, 3])
+    done = pack(source, *LABELS, *UNIT, "--json")
+    assert done.exit_code == 1
+    (violation,) = json.loads(done.stdout)["violations"]
+    assert violation["code"] == code
+    assert words in violation["problem"]
+
+
+class Single(Network):
+    def scores(self, image: Any) -> Mapping[str, Any]:
+        return {"scores": tf.nn.softmax(tf.reshape(image, [1, 48]) @ self.weights)}
+
+
+@pytest.mark.parametrize(("network", "rows"), [(Single(), None), (Network(), 1)])
+def test_a_model_that_answers_single_images_only_is_packed_and_named(
+    tmp_path: Path, network: Network, rows: int | None
+) -> None:
+    source = save(tmp_path / "single", network, [rows, 4, 4, 3])
+    done = pack(source, *LABELS, *UNIT, "--json")
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["max_batch_size"] == 1
+    assert "answers as the SavedModel does" in json.loads(done.stdout)["lite"]
+    assert "sent one by one" in pack(source, *LABELS, *UNIT).stdout
 
 
 def test_objects_of_keras_3_which_serving_cannot_run_are_exported_again(

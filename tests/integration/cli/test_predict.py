@@ -5,6 +5,7 @@ import io
 import json
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -186,6 +187,7 @@ def test_show_tells_versions_canary_and_violations(live: str, table: "Table") ->
     Releases(table).set_policy("cifar", Policy(Mode.CANARY, 20, 50), NOW)
     accept(table, pending(2, metrics={"accuracy": 0.8125}))
     Registry(table).reject(rejected(3))
+    accept(table, replace(pending(0), max_batch_size=1))
     done = facet("show", "cifar")
     assert done.exit_code == 0, done.output
     expected = " ".join(done.stdout.split())
@@ -194,6 +196,7 @@ def test_show_tells_versions_canary_and_violations(live: str, table: "Table") ->
     assert "labels 3: cat, dog, ship" in expected
     assert f"{2:012x} READY canary smoke 102 bytes 2026-01-01 00:00 accuracy 0.8125" in expected
     assert f"{live} READY live smoke 101 bytes" in expected
+    assert f"{0:012x} READY smoke, single images 100 bytes" in expected
     assert (
         f"why {3:012x} was rejected facet.json: there is none [no-manifest] → add one" in expected
     )

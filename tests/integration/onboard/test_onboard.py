@@ -45,7 +45,7 @@ def test_a_good_artifact_is_ready_and_live(account: Account) -> None:
     assert (outcome.outcome, outcome.version) == ("READY", identity(GOOD))
     account.assert_live(GOOD)
     assert account.stored() == {f"mme/cifar/{identity(GOOD)}.tar.gz"}
-    assert account.runtime.asked == [f"cifar/{identity(GOOD)}.tar.gz"]
+    assert set(account.runtime.asked) == {f"cifar/{identity(GOOD)}.tar.gz"}
     version = account.registry.live("cifar")
     assert (version.size, version.proof) == (len(GOOD), "golden")
     assert version.manifest
@@ -79,13 +79,14 @@ def test_models_with_the_same_bytes_do_not_meet(account: Account) -> None:
 def test_the_same_bytes_twice_change_nothing(account: Account) -> None:
     account.onboard(GOOD)
     before = account.registry.versions("cifar"), account.registry.model("cifar")
+    account.runtime.asked.clear()
     assert account.onboard(GOOD) == "UNCHANGED"
     (version,), model = account.registry.versions("cifar"), account.registry.model("cifar")
     assert ([replace(version, again=None)], model) == before
     assert version.again
     assert version.last_upload > version.order
     account.assert_live(GOOD)
-    assert len(account.runtime.asked) == 1
+    assert not account.runtime.asked
 
 
 @pytest.mark.parametrize("object_version", [None, "first"])
@@ -127,6 +128,7 @@ def test_a_bad_artifact_is_rejected_and_the_live_one_stays(
 ) -> None:
     if live:
         account.onboard(GOOD)
+    account.runtime.asked.clear()
     assert account.onboard(data) == "REJECTED"
     assert account.assert_rejected(data) == codes
     if live:
@@ -135,7 +137,7 @@ def test_a_bad_artifact_is_rejected_and_the_live_one_stays(
         with pytest.raises(NoLiveVersion) as caught:
             account.registry.live("cifar")
         assert [each.code for each in caught.value.violations] == codes
-    assert len(account.runtime.asked) == live, "only what passed the checks reaches the endpoint"
+    assert not account.runtime.asked, "only what passed the checks reaches the endpoint"
 
 
 def test_the_report_has_violations_and_times(account: Account) -> None:
@@ -311,21 +313,56 @@ def test_the_endpoint_is_invoked_again_while_there_is_time(
 
 
 def ticking(*seconds: float) -> Callable[[], float]:
-    """A clock that shows these lengths, one after the other, for what is timed."""
-    times = itertools.accumulate(itertools.chain.from_iterable((0, each) for each in seconds))
+    """A clock that shows these lengths, one after the other, for what is timed; then 0."""
+    lengths = itertools.chain(seconds, itertools.repeat(0))
+    times = itertools.accumulate(itertools.chain.from_iterable((0, each) for each in lengths))
     return lambda: next(times)
 
 
 def test_a_first_answer_that_takes_long_is_a_cold_load(account: Account) -> None:
+    account.clock = ticking(40, 0.9)
+    assert account.onboard(GOOD) == "READY"
+    assert account.runtime.images == [1, 1, 4, 4]
+
+
+def test_a_slow_model_is_asked_less_often(account: Account) -> None:
     account.clock = ticking(40, 9)
     assert account.onboard(GOOD) == "READY"
-    assert len(account.runtime.asked) == 2
+    assert account.runtime.images == [1, 1, 2]
 
 
-def test_a_first_answer_in_time_is_enough(account: Account) -> None:
-    account.clock = ticking(9.9)
+def test_a_model_without_a_golden_sample_is_asked_about_a_texture_too(account: Account) -> None:
+    assert account.onboard(artifacts.artifact()) == "READY"
+    assert account.runtime.images == [1, 1, 1, 4, 4]
+
+
+@pytest.mark.parametrize("golden", [artifacts.golden(), None])
+@pytest.mark.parametrize(
+    ("scores", "code"),
+    [
+        (lambda number, count: [(0.7 - number / 20, 0.2, 0.1 + number / 20)] * count, "repeatable"),
+        (lambda _, count: [(0.7 - (count - 1) / 50, 0.2, 0.1 + (count - 1) / 50)] * count, "batch"),
+        (lambda _, count: [(0.7 - i / 50, 0.2, 0.1 + i / 50) for i in range(count)], "batch"),
+    ],
+)
+def test_a_model_whose_answer_depends_on_more_than_the_image_is_rejected(
+    account: Account, golden: dict[str, Any] | None, scores: Any, code: str
+) -> None:
+    data = artifacts.artifact(golden=golden, description=code)
+    account.runtime.rows = scores
+    assert account.onboard(data) == "REJECTED"
+    expected = {"repeatable": "not-repeatable", "batch": "batch-dependent"}[code]
+    assert account.assert_rejected(data) == [expected]
+
+
+def test_a_model_that_answers_single_images_only_is_recorded_as_such(account: Account) -> None:
+    account.runtime.rows = lambda _, count: [fakes.SCORES] * min(count, 1)
     assert account.onboard(GOOD) == "READY"
-    assert len(account.runtime.asked) == 1
+    assert account.registry.live("cifar").max_batch_size == 1
+    assert account.onboard(OTHER) == "READY"
+    account.runtime.rows = None
+    assert account.onboard(artifacts.artifact(description="several")) == "READY"
+    assert account.registry.live("cifar").max_batch_size is None
 
 
 def test_a_loaded_model_that_takes_long_is_rejected(account: Account) -> None:

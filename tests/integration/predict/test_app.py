@@ -395,6 +395,7 @@ def test_a_model_is_shown_with_its_versions_and_violations(
         "uploaded_at": live.uploaded_at,
         "updated_at": live.updated_at,
         "proof": "smoke",
+        "max_batch_size": None,
         "metrics": {"accuracy": 0.9},
         "violations": [],
     }

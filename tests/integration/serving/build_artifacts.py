@@ -6,6 +6,10 @@ several: two signatures, several tensors, strings among them.
 floats: logits of float32 images, for TensorFlow alone.  quantised-uint8, quantised-int8: the same
 SavedModel with a LiteRT twin whose input and output are integers.
 
+dropout, statistics, numbered, single: float32 images of 8 by 8 pixels, whose answers depend on
+chance, on the other images, on their place, and that only single images get; statistics and single
+have a LiteRT twin, too.
+
 Third-party: tf1: TensorFlow 1, variables in two shards, signature `predict_images` alone.
 words: a vocabulary in an asset.  shards: variables in three shards.  half_plus_two: as in
 TensorFlow Serving's tests, with signatures to predict, classify and regress.
@@ -91,6 +95,44 @@ class Floats(tf.Module):
     @tf.function(input_signature=[tf.TensorSpec([None, 8, 8, 3], tf.float32, "image")])
     def logits(self, image: tf.Tensor) -> dict[str, tf.Tensor]:
         return {"scores": tf.reshape(image / 255.0, [-1, 192]) @ self.weights}
+
+
+class Training(Floats):
+    """Networks exported as in training, by their signature's name."""
+
+    @tf.function(input_signature=[tf.TensorSpec([None, 8, 8, 3], tf.float32, "image")])
+    def dropout(self, image: tf.Tensor) -> dict[str, tf.Tensor]:
+        values = tf.nn.dropout(tf.reshape(image / 255.0, [-1, 192]), 0.5)
+        return {"scores": values @ self.weights}
+
+    @tf.function(input_signature=[tf.TensorSpec([None, 8, 8, 3], tf.float32, "image")])
+    def statistics(self, image: tf.Tensor) -> dict[str, tf.Tensor]:
+        values = tf.reshape(image / 255.0, [-1, 192]) @ self.weights
+        mean, variance = tf.nn.moments(values, 0)
+        return {"scores": (values - mean) * tf.math.rsqrt(variance + 1e-3)}
+
+    @tf.function(input_signature=[tf.TensorSpec([None, 8, 8, 3], tf.float32, "image")])
+    def numbered(self, image: tf.Tensor) -> dict[str, tf.Tensor]:
+        values = tf.reshape(image / 255.0, [-1, 192]) @ self.weights
+        places = tf.one_hot(tf.range(tf.shape(values)[0]), 4) * 3.0
+        return {"scores": values + tf.reverse(places, [0])}
+
+    @tf.function(input_signature=[tf.TensorSpec([None, 8, 8, 3], tf.float32, "image")])
+    def single(self, image: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"scores": tf.reshape(image / 255.0, [1, 192]) @ self.weights}
+
+
+def training(folder: Path) -> None:
+    module = Training()
+    for name in ("dropout", "statistics", "numbered", "single"):
+        saved = folder / name / "1"
+        tf.saved_model.save(module, str(saved), signatures=getattr(module, name))
+        if name in ("statistics", "single"):
+            converted = tf.lite.TFLiteConverter.from_saved_model(str(saved)).convert()
+            shutil.copytree(folder / name, folder / f"{name}-lite")
+            extra = folder / f"{name}-lite" / "1" / "assets.extra"
+            extra.mkdir()
+            (extra / "model.tflite").write_bytes(converted)
 
 
 def quantised(folder: Path) -> None:
@@ -300,6 +342,7 @@ def main(folder: Path) -> None:
     (cpu,) = tf.config.list_physical_devices("CPU")
     tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
     quantised(folder)
+    training(folder)
     third_party(folder)
     troublesome(folder)
     endless(folder)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facet.endpoint import MAX_BODY, check_size, payload, scores
+from facet.endpoint import MAX_BODY, Scores, check_size, payload, scores
 from facet.errors import BodyTooLarge, ModelFailed
 from facet.manifest import InputSpec, Manifest
 from tests.support import artifacts
@@ -26,10 +26,16 @@ def manifest(activation: str = "softmax") -> Manifest:
 
 def answered(predictions: Any, activation: str = "softmax", count: int = 1) -> list[list[float]]:
     body = json.dumps({"predictions": predictions}).encode()
-    found = scores(manifest(activation), body, count)
-    assert found.dtype == np.float32
-    rows: list[list[float]] = found.tolist()
-    return rows
+    return [row.tolist() for row in sound(scores(manifest(activation), body, count))]
+
+
+def sound(rows: list[Scores | ModelFailed]) -> list[Scores]:
+    """The rows, or the first failure raised."""
+    for row in rows:
+        if isinstance(row, ModelFailed):
+            raise row
+        assert row.dtype == np.float32
+    return [row for row in rows if not isinstance(row, ModelFailed)]
 
 
 def test_uint8_travels_as_base64_of_the_raw_bytes() -> None:
@@ -120,8 +126,7 @@ def test_anything_but_a_score_for_each_label_is_a_failure(
     "body",
     [
         b'{"error": "Input to reshape is a tensor with 3072 values"}',
-        b'{"predictions": [[NaN, 0.5, 0.5]]}',
-        b'{"predictions": [[Infinity, 0, 0]]}',
+        b'{"predictions": [[NaN, 0.5,',
         b"[[0.5, 0.25, 0.25]]",
         b"<html>502</html>",
         b"\xff",
@@ -133,6 +138,19 @@ def test_a_body_without_predictions_is_a_failure_that_quotes_it(body: bytes) -> 
         scores(manifest(), body, 1)
     assert body.decode(errors="replace") in caught.value.reason
     assert "reshape" not in str(caught.value), "the container's words are for the log only"
+
+
+@pytest.mark.parametrize("activation", ["softmax", "logits"])
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e39"])
+def test_scores_that_are_not_finite_fail_their_own_image(activation: str, number: str) -> None:
+    rows = f"[[0.5, 0.25, 0.25], [{number}, 0.5, 0.5], [0, 0, 0]]"
+    body = f'{{"predictions": {rows}}}'.encode()
+    first, second, third = scores(manifest(activation), body, 3)
+    assert isinstance(second, ModelFailed)
+    assert "not finite" in second.reason
+    (alone,) = scores(manifest(activation), b'{"predictions": [[0.5, 0.25, 0.25]]}', 1)
+    assert np.array_equal(sound([first])[0], sound([alone])[0])
+    assert np.isfinite(sound([third])).all()
 
 
 def test_a_long_body_is_quoted_in_part() -> None:
@@ -154,10 +172,12 @@ json_values = st.recursive(
 @given(json_values, st.sampled_from(["softmax", "logits", "sigmoid"]))
 def test_any_json_is_scores_or_a_failure(value: Any, activation: str) -> None:
     try:
-        found = scores(manifest(activation), json.dumps({"predictions": value}).encode(), 1)
+        (found,) = sound(
+            scores(manifest(activation), json.dumps({"predictions": value}).encode(), 1)
+        )
     except ModelFailed:
         return
-    assert found.shape == (1, 3)
+    assert found.shape == (3,)
     assert np.isfinite(found).all()
 
 
@@ -178,8 +198,8 @@ def test_one_score_is_that_of_the_second_of_two_labels(
 ) -> None:
     output = {"tensor": "scores", "activation": activation, "binary": True}
     binary = Manifest.model_validate(artifacts.manifest(labels=["cat", "dog"], output=output))
-    found = scores(binary, json.dumps({"predictions": answers}).encode(), len(answers))
-    assert found.dtype == np.float32
+    body = json.dumps({"predictions": answers}).encode()
+    found = np.array(sound(scores(binary, body, len(answers))))
     assert found[:, 1].tolist() == pytest.approx(second)
     assert found.sum(axis=1).tolist() == pytest.approx([1] * len(second))
     two = json.dumps({"predictions": [[0.1, 0.9]]}).encode()

@@ -91,8 +91,9 @@ class Version:
     `id` is the first 12 hex digits of `sha256`, `size` its bytes. `uploaded_at` is when S3 took
     the upload, `updated_at` when the status last changed; both ISO 8601 in UTC. `object_version`
     is the S3 object version that was checked, `sequencer` S3's order among uploads to one key.
-    `proof` says how the endpoint proved it: `golden` or `smoke`. `again` is the `order` of the
-    latest upload of the same bytes that found it READY.
+    `proof` says how the endpoint proved it: `golden` or `smoke`. `max_batch_size` is 1 for a model
+    that can only answer single images, None for any other. `again` is the `order` of the latest
+    upload of the same bytes that found it READY.
     """
 
     model: str
@@ -106,6 +107,7 @@ class Version:
     sequencer: str | None = None
     manifest: Manifest | None = None
     proof: str | None = None
+    max_batch_size: int | None = None
     violations: tuple[Violation, ...] = ()
     again: str | None = None
 
@@ -196,6 +198,7 @@ def version_of(item: Mapping[str, Any]) -> Version:
         sequencer=item.get("sequencer"),
         manifest=Manifest.model_validate_json(manifest) if manifest else None,
         proof=item.get("proof"),
+        max_batch_size=int(item["max_batch_size"]) if "max_batch_size" in item else None,
         violations=tuple(Violation(**each) for each in item.get("violations", ())),
         again=item.get("again"),
     )
@@ -221,6 +224,7 @@ def item_of(version: Version) -> dict[str, Any]:
         "sequencer": version.sequencer,
         "proof": version.proof,
         "again": version.again,
+        "max_batch_size": version.max_batch_size,
     }
     if version.manifest:
         item["manifest"] = version.manifest.model_dump_json(by_alias=True, exclude_none=True)
