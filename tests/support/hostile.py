@@ -265,6 +265,10 @@ ARCHIVES: Mapping[str, tuple[Made, str]] = {
         _raw(pax(record("type", "5")), header("1/x")),
         "ambiguous-header",
     ),
+    "an attribute whose name has an end inside": (
+        _raw(pax(record("SCHILY.xattr.a\0b", "x")), header("1/x")),
+        "ambiguous-header",
+    ),
     "another name without pax": (
         _raw(pax(record("path", "1/assets/x")), header("code/inference.py")),
         "ambiguous-header",

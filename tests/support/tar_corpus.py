@@ -101,6 +101,15 @@ STYLES: Mapping[str, Style] = {
     "Perl's Archive::Tar": Style(
         size=_led_by_spaces, number=lambda value, _: b"%06o\0\0" % value, long="L", long_end=b""
     ),
+    "Plexus (Maven)": Style(
+        magic=b"ustar\0\0\0",
+        number=_led_by_spaces,
+        owner=lambda _, width: b" " * (width - 1) + b"\0",
+        checksum=b"%6o\0 ",
+        device=b"     0 \0",
+        long="L",
+    ),
+    "Dart's pub": Style(magic=b"ustar\x000 ", number=_led_by_spaces, device=bytes(8), long="L"),
     "Go's archive/tar": replace(_PAX, device=b"0000000\0"),
 }
 
@@ -177,10 +186,18 @@ def _block(style: Style, name: str, content: bytes, kind: bytes, split: bool = F
 
 
 NUMBERS = rb"|0|5|7|0_7|0o7|+7|-7|0x7| 7|7 |7 9|8|00000000007|000000000007".split(b"|")
-NUMBERS += [b"\x007", b"\t7", b"7\x009", b"\x80\0\0\x07", b"\xff\xff"]
+NUMBERS += [b" " * 7, b" " * 12, b"\x007", b"\t7", b"7\x009", b"\x80\0\0\x07", b"\xff\xff"]
 NAMES = rb"|code/x|a/|./a|a//b|a/.|/a|1/assets/a|1/assets|a\b| a|a ".split(b"|")
 NAMES += [b"a\0b", b"a\0\nb", b"\xff", b"\xc3\xa9", b"x" * 100, b"x" * 99 + b"/"]
-MAGICS = [b"ustar\x0000", b"ustar  \0", bytes(8), b"ustar\0\0\0", b"ustar\0  ", b"ustar 00"]
+MAGICS = [
+    b"ustar\x0000",
+    b"ustar  \0",
+    bytes(8),
+    b"ustar\0\0\0",
+    b"ustar\0  ",
+    b"ustar\x0001",
+    b"ustar 00",
+]
 PREFIXES = [b"", b"1/assets", b"code", b"p/", b"p\0q", b"\0q", b"/"]
 PREFIXES += [b"p" * 130, b"p" * 131, b"p" * 155]
 TAILS = (b"15302562611 15302562611 ", b"15302562611\x0015302562611\0", b"1/assets", bytes(24))
@@ -188,7 +205,7 @@ KINDS = b"0\0005123467xgLKXSAVMNDQ"
 KEYS = b"path|size|mtime|uid|gname|comment|linkpath|hdrcharset|type|mode| path|path |K.ey".split(
     b"|"
 )
-KEYS += [b"GNU.sparse.name", b"SCHILY.realsize", b"SCHILY.xattr.user.a"]
+KEYS += [b"GNU.sparse.name", b"SCHILY.realsize", b"SCHILY.xattr.user.a", b"SCHILY.xattr.\0"]
 VALUES = b"1/assets/a|code/x||0|5|7|600|-1|1e3|nan|BINARY|a/|=|1700000000.25|99999999999".split(
     b"|"
 )

@@ -17,10 +17,13 @@ from facet.errors import Violation
 from facet.keys import ARTIFACT
 
 RECORD = 512
-POSIX, GNU, OLD, ANT = b"ustar\x0000", b"ustar  \0", bytes(8), b"ustar\0\0\0"
-"""Magic and version. OLD is that of V7, ANT that of old versions of Ant."""
+USTAR, POSIX, GNU, V7 = b"ustar\0", b"ustar\x0000", b"ustar  \0", bytes(8)
+"""Magic, all but the first with the version; Ant, Plexus and others write their own."""
 
 NUMBER = re.compile(rb" *([0-7]+)[ \0]*")
+EMPTY = re.compile(rb" *\0[ \0]*")
+"""No number; with spaces alone GNU tar fails."""
+
 RECORD_LENGTH = re.compile(rb"([1-9][0-9]{0,19}) ")
 TIME = re.compile(rb"-?[0-9]{1,20}(\.[0-9]*)?")
 DIGITS = re.compile(rb"[0-9]{1,20}")
@@ -31,8 +34,8 @@ LAST_ID = 2**32 - 2
 """The last user or group; one more means 'unchanged' to chown."""
 
 ATTRIBUTE = re.compile(
-    r"[ug]name|comment|SCHILY\.(dev|ino|nlink|devmajor|devminor|fflags|acl\..+|xattr\..+)"
-    r"|LIBARCHIVE\.(creationtime|xattr\..+)|RHT\.security\.selinux"
+    r"[ug]name|comment|SCHILY\.(dev|ino|nlink|devmajor|devminor|fflags|acl\.[!-~]+|xattr\.[!-~]+)"
+    r"|LIBARCHIVE\.(creationtime|xattr\.[!-~]+)|RHT\.security\.selinux"
 )
 """Pax keywords, beside times and ids, that leave a member's name, size, kind and content alone."""
 
@@ -154,7 +157,7 @@ def _checksum(record: bytes) -> int:
 
 def _check_unused(record: bytes, magic: bytes, name: str) -> None:
     """What a format does not use must be zero, because another program may use it."""
-    if magic not in (POSIX, GNU, OLD, ANT):
+    if magic not in (GNU, V7) and not magic.startswith(USTAR):
         raise unclear(name, "the magic of its header is none of ustar, GNU and V7")
     end = 345
     if magic == POSIX:
@@ -184,7 +187,7 @@ def _number(record: bytes, field: Field, place: str) -> int:
         return int.from_bytes(content[1:])
     if content[0] == 0xFF and field in (UID, GID, SIZE, MTIME):
         return int.from_bytes(content, signed=True)
-    if any(content) or field is SIZE:
+    if field is SIZE or not EMPTY.fullmatch(content):
         raise unclear(place, f"the {field.name} of its header is no octal number")
     return 0
 
