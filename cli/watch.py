@@ -20,7 +20,7 @@ from cli.terminal.options import THIS_HOME, AsJson, Home, ModelName, StackName
 from cli.terminal.output import Output
 from cli.terminal.progress import spinner
 from facet.errors import FacetError, UnknownModel, UnknownVersion
-from facet.keys import ENDPOINT_PREFIX, upload_key
+from facet.keys import misnamed_keys, upload_key
 from facet.registry.models import Model, Status, Version, is_model
 from facet.registry.store import Registry
 from onboard.bucket import missing
@@ -108,9 +108,7 @@ class UploadWatcher:
         return UploadState(newest, upload_pending)
 
     def _upload_pending(self, model: str) -> bool:
-        keys = [upload_key(model)]
-        if not is_model(model):
-            keys.append(f"{ENDPOINT_PREFIX}{model}")
+        keys = [upload_key(model)] if is_model(model) else misnamed_keys(model)
         return any(map(self._has, keys))
 
     def _has(self, key: str) -> bool:

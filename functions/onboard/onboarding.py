@@ -163,7 +163,11 @@ class Onboarding:
         if validated is None:
             return self._reject_unvalidated(upload, violation)
         version = replace(validated.version, manifest=None)
-        result = self._reject(replace(validated, version=version), [violation])
+        deletions = self._registry.deletions(version.model)
+        readable = violation.code != failures.UNREADABLE
+        if readable and not self._bucket.has_upload(validated.upload):
+            return OnboardingResult(version.model, "GONE")
+        result = self._reject(replace(validated, version=version), [violation], deletions)
         self._bucket.remove_upload(validated.upload)
         return result
 
@@ -217,6 +221,7 @@ class Onboarding:
 
     def _register_or_reject(self, validated: _Validated, retry: RetryPolicy) -> OnboardingResult:
         version = validated.version
+        deletions = self._registry.deletions(version.model)  # before looking for the upload
         if not self._bucket.has_upload(validated.upload):
             # another delivery of the same event has onboarded it
             return OnboardingResult(version.model, "GONE")
@@ -226,8 +231,8 @@ class Onboarding:
                 return self._already_ready(known, validated)
             self._withdrawal.withdraw(known)
         if validated.manifest is None or validated.violations:
-            return self._reject(validated, validated.violations)
-        return self._publish_and_prove(validated, validated.manifest, retry)
+            return self._reject(validated, validated.violations, deletions)
+        return self._publish_and_prove(validated, validated.manifest, retry, deletions)
 
     def _already_ready(self, known: Version, validated: _Validated) -> OnboardingResult:
         """UNCHANGED for a new upload of the same bytes; the same upload is finished."""
@@ -238,17 +243,17 @@ class Onboarding:
         return self._finish(known, _placement(model, known.id))
 
     def _publish_and_prove(
-        self, validated: _Validated, manifest: Manifest, retry: RetryPolicy
+        self, validated: _Validated, manifest: Manifest, retry: RetryPolicy, deletions: int
     ) -> OnboardingResult:
         pending = replace(validated.version, updated_at=self._now())
-        self._registry.begin(pending)
+        self._registry.begin(pending, deletions)
         self._bucket.publish(validated.upload, pending)
         proof = self._prover.prove(pending.target, manifest, validated.golden, retry)
         proven = replace(pending, proof=proof.kind, max_batch_size=proof.max_batch_size)
         if proof.violations:
-            return self._reject(replace(validated, version=proven), proof.violations)
+            return self._reject(replace(validated, version=proven), proof.violations, deletions)
         ready = replace(proven, status=Status.READY, updated_at=self._now())
-        at = self._releases.accept(ready)
+        at = self._releases.accept(ready, deletions)
         if not self._bucket.has_version(ready):
             raise RegistryConflict(f"the artifact of {ready.target} was deleted during its proof")
         return self._finish(ready, at)
@@ -259,7 +264,12 @@ class Onboarding:
         self._retention.retain(ready.model, self._now())
         return OnboardingResult(ready.model, "READY", ready.id)
 
-    def _reject(self, validated: _Validated, violations: Sequence[Violation]) -> OnboardingResult:
+    def _reject(
+        self,
+        validated: _Validated,
+        violations: Sequence[Violation],
+        deletions: int | None = None,
+    ) -> OnboardingResult:
         rejected = replace(
             validated.version,
             status=Status.REJECTED,
@@ -270,7 +280,7 @@ class Onboarding:
         self._bucket.quarantine(
             validated.upload, rejected, readable=failures.UNREADABLE not in codes
         )
-        self._registry.reject(rejected)
+        self._registry.reject(rejected, deletions)
         self._bucket.delete_version(rejected, self._registry)
         logger().warning("model rejected", model=rejected.model, version=rejected.id, codes=codes)
         self._publisher.rejected(rejected)

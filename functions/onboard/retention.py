@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from facet.errors import RegistryConflict, VersionInUse
+from facet.errors import RegistryConflict, UnknownModel, VersionInUse
 from facet.notifications import EventPublisher
 from facet.observability import logger
 from facet.registry.models import Model, Status, Version
@@ -90,7 +90,11 @@ class Withdrawal:
         if known.status is Status.READY and not self._bucket.has_version(known):
             self.withdraw(known)
         elif known.status is Status.RETIRED and _at(known) >= removal.at:
-            self._publish(known, self._registry.model(known.model).live)
+            try:
+                live = self._registry.model(known.model).live
+            except UnknownModel:  # it is being deleted
+                return None
+            self._publish(known, live)
         else:
             return None
         return OnboardingResult(known.model, Status.RETIRED, known.id)

@@ -136,6 +136,7 @@ class Sweeper:
 
         The registry is written last, so that the next run finds the version again until then.
         """
+        deletions = self._registry.deletions(version.model)
         newest, upload = Upload(version.model), Upload(version.model, version.object_version)
         if self._bucket.has_upload(newest) and self._bucket.has_upload(upload):
             return False
@@ -151,7 +152,7 @@ class Sweeper:
         codes = [each.code for each in rejected.violations]
         logger().warning("model rejected", model=rejected.model, version=rejected.id, codes=codes)
         self._publisher.rejected(rejected)
-        self._registry.reject(rejected)
+        self._registry.reject(rejected, deletions)
         return True
 
 

@@ -140,6 +140,11 @@ def parse_upload_key(key: str) -> str | None:
     return name if key == upload_key(name) and MODEL_NAME.fullmatch(name) else None
 
 
+def misnamed_keys(name: str) -> list[str]:
+    """The keys under which an upload may have this name, which no model can have."""
+    return [upload_key(name), f"{ENDPOINT_PREFIX}{name}"]
+
+
 def parse_version_key(key: str) -> VersionKey | None:
     """The version whose artifact this is; None for any other key."""
     name = key.removeprefix(ENDPOINT_PREFIX).removesuffix(ARTIFACT_SUFFIX)

@@ -11,6 +11,9 @@ from facet.manifest import Manifest
 
 MODEL_ITEM = "model"
 VERSION_ITEM = "version#"
+DELETED_AT = "deleted_at"
+"""The attribute of a model's item when the model was deleted, and nothing else of it is left."""
+
 CANARY_COUNTS = ("candidate_good", "candidate_bad", "live_good", "live_bad")
 
 
@@ -71,7 +74,7 @@ class Model:
     """A model: a name, and the versions that predictions use now and used before.
 
     `rolled_back` is the last candidate that was rolled back, `newest` the `order` of the newest
-    upload that was accepted.
+    upload that was accepted. `deletions` is how often a model of this name was deleted.
     """
 
     name: str
@@ -82,6 +85,7 @@ class Model:
     rolled_back: str | None = None
     updated_at: str = ""
     newest: str | None = None
+    deletions: int = 0
 
 
 @dataclass(frozen=True)
@@ -160,6 +164,7 @@ def model_of(item: Mapping[str, Any]) -> Model:
         rolled_back=item.get("rolled_back"),
         updated_at=item["updated_at"],
         newest=item.get("newest"),
+        deletions=int(item.get("deletions", 0)),
     )
 
 

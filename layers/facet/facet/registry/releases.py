@@ -25,7 +25,8 @@ from facet.registry.models import (
     Version,
     counted,
 )
-from facet.registry.store import Change, Registry, Writes
+from facet.registry.store import Registry
+from facet.registry.writes import Change, Writes
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
@@ -49,20 +50,30 @@ class Releases:
         self._registry = Registry(table)
         self._writes = Writes(table)
 
-    def accept(self, version: Version) -> Placement:
+    def accept(self, version: Version, deletions: int | None = None) -> Placement:
         """Makes a PENDING version READY, and live or the candidate as its model's policy says.
 
         A version that was uploaded before the newest accepted one becomes READY only. `version`
-        is as it will be recorded. Raises UnknownModel before `Registry.begin`, RegistryConflict
-        if another writer was faster.
+        is as it will be recorded. With `deletions`, the model must have been deleted so often and
+        not once more. Raises UnknownModel before `Registry.begin`, RegistryConflict if another
+        writer was faster.
         """
         model = self._registry.model(version.model)
+        if deletions is not None and model.deletions != deletions:
+            raise RegistryConflict(f"{model.name} was deleted at the same time")
         writes = [self._writes.accepted(version)]
         at = Placement.READY
         if version.order >= (model.newest or ""):
             at = place(model)
-            seen = {"live": model.live, "newest": model.newest, "policy": model.policy.mode}
+            seen = {
+                "live": model.live,
+                "newest": model.newest,
+                "policy": model.policy.mode,
+                "deletions": model.deletions or None,
+            }
             writes.append(self._writes.update(model.name, placed(model, version, at), seen))
+        else:
+            writes.append(self._writes.not_deleted(model.name, model.deletions))
         self._writes.commit(writes, version.target)
         return at
 

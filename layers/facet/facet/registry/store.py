@@ -7,28 +7,26 @@ One DynamoDB table. A model's items share its name as partition key (`model`): o
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from boto3.dynamodb.conditions import ConditionBase, Key
-from botocore.exceptions import ClientError
 
 from facet.errors import NoLiveVersion, RegistryConflict, UnknownModel, UnknownVersion
 from facet.registry.models import (
+    DELETED_AT,
     MISNAMED,
     MODEL_ITEM,
     UNSETTLED,
     VERSION_ITEM,
-    Mode,
     Model,
     Serving,
     Status,
     Version,
     is_model,
-    item_of,
     model_of,
     version_of,
 )
+from facet.registry.writes import Writes
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
@@ -47,9 +45,13 @@ class Registry:
     def model(self, name: str) -> Model:
         """The model of that name. Raises UnknownModel."""
         item = self._get(name, MODEL_ITEM)
-        if item is None:
+        if item is None or DELETED_AT in item:
             raise UnknownModel(name)
         return model_of(item)
+
+    def deletions(self, name: str) -> int:
+        """How often a model of that name was deleted."""
+        return int((self._get(name, MODEL_ITEM) or {}).get("deletions", 0))
 
     def find(self, model: str, version: str) -> Version | None:
         """That version whatever its status, or None."""
@@ -148,23 +150,27 @@ class Registry:
         """The rejected uploads with a name that no model can have, by name."""
         return map(version_of, self._pages(**_of_kind(MISNAMED)))
 
-    def begin(self, version: Version) -> None:
+    def begin(self, version: Version, deletions: int | None = None) -> None:
         """Records a PENDING version, and its model where that is new.
 
-        A version that is READY already stays so. Raises RegistryConflict then.
+        A version that is READY already stays so. With `deletions`, the model must have been deleted
+        so often and not once more. Raises RegistryConflict otherwise.
         """
-        self._add_model(version)
-        self._put_unless_ready(version)
+        self._record(version, deletions)
 
-    def reject(self, version: Version) -> None:
+    def reject(self, version: Version, deletions: int | None = None) -> None:
         """Records a REJECTED version with its violations, and its model where that is new.
 
-        A name that no model can have gets no model. Raises RegistryConflict if the version is
-        READY.
+        A name that no model can have gets no model. Raises RegistryConflict as `begin`.
         """
+        self._record(version, deletions)
+
+    def _record(self, version: Version, deletions: int | None) -> None:
+        writes = Writes(self._table)
+        recorded = [writes.unless_ready(version)]
         if is_model(version.model):
-            self._add_model(version)
-        self._put_unless_ready(version)
+            recorded.append(writes.model_of(version, deletions))
+        writes.commit(recorded, version.target)
 
     def uploaded_again(self, version: Version, order: str) -> None:
         """Records the `order` of a later upload of a READY version's bytes; nothing otherwise."""
@@ -192,25 +198,6 @@ class Registry:
         except self._table.meta.client.exceptions.ConditionalCheckFailedException as error:
             raise RegistryConflict(f"{version.target} is not RETIRED any more") from error
 
-    def _add_model(self, version: Version) -> None:
-        self._table.update_item(
-            Key={"model": version.model, "item": MODEL_ITEM},
-            UpdateExpression="SET kind = :kind, #policy = if_not_exists(#policy, :auto), "
-            "updated_at = if_not_exists(updated_at, :now)",
-            ExpressionAttributeNames={"#policy": "policy"},
-            ExpressionAttributeValues={
-                ":kind": MODEL_ITEM,
-                ":auto": Mode.AUTO,
-                ":now": version.updated_at,
-            },
-        )
-
-    def _put_unless_ready(self, version: Version) -> None:
-        try:
-            self._table.put_item(**unless_ready(version))
-        except self._table.meta.client.exceptions.ConditionalCheckFailedException as error:
-            raise RegistryConflict(f"{version.target} is READY already") from error
-
     def _get(self, model: str, item: str) -> Mapping[str, Any] | None:
         answer = self._table.get_item(Key={"model": model, "item": item}, ConsistentRead=True)
         return answer.get("Item")
@@ -223,116 +210,5 @@ class Registry:
             yield from page["Items"]
 
 
-def unless_ready(version: Version) -> dict[str, Any]:
-    """The write of a version that leaves a READY one as it is."""
-    return {
-        "Item": item_of(version),
-        "ConditionExpression": "attribute_not_exists(model) OR #status <> :ready",
-        "ExpressionAttributeNames": {"#status": "status"},
-        "ExpressionAttributeValues": {":ready": Status.READY},
-    }
-
-
 def _of_kind(kind: str) -> dict[str, str | ConditionBase]:
     return {"IndexName": "models", "KeyConditionExpression": Key("kind").eq(kind)}
-
-
-@dataclass(frozen=True)
-class Change:
-    """Attributes of a model's item to set (None: to leave) and to remove."""
-
-    set: Mapping[str, object]
-    remove: tuple[str, ...] = ()
-
-
-class Writes:
-    """Builds conditional writes to one table and commits them together."""
-
-    def __init__(self, table: "Table") -> None:
-        self._table = table
-
-    def accepted(self, version: Version) -> dict[str, Any]:
-        """A version as READY, on condition that it is PENDING, and of the same upload.
-
-        It was neither rejected meanwhile nor begun by another upload of the same bytes.
-        """
-        values: dict[str, object] = {":pending": Status.PENDING}
-        same_object = "attribute_not_exists(#object)"
-        if version.object_version is not None:
-            same_object, values[":object"] = "#object = :object", version.object_version
-        return {
-            "Put": {
-                "TableName": self._table.name,
-                "Item": item_of(version),
-                "ConditionExpression": f"#status = :pending AND {same_object}",
-                "ExpressionAttributeNames": {"#status": "status", "#object": "object_version"},
-                "ExpressionAttributeValues": values,
-            }
-        }
-
-    def update(self, model: str, change: Change, seen: Mapping[str, str | None]) -> dict[str, Any]:
-        """The update of a model's item on condition that it is as it was seen."""
-        kept = {name: value for name, value in change.set.items() if value is not None}
-        remove = tuple(dict.fromkeys(name for name in change.remove if name not in kept))
-        conditions = ["attribute_exists(model)"]
-        conditions += [
-            f"attribute_not_exists(#{name})" if value is None else f"#{name} = :seen_{name}"
-            for name, value in seen.items()
-        ]
-        names = {*kept, *remove, *seen}
-        expression = "SET " + ", ".join(f"#{name} = :{name}" for name in kept)
-        if remove:
-            expression += " REMOVE " + ", ".join(f"#{name}" for name in remove)
-        return {
-            "Update": {
-                "TableName": self._table.name,
-                "Key": {"model": model, "item": MODEL_ITEM},
-                "UpdateExpression": expression,
-                "ConditionExpression": " AND ".join(conditions),
-                "ExpressionAttributeNames": {f"#{name}": name for name in names},
-                "ExpressionAttributeValues": {
-                    **{f":{name}": value for name, value in kept.items()},
-                    **{f":seen_{name}": value for name, value in seen.items() if value is not None},
-                },
-            }
-        }
-
-    def still_ready(self, model: str, version: str) -> dict[str, Any]:
-        """The check that a version may answer predictions."""
-        return {
-            "ConditionCheck": {
-                "TableName": self._table.name,
-                "Key": {"model": model, "item": VERSION_ITEM + version},
-                "ConditionExpression": "#status = :ready",
-                "ExpressionAttributeNames": {"#status": "status"},
-                "ExpressionAttributeValues": {":ready": Status.READY},
-            }
-        }
-
-    def retired(self, version: Version, now: str) -> dict[str, Any]:
-        """A version as RETIRED, on condition that it was not written since it was read."""
-        retired = replace(version, status=Status.RETIRED, updated_at=now)
-        return {
-            "Put": {
-                "TableName": self._table.name,
-                "Item": item_of(retired),
-                "ConditionExpression": "#status = :status AND #at = :at",
-                "ExpressionAttributeNames": {"#status": "status", "#at": "updated_at"},
-                "ExpressionAttributeValues": {
-                    ":status": version.status,
-                    ":at": version.updated_at,
-                },
-            }
-        }
-
-    def commit(self, writes: list[dict[str, Any]], subject: str) -> None:
-        """All of them or none. Raises RegistryConflict where a condition does not hold."""
-        try:
-            self._table.meta.client.transact_write_items(TransactItems=writes)  # type: ignore[arg-type]
-        except ClientError as error:
-            code = error.response["Error"]["Code"]
-            if code != "TransactionCanceledException" or "Item size" in str(error):
-                raise
-            raise RegistryConflict(
-                f"another writer changed {subject} at the same time; try again"
-            ) from error

@@ -1,0 +1,92 @@
+"""Deletion of a model's name from the registry: the model, its versions and its attempts.
+
+The model's item stays, invisible, with the number of deletions. A writer that saw another number
+loses, so that an onboarding under way cannot bring the name back; a new upload can.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from boto3.dynamodb.conditions import Attr, Key
+
+from facet.errors import RegistryConflict
+from facet.registry.attempts import UPLOAD_ITEM
+from facet.registry.models import CANARY_COUNTS, DELETED_AT, MODEL_ITEM, VERSION_ITEM, Version
+from facet.registry.store import Registry
+from facet.registry.writes import Writes
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.service_resource import Table
+
+OF_MODEL = (
+    "kind",
+    "live",
+    "previous",
+    "policy",
+    "percent",
+    "good_answers",
+    "candidate",
+    "canary_percent",
+    "canary_good_answers",
+    *CANARY_COUNTS,
+    "rolled_back",
+    "newest",
+    "updated_at",
+)
+"""The attributes that a model's item loses."""
+
+
+class Deletions:
+    """Deletes names. All methods raise botocore's errors if DynamoDB fails."""
+
+    def __init__(self, table: "Table") -> None:
+        self._table = table
+        self._registry = Registry(table)
+        self._writes = Writes(table)
+
+    def mark(self, model: str, now: str) -> None:
+        """Makes the model unknown; nothing if there is none."""
+        names = {f"#{at}": name for at, name in enumerate(OF_MODEL)}
+        try:
+            self._table.update_item(
+                Key={"model": model, "item": MODEL_ITEM},
+                UpdateExpression=f"SET {DELETED_AT} = :now REMOVE {', '.join(names)} "
+                "ADD deletions :one",
+                ConditionExpression="attribute_exists(model)",
+                ExpressionAttributeNames=names,
+                ExpressionAttributeValues={":now": now, ":one": 1},
+            )
+        except self._table.meta.client.exceptions.ConditionalCheckFailedException:
+            return
+
+    def retire(self, version: Version, now: str) -> Version | None:
+        """Takes the version out of service, whatever its status; None if it changed meanwhile."""
+        known = self._registry.find(version.model, version.id)
+        while known and known.object_version == version.object_version:
+            write = self._writes.retired(known, now)
+            try:
+                self._writes.commit([write], known.target)
+            except RegistryConflict:
+                known = self._registry.find(version.model, version.id)
+                continue
+            return self._registry.find(version.model, version.id)
+        return None
+
+    def remove(self, version: Version) -> None:
+        """Deletes the version's item, unless it changed meanwhile."""
+        same = Attr("status").eq(version.status) & Attr("updated_at").eq(version.updated_at)
+        try:
+            self._table.delete_item(
+                Key={"model": version.model, "item": VERSION_ITEM + version.id},
+                ConditionExpression=same,
+            )
+        except self._table.meta.client.exceptions.ConditionalCheckFailedException:
+            return
+
+    def forget_attempts(self, model: str, uploads: set[str]) -> None:
+        """Deletes what is recorded of attempts at these uploads (object versions)."""
+        query: dict[str, Any] = {
+            "KeyConditionExpression": Key("model").eq(model) & Key("item").begins_with(UPLOAD_ITEM)
+        }
+        for item in self._table.query(**query)["Items"]:
+            if str(item["item"]).removeprefix(UPLOAD_ITEM) in uploads:
+                self._table.delete_item(Key={"model": model, "item": item["item"]})
