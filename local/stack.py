@@ -99,7 +99,10 @@ class Stack:
         self._home = home.resolve()
         self._port = port
         self._code = pack_code() if code is None else code
-        self._parameters = {"TrainingCode": code_key(self._code)} | dict(parameters)
+        self._parameters = {
+            "TrainingCode": code_key(self._code),
+            "DeleteKeys": "*",  # there is one key, and it is this machine's
+        } | dict(parameters)
         self._listeners = listeners
         self._opened = ExitStack()
         self.address: Address
@@ -163,6 +166,7 @@ class Stack:
             state_machine_arn=made.output("TrainStateMachineArn"),
             topic_arn=made.output("TrainingTopicArn"),
             onboard_function=made.output("OnboardFunctionName"),
+            delete_function=made.output("DeleteFunctionName"),
             events_url=aws.url + EVENTS_PATH,
             pid=os.getpid(),
         )

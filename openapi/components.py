@@ -78,6 +78,13 @@ PARAMETERS = {
         "A cursor for pagination: the value of `next_token` in the previous page.",
         **VERSION_SCHEMA,
     ),
+    "dry_run": _parameter(
+        "dry_run",
+        "query",
+        "`true` deletes nothing.",
+        type="boolean",
+        default=False,
+    ),
     "top_k": _parameter(
         "top_k",
         "query",

@@ -12,6 +12,7 @@ _VIOLATION = Violation(
 _RETRY = "Try again shortly."
 EXAMPLES: dict[str, FacetError] = {
     "bad-request": errors.BadRequest("version must be 12 hex digits, not 'latest'."),
+    "not-allowed": errors.NotAllowed("The API key a1b2c3d4e5 may not delete models. …"),
     "unknown-model": errors.UnknownModel("cifra"),
     "unknown-version": errors.UnknownVersion("cifar", "0d1e2f3a4b5c"),
     "unknown-upload": errors.UnknownUpload("inbox/7f1c0b7e-3d0b-4c58-9a55-2f0d6a1b9c3e"),

@@ -167,6 +167,15 @@ class ModelDescription(_ReleaseState):
     )
 
 
+class Deleted(ResponseModel):
+    """What was deleted with a model."""
+
+    model: str
+    versions: list[VersionId] = Field(description="The versions of any status.")
+    uploads: int = Field(description="The uploads that had no result yet.")
+    deleted: bool = Field(description="False for a dry run.")
+
+
 class InferenceServer(ResponseModel):
     """The metadata of the inference server."""
 

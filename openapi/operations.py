@@ -152,6 +152,21 @@ OPERATIONS = (
         problems=("bad-request", "unknown-model", "internal-error"),
     ),
     Operation(
+        "DELETE",
+        "/models/{model}",
+        "deleteModel",
+        "models",
+        "Delete a model",
+        "Deletes a model for good, with its versions, artifacts, reports, and the uploads that "
+        "wait. A new upload makes a model of this name again. Repeat the request if it is "
+        "interrupted.\n\n"
+        "Only API keys in the stack's parameter `DeleteKeys` may do this.",
+        "Returns what was deleted, or with `dry_run` what would be.",
+        {JSON: models.Deleted},
+        parameters=("model", "dry_run"),
+        problems=("not-allowed", "unknown-model"),
+    ),
+    Operation(
         "GET",
         "/health",
         "health",

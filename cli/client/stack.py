@@ -55,9 +55,10 @@ class Stack:
     """A stack's resources, and how to reach them.
 
     `name` is for messages, `cloudformation` is the CloudFormation stack's name. `topic` is the ARN
-    of the SNS topic for notifications, or empty. `onboard_function` is a function's name,
-    `state_machine` the training state machine's ARN. `api_key` is empty for a deployed stack, whose
-    key is read by `api_key_id`. `golden_required` and `more_ops` are template parameters.
+    of the SNS topic for notifications, or empty. `onboard_function` and `delete_function` are
+    functions' names, `state_machine` is the training state machine's ARN. `api_key` is empty for a
+    deployed stack, whose key is read by `api_key_id`. `golden_required` and `more_ops` are template
+    parameters.
     `sagemaker_runtime_url` and `home`, the folder with state and logs, are the local stack's.
     """
 
@@ -79,6 +80,7 @@ class Stack:
     more_ops: str = ""
     state_machine: str = ""
     home: Path | None = None
+    delete_function: str = ""
 
     def client(self, service: str, config: Config | None = None) -> Any:
         """Create a boto3 client for the stack's account, or for the local stack."""
@@ -144,6 +146,7 @@ def deployed(name: str, session: boto3.Session) -> Stack:
             golden_required=parameters.get("GoldenRequired") == "true",
             more_ops=parameters.get("MoreOps", ""),
             state_machine=outputs.get("TrainStateMachineArn", ""),
+            delete_function=outputs.get("DeleteFunctionName", ""),
         )
     except KeyError as error:
         remedy = local_endpoint_warning() or "check that it is a Facet stack, then deploy it again"
@@ -189,6 +192,7 @@ def _from_address(address: Address, home: Path) -> Stack:
         api_url=address.url,
         api_key=address.api_key,
         state_machine=address.state_machine_arn,
+        delete_function=address.delete_function,
         home=home,
     )
 

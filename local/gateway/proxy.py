@@ -18,6 +18,7 @@ from local.moto import ACCOUNT
 
 API_ID = "1234567890"
 RESOURCE_ID = "123456"
+API_KEY_ID = "a1b2c3d4e5"
 
 KEYS = {"statusCode", "headers", "multiValueHeaders", "body", "isBase64Encoded"}
 """Of a function's result; with any other, API Gateway takes it for malformed."""
@@ -89,6 +90,7 @@ def _context(
             "accessKey": None,
             "accountId": None,
             "apiKey": key,
+            "apiKeyId": API_KEY_ID if key else None,
             "caller": None,
             "cognitoAuthenticationProvider": None,
             "cognitoAuthenticationType": None,

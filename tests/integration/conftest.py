@@ -14,6 +14,7 @@ from facet.registry.models import Version
 from facet.registry.store import Registry
 from facet.settings import settings
 from onboard.app import onboarding
+from onboard.deletion import deletion
 from onboard.sweeper import sweeper
 from predict import clients
 from tests.support import fakes
@@ -45,6 +46,7 @@ ENVIRONMENT = {
     "FACET_MAX_UPLOAD": "1000000",
     "FACET_UPLOAD_EXPIRES": "900",
     "FACET_ALLOW_ORIGIN": "",
+    "FACET_DELETE_KEYS": "operators",
     "FACET_WATCHED_MODELS": "cifar",
 }
 NOT_FOR_TESTS = (
@@ -161,6 +163,7 @@ def cold_start(functions: None) -> Iterator[None]:  # noqa: ARG001
         clients.inbox,
         clients.endpoint,
         onboarding,
+        deletion,
         sweeper,
     )
     for each in made_once:

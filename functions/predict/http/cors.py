@@ -20,7 +20,7 @@ EXPOSED_HEADERS = (
     "ETag, Inference-Header-Content-Length, Retry-After, Server-Timing, X-Model-Version"
 )
 ALLOWED_HEADERS = "Content-Type, If-None-Match, Inference-Header-Content-Length, X-Api-Key"
-ALLOWED_METHODS = "GET, POST, OPTIONS"
+ALLOWED_METHODS = "GET, POST, DELETE, OPTIONS"
 MAX_AGE = 3600
 """Seconds that a browser may reuse a preflight; browsers cap this at one or two hours."""
 

@@ -16,6 +16,7 @@ from facet.errors import (
     ModelFailed,
     ModelLoading,
     NoLiveVersion,
+    NotAllowed,
     NothingToRollBack,
     OutOfTime,
     RegistryConflict,
@@ -39,6 +40,7 @@ class Problem:
 
 TABLE: dict[type[FacetError], Problem] = {
     BadRequest: Problem("bad-request", 400, "Invalid request"),
+    NotAllowed: Problem("not-allowed", 403, "Not allowed"),
     UnknownModel: Problem("unknown-model", 404, "Model not found"),
     UnknownVersion: Problem("unknown-version", 404, "Version not found"),
     UnknownUpload: Problem("unknown-upload", 404, "Upload not found"),

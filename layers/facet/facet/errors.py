@@ -104,6 +104,10 @@ class NoLiveVersion(FacetError):
         self.violations = tuple(violations)
 
 
+class NotAllowed(FacetError):
+    """A caller may not do what it asks for; the message says who may."""
+
+
 class NothingToRollBack(FacetError):
     """The model has no previous version that could be live again."""
 

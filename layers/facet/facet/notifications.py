@@ -5,6 +5,7 @@ the command line publish through it, so that an event has the same fields whatev
 docs/operations.md lists them.
 """
 
+from collections.abc import Sequence
 from enum import StrEnum
 from functools import cache
 from typing import TYPE_CHECKING
@@ -33,6 +34,7 @@ class EventType(StrEnum):
     PROMOTED = "ModelPromoted"
     ROLLED_BACK = "ModelRolledBack"
     RETIRED = "ModelRetired"
+    DELETED = "ModelDeleted"
 
 
 SENTENCES = {
@@ -41,8 +43,9 @@ SENTENCES = {
     EventType.PROMOTED: "answers predictions from now on",
     EventType.ROLLED_BACK: "was rolled back",
     EventType.RETIRED: "was taken out of service",
+    EventType.DELETED: "was deleted, with everything that was stored under its name",
 }
-"""How the message to the topic goes on after "Version … of model …"."""
+"""How the message to the topic goes on after "Version … of model …", or "Model …"."""
 
 
 class EventPublisher:
@@ -88,8 +91,15 @@ class EventPublisher:
         """A version was taken out of service; `detail` is the `reason`, or `by` whom."""
         self._publish(EventType.RETIRED, model, version, **detail)
 
-    def _publish(self, event_type: EventType, model: str, version: str, **detail: object) -> None:
-        body = orjson.dumps({"model": model, "version": version, **detail}).decode()
+    def deleted(self, model: str, versions: Sequence[str], *, by: str) -> None:
+        """A model was deleted with all its versions; `by` says who asked."""
+        self._publish(EventType.DELETED, model, None, versions=[*versions], by=by)
+
+    def _publish(
+        self, event_type: EventType, model: str, version: str | None, **detail: object
+    ) -> None:
+        of_version = {} if version is None else {"version": version}
+        body = orjson.dumps({"model": model, **of_version, **detail}).decode()
         answer = self._events.put_events(
             Entries=[{"Source": SOURCE, "DetailType": event_type, "Detail": body}]
         )
@@ -101,9 +111,10 @@ class EventPublisher:
             self._notify(event_type, model, version, detail)
 
     def _notify(
-        self, event_type: EventType, model: str, version: str, detail: dict[str, object]
+        self, event_type: EventType, model: str, version: str | None, detail: dict[str, object]
     ) -> None:
-        lines = [f"Version {version} of model '{model}' {SENTENCES[event_type]}."]
+        subject = f"Version {version} of model" if version else "Model"
+        lines = [f"{subject} '{model}' {SENTENCES[event_type]}."]
         lines += [f"{name}: {_text(value)}" for name, value in detail.items()]
         self._sns.publish(
             TopicArn=self._topic, Subject=f"{event_type}: {model}", Message="\n".join(lines)

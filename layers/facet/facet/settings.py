@@ -32,6 +32,7 @@ class Settings(BaseModel):
     max_images: images of one request.  max_upload: bytes of an image under `inbox/`.
     upload_expires: seconds for which a place under `inbox/` can be uploaded to.
     allow_origin: origin whose pages may call the API from a browser, `*` for all; empty for none.
+    delete_keys: ids of the API keys that may delete models, separated by commas, `*` for all.
     watched_models: names of the models with metrics of their own, separated by commas.
     """
 
@@ -56,6 +57,7 @@ class Settings(BaseModel):
     max_upload: int = Field(ge=1)
     upload_expires: int = Field(ge=1)
     allow_origin: str
+    delete_keys: str
     watched_models: str = Field(pattern=WATCHED)
 
     @property

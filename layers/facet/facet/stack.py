@@ -32,6 +32,7 @@ class Address:
     state_machine_arn: str = ""
     topic_arn: str = ""
     events_url: str = ""
+    delete_function: str = ""
 
     @classmethod
     def read(cls, home: Path) -> Self:

@@ -23,7 +23,7 @@ from tests.support.contract import DOCUMENT, FILE, operations
 
 ROOT = Path(__file__).parents[3]
 COMMAND_LINE_PROBLEMS = {"conflict", "nothing-to-roll-back", "version-in-use"}
-"""Problems that only the `facet` command meets: the API has no routes that change models."""
+"""Problems that only the `facet` command meets: the API has no routes for releases."""
 
 EVENTS = {path.stem: json.loads(path.read_text()) for path in (ROOT / "events").glob("*.json")}
 POSTED = sorted(name for name, event in EVENTS.items() if event.get("httpMethod") == "POST")

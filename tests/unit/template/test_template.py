@@ -201,7 +201,14 @@ def test_onboarding_has_exactly_the_permissions_that_it_needs() -> None:
         "KnowWhatIsThere": {"s3:ListBucket", "s3:ListBucketVersions"},
         "WriteRegistry": {
             f"dynamodb:{action}"
-            for action in ("GetItem", "Query", "PutItem", "UpdateItem", "ConditionCheckItem")
+            for action in (
+                "GetItem",
+                "Query",
+                "PutItem",
+                "UpdateItem",
+                "DeleteItem",
+                "ConditionCheckItem",
+            )
         },
         "ProveVersions": {"sagemaker:InvokeEndpoint"},
         "TellNews": {"events:PutEvents"},
@@ -214,6 +221,7 @@ def test_predict_may_write_only_the_attributes_of_a_canary() -> None:
     attributes = rules["ConcludeCanaries"]["Condition"]["ForAllValues:StringEquals"]
     assert set(attributes["dynamodb:Attributes"]) == {
         *("model", "item", "live", "previous", "rolled_back", "updated_at"),
+        "deleted_at",
         *CANARY,
     }
     writing = {"dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"}

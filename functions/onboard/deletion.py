@@ -1,0 +1,224 @@
+"""Deletion of a model's name for good: its uploads, versions, artifacts and reports.
+
+1. Delete the uploads that wait, so that no late event finds them.
+2. Mark the model as deleted. From here it is unknown, and an onboarding that is under way cannot
+   record anything any more.
+3. Retire each version, delete its objects, and then its record.
+
+A version that a new upload brings meanwhile is left alone: the upload makes the model again. After
+an interruption, the same request goes on.
+
+The handler answers `DELETE /models/{model}`, and the command line, which invokes the function.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import orjson
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from facet.errors import FacetError, NotAllowed, UnknownModel
+from facet.keys import (
+    ENDPOINT_PREFIX,
+    REJECTED_PREFIX,
+    VERSION_ID,
+    misnamed_keys,
+    upload_key,
+)
+from facet.notifications import EventPublisher, publisher
+from facet.observability import logger
+from facet.registry.deletions import Deletions
+from facet.registry.models import Version, is_model
+from facet.registry.store import Registry
+from facet.settings import settings
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+COMMAND = "command"
+"""Who deleted a model, in the event, if it was the command line."""
+
+PROBLEMS: dict[type[FacetError], tuple[int, str, str]] = {
+    NotAllowed: (403, "not-allowed", "Not allowed"),
+    UnknownModel: (404, "unknown-model", "Model not found"),
+}
+"""Status, name and title of each error's problem document, as in the predict function's table."""
+
+SURELY_OLDER = timedelta(minutes=1)
+"""How much older than the deletion an object is, by S3's clock, that a killed onboarding left."""
+
+
+@dataclass(frozen=True)
+class Deleted:
+    """What was deleted, or in a dry run would be; `uploads` are those that still waited.
+
+    `deleted` is false for a dry run.
+    """
+
+    model: str
+    versions: tuple[str, ...]
+    uploads: int
+    deleted: bool = False
+
+
+@dataclass(frozen=True)
+class StoredVersion:
+    """One version of an object, or a delete marker, and when S3 took it."""
+
+    key: str
+    object_version: str
+    stored_at: datetime
+
+
+class ModelObjects:
+    """What is stored under the names of models in one bucket. Raises botocore's errors."""
+
+    def __init__(self, s3: "S3Client", bucket: str) -> None:
+        self._s3 = s3
+        self._bucket = bucket
+
+    def uploads(self, model: str) -> list[StoredVersion]:
+        """Every object version under the keys of a model's uploads."""
+        keys = [upload_key(model)] if is_model(model) else misnamed_keys(model)
+        return [each for key in keys for each in self._below(key) if each.key == key]
+
+    def of_versions(self, model: str) -> dict[str, list[StoredVersion]]:
+        """Every object version of artifacts, rejected uploads and reports, by version id."""
+        found: dict[str, list[StoredVersion]] = {}
+        for prefix in (f"{ENDPOINT_PREFIX}{model}/", f"{REJECTED_PREFIX}{model}/"):
+            for each in self._below(prefix):
+                name, _, suffix = each.key.removeprefix(prefix).partition(".")
+                if VERSION_ID.fullmatch(name) and suffix in ("tar.gz", "json"):
+                    found.setdefault(name, []).append(each)
+        return found
+
+    def delete(self, stored: Iterable[StoredVersion]) -> None:
+        """Deletes these object versions for good."""
+        for each in stored:
+            self._s3.delete_object(Bucket=self._bucket, Key=each.key, VersionId=each.object_version)
+
+    def _below(self, prefix: str) -> Iterator[StoredVersion]:
+        pages = self._s3.get_paginator("list_object_versions")
+        for page in pages.paginate(Bucket=self._bucket, Prefix=prefix):
+            for each in [*page.get("Versions", []), *page.get("DeleteMarkers", [])]:
+                yield StoredVersion(each["Key"], each["VersionId"], each["LastModified"])
+
+
+class Deletion:
+    """Deletes models of one bucket and one registry. Raises botocore's errors."""
+
+    def __init__(
+        self,
+        objects: ModelObjects,
+        registry: Registry,
+        deletions: Deletions,
+        publisher: EventPublisher,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._objects = objects
+        self._registry = registry
+        self._deletions = deletions
+        self._publisher = publisher
+        self._now = now
+
+    def plan(self, model: str) -> Deleted:
+        """What `delete` would delete. Raises UnknownModel if there is nothing of that name."""
+        versions = self._registry.versions(model)
+        uploads = self._objects.uploads(model)
+        if not versions and not uploads:
+            self._registry.model(model)
+        return Deleted(model, tuple(each.id for each in versions), len(uploads))
+
+    def delete(self, model: str, by: str) -> Deleted:
+        """Deletes the name. `by` says who asked. Raises UnknownModel."""
+        planned = self.plan(model)
+        began = self._now()
+        now = began.isoformat(timespec="milliseconds")
+        uploads = self._objects.uploads(model)
+        self._objects.delete(uploads)
+        self._deletions.mark(model, now)
+        logger().warning("model deleted", model=model, versions=planned.versions, by=by)
+        self._publisher.deleted(model, planned.versions, by=by)
+        retired = [
+            each
+            for known in self._registry.versions(model)
+            if (each := self._deletions.retire(known, now))
+        ]
+        self._erase(model, retired, began)
+        self._deletions.forget_attempts(model, {each.object_version for each in uploads})
+        return replace(planned, deleted=True)
+
+    def _erase(self, model: str, retired: list[Version], began: datetime) -> None:
+        """Deletes objects, listed before the registry is read again, and then the records."""
+        stored = self._objects.of_versions(model)
+        for version in retired:
+            objects = stored.pop(version.id, [])
+            if self._registry.find(model, version.id) == version:
+                self._objects.delete(objects)
+                self._deletions.remove(version)
+        for version_id, objects in stored.items():
+            old = [each for each in objects if began - each.stored_at >= SURELY_OLDER]
+            if self._registry.find(model, version_id) is None:
+                self._objects.delete(old)
+
+
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Answers an API Gateway REST proxy event, or `{"model": …, "dry_run": …}` of the command line.
+
+    Lambda's permissions say who may send the second; for the first, see `allowed`.
+    """
+    logger().set_correlation_id(context.aws_request_id)
+    if "requestContext" not in event:
+        return asdict(delete(event["model"], COMMAND, dry_run=event.get("dry_run", False)))
+    try:
+        by = allowed(event["requestContext"]["identity"].get("apiKeyId"))
+        query = event["queryStringParameters"] or {}
+        name = event["pathParameters"]["model"]
+        deleted = delete(name, by, dry_run=query.get("dry_run") == "true")
+    except (NotAllowed, UnknownModel) as error:
+        status, kind, title = PROBLEMS[type(error)]
+        problem = {
+            "type": f"urn:facet:problem:{kind}",
+            "title": title,
+            "status": status,
+            "detail": str(error),
+            "request_id": event["requestContext"]["requestId"],
+        }
+        return _respond(status, "application/problem+json", problem)
+    return _respond(200, "application/json", asdict(deleted))
+
+
+def allowed(key_id: str | None) -> str:
+    """Returns who sent a request with this API key. Raises NotAllowed if it may not delete."""
+    may = settings().delete_keys.split(",")
+    if key_id and (key_id in may or "*" in may):
+        return f"api-key {key_id}"
+    raise NotAllowed(
+        f"The API key {key_id} may not delete models. Name it in the stack's parameter DeleteKeys, "
+        "or use `facet delete`, which needs AWS credentials."
+    )
+
+
+def delete(model: str, by: str, *, dry_run: bool) -> Deleted:
+    """Deletes a model, or says what that would delete. Raises UnknownModel."""
+    work = deletion()
+    return work.plan(model) if dry_run else work.delete(model, by)
+
+
+@cache
+def deletion() -> Deletion:
+    """The Deletion of this process, made from its settings."""
+    table = boto3.resource("dynamodb").Table(settings().table)
+    objects = ModelObjects(boto3.client("s3"), settings().bucket)
+    return Deletion(objects, Registry(table), Deletions(table), publisher())
+
+
+def _respond(status: int, content_type: str, document: object) -> dict[str, Any]:
+    headers = {"Content-Type": content_type}
+    if origin := settings().allow_origin:
+        headers |= {"Access-Control-Allow-Origin": origin, "Vary": "Origin"}
+    return {"statusCode": status, "headers": headers, "body": orjson.dumps(document).decode()}
