@@ -14,7 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 from typer.core import TyperGroup
 
-from cli import data, env, invoke, models, push, redrive, status, up, versions, watch
+from cli import data, delete, env, invoke, models, push, redrive, status, up, versions, watch
 from cli.cost import command as cost
 from cli.doctor import command as doctor
 from cli.extras import CHECKOUT, ROOT, located, version
@@ -90,6 +90,7 @@ app.command()(versions.promote)
 app.command()(versions.rollback)
 app.command()(versions.policy)
 app.command()(versions.retire)
+app.command()(delete.delete)
 app.command()(redrive.redrive)
 app.command()(status.status)
 app.command()(invoke.invoke)
