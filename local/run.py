@@ -73,8 +73,12 @@ def running(home: Path, say: Print) -> Iterator[None]:
 
 
 def log_to(folder: Path) -> None:
-    """Logs everything to `stack.log` in a folder, and warnings of the stack on the screen, too."""
+    """Logs everything to `stack.log` in a folder, and warnings of the stack on the screen, too.
+
+    Lines that cannot be written, because the disk is full, are left out.
+    """
     folder.mkdir(parents=True, exist_ok=True)
+    logging.raiseExceptions = False
     logging.basicConfig(filename=folder / "stack.log", level=logging.INFO)
     screen = logging.StreamHandler()
     screen.setLevel(logging.WARNING)

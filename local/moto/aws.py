@@ -200,7 +200,8 @@ class Aws:
         except ClientDisconnected as error:
             return error.get_response(environ)(environ, start_response)
         except (OSError, sqlite3.OperationalError, Damaged) as error:
-            LOG.exception("%s %s", environ["REQUEST_METHOD"], environ["PATH_INFO"])
+            what = environ["REQUEST_METHOD"], environ["PATH_INFO"], target
+            LOG.warning("%s %s %s: %s", *what, error, exc_info=failures.unforeseen(error))
             return failures.response(error, as_json=bool(target))(environ, start_response)
         start_response(*started)
         return answer

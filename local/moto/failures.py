@@ -29,6 +29,11 @@ def response(error: OSError | sqlite3.OperationalError | Damaged, *, as_json: bo
     return Response(document, status, mimetype="application/xml")
 
 
+def unforeseen(error: Exception) -> bool:
+    """Whether the log needs a traceback."""
+    return not (isinstance(error, Damaged) or _disk_is_full(error))
+
+
 def _disk_is_full(error: Exception) -> bool:
     if isinstance(error, sqlite3.OperationalError):
         return error.sqlite_errorcode == sqlite3.SQLITE_FULL

@@ -3,6 +3,7 @@
 import os
 import selectors
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
@@ -11,7 +12,10 @@ TAIL = 4096
 
 
 class FunctionLog:
-    """A function's log file, shared by its workers; whole lines, appended."""
+    """A function's log file, shared by its workers; whole lines, appended.
+
+    Lines that cannot be written, because the disk is full, are left out: an invocation needs none.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -19,7 +23,7 @@ class FunctionLog:
         self._lock = threading.Lock()
 
     def write(self, lines: bytes) -> None:
-        with self._lock, self._path.open("ab") as file:
+        with self._lock, suppress(OSError), self._path.open("ab") as file:
             file.write(lines)
 
 

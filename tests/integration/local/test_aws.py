@@ -6,6 +6,7 @@ in local/moto: when moto's pin moves, it says which private part of moto has cha
 
 import base64
 import json
+import sqlite3
 import threading
 import time
 from collections.abc import Iterator
@@ -184,6 +185,24 @@ def test_a_start_with_thousands_of_objects_and_items_takes_seconds(tmp_path: Pat
         assert seconds < 6
     finally:
         account.close()
+
+
+def test_a_full_disk_fails_writes_of_items_with_an_error_that_says_so(
+    account: Account, tmp_path: Path
+) -> None:
+    dynamodb = account.aws.client("dynamodb")
+    dynamodb.put_item(TableName=account.table, Item={"id": {"S": "x"}})
+    with sqlite3.connect(tmp_path / "state.db") as database:
+        (pages,) = database.execute("PRAGMA page_count").fetchone()
+    account.state._database.execute(f"PRAGMA max_page_count = {pages}")
+    large = {"id": {"S": "y"}, "text": {"S": "y" * 100_000}}
+    with pytest.raises(ClientError, match="The disk is full") as failed:
+        dynamodb.put_item(TableName=account.table, Item=large)
+    assert failed.value.response["ResponseMetadata"]["HTTPStatusCode"] == 507
+    assert dynamodb.get_item(TableName=account.table, Key={"id": {"S": "x"}})["Item"]
+    account.state._database.execute("PRAGMA max_page_count = 1000000")
+    dynamodb.put_item(TableName=account.table, Item=large)
+    database.close()
 
 
 def test_reads_a_copy_of_a_multipart_upload(account: Account, tmp_path: Path) -> None:

@@ -303,6 +303,18 @@ def test_a_function_that_never_ran_has_an_empty_log(start: Start, logs: Path) ->
     assert (logs / "subject.log").read_text() == ""
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's /dev/full")
+def test_a_full_disk_costs_the_log_alone(start: Start, logs: Path) -> None:
+    """Every prediction failed, though none needs the disk."""
+    logs.mkdir()
+    (logs / "subject.log").symlink_to("/dev/full")
+    runtime = start("probe.talk")
+    for _ in range(2):
+        outcome = runtime.invoke("subject", json.dumps({"say": "line\n"}).encode())
+        assert outcome.error is None
+        assert b"\nline\nEND" in outcome.log_tail
+
+
 def test_the_log_tail_is_four_kilobytes(start: Start) -> None:
     runtime = start("probe.talk")
     tail = runtime.invoke("subject", json.dumps({"say": "x" * 100_000}).encode()).log_tail
