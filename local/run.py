@@ -8,6 +8,7 @@ import atexit
 import gc
 import logging
 import os
+import resource
 import signal
 import threading
 import time
@@ -26,6 +27,8 @@ ROOT = Path(__file__).resolve().parent.parent
 TEMPLATE = ROOT / "template.yaml"
 SAMPLES = ROOT / "samples"
 
+OPEN_FILES = 8192
+
 
 def serve(home: Path, port: int, *, once: bool, parameters: Mapping[str, str] = NONE) -> None:
     """Runs the stack with its state in `home` until SIGINT or SIGTERM.
@@ -37,6 +40,7 @@ def serve(home: Path, port: int, *, once: bool, parameters: Mapping[str, str] = 
     stop = _stop_signal()
     log_to(home / "logs")
     _end_quickly()
+    _allow_open_files()
     console = Console(_print)
     listeners = Listeners(console.invoked, console.trained, console.executed)
     with Stack(TEMPLATE, home, port, parameters=parameters, listeners=listeners) as stack:
@@ -62,6 +66,7 @@ def running(home: Path, say: Print) -> Iterator[None]:
     """
     log_to(home / "logs")
     _end_quickly()
+    _allow_open_files()
     with ExitStack() as stacks:
         try:
             stack = stacks.enter_context(Stack(TEMPLATE, home))
@@ -84,6 +89,13 @@ def log_to(folder: Path) -> None:
     screen.setLevel(logging.WARNING)
     screen.setFormatter(logging.Formatter("facet: %(message)s"))
     logging.getLogger("local").addHandler(screen)
+
+
+def _allow_open_files() -> None:
+    """Raises the number of files and connections that may be open; often it is 1,024."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < OPEN_FILES:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(OPEN_FILES, hard), hard))
 
 
 def _end_quickly() -> None:

@@ -1,22 +1,24 @@
-"""API Gateway for the template's own routes, on 127.0.0.1."""
+"""API Gateway for the template's own routes, on 127.0.0.1.
+
+waitress reads all connections in one thread and gives whole requests to others, so neither idle nor
+abandoned connections hold anybody up.
+"""
 
 import errno
-import logging
 import socket
 import threading
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Self
+from functools import partial
+from typing import Any, Self
 
-from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
+from waitress import create_server, wasyncore
 
 from facet.errors import FacetError
 from local.gateway.routes import RestApi
 from local.gateway.service import Service
 from local.gateway.usage_plan import Meter, UsagePlan
 from local.runtime.pool import Invocation
-
-LOG = logging.getLogger(__name__)
 
 HOST = "127.0.0.1"
 
@@ -27,6 +29,20 @@ Source: https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway
 """
 
 _CONCURRENCY = 256
+"""Requests that are carried out at a time; more wait."""
+
+_CONNECTIONS = 512
+"""Open connections; more wait for a place. A process may often open only 1,024 files at a time."""
+
+_WAITING = 4096
+"""Connections that may wait for a place. A client whose connection does not fit tries again after
+1, 2, 4, … seconds."""
+
+_IDLE = 30
+"""Seconds after which a connection without a request is closed."""
+
+_IN_MEMORY = 16 << 20
+"""Bytes of a body that need no temporary file; the API's limit is below it."""
 
 
 class PortTaken(FacetError):
@@ -67,7 +83,8 @@ class Gateway:
             Meter(plan) if plan else None,
             origin,
         )
-        self._server: BaseWSGIServer | None = None
+        self._sockets: dict[int, Any] = {}
+        self._server: Any = None
         self._thread: threading.Thread | None = None
 
     def __enter__(self) -> Self:
@@ -80,40 +97,40 @@ class Gateway:
     @property
     def url(self) -> str:
         """Without a slash at its end. The gateway must have been started."""
-        assert self._server is not None
-        return f"http://{HOST}:{self._server.port}"
+        return f"http://{HOST}:{self._server.effective_port}"
 
     def start(self) -> None:
         """Raises PortTaken."""
-        with _listen(self._port) as listener:
-            self._server = make_server(
-                HOST,
-                listener.getsockname()[1],
-                self._service,
-                threaded=True,
-                request_handler=_Handler,
-                fd=listener.fileno(),
-            )
-        self._thread = threading.Thread(
-            target=self._server.serve_forever, args=(0.05,), name="gateway", daemon=True
+        self._server = create_server(
+            self._answer,
+            map=self._sockets,
+            sockets=[_listen(self._port)],
+            threads=_CONCURRENCY,
+            backlog=_WAITING,
+            connection_limit=_CONNECTIONS,
+            channel_timeout=_IDLE,
+            channel_request_lookahead=1,  # to notice clients that are gone
+            inbuf_overflow=_IN_MEMORY,
+            outbuf_overflow=_IN_MEMORY,
+            asyncore_use_poll=True,  # select() takes no file descriptor over 1,023
+            ident=None,
         )
+        self._thread = threading.Thread(target=self._server.run, name="gateway", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
         """Stops serving, without waiting for functions that still run."""
-        if self._server is not None and self._thread is not None:
-            self._server.shutdown()
+        if self._thread is not None:
+            self._server.trigger.pull_trigger(partial(wasyncore.close_all, self._sockets))
             self._thread.join()
-            self._server.server_close()
+            self._server.task_dispatcher.shutdown(timeout=0)
         self._executor.shutdown(wait=False, cancel_futures=True)
 
-
-class _Handler(WSGIRequestHandler):
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True  # it would hold an answer's last packet back for 40 ms
-
-    def log(self, kind: str, message: str, *args: object) -> None:
-        LOG.log(logging.ERROR if kind == "error" else logging.DEBUG, message, *args)
+    def _answer(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        if environ["waitress.client_disconnected"]():
+            start_response("499 Client Closed Request", [])  # nobody gets it
+            return []
+        return self._service(environ, start_response)
 
 
 def ensure_free(port: int) -> None:
@@ -124,7 +141,7 @@ def ensure_free(port: int) -> None:
 def _listen(port: int) -> socket.socket:
     """A listening socket; werkzeug would end the program when the port is taken."""
     try:
-        return socket.create_server((HOST, port), backlog=128)
+        return socket.create_server((HOST, port), backlog=_WAITING)
     except OSError as error:
         if error.errno != errno.EADDRINUSE:
             raise

@@ -13,7 +13,6 @@ from typing import Any, Final
 import boto3
 from botocore.config import Config
 from werkzeug.exceptions import ClientDisconnected
-from werkzeug.serving import make_server
 from werkzeug.wrappers import Response
 
 from local.moto import (
@@ -72,9 +71,7 @@ class Aws:
         self._events: deque[dict[str, Any]] = deque(maxlen=EVENTS_KEPT)
         self._clients: dict[str, Any] = {}
         self._moto = server.application()
-        self._server = make_server(
-            "127.0.0.1", port, self._answer, threaded=True, request_handler=server.QuietHandler
-        )
+        self._server = server.Server("127.0.0.1", port, self._answer, server.QuietHandler)
         self._thread = threading.Thread(target=self._server.serve_forever, name="aws", daemon=True)
 
     def start(self) -> None:

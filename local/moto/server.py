@@ -20,6 +20,7 @@ from moto.moto_server.werkzeug_app import (
     MotoRequestHandler,
     create_backend_app,
 )
+from werkzeug.serving import ThreadedWSGIServer
 from werkzeug.wrappers import Request
 
 from local.moto import cloudformation
@@ -31,6 +32,13 @@ def application() -> DomainDispatcherApplication:
     cloudformation.patch()
     backends.list_of_moto_modules = cache(lambda: tuple(_list_of_moto_modules()))
     return DomainDispatcherApplication(create_backend_app)
+
+
+class Server(ThreadedWSGIServer):
+    """A thread for each connection: an invocation keeps its thread while its function makes
+    requests of its own, so a bounded number of threads could wait for each other."""
+
+    request_queue_size = 4096
 
 
 def set_port_for_executions(port: int) -> None:
@@ -51,6 +59,7 @@ class QuietHandler(MotoRequestHandler):
     """Keeps connections open and prints nothing for a request."""
 
     protocol_version = "HTTP/1.1"
+    timeout = 120  # seconds without a byte, after which a connection and its thread end
     disable_nagle_algorithm = True  # it would hold a response's last packet back for 40 ms
 
     def log_request(self, *_: object) -> None:

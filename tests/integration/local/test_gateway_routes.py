@@ -5,6 +5,7 @@ import json
 import logging
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -303,6 +304,40 @@ def test_requests_print_and_warn_nothing(
     client.get("/nope")
     assert capfd.readouterr() == ("", "")
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
+
+
+def test_a_thousand_abandoned_requests_hold_nobody_up(connect: Connect) -> None:
+    """Each of them was carried out, and 3,000 stopped the stack for minutes."""
+    function, turn = Function(), threading.Lock()
+
+    def answer() -> Invocation:
+        with turn:  # as a function with one worker
+            time.sleep(0.01)
+        return proxy_answer()
+
+    function.answer = answer
+    client = connect(function)
+    address = (client.base_url.host, client.base_url.port)
+    opened = [socket.create_connection(address) for _ in range(1000)]
+    for each in opened:
+        each.sendall(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
+    for each in opened:
+        each.close()
+    began = time.monotonic()
+    assert client.get("/health").status_code == 200
+    assert time.monotonic() - began < 10
+    assert len(function.names) < 700
+
+
+def test_idle_connections_take_no_threads(client: httpx.Client, function: Function) -> None:
+    del function
+    address = (client.base_url.host, client.base_url.port)
+    before = threading.active_count()
+    with ExitStack() as opened:
+        for _ in range(300):
+            opened.enter_context(socket.create_connection(address))
+        assert client.get("/health").status_code == 200
+        assert threading.active_count() < before + 50
 
 
 def test_rejects_a_port_in_use(function: Function) -> None:
