@@ -9,7 +9,12 @@ TAG = "inference"
 
 
 def _health_check(
-    name: str, summary: str, description: str, success: str, response: type[models.ResponseModel]
+    name: str,
+    summary: str,
+    description: str,
+    success: str,
+    response: type[models.ResponseModel],
+    problems: tuple[str, ...] = (),
 ) -> Operation:
     return Operation(
         "GET",
@@ -20,7 +25,7 @@ def _health_check(
         description,
         success,
         {JSON: response},
-        problems=("internal-error",),
+        problems=(*problems, "internal-error"),
         needs_key=False,
     )
 
@@ -101,9 +106,11 @@ INFERENCE_OPERATIONS = (
     _health_check(
         "ready",
         "Check the server's readiness",
-        "Returns 200 while the server accepts requests. The check does not cover the models.",
+        "Returns 200 while the server accepts requests, and 503 if the endpoint lately answered "
+        "for none of several models.",
         "The server accepts requests.",
         models.InferenceReady,
+        problems=("unavailable",),
     ),
     *_model_operations("/v2/models/{model}", "Model", versioned=False),
     *_model_operations("/v2/models/{model}/versions/{version}", "Version", versioned=True),

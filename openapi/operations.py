@@ -172,10 +172,11 @@ OPERATIONS = (
         "health",
         "service",
         "Check the API's health",
-        "Returns 200 while the API is running. The check does not cover the models.",
+        "Returns 200 while the API is running, and 503 if the endpoint lately answered for none of "
+        "several models.",
         "The API is running.",
         {JSON: models.Health},
-        problems=("internal-error",),
+        problems=("unavailable", "internal-error"),
         needs_key=False,
     ),
     Operation(

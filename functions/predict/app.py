@@ -12,7 +12,7 @@ from facet.errors import BadRequest, FacetError, ModelFailed
 from facet.keys import MODEL_NAME, NAME_PART, VERSION_ID
 from facet.observability import count, logger
 from facet.settings import settings
-from predict.clients import inbox, predictor, registry
+from predict.clients import endpoint_health, inbox, predictor, registry
 from predict.http import body, cors, inference_protocol, problems, responses
 from predict.http.request import deadline_of, model_name, raw_body, request_id, shown, whole_number
 from predict.http.responses import cacheable, respond
@@ -37,7 +37,8 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 
 @app.get("/health")
 def health() -> Response[str]:
-    """The health check of the API itself; it checks no model."""
+    """The health check: of the API itself and, by its last predictions, of the endpoint."""
+    endpoint_health().check()
     return respond({"status": "ok"})
 
 

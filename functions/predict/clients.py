@@ -13,6 +13,7 @@ from facet.registry.store import Registry
 from facet.settings import settings
 from predict.canary import CanaryCounter
 from predict.classifier import Classifier
+from predict.endpoint_health import EndpointHealth
 from predict.inbox import Inbox
 from predict.metrics import PredictionMetrics
 from predict.predictor import Predictor
@@ -36,7 +37,14 @@ def predictor() -> Predictor:
         Classifier(endpoint, config.invoke_timeout, config.max_pixels),
         CanaryCounter(Releases(table()), publisher, versions.expire),
         PredictionMetrics(config.watched),
+        endpoint_health(),
     )
+
+
+@cache
+def endpoint_health() -> EndpointHealth:
+    """What this process's predictions show about the endpoint."""
+    return EndpointHealth()
 
 
 @cache

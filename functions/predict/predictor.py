@@ -19,6 +19,7 @@ from facet.preprocess import Pixels
 from facet.registry.models import Serving, Version
 from predict.canary import CanaryCounter, Variant, goes_to_candidate
 from predict.classifier import Classifier, Predictions
+from predict.endpoint_health import EndpointHealth
 from predict.metrics import PredictionMetrics
 from predict.timing import Deadline, Stopwatch
 from predict.version_cache import VersionCache
@@ -47,11 +48,13 @@ class Predictor:
         classifier: Classifier,
         counter: CanaryCounter,
         metrics: PredictionMetrics,
+        health: EndpointHealth,
     ) -> None:
         self._versions = versions
         self._classifier = classifier
         self._counter = counter
         self._metrics = metrics
+        self._health = health
 
     def predict(self, request: PredictionRequest) -> Predictions:
         """Returns the scores of every image.
@@ -123,9 +126,16 @@ class Predictor:
             predictions = self._classifier.classify(
                 version, request.images, request.deadline, stopwatch, request.request_id
             )
-        except (ModelFailed, ModelLoading) as error:
+        except (EndpointUnavailable, ModelLoading) as error:
+            self._health.failed(request.model)
+            if isinstance(error, ModelLoading):
+                self._metrics.record_failure(version, error, request.request_id)
+            raise
+        except ModelFailed as error:
+            self._health.answered()
             self._metrics.record_failure(version, error, request.request_id)
             raise
+        self._health.answered()
         self._metrics.record_prediction(predictions, request.request_id)
         return predictions
 

@@ -149,6 +149,7 @@ def functions(
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("FACET_TABLE", table.name)
     monkeypatch.setenv("AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME", sagemaker.url)
+    clients.endpoint_health().answered()
 
 
 @pytest.fixture
@@ -162,6 +163,7 @@ def cold_start(functions: None) -> Iterator[None]:  # noqa: ARG001
         clients.publisher,
         clients.inbox,
         clients.endpoint,
+        clients.endpoint_health,
         onboarding,
         deletion,
         sweeper,

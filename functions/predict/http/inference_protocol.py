@@ -16,7 +16,7 @@ from facet.errors import BadRequest, NoLiveVersion
 from facet.registry.models import Status, Version
 from facet.settings import settings
 from predict.classifier import Predictions, best_labels
-from predict.clients import predictor, registry
+from predict.clients import endpoint_health, predictor, registry
 from predict.http import body as bodies
 from predict.http import tensors
 from predict.http.request import deadline_of, model_name, raw_body, request_id, shown, version_id
@@ -46,7 +46,8 @@ def live() -> Response[str]:
 
 @router.get("/v2/health/ready")
 def ready() -> Response[str]:
-    """The readiness check. The server is always ready: models load on their first request."""
+    """The readiness check. Models load on their first request; see `/health`."""
+    endpoint_health().check()
     return respond({"ready": True})
 
 

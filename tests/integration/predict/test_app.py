@@ -437,3 +437,19 @@ def test_a_hanging_registry_times_out_within_10_seconds(
         with pytest.raises(ReadTimeoutError):
             clients.registry().find("cifar", "0" * 12)
     assert time.monotonic() - start < 10
+
+
+@pytest.mark.usefixtures("live")
+def test_health_is_503_while_the_endpoint_answers_for_none_of_several_models() -> None:
+    """What counts as that is in tests/unit/predict/test_endpoint_health.py."""
+    assert call("GET", "/health").status == 200
+    health = clients.endpoint_health()
+    for model in ("cats", "dogs") * 3:
+        health.failed(model)
+        health._first -= 5  # each five seconds after the first
+    for path in ("/health", "/v2/health/ready"):
+        answer = call("GET", path)
+        assert answer.status == 503, answer.document
+        assert "6 requests for 2 models" in json.dumps(answer.document)
+    assert predict(PNG, "image/png").status == 200
+    assert call("GET", "/health").status == 200

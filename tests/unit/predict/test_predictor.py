@@ -20,6 +20,7 @@ from facet.errors import (
 from facet.registry.models import Canary, Model, Serving, Status, Version
 from predict.canary import Variant, goes_to_candidate
 from predict.classifier import Predictions
+from predict.endpoint_health import EndpointHealth
 from predict.predictor import PredictionRequest, Predictor
 from predict.timing import Deadline, Stopwatch
 from predict.version_cache import VersionCache
@@ -133,7 +134,7 @@ def predict(
 ) -> Predict:
     """Returns the id of the version that answers a request."""
     versions = VersionCache(registry, 1000)  # type: ignore[arg-type]
-    predictor = Predictor(versions, classifier, counter, metrics)  # type: ignore[arg-type]
+    predictor = Predictor(versions, classifier, counter, metrics, EndpointHealth())  # type: ignore[arg-type]
 
     def predict(request_id: str = TO_LIVE, version: str | None = None) -> str:
         request = PredictionRequest(request_id, "cifar", (b"image",), Deadline.after(29), version)
