@@ -232,7 +232,8 @@ def _fill(text: str | None, channels: int) -> tuple[float, ...]:
 
 def _problem(error: ErrorDetails) -> str:
     place = ".".join(str(each) for each in error["loc"])
-    return f"{place}: {error['msg']}" if place else error["msg"].removeprefix("Value error, ")
+    message = error["msg"].removeprefix("Value error, ")
+    return message if message.startswith(place) else f"{place}: {message}"
 
 
 def _any_scaling(options: InputOptions) -> bool:
