@@ -15,8 +15,18 @@ from cli.terminal.options import THIS_HOME, AsJson, Home, StackName
 from cli.terminal.output import Output
 from cli.terminal.progress import bar, spinner
 from training.data.layout import ImageFolder
-from training.data.source import DataSource, Summary, data_source, open_images, summarise
+from training.data.source import (
+    DataSource,
+    Summary,
+    check,
+    data_source,
+    open_images,
+    summarise,
+)
 from training.data.upload import CONFIG, Bucket, Change, synchronise
+
+NAMED = 20
+"""Skipped files that are named one by one."""
 
 
 def data(
@@ -42,6 +52,9 @@ def data(
     as_json: AsJson = False,
 ) -> None:
     """Upload a data set to train on, as datasets/<name>/<channel>/<class>/<file>.
+
+    Images that training cannot read are named and left out, before anything is uploaded. HEIC and
+    AVIF become JPEGs.
 
     A second run uploads only what is missing or has changed, and removes what the source no longer
     has.
@@ -72,14 +85,30 @@ def upload_data_set(output: Output, images: DataSource, target: Bucket) -> tuple
     with ExitStack() as contexts:
         with spinner(output, f"{images.name}: looking for images …"):
             source = contexts.enter_context(open_images(images))
+        source = _checked(output, source, images)
         content = summarise(source)
         if not output.as_json:
-            output.remark(f"{images.name}: {content.describe()}")
+            _remark(output, images.name, content)
         try:
             return content, _synchronise(output, source, images, target)
         except KeyboardInterrupt:
             output.remark("stopped; run it again to upload the rest")
             raise
+
+
+def _checked(output: Output, source: ImageFolder, images: DataSource) -> ImageFolder:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with bar(output, *columns, TimeRemainingColumn()) as progress:
+        task = progress.add_task("checking", total=len(source.images))
+        return check(images, source, lambda: progress.advance(task))
+
+
+def _remark(output: Output, name: str, content: Summary) -> None:
+    output.remark(f"{name}: {content.describe()}")
+    for each in content.skipped_files[:NAMED]:
+        output.remark(f"skipped {each.path}: {each.reason}")
+    if content.skipped > NAMED:
+        output.remark(f"and {content.skipped - NAMED:,} more; --json names all")
 
 
 def _synchronise(output: Output, source: ImageFolder, images: DataSource, target: Bucket) -> Change:

@@ -43,7 +43,7 @@ def make(target: str, checkout: bool = CHECKOUT) -> str:
 
 
 def install(extra: str, checkout: bool = CHECKOUT) -> str:
-    """The command that installs an extra. The wheel has `chart` and `tensorflow` only."""
+    """The command that installs an extra. The wheel has `chart`, `heic` and `tensorflow`."""
     return f"`make {TARGETS[extra]}`" if checkout else f'pip install "{PROJECT}[{extra}]"'
 
 

@@ -1,5 +1,6 @@
 """Image folders → arrays: one folder per class, decoded and resized exactly as in serving."""
 
+import unicodedata
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from facet.errors import FacetError
 from facet.manifest import InputSpec
 from facet.preprocess import Pixels
 from facet.recipes import Hyperparameters
+from training.data.formats import is_junk
 
 CHANNELS = ("train", "validation", "test")
 DECODE_BATCH = 1024
@@ -112,15 +114,20 @@ def _split_shares(files: Mapping[str, list[File]], settings: Hyperparameters) ->
 
 
 def _labels(channel: str, folder: Path) -> tuple[str, ...]:
-    names = sorted(path.name for path in _visible(folder) if path.is_dir())
+    names = {_label(path) for path in _visible(folder) if path.is_dir()}
     if not names:
         raise DataError(f"Channel '{channel}' is empty: it needs one folder of images per class.")
-    return tuple(names)
+    return tuple(sorted(names))
+
+
+def _label(folder: Path) -> str:
+    """The folder's name, composed: macOS decomposes accents."""
+    return unicodedata.normalize("NFC", folder.name)
 
 
 def _visible(folder: Path) -> Iterator[Path]:
     if folder.is_dir():
-        yield from (path for path in folder.iterdir() if not path.name.startswith("."))
+        yield from (path for path in folder.iterdir() if not is_junk(path.name))
 
 
 def _files(channel: str, folder: Path, labels: tuple[str, ...]) -> list[File]:
@@ -129,10 +136,13 @@ def _files(channel: str, folder: Path, labels: tuple[str, ...]) -> list[File]:
         raise DataError(
             f"Channel '{channel}' has the label '{unknown[0]}', which channel 'train' lacks."
         )
+    classes = sorted(path for path in _visible(folder) if path.is_dir())
     files = [
         (index, path)
         for index, label in enumerate(labels)
-        for path in sorted(_visible(folder / label))
+        for members in classes
+        if _label(members) == label
+        for path in sorted(_visible(members))
         if path.is_file()
     ]
     if not files:

@@ -10,6 +10,7 @@ from cli.client.api import Api, ApiError, Document, parse
 from cli.predict.batches import Batch, EncodedImage, batches, body
 from cli.predict.sources import Source
 from predict.http.body import MAX_BODY
+from training.data import formats
 
 REQUEST_ERRORS = frozenset({400, 401, 403, 404, 409})
 """Status codes of errors that affect every image."""
@@ -117,6 +118,11 @@ def _read(source: Source, stdin: BinaryIO) -> EncodedImage | Result:
         return Result(source.name, error=f"cannot be read: {error.strerror or error}")
     if not data:
         return Result(source.name, error="is empty")
+    if formats.begins_like_phone_image(data):
+        try:
+            data = formats.to_jpeg(data)
+        except formats.CannotConvert as error:
+            return Result(source.name, error=str(error))
     if len(data) > MAX_BODY:
         return Result(
             source.name,

@@ -8,6 +8,7 @@ from typing import BinaryIO
 
 from facet.errors import FacetError
 from facet.keys import IMAGE_SUFFIXES
+from training.data import formats
 
 STDIN = "-"
 
@@ -60,11 +61,17 @@ def _below(path: Path, named: str) -> Iterator[Source]:
         yield Source(named, path)
         return
     found = sorted(
-        each for each in path.rglob("*") if each.suffix.lower() in IMAGE_SUFFIXES and each.is_file()
+        each
+        for each in path.rglob("*")
+        if formats.is_image(each.name) and not _is_junk(each, path) and each.is_file()
     )
     if not found:
         raise NoImages(f"{named}: there is no image in this folder ({_kinds()})")
     yield from (Source(str(each), each) for each in found)
+
+
+def _is_junk(file: Path, folder: Path) -> bool:
+    return any(map(formats.is_junk, file.relative_to(folder).parts))
 
 
 def _kinds() -> str:

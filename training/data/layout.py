@@ -1,16 +1,32 @@
 """Paths → images with a channel and a label: the rules of the image-folder layout.
 
-A source has the folders `train/`, `validation/` (or `val/`) and `test/` with one folder per class
-in each, or class folders alone, which then all belong to `train`. Outer folders are ignored.
+A source has the folders `train/`, `validation/` and `test/` (`CHANNELS` lists their other names)
+with one folder per class in each, or class folders alone, which then all belong to `train`. Outer
+folders are ignored. Names are composed (Unicode NFC), because macOS decomposes them.
 """
 
+import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from facet.errors import FacetError
 from facet.keys import IMAGE_SUFFIXES
+from training.data import formats
 
-CHANNELS = {"train": "train", "validation": "validation", "val": "validation", "test": "test"}
+CHANNELS = {
+    "train": "train",
+    "training": "train",
+    "training_set": "train",
+    "validation": "validation",
+    "validation_set": "validation",
+    "val": "validation",
+    "valid": "validation",
+    "test": "test",
+    "testing": "test",
+    "test_set": "test",
+}
+"""The channel for each folder name in lower case."""
 
 MAX_NAME = 255
 """Bytes of a file name, the limit of most file systems. Keys then fit S3's 1,024 bytes."""
@@ -35,24 +51,23 @@ class Entry:
         return "/".join(self.parts).encode("unicode_escape").decode()
 
     @property
-    def is_image(self) -> bool:
-        """Whether it is a file with an image's suffix."""
-        return self.read is not None and self.parts[-1].lower().endswith(IMAGE_SUFFIXES)
-
-    @property
-    def is_hidden(self) -> bool:
-        """Whether it is a dot file or was left by an archiver."""
-        return any(part.startswith(".") or part == "__MACOSX" for part in self.parts)
+    def is_junk(self) -> bool:
+        """Whether it is hidden or was left by a system or an archiver, or is in such a folder."""
+        return any(map(formats.is_junk, self.parts))
 
 
 @dataclass(frozen=True)
 class LabelledImage:
-    """An image file with its channel and label; `read` raises SourceError."""
+    """An image file with its channel and label; `read` raises SourceError.
+
+    `source` is the path in the source, for messages.
+    """
 
     channel: str
     label: str
     name: str
     read: Read
+    source: str = ""
 
     @property
     def path(self) -> str:
@@ -61,11 +76,19 @@ class LabelledImage:
 
 
 @dataclass(frozen=True)
+class Skipped:
+    """A file that is left out, and why."""
+
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class ImageFolder:
-    """The images of a data set; `skipped` counts its other files."""
+    """The images of a data set, and its other files, but for those that systems leave."""
 
     images: Sequence[LabelledImage]
-    skipped: int = 0
+    skipped: Sequence[Skipped] = ()
 
 
 @dataclass(frozen=True)
@@ -80,28 +103,50 @@ class _Layout:
         below = folder[len(self.root) :]
         if folder[: len(self.root)] != self.root or len(below) != 1 + self.has_channels:
             return None
+        label = unicodedata.normalize("NFC", below[-1])
         if not self.has_channels:
-            return "train", below[0]
-        return (CHANNELS[below[0]], below[1]) if below[0] in CHANNELS else None
+            return "train", label
+        channel = _channel(below[0])
+        return (channel, label) if channel else None
+
+
+def _channel(folder: str) -> str | None:
+    return CHANNELS.get(folder.lower().replace("-", "_").replace(" ", "_"))
 
 
 def arrange(entries: Iterable[Entry]) -> ImageFolder:
     """Assigns each image among `entries` its channel and label, in order. Raises SourceError."""
-    safe = [_safe(entry) for entry in entries]
-    visible = [entry for entry in safe if not entry.is_hidden]
-    layout = _detect_layout([entry for entry in visible if entry.is_image])
+    visible = [entry for entry in map(_safe, entries) if not entry.is_junk]
+    reasons = [(entry, _why_skipped(entry)) for entry in visible if entry.read]
+    found = [entry for entry, reason in reasons if not reason]
+    skipped = tuple(Skipped(entry.path, reason) for entry, reason in reasons if reason)
+    layout = _detect_layout(found, skipped)
     images: dict[str, LabelledImage] = {}
-    for entry in visible:
-        if entry.is_image:
-            image = _labelled(entry, layout)
-            if image.path in images:
-                raise SourceError(f"there are two images '{image.path}'")
-            images[image.path] = image
+    for entry in found:
+        image = _labelled(entry, layout)
+        if image.path in images:
+            raise SourceError(
+                f"there are two images '{image.path}': '{images[image.path].source}' "
+                f"and '{entry.path}'"
+            )
+        images[image.path] = image
     _check_no_empty_class(
-        visible, layout, {(image.channel, image.label) for image in images.values()}
+        visible, layout, {(image.channel, image.label) for image in images.values()}, skipped
     )
-    files = sum(entry.read is not None for entry in visible)
-    return ImageFolder(tuple(images.values()), files - len(images))
+    return ImageFolder(tuple(images.values()), skipped)
+
+
+def _why_skipped(entry: Entry) -> str:
+    """Why the file is not taken as an image, or nothing. Without a suffix its content decides."""
+    name = entry.parts[-1]
+    if formats.is_image(name):
+        return ""
+    if entry.read and not formats.has_suffix(name):
+        try:
+            return "" if formats.begins_like_image(entry.read()) else "not an image"
+        except SourceError as error:
+            return str(error)
+    return formats.why_skipped(name)
 
 
 def _safe(entry: Entry) -> Entry:
@@ -115,11 +160,12 @@ def _safe(entry: Entry) -> Entry:
     return entry
 
 
-def _detect_layout(images: list[Entry]) -> _Layout:
+def _detect_layout(images: list[Entry], skipped: Sequence[Skipped]) -> _Layout:
     if not images:
-        raise SourceError(f"it contains no image ({', '.join(IMAGE_SUFFIXES)})")
+        such = f"; '{skipped[0].path}': {skipped[0].reason}" if skipped else ""
+        raise SourceError(f"it contains no image ({', '.join(IMAGE_SUFFIXES)}){such}")
     for entry in images:
-        if entry.parts[-3:-2] and entry.parts[-3] in CHANNELS:
+        if entry.parts[-3:-2] and _channel(entry.parts[-3]):
             return _Layout(entry.parts[:-3], has_channels=True)
     for entry in images:
         if len(entry.parts) > 1:
@@ -137,15 +183,33 @@ def _labelled(entry: Entry, layout: _Layout) -> LabelledImage:
             f"'{entry.path}' is not in a class folder; the other images are at "
             f"{'/'.join((*expected, '<class>', '<image>'))}"
         )
-    return LabelledImage(*target, entry.parts[-1], entry.read)
+    name = unicodedata.normalize("NFC", entry.parts[-1])
+    if not formats.needs_conversion(name):
+        return LabelledImage(*target, name, entry.read, entry.path)
+    return LabelledImage(*target, f"{name}.jpg", partial(_converted, entry.read), entry.path)
+
+
+def _converted(read: Read) -> bytes:
+    try:
+        return formats.to_jpeg(read())
+    except formats.CannotConvert as error:
+        raise SourceError(str(error)) from error
 
 
 def _check_no_empty_class(
-    entries: list[Entry], layout: _Layout, filled: set[tuple[str, str]]
+    entries: list[Entry],
+    layout: _Layout,
+    filled: set[tuple[str, str]],
+    skipped: Sequence[Skipped],
 ) -> None:
+    reasons = {each.path: each.reason for each in skipped}
+    problems = {}
     for entry in entries:
         target = layout.channel_and_label(entry.parts[:-1] if entry.read else entry.parts)
         if target and target not in filled:
-            raise SourceError(f"class '{target[1]}' has no image in channel '{target[0]}'")
+            reason = f" ('{entry.path}': {reasons[entry.path]})" if entry.path in reasons else ""
+            problems[target] = f"class '{target[1]}' has no image in channel '{target[0]}'{reason}"
+    if problems:
+        raise SourceError("; ".join(problems.values()))
     if not any(channel == "train" for channel, _ in filled):
         raise SourceError("it has no channel 'train'")

@@ -15,6 +15,7 @@ import numpy as np
 from PIL import Image
 
 from facet.preprocess import Pixels
+from training.data.formats import is_junk
 from training.data.layout import Entry, ImageFolder, LabelledImage, SourceError, arrange
 
 MAX_IMAGE = 64 << 20
@@ -95,7 +96,7 @@ def _walk(folder: Path, parents: tuple[Path, ...]) -> Iterator[Entry]:
         raise SourceError(f"'{folder}' is a link to a folder that contains it")
     top = len(folder.parts) - len(parents)
     for path in sorted(folder.iterdir()):
-        if path.name.startswith("."):
+        if is_junk(path.name):
             continue
         if path.is_dir():
             yield Entry(path.parts[top:])

@@ -1,14 +1,15 @@
 """A data set by its name and its source: CIFAR-10, the sign language digits, a folder or a zip."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from facet.keys import MODEL_NAME, dataset_prefix
+from training.data import check as checking
 from training.data import readers
-from training.data.layout import CHANNELS, ImageFolder, SourceError
+from training.data.layout import CHANNELS, ImageFolder, Skipped, SourceError
 from training.data.readers import CIFAR10, SIGN_LANGUAGE
 
 
@@ -38,6 +39,7 @@ class Summary:
     images: dict[str, int]
     classes: int
     skipped: int
+    skipped_files: Sequence[Skipped] = ()
 
     def describe(self) -> str:
         channels = ", ".join(f"{count:,} {name}" for name, count in self.images.items())
@@ -82,9 +84,18 @@ def open_images(data_set: DataSource) -> Iterator[ImageFolder]:
         yield folder
 
 
+def check(data_set: DataSource, folder: ImageFolder, done: Callable[[], object]) -> ImageFolder:
+    """Leaves out what training cannot read; calls `done` for each image. Raises SourceError.
+
+    CIFAR-10 from Keras is intact.
+    """
+    path = readers.find_local_copy(data_set.source, data_set.local_copy, data_set.data_folder)
+    return checking.check(folder, done) if path else folder
+
+
 def summarise(folder: ImageFolder) -> Summary:
     """Counts images by channel, and classes."""
     counts = Counter(image.channel for image in folder.images)
-    channels = {channel: counts[channel] for channel in CHANNELS if channel in counts}
+    channels = {name: counts[name] for name in dict.fromkeys(CHANNELS.values()) if name in counts}
     classes = {image.label for image in folder.images}
-    return Summary(channels, len(classes), folder.skipped)
+    return Summary(channels, len(classes), len(folder.skipped), folder.skipped)

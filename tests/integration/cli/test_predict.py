@@ -89,6 +89,19 @@ def test_an_image_comes_from_standard_input(live: str) -> None:
 
 
 @pytest.mark.usefixtures("live")
+def test_a_phone_s_image_is_sent_as_a_jpeg(tmp_path: Path) -> None:
+    for name, quality in (("a.avif", 90), ("b", 40)):
+        artifacts.image().save(tmp_path / name, "AVIF", quality=quality)
+    (tmp_path / "cut.heic").write_bytes(b"\0\0\0\x1cftypheic\0\0\0\0")
+    files = [str(tmp_path / name) for name in ("a.avif", "b", "cut.heic")]
+    done = facet("predict", "cifar", *files, "--format", "jsonl")
+    assert done.exit_code == 1
+    found = {Path(each["image"]).name: each for each in map(json.loads, done.stdout.splitlines())}
+    assert [found[name]["predictions"][0]["label"] for name in ("a.avif", "b")] == ["cat", "cat"]
+    assert "The image is damaged" in found["cut.heic"]["error"]
+
+
+@pytest.mark.usefixtures("live")
 def test_what_is_no_image_does_not_stop_the_others(gateway: Gateway, folder: Path) -> None:
     done = facet("predict", "cifar", f"{folder}/notes.txt", str(folder), "--json")
     assert done.exit_code == 1

@@ -1,5 +1,6 @@
 """`facet data`: what it uploads, and what it says to wrong words."""
 
+import hashlib
 import io
 import json
 from collections.abc import Iterator, Sequence
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 import boto3
 import pytest
 from moto import mock_aws
+from PIL import Image
 from rich.console import Console
 from typer.testing import CliRunner, Result
 
@@ -39,11 +41,17 @@ def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator["S3Client"]:
         yield client
 
 
+def content(name: str) -> bytes:
+    """An image of its own for each name."""
+    data = io.BytesIO()
+    Image.frombytes("L", (4, 4), hashlib.md5(name.encode()).digest()).save(data, "PNG")
+    return data.getvalue()
+
+
 def folder(root: Path, names: Sequence[str]) -> Path:
-    """Files whose content is their own name."""
     for name in names:
         (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_text(name)
+        (root / name).write_bytes(content(name))
     return root
 
 
@@ -63,9 +71,33 @@ def test_a_folder_is_uploaded_under_its_name(s3: "S3Client", tmp_path: Path) -> 
     done = data(str(root), "--bucket", BUCKET)
     assert done.exit_code == 0, done.output
     assert done.stdout.startswith(f"s3://{BUCKET}/datasets/pets/: 4 uploaded (")
-    expected = "pets: 2 train, 1 validation, 1 test images of 2 classes, 1 other files skipped\n"
-    assert done.stderr == expected
-    assert objects(s3) == {f"datasets/pets/{name}": name.encode() for name in LAYOUT}
+    assert done.stderr.splitlines() == [
+        "pets: 2 train, 1 validation, 1 test images of 2 classes, 1 other files skipped",
+        "skipped README.md: not an image",
+    ]
+    assert objects(s3) == {f"datasets/pets/{name}": content(name) for name in LAYOUT}
+
+
+@pytest.mark.usefixtures("s3")
+def test_of_many_skipped_files_some_are_named(tmp_path: Path) -> None:
+    root = folder(tmp_path / "pets", [*LAYOUT, *(f"train/cat/{n:02}.tif" for n in range(25))])
+    (root / "train/dog/cut.png").write_bytes(content("x")[:60])
+    done = data(str(root), "--bucket", BUCKET)
+    lines = done.stderr.splitlines()
+    assert lines[1] == "skipped train/cat/00.tif: TIF is not read; convert it to PNG or JPEG"
+    assert lines[-1] == "and 6 more; --json names all"
+    skipped = json.loads(data(str(root), "--bucket", BUCKET, "--json").stdout)["skipped_files"]
+    assert len(skipped) == 26
+    assert skipped[-1]["path"] == "train/dog/cut.png"
+    assert "damaged" in skipped[-1]["reason"]
+
+
+def test_what_training_would_refuse_is_not_uploaded(s3: "S3Client", tmp_path: Path) -> None:
+    root = folder(tmp_path / "pets", ["cat/1.jpg", "cat/2.jpg"])
+    done = data(str(root), "--bucket", BUCKET)
+    assert done.exit_code == 1
+    assert "'cat' is the only class; training needs at least two" in done.stderr
+    assert objects(s3) == {}
 
 
 def test_a_second_run_uploads_the_difference_and_says_so_in_json(
@@ -82,12 +114,13 @@ def test_a_second_run_uploads_the_difference_and_says_so_in_json(
         "bucket": BUCKET,
         "prefix": "datasets/pets/",
         "uploaded": 1,
-        "bytes": len("test/cat/4.jpg"),
+        "bytes": len(content("test/cat/4.jpg")),
         "unchanged": 3,
         "removed": 1,
         "images": {"train": 2, "validation": 1, "test": 1},
         "classes": 2,
         "skipped": 0,
+        "skipped_files": [],
     }
     assert done.stderr == ""
     assert "datasets/pets/test/cat/4.jpg" in objects(s3)
@@ -110,13 +143,19 @@ def test_the_bucket_is_that_of_a_deployed_stack(s3: "S3Client", tmp_path: Path) 
 def test_the_known_data_sets_are_found(
     s3: "S3Client", tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder(tmp_path / "cifar10", ["train/cat/0000.jpg"])
-    signs = folder(tmp_path / "signs", ["Dataset/0/1.JPG", "Examples/2.JPG"])
+    cifar = [f"{channel}/{label}/0.jpg" for channel in ("train", "val") for label in ("cat", "dog")]
+    folder(tmp_path / "cifar10", cifar)
+    digits = [f"Dataset/{label}/{number}.JPG" for label in (0, 1) for number in (1, 2)]
+    signs = folder(tmp_path / "signs", [*digits, "Examples/2.JPG"])
     monkeypatch.setenv("FACET_DATA", str(tmp_path))
     assert data("cifar10", "--bucket", BUCKET).exit_code == 0
     named = ["--from", str(signs), "--name", "s"]
     assert data("sign-language", *named, "--bucket", BUCKET).exit_code == 0
-    assert list(objects(s3)) == ["datasets/cifar10/train/cat/0000.jpg", "datasets/s/train/0/1.JPG"]
+    assert sorted(objects(s3)) == [
+        *(f"datasets/cifar10/{channel}/{label}/0.jpg" for channel in ("train", "validation")
+          for label in ("cat", "dog")),
+        *(f"datasets/s/train/{label}/{number}.JPG" for label in (0, 1) for number in (1, 2)),
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(

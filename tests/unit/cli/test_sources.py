@@ -10,7 +10,8 @@ from cli.predict.sources import NoImages, Source, find
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    for name in ("b.jpg", "a.PNG", "deep/er/c.webp", "notes.txt", "odd[1].png"):
+    files = ("b.jpg", "a.PNG", "deep/er/c.webp", "notes.txt", "odd[1].png", "d.jfif", "e.HEIC")
+    for name in (*files, "._b.jpg", "@eaDir/b.jpg"):
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(name.encode())
@@ -23,7 +24,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ("named", "expected"),
     [
         (["notes.txt"], ["notes.txt"]),
-        (["."], ["a.PNG", "b.jpg", "deep/er/c.webp", "odd[1].png"]),
+        (["."], ["a.PNG", "b.jpg", "d.jfif", "deep/er/c.webp", "e.HEIC", "odd[1].png"]),
         (["*.jpg", "-"], ["b.jpg", "-"]),
         (["**/*.webp"], ["deep/er/c.webp"]),
         (["odd[1].png"], ["odd[1].png"]),

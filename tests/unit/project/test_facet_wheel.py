@@ -98,7 +98,7 @@ def test_the_staged_project_is_one_package(tmp_path: Path) -> None:
     assert document["project"]["dependencies"] == original["dependencies"]
     assert document["project"]["version"] == original["version"]
     assert document["project"]["scripts"] == {"facet": "facet.cli.app:main"}
-    assert {*document["project"]["optional-dependencies"]} == {"chart", "tensorflow"}
+    assert {*document["project"]["optional-dependencies"]} == {"chart", "heic", "tensorflow"}
 
 
 def test_recommendations_hold_in_the_wheel() -> None:

@@ -68,6 +68,23 @@ def packed(path: Path, members: dict[str, bytes]) -> Path:
         (["train/cat/1.jpg", "val/cat/2.jpg"], ["train/cat/1.jpg", "validation/cat/2.jpg"]),
         (["train/1.jpg", "test/1.jpg"], ["train/train/1.jpg", "train/test/1.jpg"]),
         (["train/größe 1/é.jpg"], ["train/größe 1/é.jpg"]),
+        (
+            ["Train/cat/1.jpg", "valid/cat/2.jpe", "Test/cat/3.jfif"],
+            ["train/cat/1.jpg", "validation/cat/2.jpe", "test/cat/3.jfif"],
+        ),
+        (
+            ["x/training_set/cat/1.jpg", "x/test_set/cat/2.jpg", "x/Validation-Set/cat/3.jpg"],
+            ["train/cat/1.jpg", "test/cat/2.jpg", "validation/cat/3.jpg"],
+        ),
+        (
+            ["Training/cat/1.jpg", "TESTING/cat/2.jpg"],
+            ["train/cat/1.jpg", "test/cat/2.jpg"],
+        ),
+        (
+            ["train/caf\u00e9/1.jpg", "test/cafe\u0301/e\u0301.jpg"],
+            ["train/caf\u00e9/1.jpg", "test/caf\u00e9/\u00e9.jpg"],
+        ),
+        (["cat/1.heic", "dog/1.AVIF"], ["train/cat/1.heic.jpg", "train/dog/1.AVIF.jpg"]),
     ],
 )
 def test_assigns_channel_and_class_from_the_path(
@@ -76,10 +93,49 @@ def test_assigns_channel_and_class_from_the_path(
     assert paths(source(*given)) == list(expected)
 
 
-def test_other_files_are_skipped_and_counted() -> None:
-    found = source(*LAYOUT, "README.md", "train/cat/notes.txt", "train/.DS_Store", "__MACOSX/x.jpg")
+def test_other_files_are_skipped_with_the_reason() -> None:
+    found = source(*LAYOUT, "README.md", "train/cat/2.TIF", "LICENSE", "train/cat/labels.csv")
     assert paths(found) == list(LAYOUT)
-    assert found.skipped == 2
+    assert [(each.path, each.reason) for each in found.skipped] == [
+        ("README.md", "not an image"),
+        ("train/cat/2.TIF", "TIF is not read; convert it to PNG or JPEG"),
+        ("LICENSE", "not an image"),
+        ("train/cat/labels.csv", "not an image"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "junk",
+    ["train/.DS_Store", "__MACOSX/x.jpg", "train/cat/._1.jpg", "train/cat/@eaDir/1.jpg",
+     "train/cat/Thumbs.db", "train/desktop.ini", ".git/train/cat/1.jpg"],
+)  # fmt: skip
+def test_what_systems_leave_is_ignored(junk: str) -> None:
+    found = source(*LAYOUT, junk)
+    assert paths(found) == list(LAYOUT)
+    assert found.skipped == ()
+
+
+def test_the_content_decides_about_a_file_without_a_suffix() -> None:
+    contents = {
+        "cat/1": b"\xff\xd8\xff",
+        "cat/IMG 2.0 b": b"BM",
+        "dog/3": b"RIFF....WEBP",
+        "dog/4": b"?",
+    }
+    found = arrange(
+        Entry(tuple(name.split("/")), lambda content=content: content)  # type: ignore[misc]
+        for name, content in contents.items()
+    )
+    assert paths(found) == ["train/cat/1", "train/cat/IMG 2.0 b", "train/dog/3"]
+    assert [each.path for each in found.skipped] == ["dog/4"]
+
+
+def test_all_empty_classes_are_named_with_what_was_skipped() -> None:
+    with pytest.raises(
+        SourceError, match=r"class 'fox' has no image.*class 'owl' has no image"
+    ) as e:
+        source(*LAYOUT, "train/fox/", "train/owl/1.tif")
+    assert "('train/owl/1.tif': TIF is not read" in str(e.value)
 
 
 @pytest.mark.parametrize(
@@ -125,7 +181,7 @@ def test_a_folder_and_its_zip_are_the_same_source(tmp_path: Path) -> None:
             assert {each.path: each.read().decode() for each in found.images} == {
                 name: name for name in LAYOUT
             }
-            assert found.skipped == skipped
+            assert len(found.skipped) == skipped
 
 
 def test_rejects_an_empty_class_in_a_folder_or_zip(tmp_path: Path) -> None:

@@ -184,3 +184,12 @@ def test_a_validation_label_that_training_lacks(tmp_path: Path, read: Read) -> N
     validation = folder(tmp_path / "validation", {"red": 1, "purple": 1})
     with pytest.raises(DataError, match="'validation' has the label 'purple'"):
         read(train=train, validation=validation)
+
+
+def test_a_decomposed_class_name_is_the_composed_one(tmp_path: Path, read: Read) -> None:
+    train = folder(tmp_path / "train", {"caf\u00e9": 2, "red": 2})
+    test = folder(tmp_path / "test", {"cafe\u0301": 1, "@eaDir": 1})
+    data = read(train=train, validation=train, test=test)
+    assert data.labels == ("caf\u00e9", "red")
+    assert data.test
+    assert data.test.classes.tolist() == [0]
