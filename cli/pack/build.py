@@ -24,6 +24,9 @@ from facet.errors import BodyTooLarge, Violation
 from facet.manifest import GoldenSample, Manifest, OutputSpec
 from serving.runtimes.runtime import Runtime
 
+ALONE = "the only model: Facet's container serves it, AWS's TensorFlow image cannot"
+"""What the result says about a LiteRT model without a SavedModel."""
+
 DRAWN_IMAGES = 16
 """Drawn images, beside the golden sample, on which the two models must agree."""
 
@@ -73,12 +76,13 @@ def build(
     remark("reading the model ...")
     with tensorflow.quiet():
         folder = plan.export(scratch / "saved")
-    content = (folder / GRAPH).read_bytes()
-    read = activation.detect(content, plan.spec.signature, plan.output)
+    read = plan.detected or activation.detect(
+        (folder / GRAPH).read_bytes(), plan.spec.signature, plan.output
+    )
     activated = options.activation(settings.activation, read, prompter)
     prompter.finish()
     manifest = _manifest(plan, settings, labels, activated)
-    remark("running it with TensorFlow ...")
+    remark("running it ...")
     try:
         return _run(plan, settings, manifest, folder, scratch)
     except DoesNotRun as error:
@@ -123,7 +127,11 @@ def _run(
 ) -> Built:
     """Raises BodyTooLarge, DoesNotRun, CannotPack."""
     image = settings.golden.read_bytes() if settings.golden else None
-    with tensorflow.quiet(), inference.saved_model(folder) as runtime:
+    alone = plan.detected is not None
+    if alone:
+        _screen(folder / LITE)
+    load = inference.lite(folder / LITE) if alone else inference.saved_model(folder)
+    with tensorflow.quiet(), load as runtime:
         inference.check(runtime, manifest)
         if image:
             sample = _golden(runtime, manifest, image, settings)
@@ -131,7 +139,9 @@ def _run(
         proof = inference.prove(runtime, manifest, image)
         most = proof.max_batch_size
         lite = (
-            _LiteResult(None, "left out: onboarding would reject the model")
+            _LiteResult(folder / LITE, ALONE)
+            if alone
+            else _LiteResult(None, "left out: onboarding would reject the model")
             if proof.violations
             else _lite(plan, manifest, runtime, settings, image, folder, scratch, most)
         )
@@ -215,7 +225,9 @@ def _random_layers(folder: Path, manifest: Manifest) -> str:
 
 def _named(violation: Violation, folder: Path, manifest: Manifest) -> Violation:
     """Name the random layers where they are the cause."""
-    if violation.code != "not-repeatable" or not (random := _random_layers(folder, manifest)):
+    if violation.code != "not-repeatable" or not (folder / GRAPH).is_file():
+        return violation
+    if not (random := _random_layers(folder, manifest)):
         return violation
     return replace(violation, problem=f"{violation.problem}; the model has random layers: {random}")
 

@@ -35,7 +35,7 @@ def pack(
         Path,
         typer.Argument(
             metavar="SOURCE",
-            help="A SavedModel's folder or its parent, a Keras file, or a frozen graph.",
+            help="A SavedModel's folder or its parent, or a file: Keras, frozen graph, LiteRT.",
         ),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="The artifact's file.")] = Path(

@@ -5,14 +5,25 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from cli.pack import options
 from cli.pack.errors import CannotPack
 from cli.pack.model import graph_ops, tensorflow
+from cli.pack.model.activation import DetectedActivation
 from cli.pack.model.geometry import BYTES, Geometry
 from cli.pack.model.signature import Selection, choose, choose_name
-from cli.pack.model.source import GRAPH, FrozenGraph, KerasFile, SavedModelFolder, Source
+from cli.pack.model.source import (
+    GRAPH,
+    FrozenGraph,
+    KerasFile,
+    LiteFile,
+    SavedModelFolder,
+    Source,
+)
 from cli.pack.options import InputOptions
 from cli.terminal.prompts import Prompter
+from facet import preprocess
 from facet.artifact.archive import MAX_GRAPH
 from facet.artifact.graphs import graph
 from facet.artifact.graphs.saved_model import Signature, TensorSpec, UnreadableSavedModel
@@ -45,6 +56,7 @@ class Plan:
     a new one is written into the folder passed to it. `converters` make the LiteRT model, the best
     way first; there are none if there cannot be one. `lite` is a LiteRT model from the source.
     `again` plans an export, for a SavedModel that otherwise goes into the artifact unchanged.
+    `detected` is the activation in a LiteRT model without a SavedModel: `export` writes that alone.
     """
 
     kind: str
@@ -55,6 +67,7 @@ class Plan:
     converters: Sequence[Converter] = ()
     lite: Path | None = None
     again: "Callable[[], Plan] | None" = None
+    detected: DetectedActivation | None = None
 
 
 def plan(
@@ -68,7 +81,8 @@ def plan(
             return _plan_frozen(source, input_options, prompter, names)
         case SavedModelFolder():
             return _plan_saved(source.folder, input_options, prompter, names)
-    raise CannotPack(f"{source.file} is a LiteRT model")
+        case LiteFile():
+            return _plan_lite(source, input_options, prompter, names)
 
 
 def _plan_saved(
@@ -205,6 +219,54 @@ def _plan_frozen(
     with tensorflow.quiet():
         network = reexport.frozen_network(source.file, chosen)
     return _plan_exported("frozen graph, exported as a SavedModel", network, takes, spec)
+
+
+def _plan_lite(
+    source: LiteFile, input_options: InputOptions, prompter: Prompter, names: Names
+) -> Plan:
+    tensorflow.required("a LiteRT model")
+    from cli.pack.model import lite_file
+
+    model = lite_file.read(source.file)
+    chosen = choose(
+        model.signatures,
+        prompter,
+        signature=names.signature,
+        tensor=names.input,
+        output=names.output,
+    )
+    takes = _image_geometry(str(source.file), chosen.takes, input_options, prompter)
+    if chosen.takes.dtype == "uint8":
+        takes = replace(takes, served="bytes")
+    if takes.served == "reexported" or not chosen.plain:
+        raise CannotPack(
+            f"{source.file} takes {chosen.takes.dtype} {list(chosen.takes.shape or ())} and gives "
+            f"'{chosen.output}'; Facet sends float32 or uint8 images with channels last, and takes "
+            "one row of scores. Pack the SavedModel or Keras file that it was converted from"
+        )
+    spec = options.spec(takes, chosen.signature, chosen.input, input_options, prompter)
+    greys = np.repeat(np.arange(256, dtype=np.uint8)[:, None, None, None], spec.channels, axis=3)
+    values = preprocess.normalise(spec, greys)
+    if spec.encoding == "float" and all(
+        model.takes_pixels(chosen.signature, chosen.input, values[..., channel].ravel())
+        for channel in range(spec.channels)
+    ):
+        spec = spec.model_copy(update={"encoding": "uint8", "layout": "hwc"})
+
+    def export(scratch: Path) -> Path:
+        file = scratch / LITE
+        file.parent.mkdir(parents=True)
+        file.write_bytes(model.content)
+        return scratch
+
+    return Plan(
+        "LiteRT",
+        spec,
+        chosen.output,
+        chosen.labels,
+        export=export,
+        detected=model.activation(chosen.signature, chosen.output),
+    )
 
 
 def _plan_exported(kind: str, network: "Network", takes: Geometry, spec: InputSpec) -> Plan:

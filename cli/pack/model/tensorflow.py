@@ -14,6 +14,7 @@ from serving.runtimes.saved_model import NOISE
 LONG = 300
 """Characters of a reason."""
 
+MARK = ": error: "
 EXCEPTION = "Exception encountered: "
 """Keras writes it between a layer's configuration and the reason."""
 
@@ -64,11 +65,14 @@ def reason(error: Exception) -> str:
     """Return an error's message in one line of at most 300 characters.
 
     Keras puts the reason at the end, behind a layer's whole configuration; an operation of
-    TensorFlow puts it at the beginning, before the stack.
+    TensorFlow puts it at the beginning, before the stack; LiteRT's converter marks its line.
     """
     lines = [line.strip() for line in str(error).splitlines()]
     lines = [line for line in lines if line and not NOISE.match(line)]
     if hasattr(error, "node_def"):
         lines = lines[:1]
+    marked = [line.partition(MARK)[2][:LONG] for line in lines if MARK in line]
+    if marked:
+        return marked[0]
     text = " ".join(lines).rpartition(EXCEPTION)[2] or type(error).__name__
     return text if len(text) <= LONG else f"… {text[-LONG:]}"

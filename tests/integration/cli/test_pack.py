@@ -10,10 +10,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import flatbuffers
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 from PIL import Image
 from typer.testing import CliRunner, Result
@@ -22,6 +24,7 @@ from cli.app import app
 from facet import preprocess
 from facet.artifact import archive, validation
 from facet.manifest import Manifest
+from serving.runtimes.litert import LiteRT
 from tests.support.artifacts import encoded, image
 
 WEIGHTS = np.random.default_rng(3).normal(size=(64, 4)).astype(np.float32)
@@ -505,6 +508,81 @@ def test_an_output_of_several_is_chosen_in_a_keras_file(tmp_path: Path) -> None:
     assert "error: --output a|b is missing" in done.stderr
     manifest, _ = packed(tmp_path / "two.keras", *UNIT, "--output", "a")
     assert len(manifest.labels) == 4
+
+
+def lite_file(source: Path, *, quantised: bool = False, signature: bool = True) -> Path:
+    """A LiteRT model of a SavedModel, as people have them: without it, one image at a time."""
+    converter = tf.lite.TFLiteConverter.from_saved_model(str(source / "1"), signature_keys=["mine"])
+    if quantised:
+        drawn = np.random.default_rng(0).uniform(-1, 1, (20, 1, 4, 4, 3)).astype(np.float32)
+        drawn[0].flat[:2] = -1, 1
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        converter.representative_dataset = lambda: ([each] for each in drawn)
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+        converter.inference_input_type = converter.inference_output_type = tf.uint8
+    content = converter.convert()
+    file = source.with_suffix(".tflite")
+    file.write_bytes(content if signature else without_signature(content))
+    return file
+
+
+def without_signature(content: bytes) -> bytes:
+    model = schema.ModelT.InitFromObj(schema.Model.GetRootAsModel(bytearray(content), 0))
+    model.signatureDefs = None
+    builder = flatbuffers.Builder()
+    builder.Finish(model.Pack(builder), b"TFL3")
+    return bytes(builder.Output())
+
+
+@pytest.mark.parametrize("signature", [True, False])
+def test_a_litert_model_alone(tmp_path: Path, photo: Path, signature: bool) -> None:
+    source = save(tmp_path / "alone", Network(), [None, 4, 4, 3])
+    file = lite_file(source, signature=signature)
+    manifest, files = packed(file, *UNIT, "--golden", str(photo))
+    assert manifest.input.signature == ("mine" if signature else "serving_default")
+    assert manifest.output.activation == "softmax"
+    assert [*files] == ["facet.json", "1/assets.extra/model.tflite", "golden.png"]
+    scores = expected(preprocess.geometry(manifest.input, image((40, 30))) / 255)
+    assert manifest.golden
+    assert manifest.golden.score == pytest.approx(scores.max(), abs=1e-4)
+
+
+def test_a_litert_model_that_was_made_for_one_image_answers_batches(tmp_path: Path) -> None:
+    class One(Network):
+        def scores(self, image: Any) -> Mapping[str, Any]:
+            return {"scores": tf.nn.softmax(tf.reshape(image, [1, 48]) @ self.weights)}
+
+    file = lite_file(save(tmp_path / "one", One(), [1, 4, 4, 3]), signature=False)
+    _, files = packed(file, *UNIT)
+    (tmp_path / "model.tflite").write_bytes(files["1/assets.extra/model.tflite"])
+    runtime = LiteRT(tmp_path / "model.tflite", threads=1)
+    images = np.random.default_rng(1).random((9, 4, 4, 3), np.float32)
+    answered = runtime.predict("serving_default", {"image": images})["scores"]
+    runtime.close()
+    wanted = tf.nn.softmax(images.reshape(9, 48) @ WEIGHTS[:48])
+    assert np.allclose(answered, wanted, atol=1e-5)
+
+
+def test_a_quantised_litert_model_gets_the_pixels_that_it_was_converted_for(
+    tmp_path: Path, photo: Path
+) -> None:
+    source = save(tmp_path / "quantised", Network(), [1, 4, 4, 3])
+    file = lite_file(source, quantised=True)
+    manifest, _ = packed(file, *UNIT[2:], "--preprocessing", "tf", "--golden", str(photo))
+    assert manifest.input.encoding == "uint8"
+    pixels = preprocess.geometry(manifest.input, image((40, 30)))
+    assert manifest.golden
+    assert manifest.golden.score == pytest.approx(expected(pixels / 127.5 - 1).max(), abs=0.05)
+    other, _ = packed(file, *UNIT)
+    assert other.input.encoding == "float"
+
+
+def test_a_damaged_litert_model(tmp_path: Path) -> None:
+    file = tmp_path / "cut.tflite"
+    file.write_bytes(b"\xff\xff\xff\x0fTFL3" + bytes(40))
+    done = pack(file, *LABELS, *UNIT)
+    assert done.exit_code == 1
+    assert "damaged LiteRT model" in done.stderr
 
 
 def test_without_a_terminal_all_missing_options_are_named(tmp_path: Path) -> None:

@@ -164,6 +164,14 @@ def test_a_manifest_as_large_as_they_may_be_is_recorded(account: Account) -> Non
     assert account.onboard(artifacts.packed(files)) == "READY"
 
 
+def test_eight_bit_scores_of_many_labels_need_not_add_up_to_one(account: Account) -> None:
+    labels = [f"{at:03}" for at in range(1_001)]
+    files = artifacts.members(labels=labels)
+    files["1/saved_model.pb"] = artifacts.saved_model(outputs={"scores": (FLOAT, None)})
+    account.runtime.scores = (0.6,) + (0.0,) * (len(labels) - 1)
+    assert account.onboard(artifacts.packed(files)) == "READY"
+
+
 @pytest.mark.parametrize(
     ("scores", "codes"),
     [

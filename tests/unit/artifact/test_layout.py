@@ -23,6 +23,7 @@ def codes(files: dict[str, int], restores: bool = False) -> list[str]:
         GRAPH | INDEX | shard(0, 3) | shard(1, 3) | shard(2, 3),
         GRAPH | INDEX | shard(0, 1) | {"1/assets/vocabulary.txt": 0, "1/fingerprint.pb": 99},
         {"00000123/saved_model.pb": 10, "README.md": 3, "samples/1.jpg": 5},
+        {"1/assets.extra/model.tflite": 10},
     ],
 )
 def test_folders_that_are_whole(files: dict[str, int]) -> None:

@@ -1,11 +1,13 @@
-"""Checks the layout of an artifact: one version folder at the top, with a whole SavedModel."""
+"""Checks the layout of an artifact: one version folder at the top, with a whole SavedModel, or with
+a LiteRT model alone.
+"""
 
 import re
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping
 from itertools import islice
 
-from facet.artifact.archive import GRAPH
+from facet.artifact.archive import GRAPH, LITERT
 from facet.errors import Violation
 from facet.keys import ARTIFACT, MANIFEST
 
@@ -53,7 +55,7 @@ def check(
                 "name the version folder 1",
             )
     graphs = [name for name in files if GRAPH.fullmatch(name)]
-    if not graphs:
+    if not graphs and not any(LITERT.fullmatch(name) for name in files):
         yield _no_graph(files)
     for name in graphs:
         folder = name.partition("/")[0]
