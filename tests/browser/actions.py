@@ -31,8 +31,16 @@ def give_key(page: Page, key: str) -> None:
 
 def choose_model(page: Page, name: str) -> None:
     """Selects a model, and waits for its details."""
+    models = page.locator("#models")
+    if not models.evaluate("details => details.open"):  # a phone closes them for the results
+        models.locator("summary").click()
     page.get_by_role("radio", name=name, exact=True).check()
-    expect(page.get_by_role("heading", name=name, exact=True)).to_be_visible()
+    expect(page.get_by_role("heading", level=2, name=name, exact=True)).to_be_visible()
+
+
+def open_details(page: Page) -> None:
+    """Shows what is known about the model."""
+    page.get_by_text("About this model").click()
 
 
 def choose_file(page: Page, *files: Any) -> None:

@@ -16,6 +16,9 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 TIMEOUT = 20_000
 """Milliseconds to wait for an expectation; a busy machine is slow."""
 
+CAMERA = "--use-fake-device-for-media-stream"
+"""A camera with moving shapes."""
+
 EXPECTED = "Failed to load resource"
 """Chromium's console message for every response with an error status."""
 
@@ -58,7 +61,9 @@ def chromium() -> Iterator[Browser]:
     expect.set_options(timeout=TIMEOUT)
     with sync_playwright() as playwright:
         # as root, which continuous integration often is, Chromium has no sandbox
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", CAMERA]
+        )
         yield browser
         browser.close()
 

@@ -91,18 +91,23 @@ class Site(ThreadingHTTPServer):
         self.replies.clear()
         self.requests.clear()
 
-    def listed(self, limit: int, after: str) -> Reply:
+    def listed(self, limit: int, after: str, contains: str) -> Reply:
         """Responds to GET /models."""
-        names = sorted(name for name in self.models if name > after)
+        names = sorted(name for name in self.models if name > after and contains in name)
         following = names[limit - 1] if len(names) > limit else None
         shown = [responses.listed_model(self.models[name][0]) for name in names[:limit]]
         return _json({"models": shown, "next": following})
 
-    def predicted(self, name: str) -> Reply:
-        """Responds to POST /models/{name}/predict."""
+    def predicted(self, name: str, images: int | None) -> Reply:
+        """Responds to POST /models/{name}/predict with one image, or with several in JSON."""
         if self.replies:
             return self.replies.popleft()
-        return answer(name, str(self.models[name][0].live))
+        one = answer(name, str(self.models[name][0].live))
+        if images is None:
+            return one
+        document = json.loads(one.body)
+        results = [{"predictions": document.pop("predictions")}] * images
+        return _json(document | {"results": results})
 
 
 class _Request(BaseHTTPRequestHandler):
@@ -124,7 +129,7 @@ class _Request(BaseHTTPRequestHandler):
             case _ if self.headers["x-api-key"] != KEY:
                 self._reply(refusal(Refusal.FORBIDDEN))
             case ["", "models"]:
-                self._reply(self.server.listed(int(query["limit"]), query.get("after", "")))
+                self._reply(self._listed(query))
             case ["", "models", name]:
                 self._reply(_json(responses.model_body(*self.server.models[name])))
 
@@ -135,7 +140,13 @@ class _Request(BaseHTTPRequestHandler):
             return
         self.server.requests.append((self.path, dict(self.headers), body))
         name = urlsplit(self.path).path.removeprefix(f"{STAGE}/models/").partition("/")[0]
-        self._reply(self.server.predicted(name))
+        many = self.headers["content-type"] == "application/json"
+        self._reply(self.server.predicted(name, len(json.loads(body)["images"]) if many else None))
+
+    def _listed(self, query: dict[str, str]) -> Reply:
+        return self.server.listed(
+            int(query["limit"]), query.get("after", ""), query.get("contains", "")
+        )
 
     def _page(self, resource: str, name: str | None = None) -> Reply:
         event: dict[str, Any] = {

@@ -139,6 +139,8 @@ def test_the_page_works_with_the_keyboard_alone(open_page: Open, site: Site) -> 
     tab_to(page, "Classify again")
     page.keyboard.press("Space")
     expect(results(page).first.locator(".warmth")).to_contain_text("Warm: ")
+    tab_to(page, "Request with curl")
+    page.keyboard.press("Enter")
     tab_to(page, "Copy the curl command")
     tab_to(page, "Remove", backwards=True)
     page.keyboard.press("Enter")
@@ -202,6 +204,7 @@ def test_events_are_announced_to_screen_readers(full: Page) -> None:
 
 def test_a_phone_scrolls_only_vertically(full: Page) -> None:
     choose_model(full, "wide")
+    actions.open_details(full)
     assert full.evaluate("document.documentElement.scrollWidth") == 360
     full.get_by_text("All versions").click()
     full.get_by_text("6 more").click()
@@ -237,6 +240,35 @@ def test_text_has_enough_contrast(full: Page, scheme: str) -> None:
         contrasts += full.evaluate(CONTRASTS)
     assert len(contrasts) > 60
     assert [each for each in contrasts if each[1] < MIN_CONTRAST] == []
+
+
+@pytest.mark.parametrize(("width", "height"), [(1280, 900), (390, 844)])
+def test_the_answer_is_visible_without_scrolling(
+    open_page: Open, site: Site, width: int, height: int
+) -> None:
+    fill(site)
+    page = open_page(f"{site.url}#key={KEY}", viewport={"width": width, "height": height})
+    expect(page.get_by_role("radio", name="cifar")).to_be_checked()
+    use_sample(page, "tabby cat")
+    bars = results(page).first.locator(".predictions li")
+    expect(bars).to_have_count(3)
+    for bar in bars.all():
+        expect(bar).to_be_in_viewport(ratio=1)
+    assert page.evaluate("scrollY") == 0
+
+
+def test_bars_are_visible_in_forced_colours(open_page: Open, site: Site) -> None:
+    fill(site)
+    page = open_page(f"{site.url}#key={KEY}", forced_colors="active", reduced_motion="reduce")
+    expect(page.get_by_role("radio", name="cifar")).to_be_checked()
+    use_sample(page, "tabby cat")
+    bar = results(page).first.locator(".predictions li").first.locator("i")
+    colours = "each => [each, each.parentElement].map(it => getComputedStyle(it).backgroundColor)"
+    drawn, behind = bar.evaluate(colours)
+    assert drawn != behind
+    box = bar.bounding_box()
+    assert box is not None
+    assert (box["width"] > 50, box["height"] > 2) == (True, True)
 
 
 def test_reduced_motion_disables_animations(open_page: Open, site: Site) -> None:

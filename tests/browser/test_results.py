@@ -1,9 +1,11 @@
 """Results and failures of classifying images, under a stage's path."""
 
 import base64
+import csv
 import io
 import json
 import random
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -60,15 +62,96 @@ def outcome(page: Page) -> Locator:
     return results(page).first.locator(".notice")
 
 
-def test_each_of_several_files_is_classified(page: Page, site: Site) -> None:
+def rows(page: Page) -> list[list[str]]:
+    """Image, label and score of each row of the newest table."""
+    shown = results(page).first.locator("tbody tr").all()
+    return [[each.inner_text() for each in row.locator("th, td").all()[1:4]] for row in shown]
+
+
+def test_several_files_are_one_request_and_one_table(page: Page, site: Site) -> None:
     choose_file(page, file("one.png"), file("two.png"), file("three.png"))
-    expect(results(page)).to_have_count(3)
-    for result, name in zip(results(page).all(), ("one", "two", "three"), strict=True):
-        assert labels(result) == [label for label, _ in PREDICTIONS]
-        expect(result.get_by_role("heading")).to_have_text(f"{name}.png → cifar")
-        expect(result).to_contain_text(f"40 {TIMES} 30 pixels")
-    assert [body for _, _, body in site.requests] == [PNG] * 3
-    assert {path for path, _, _ in site.requests} == {"/v1/models/cifar/predict"}
+    expect(results(page)).to_have_count(1)
+    expect(results(page).first).to_contain_text("3 images classified.")
+    expect(results(page).first.get_by_role("heading")).to_have_text("3 images → cifar")
+    assert rows(page) == [[f"{name}.png", "cat", "93.0 %"] for name in ("one", "two", "three")]
+    ((path, headers, body),) = site.requests
+    assert path == "/v1/models/cifar/predict"
+    assert headers["content-type"] == "application/json"
+    text = base64.b64encode(PNG).decode()
+    assert json.loads(body) == {"images": [text] * 3}
+    results(page).first.get_by_role("button", name="Open two.png").click()
+    expect(results(page).first.get_by_role("heading", name="two.png")).to_be_visible()
+    assert labels(results(page).first) == [label for label, _ in PREDICTIONS]
+
+
+def test_a_request_has_at_most_32_images(page: Page, site: Site) -> None:
+    choose_file(page, *(file(f"{number}.png") for number in range(40)))
+    expect(results(page).first).to_contain_text("40 images classified.")
+    sent = sorted(len(json.loads(body)["images"]) for _, _, body in site.requests)
+    assert sent == [8, 32]
+
+
+def test_in_a_table_each_image_has_its_own_error(page: Page, site: Site) -> None:
+    answered = json.loads(answer("cifar", ready(1).id).body)
+    error = {"title": "Damaged image", "detail": "The image is damaged."}
+    both = [{"predictions": answered.pop("predictions")}, {"error": error}]
+    site.replies.append(Reply(200, json.dumps(answered | {"results": both}).encode()))
+    problem = {"name": "a.txt", "mimeType": "text/plain", "buffer": bytes(5_000_000)}
+    choose_file(page, file("one.png"), file("two.png"), problem)
+    expect(results(page).first).to_contain_text("1 image classified, 2 failed.")
+    assert rows(page)[:2] == [
+        ["one.png", "cat", "93.0 %"],
+        ["two.png", "The image is damaged.", ""],
+    ]
+    assert "the limit is" in rows(page)[2][1]
+
+
+def test_a_failed_request_is_the_error_of_its_images(page: Page, site: Site) -> None:
+    site.replies.append(problem(errors.ModelFailed("secret")))
+    choose_file(page, file("one.png"), file("two.png"))
+    expect(results(page).first).to_contain_text("0 images classified, 2 failed.")
+    results(page).first.get_by_role("button", name="Classify again").click()
+    expect(results(page).first).to_contain_text("2 images classified.")
+
+
+def test_a_table_can_be_copied_as_csv_and_json(open_page: Open, site: Site) -> None:
+    site.add(*live("cifar"))
+    page = open_page(f"{site.url}#key={KEY}", permissions=["clipboard-read", "clipboard-write"])
+    expect(page.get_by_role("radio", name="cifar")).to_be_checked()
+    choose_file(page, file('one, "1".png'), file("two.png"))
+    expect(results(page).first).to_contain_text("2 images classified.")
+    page.get_by_role("button", name="Copy the table as CSV").click()
+    lines = list(csv.reader(page.evaluate("navigator.clipboard.readText()").splitlines()))
+    assert lines[0] == ["image", "version", "rank", "label", "score", "error"]
+    assert lines[1] == ['one, "1".png', ready(1).id, "1", "cat", "0.93", ""]
+    assert len(lines) == 7
+    page.get_by_role("button", name="Copy the table as JSON").click()
+    document = json.loads(page.evaluate("navigator.clipboard.readText()"))
+    assert [each["image"] for each in document] == ['one, "1".png', "two.png"]
+    assert document[1]["predictions"][0] == {"label": "cat", "score": 0.93}
+
+
+def test_a_picture_of_the_camera_is_classified(open_page: Open, site: Site) -> None:
+    site.add(*live("cifar"))
+    page = open_page(f"{site.url}#key={KEY}", permissions=["camera"])
+    expect(page.get_by_role("radio", name="cifar")).to_be_checked()
+    page.get_by_role("button", name="Use the camera").click()
+    page.get_by_role("button", name="Classify this picture").click()
+    assert labels(results(page).first)
+    expect(page.get_by_role("dialog", name="Camera")).to_be_hidden()
+    assert page.evaluate("document.getElementById('camera').srcObject") is None
+    (_, headers, body) = site.requests[-1]
+    assert headers["content-type"] == "image/jpeg"
+    assert Image.open(io.BytesIO(body)).size[0] > 100
+
+
+def test_a_camera_that_is_not_allowed_says_so(open_page: Open, site: Site) -> None:
+    site.add(*live("cifar"))
+    page = open_page(f"{site.url}#key={KEY}", permissions=[])
+    page.get_by_role("button", name="Use the camera").click()
+    expect(page.get_by_role("alert")).to_contain_text("does not allow the camera")
+    expect(page.get_by_role("button", name="Classify this picture")).to_be_disabled()
+    page.get_by_role("button", name="Close").click()
 
 
 def test_images_can_be_dropped_and_pasted(open_page: Open, site: Site) -> None:
@@ -77,13 +160,14 @@ def test_images_can_be_dropped_and_pasted(open_page: Open, site: Site) -> None:
     expect(page.get_by_role("radio", name="cifar")).to_be_checked()
     text = base64.b64encode(PNG).decode()
     page.evaluate(actions.DROP, [["a.png", "image/png", text], ["b.png", "image/png", text]])
-    expect(results(page)).to_have_count(2)
+    expect(results(page).first).to_contain_text("2 images classified.")
     page.evaluate(actions.PASTE, text)
     page.keyboard.press("Control+V")
-    expect(results(page)).to_have_count(3)
+    expect(results(page)).to_have_count(2)
     newest = results(page).first
-    expect(newest.get_by_role("heading")).to_have_text("pasted-1.png → cifar")
+    expect(newest.get_by_role("heading")).to_have_text(["pasted-1.png", re.compile("^cifar")])
     assert labels(newest)
+    newest.get_by_text("Request with curl").click()
     with page.expect_download() as saved:
         newest.get_by_role("link", name="Save pasted-1.png").click()
     with Image.open(saved.value.path()) as image:
@@ -154,17 +238,28 @@ def test_a_huge_file_that_is_not_an_image_is_not_sent(page: Page, site: Site) ->
     assert site.requests == []
 
 
-def test_an_image_can_be_classified_with_another_model_and_version(page: Page, site: Site) -> None:
+def test_models_and_versions_are_compared_side_by_side(page: Page, site: Site) -> None:
     use_sample(page, "tabby cat")
     assert labels(results(page).first)
     choose_model(page, "tried-out")
     page.get_by_role("combobox", name="Version").select_option(ready(2).id)
-    page.get_by_role("button", name="Classify with tried-out").click()
-    expect(results(page).first.get_by_role("heading")).to_contain_text("→ tried-out")
-    assert labels(results(page).first)
+    page.get_by_role("button", name=f"Compare with tried-out {ready(2).id}").click()
+    card = results(page).first
+    other = card.get_by_role("region", name="tried-out")
+    expect(other.locator(".predictions li")).to_have_count(3)
     path = f"/v1/models/tried-out/predict?version={ready(2).id}"
     assert site.requests[-1][0] == path
-    expect(results(page).first.locator("pre")).to_contain_text(path)
+    expect(other.locator("pre")).to_contain_text(path)
+    expect(card.get_by_role("heading", level=4)).to_have_text(
+        [re.compile("^cifar"), re.compile("^tried-out")]
+    )
+    left, right = (each.bounding_box() for each in card.locator(".answer").all())
+    assert left is not None
+    assert right is not None
+    assert (left["y"], left["x"] < right["x"]) == (right["y"], True)
+    choose_model(page, "cifar")
+    card.get_by_role("button", name="Classify again").click()
+    expect(card.locator(".answer")).to_have_count(2)
 
 
 def test_the_selected_version_stays_after_a_refresh(page: Page, site: Site) -> None:

@@ -27,3 +27,15 @@ export function announce(text) {
   log.append(element("p", {}, text));
   while (log.children.length > 20) log.firstChild.remove();
 }
+
+/** A button that copies the text from `read` or, where that is forbidden, selects `shown`. */
+export function copyButton(text, label, read, shown = null) {
+  const button = element("button", { type: "button", "aria-label": label }, text);
+  button.onclick = async () => {
+    const copied = await navigator.clipboard.writeText(read()).then(() => true, () => false);
+    if (!copied && shown) getSelection().selectAllChildren(shown);
+    button.textContent = copied ? "Copied" : "Press Ctrl-C";
+    announce(button.textContent);
+  };
+  return button;
+}

@@ -9,33 +9,22 @@ import { Queue } from "./queue.js";
 const PAGE_SIZE = 12;
 const CONCURRENT_REQUESTS = 4;
 const SEARCH_DELAY_MILLISECONDS = 300;
-const CHARACTERS = "-0123456789abcdefghijklmnopqrstuvwxyz";
-const MAX_NAME_LENGTH = 63;
-
-/**
- * The last name that sorts before all names with the prefix, or null if there is none. The API
- * lists the models after a given name.
- */
-export function justBefore(prefix) {
-  const last = CHARACTERS.indexOf(prefix.at(-1));
-  const head = prefix.slice(0, -1);
-  if (last === 0) return head || null;
-  if (head === "" && last === 1) return null;
-  return (head + CHARACTERS[last - 1]).padEnd(MAX_NAME_LENGTH, CHARACTERS.at(-1));
-}
+const CANARY_REFRESH_MILLISECONDS = 3000;
 
 /**
  * Fires `selected` when the user selects a model, and when its details arrive. `model` is the
- * selected model as the API describes it, only {model: name} until then, or null.
+ * selected model as the API describes it, only {model: name} until then, or null. `wanted` is the
+ * name of the model to select first, or null.
  */
 export class Gallery extends EventTarget {
   #cards = new Map();
   #next = null;
   #loading = new AbortController();
 
-  constructor(api) {
+  constructor(api, wanted) {
     super();
     this.api = api;
+    this.wanted = wanted;
     this.model = null;
     this.queue = new Queue(CONCURRENT_REQUESTS);
     this.list = document.getElementById("gallery");
@@ -49,25 +38,25 @@ export class Gallery extends EventTarget {
       clearTimeout(timer);
       timer = setTimeout(() => this.load(), SEARCH_DELAY_MILLISECONDS);
     };
+    setInterval(() => this.#followCanary(), CANARY_REFRESH_MILLISECONDS);
   }
 
-  /** Shows the first page of models, or of those whose names begin with the search text. */
+  /** Shows the first page of models, or of those whose names contain the search text. */
   async load() {
     this.#loading.abort();
     this.#loading = new AbortController();
     this.#cards.clear();
     this.list.replaceChildren(this.list.firstElementChild);
-    const prefix = this.#prefix();
-    if (/[^a-z0-9-]/.test(prefix)) {
+    if (/[^a-z0-9-]/.test(this.#text())) {
       this.moreButton.hidden = true;
       this.#showNotice("Model names contain only lower-case letters, digits and dashes.");
       return;
     }
-    this.#next = prefix ? justBefore(prefix) : null;
+    this.#next = null;
     await this.#loadPage();
   }
 
-  #prefix() {
+  #text() {
     return this.search.value.trim().toLowerCase();
   }
 
@@ -76,7 +65,7 @@ export class Gallery extends EventTarget {
     this.moreButton.hidden = true;
     this.#showNotice(this.#cards.size ? "" : "Loading models …");
     try {
-      const { models, next } = await this.api.models(PAGE_SIZE, this.#next, signal);
+      const { models, next } = await this.api.models(PAGE_SIZE, this.#next, this.#text(), signal);
       if (!signal.aborted) this.#show(models, next, signal);
     } catch (problem) {
       if (signal.aborted) return;
@@ -86,30 +75,38 @@ export class Gallery extends EventTarget {
   }
 
   #show(models, next, signal) {
-    const prefix = this.#prefix();
-    const found = models.filter(({ name }) => name.startsWith(prefix));
+    const text = this.#text();
     this.#next = next;
-    this.moreButton.hidden = next === null || found.length < models.length;
-    for (const { name, live } of found) this.#add(name, live, signal);
-    const none = prefix ? `No model name begins with “${prefix}”.`
-      : "No models yet. Upload an artifact to mme/NAME.tar.gz in the bucket to create one.";
-    this.#showNotice(this.#cards.size ? "" : none);
-    const name = this.model ? this.model.model : found.find(({ live }) => live)?.name;
-    const card = this.#cards.get(name);
-    if (card && !card.radio.checked) card.radio.click();
-    if (prefix) announce(`${counted(this.#cards.size, "model")} found`);
+    this.moreButton.hidden = next === null;
+    for (const { name, live } of models) this.#add(name, live, signal);
+    if (this.#cards.size) this.#showNotice("");
+    else if (text) this.#showNotice(next ? "None among the first models." : `No model name contains “${text}”.`);
+    else this.notice.replaceChildren(firstSteps());
+    this.#selectFirst(models, signal);
+    if (text) announce(`${counted(this.#cards.size, "model")} found`);
   }
 
-  #add(name, live, signal) {
+  /** Selects the model in the address, else the one that was selected, else the first live one. */
+  #selectFirst(models, signal) {
+    const wanted = this.wanted ?? this.model?.model;
+    if (this.wanted && !this.#cards.has(this.wanted) && !this.#text()) this.#add(this.wanted, null, signal, true);
+    const card = this.#cards.get(wanted ?? models.find(({ live }) => live)?.name);
+    this.wanted = null;
+    if (card && !card.radio.checked) card.radio.click();
+  }
+
+  #add(name, live, signal, first = false) {
+    if (this.#cards.has(name)) return;
     const [nameId, summaryId] = [`name-${name}`, `summary-${name}`];
     const radio = element("input", {
       type: "radio", name: "model", value: name, "aria-labelledby": nameId, "aria-describedby": summaryId,
     });
-    const summary = element("span", { id: summaryId }, live ? "…" : "not live");
+    const summary = element("span", { id: summaryId }, live || first ? "…" : "not live");
     const card = element("label", { className: "card" }, radio, element("b", { id: nameId }, name), summary);
     radio.onchange = () => this.#selectByName(name, signal);
     this.#cards.set(name, { radio, summary, model: null, loading: false });
-    this.list.append(card);
+    if (first) this.list.firstElementChild.after(card);
+    else this.list.append(card);
     this.#loadDetails(name, signal);
   }
 
@@ -136,6 +133,11 @@ export class Gallery extends EventTarget {
     if (radio.checked) this.#select(model);
   }
 
+  /** Reads the selected model again while a canary counts its answers. */
+  #followCanary() {
+    if (this.model?.canary && !document.hidden) this.#loadDetails(this.model.model, this.#loading.signal);
+  }
+
   #selectByName(name, signal) {
     this.#select(this.#cards.get(name).model ?? { model: name });
     this.#loadDetails(name, signal);
@@ -156,4 +158,16 @@ export class Gallery extends EventTarget {
   #showNotice(text) {
     this.notice.replaceChildren(...(text ? [element("p", { className: "faint" }, text)] : []));
   }
+}
+
+/** What to do in a stack without models. */
+function firstSteps() {
+  return element("div", { className: "notice" },
+    element("p", {}, element("b", {}, "No models yet.")),
+    element("p", {}, "Push an artifact, then press Refresh:"),
+    element("pre", {}, "facet push model.tar.gz"),
+    element("p", {}, "Or make one of a Keras model, a SavedModel or a LiteRT file:"),
+    element("pre", {}, "facet pack my-model.keras --out model.tar.gz"),
+    element("p", {}, "Or train one from a folder of images:"),
+    element("pre", {}, "facet train image-folder FOLDER --upload"));
 }

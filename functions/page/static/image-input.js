@@ -1,5 +1,6 @@
-/** The ways to add images: the file chooser, drag and drop, the clipboard, the samples. */
+/** The ways to add images: the file chooser, drag and drop, the clipboard, the camera, the samples. */
 
+import { listenForCamera } from "./camera.js";
 import { element } from "./dom.js";
 import { Problem, unreachable } from "./problems.js";
 
@@ -22,6 +23,7 @@ export function listenForImages(add) {
   listenForChooser(add);
   listenForDrop(add);
   listenForPaste(add);
+  listenForCamera(add);
   showSamples(add);
 }
 

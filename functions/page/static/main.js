@@ -4,6 +4,7 @@ import { Api } from "./api.js";
 import { ApiKey } from "./api-key.js";
 import { announce, element } from "./dom.js";
 import { counted, moment } from "./format.js";
+import { Batch } from "./batch.js";
 import { Gallery } from "./gallery.js";
 import { listenForImages } from "./image-input.js";
 import { description } from "./model-details.js";
@@ -15,11 +16,13 @@ const CONCURRENT_PREDICTIONS = 3;
 
 const apiKey = new ApiKey(sessionStorage);
 const api = new Api(apiKey);
-const gallery = new Gallery(api);
+const asked = new URLSearchParams(location.search);
+const gallery = new Gallery(api, asked.get("model"));
 const warmth = new Warmth();
 const queue = new Queue(CONCURRENT_PREDICTIONS);
 const results = new Set();
-let selected = { model: null, version: null };
+let selected = { model: asked.has("model") ? { model: asked.get("model") } : null, version: asked.get("version") };
+const narrow = matchMedia("(max-width: 59.99rem)");
 
 const byId = (id) => document.getElementById(id);
 
@@ -37,7 +40,11 @@ function versionPicker(model) {
     element("option", { value: "" }, usual),
     others.map(({ version, uploaded_at: at }) => element("option", { value: version }, `${version}, uploaded ${moment(at)}`)));
   select.value = selected.version ?? "";
-  select.onchange = () => { selected = { ...selected, version: select.value || null }; };
+  select.onchange = () => {
+    selected = { ...selected, version: select.value || null };
+    showAddress();
+    for (const result of results) result.updateButton();
+  };
   return element("label", {}, "Version ", select);
 }
 
@@ -51,26 +58,48 @@ function keptVersion(model) {
 function showModel() {
   const { model } = gallery;
   selected = { model, version: keptVersion(model) };
+  showAddress();
   byId("model").hidden = !model.versions;
-  if (model.versions) byId("model").replaceChildren(...description(model, versionPicker(model)).filter(Boolean));
+  if (model.versions) describeModel(model);
   for (const result of results) result.updateButton();
 }
 
+/** Describes the model again; what the user has opened stays open. */
+function describeModel(model) {
+  const root = byId("model");
+  if (root.contains(document.activeElement) && document.activeElement.tagName === "SELECT") return;
+  const same = root.dataset.model === model.model;
+  const open = same ? [...root.querySelectorAll("details")].map((each) => each.open) : [];
+  root.dataset.model = model.model;
+  root.replaceChildren(...description(model, versionPicker(model)).filter(Boolean));
+  root.querySelectorAll("details").forEach((each, at) => { each.open = open[at] ?? false; });
+}
+
+/** Shows the selected model and version in the page's address, so that it can be shared. */
+function showAddress() {
+  const address = new URL(document.baseURI);
+  if (selected.model) address.searchParams.set("model", selected.model.model);
+  if (selected.version) address.searchParams.set("version", selected.version);
+  history.replaceState(null, "", address);
+}
+
+const services = { api, queue, warmth };
+
+/** Adds a card: one image, or a table of several. */
 function addImages(images) {
-  const added = images.map((image) => {
-    const result = new Result({
-      api, queue, warmth, image, selected: () => selected, onRemove: () => remove(result),
-    });
-    return result;
+  if (images.length === 0) return;
+  const added = images.length === 1 ? new Result({
+    services, image: images[0], selected: () => selected, onRemove: () => remove(added),
+  }) : new Batch({
+    services, images, selected: () => selected, open: (image) => addImages([image]), onRemove: () => remove(added),
   });
-  byId("results").prepend(...added.map(({ root }) => root));
-  for (const result of added) {
-    results.add(result);
-    result.classify();
-  }
+  if (narrow.matches) byId("models").open = false;
+  byId("results").prepend(added.root);
+  results.add(added);
+  added.classify();
   updateEmptyState();
-  added[0]?.root.scrollIntoView({ block: "nearest" });
-  announce(`${counted(added.length, "image")} added`);
+  added.root.scrollIntoView({ block: "nearest" });
+  announce(`${counted(images.length, "image")} added`);
 }
 
 function remove(...removed) {
@@ -91,9 +120,15 @@ function updateEmptyState() {
 /** Stores the key of the page's address, and removes it from the address. */
 function readKeyFromAddress() {
   const found = apiKey.readFromAddress(location);
-  history.replaceState(null, "", document.baseURI);
+  history.replaceState(null, "", location.pathname + location.search);
   return found;
 }
+
+/** A link to #images would leave the page, because its base has no model in the address. */
+document.querySelector(".skip").onclick = (event) => {
+  event.preventDefault();
+  byId("images").focus();
+};
 
 byId("clear").onclick = () => remove(...results);
 byId("change-key").onclick = async () => { if (await apiKey.prompt()) gallery.load(); };

@@ -44,8 +44,15 @@ export function description(model, picker) {
   return [
     element("div", { className: "heading" },
       element("h2", { id: "model-heading" }, model.model), element("div", { className: "state" }, badges(model))),
-    model.description ? element("p", {}, model.description) : null,
     stateNotice(model),
+    picker,
+    element("details", {}, element("summary", {}, "About this model"), ...about(model, live)),
+  ];
+}
+
+function about(model, live) {
+  return [
+    model.description ? element("p", {}, model.description) : null,
     facts("facts", [
       ["Accuracy", accuracy(live)],
       ["Live version", live ? element("code", {}, live.version) : "none"],
@@ -55,11 +62,10 @@ export function description(model, picker) {
       ["Policy", POLICIES[model.policy.mode](model.policy)],
     ]),
     model.labels ? labels(model.labels) : null,
-    picker,
     element("details", {},
       element("summary", {}, `All versions (${model.versions.length})`),
       element("ul", { className: "versions" }, model.versions.map((each) => version(each, model)))),
-  ];
+  ].filter(Boolean);
 }
 
 /** The violations of a rejected upload: the place, the problem and the remedy. */

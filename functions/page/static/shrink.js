@@ -21,23 +21,23 @@ export async function decode(file) {
 }
 
 /**
- * The file itself, or a JPEG copy within the API's limits: {content, reduced}, where `reduced` is
+ * The file itself, or a JPEG copy within the API's limits, or within `limit` bytes: {content, reduced}, where `reduced` is
  * the size of the copy or null. `bitmap` is the result of `decode`. Throws Problem for a large file
  * that is not an image.
  */
-export async function fitToLimits(file, bitmap) {
+export async function fitToLimits(file, bitmap, limit = BODY_LIMIT) {
   const pixels = bitmap ? bitmap.width * bitmap.height : 0;
-  if (file.size <= BODY_LIMIT && pixels <= PIXEL_LIMIT) return { content: file, reduced: null };
+  if (file.size <= limit && pixels <= PIXEL_LIMIT) return { content: file, reduced: null };
   if (bitmap === null) {
     throw new Problem({
       title: "This file is too large, and this browser cannot read it as an image",
-      detail: `It has ${bytes(file.size)}; the limit is ${bytes(BODY_LIMIT)}. `
+      detail: `It has ${bytes(file.size)}; the limit is ${bytes(limit)}. `
         + "Send a JPEG, PNG, WebP, BMP or GIF.",
     });
   }
   for (const side of SIDES) {
     const copy = await jpegCopy(bitmap, side);
-    if (copy.content.size <= BODY_LIMIT) return copy;
+    if (copy.content.size <= limit) return copy;
   }
   throw new Problem({ title: "This image is too large", detail: "Send a smaller copy of it." });
 }
