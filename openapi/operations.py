@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from facet.keys import IMAGE_TYPES
+from facet.keys import IMAGE_TYPES, VERSION_ID
 from openapi import models
 
 Body = type[BaseModel] | tuple[type[BaseModel], ...] | dict[str, Any]
@@ -64,7 +64,11 @@ IMAGE_CONTENT: Content = {
     "multipart/form-data": {
         "type": "object",
         "required": ["image"],
-        "properties": {"image": _file_schema("application/octet-stream")},
+        "properties": {
+            "image": _file_schema("application/octet-stream"),
+            "top_k": {"type": "integer", "minimum": 1, "maximum": 1000},
+            "version": {"type": "string", "pattern": f"^{VERSION_ID.pattern}$"},
+        },
     },
     JSON: (models.OneImage, models.ManyImages, models.UploadedImage),
 }
@@ -95,7 +99,8 @@ OPERATIONS = (
         "Classify images",
         "Returns the labels with the highest scores for one or more images.\n\n"
         "Send the image file as the body, with any content type except JSON or form data; as the "
-        "only file of a `multipart/form-data` form; or as JSON: `image` or `images` in base64, or "
+        "only file of a `multipart/form-data` form; or as JSON: `image` or `images` in base64 "
+        "(line breaks, a `data:` prefix, missing padding and the URL alphabet are accepted), or "
         "the `s3` of an upload. Supported formats are JPEG, PNG, WebP, BMP and GIF (the first "
         "frame). The model classifies `images` as one batch.\n\n"
         "By default, a body may have up to 4.5 MB, an image up to 50 million pixels, and a batch "

@@ -11,6 +11,7 @@ from urllib.request import getproxies, proxy_bypass
 import urllib3
 from pydantic import BaseModel, ValidationError
 from urllib3.exceptions import HTTPError
+from urllib3.filepost import encode_multipart_formdata
 
 from cli.client.stack import NoStack, Stack
 from facet.errors import FacetError
@@ -20,6 +21,10 @@ CONNECT_TIMEOUT, READ_TIMEOUT = 5.0, 35.0
 
 RETRYABLE = (429, 503)
 FORBIDDEN = 403
+TOO_LARGE, UPLOAD_FAILED = 413, 502
+"""The statuses of errors that concern one upload."""
+
+RAW, JSON = "application/octet-stream", "application/json"
 PAGE_SIZE = 100
 MAX_WAIT = 120.0
 """Seconds that a command waits in total while the endpoint is busy or loads a model."""
@@ -38,6 +43,16 @@ class ApiError(FacetError):
     def __init__(self, status: int, detail: str) -> None:
         super().__init__(detail)
         self.status = status
+
+
+class _Form(BaseModel):
+    """Where to upload an image."""
+
+    s3: str
+    url: str
+    fields: dict[str, str]
+    content_type: str
+    max_bytes: int
 
 
 @dataclass
@@ -108,6 +123,22 @@ class Api:
             content_type=content_type,
         )
 
+    def upload(self, image: bytes) -> str:
+        """Upload an image that is too large for a request; return its key."""
+        form = parse(_Form, self._request("POST", "/uploads", body=b"{}", content_type=JSON))
+        if len(image) > form.max_bytes:
+            raise ApiError(
+                TOO_LARGE,
+                f"it has {len(image):,} bytes; the limit of an upload is {form.max_bytes:,}. "
+                "Send a smaller copy.",
+            )
+        file = ("image", image, form.content_type)
+        body, content_type = encode_multipart_formdata([*form.fields.items(), ("file", file)])
+        answer = self._send("POST", form.url, {"content-type": content_type}, body)
+        if answer.status not in (200, 201, 204):
+            raise ApiError(UPLOAD_FAILED, f"the upload failed: S3 answered {answer.status}")
+        return form.s3
+
     def _request(
         self,
         method: str,
@@ -121,7 +152,7 @@ class Api:
         headers = _non_empty(**{"x-api-key": self.key, "content-type": content_type})
         while True:
             answer = self._send(method, url, headers, body)
-            if answer.status == 200:
+            if answer.status in (200, 201):
                 return _document(answer.data, url)
             error = _error(answer)
             if answer.status not in RETRYABLE:

@@ -5,16 +5,16 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from cli.client.api import JSON, RAW
 from predict.http.body import MAX_BODY, MAX_IMAGES
 
 ENVELOPE = len('{"images": []}')
 AROUND_ONE = len('"", ')
-RAW, JSON = "application/octet-stream", "application/json"
 
 
 @dataclass(frozen=True)
 class EncodedImage:
-    """An image file's bytes, at most `MAX_BODY`."""
+    """An image file's bytes."""
 
     name: str
     data: bytes
@@ -28,7 +28,7 @@ def batches(
 ) -> Iterator[Batch]:
     """Group consecutive images: at most `max_images` and `max_body` bytes of JSON a batch.
 
-    An image that is too large for JSON goes alone, as raw bytes.
+    An image that is too large for JSON goes alone, as raw bytes or through an upload.
     """
     batch: list[EncodedImage] = []
     length = ENVELOPE

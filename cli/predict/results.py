@@ -1,16 +1,20 @@
 """Send batches of images and return one result for each image, even if others fail."""
 
+import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
 from pydantic import BaseModel, ConfigDict
 
-from cli.client.api import Api, ApiError, Document, parse
+from cli.client.api import JSON, Api, ApiError, Document, parse
 from cli.predict.batches import Batch, EncodedImage, batches, body
 from cli.predict.sources import Source
 from predict.http.body import MAX_BODY
 from training.data import formats
+
+MAX_UPLOAD = 100_000_000
+"""Bytes of an image; an API may accept less. The maximum of the parameter MaxUploadBytes."""
 
 REQUEST_ERRORS = frozenset({400, 401, 403, 404, 409})
 """Status codes of errors that affect every image."""
@@ -84,8 +88,8 @@ def predict_batch(api: Api, options: PredictionOptions, batch: Batch) -> list[Re
 
     Raises ApiUnreachable, and ApiError for errors that affect every image.
     """
-    content, content_type = body(batch)
     try:
+        content, content_type = _content(api, batch)
         document = api.predict(
             options.model,
             content,
@@ -102,6 +106,13 @@ def predict_batch(api: Api, options: PredictionOptions, batch: Batch) -> list[Re
     return _results(batch, document)
 
 
+def _content(api: Api, batch: Batch) -> tuple[bytes, str]:
+    """Return a request's body and content type, after an upload if the body would be too large."""
+    if len(batch) > 1 or len(batch[0].data) <= MAX_BODY:
+        return body(batch)
+    return json.dumps({"s3": api.upload(batch[0].data)}).encode(), JSON
+
+
 def _results(batch: Batch, document: Document) -> list[Result]:
     many = document if "results" in document else {**document, "results": [document]}
     answer = parse(_Answer, many)
@@ -113,7 +124,7 @@ def _results(batch: Batch, document: Document) -> list[Result]:
 
 def _read(source: Source, stdin: BinaryIO) -> EncodedImage | Result:
     try:
-        data = source.read(stdin, MAX_BODY)
+        data = source.read(stdin, MAX_UPLOAD)
     except OSError as error:
         return Result(source.name, error=f"cannot be read: {error.strerror or error}")
     if not data:
@@ -123,10 +134,10 @@ def _read(source: Source, stdin: BinaryIO) -> EncodedImage | Result:
             data = formats.to_jpeg(data)
         except formats.CannotConvert as error:
             return Result(source.name, error=str(error))
-    if len(data) > MAX_BODY:
+    if len(data) > MAX_UPLOAD:
         return Result(
             source.name,
-            error=f"has over {MAX_BODY / 1e6:.1f} MB, the limit of a request; "
+            error=f"has over {MAX_UPLOAD / 1e6:.0f} MB, the limit of an upload; "
             "send a smaller copy, or a JPEG",
         )
     return EncodedImage(source.name, data)

@@ -92,13 +92,13 @@ def create_upload() -> Response[str]:
 def predict(name: str) -> Response[str]:
     """Labels for one image, or for each of `images`."""
     event = app.current_event
-    version = event.query_string_parameters.get("version")
-    if version is not None and not VERSION_ID.fullmatch(version):
-        raise BadRequest(f"version must be 12 hex digits, not '{shown(version)}'.")
     deadline = deadline_of(app.lambda_context)
-    top_k = whole_number(event, "top_k", DEFAULT_TOP_K, MAX_TOP_K)
     limits = body.Limits(settings().max_body, settings().max_images)
     sent = body.read_images(event.headers.get("content-type", ""), raw_body(event), limits)
+    top_k = whole_number(event, "top_k", sent.top_k or DEFAULT_TOP_K, MAX_TOP_K)
+    version = event.query_string_parameters.get("version", sent.version)
+    if version is not None and not VERSION_ID.fullmatch(version):
+        raise BadRequest(f"version must be 12 hex digits, not '{shown(version)}'.")
     request = PredictionRequest(
         request_id=request_id(event),
         model=model_name(name),

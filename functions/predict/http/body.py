@@ -1,7 +1,5 @@
 """A request's body → the bytes of one or more images, or the key of an upload."""
 
-import base64
-import binascii
 from dataclasses import dataclass
 from email.message import Message
 from io import BytesIO
@@ -10,11 +8,21 @@ import multipart
 import orjson
 
 from facet.errors import BadRequest, BodyTooLarge
+from predict.http import base64_text
 
 MAX_BODY = 4_500_000
 """Bytes of a raw body. Lambda accepts 6 MB of JSON, and base64 makes a body a third longer."""
 
 MAX_IMAGES = 32
+
+CURL_DATA = "application/x-www-form-urlencoded"
+UNTYPED = (CURL_DATA, "text/plain", "application/octet-stream")
+"""The types of `curl -d`, of a body without a type, and of files."""
+
+STRIPPED = b"\x89PNG\x1a"
+"""How a PNG begins without its line breaks."""
+
+FIELDS = ("top_k", "version")
 
 
 @dataclass(frozen=True)
@@ -29,17 +37,21 @@ class Limits:
 class SentImages:
     """The image files of one request, or the `key` of one uploaded image instead.
 
-    `many` distinguishes a batch, even of one image, from a single image.
+    `many` distinguishes a batch, even of one image, from a single image. `top_k` and `version` are
+    fields of a form.
     """
 
     images: tuple[bytes, ...] = ()
     many: bool = False
     key: str | None = None
+    top_k: str | None = None
+    version: str | None = None
 
 
 def read_images(content_type: str, body: bytes, limits: Limits = Limits()) -> SentImages:
     """Reads JSON, a multipart form, or (for any other content type) the image itself.
 
+    JSON may also have the type that curl sends by itself, since no image begins like JSON.
     Raises BadRequest for an empty or malformed body, BodyTooLarge over the limit.
     """
     check_size(body, limits.body)
@@ -47,10 +59,17 @@ def read_images(content_type: str, body: bytes, limits: Limits = Limits()) -> Se
         raise BadRequest("The body is empty: send an image, for example with --data-binary @FILE.")
     header = Message()
     header["content-type"] = content_type
-    if header.get_content_type() == "application/json":
+    if header.get_content_type() == "application/json" or (
+        header.get_content_type() in UNTYPED and body.lstrip()[:1] == b"{"
+    ):
         return _from_json(body, limits.images)
     if header.get_content_type() == "multipart/form-data":
         return _from_form(str(header.get_param("boundary", "")), body)
+    if header.get_content_type() == CURL_DATA and body.startswith(STRIPPED):
+        raise BadRequest(
+            "The image's line breaks are missing: curl's -d removes them. "
+            "Send it with --data-binary @FILE."
+        )
     return SentImages((body,))
 
 
@@ -96,8 +115,8 @@ def _from_base64(value: object, field: str) -> bytes:
     if not isinstance(value, str):
         raise BadRequest(f"{field} must be a string: the image's bytes in base64.")
     try:
-        return base64.b64decode(value, validate=True)
-    except (binascii.Error, ValueError) as error:
+        return base64_text.decode(value)
+    except ValueError as error:
         raise BadRequest(f"{field} is not valid base64: {error}.") from error
 
 
@@ -106,11 +125,13 @@ def _from_form(boundary: str, body: bytes) -> SentImages:
         parser = multipart.MultipartParser(
             BytesIO(body), boundary, len(body), spool_limit=len(body), memory_limit=len(body)
         )
-        files = [part.raw for part in parser if part.filename or part.name == "image"]
+        parts = list(parser)
+        files = [part.raw for part in parts if part.filename or part.name == "image"]
+        fields = {part.name: part.value for part in parts if part.name in FIELDS}
     except (multipart.MultipartError, ValueError) as error:
         raise BadRequest(f"The multipart form is malformed: {error}.") from error
     if len(files) != 1:
         raise BadRequest(
             f"The form has {len(files)} files; send one, for example with -F image=@FILE."
         )
-    return SentImages((files[0],))
+    return SentImages((files[0],), **fields)

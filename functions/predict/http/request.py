@@ -28,8 +28,10 @@ def version_id(model: str, version: str) -> str:
     return version
 
 
-def whole_number(event: APIGatewayProxyEvent, parameter: str, default: int, maximum: int) -> int:
-    """Returns a query parameter in 1..maximum. Raises BadRequest."""
+def whole_number(
+    event: APIGatewayProxyEvent, parameter: str, default: int | str, maximum: int
+) -> int:
+    """Returns a query parameter, or the default, in 1..maximum. Raises BadRequest."""
     return number(parameter, event.query_string_parameters.get(parameter, str(default)), maximum)
 
 

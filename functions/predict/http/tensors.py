@@ -4,8 +4,6 @@ github.com/kserve/open-inference-protocol, and its binary extension as Triton de
 docs.nvidia.com/deeplearning/triton-inference-server, "Binary Tensor Data Extension".
 """
 
-import base64
-import binascii
 import math
 import struct
 from collections.abc import Iterator, Sequence
@@ -18,6 +16,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from facet.errors import BadRequest
+from predict.http import base64_text
 from predict.http.request import number
 
 LENGTH = struct.Struct("<I")
@@ -160,8 +159,8 @@ def _from_base64(name: str, text: object) -> bytes:
     try:
         if not isinstance(text, str):
             raise ValueError("an element is not a string")
-        return base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError) as error:
+        return base64_text.decode(text)
+    except ValueError as error:
         raise BadRequest(f"{name}: BYTES in JSON must be base64: {error}.") from error
 
 

@@ -118,14 +118,14 @@ def test_what_is_no_image_does_not_stop_the_others(gateway: Gateway, folder: Pat
 
 
 @pytest.mark.usefixtures("live")
-def test_what_is_too_large_is_told_and_not_sent(gateway: Gateway, folder: Path) -> None:
+def test_an_image_too_large_for_an_upload_is_not_sent(gateway: Gateway, folder: Path) -> None:
     (folder / "c.png").write_bytes(bytes(4_500_001))
     done = facet("predict", "cifar", str(folder), "--format", "csv")
     assert done.exit_code == 1
-    assert "c.png: has over 4.5 MB" in done.stderr
-    assert "send a smaller copy" in done.stderr
+    assert "c.png: it has 4,500,001 bytes; the limit of an upload is 1,000,000" in done.stderr
+    assert "Send a smaller copy" in done.stderr
     assert done.stdout.count("cat") == 2
-    assert len(gateway.asked) == 1
+    assert [path for path, _ in gateway.asked].count("/uploads") == 1
 
 
 def test_another_version_is_asked_for(live: str, table: "Table", folder: Path) -> None:

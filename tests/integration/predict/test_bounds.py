@@ -153,3 +153,13 @@ def test_numbers_of_any_nesting_are_read() -> None:
     for data in (values.tolist(), values.ravel().tolist()):
         sent = inference(name="pixels", datatype="UINT8", shape=[1, 8, 8, 3], data=data)
         assert infer(sent).status == 200
+
+
+def test_a_form_s_top_k_counts_unless_the_query_has_one() -> None:
+    head = "--b\r\ncontent-disposition: form-data; name="
+    body = f'{head}"top_k"\r\n\r\n2\r\n{head}"image"; filename="a"\r\n\r\n'.encode()
+    body += PNG + b"\r\n--b--"
+    kind = "multipart/form-data; boundary=b"
+    assert len(predict(body, kind).document["predictions"]) == 2
+    assert len(predict(body, kind, top_k="1").document["predictions"]) == 1
+    assert short(predict(body.replace(b"\n2\r", b"\n0\r"), kind), 400)

@@ -12,6 +12,7 @@ from cli.client.api import Api, ApiError, ApiUnreachable, RetryBudget, parse
 from cli.models import ModelSummary
 from cli.predict.batches import EncodedImage
 from cli.predict.results import Prediction, PredictionOptions, Result, predict_batch
+from predict.http.body import MAX_BODY
 
 OK = {"status": "ok"}
 
@@ -23,12 +24,16 @@ PAGES = [
 
 
 class Server(ThreadingHTTPServer):
-    """Sends prepared answers in order: status, Retry-After, body. `requested` has the paths."""
+    """Sends prepared answers in order: status, Retry-After, body.
+
+    `requested` has the paths, `sent` the bodies.
+    """
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Request)
         self.answers: list[tuple[int, str | None, bytes]] = []
         self.requested: list[str] = []
+        self.sent: list[bytes] = []
 
     def will(self, status: int, document: Any, later: str | None = None) -> None:
         body = document if isinstance(document, bytes) else json.dumps(document).encode()
@@ -39,7 +44,7 @@ class _Request(BaseHTTPRequestHandler):
     server: Server
 
     def do_POST(self) -> None:
-        self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.sent.append(self.rfile.read(int(self.headers["Content-Length"])))
         self.do_GET()
 
     def do_GET(self) -> None:
@@ -181,3 +186,38 @@ def test_a_model_is_read_with_the_versions_of_all_pages(server: Server) -> None:
     model = api(server, RetryBudget()).model("cifar")
     assert [each["version"] for each in model["versions"]] == ["a", "b"]
     assert server.requested == ["/v1/models/cifar", "/v1/models/cifar?next_token=a"]
+
+
+LARGE = (EncodedImage("a", b"x" * (MAX_BODY + 1)),)
+
+
+def form(server: Server, max_bytes: int = 5_000_000) -> dict[str, Any]:
+    return {
+        "s3": "inbox/a",
+        "url": f"http://127.0.0.1:{server.server_port}/bucket",
+        "fields": {"key": "inbox/a", "policy": "p"},
+        "content_type": "image/jpeg",
+        "max_bytes": max_bytes,
+    }
+
+
+def test_an_image_too_large_for_a_request_goes_through_an_upload(server: Server) -> None:
+    server.will(201, form(server))
+    server.will(204, b"")
+    server.will(200, ANSWER)
+    found = predict_batch(api(server, RetryBudget(0)), PredictionOptions("m", 1), LARGE)
+    assert [each.error for each in found] == [""]
+    assert server.requested == ["/v1/uploads", "/bucket", "/v1/models/m/predict?top_k=1"]
+    _, uploaded, asked = server.sent
+    assert json.loads(asked) == {"s3": "inbox/a"}
+    assert uploaded.index(b'name="policy"') < uploaded.index(b'name="file"')
+    assert LARGE[0].data in uploaded
+
+
+def test_an_upload_that_fails_is_one_image_s_error(server: Server) -> None:
+    server.will(201, form(server))
+    server.will(403, b"<Error/>")
+    server.will(201, form(server, max_bytes=10))
+    for reason in ("the upload failed: S3 answered 403", "it has 4,500,001 bytes; the limit"):
+        found = predict_batch(api(server, RetryBudget(0)), PredictionOptions("m", 1), LARGE)
+        assert found[0].error.startswith(reason)

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cli.predict.batches import JSON, RAW, EncodedImage, batches, body
+from cli.client.api import JSON, RAW
+from cli.predict.batches import EncodedImage, batches, body
 from predict.http.body import read_images as read
 
 

@@ -2,6 +2,7 @@ import base64
 import json
 import re
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from hypothesis import given
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 from facet.errors import BadRequest, BodyTooLarge
 from predict.http.body import MAX_BODY, MAX_IMAGES, SentImages, read_images
+from tests.support import artifacts
 
 JPEG = b"\xff\xd8\xff not really"
 TEXT = base64.b64encode(JPEG).decode()
@@ -92,7 +94,30 @@ def test_invalid_json_is_a_bad_request(body: bytes) -> None:
         read_images("application/json", body)
 
 
-@pytest.mark.parametrize("text", ["AAA", "A===", "Ä" * 4, "data:image/png;base64,AAAA", "AA AA"])
+@pytest.mark.parametrize("data", [JPEG, b"", b"\xfb\xff\xfe>>>???", bytes(range(256))])
+def test_base64_of_everyday_tools(data: bytes) -> None:
+    plain = base64.b64encode(data).decode()
+    forms = [
+        plain,
+        plain.rstrip("="),
+        plain + "\n",
+        base64.encodebytes(data).decode(),
+        base64.encodebytes(data).decode().replace("\n", "\r\n"),
+        base64.urlsafe_b64encode(data).decode(),
+        base64.urlsafe_b64encode(data).decode().rstrip("="),
+        f"data:image/jpeg;base64,{plain}",
+        f"DATA:image/jpeg;charset=x;BASE64,{quote(plain)}",
+        f"data:;base64,{plain}",
+    ]
+    for text in forms:
+        assert from_json({"image": text}).images == (data,)
+        assert from_json({"images": [text]}).images == (data,)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["A", "AA===", "A=AA", "Ä" * 4, "data:x,AAAA", "AA*A", "data:x;base64", "%41A"],
+)
 def test_invalid_base64_is_reported_with_its_field(text: str) -> None:
     with pytest.raises(BadRequest, match=r"^image is not valid base64"):
         from_json({"image": text})
@@ -187,3 +212,24 @@ def test_any_body_is_images_or_a_bad_request(content_type: str, body: bytes) -> 
     except BadRequest:
         return
     assert found.images
+
+
+@pytest.mark.parametrize("content_type", ["", "application/x-www-form-urlencoded", "text/plain"])
+def test_json_without_its_type_is_read(content_type: str) -> None:
+    """`curl -d` sends the second one."""
+    assert from_json({"image": TEXT}, content_type) == SentImages((JPEG,))
+    with pytest.raises(BadRequest, match="not valid JSON"):
+        read_images(content_type, b'{"image"')
+
+
+def test_a_png_without_its_line_breaks_is_named_as_what_it_is() -> None:
+    stripped = artifacts.encoded().replace(b"\r", b"").replace(b"\n", b"")
+    with pytest.raises(BadRequest, match="--data-binary"):
+        read_images("application/x-www-form-urlencoded", stripped)
+
+
+def test_a_form_may_have_parameters() -> None:
+    file = ('name="image"; filename="a.jpg"', JPEG)
+    fields = [('name="top_k"', b"3"), ('name="version"', b"0123456789ab"), ('name="x"', b"y")]
+    sent = from_form(form(*fields, file))
+    assert sent == SentImages((JPEG,), top_k="3", version="0123456789ab")
