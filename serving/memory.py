@@ -28,7 +28,7 @@ SHARE_FOR_PROCESS = 0.95  # of the machine
 HANGING = 60.0  # seconds after which a load that has not ended gets no more growth
 NO_ROOM_ADVICE = "Unload other models, or use an instance with more memory."
 M_ARENA_MAX = -8  # malloc.h
-STACKS = 512_000_000  # bytes of address space for threads; RLIMIT_DATA counts them, used or not
+STACKS = 800_000_000  # bytes of address space for threads; RLIMIT_DATA counts them, used or not
 
 
 def resident_bytes() -> int:

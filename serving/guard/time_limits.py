@@ -1,8 +1,7 @@
 """Notice loads and computations that take longer than they may."""
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,12 +12,13 @@ def _cannot() -> None:
     """LiteRT has no way to interrupt a call."""
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class Running:
     """A load or one call of a runtime, in a thread of its own.
 
     target: the target model.  source: what its runtime opens.  limit: seconds.
-    began: on the limits' clock.  cancel: asks the runtime to give up.
+    began: on the limits' clock.  watched: has it while it runs.
+    cancel: asks the runtime to give up.
     """
 
     activity: Activity
@@ -26,9 +26,18 @@ class Running:
     source: Path
     limit: float
     began: float
+    watched: dict[int, "Running"]
     cancel: Callable[[], None] = _cannot
     overran: bool = False
     ended: bool = False
+
+    def __enter__(self) -> "Running":
+        self.watched[id(self)] = self
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.ended = True
+        del self.watched[id(self)]
 
     @property
     def text(self) -> str:
@@ -61,23 +70,16 @@ class TimeLimits:
         self.clock = clock
         self._running: dict[int, Running] = {}
 
-    @contextmanager
     def running(
         self,
         activity: Activity,
         target: str,
         source: Path,
         cancel: Callable[[], None] = _cannot,
-    ) -> Iterator[Running]:
+    ) -> Running:
         """Measure the `with` block, in the thread that loads or computes."""
         limit = self.load if activity is LOADING else self.compute
-        running = Running(activity, target, source, limit, self.clock(), cancel)
-        self._running[id(running)] = running
-        try:
-            yield running
-        finally:
-            running.ended = True
-            del self._running[id(running)]
+        return Running(activity, target, source, limit, self.clock(), self._running, cancel)
 
     def overrun(self) -> list[Running]:
         """What has passed its limit since the last call."""

@@ -28,6 +28,7 @@ class BoundedRuntime:
         self.parallel = runtime.parallel
         self.signatures = runtime.signatures
         self._runtime = runtime
+        self._cancel = runtime.cancel
         self._note = guard.computing(source)
         self._limits = limits
         self._target = target
@@ -37,23 +38,24 @@ class BoundedRuntime:
     def predict(self, signature: str, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """The runtime's outputs. Raises BadInput, InferenceFailed."""
         lengths = {len(array) if array.ndim else 0 for array in inputs.values()}
-        rows = max(lengths, default=0)
-        at_once = self._rows_per_call(signature)
-        if not self.signatures[signature].batchable or len(lengths) != 1 or rows <= at_once:
-            return self._call(signature, inputs)
+        rows = max(lengths, default=1)
+        if rows <= 1 or len(lengths) > 1 or not self.signatures[signature].batchable:
+            return self._call(signature, inputs, rows)
+        at = self._rows_per_call(signature)
+        if rows <= at:
+            return self._call(signature, inputs, rows)
         began = self._limits.clock()
-        parts = [self._call(signature, _rows(inputs, 0, at_once))]
-        if any(array.ndim == 0 or len(array) != at_once for array in parts[0].values()):
-            return self._call(signature, inputs)
-        at = at_once
+        parts = [self._call(signature, _rows(inputs, 0, at), at)]
+        if any(array.ndim == 0 or len(array) != at for array in parts[0].values()):
+            return self._call(signature, inputs, rows)
         while at < rows:
             if self._limits.clock() - began > self._limits.compute:
                 raise InferenceFailed(
                     f"computing {rows} rows took over {self._limits.compute:g} seconds, when "
                     f"{at} were computed. Send fewer at once"
                 )
-            end = at + self._rows_per_call(signature)
-            parts.append(self._call(signature, _rows(inputs, at, end)))
+            end = min(rows, at + self._rows_per_call(signature))
+            parts.append(self._call(signature, _rows(inputs, at, end), end - at))
             at = end
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
@@ -64,15 +66,14 @@ class BoundedRuntime:
             return UNKNOWN
         return max(1, int(self._limits.compute / SHARE / max(seconds, 1e-6)))
 
-    def _call(self, signature: str, inputs: Mapping[str, Array]) -> dict[str, Array]:
-        began = self._limits.clock()
+    def _call(self, signature: str, inputs: Mapping[str, Array], rows: int) -> dict[str, Array]:
+        limits = self._limits
         with (
             self._note(),
-            self._limits.running(COMPUTING, self._target, self._source, self._runtime.cancel),
+            limits.running(COMPUTING, self._target, self._source, self._cancel) as running,
         ):
             outputs = self._runtime.predict(signature, inputs)
-        rows = max((len(array) if array.ndim else 1 for array in inputs.values()), default=1)
-        self._seconds_per_row[signature] = (self._limits.clock() - began) / max(rows, 1)
+        self._seconds_per_row[signature] = (limits.clock() - running.began) / max(rows, 1)
         return outputs
 
     def cancel(self) -> None:
