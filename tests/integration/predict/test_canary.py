@@ -222,7 +222,9 @@ def written(request: dict[str, Any]) -> Iterator[tuple[str, set[str]]]:
         text = f"{write.get('UpdateExpression', '')} {write['ConditionExpression']}"
         words = set(re.findall(r"(?<![:\w#])#?[a-z_]\w*", text))
         names = write.get("ExpressionAttributeNames", {})
-        named = {names.get(word, word) for word in words - {"attribute_exists"}}
+        named = {
+            names.get(word, word) for word in words - {"attribute_exists", "attribute_not_exists"}
+        }
         action = {"Update": "UpdateItem", "ConditionCheck": "ConditionCheckItem"}[kind]
         yield f"dynamodb:{action}", named | set(write["Key"])
 
