@@ -5,7 +5,6 @@ object says that work remains, the registry's version says what came of it. `fac
 upload the same way.
 """
 
-import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -24,7 +23,7 @@ from facet.keys import misnamed_keys, upload_key
 from facet.registry.models import Model, Status, Version, is_model
 from facet.registry.store import Registry
 from onboard.bucket import missing
-from onboard.uploads import Upload
+from onboard.uploads import ANY_ARCHIVE, Upload
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -128,7 +127,7 @@ class UploadWatcher:
 
 def _stem(name: str) -> str:
     """A misnamed upload's name without a suffix of archives: `cats` for `cats.TGZ`."""
-    return re.sub(r"\.(tar(\.[a-z0-9]+)?|tgz|gz|zip)$", "", name, flags=re.IGNORECASE)
+    return ANY_ARCHIVE.sub("", name)
 
 
 def wait_until_settled(

@@ -57,9 +57,13 @@ class OnboardingResult:
     violations: tuple[Violation, ...] = ()
 
 
+ANY_ARCHIVE = re.compile(r"\.(tar(\.[a-z0-9]+)?|tgz|gz|zip)$", re.IGNORECASE)
+"""The end of a name that people give to archives."""
+
+
 def invalid_name(key: str) -> Violation:
     """The violation of an upload under a key that gives it a name no model can have."""
-    name = key.removeprefix(ENDPOINT_PREFIX).partition(".")[0]
+    name = ANY_ARCHIVE.sub("", key.removeprefix(ENDPOINT_PREFIX))
     ascii_name = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
     suggested = re.sub(r"[^a-z0-9]+", "-", ascii_name).strip("-")[:63].rstrip("-") or "my-model"
     return Violation(

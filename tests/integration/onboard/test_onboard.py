@@ -116,7 +116,7 @@ REJECTED = {
     "code": (CODE, ["code"]),
     "surrogates": (
         artifacts.packed(artifacts.members() | {"../\udcff": b"x"}),
-        ["unsafe-path"],
+        ["unsafe-path", "ambiguous-header"],
     ),
 }
 
@@ -613,6 +613,7 @@ def test_the_handler_passes_over_everything_else(event: dict[str, Any]) -> None:
         ("mod\u00e8le.tar.gz", "mod\u00e8le", "modele"),
         ("sub/cats.tar.gz", "sub/cats", "sub-cats"),
         ("cats.tgz", "cats.tgz", "cats"),
+        ("cats.v2.tar.gz", "cats.v2", "cats-v2"),
         ("cats.TAR.GZ", "cats.TAR.GZ", "cats"),
         ("a\nb.tar.gz", "a\nb", "a-b"),
         (f"{'c' * 64}.tar.gz", "c" * 64, "c" * 63),
