@@ -47,7 +47,7 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str]) -> Job:
         settings = recipe.settings(values)
         folders = {name: Path(environment[name]) for name in ("SM_MODEL_DIR", "SM_OUTPUT_DATA_DIR")}
     except BadHyperparameter as error:
-        raise BadJob(f"--{error}") from error
+        raise BadJob("\n".join(f"--{problem}" for problem in error.problems)) from error
     except KeyError as error:
         raise BadJob(f"The environment lacks {error.args[0]}, which SageMaker sets.") from error
     channels = {

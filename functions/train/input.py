@@ -62,9 +62,20 @@ def parse(document: object) -> Input:
 
 
 def _messages(error: ValidationError) -> Iterator[str]:
-    for problem in error.errors():
-        field = "".join(
-            f"[{part}]" if isinstance(part, int) else f".{part}" for part in problem["loc"]
-        )
+    problems = error.errors()
+    inside = any(problem["loc"][:1] == ("jobs",) and problem["loc"][1:] for problem in problems)
+    for problem in problems:
+        if problem["loc"] == ("jobs",) and inside:
+            continue  # pydantic counts the valid jobs only
+        if not problem["loc"]:
+            yield 'input: it must be an object, such as {"jobs": [...]}.'
+            continue
         value = "" if isinstance(problem["input"], dict | list) else f" {problem['input']}"
-        yield f"{field.lstrip('.') or 'input'}{value}: {problem['msg']}."
+        yield f"{_field(problem['loc'])}{value}: {problem['msg']}."
+
+
+def _field(place: tuple[int | str, ...]) -> str:
+    """Such as `jobs[0].hyperparameters.epochs`, without the types that a value might have had."""
+    named = [part for part in place if part not in ("str", "int", "float", "bool")]
+    parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in named)
+    return "".join(parts).lstrip(".")

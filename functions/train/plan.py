@@ -4,12 +4,12 @@ Each job is resolved once: its recipe, its hyperparameters, and the channels its
 the bucket. `training_job.py` turns a resolved job into the parameters of CreateTrainingJob.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from facet.errors import FacetError
 from facet.keys import dataset_prefix
-from facet.recipes import BadHyperparameter, recipe
+from facet.recipes import BadHyperparameter, Hyperparameters, Recipe, recipe
 from train.input import BadInput, Input, JobInput, parse
 from train.training_job import (
     CHANNELS,
@@ -46,7 +46,7 @@ def plan(
 
     `code` is the key of the training code. Raises BadInput, NoTrainingCode.
     """
-    request = parse(document)
+    request = _parsed(document)
     jobs = _resolve(request)
     _check_code(code, store)
     channels = [_stored_channels(job.input, store) for job in jobs]
@@ -62,6 +62,28 @@ def plan(
         ),
         request.concurrency,
     )
+
+
+def _parsed(document: object) -> Input:
+    """Raises BadInput, also for the hyperparameters of an input that does not fit the schema."""
+    try:
+        return parse(document)
+    except BadInput as error:
+        raise BadInput("\n".join([str(error), *_settings_problems(document)])) from error
+
+
+def _settings_problems(document: object) -> Iterator[str]:
+    jobs = document.get("jobs") if isinstance(document, dict) else None
+    for index, job in enumerate(jobs if isinstance(jobs, list) else ()):
+        if not isinstance(job, dict) or not isinstance(job.get("recipe"), str):
+            continue
+        given = job.get("hyperparameters")
+        values = given if isinstance(given, dict) else {}
+        plain = {name: each for name, each in values.items() if isinstance(each, str | int | float)}
+        try:
+            _settings(index, job["recipe"], plain)
+        except BadInput as error:
+            yield str(error)
 
 
 def _resolve(request: Input) -> list[ResolvedJob]:
@@ -82,13 +104,21 @@ def _resolve(request: Input) -> list[ResolvedJob]:
 
 
 def _resolved(index: int, job: JobInput) -> ResolvedJob:
+    return ResolvedJob(job, *_settings(index, job.recipe, job.hyperparameters))
+
+
+def _settings(
+    index: int, name: str, hyperparameters: Mapping[str, object]
+) -> tuple[Recipe, Hyperparameters]:
+    """Raises BadInput."""
     field = ""
     try:
-        known = recipe(job.recipe)
+        known = recipe(name)
         field = "hyperparameters."
-        return ResolvedJob(job, known, known.settings(job.hyperparameters))
+        return known, known.settings(hyperparameters)
     except BadHyperparameter as error:
-        raise BadInput(f"jobs[{index}].{field}{error}") from error
+        problems = (f"jobs[{index}].{field}{problem}" for problem in error.problems)
+        raise BadInput("\n".join(problems)) from error
 
 
 def _duplicate(index: int, job: JobInput, jobs: Sequence[JobInput]) -> Iterator[str]:

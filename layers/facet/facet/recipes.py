@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError
+from pydantic_core import ErrorDetails
 
 from facet.errors import FacetError
 from facet.manifest import Frozen
@@ -28,7 +29,11 @@ Metric = Literal["validation_accuracy", "validation_balanced_accuracy", "test_ac
 
 
 class BadHyperparameter(FacetError):
-    """A recipe or a hyperparameter that does not exist, or has an invalid value."""
+    """A recipe or hyperparameters that do not exist or have invalid values: a line for each."""
+
+    def __init__(self, *problems: str) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
 
 
 class Hyperparameters(Frozen):
@@ -101,7 +106,7 @@ class Recipe:
     def settings(self, overrides: Mapping[str, object]) -> Hyperparameters:
         """The defaults with the overrides applied. Names may have `-` or `_`.
 
-        Raises BadHyperparameter, whose message names the first that is wrong.
+        Raises BadHyperparameter, which names all that are wrong.
         """
         named = {name.replace("-", "_"): value for name, value in overrides.items()}
         defaults = self.defaults.model_dump()
@@ -111,19 +116,20 @@ class Recipe:
         try:
             settings = Hyperparameters.model_validate(defaults | named)
         except ValidationError as error:
-            first = error.errors()[0]
-            name = str(first["loc"][0]).replace("_", "-")
-            if first["type"] == "extra_forbidden":
-                known = ", ".join(each.replace("_", "-") for each in Hyperparameters.model_fields)
-                raise BadHyperparameter(
-                    f"{name}: there is no such hyperparameter; there are {known}."
-                ) from error
-            raise BadHyperparameter(f"{name} {first['input']}: {first['msg']}.") from error
+            raise BadHyperparameter(*map(_problem, error.errors())) from error
         if settings.backbone in PRETRAINED and settings.image_size < SMALLEST:
             raise BadHyperparameter(
                 f"image-size {settings.image_size}: {settings.backbone} takes {SMALLEST} or more."
             )
         return settings
+
+
+def _problem(error: ErrorDetails) -> str:
+    name = str(error["loc"][0]).replace("_", "-")
+    if error["type"] == "extra_forbidden":
+        known = ", ".join(each.replace("_", "-") for each in Hyperparameters.model_fields)
+        return f"{name}: there is no such hyperparameter; there are {known}."
+    return f"{name} {error['input']}: {error['msg']}."
 
 
 RECIPES = {

@@ -186,10 +186,10 @@ class Machine:
         for model in "abc":
             s3.delete_object(Bucket=self.bucket, Key=f"mme/{model}.tar.gz")
 
-    def start(self) -> str:
+    def start(self, document: str = '{"jobs": []}') -> str:
         """Starts an execution; its ARN."""
         started = self.aws.client("stepfunctions").start_execution(
-            stateMachineArn=self.resolve({"Ref": MACHINE}), name=self.name, input='{"jobs": []}'
+            stateMachineArn=self.resolve({"Ref": MACHINE}), name=self.name, input=document
         )
         return str(started["executionArn"])
 
@@ -310,12 +310,13 @@ def test_the_training_job_is_as_planned(machine: Machine) -> None:
     assert image.startswith("763104351884.dkr.ecr.us-east-1.")
 
 
-def test_invalid_input_fails_the_execution(machine: Machine) -> None:
+@pytest.mark.parametrize("document", ['{"jobs": []}', "[]"])
+def test_invalid_input_fails_the_execution(machine: Machine, document: str) -> None:
     class BadInput(Exception):
         pass
 
     machine.function.answers["plan"] = BadInput("jobs[0].model: missing")
-    found = machine.end(machine.start())
+    found = machine.end(machine.start(document))
     assert (found["status"], found["error"]) == ("FAILED", "BadInput")
     assert found["cause"] == "jobs[0].model: missing"
     assert not machine.service.jobs

@@ -306,3 +306,42 @@ def test_each_prefix_is_looked_up_once() -> None:
         "datasets/pets/validation/",
         "weights/vgg16/",
     ]
+
+
+def refused(document: object) -> list[str]:
+    with pytest.raises(BadInput) as caught:
+        plan(document, EXECUTION, CODE, ObjectStore())
+    return str(caught.value).splitlines()
+
+
+def test_every_wrong_hyperparameter_is_named() -> None:
+    job = PETS | {"hyperparameters": {"epochs": "one", "image-size": "big"}}
+    assert [line.split(":")[0] for line in refused({"jobs": [job]})] == [
+        "jobs[0].hyperparameters.image-size big",
+        "jobs[0].hyperparameters.epochs one",
+    ]
+
+
+def test_a_wrong_field_hides_no_hyperparameter_of_any_job() -> None:
+    jobs = [
+        PETS | {"hyperparameters": {"epochs": 0}},
+        PETS | {"model": "UPPER", "recipe": "none", "hyperparameters": {"views": [1]}},
+    ]
+    found = {line.split(":")[0].split(" ")[0] for line in refused({"jobs": jobs})}
+    assert found == {
+        "jobs[0].hyperparameters.epochs",
+        "jobs[1].model",
+        "jobs[1].recipe",
+        "jobs[1].hyperparameters.views",
+    }
+
+
+def test_a_wrong_job_is_not_also_counted_as_missing() -> None:
+    (line,) = refused({"jobs": [PETS | {"extra": 1}]})
+    assert line.startswith("jobs[0].extra 1: Extra inputs are not permitted")
+    assert refused({"jobs": []})[0].startswith("jobs: ")
+
+
+@pytest.mark.parametrize("document", [[], [PETS], "train", 5, None])
+def test_an_input_that_is_no_object(document: object) -> None:
+    assert refused(document) == ['input: it must be an object, such as {"jobs": [...]}.']
