@@ -26,9 +26,9 @@ CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 
 KERAS = re.compile(r".+\.(h5|hdf5|keras)", re.IGNORECASE)
 SCREENED = re.compile(
-    r"code(/.*)?|facet\.json|[0-9]+/(saved_model\..*|variables/[^/]+|assets\.extra/model\.tflite)"
+    r"facet\.json|[0-9]+/(saved_model\..*|variables/variables\..*|assets\.extra/model\.tflite)"
 )
-"""What a member may not be in the eyes of a program that does not know extended headers."""
+"""Files that are read: no other member may be one of them to a program without extended headers."""
 
 UNSCREENED = re.compile(r"[0-9]+/saved_model\.(cpb|pbtxt)")
 """Other forms of the graph, which TensorFlow may read instead of `saved_model.pb`."""
@@ -135,6 +135,14 @@ def _leads_out(name: str) -> bool:
     return name.startswith("/") or ".." in name.split("/")
 
 
+def _hides(alias: str, name: str) -> bool:
+    """Whether the alias is wrong in a way that the name is not."""
+    path = normalised(alias)
+    if path.split("/")[0] == "code":
+        return normalised(name).split("/")[0] != "code"
+    return bool(SCREENED.fullmatch(path)) or (_leads_out(alias) and not _leads_out(name))
+
+
 def _headers(member: Member) -> Iterator[Violation]:
     for wrong in member.impossible:
         yield Violation(
@@ -144,9 +152,7 @@ def _headers(member: Member) -> Iterator[Violation]:
             "pack it with: tar --owner=0 --group=0 --mtime=@0 -czf model.tar.gz -C DIR "
             "facet.json 1",
         )
-    if member.alias != member.name and (
-        SCREENED.fullmatch(normalised(member.alias)) or _leads_out(member.alias)
-    ):
+    if member.alias != member.name and _hides(member.alias, member.name):
         yield ambiguous(member.name, f"without its extended header it is '{member.alias}'")
 
 
