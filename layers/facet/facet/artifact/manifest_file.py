@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any
 
+import orjson
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
-from pydantic_core import from_json, to_json
 
 from facet.artifact import layout
 from facet.artifact.archive import MAX_MANIFEST, Archive
@@ -84,7 +84,7 @@ def _parsed(content: bytes) -> ManifestFile:
             Violation(
                 "manifest-field",
                 ".".join([MANIFEST, *map(str, each["loc"])]),
-                each["msg"],
+                each["msg"].removeprefix("Value error, "),
                 "see docs/manifest.md for what the field takes",
             )
             for each in error.errors(include_url=False, include_input=False)[:MAX_FIELDS]
@@ -97,7 +97,7 @@ def _parsed(content: bytes) -> ManifestFile:
 
 def _sizes(manifest: Manifest) -> Iterator[Violation]:
     """A number such as 1e15 has more digits when it is written again."""
-    metrics = len(to_json(manifest.metrics))
+    metrics = len(orjson.dumps(manifest.metrics))
     if metrics > MAX_METRICS:
         yield _long(f"{MANIFEST}.metrics", metrics, MAX_METRICS)
     stored = len(manifest.model_dump_json(by_alias=True, exclude_none=True).encode())
@@ -116,8 +116,8 @@ def _long(place: str, size: int, most: int) -> Violation:
 
 def _document(content: bytes) -> object:
     try:
-        return from_json(content)
-    except ValueError:
+        return orjson.loads(content)
+    except orjson.JSONDecodeError:
         return None
 
 
