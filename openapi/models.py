@@ -93,10 +93,27 @@ class Predictions(ResponseModel):
     predictions: list[Prediction] = Field(description="Ordered by score, the highest first.")
 
 
-class Result(ResponseModel):
-    """The predictions for one image of a batch."""
+class ImageProblem(ResponseModel):
+    """Why an image of a batch has no predictions: members of a problem document."""
 
-    predictions: list[Prediction] = Field(description="Ordered by score, the highest first.")
+    type: str = Field(
+        json_schema_extra={"enum": [URN + name for name in sorted(PROBLEMS)]},
+        description="A stable identifier of the type of problem.",
+    )
+    title: str = Field(description="A short summary of the type of problem.")
+    status: int = Field(description="The status that a request with this image alone would get.")
+    detail: str = Field(description="What happened, and what to do about it.")
+
+
+class Result(ResponseModel):
+    """The predictions for one image of a batch, or its error."""
+
+    predictions: list[Prediction] = Field(
+        description="Ordered by score, the highest first. Empty if there is an error."
+    )
+    error: ImageProblem | SkipJsonSchema[None] = Field(
+        default=None, description="Why the image has no predictions. The others are answered."
+    )
 
 
 class Results(ResponseModel):

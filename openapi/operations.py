@@ -102,7 +102,8 @@ OPERATIONS = (
         "only file of a `multipart/form-data` form; or as JSON: `image` or `images` in base64 "
         "(line breaks, a `data:` prefix, missing padding and the URL alphabet are accepted), or "
         "the `s3` of an upload. Supported formats are JPEG, PNG, WebP, BMP and GIF (the first "
-        "frame). The model classifies `images` as one batch.\n\n"
+        "frame). The model classifies `images` as one batch; an image that fails has an `error` in "
+        "its place in `results`, and the others are answered.\n\n"
         "By default, a body may have up to 4.5 MB, an image up to 50 million pixels, and a batch "
         "up to 32 images. Use `POST /uploads` for larger images.",
         "Returns `predictions` for a single image, or `results` for `images`.",

@@ -20,7 +20,8 @@ REQUEST_ERRORS = frozenset({400, 401, 403, 404, 409})
 """Status codes of errors that affect every image."""
 
 IMAGE_ERRORS = frozenset({413, 415, 422, 504})
-"""Status codes of errors that one image can cause, or the size of the batch."""
+"""Status codes of errors that one image or the size of the batch can cause as a whole; otherwise
+the API names the image of a batch that fails."""
 
 
 class Prediction(BaseModel):
@@ -32,8 +33,13 @@ class Prediction(BaseModel):
     score: float
 
 
+class _Error(BaseModel):
+    detail: str
+
+
 class _One(BaseModel):
     predictions: tuple[Prediction, ...]
+    error: _Error | None = None
 
 
 class _Answer(BaseModel):
@@ -117,7 +123,9 @@ def _results(batch: Batch, document: Document) -> list[Result]:
     many = document if "results" in document else {**document, "results": [document]}
     answer = parse(_Answer, many)
     return [
-        Result(image.name, answer.version, one.predictions)
+        Result(image.name, error=one.error.detail)
+        if one.error
+        else Result(image.name, answer.version, one.predictions)
         for image, one in zip(batch, answer.results, strict=True)
     ]
 

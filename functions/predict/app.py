@@ -108,6 +108,8 @@ def predict(name: str) -> Response[str]:
     )
     predictions = predictor().predict(request)
     document = responses.prediction_body(predictions, sent.many, top_k)
+    for error in predictions.failures.values():
+        count("ImageProblems", problem=problems.problem_of(error).name)
     return respond(document, headers=responses.prediction_headers(predictions))
 
 

@@ -25,8 +25,12 @@ class PredictionMetrics:
         self._watched = watched
 
     def record_prediction(self, predictions: Predictions, request_id: str) -> None:
-        """Records one prediction, its images, and the milliseconds of each step."""
-        counts = {"Predictions": 1, "Images": len(predictions.scores)}
+        """Records one prediction, its images with an answer, those of a batch that were sent by
+        themselves, and the milliseconds of each step.
+        """
+        counts = {"Predictions": 1, "Images": predictions.answered}
+        if predictions.alone:
+            counts["ImagesAlone"] = predictions.alone
         steps = predictions.stopwatch.milliseconds
         times = {f"{name.capitalize()}Time": spent for name, spent in steps.items()}
         self._measure(counts, times, predictions.version, request_id)

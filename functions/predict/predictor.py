@@ -15,10 +15,9 @@ from botocore.exceptions import ClientError
 
 from facet.errors import BodyTooLarge, EndpointUnavailable, ModelFailed, ModelLoading
 from facet.observability import logger
-from facet.preprocess import Pixels
 from facet.registry.models import Serving, Version
 from predict.canary import CanaryCounter, Variant, goes_to_candidate
-from predict.classifier import Classifier, Predictions
+from predict.classifier import Classifier, Image, Predictions
 from predict.endpoint_health import EndpointHealth
 from predict.metrics import PredictionMetrics
 from predict.timing import Deadline, Stopwatch
@@ -34,7 +33,7 @@ class PredictionRequest:
 
     request_id: str
     model: str
-    images: Sequence[bytes | Pixels]
+    images: Sequence[Image]
     deadline: Deadline
     version: str | None = None
 
@@ -57,7 +56,7 @@ class Predictor:
         self._health = health
 
     def predict(self, request: PredictionRequest) -> Predictions:
-        """Returns the scores of every image.
+        """Returns the scores of every image, or its error.
 
         If the cached version has been deleted from the endpoint's bucket, reads the registry again
         and retries once. Raises what `VersionCache` and `Classifier.classify` raise.
@@ -87,11 +86,15 @@ class Predictor:
     def _predict_with_fallback(
         self, request: PredictionRequest, serving: Serving, candidate: Version, stopwatch: Stopwatch
     ) -> Predictions:
-        """Returns the candidate's scores, or the live version's if the candidate fails."""
+        """Returns the candidate's scores, or the live version's if the candidate fails on any."""
         try:
-            return self._classify_and_count(
+            found = self._classify_and_count(
                 request, serving, Variant.CANDIDATE, candidate, stopwatch
             )
+            for error in found.failures.values():
+                if isinstance(error, ModelFailed | EndpointUnavailable):
+                    raise error
+            return found
         except (ModelFailed, EndpointUnavailable, BodyTooLarge) as error:
             reason = error.reason if isinstance(error, ModelFailed) else str(error)
             logger().error("candidate failed", target=candidate.target, reason=reason)
@@ -110,13 +113,15 @@ class Predictor:
         version: Version,
         stopwatch: Stopwatch,
     ) -> Predictions:
-        """Counts a success or a ModelFailed; other errors say nothing about the version."""
+        """Counts a success, or a ModelFailed of any image; other errors say nothing about it."""
         try:
             predictions = self._classify(request, version, stopwatch)
         except ModelFailed:
             self._count(serving, variant, stopwatch, good=False)
             raise
-        self._count(serving, variant, stopwatch, good=True)
+        failed = any(isinstance(each, ModelFailed) for each in predictions.failures.values())
+        if failed or predictions.answered:
+            self._count(serving, variant, stopwatch, good=not failed)
         return predictions
 
     def _classify(
@@ -135,8 +140,13 @@ class Predictor:
             self._health.answered()
             self._metrics.record_failure(version, error, request.request_id)
             raise
-        self._health.answered()
-        self._metrics.record_prediction(predictions, request.request_id)
+        if predictions.answered:
+            self._health.answered()
+            self._metrics.record_prediction(predictions, request.request_id)
+        for failure in predictions.failures.values():
+            if isinstance(failure, ModelFailed | ModelLoading):
+                self._metrics.record_failure(version, failure, request.request_id)
+                break
         return predictions
 
     def _count(

@@ -37,11 +37,13 @@ class Limits:
 class SentImages:
     """The image files of one request, or the `key` of one uploaded image instead.
 
+    An image of a batch that is no valid base64 is the error that says so.
+
     `many` distinguishes a batch, even of one image, from a single image. `top_k` and `version` are
     fields of a form.
     """
 
-    images: tuple[bytes, ...] = ()
+    images: tuple[bytes | BadRequest, ...] = ()
     many: bool = False
     key: str | None = None
     top_k: str | None = None
@@ -98,9 +100,7 @@ def _from_json(body: bytes, max_images: int) -> SentImages:
             if len(images) > max_images:
                 raise BadRequest(f"images has {len(images)} images; send at most {max_images}.")
             return SentImages(
-                tuple(
-                    _from_base64(image, f"images[{index}]") for index, image in enumerate(images)
-                ),
+                tuple(_of_batch(image, f"images[{index}]") for index, image in enumerate(images)),
                 many=True,
             )
         case {"s3": str(key), **rest} if not rest:
@@ -109,6 +109,13 @@ def _from_json(body: bytes, max_images: int) -> SentImages:
         'The JSON must be {"image": "<base64>"}, {"images": ["<base64>", …]} '
         'or {"s3": "<key of an upload>"}.'
     )
+
+
+def _of_batch(value: object, field: str) -> bytes | BadRequest:
+    try:
+        return _from_base64(value, field)
+    except BadRequest as error:
+        return error
 
 
 def _from_base64(value: object, field: str) -> bytes:

@@ -175,7 +175,7 @@ def _output(
     binary = binary_by_default if parameters.binary_data is None else parameters.binary_data
     rows = predictions.scores
     if requested.name == LABEL:
-        labels = [ranked[0].label for ranked in predictions.ranked(1)]
+        labels = [predictions.labels[best_labels(row, 1)[0]] for row in rows]
         return OutputTensor(LABEL, [len(labels)], labels, binary)
     if not parameters.classification:
         return OutputTensor(SCORES, rows.shape, rows, binary)

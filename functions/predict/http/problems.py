@@ -68,6 +68,17 @@ def problem_of(error: FacetError) -> Problem:
     return next(TABLE[kind] for kind in type(error).__mro__ if kind in TABLE)
 
 
+def of_image(error: FacetError) -> dict[str, object]:
+    """Returns the member `error` of one image's result."""
+    problem = problem_of(error)
+    return {
+        "type": f"urn:facet:problem:{problem.name}",
+        "title": problem.title,
+        "status": problem.status,
+        "detail": str(error),
+    }
+
+
 def respond(
     problem: Problem,
     detail: str,

@@ -7,9 +7,10 @@ import orjson
 from aws_lambda_powertools.event_handler.api_gateway import Response
 from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEvent
 
-from facet.errors import BadRequest, BodyTooLarge
+from facet.errors import BadRequest, BodyTooLarge, FacetError
 from facet.registry.models import Model, Version
-from predict.classifier import Predictions
+from predict.classifier import Prediction, Predictions
+from predict.http.problems import of_image
 
 MAX_ANSWER = 6_000_000
 """Bytes of a body in Lambda's answer, which has up to 6 MB with the headers."""
@@ -64,13 +65,24 @@ def prediction_headers(predictions: Predictions) -> dict[str, str]:
 
 
 def prediction_body(predictions: Predictions, many: bool, top_k: int) -> dict[str, object]:
-    """Returns `predictions` of a single image, or `results` of `many`."""
-    results = [[asdict(each) for each in ranked] for ranked in predictions.ranked(top_k)]
+    """Returns `predictions` of a single image, or `results` of `many`.
+
+    A result without an answer has an `error`. Raises the error of a single image.
+    """
     version = predictions.version
     head: dict[str, object] = {"model": version.model, "version": version.id}
+    ranked = predictions.ranked(top_k)
     if many:
-        return head | {"results": [{"predictions": each} for each in results]}
-    return head | {"predictions": results[0]}
+        return head | {"results": [_result(each) for each in ranked]}
+    if isinstance(ranked[0], FacetError):
+        raise ranked[0]
+    return head | _result(ranked[0])
+
+
+def _result(ranked: list[Prediction] | FacetError) -> dict[str, object]:
+    if isinstance(ranked, FacetError):
+        return {"predictions": [], "error": of_image(ranked)}
+    return {"predictions": [asdict(each) for each in ranked]}
 
 
 def listed_model(model: Model) -> dict[str, object]:

@@ -125,7 +125,8 @@ def _length(text: str, body_length: int) -> int:
 
 def _from_json(tensor: Input) -> TensorData:
     if tensor.datatype == "BYTES":
-        texts = [_from_base64(tensor.name, each) for each in _flat(tensor.data)]
+        elements = enumerate(_flat(tensor.data))
+        texts = [_from_base64(f"{tensor.name}[{at}]", each) for at, each in elements]
         return _checked_count(tensor, texts)
     dtype = _dtype(tensor)
     try:

@@ -114,7 +114,7 @@ def test_what_is_no_image_does_not_stop_the_others(gateway: Gateway, folder: Pat
     assert document["failed"] == 1
     assert f"error: {folder}/notes.txt: " in done.stderr
     assert "1 of 3 images failed" in done.stderr
-    assert len(gateway.asked) == 4  # together, then each alone
+    assert len(gateway.asked) == 1
 
 
 @pytest.mark.usefixtures("live")

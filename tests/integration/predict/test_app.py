@@ -88,6 +88,54 @@ def test_many_images(live: Version, count: int) -> None:
     }
 
 
+def failed(results: list[dict[str, Any]]) -> dict[int, tuple[int, str]]:
+    return {
+        at: (each["error"]["status"], each["error"]["type"].removeprefix("urn:facet:problem:"))
+        for at, each in enumerate(results)
+        if "error" in each
+    }
+
+
+@pytest.mark.usefixtures("live")
+def test_images_that_fail_are_named_and_the_others_answered(sagemaker: fakes.SageMaker) -> None:
+    encoded = [*as_base64(PNG, b"text", PNG[:-50]), "?", 7, *as_base64(JPEG)]
+    reply = predict(json.dumps({"images": encoded}).encode(), "application/json")
+    assert reply.status == 200
+    results = reply.document["results"]
+    assert failed(results) == {
+        1: (415, "unsupported-image"),
+        2: (422, "broken-image"),
+        3: (400, "bad-request"),
+        4: (400, "bad-request"),
+    }
+    assert results[3]["predictions"] == []
+    assert results[3]["error"]["detail"].startswith("images[3] is not valid base64")
+    assert results[0] == results[5] == {"predictions": RANKED}
+    ((_, body),) = sagemaker.asked
+    assert len(body["instances"]) == 2
+
+
+@pytest.mark.usefixtures("live")
+def test_a_batch_without_a_sound_image_is_answered_without_an_invocation(
+    sagemaker: fakes.SageMaker,
+) -> None:
+    reply = predict(json.dumps({"images": as_base64(b"text")}).encode(), "application/json")
+    assert reply.status == 200
+    assert failed(reply.document["results"]) == {0: (415, "unsupported-image")}
+    assert not sagemaker.asked
+
+
+@pytest.mark.usefixtures("live")
+def test_an_image_whose_scores_are_not_finite_fails_alone(sagemaker: fakes.SageMaker) -> None:
+    sagemaker.answer.body = b'{"predictions": [[NaN, 0.5, 0.5], [0.7, 0.2, 0.1]]}'
+    body = json.dumps({"images": as_base64(PNG, JPEG)}).encode()
+    results = predict(body, "application/json").document["results"]
+    assert failed(results) == {0: (502, "model-failed")}
+    assert results[1] == {"predictions": RANKED}
+    sagemaker.answer.body = b'{"predictions": [[NaN, 0.5, 0.5], [NaN, 0.5, 0.5]]}'
+    assert predict(body, "application/json").problem == (502, "model-failed")
+
+
 def test_the_live_version_is_invoked(live: Version, sagemaker: fakes.SageMaker) -> None:
     predict()
     ((target, body),) = sagemaker.asked

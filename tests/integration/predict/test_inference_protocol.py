@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -114,6 +115,19 @@ def test_errors_are_problem_documents_with_the_member_error(
     reply = infer(*inputs)
     assert (reply.status, reply.document["type"]) == (status, f"urn:facet:problem:{name}")
     assert reply.document["error"] == reply.document["detail"]
+
+
+@pytest.mark.usefixtures("live")
+def test_every_image_of_a_batch_that_fails_is_named() -> None:
+    """The protocol has no place for an image without scores, so that the request fails."""
+    text = base64.b64encode(b"text").decode()
+    data = [*IMAGE["data"], text, *IMAGE["data"], text]
+    reply = infer(IMAGE | {"shape": [4], "data": data})
+    assert reply.status == 415
+    named = re.findall(r"image\[(\d)\]: Unsupported", reply.document["error"])
+    assert named == ["1", "3"]
+    reply = infer(IMAGE | {"shape": [2], "data": [text, "?"]})
+    assert (reply.status, "image[1]: " in reply.document["error"]) == (400, True)
 
 
 @pytest.mark.usefixtures("live")

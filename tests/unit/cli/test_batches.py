@@ -35,7 +35,7 @@ def test_as_many_as_fit(sizes: list[int], expected: list[int]) -> None:
 @given(st.lists(st.integers(1, 200), max_size=60))
 def test_no_body_is_over_the_limit_and_the_api_reads_what_was_sent(sizes: list[int]) -> None:
     given = images(*sizes)
-    sent: list[bytes] = []
+    sent: list[object] = []
     for each in batches(given, max_body=200):
         content, content_type = body(each)
         assert len(content) <= 200

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from facet.endpoint import MAX_BODY, Scores, check_size, payload, scores
@@ -169,6 +169,7 @@ json_values = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(json_values, st.sampled_from(["softmax", "logits", "sigmoid"]))
 def test_any_json_is_scores_or_a_failure(value: Any, activation: str) -> None:
     try:

@@ -121,13 +121,15 @@ def test_base64_of_everyday_tools(data: bytes) -> None:
 def test_invalid_base64_is_reported_with_its_field(text: str) -> None:
     with pytest.raises(BadRequest, match=r"^image is not valid base64"):
         from_json({"image": text})
-    with pytest.raises(BadRequest, match=r"^images\[1\] is not valid base64"):
-        from_json({"images": [TEXT, text]})
+    sound, broken = from_json({"images": [TEXT, text]}).images
+    assert sound == from_json({"image": TEXT}).images[0]
+    assert isinstance(broken, BadRequest)
+    assert str(broken).startswith("images[1] is not valid base64")
 
 
 def test_an_image_of_a_batch_must_be_a_string() -> None:
-    with pytest.raises(BadRequest, match=r"images\[0\] must be a string"):
-        from_json({"images": [7]})
+    (broken,) = from_json({"images": [7]}).images
+    assert str(broken) == "images[0] must be a string: the image's bytes in base64."
 
 
 def test_the_number_of_images_is_limited() -> None:
@@ -148,7 +150,7 @@ def test_the_size_limit_applies_to_every_content_type(content_type: str) -> None
 
 
 def test_an_image_at_the_limit_is_accepted() -> None:
-    assert len(read_images("image/jpeg", bytes(MAX_BODY)).images[0]) == MAX_BODY
+    assert read_images("image/jpeg", bytes(MAX_BODY)).images == (bytes(MAX_BODY),)
 
 
 @pytest.mark.parametrize(

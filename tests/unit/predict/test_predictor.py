@@ -7,11 +7,13 @@ import numpy as np
 import pytest
 from botocore.exceptions import ClientError
 
+from facet.endpoint import Scores
 from facet.errors import (
     BodyTooLarge,
     BrokenImage,
     EndpointThrottled,
     EndpointUnavailable,
+    FacetError,
     ModelFailed,
     ModelLoading,
     NoLiveVersion,
@@ -64,9 +66,13 @@ class Registry:
 
 @dataclass
 class Classifier:
-    """Raises for the versions in `fails`; `invoked` lists the versions it was called with."""
+    """Raises for the versions in `fails`; `invoked` lists the versions it was called with.
+
+    `answers` are those of a version that fails on some images.
+    """
 
     fails: dict[str, Exception] = field(default_factory=dict)
+    answers: dict[str, list[Scores | FacetError]] = field(default_factory=dict)
     invoked: list[str] = field(default_factory=list)
 
     def classify(
@@ -82,7 +88,8 @@ class Classifier:
         self.invoked.append(version.id)
         if version.id in self.fails:
             raise self.fails[version.id]
-        return Predictions(version, (), np.zeros((1, 0), np.float32), stopwatch)
+        answers = self.answers.get(version.id, [np.zeros(3, np.float32)])
+        return Predictions(version, (), answers, stopwatch)
 
 
 @dataclass
@@ -181,6 +188,40 @@ def test_a_failed_candidate_is_counted_and_the_live_version_answers(
     assert counter.counted == [(Variant.CANDIDATE, False)]
     (record,) = caplog.records
     assert vars(record)["reason"] == "the container's message"
+
+
+SCORES = np.zeros(3, np.float32)
+
+
+def test_a_candidate_that_fails_on_one_image_is_counted_and_the_live_version_answers(
+    predict: Predict, classifier: Classifier, counter: CanaryCounter, metrics: PredictionMetrics
+) -> None:
+    classifier.answers["candidate"] = [SCORES, ModelFailed("not finite")]
+    assert predict(TO_CANDIDATE) == "live"
+    assert counter.counted == [(Variant.CANDIDATE, False)]
+    assert f"candidate ModelFailed {TO_CANDIDATE}" in metrics.records
+
+
+def test_a_live_version_that_fails_on_one_image_answers_the_others_and_is_counted(
+    predict: Predict, classifier: Classifier, counter: CanaryCounter, metrics: PredictionMetrics
+) -> None:
+    classifier.answers["live"] = [SCORES, ModelFailed("not finite"), ModelFailed("not finite")]
+    assert predict(TO_LIVE) == "live"
+    assert counter.counted == [(Variant.LIVE, False)]
+    assert metrics.records == [f"live answered {TO_LIVE}", f"live ModelFailed {TO_LIVE}"]
+
+
+@pytest.mark.parametrize("request_id", [TO_CANDIDATE, TO_LIVE])
+def test_images_that_cannot_be_decoded_say_nothing_about_a_version(
+    predict: Predict,
+    classifier: Classifier,
+    counter: CanaryCounter,
+    metrics: PredictionMetrics,
+    request_id: str,
+) -> None:
+    classifier.answers = {each: [BrokenImage("cut short")] for each in ("live", "candidate")}
+    predict(request_id)
+    assert (counter.counted, metrics.records) == ([], [])
 
 
 def test_a_failed_live_version_is_counted(
