@@ -10,6 +10,7 @@ from typing import Any
 import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
+from ai_edge_litert.interpreter import Interpreter
 
 from cli.pack.errors import CannotPack
 from cli.pack.model.activation import DetectedActivation
@@ -33,7 +34,7 @@ DTYPES = {
 
 @dataclass(frozen=True)
 class LiteModel:
-    """A LiteRT model with at least one signature; reshapes to one row take any number of rows."""
+    """A LiteRT model with at least one signature."""
 
     content: bytes
     signatures: dict[str, Signature]
@@ -79,7 +80,15 @@ class LiteModel:
 
 
 def read(file: Path) -> LiteModel:
-    """Read a LiteRT model, and add a signature if there is none. Raises CannotPack."""
+    """Read a LiteRT model, and add a signature if there is none. Raises CannotPack.
+
+    Reshapes to one row are changed to any number of rows, if the model then answers two.
+    """
+    changed = _read(file, batches=True)
+    return changed if _answers_two(changed.content) else _read(file, batches=False)
+
+
+def _read(file: Path, *, batches: bool) -> LiteModel:
     try:
         buffer = bytearray(file.read_bytes())
         model = schema.ModelT.InitFromObj(schema.Model.GetRootAsModel(buffer, 0))
@@ -87,7 +96,9 @@ def read(file: Path) -> LiteModel:
         raise CannotPack(f"{file} is a damaged LiteRT model: {error}; copy it again") from error
     if not model.signatureDefs:
         model.signatureDefs = [_signature(file, model)]
-    for graph in model.subgraphs:
+    for each in model.signatureDefs:
+        _correct(file, model.subgraphs[each.subgraphIndex], each)
+    for graph in model.subgraphs if batches else ():
         _allow_batches(model, graph)
     builder = flatbuffers.Builder(len(buffer))
     builder.Finish(model.Pack(builder), IDENTIFIER)
@@ -96,6 +107,18 @@ def read(file: Path) -> LiteModel:
         {_text(each.signatureKey): _described(model, each) for each in model.signatureDefs},
         model,
     )
+
+
+def _answers_two(content: bytes) -> bool:
+    """Whether LiteRT can compute two rows at once. It is not run: that may take for ever."""
+    try:
+        interpreter = Interpreter(model_content=content)
+        for given in interpreter.get_input_details():
+            interpreter.resize_tensor_input(given["index"], [2, *given["shape"][1:]])
+        interpreter.allocate_tensors()
+    except (ValueError, RuntimeError):
+        return False
+    return True
 
 
 def _signature(file: Path, model: Any) -> Any:
@@ -112,6 +135,20 @@ def _signature(file: Path, model: Any) -> Any:
     made.inputs = [_mapped(IMAGE, graph.inputs[0])]
     made.outputs = outputs
     return made
+
+
+def _correct(file: Path, graph: Any, signature: Any) -> None:
+    """Map a signature's names to the graph's own inputs and outputs.
+
+    TensorFlow's quantiser put new tensors before and behind the graph, and left the old ones in the
+    signature: what is written there is overwritten.
+    """
+    for mapped, own in ((signature.inputs, graph.inputs), (signature.outputs, graph.outputs)):
+        if {each.tensorIndex for each in mapped} == {*map(int, own)}:
+            continue
+        if len(mapped) != 1 or len(own) != 1:
+            raise CannotPack(f"{file}: its signature names other tensors than its graph")
+        mapped[0].tensorIndex = int(own[0])
 
 
 def _mapped(name: str, tensor: int) -> Any:

@@ -577,6 +577,22 @@ def test_a_quantised_litert_model_gets_the_pixels_that_it_was_converted_for(
     assert other.input.encoding == "float"
 
 
+def test_a_signature_that_names_other_tensors_than_the_graph_is_corrected(
+    tmp_path: Path, photo: Path
+) -> None:
+    file = lite_file(save(tmp_path / "stale", Network(), [None, 4, 4, 3]))
+    model = schema.ModelT.InitFromObj(schema.Model.GetRootAsModel(bytearray(file.read_bytes()), 0))
+    graph, (signature,) = model.subgraphs[0], model.signatureDefs
+    signature.inputs[0].tensorIndex = int(graph.operators[0].outputs[0])
+    builder = flatbuffers.Builder()
+    builder.Finish(model.Pack(builder), b"TFL3")
+    file.write_bytes(bytes(builder.Output()))
+    manifest, _ = packed(file, *UNIT, "--golden", str(photo))
+    scores = expected(preprocess.geometry(manifest.input, image((40, 30))) / 255)
+    assert manifest.golden
+    assert manifest.golden.score == pytest.approx(scores.max(), abs=1e-4)
+
+
 def test_a_damaged_litert_model(tmp_path: Path) -> None:
     file = tmp_path / "cut.tflite"
     file.write_bytes(b"\xff\xff\xff\x0fTFL3" + bytes(40))
