@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from botocore.exceptions import ClientError
 
 from cli.client.stack import Stack, find
 from cli.client.upload import upload as upload_file
@@ -22,10 +23,11 @@ from cli.terminal.prompts import Missing, MissingOption
 from cli.watch import TIMEOUT, WatchTarget, print_version, watch_and_print
 from facet.artifact import archive, validation
 from facet.errors import BadRequest, FacetError, Violation
-from facet.keys import ARTIFACT_SUFFIX, MODEL_NAME, version_id
+from facet.keys import ARTIFACT_SUFFIX, MODEL_NAME, version_id, version_key
 from facet.manifest import Manifest
-from facet.registry.models import Status
+from facet.registry.models import Status, Version
 from facet.registry.store import Registry
+from onboard.bucket import missing
 from onboard.uploads import Upload
 
 DEFAULT_NAME = "model"
@@ -111,13 +113,26 @@ def push(
         return
     registry = Registry(here.registry())
     before = registry.find(upload.model, checked.version)
-    if before and before.status is Status.READY:
+    if before and before.status is Status.READY and not _is_lost(here, before):
         print_version(output, registry.model(upload.model), before, unchanged=True)
         return
     upload_file(here, output, artifact, upload.key)
     watch_and_print(
         here, output, WatchTarget(upload.model, checked.version, before, uploaded=True), timeout
     )
+
+
+def _is_lost(stack: Stack, version: Version) -> bool:
+    """Whether S3 says that it has no such artifact: the local stack removes damaged ones.
+
+    Only who may list the bucket gets to know; then an upload publishes the artifact again.
+    """
+    key = version_key(version.model, version.id)
+    try:
+        stack.client("s3").head_object(Bucket=stack.bucket, Key=key)
+    except ClientError as error:
+        return missing(error)
+    return False
 
 
 def _rules(stack: Stack) -> validation.Rules:

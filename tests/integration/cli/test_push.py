@@ -82,6 +82,18 @@ def test_push_uploads_and_waits_until_it_is_live(
     account.assert_live(GOOD)
 
 
+def test_uploads_a_ready_version_again_whose_artifact_is_lost(
+    account: Account, packed: Callable[[bytes], str]
+) -> None:
+    account.onboard(GOOD)
+    account.s3.delete_object(Bucket=BUCKET, Key=f"mme/cifar/{identity(GOOD)}.tar.gz")
+    with onboarded(account):
+        done = facet("push", packed(GOOD))
+    assert done.exit_code == 0, done.output
+    account.assert_live(GOOD)
+    assert account.content(f"mme/cifar/{identity(GOOD)}.tar.gz") == GOOD
+
+
 def test_does_not_upload_a_ready_version_again(
     account: Account, packed: Callable[[bytes], str]
 ) -> None:
