@@ -66,8 +66,9 @@ class Aws:
 
     def __init__(self, state: State, port: int = 0) -> None:
         self._durable = Durable(state)
-        self._files = ExitStack()
-        self._files.enter_context(s3_objects.storing(state.files))
+        self._patches = ExitStack()
+        self._patches.enter_context(server.forgetting_models())
+        self._patches.enter_context(s3_objects.storing(state.files))
         self._events: deque[dict[str, Any]] = deque(maxlen=EVENTS_KEPT)
         self._clients: dict[str, Any] = {}
         self._moto = server.application()
@@ -84,7 +85,7 @@ class Aws:
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
-        self._files.close()
+        self._patches.close()
 
     @property
     def url(self) -> str:

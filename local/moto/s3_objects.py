@@ -66,10 +66,6 @@ class StoredKey(FakeKey):
     files: ClassVar[ObjectFiles]
     content: Content
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._value_buffer.close()
-
     @property  # type: ignore[override]
     def value(self) -> bytes | StoredBytes:
         try:
@@ -83,6 +79,7 @@ class StoredKey(FakeKey):
 
     @value.setter
     def value(self, new: bytes | StoredBytes | Content) -> None:
+        self._value_buffer.close()
         self.content = new if isinstance(new, Content) else self._written(new)
         self.contentsize = self.content.size
 
@@ -137,6 +134,24 @@ class Keys(_VersionedKeyStore):
     def pop(self, key: str) -> None:  # type: ignore[override]
         super().pop(key)
         self.changed.add(key)
+
+    def lists(self) -> Iterator[tuple[str, list[Any]]]:
+        """Each key and its versions; moto's own fails when another thread deletes a key."""
+        return ((key, list(versions)) for key, versions in dict(self).items() if versions)
+
+    iterlists = lists
+
+    def items(self) -> Iterator[tuple[str, Any]]:  # type: ignore[override]
+        """Each key and its newest version."""
+        return ((key, versions[-1]) for key, versions in self.lists())
+
+    iteritems = items
+
+    def values(self) -> Iterator[Any]:  # type: ignore[override]
+        """The newest version of each key."""
+        return (versions[-1] for _, versions in self.lists())
+
+    itervalues = values
 
 
 @contextmanager

@@ -1,19 +1,23 @@
 """moto as a WSGI application and its request handler.
 
 AWS keeps connections open and logs no request on the caller's screen; moto's handler closes each
-connection and prints a line for it. moto also reads its own folders for a list of services at each
-request; the list is read once here.
+connection and prints a line for it. At each request moto also reads its own folders for a list of
+services, which is read once here. For a page of its own it keeps each object, item and message that
+it ever made, and each copy of one; here they go with their owner.
 
 Contract: tests/integration/local/test_aws.py.
 """
 
 import os
+from contextlib import AbstractContextManager
 from functools import cache
 from io import BytesIO
 from typing import Any
+from unittest import mock
 
 from moto import backends
 from moto.backends import list_of_moto_modules as _list_of_moto_modules
+from moto.core.common_models import BaseModel
 from moto.core.config import default_user_config
 from moto.moto_server.werkzeug_app import (
     DomainDispatcherApplication,
@@ -32,6 +36,16 @@ def application() -> DomainDispatcherApplication:
     cloudformation.patch()
     backends.list_of_moto_modules = cache(lambda: tuple(_list_of_moto_modules()))
     return DomainDispatcherApplication(create_backend_app)
+
+
+def forgetting_models() -> AbstractContextManager[object]:
+    """While it is entered, moto keeps no list of all that it makes."""
+    return mock.patch.object(BaseModel, "__new__", staticmethod(_untracked))
+
+
+def _untracked(cls: type[BaseModel], *_: Any, **__: Any) -> BaseModel:
+    """A model that moto forgets with its owner; moto's own keeps each one in a list for good."""
+    return object.__new__(cls)
 
 
 class Server(ThreadedWSGIServer):

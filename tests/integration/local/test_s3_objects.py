@@ -4,6 +4,7 @@ This is the contract test of s3_objects.py: when moto's pin moves, it says what 
 """
 
 import errno
+import gc
 import http.client
 import logging
 import os
@@ -15,7 +16,9 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from moto.s3.models import FakeKey
 
+from local.moto import s3_objects
 from local.moto.aws import Aws
 from local.storage.objects import ObjectFiles
 from local.storage.state import State
@@ -161,6 +164,21 @@ def test_objects_are_whole_under_concurrent_reads_and_writes(account: Account) -
         assert account.state.files.path(found.content.file).read_bytes() == bodies[number]
 
 
+def test_objects_can_be_listed_while_others_are_deleted(account: Account) -> None:
+    """moto's lists failed with an error when a key was deleted meanwhile."""
+    for number in range(200):
+        account.put(f"k{number}", b"1")
+    keys = s3_objects._bucket(BUCKET).keys
+    for listed in (keys.lists(), keys.items(), keys.values()):
+        key = next(iter(keys))
+        next(listed)
+        keys.pop(key)
+        del keys[next(iter(keys))]
+        assert sum(1 for _ in listed) > 190
+    versions = account.s3.list_object_versions(Bucket=BUCKET)["Versions"]
+    assert len(versions) == len(account.s3.list_objects_v2(Bucket=BUCKET)["Contents"]) == 194
+
+
 def test_a_full_disk_is_an_error_that_says_so(
     account: Account, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -242,3 +260,6 @@ def test_memory_stays_flat_over_uploads_listings_and_copies(account: Account) ->
     for number in range(5, 25):
         upload(number)
     assert resident() - before < 100 << 20
+    gc.collect()
+    left = [each for each in gc.get_objects() if isinstance(each, FakeKey)]
+    assert len(left) <= len(account.state.objects(BUCKET)), "moto keeps none that it has deleted"
