@@ -21,6 +21,7 @@ from cli.extras import CHECKOUT, ROOT, located, version
 from cli.logs import command as logs
 from cli.pack import command as pack
 from cli.predict import command as predict
+from cli.terminal.command import Command, without_routes
 from cli.terminal.formatting import printable
 from cli.train import command as train
 from facet.errors import FacetError
@@ -41,7 +42,7 @@ class OneLine(TyperGroup):
             if ctx.params.get("debug"):
                 raise
             Console(stderr=True, highlight=False, soft_wrap=True).print(
-                f"error: {printable(located(_one_line(error)))}", markup=False
+                f"error: {printable(located(without_routes(_one_line(error))))}", markup=False
             )
             raise typer.Exit(FAILED) from error
 
@@ -77,27 +78,27 @@ def facet(
     del debug, show_version  # read by OneLine and _print_version
 
 
-app.command()(up.up)
-app.command()(predict.predict)
-app.command()(models.models)
-app.command()(models.show)
-app.command()(data.data)
-app.command()(train.train)
-app.command()(pack.pack)
-app.command()(push.push)
-app.command()(watch.watch)
-app.command()(versions.promote)
-app.command()(versions.rollback)
-app.command()(versions.policy)
-app.command()(versions.retire)
-app.command()(delete.delete)
-app.command()(redrive.redrive)
-app.command()(status.status)
-app.command()(invoke.invoke)
-app.command(context_settings={"allow_interspersed_args": False})(env.env)
-app.command()(logs.logs)
-app.command()(doctor.doctor)
-app.command()(cost.cost)
+app.command(cls=Command)(up.up)
+app.command(cls=Command)(predict.predict)
+app.command(cls=Command)(models.models)
+app.command(cls=Command)(models.show)
+app.command(cls=Command)(data.data)
+app.command(cls=Command)(train.train)
+app.command(cls=Command)(pack.pack)
+app.command(cls=Command)(push.push)
+app.command(cls=Command)(watch.watch)
+app.command(cls=Command)(versions.promote)
+app.command(cls=Command)(versions.rollback)
+app.command(cls=Command)(versions.policy)
+app.command(cls=Command)(versions.retire)
+app.command(cls=Command)(delete.delete)
+app.command(cls=Command)(redrive.redrive)
+app.command(cls=Command)(status.status)
+app.command(cls=Command)(invoke.invoke)
+app.command(cls=Command, context_settings={"allow_interspersed_args": False})(env.env)
+app.command(cls=Command)(logs.logs)
+app.command(cls=Command)(doctor.doctor)
+app.command(cls=Command)(cost.cost)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

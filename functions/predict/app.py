@@ -11,6 +11,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from facet.errors import BadRequest, FacetError, ModelFailed
 from facet.keys import MODEL_NAME, NAME_PART, VERSION_ID
 from facet.observability import count, logger
+from facet.registry.suggestions import suggestion
 from facet.settings import settings
 from predict.clients import endpoint_health, inbox, predictor, registry
 from predict.http import body, cors, inference_protocol, problems, responses
@@ -118,7 +119,8 @@ def facet_error(error: FacetError) -> Response[str]:
     """Answers an error that Facet raised, by the error table."""
     if isinstance(error, ModelFailed):
         logger().error("model failed", reason=error.reason, exc_info=error)
-    return problem_response(problems.problem_of(error), str(error), error)
+    detail = f"{error}{suggestion(error, registry())}"
+    return problem_response(problems.problem_of(error), detail, error)
 
 
 @app.exception_handler(Exception)  # type: ignore[untyped-decorator]

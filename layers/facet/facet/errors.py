@@ -51,6 +51,7 @@ class UnknownModel(FacetError):
             f"There is no model '{model}'. GET /models, or `facet models`, lists the models; "
             f"{remedy}."
         )
+        self.model = model
 
 
 class UnknownVersion(FacetError):
@@ -61,6 +62,7 @@ class UnknownVersion(FacetError):
             f"Model '{model}' has no version '{version}' that is READY. "
             f"GET /models/{model}, or `facet show {model}`, lists its versions."
         )
+        self.model, self.version = model, version
 
 
 @dataclass(frozen=True)

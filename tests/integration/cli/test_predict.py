@@ -138,7 +138,8 @@ def test_another_version_is_asked_for(live: str, table: "Table", folder: Path) -
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (["nothing", "a.png"], "There is no model 'nothing'"),
+        (["nothing", "a.png"], "There is no model 'nothing'. `facet models` lists the models"),
+        (["cifra", "a.png"], "Did you mean 'cifar'?"),
         (["cifar", "a.png", "--version", "0" * 12], "has no version '000000000000'"),
         (["cifar", "a.png", "--version", "newest"], "version must be 12 hex digits"),
         (["cifar", "b.png"], "b.png: no such file or folder"),

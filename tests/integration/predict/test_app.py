@@ -318,6 +318,13 @@ def test_a_model_that_was_never_uploaded_is_unknown(path: str) -> None:
 
 
 @pytest.mark.usefixtures("live")
+@pytest.mark.parametrize("path", ["/models/cifra", "/models/Cifar", "/models/cifa/predict"])
+def test_an_unknown_model_suggests_the_one_that_was_meant(path: str) -> None:
+    method = "POST" if path.endswith("predict") else "GET"
+    assert call(method, path, PNG).document["detail"].endswith(". Did you mean 'cifar'?")
+
+
+@pytest.mark.usefixtures("live")
 @pytest.mark.parametrize("name", ["Cifar", "a_b", "c" * 64, "cifar ", "%", "cifar.tar.gz", "-"])
 def test_an_invalid_model_name_is_an_unknown_model(name: str) -> None:
     assert_problem(call("GET", f"/models/{name}"), 404, "unknown-model")

@@ -289,6 +289,7 @@ def test_models_are_searched_over_the_pages_of_the_table(
     names = [f"cat-{number}" for number in range(4)]
     for name in (*names, "dog"):
         make_live(table, pending(1, name))
+    assert set(names) <= {*registry.neighbours("cat-10"), "cat-10"}
     found, after = registry.search("at-", 3)
     assert ([each.name for each in found], after) == (names[:3], "cat-2")
     assert [each.name for each in registry.search("at-", 3, after)[0]] == names[3:]

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
 
 
+NEIGHBOURS = 50
 SEARCH_PAGES = 4
 """Pages that one search reads: about 20,000 models."""
 
@@ -110,6 +111,15 @@ class Registry:
         """One page of models by name, and the name to continue `after`, or None at the end."""
         items, following = self._models_page(after, {"Limit": limit})
         return [model_of(item) for item in items], following
+
+    def neighbours(self, name: str) -> list[str]:
+        """The names of models around this one in the order of names, `NEIGHBOURS` on each side."""
+        here = f"{name} "  # sorts directly behind the name, which counts as its own neighbour
+        sides = (
+            self._models_page(here, {"Limit": NEIGHBOURS, "ScanIndexForward": forward})[0]
+            for forward in (True, False)
+        )
+        return [item["model"] for items in sides for item in items]
 
     def search(
         self, text: str, limit: int, after: str | None = None, pages: int = SEARCH_PAGES
