@@ -14,7 +14,7 @@ import typer
 from botocore.exceptions import BotoCoreError, ClientError
 
 from cli.client.api import api_key
-from cli.client.stack import LOCAL_KEY, Stack, find
+from cli.client.stack import Stack, find
 from cli.terminal.options import THIS_HOME, Home, StackName
 from cli.terminal.output import Output
 from facet.errors import FacetError
@@ -97,12 +97,13 @@ def _aws(stack: Stack) -> dict[str, str]:
     region = {"AWS_DEFAULT_REGION": session.region_name}
     if stack.endpoint_url is None:
         return region
+    key = session.get_credentials()
     runtime = {"AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME": stack.sagemaker_runtime_url}
     return {
         "AWS_ENDPOINT_URL": stack.endpoint_url,
         **(runtime if stack.sagemaker_runtime_url else {}),
-        "AWS_ACCESS_KEY_ID": LOCAL_KEY,
-        "AWS_SECRET_ACCESS_KEY": LOCAL_KEY,
+        "AWS_ACCESS_KEY_ID": key.access_key,
+        "AWS_SECRET_ACCESS_KEY": key.secret_key,
         **region,
     }
 

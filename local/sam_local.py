@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from cli.client.stack import HOME, NoStack, Stack, find
 from facet.errors import FacetError
 from facet.stack import Address
-from local.moto.aws import CHECKSUMS, CREDENTIALS
+from local.moto.aws import CHECKSUMS
 from local.template import parse
 
 HOST = "host.docker.internal"
@@ -80,7 +80,8 @@ def endpoints(address: Address, host: str) -> dict[str, str]:
     return {
         **{name: f"http://{host}:{urlsplit(url).port}" for name, url in urls.items()},
         "AWS_RESPONSE_CHECKSUM_VALIDATION": CHECKSUMS,
-        **{name.upper(): value for name, value in CREDENTIALS.items()},
+        "AWS_ACCESS_KEY_ID": address.access_key_id,
+        "AWS_SECRET_ACCESS_KEY": address.secret_access_key,
         "AWS_SESSION_TOKEN": "",
     }
 

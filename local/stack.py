@@ -122,7 +122,9 @@ class Stack:
         ensure_free(self._port)
         read = template.load(self._source)
         state = self._closing(State(self._home / "state"), State.close)
-        aws = self._closing(Aws(state), Aws.close)
+        aws = self._closing(
+            Aws(state, allowed_origin=self._parameters.get("AllowOrigin", "")), Aws.close
+        )
         aws.start()
         read.check(self._parameters)
         resolve = aws.create_stack(NAME, read.for_moto(), self._parameters)
@@ -168,6 +170,8 @@ class Stack:
             onboard_function=made.output("OnboardFunctionName"),
             delete_function=made.output("DeleteFunctionName"),
             events_url=aws.url + EVENTS_PATH,
+            access_key_id=aws.credentials.access_key_id,
+            secret_access_key=aws.credentials.secret_access_key,
             pid=os.getpid(),
         )
         self._write_address()

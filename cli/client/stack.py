@@ -30,9 +30,6 @@ HOME = ROOT / ".facet" if CHECKOUT else Path(".facet")
 LOCAL_NAME = "facet"
 """The name of the local stack in its own CloudFormation."""
 
-LOCAL_KEY = "local"
-"""Access key id and secret for the local stack, which accepts any. Never send it an account's."""
-
 LOCAL_RETRIES = Config(retries={"total_max_attempts": 2})
 """Two attempts: a local stack that does not answer is down, and will not answer later."""
 
@@ -177,7 +174,12 @@ def local(home: Path) -> Stack:
 def _from_address(address: Address, home: Path) -> Stack:
     core = botocore.session.Session(session_vars=NO_PROFILE)
     core.set_default_client_config(LOCAL_RETRIES)
-    session = boto3.Session(LOCAL_KEY, LOCAL_KEY, region_name=address.region, botocore_session=core)
+    session = boto3.Session(
+        address.access_key_id,
+        address.secret_access_key,
+        region_name=address.region,
+        botocore_session=core,
+    )
     return Stack(
         bucket=address.bucket,
         table=address.table,

@@ -15,6 +15,7 @@ from local.endpoint.container import Answer, Container
 from local.endpoint.downloads import Downloads
 from local.endpoint.errors import (
     ACCOUNT,
+    AccessDenied,
     BodyTooLarge,
     ModelError,
     PlatformError,
@@ -105,6 +106,8 @@ def create_app(
 
 async def _invoke(models: ModelCache, request: Request) -> Answer:
     """Check the headers and invoke the target model. Raises PlatformError."""
+    if "origin" in request.headers:
+        raise AccessDenied("Pages in a browser may not call the local endpoint.")
     name = request.path_params["name"]
     target = request.headers.get(TARGET_HEADER, "")
     if not target or len(target) > LONGEST_TARGET:

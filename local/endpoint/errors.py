@@ -22,6 +22,12 @@ class ValidationError(PlatformError):
     code, status = "ValidationError", 400
 
 
+class AccessDenied(PlatformError):
+    """A page in a browser sent the request, which this machine's endpoint is not for."""
+
+    code, status = "AccessDeniedException", 403
+
+
 class BodyTooLarge(PlatformError):
     """The body exceeds InvokeEndpoint's limit; botocore reports the status as the code."""
 

@@ -15,8 +15,10 @@ from botocore.config import Config
 from werkzeug.exceptions import ClientDisconnected
 from werkzeug.wrappers import Response
 
+from facet.stack import Address
 from local.moto import (
     REGION,
+    access,
     cloudformation,
     event_buses,
     failures,
@@ -26,6 +28,7 @@ from local.moto import (
     step_functions,
     training_jobs,
 )
+from local.moto.access import Credentials
 from local.moto.durable import Durable
 from local.moto.lambda_functions import Call, Submit
 from local.moto.step_functions import Ended
@@ -34,9 +37,6 @@ from local.storage.state import State
 from local.training.jobs import Service
 
 LOG = logging.getLogger(__name__)
-
-CREDENTIALS = {"aws_access_key_id": "local", "aws_secret_access_key": "local"}
-"""Any are accepted: moto authorises nothing."""
 
 CHECKSUMS: Final = "when_required"
 """moto copies an object that was uploaded in parts with the checksum of its parts; S3 computes a
@@ -50,21 +50,29 @@ EVENTS_KEPT: Final = 1000
 NONE: Mapping[str, str] = MappingProxyType({})
 
 
-def client(service: str, url: str) -> Any:
-    """A boto3 client of the account at `url`, with its credentials and region."""
-    session: Any = boto3.Session(region_name=REGION)
+def client(service: str, address: Address) -> Any:
+    """A boto3 client of the account of a running stack."""
+    credentials = Credentials(address.access_key_id, address.secret_access_key)
+    return _client(service, address.endpoint_url, credentials)
+
+
+def _client(service: str, url: str, credentials: Credentials) -> Any:
+    session: Any = boto3.Session(*credentials, region_name=REGION)
     config = Config(response_checksum_validation=CHECKSUMS)
-    return session.client(service, endpoint_url=url, config=config, **CREDENTIALS)
+    return session.client(service, endpoint_url=url, config=config)
 
 
 class Aws:
     """One account in one region on 127.0.0.1.
 
     Changes to the bucket, tables and queues that `restore` names are on the disk, in `state`,
-    before the client gets its response.
+    before the client gets its response. `credentials` is its only access key. Pages of
+    `allowed_origin` may send presigned requests.
     """
 
-    def __init__(self, state: State, port: int = 0) -> None:
+    def __init__(self, state: State, port: int = 0, allowed_origin: str = "") -> None:
+        self.credentials = Credentials.random()
+        self._allowed_origin = allowed_origin
         self._durable = Durable(state)
         self._patches = ExitStack()
         self._patches.enter_context(server.forgetting_models())
@@ -77,7 +85,7 @@ class Aws:
 
     def start(self) -> None:
         """Starts serving."""
-        server.set_port_for_executions(self._server.server_port)
+        step_functions.reach(self._server.server_port, self.credentials)
         self._thread.start()
 
     def close(self) -> None:
@@ -99,12 +107,14 @@ class Aws:
             "AWS_DEFAULT_REGION": REGION,
             "AWS_ENDPOINT_URL": self.url,
             "AWS_RESPONSE_CHECKSUM_VALIDATION": CHECKSUMS,
-        } | {name.upper(): value for name, value in CREDENTIALS.items()}
+            "AWS_ACCESS_KEY_ID": self.credentials.access_key_id,
+            "AWS_SECRET_ACCESS_KEY": self.credentials.secret_access_key,
+        }
 
     def client(self, service: str) -> Any:
         """A boto3 client of this account."""
         if service not in self._clients:
-            self._clients[service] = client(service, self.url)
+            self._clients[service] = _client(service, self.url, self.credentials)
         return self._clients[service]
 
     def create_stack(
@@ -184,8 +194,6 @@ class Aws:
 
     def _answer(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         """moto's response, sent when what it changed is on the disk."""
-        if environ["PATH_INFO"] == EVENTS_PATH:
-            return _json({"events": list(self._events)})(environ, start_response)
         target = environ.get("HTTP_X_AMZ_TARGET", "")
         # An invocation takes as long as its function, which makes requests of its own.
         invokes = environ["PATH_INFO"].endswith("/invocations")
@@ -193,6 +201,16 @@ class Aws:
         started: list[Any] = []
         try:
             body = server.read_body(environ)  # the client may be slow; others need not wait for it
+            if denied := access.refusal(
+                environ,
+                body,
+                self.credentials,
+                allowed_origin=self._allowed_origin,
+                public={EVENTS_PATH},
+            ):
+                return denied(environ, start_response)
+            if environ["PATH_INFO"] == EVENTS_PATH:
+                return _json({"events": list(self._events)})(environ, start_response)
             with self._durable.change(target, reads, body):
                 answer: Iterable[bytes] = self._moto(environ, lambda *begun: started.extend(begun))
         except ClientDisconnected as error:

@@ -8,7 +8,6 @@ it ever made, and each copy of one; here they go with their owner.
 Contract: tests/integration/local/test_aws.py.
 """
 
-import os
 from contextlib import AbstractContextManager
 from functools import cache
 from io import BytesIO
@@ -53,11 +52,6 @@ class Server(ThreadedWSGIServer):
     requests of its own, so a bounded number of threads could wait for each other."""
 
     request_queue_size = 4096
-
-
-def set_port_for_executions(port: int) -> None:
-    """Sets the port of this machine at which state machines call the account's services."""
-    os.environ["MOTO_PORT"] = str(port)
 
 
 def read_body(environ: dict[str, Any]) -> bytes:

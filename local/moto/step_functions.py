@@ -10,13 +10,16 @@ Contract: tests/integration/local/test_step_functions.py.
 
 import json
 import logging
+import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any, Final
 from unittest import mock
 
+import boto3
 from botocore.exceptions import ClientError
 from moto.stepfunctions.parser.api import (
     ExecutionStatus,
@@ -38,12 +41,14 @@ from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state
 from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state_task_service_unsupported import (  # noqa: E501
     StateTaskServiceUnsupported,
 )
+from moto.stepfunctions.parser.asl.utils import boto_client
 from moto.stepfunctions.parser.backend.execution import BaseExecutionWorkerCommunication
 from moto.stepfunctions.parser.backend.execution import Execution as MotoExecution
 from moto.stepfunctions.parser.backend.execution_worker import ExecutionWorker
 from moto.stepfunctions.parser.models import stepfunctions_parser_backends
 
 from local.moto import ACCOUNT, REGION
+from local.moto.access import Credentials
 from local.training.description import RUNNING
 from local.training.jobs import Service
 
@@ -65,6 +70,18 @@ class Execution:
 
 Ended = Callable[[Execution], object]
 """Takes an execution at its end."""
+
+
+def reach(port: int, credentials: Credentials) -> None:
+    """Sets how executions call the account's services; moto has an access key of its own."""
+    os.environ["MOTO_PORT"] = str(port)
+    key_id, secret = credentials
+
+    def client(**arguments: Any) -> Any:
+        key = {"aws_access_key_id": key_id, "aws_secret_access_key": secret}
+        return boto3.client(**{**arguments, **key})
+
+    vars(boto_client)["boto3"] = SimpleNamespace(client=client)
 
 
 @contextmanager

@@ -115,7 +115,7 @@ def test_the_curl_command_gets_the_pages_result(page: Page, stack: Running, samp
 
 
 def test_a_rejected_upload_is_explained(page: Page, stack: Running) -> None:
-    s3 = client("s3", stack.address.endpoint_url)
+    s3 = client("s3", stack.address)
     s3.put_object(
         Bucket=stack.address.bucket, Key="mme/wrapped.tar.gz", Body=packed({"model/1/a": b"a"})
     )

@@ -58,7 +58,7 @@ def reached(request: pytest.FixtureRequest) -> Iterator[Reached]:
     else:
         running = request.getfixturevalue("stack")
         address = running.address
-        s3 = client("s3", address.endpoint_url)
+        s3 = client("s3", address)
         home = ("--home", str(running.home))
         there = Reached(address.url, address.api_key, address.bucket, s3, home)
     yield there

@@ -24,7 +24,7 @@ def outputs(stack: Running) -> Iterator[dict[str, str]]:
     moto makes no API, so a second stack stands for the outputs of the first.
     """
     address = stack.address
-    gateway = client("apigateway", address.endpoint_url)
+    gateway = client("apigateway", address)
     key = gateway.create_api_key(name=NAME, value=address.api_key, enabled=True)
     outputs = {
         "ApiUrl": address.url,
@@ -40,7 +40,7 @@ def outputs(stack: Running) -> Iterator[dict[str, str]]:
         "Resources": {"Queue": {"Type": "AWS::SQS::Queue", "Properties": {}}},
         "Outputs": {name: {"Value": value} for name, value in outputs.items()},
     }
-    cloudformation = client("cloudformation", address.endpoint_url)
+    cloudformation = client("cloudformation", address)
     cloudformation.create_stack(StackName=NAME, TemplateBody=json.dumps(template))
     yield outputs
     cloudformation.delete_stack(StackName=NAME)
@@ -59,8 +59,8 @@ def account(stack: Running) -> dict[str, str]:
     return kept | {
         "AWS_ENDPOINT_URL": stack.address.endpoint_url,
         "AWS_DEFAULT_REGION": stack.address.region,
-        "AWS_ACCESS_KEY_ID": "local",
-        "AWS_SECRET_ACCESS_KEY": "local",
+        "AWS_ACCESS_KEY_ID": stack.address.access_key_id,
+        "AWS_SECRET_ACCESS_KEY": stack.address.secret_access_key,
         "AWS_RESPONSE_CHECKSUM_VALIDATION": "when_required",
     }
 
@@ -98,7 +98,7 @@ def test_journeys_that_make_models_pass_and_delete_them(
     done = journeys(stack, NAME, f"tests/journeys/{file}.py")
     assert done.returncode == 0, done.stdout + done.stderr
     assert counts(done.stdout)["passed"] >= passed
-    s3 = client("s3", stack.address.endpoint_url)
+    s3 = client("s3", stack.address)
     for place in ("mme", "datasets"):
         left = s3.list_objects_v2(Bucket=stack.address.bucket, Prefix=f"{place}/journey-")
         assert not left.get("Contents")

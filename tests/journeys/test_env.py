@@ -66,7 +66,7 @@ def test_containers_get_the_functions_environment(stack: Running, built: Path) -
         assert given["AWS_ENDPOINT_URL"] == f"http://docker-host:{port}", name
         port = address.sagemaker_runtime_url.rpartition(":")[2]
         assert given["AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME"] == f"http://docker-host:{port}", name
-        assert given["AWS_SECRET_ACCESS_KEY"] == "local", name
+        assert given["AWS_SECRET_ACCESS_KEY"] == address.secret_access_key, name
         assert not given["AWS_SESSION_TOKEN"], name
     assert variables["SweepFunction"]["FACET_ONBOARD_FUNCTION"] == address.onboard_function
 
@@ -97,7 +97,8 @@ def test_a_function_with_that_environment_uses_the_running_stack(
 def test_the_account_accepts_the_bucket_in_the_host_name(stack: Running) -> None:
     port = stack.address.endpoint_url.rpartition(":")[2]
     host = f"{stack.address.bucket}.{sam_local.HOST}:{port}"
-    answer = httpx.get(f"{stack.address.endpoint_url}/?list-type=2", headers={"host": host})
+    query = f"list-type=2&X-Amz-Credential={stack.address.access_key_id}/"
+    answer = httpx.get(f"{stack.address.endpoint_url}/?{query}", headers={"host": host})
     assert f"<Name>{stack.address.bucket}</Name>" in answer.text
 
 

@@ -99,7 +99,7 @@ class Uploads:
 
     def undelivered(self, stack: Running) -> int:
         """Messages in the dead-letter queue."""
-        sqs = client("sqs", stack.address.endpoint_url)
+        sqs = client("sqs", stack.address)
         name: Any = "ApproximateNumberOfMessages"
         found = sqs.get_queue_attributes(
             QueueUrl=stack.address.dead_letter_queue_url, AttributeNames=[name]
@@ -348,8 +348,8 @@ def start_canaries(stack: Running, model: str, good_answers: int) -> None:
     dynamodb = boto3.Session(region_name=stack.address.region).resource(
         "dynamodb",
         endpoint_url=stack.address.endpoint_url,
-        aws_access_key_id="local",
-        aws_secret_access_key="local",
+        aws_access_key_id=stack.address.access_key_id,
+        aws_secret_access_key=stack.address.secret_access_key,
     )
     policy = Policy(Mode.CANARY, percent=50, good_answers=good_answers)
     table = dynamodb.Table(stack.address.table)

@@ -64,8 +64,7 @@ def test_every_supported_type_has_a_check() -> None:
     "name", [name for name, each in RESOURCES.items() if each["Type"] in LOOKS]
 )
 def test_the_resource_exists(stack: Running, name: str) -> None:
-    url = stack.address.endpoint_url
-    pages = client("cloudformation", url).get_paginator("list_stack_resources")
+    pages = client("cloudformation", stack.address).get_paginator("list_stack_resources")
     (made,) = (
         each
         for page in pages.paginate(StackName=NAME)
@@ -73,7 +72,7 @@ def test_the_resource_exists(stack: Running, name: str) -> None:
         if each["LogicalResourceId"] == name
     )
     service, look = LOOKS[made["ResourceType"]]
-    assert look(client(service, url), made["PhysicalResourceId"])
+    assert look(client(service, stack.address), made["PhysicalResourceId"])
 
 
 def test_the_api_accepts_only_its_key(stack: Running) -> None:

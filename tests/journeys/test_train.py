@@ -62,7 +62,7 @@ def test_jobs_end_with_their_expected_outcomes(trainer: Trainer) -> None:
 
 def subscribed(trainer: Trainer) -> Callable[[], dict[str, Any]]:
     """Returns a function that waits for the message about the next execution's end."""
-    sqs, sns = (client(name, trainer.address.endpoint_url) for name in ("sqs", "sns"))
+    sqs, sns = (client(name, trainer.address) for name in ("sqs", "sns"))
     url = sqs.create_queue(QueueName="listener")["QueueUrl"]
     arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]
     sns.subscribe(TopicArn=trainer.address.topic_arn, Protocol="sqs", Endpoint=arn["QueueArn"])

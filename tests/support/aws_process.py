@@ -12,17 +12,18 @@ import boto3
 from botocore.config import Config
 
 from local.moto import REGION
-from local.moto.aws import CHECKSUMS, CREDENTIALS, Aws
+from local.moto.access import Credentials
+from local.moto.aws import CHECKSUMS, Aws
 from local.storage.state import State
 
 BUCKET = "models"
 
 
-def unretried(url: str) -> Any:
+def unretried(url: str, credentials: Credentials) -> Any:
     """An S3 client that makes one attempt."""
-    session: Any = boto3.Session(region_name=REGION)
+    session: Any = boto3.Session(*credentials, region_name=REGION)
     config = Config(response_checksum_validation=CHECKSUMS, retries={"total_max_attempts": 1})
-    return session.client("s3", endpoint_url=url, config=config, **CREDENTIALS)
+    return session.client("s3", endpoint_url=url, config=config)
 
 
 def serve(folder: Path) -> None:
@@ -31,7 +32,7 @@ def serve(folder: Path) -> None:
     aws.client("s3").create_bucket(Bucket=BUCKET)
     aws.configure_bucket(BUCKET, {"VersioningConfiguration": {"Status": "Enabled"}}.get)
     aws.restore(BUCKET, {}, {})
-    print(aws.url, flush=True)  # noqa: T201
+    print(aws.url, *aws.credentials, flush=True)  # noqa: T201
     signal.pause()
 
 

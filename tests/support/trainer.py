@@ -74,9 +74,9 @@ class Trainer:
     def __init__(self, stack: Stack, home: Path) -> None:
         self.address = stack.address
         self.home = home
-        self.s3 = client("s3", self.address.endpoint_url)
-        self.sfn = client("stepfunctions", self.address.endpoint_url)
-        self.sagemaker = client("sagemaker", self.address.endpoint_url)
+        self.s3 = client("s3", self.address)
+        self.sfn = client("stepfunctions", self.address)
+        self.sagemaker = client("sagemaker", self.address)
         self.lines: list[tuple[str, str]] = []
         self.executed: list[Execution] = []
 

@@ -2,7 +2,7 @@
 
 import json
 import os
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Self
 
@@ -13,6 +13,7 @@ FILE = "stack.json"
 class Address:
     """URLs, names and key by which clients on this machine reach the stack.
 
+    `access_key_id` and `secret_access_key` are AWS credentials, which only this stack accepts.
     `url` and `api_key` are the API's, `endpoint_url` is AWS_ENDPOINT_URL, `events_url` lists the
     events on the bus. `pid` is the process of the stack. Fields with a default are younger than
     the first release: the file of an older stack lacks them.
@@ -32,6 +33,8 @@ class Address:
     state_machine_arn: str = ""
     topic_arn: str = ""
     events_url: str = ""
+    access_key_id: str = "local"
+    secret_access_key: str = field(default="local", repr=False)
     delete_function: str = ""
 
     @classmethod

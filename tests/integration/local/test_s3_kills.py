@@ -17,6 +17,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from local.moto.access import Credentials
 from tests.support.aws_process import BUCKET, unretried
 from tests.support.stacks import ROOT
 
@@ -26,6 +27,8 @@ WRITERS = 8
 
 PART = 5 << 20  # bytes of a part; S3 allows no smaller one, but for the last
 
+Account = tuple[str, Credentials]
+
 
 @dataclass
 class Load:
@@ -34,9 +37,9 @@ class Load:
     acknowledged: dict[tuple[str, str], str] = field(default_factory=dict)
     enough: threading.Event = field(default_factory=threading.Event)
 
-    def write(self, url: str, seed: int, stop_at: int) -> None:
+    def write(self, account: Account, seed: int, stop_at: int) -> None:
         """Puts, copies and uploads in parts, until the server is gone or there are enough."""
-        s3, choose = unretried(url), random.Random(seed)
+        s3, choose = unretried(*account), random.Random(seed)
         number = 0
         while not self.enough.is_set():
             number += 1
@@ -78,7 +81,7 @@ def _upload_in_parts(s3: Any, key: str, body: bytes) -> str:
 
 
 @contextmanager
-def running(folder: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
+def running(folder: Path) -> Iterator[tuple[subprocess.Popen[str], Account]]:
     process = subprocess.Popen(
         [sys.executable, "-m", "tests.support.aws_process", str(folder)],
         cwd=ROOT,
@@ -88,7 +91,8 @@ def running(folder: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
     )
     assert process.stdout is not None
     try:
-        yield process, process.stdout.readline().strip()
+        url, *key = process.stdout.readline().split()
+        yield process, (url, Credentials(*key))
     finally:
         process.kill()
         process.wait()
@@ -99,10 +103,10 @@ def test_every_acknowledged_version_is_whole_after_kills(tmp_path: Path) -> None
     load = Load()
     for kill in range(1, KILLS + 1):
         load.enough.clear()
-        with running(tmp_path) as (process, url):
+        with running(tmp_path) as (process, account):
             goal = VERSIONS * kill // KILLS
             writers = [
-                threading.Thread(target=load.write, args=(url, 100 * kill + each, goal))
+                threading.Thread(target=load.write, args=(account, 100 * kill + each, goal))
                 for each in range(WRITERS)
             ]
             for each in writers:
@@ -113,8 +117,8 @@ def test_every_acknowledged_version_is_whole_after_kills(tmp_path: Path) -> None
                 each.join(60)
 
     assert len(load.acknowledged) >= VERSIONS
-    with running(tmp_path) as (_, url):
-        s3 = unretried(url)
+    with running(tmp_path) as (_, account):
+        s3 = unretried(*account)
         found = {
             (key, version): hashlib.sha256(
                 s3.get_object(Bucket=BUCKET, Key=key, VersionId=version)["Body"].read()

@@ -238,7 +238,7 @@ def test_damage_found_while_reading_is_an_error(account: Account) -> None:
     file.chmod(0o644)
     file.write_bytes(b"abd")
     with pytest.raises(ClientError, match="The object is damaged") as failed:
-        unretried(account.aws.url).get_object(Bucket=BUCKET, Key="key")
+        unretried(account.aws.url, account.aws.credentials).get_object(Bucket=BUCKET, Key="key")
     assert failed.value.response["ResponseMetadata"]["HTTPStatusCode"] == 500
 
 

@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import httpx
 import numpy as np
 import pytest
 
@@ -125,6 +126,11 @@ def test_wrong_requests_are_errors_of_sagemaker(
     variant = stack.refused("x.tar.gz", TargetVariant="Blue")["Error"]
     assert variant["Code"] == "ValidationError"
     assert "Blue" in variant["Message"]
+    page = httpx.post(
+        f"{stack.platform.url}/endpoints/{ENDPOINT}/invocations",
+        headers={"Origin": "https://a.example"},
+    )
+    assert page.status_code == 403
     large = stack.refused("x.tar.gz", b" " * 6_291_457)
     assert large["ResponseMetadata"]["HTTPStatusCode"] == 413
     absent = stack.refused("cifar/0123456789ab.tar.gz")["Error"]

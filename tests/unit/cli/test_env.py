@@ -28,6 +28,8 @@ ADDRESS = {
     "dead_letter_queue_url": "http://127.0.0.1:9/queue",
     "state_machine_arn": "arn:aws:states:::train",
     "onboard_function": "onboard",
+    "access_key_id": "FACET1",
+    "secret_access_key": "secret",
 }
 VARIABLES = {
     "URL": "http://127.0.0.1:8000",
@@ -36,8 +38,8 @@ VARIABLES = {
     "STATE_MACHINE": "arn:aws:states:::train",
     "AWS_ENDPOINT_URL": "http://127.0.0.1:9",
     "AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME": "http://127.0.0.1:10",
-    "AWS_ACCESS_KEY_ID": "local",
-    "AWS_SECRET_ACCESS_KEY": "local",
+    "AWS_ACCESS_KEY_ID": "FACET1",
+    "AWS_SECRET_ACCESS_KEY": "secret",
     "AWS_DEFAULT_REGION": "us-east-1",
 }
 OWN = {
