@@ -12,7 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from facet.errors import FacetError
+from facet.errors import FacetError, NotAllowed
 from facet.registry.models import Model, Version
 from local.gateway.refusals import Refusal
 from page import app as page
@@ -75,6 +75,7 @@ class Site(ThreadingHTTPServer):
         self.models: dict[str, tuple[Model, list[Version]]] = {}
         self.replies: deque[Reply] = deque()
         self.requests: list[tuple[str, dict[str, str], bytes]] = []
+        self.may_delete = True
 
     @property
     def url(self) -> str:
@@ -86,7 +87,8 @@ class Site(ThreadingHTTPServer):
         self.models[model.name] = (model, list(versions))
 
     def clear(self) -> None:
-        """Removes all models, replies and requests."""
+        """Removes all models, replies and requests; the key may delete."""
+        self.may_delete = True
         self.models.clear()
         self.replies.clear()
         self.requests.clear()
@@ -97,6 +99,14 @@ class Site(ThreadingHTTPServer):
         following = names[limit - 1] if len(names) > limit else None
         shown = [responses.listed_model(self.models[name][0]) for name in names[:limit]]
         return _json({"models": shown, "next": following})
+
+    def deleted(self, name: str, *, dry_run: bool) -> Reply:
+        """Responds to DELETE /models/{name}."""
+        if not self.may_delete:
+            return problem(NotAllowed("The API key a1b2c3 may not delete models."))
+        _, versions = self.models[name] if dry_run else self.models.pop(name)
+        ids = [each.id for each in versions]
+        return _json({"model": name, "versions": ids, "uploads": 2, "deleted": not dry_run})
 
     def predicted(self, name: str, images: int | None) -> Reply:
         """Responds to POST /models/{name}/predict with one image, or with several in JSON."""
@@ -142,6 +152,12 @@ class _Request(BaseHTTPRequestHandler):
         name = urlsplit(self.path).path.removeprefix(f"{STAGE}/models/").partition("/")[0]
         many = self.headers["content-type"] == "application/json"
         self._reply(self.server.predicted(name, len(json.loads(body)["images"]) if many else None))
+
+    def do_DELETE(self) -> None:
+        address = urlsplit(self.path)
+        name = address.path.removeprefix(f"{STAGE}/models/")
+        self.server.requests.append((self.path, dict(self.headers), b""))
+        self._reply(self.server.deleted(name, dry_run=address.query == "dry_run=true"))
 
     def _listed(self, query: dict[str, str]) -> Reply:
         return self.server.listed(

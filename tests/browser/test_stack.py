@@ -114,7 +114,7 @@ def test_the_curl_command_gets_the_pages_result(page: Page, stack: Running, samp
     assert [each["label"] for each in answer["predictions"]] == shown
 
 
-def test_a_rejected_upload_is_explained(page: Page, stack: Running) -> None:
+def test_a_rejected_upload_is_explained_and_deleted(page: Page, stack: Running) -> None:
     s3 = client("s3", stack.address)
     s3.put_object(
         Bucket=stack.address.bucket, Key="mme/wrapped.tar.gz", Body=packed({"model/1/a": b"a"})
@@ -137,6 +137,15 @@ def test_a_rejected_upload_is_explained(page: Page, stack: Running) -> None:
     shown = notice.locator(".violations li").all_inner_texts()
     assert result_notice.locator(".violations li").all_inner_texts() == shown
     assert len(shown) == len(response.json()["versions"][0]["violations"])
+    actions.open_details(page)
+    page.get_by_role("button", name="Delete wrapped …").click()
+    dialog = page.get_by_role("dialog", name="Delete wrapped")
+    expect(dialog).to_contain_text("1 version,")
+    dialog.get_by_label("Type the model's name to confirm").fill("wrapped")
+    dialog.get_by_role("button", name="Delete wrapped").click()
+    expect(page.get_by_role("radio", name="wrapped")).to_have_count(0)
+    expect(page.get_by_role("radio", name="cifar")).to_be_checked()
+    assert httpx.get(f"{stack.address.url}/models/wrapped", headers=headers).status_code == 404
 
 
 def test_static_files_are_served_as_by_the_function(stack: Running) -> None:

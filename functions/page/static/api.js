@@ -25,6 +25,12 @@ export class Api {
     return model;
   }
 
+  /** Deletes a model for good: {model, versions, uploads, deleted}; `dryRun` only says what would go. */
+  delete(name, dryRun, signal) {
+    const path = `${modelPath(name)}${dryRun ? "?dry_run=true" : ""}`;
+    return this.#call(path, { method: "DELETE", signal }).then(({ document }) => document);
+  }
+
   /**
    * Classifies one image: {document, timing, milliseconds}, where `timing` is the Server-Timing
    * header and `milliseconds` the time from request to response.

@@ -56,6 +56,12 @@ export class Gallery extends EventTarget {
     await this.#loadPage();
   }
 
+  /** Loads the list again after a model was deleted. */
+  async forget(name) {
+    if (this.model?.model === name) this.#select(null);
+    await this.load();
+  }
+
   #text() {
     return this.search.value.trim().toLowerCase();
   }

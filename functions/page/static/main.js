@@ -5,6 +5,7 @@ import { ApiKey } from "./api-key.js";
 import { announce, element } from "./dom.js";
 import { counted, moment } from "./format.js";
 import { Batch } from "./batch.js";
+import { Deletion } from "./deletion.js";
 import { Gallery } from "./gallery.js";
 import { listenForImages } from "./image-input.js";
 import { description } from "./model-details.js";
@@ -18,6 +19,7 @@ const apiKey = new ApiKey(sessionStorage);
 const api = new Api(apiKey);
 const asked = new URLSearchParams(location.search);
 const gallery = new Gallery(api, asked.get("model"));
+const deletion = new Deletion(api, forgetModel);
 const warmth = new Warmth();
 const queue = new Queue(CONCURRENT_PREDICTIONS);
 const results = new Set();
@@ -50,7 +52,7 @@ function versionPicker(model) {
 
 /** The selected version, if it belongs to this model and is still READY, or null. */
 function keptVersion(model) {
-  if (selected.model?.model !== model.model) return null;
+  if (!model || selected.model?.model !== model.model) return null;
   const exists = !model.versions || otherVersions(model).some(({ version }) => version === selected.version);
   return exists ? selected.version : null;
 }
@@ -59,20 +61,32 @@ function showModel() {
   const { model } = gallery;
   selected = { model, version: keptVersion(model) };
   showAddress();
-  byId("model").hidden = !model.versions;
-  if (model.versions) describeModel(model);
+  byId("model").hidden = !model?.versions;
+  if (model?.versions) describeModel(model);
   for (const result of results) result.updateButton();
 }
 
-/** Describes the model again; what the user has opened stays open. */
+/** Describes the model again; what the user has opened or focused stays so. */
 function describeModel(model) {
   const root = byId("model");
   if (root.contains(document.activeElement) && document.activeElement.tagName === "SELECT") return;
   const same = root.dataset.model === model.model;
   const open = same ? [...root.querySelectorAll("details")].map((each) => each.open) : [];
+  const focused = same ? focusable(root).indexOf(document.activeElement) : -1;
   root.dataset.model = model.model;
-  root.replaceChildren(...description(model, versionPicker(model)).filter(Boolean));
+  root.replaceChildren(...description(model, versionPicker(model), deletion.button(model.model)).filter(Boolean));
   root.querySelectorAll("details").forEach((each, at) => { each.open = open[at] ?? false; });
+  focusable(root)[focused]?.focus();
+}
+
+function focusable(root) {
+  return [...root.querySelectorAll("summary, button")];
+}
+
+/** Shows the models that are left after one was deleted. */
+function forgetModel(name) {
+  gallery.forget(name);
+  byId("models").querySelector("summary").focus(); // the focused button is hidden
 }
 
 /** Shows the selected model and version in the page's address, so that it can be shared. */

@@ -38,15 +38,15 @@ export function badges(model) {
   return list;
 }
 
-/** All details as elements; `picker` is the element for choosing a version, or null. */
-export function description(model, picker) {
+/** All details as elements; `picker` chooses a version, or is null; `deletion` deletes the model. */
+export function description(model, picker, deletion) {
   const live = liveVersion(model);
   return [
     element("div", { className: "heading" },
       element("h2", { id: "model-heading" }, model.model), element("div", { className: "state" }, badges(model))),
     stateNotice(model),
     picker,
-    element("details", {}, element("summary", {}, "About this model"), ...about(model, live)),
+    element("details", {}, element("summary", {}, "About this model"), ...about(model, live), deletion),
   ];
 }
 
