@@ -26,11 +26,19 @@ run:  ## start Facet on this machine (ARGS="--once" stops after the predictions;
 	@.ci/setup local
 	@exec $(VENV)/facet up $(ARGS)
 
+# A folder that does not exist is an error before anything is installed.
+define CHECK_DATA
+@source=$(SOURCE); case "$$source" in ''|cifar10|sign-language) ;; *) \
+	[ -e "$$source" ] || { echo "facet: there is no folder or file $$source (DATA=DIR)" >&2; exit 2; };; esac
+endef
+
 data:  ## upload a data set (DATA=cifar10|sign-language|DIR ARGS="--name pets"; ARGS=--help shows the options)
+	$(CHECK_DATA)
 	@.ci/setup training
 	@$(VENV)/facet data $(SOURCE) $(ARGS)
 
 train:  ## data → training job → live model (RECIPE=cifar10 DATA=DIR ARGS="--set epochs=3")
+	$(CHECK_DATA)
 	@.ci/setup local
 	@.ci/setup training
 	@$(VENV)/facet train $(RECIPE) $(SOURCE) --upload --ask --up $(ARGS)

@@ -1,11 +1,12 @@
 """The program `facet`: its commands, and how it prints errors.
 
-Expected errors are one line on standard error and exit code 1; `--debug` shows the traceback. Any
+Expected errors are one line on standard error and exit code 1, or 2 for a wrong command line;
+`--debug` shows the traceback. Any
 other exception is a bug and always shows one.
 """
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
 import typer
@@ -21,19 +22,26 @@ from cli.extras import CHECKOUT, ROOT, located, version
 from cli.logs import command as logs
 from cli.pack import command as pack
 from cli.predict import command as predict
-from cli.terminal.command import Command, without_routes
+from cli.terminal.command import Command, without_bool, without_routes
 from cli.terminal.formatting import printable
+from cli.terminal.prompts import MissingOption
 from cli.train import command as train
-from facet.errors import FacetError
+from facet.errors import BadRequest, FacetError
 
 DEBUG = "--debug"
-FAILED = 1
+FAILED, MISUSED = 1, 2
 EXPECTED_ERRORS = (FacetError, BotoCoreError, ClientError, Boto3Error, OSError)
 """Expected errors, whose message is enough."""
 
+USAGE_ERRORS = (BadRequest, MissingOption)
+"""Those that another command line would avoid."""
+
 
 class OneLine(TyperGroup):
-    """Print expected errors as one line and exit with 1; raise them with `--debug`."""
+    """Print expected errors as one line and exit with 1 or 2; raise them with `--debug`."""
+
+    def get_params(self, ctx: Any) -> Any:
+        return without_bool(super().get_params(ctx))
 
     def invoke(self, ctx: Any) -> Any:
         try:
@@ -44,7 +52,7 @@ class OneLine(TyperGroup):
             Console(stderr=True, highlight=False, soft_wrap=True).print(
                 f"error: {printable(located(without_routes(_one_line(error))))}", markup=False
             )
-            raise typer.Exit(FAILED) from error
+            raise typer.Exit(MISUSED if isinstance(error, USAGE_ERRORS) else FAILED) from error
 
 
 app = typer.Typer(
@@ -78,27 +86,48 @@ def facet(
     del debug, show_version  # read by OneLine and _print_version
 
 
-app.command(cls=Command)(up.up)
-app.command(cls=Command)(predict.predict)
-app.command(cls=Command)(models.models)
-app.command(cls=Command)(models.show)
-app.command(cls=Command)(data.data)
-app.command(cls=Command)(train.train)
-app.command(cls=Command)(pack.pack)
-app.command(cls=Command)(push.push)
-app.command(cls=Command)(watch.watch)
-app.command(cls=Command)(versions.promote)
-app.command(cls=Command)(versions.rollback)
-app.command(cls=Command)(versions.policy)
-app.command(cls=Command)(versions.retire)
-app.command(cls=Command)(delete.delete)
-app.command(cls=Command)(redrive.redrive)
-app.command(cls=Command)(status.status)
-app.command(cls=Command)(invoke.invoke)
-app.command(cls=Command, context_settings={"allow_interspersed_args": False})(env.env)
-app.command(cls=Command)(logs.logs)
-app.command(cls=Command)(doctor.doctor)
-app.command(cls=Command)(cost.cost)
+GROUPS: dict[str, tuple[tuple[Callable[..., None], str], ...]] = {
+    "Classify": (
+        (predict.predict, "facet predict cats photos/ -k 3"),
+        (models.models, "facet models --stack prod"),
+        (models.show, "facet show cats"),
+    ),
+    "Train and publish": (
+        (data.data, "facet data photos/ --name pets"),
+        (train.train, "facet train image-folder photos/ --upload --set epochs=3"),
+        (pack.pack, "facet pack saved_model/ --labels labels.txt"),
+        (push.push, "facet push model.tar.gz --model cats"),
+        (watch.watch, "facet watch cats"),
+    ),
+    "Choose versions": (
+        (versions.promote, "facet promote cats 0378e550166a"),
+        (versions.rollback, "facet rollback cats"),
+        (versions.policy, "facet policy cats canary --percent 10"),
+        (versions.retire, "facet retire cats 0378e550166a"),
+        (delete.delete, "facet delete --match 'walk-*' --dry-run"),
+    ),
+    "Run and watch a stack": (
+        (up.up, "facet up --port 8001"),
+        (status.status, "facet status --stack prod"),
+        (logs.logs, "facet logs PredictFunction --since 2h --level warning"),
+        (doctor.doctor, "facet doctor --stack prod"),
+        (redrive.redrive, "facet redrive --dry-run"),
+        (env.env, "facet env -- aws s3 ls"),
+        (invoke.invoke, "facet invoke PredictFunction events/predict-raw.json"),
+        (cost.cost, "facet cost --models 50 --scaled"),
+    ),
+}
+"""The commands, each with an example."""
+
+for panel, commands in GROUPS.items():
+    for command, example in commands:
+        app.command(
+            cls=Command,
+            rich_help_panel=panel,
+            epilog=f"Example: {example}",
+            # What follows the program in `facet env -- PROGRAM` belongs to it.
+            context_settings={"allow_interspersed_args": command is not env.env},
+        )(command)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

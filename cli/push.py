@@ -34,6 +34,10 @@ DEFAULT_NAME = "model"
 """`model.tar.gz` is every artifact's default file name, so it names no model."""
 
 
+GZIP = b"\x1f\x8b"
+"""The first bytes of a gzip file."""
+
+
 class NoArtifact(FacetError):
     """The path is not an artifact's file."""
 
@@ -49,9 +53,7 @@ class CheckedArtifact:
 
 
 def check(path: Path, rules: validation.Rules) -> CheckedArtifact:
-    """Read the artifact once and validate it as onboarding will. Raises OSError, NoArtifact."""
-    if path.is_dir():
-        raise NoArtifact(f"{path} is a folder; make an artifact of it with `facet pack {path}`")
+    """Read the artifact once and validate it as onboarding will. Raises OSError."""
     with path.open("rb") as file:
         contents = archive.read(file)
     manifest, violations = validation.run(contents, rules)
@@ -101,6 +103,7 @@ def push(
 ) -> None:
     """Check an artifact, upload it, and wait until it is READY or REJECTED."""
     output = Output(as_json)
+    _require_artifact(artifact)
     here = find(stack, home)
     with spinner(output, "checking …"):
         checked = check(artifact, _rules(here))
@@ -133,6 +136,21 @@ def _is_lost(stack: Stack, version: Version) -> bool:
     except ClientError as error:
         return missing(error)
     return False
+
+
+def _require_artifact(path: Path) -> None:
+    """Raises NoArtifact for what has neither an artifact's name nor its first bytes, and OSError.
+
+    A file that only has the name is checked as any artifact.
+    """
+    if path.is_dir():
+        raise NoArtifact(f"{path} is a folder; make an artifact of it with `facet pack {path}`")
+    with path.open("rb") as file:
+        if not path.name.endswith(ARTIFACT_SUFFIX) and file.read(len(GZIP)) != GZIP:
+            raise NoArtifact(
+                f"{path} is no artifact, which is a gzipped tar archive (model.tar.gz); "
+                "`facet pack MODEL` makes one of a model"
+            )
 
 
 def _rules(stack: Stack) -> validation.Rules:

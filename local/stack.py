@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Self, TypeVar
 
 from facet.errors import FacetError
-from facet.stack import FILE, Address
+from facet.stack import Address
 from local import template
 from local.endpoint.platform import EndpointConfig, Platform
 from local.gateway.routes import STAGE, RestApi, read_api
@@ -53,10 +53,12 @@ class AlreadyRunning(FacetError):
     """Another stack works with the same folder."""
 
     def __init__(self, home: Path) -> None:
-        super().__init__(
-            f"a stack runs already: {os.path.relpath(home / FILE)} has its address. "
-            "Stop it first, or choose another folder with --home."
-        )
+        try:
+            address = Address.read(home)
+            which = f"a stack runs already at {address.url} (process {address.pid})"
+        except (OSError, ValueError):
+            which = f"a stack is just starting or stopping in {os.path.relpath(home)}"
+        super().__init__(f"{which}. Stop it first, or choose another folder with --home.")
 
 
 @dataclass(frozen=True)

@@ -57,8 +57,8 @@ def logs(
     job: Annotated[
         str | None,
         typer.Argument(
-            metavar="JOB",
-            help="With training: the job's name.",
+            metavar="JOB|MODEL",
+            help="With training: the job's name, or a model's for its newest job.",
             show_default=False,
             autocompletion=completion.jobs,
         ),
@@ -96,7 +96,7 @@ def logs(
     The local stack's logs remain after it has stopped.
     """
     if job and source != files.TRAINING:
-        raise typer.BadParameter("only training has jobs", param_hint="JOB")
+        raise typer.BadParameter("only training has jobs", param_hint="JOB|MODEL")
     output = Output()
     log = _select(source, job, request, stack, home)
     begin = (

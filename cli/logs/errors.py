@@ -14,11 +14,13 @@ class NoLog(FacetError):
     @classmethod
     def of(cls, source: str, known: Iterable[str]) -> "NoLog":
         """Make the error for an unknown function."""
-        return cls(f"there is no log of {source}; choose {', '.join(known)}, training JOB")
+        return cls(f"there is no log of {source}; choose {', '.join(known)}, training JOB|MODEL")
 
     @classmethod
     def of_job(cls, job: str | None, newest: Sequence[str]) -> "NoLog":
         """Make the error for a training job without a log, or if none was named."""
-        problem = f"training job {job} has no log" if job else "name a training job"
+        problem = (
+            f"no training job or model {job} has a log" if job else "name a training job or a model"
+        )
         names = ", ".join(newest[:NEWEST]) or "none"
         return cls(f"{problem}; the newest are: {names}")

@@ -1,7 +1,7 @@
 """Read the local stack's log files, which remain after it has stopped."""
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from cli.client.stack import LOCAL_NAME
@@ -10,6 +10,9 @@ from cli.logs.errors import NoLog
 from cli.logs.line import Line, LineParser
 
 ENDPOINT, TRAINING = "endpoint", "training"
+MODEL_PART = 24
+"""Characters of a model's name in its training jobs' names."""
+
 NOT_FUNCTIONS = ("stack", LOCAL_NAME)
 """The stack's own log, and the endpoint's, which has the endpoint's name."""
 
@@ -17,7 +20,8 @@ NOT_FUNCTIONS = ("stack", LOCAL_NAME)
 def select(folder: Path, source: str | None, job: str | None) -> "LogFiles":
     """Choose logs in a stack's folder. Raises NoLog."""
     if source == TRAINING:
-        return LogFiles({job or TRAINING: _job(folder / "training", job)})
+        path = _job(folder / "training", job)
+        return LogFiles({path.stem: path})
     known = {each: folder / f"{each}.log" for each in functions(folder)}
     known[ENDPOINT] = folder / f"{LOCAL_NAME}.log"
     if not folder.is_dir():
@@ -41,10 +45,30 @@ def jobs(folder: Path) -> list[str]:
 
 
 def _job(folder: Path, job: str | None) -> Path:
-    path = folder / f"{job}.log"
-    if not path.is_file():
-        raise NoLog.of_job(job, jobs(folder.parent))
-    return path
+    newest = jobs(folder.parent)
+    found = newest_of(job, newest)
+    if found is None:
+        raise NoLog.of_job(job, newest)
+    return folder / f"{found}.log"
+
+
+def newest_of(job: str | None, newest_first: Iterable[str]) -> str | None:
+    """The job of that name, else the newest one of the model of that name, or None.
+
+    A job is called `<model>-<execution>-…`, cut off after 24 characters of the model. Executions of
+    `facet train` begin with the model: those of `cats` are found before any of `cats-2`.
+    """
+    if job is None:
+        return None
+    names = list(newest_first)
+    model = job[:MODEL_PART]
+    for start in (f"{model}-{model}-", f"{model}-"):
+        found = [each for each in names if each == job or each.startswith(start)]
+        if job in found:
+            return job
+        if found:
+            return found[0]
+    return None
 
 
 class LogFiles:

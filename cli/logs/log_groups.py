@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 from cli.client.resources import FUNCTION, LOG_GROUP, resources
 from cli.client.stack import Stack
 from cli.logs.errors import NEWEST, NoLog
-from cli.logs.files import ENDPOINT, TRAINING
+from cli.logs.files import ENDPOINT, MODEL_PART, TRAINING, newest_of
 from cli.logs.line import Line, LineParser
 
 if TYPE_CHECKING:
@@ -38,7 +38,10 @@ def select(stack: Stack, source: str | None, job: str | None, request: str | Non
     if source == TRAINING:
         group = LogGroup(job or TRAINING, TRAINING_JOBS, job)
         if job is None or not _streams(client, group):
-            raise NoLog.of_job(job, jobs(stack))
+            newest = newest_of(job, jobs(stack, job and job[:MODEL_PART]))
+            if newest is None:
+                raise NoLog.of_job(job, jobs(stack))
+            group = LogGroup(newest, TRAINING_JOBS, newest)
         return LogGroups(client, [group], request)
     known = groups(stack)
     if source is None:
@@ -63,10 +66,11 @@ def log_of(name: str) -> str:
     return f"{stem[:1].upper()}{stem[1:]}Logs"
 
 
-def jobs(stack: Stack) -> list[str]:
-    """List the account's newest training jobs, of any stack."""
+def jobs(stack: Stack, part: str | None = None) -> list[str]:
+    """List the account's newest training jobs, of any stack, or those with `part` in their name."""
+    names = {"NameContains": part, "MaxResults": 100} if part else {"MaxResults": NEWEST}
     found = stack.client("sagemaker").list_training_jobs(
-        SortBy="CreationTime", SortOrder="Descending", MaxResults=NEWEST
+        SortBy="CreationTime", SortOrder="Descending", **names
     )
     return [each["TrainingJobName"] for each in found["TrainingJobSummaries"]]
 

@@ -98,14 +98,14 @@ def test_a_second_stack_in_the_same_folder_is_a_one_line_error(stack: Running) -
     failed = _run_once(stack.home)
     assert failed.returncode == 1
     assert failed.stderr.count("\n") == 1
-    assert "a stack runs already" in failed.stderr
+    assert f"a stack runs already at {stack.address.url} (process " in failed.stderr
 
 
 def test_a_port_that_is_no_number_is_a_wrong_argument(tmp_path: Path) -> None:
     failed = _run_once(tmp_path, FACET_PORT="eighty")
     assert failed.returncode == 2
     assert "FACET_PORT" in failed.stderr
-    assert "integer" in failed.stderr
+    assert "'eighty' is not a whole" in failed.stderr
 
 
 def _run_once(home: Path, **more: str) -> subprocess.CompletedProcess[str]:

@@ -72,7 +72,7 @@ def test_a_dry_run_says_what_would_be_deleted(account: Account) -> None:
 
 def test_without_a_terminal_the_confirmation_is_an_option(account: Account) -> None:
     failed = facet("delete", "cats")
-    assert failed.exit_code == 1
+    assert failed.exit_code == 2
     assert "--yes is missing. Delete cats for good, 1 model with 1 version?" in failed.stderr
     assert names(account) == ["cats", "walk-1", "walk-2"]
 

@@ -108,9 +108,9 @@ def test_a_training_job_is_shown_whole_and_alone(write: Write) -> None:
 def test_what_is_not_there() -> None:
     assert documents() == []
     for arguments, message in (
-        (["Nope"], "no log of Nope; choose PredictFunction, endpoint, training JOB"),
-        (["training"], "name a training job; the newest are: none"),
-        (["training", "cats"], "training job cats has no log"),
+        (["Nope"], "no log of Nope; choose PredictFunction, endpoint, training JOB|MODEL"),
+        (["training"], "name a training job or a model; the newest are: none"),
+        (["training", "cats"], "no training job or model cats has a log"),
     ):
         done = facet("logs", *arguments)
         assert done.exit_code == 1

@@ -327,7 +327,7 @@ def test_a_float_image_too_large_for_a_request_is_exported_again_on_demand(tmp_p
 
     source = save(tmp_path / "large", Large(), [None, 450, 450, 3])
     refused = pack(source, *LABELS, *UNIT)
-    assert refused.exit_code == 1
+    assert refused.exit_code == 2
     assert "error: --reexport yes|no is missing" in refused.stderr
     assert "the limit of one request is 6,291,456" in refused.stderr
     manifest, _ = packed(source, *UNIT, "--reexport", "--no-lite")
@@ -606,7 +606,7 @@ def test_without_a_terminal_all_missing_options_are_named(tmp_path: Path) -> Non
     network.add(keras.layers.Dense(4))
     network.save(tmp_path / "model.keras")
     done = pack(tmp_path / "model.keras")
-    assert done.exit_code == 1
+    assert done.exit_code == 2
     error = done.stderr.splitlines()[-1]
     assert error.startswith("error: missing options: --preprocessing unit|")
     assert re.findall(r"--[a-z]+", error) == [
@@ -617,7 +617,7 @@ def test_without_a_terminal_all_missing_options_are_named(tmp_path: Path) -> Non
 
 def test_the_filter_alone_is_missing(hwc: Path) -> None:
     done = pack(hwc, *LABELS, "--preprocessing", "unit")
-    assert done.exit_code == 1
+    assert done.exit_code == 2
     assert "error: --resize nearest|box|" in done.stderr
     assert "cv2-area is missing" in done.stderr
 

@@ -166,7 +166,7 @@ def test_push_needs_a_model_name(
     packed: Callable[[bytes], str], data: bytes, arguments: list[str], expected: str
 ) -> None:
     failed = facet("push", packed(data), *arguments)
-    assert failed.exit_code == 1
+    assert failed.exit_code == 2
     assert expected in failed.stderr
 
 

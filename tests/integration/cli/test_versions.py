@@ -200,7 +200,7 @@ def test_retire_takes_one_version_out(table: "Table", published: EventQueue) -> 
 def test_retire_takes_a_whole_model_out_after_it_was_confirmed(table: "Table") -> None:
     old, new = two_versions(table)
     refused = facet("retire", "cifar")
-    assert refused.exit_code == 1
+    assert refused.exit_code == 2
     assert refused.stderr.startswith("error: --yes is missing. No version")
     assert Registry(table).model("cifar").live == new
     assert json.loads(facet("retire", "cifar", "--yes", "--json").stdout)["retired"] == [new, old]

@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from cli.app import app
-from cli.logs.files import LogFiles
+from cli.logs.files import LogFiles, newest_of
 from cli.logs.formatting import document, readable
 from cli.logs.line import Level, LineParser
 
@@ -156,6 +156,7 @@ def logs(home: Path, *arguments: str) -> Result:
         (["--level", "error"], []),
         (["--request", "7f1c"], ["OnboardFunction", "endpoint"]),
         (["training", "cats-1"], ["cats-1"]),
+        (["training", "cats"], ["cats-1"]),
     ],
 )
 def test_which_lines_are_shown(home: Path, arguments: list[str], expected: list[str]) -> None:
@@ -180,8 +181,12 @@ def test_the_last_ten_minutes_if_nothing_is_said_and_all_of_a_training_job(home:
     [
         (["Nope"], 1, "no log of Nope; choose OnboardFunction, PredictFunction, endpoint, tr"),
         (["stack"], 1, "no log of stack"),
-        (["training"], 1, "name a training job; the newest are: cats-1"),
-        (["training", "dogs"], 1, "training job dogs has no log; the newest are: cats-1"),
+        (["training"], 1, "name a training job or a model; the newest are: cats-1"),
+        (
+            ["training", "dogs"],
+            1,
+            "no training job or model dogs has a log; the newest are: cats-1",
+        ),
         (["PredictFunction", "cats-1"], 2, "only training has jobs"),
         (["--since", "10"], 2, "write 30s, 10m, 2h or 1d, not '10'"),
     ],
@@ -196,3 +201,19 @@ def test_a_machine_without_a_stack(tmp_path: Path) -> None:
     done = logs(tmp_path)
     assert done.exit_code == 1
     assert "`make run` starts a stack" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("cats", "cats-cats-fc8b-1"),
+        ("cats-2", "cats-2-cats-2-aa-1"),
+        ("cats-cats-0-0", "cats-cats-0-0"),
+        ("dogs", "dogs-nightly-1"),
+        ("cat", None),
+        (None, None),
+    ],
+)
+def test_the_newest_job_of_a_model(name: str | None, expected: str | None) -> None:
+    newest = ["cats-2-cats-2-aa-1", "cats-cats-fc8b-1", "cats-cats-0-0", "dogs-nightly-1"]
+    assert newest_of(name, newest) == expected
