@@ -25,6 +25,7 @@ from local.gateway.server import Gateway, ensure_free
 from local.gateway.usage_plan import UsagePlan
 from local.moto import REGION
 from local.moto.aws import EVENTS_PATH, NONE, Aws
+from local.moto.past_executions import PastExecutions
 from local.moto.step_functions import Ended
 from local.resources import Resources
 from local.runtime.invocations import AsyncInvoker, Pending, send_to_dlq
@@ -40,6 +41,7 @@ Opened = TypeVar("Opened")
 
 NAME = "facet"
 TRAINING_JOBS = "TrainingJobs"
+EXECUTIONS = "Executions"
 """The owner of training jobs in the state; no resource of the template has this name."""
 
 DISK_BUDGET = 10 << 30
@@ -261,7 +263,10 @@ class Stack:
             listener=self._listeners.trained,
         )
         self._closing(jobs, TrainingJobs.close)
-        self._opened.enter_context(aws.running_training_jobs(jobs, self._listeners.executed))
+        past = PastExecutions(
+            state.items(EXECUTIONS), lambda arn, each: state.keep_item(EXECUTIONS, arn, each)
+        )
+        self._opened.enter_context(aws.running_training_jobs(jobs, self._listeners.executed, past))
 
     def _gateway(self, made: Resources, api: RestApi, runtime: Runtime, api_key: str) -> Gateway:
         plan = made.the("AWS::ApiGateway::UsagePlan")

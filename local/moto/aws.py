@@ -31,6 +31,7 @@ from local.moto import (
 from local.moto.access import Credentials
 from local.moto.durable import Durable
 from local.moto.lambda_functions import Call, Submit
+from local.moto.past_executions import PastExecutions
 from local.moto.step_functions import Ended
 from local.storage.objects import Damaged
 from local.storage.state import State
@@ -184,11 +185,13 @@ class Aws:
             yield
 
     @contextmanager
-    def running_training_jobs(self, service: Service, ended: Ended) -> Iterator[None]:
+    def running_training_jobs(
+        self, service: Service, ended: Ended, past: PastExecutions
+    ) -> Iterator[None]:
         """While entered, `service` runs training jobs, and executions wait for them."""
         with (
             training_jobs.running(service),
-            step_functions.following_executions(service, ended),
+            step_functions.following_executions(service, ended, past),
         ):
             yield
 

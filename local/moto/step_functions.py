@@ -49,6 +49,7 @@ from moto.stepfunctions.parser.models import stepfunctions_parser_backends
 
 from local.moto import ACCOUNT, REGION
 from local.moto.access import Credentials
+from local.moto.past_executions import STACK_ENDED, PastExecutions
 from local.training.description import RUNNING
 from local.training.jobs import Service
 
@@ -85,23 +86,29 @@ def reach(port: int, credentials: Credentials) -> None:
 
 
 @contextmanager
-def following_executions(service: Service, ended: Ended) -> Iterator[None]:
+def following_executions(service: Service, ended: Ended, past: PastExecutions) -> Iterator[None]:
     """While entered, executions wait for `service`'s jobs; on leaving, those that run are stopped.
 
-    `ended` gets each execution at its end.
+    `ended` gets each execution at its end. `past` keeps them all, and describes earlier ones.
     """
     stopped: set[str] = set()
     with ExitStack() as patches:
+        patches.enter_context(past.described())
         for owner, name, replacement in (
             (state_task_factory, SERVICE_FOR, _tasks_with(service)),
             (ExecutionWorker, "_get_evaluation_environment", _counting_redrives()),
-            (BaseExecutionWorkerCommunication, "terminated", _terminated_with(ended, stopped)),
+            (
+                BaseExecutionWorkerCommunication,
+                "terminated",
+                _terminated_with(ended, stopped, past),
+            ),
             (MotoExecution, "stop", _stop_noted(stopped)),
         ):
             patches.enter_context(mock.patch.object(owner, name, replacement))
         try:
             yield
         finally:
+            past.stack_ends()
             _stop_executions()
 
 
@@ -111,7 +118,7 @@ def _stop_executions() -> None:
     for execution in executions:
         if execution.status == "RUNNING" and execution.exec_worker.env:
             LOG.warning("execution %s ends with the stack: start it again", execution.name)
-            execution.stop(datetime.now(UTC), None, "the local stack ended")
+            execution.stop(datetime.now(UTC), None, STACK_ENDED)
 
 
 def _tasks_with(service: Service) -> Callable[[str], Any]:
@@ -226,7 +233,7 @@ def _stop_noted(stopped: set[str]) -> Callable[..., None]:
 
 
 def _terminated_with(
-    ended: Ended, stopped: set[str]
+    ended: Ended, stopped: set[str], past: PastExecutions
 ) -> Callable[[BaseExecutionWorkerCommunication], None]:
     plain = BaseExecutionWorkerCommunication.terminated
 
@@ -236,6 +243,7 @@ def _terminated_with(
         if execution.exec_arn in stopped:  # moto calls it FAILED where a Map was interrupted
             execution.exec_status = ExecutionStatus.ABORTED
             execution.error = execution.cause = None
+        past.ended(execution)
         ended(
             Execution(
                 name=execution.name,

@@ -6,10 +6,9 @@ a job's input against them before an instance is paid for.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError
-from pydantic_core import ErrorDetails
 
 from facet.errors import FacetError
 from facet.manifest import Frozen
@@ -124,7 +123,7 @@ class Recipe:
         return settings
 
 
-def _problem(error: ErrorDetails) -> str:
+def _problem(error: Mapping[str, Any]) -> str:
     name = str(error["loc"][0]).replace("_", "-")
     if error["type"] == "extra_forbidden":
         known = ", ".join(each.replace("_", "-") for each in Hyperparameters.model_fields)

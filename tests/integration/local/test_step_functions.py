@@ -18,6 +18,7 @@ from moto.core.exceptions import ServiceException
 
 from local import template
 from local.moto.aws import Aws
+from local.moto.past_executions import STACK_ENDED, PastExecutions
 from local.moto.step_functions import Execution
 from local.runtime.worker import Invocation
 from local.storage.state import State
@@ -150,12 +151,25 @@ def quick(definition: Path) -> str:
     return json.dumps(hurried("", json.loads(definition.read_text())))
 
 
+BEFORE = {
+    "executionArn": "arn:aws:states:us-east-1:123456789012:execution:train:before",
+    "stateMachineArn": "arn:aws:states:us-east-1:123456789012:stateMachine:train",
+    "name": "before",
+    "input": '{"jobs": []}',
+    "startDate": "2026-01-02T03:04:05+00:00",
+    "status": "RUNNING",
+}
+"""An execution that ran when an earlier stack was killed."""
+
+
 class Machine:
     """An account with the template's state machine."""
 
     def __init__(self, folder: Path) -> None:
         self.service = Service()
         self.executions: list[Execution] = []
+        self.kept: dict[str, Any] = {}
+        self.past = PastExecutions([BEFORE], self.kept.__setitem__)
         self._opened = ExitStack()
         state = State(folder)
         self._opened.callback(state.close)
@@ -170,7 +184,7 @@ class Machine:
         self.function = Function(self.bucket)
         self._opened.enter_context(self.aws.invoking_functions(self.function, lambda *_: None))
         self._opened.enter_context(
-            self.aws.running_training_jobs(self.service, self.executions.append)
+            self.aws.running_training_jobs(self.service, self.executions.append, self.past)
         )
         self._numbers = count(1)
         self.name = ""
@@ -545,3 +559,23 @@ def test_descriptions_lack_settings_that_nobody_gave(machine: Machine) -> None:
         sagemaker.describe_model(ModelName="m"),
     ):
         assert {} not in description.values(), description
+
+
+def test_an_execution_that_a_restart_ended_has_failed(machine: Machine) -> None:
+    states = machine.aws.client("stepfunctions")
+    found = states.describe_execution(executionArn=BEFORE["executionArn"])
+    assert (found["status"], found["name"], found["input"]) == ("FAILED", "before", BEFORE["input"])
+    assert found["cause"] == STACK_ENDED
+    assert found["startDate"] < found["stopDate"]
+    assert machine.kept[BEFORE["executionArn"]]["status"] == "FAILED"
+    with pytest.raises(states.exceptions.ExecutionDoesNotExist):
+        states.describe_execution(executionArn=BEFORE["executionArn"] + "x")
+
+
+def test_executions_are_kept_from_their_start_to_their_end(machine: Machine) -> None:
+    execution = machine.start()
+    assert machine.kept[execution]["status"] in ("RUNNING", "SUCCEEDED", "FAILED")
+    described = machine.end(execution)
+    again = PastExecutions([machine.kept[execution]]).document(execution)
+    assert again is not None
+    assert (again["status"], again["input"]) == (described["status"], described["input"])
