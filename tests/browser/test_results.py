@@ -120,12 +120,12 @@ def test_a_table_can_be_copied_as_csv_and_json(open_page: Open, site: Site) -> N
     expect(page.get_by_role("radio", name="cifar")).to_be_checked()
     choose_file(page, file('one, "1".png'), file("two.png"))
     expect(results(page).first).to_contain_text("2 images classified.")
-    page.get_by_role("button", name="Copy the table as CSV").click()
+    page.get_by_role("button", name="Copy CSV of the table").click()
     lines = list(csv.reader(page.evaluate("navigator.clipboard.readText()").splitlines()))
     assert lines[0] == ["image", "version", "rank", "label", "score", "error"]
     assert lines[1] == ['one, "1".png', ready(1).id, "1", "cat", "0.93", ""]
     assert len(lines) == 7
-    page.get_by_role("button", name="Copy the table as JSON").click()
+    page.get_by_role("button", name="Copy JSON of the table").click()
     document = json.loads(page.evaluate("navigator.clipboard.readText()"))
     assert [each["image"] for each in document] == ['one, "1".png', "two.png"]
     assert document[1]["predictions"][0] == {"label": "cat", "score": 0.93}

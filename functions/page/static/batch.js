@@ -34,8 +34,8 @@ export class Batch {
     this.status = element("p", { className: "faint" });
     this.root = element("li", { className: "result" },
       element("header", {}, this.heading, element("div", { className: "buttons" },
-        copyButton("Copy CSV", "Copy the table as CSV", () => this.#csv()),
-        copyButton("Copy JSON", "Copy the table as JSON", () => this.#json()), this.again, remove)),
+        copyButton("Copy CSV", "Copy CSV of the table", () => this.#csv()),
+        copyButton("Copy JSON", "Copy JSON of the table", () => this.#json()), this.again, remove)),
       this.status,
       element("div", { className: "table" }, element("table", {},
         element("thead", {}, element("tr", {}, ["", "image", "label", "score", ""].map((text) =>
