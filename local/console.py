@@ -9,7 +9,7 @@ from typing import Any
 
 from facet.stack import Address
 from local.demo import SampleImage
-from local.moto.step_functions import Execution
+from local.moto.training.step_functions import Execution
 from local.runtime.worker import Invocation
 from local.training.description import Document
 from local.training.layout import decoded

@@ -25,8 +25,8 @@ from local.gateway.server import Gateway, ensure_free
 from local.gateway.usage_plan import UsagePlan
 from local.moto import REGION
 from local.moto.aws import EVENTS_PATH, NONE, Aws
-from local.moto.past_executions import PastExecutions
-from local.moto.step_functions import Ended
+from local.moto.training.past_executions import PastExecutions
+from local.moto.training.step_functions import Ended
 from local.resources import Resources
 from local.runtime.invocations import AsyncInvoker, Pending, send_to_dlq
 from local.runtime.pool import Invocation, Runtime

@@ -15,8 +15,8 @@ from xml.sax.saxutils import escape
 
 from werkzeug.wrappers import Response
 
-from local.moto import post_policy
-from local.moto.post_policy import PolicyError
+from local.moto.s3 import post_policy
+from local.moto.s3.post_policy import PolicyError
 
 HOSTS = ("127.0.0.1", "localhost", "host.docker.internal")
 """Names of this machine, the last one in containers (`sam local`)."""

@@ -23,16 +23,15 @@ from local.moto import (
     event_buses,
     failures,
     lambda_functions,
-    s3_objects,
     server,
-    step_functions,
-    training_jobs,
 )
 from local.moto.access import Credentials
 from local.moto.durable import Durable
 from local.moto.lambda_functions import Call, Submit
-from local.moto.past_executions import PastExecutions
-from local.moto.step_functions import Ended
+from local.moto.s3 import objects
+from local.moto.training import step_functions, training_jobs
+from local.moto.training.past_executions import PastExecutions
+from local.moto.training.step_functions import Ended
 from local.storage.objects import Damaged
 from local.storage.state import State
 from local.training.jobs import Service
@@ -77,7 +76,7 @@ class Aws:
         self._durable = Durable(state)
         self._patches = ExitStack()
         self._patches.enter_context(server.forgetting_models())
-        self._patches.enter_context(s3_objects.storing(state.files))
+        self._patches.enter_context(objects.storing(state.files))
         self._events: deque[dict[str, Any]] = deque(maxlen=EVENTS_KEPT)
         self._clients: dict[str, Any] = {}
         self._moto = server.application()

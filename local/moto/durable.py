@@ -4,7 +4,7 @@ AWS keeps objects, items and messages; moto has them in memory and loses them wi
 also checks a condition and writes in separate steps, where AWS's conditional writes and
 transactions are atomic: changes to one service pass one lock here.
 
-Contract: tests/integration/local/test_aws.py and test_s3_objects.py.
+Contract: tests/integration/local/test_aws.py and test_objects.py.
 """
 
 import json
@@ -19,7 +19,8 @@ from moto.dynamodb.models import dynamodb_backends
 from moto.sqs.models import sqs_backends
 
 from facet.keys import ENDPOINT_PREFIX
-from local.moto import ACCOUNT, REGION, s3_objects
+from local.moto import ACCOUNT, REGION
+from local.moto.s3 import objects
 from local.storage.objects import Content
 from local.storage.state import ObjectVersion, State
 
@@ -35,7 +36,7 @@ class Durable:
     def __init__(self, state: State) -> None:
         self._state = state
         self._bucket = ""
-        self._keys = s3_objects.Keys()
+        self._keys = objects.Keys()
         self._tables: Mapping[str, str] = {}
         self._queues: Mapping[str, str] = {}
         self._changing_tables = threading.Lock()
@@ -53,7 +54,7 @@ class Durable:
         for queue, owner in queues.items():
             refill_queue(queue, self._state.items(owner))
         self._state.delete_unknown_files()
-        self._keys = s3_objects.refill(bucket, self._state.objects(bucket))
+        self._keys = objects.refill(bucket, self._state.objects(bucket))
         self._bucket, self._tables, self._queues = bucket, tables, queues
 
     def verify(self, stop: threading.Event) -> int:
@@ -100,17 +101,17 @@ class Durable:
 
     def _keep_objects(self) -> None:
         for key in list(self._keys.changed):
-            versions = s3_objects.object_versions(self._bucket, key)
+            versions = objects.object_versions(self._bucket, key)
             self._state.keep_versions(self._bucket, key, versions)
             self._keys.changed.discard(key)
 
     def _set_aside(self, each: ObjectVersion, content: Content, fault: str, shown: bool) -> bool:
         with self._changing:
-            versions = s3_objects.object_versions(self._bucket, each.key)
+            versions = objects.object_versions(self._bucket, each.key)
             if each.version not in {version.version for version in versions}:
                 return False  # it was deleted while the objects were compared
             aside = self._state.files.set_aside(content.file)
-            s3_objects.remove(self._bucket, each.key, each.version)
+            objects.remove(self._bucket, each.key, each.version)
             self._keep_objects()
         LOG.log(
             logging.WARNING if shown else logging.INFO,

@@ -14,7 +14,7 @@ from unittest import mock
 
 from moto.awslambda.models import LambdaFunction
 
-from local.moto.s3_notifications import sending_notifications
+from local.moto.s3.notifications import sending_notifications
 from local.runtime.worker import Invocation
 
 Submit = Callable[[str, bytes], object]

@@ -17,7 +17,7 @@ import httpx
 import pytest
 
 from local.moto.aws import client
-from local.moto.step_functions import Execution
+from local.moto.training.step_functions import Execution
 from local.stack import Listeners, Stack
 from local.training.description import Document
 from tests.support.moto_account import forget

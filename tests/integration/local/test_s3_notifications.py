@@ -1,4 +1,4 @@
-"""local/moto/s3_notifications.py: S3's events, one for each change, with its version and sequencer.
+"""local/moto/s3/notifications.py: S3's events, one for each change, with its version and sequencer.
 
 The module's contract test: when moto's pin moves, it says what has changed.
 """
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 
-from local.moto.s3_notifications import Sequencers, sending_notifications
+from local.moto.s3.notifications import Sequencers, sending_notifications
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

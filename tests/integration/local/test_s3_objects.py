@@ -1,6 +1,6 @@
-"""local/moto/s3_objects.py and durable.py over HTTP: bytes are on the disk and memory stays small.
+"""local/moto/s3/objects.py and durable.py over HTTP: bytes are on the disk and memory stays small.
 
-This is the contract test of s3_objects.py: when moto's pin moves, it says what has changed.
+This is the contract test of local/moto/s3: when moto's pin moves, it says what has changed.
 """
 
 import errno
@@ -18,8 +18,8 @@ import pytest
 from botocore.exceptions import ClientError
 from moto.s3.models import FakeKey
 
-from local.moto import s3_objects
 from local.moto.aws import Aws
+from local.moto.s3 import objects
 from local.storage.objects import ObjectFiles
 from local.storage.state import State
 from tests.support.aws_process import BUCKET, unretried
@@ -168,7 +168,7 @@ def test_objects_can_be_listed_while_others_are_deleted(account: Account) -> Non
     """moto's lists failed with an error when a key was deleted meanwhile."""
     for number in range(200):
         account.put(f"k{number}", b"1")
-    keys = s3_objects._bucket(BUCKET).keys
+    keys = objects._bucket(BUCKET).keys
     for listed in (keys.lists(), keys.items(), keys.values()):
         key = next(iter(keys))
         next(listed)

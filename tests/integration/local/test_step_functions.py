@@ -1,6 +1,6 @@
 """The state machine in moto, with stand-ins for its function and for SageMaker: every way through.
 
-This is also the contract test of local/moto/training_jobs.py and local/moto/step_functions.py:
+This is also the contract test of local/moto/training:
 when moto's pin moves, it says which private part of moto has changed.
 """
 
@@ -18,8 +18,8 @@ from moto.core.exceptions import ServiceException
 
 from local import template
 from local.moto.aws import Aws
-from local.moto.past_executions import STACK_ENDED, PastExecutions
-from local.moto.step_functions import Execution
+from local.moto.training.past_executions import STACK_ENDED, PastExecutions
+from local.moto.training.step_functions import Execution
 from local.runtime.worker import Invocation
 from local.storage.state import State
 from local.training.description import Document, created, ended, moved

@@ -3,7 +3,7 @@
 import json
 
 from local.console import Console
-from local.moto.step_functions import Execution
+from local.moto.training.step_functions import Execution
 from local.runtime.worker import Invocation
 
 

@@ -17,7 +17,7 @@ from moto.sagemaker.exceptions import ResourceInUseException, ValidationError
 from moto.sagemaker.models import FakeTrainingJob, SageMakerModelBackend
 from moto.sagemaker.responses import SageMakerResponse
 
-from local.moto import sagemaker
+from local.moto.training import sagemaker
 from local.training.jobs import JobExists, NotRunning, Service, UnknownJob
 
 

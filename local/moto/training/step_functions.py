@@ -49,7 +49,7 @@ from moto.stepfunctions.parser.models import stepfunctions_parser_backends
 
 from local.moto import ACCOUNT, REGION
 from local.moto.access import Credentials
-from local.moto.past_executions import STACK_ENDED, PastExecutions
+from local.moto.training.past_executions import STACK_ENDED, PastExecutions
 from local.training.description import RUNNING
 from local.training.jobs import Service
 

@@ -1,0 +1,1 @@
+"""S3, where moto does less than AWS or forgets."""
