@@ -221,4 +221,5 @@ def _respond(status: int, content_type: str, document: object) -> dict[str, Any]
     headers = {"Content-Type": content_type}
     if origin := settings().allow_origin:
         headers |= {"Access-Control-Allow-Origin": origin, "Vary": "Origin"}
-    return {"statusCode": status, "headers": headers, "body": orjson.dumps(document).decode()}
+    body = orjson.dumps(document, option=orjson.OPT_APPEND_NEWLINE).decode()
+    return {"statusCode": status, "headers": headers, "body": body}

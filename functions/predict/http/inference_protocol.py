@@ -125,6 +125,8 @@ def _infer(model: str, version: str | None) -> Response[Any]:
     if request.id is not None:
         head["id"] = request.id
     content, json_length = tensors.compose(head, outputs)
+    if json_length is None:
+        content += b"\n"
     check_size(content if json_length else content.decode())
     headers = prediction_headers(predictions)
     if json_length is None:

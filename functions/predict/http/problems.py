@@ -107,6 +107,6 @@ def respond(
     return Response(
         status_code=problem.status,
         content_type="application/problem+json",
-        body=orjson.dumps(document).decode(),
+        body=orjson.dumps(document, option=orjson.OPT_APPEND_NEWLINE).decode(),
         headers={"Retry-After": str(problem.retry_after)} if problem.retry_after else {},
     )

@@ -24,8 +24,11 @@ of metrics and violations."""
 def respond(
     document: object, *, status: int = 200, headers: dict[str, str] | None = None
 ) -> Response[str]:
-    """Returns the document as a JSON response. Raises BodyTooLarge if Lambda cannot return it."""
-    body = orjson.dumps(document).decode()
+    """Returns the document as a JSON response. Raises BodyTooLarge if Lambda cannot return it.
+
+    It ends with a newline, so that a shell's next prompt after curl begins a line.
+    """
+    body = orjson.dumps(document, option=orjson.OPT_APPEND_NEWLINE).decode()
     check_size(body)
     return Response(
         status_code=status,
