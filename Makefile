@@ -88,8 +88,7 @@ samples:  ## train the sample models again from the data sets in FACET_DATA
 notebook:  ## run notebooks/walkthrough.ipynb into build/ (needs `make run` in another shell, or STACK=NAME)
 	@.ci/setup notebook
 	@mkdir -p build
-	@PATH="$(CURDIR)/.venv-notebook/bin:$$PATH" jupyter execute --output="$(CURDIR)/build/walkthrough.ipynb" notebooks/walkthrough.ipynb
-	@echo "build/walkthrough.ipynb is the notebook with its outputs"
+	@PATH="$(CURDIR)/.venv-notebook/bin:$$PATH" python notebooks/run.py notebooks/walkthrough.ipynb build/walkthrough.ipynb
 
 tensorflow:  ## install TensorFlow for the local endpoint; artifacts without a LiteRT model need it
 	@.ci/setup tensorflow
