@@ -15,7 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 from typer.core import TyperGroup
 
-from cli import data, delete, env, invoke, models, push, redrive, status, up, versions, watch
+from cli import data, delete, env, invoke, models, page, push, redrive, status, up, versions, watch
 from cli.cost import command as cost
 from cli.doctor import command as doctor
 from cli.extras import CHECKOUT, ROOT, located, version
@@ -109,6 +109,7 @@ GROUPS: dict[str, tuple[tuple[Callable[..., None], str], ...]] = {
     "Run and watch a stack": (
         (up.up, "facet up --port 8001"),
         (status.status, "facet status --stack prod"),
+        (page.open_page, "facet open cats"),
         (logs.logs, "facet logs PredictFunction --since 2h --level warning"),
         (doctor.doctor, "facet doctor --stack prod"),
         (redrive.redrive, "facet redrive --dry-run"),
@@ -122,6 +123,7 @@ GROUPS: dict[str, tuple[tuple[Callable[..., None], str], ...]] = {
 for panel, commands in GROUPS.items():
     for command, example in commands:
         app.command(
+            example.split()[1],
             cls=Command,
             rich_help_panel=panel,
             epilog=f"Example: {example}",

@@ -15,6 +15,7 @@ from cli.terminal import completion
 from cli.terminal.options import THIS_HOME, Home, StackName
 from cli.terminal.output import Output
 from facet.errors import FacetError
+from facet.registry.suggestions import did_you_mean
 
 INVOKE_CONFIG = Config(read_timeout=905, retries={"total_max_attempts": 1})
 """Waits for Lambda's limit of 15 minutes, and never invokes twice."""
@@ -86,7 +87,10 @@ def _physical_name(stack: Stack, function: str) -> str:
     """Look up the function's name in its account. Raises NoFunction."""
     functions = resources(stack, FUNCTION)
     if function not in functions:
-        raise NoFunction(f"there is no function {function}; choose {', '.join(sorted(functions))}")
+        raise NoFunction(
+            f"there is no function {function}; choose {', '.join(sorted(functions))}."
+            f"{did_you_mean(function, functions)}"
+        )
     return functions[function]
 
 

@@ -151,7 +151,7 @@ def _labels(labels: tuple[str, ...]) -> str:
 
 
 def _versions(model: ModelDetails) -> Table:
-    heads = ("version", "status", "", "proof", "size", UPLOADED, "metrics")
+    heads = ("version", "status", "place", "proof", "size", UPLOADED, "metrics")
     table = plain_table(*heads, whole=frozenset({UPLOADED}))
     for each in model.versions:
         table.add_row(

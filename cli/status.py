@@ -13,6 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from cli.client.api import RetryBudget, connect
 from cli.client.stack import Stack, find
+from cli.page import page_url
 from cli.terminal.formatting import printable
 from cli.terminal.options import THIS_HOME, AsJson, Home, StackName
 from cli.terminal.output import Output, facts
@@ -86,6 +87,8 @@ def collect(stack: Stack) -> StatusReport:
     report = StatusReport()
     report.add("stack", stack.name, stack.name)
     report.add("url", stack.api_url, stack.api_url)
+    page = page_url(stack) if stack.api_url else ""
+    report.add("page", page, page)
     report.add("bucket", stack.bucket, stack.bucket)
     report.read("api", lambda: _api(stack))
     report.read("endpoint", lambda: _endpoint(stack))

@@ -13,6 +13,7 @@ import typer
 from botocore.exceptions import BotoCoreError, ClientError
 
 from cli.client.stack import Stack, find
+from cli.terminal import completion
 from cli.terminal.options import THIS_HOME, AsJson, Home, ModelName, StackName, Yes
 from cli.terminal.output import Output
 from cli.terminal.prompts import prompter
@@ -32,7 +33,14 @@ class NotConfirmed(FacetError):
 
 def promote(
     model: ModelName,
-    version: Annotated[str, typer.Argument(metavar="VERSION", help="The id of a READY version.")],
+    version: Annotated[
+        str,
+        typer.Argument(
+            metavar="VERSION",
+            help="The id of a READY version.",
+            autocompletion=completion.versions,
+        ),
+    ],
     stack: StackName = None,
     home: Home = THIS_HOME,
     as_json: AsJson = False,
@@ -50,7 +58,11 @@ def rollback(
     model: ModelName,
     version: Annotated[
         str | None,
-        typer.Argument(metavar="VERSION", help="A READY version's id. Default: the previous."),
+        typer.Argument(
+            metavar="VERSION",
+            help="A READY version's id. Default: the previous.",
+            autocompletion=completion.versions,
+        ),
     ] = None,
     stack: StackName = None,
     home: Home = THIS_HOME,
@@ -106,7 +118,12 @@ def policy(
 def retire(
     model: ModelName,
     version: Annotated[
-        str | None, typer.Argument(metavar="VERSION", help="A version's id. Default: all versions.")
+        str | None,
+        typer.Argument(
+            metavar="VERSION",
+            help="A version's id. Default: all versions.",
+            autocompletion=completion.versions,
+        ),
     ] = None,
     yes: Yes = False,
     stack: StackName = None,

@@ -14,6 +14,7 @@ import typer
 from botocore.exceptions import ClientError
 
 from cli.client.stack import Stack, find
+from cli.terminal import completion
 from cli.terminal.formatting import printable, reasons
 from cli.terminal.options import THIS_HOME, AsJson, Home, ModelName, StackName
 from cli.terminal.output import Output
@@ -165,7 +166,11 @@ def watch(
     model: ModelName,
     version: Annotated[
         str | None,
-        typer.Argument(metavar="VERSION", help="A version's id. Default: the newest upload."),
+        typer.Argument(
+            metavar="VERSION",
+            help="A version's id. Default: the newest upload.",
+            autocompletion=completion.versions,
+        ),
     ] = None,
     timeout: Annotated[
         float, typer.Option(min=0, help="Stop waiting after this many seconds, with exit code 1.")

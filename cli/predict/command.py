@@ -12,6 +12,7 @@ from cli.client.stack import find
 from cli.predict import sources
 from cli.predict.results import PredictionOptions, predict_batch, results
 from cli.predict.writers import CsvWriter, JsonLinesWriter, JsonWriter, TableWriter, Writer
+from cli.terminal import completion
 from cli.terminal.formatting import printable
 from cli.terminal.options import THIS_HOME, AsJson, Home, ModelName, StackName
 from cli.terminal.output import Output
@@ -33,7 +34,10 @@ def predict(
         int, typer.Option("--top-k", "-k", min=1, max=1000, help="Number of labels for each image.")
     ] = 5,
     version: Annotated[
-        str | None, typer.Option(help="A READY version. Default: the live one.")
+        str | None,
+        typer.Option(
+            help="A READY version. Default: the live one.", autocompletion=completion.versions
+        ),
     ] = None,
     form: Annotated[
         Format | None, typer.Option("--format", help="The output format. Default: a table.")

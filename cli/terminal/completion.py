@@ -1,4 +1,4 @@
-"""Shell completion of arguments: models, functions, events, logs and training jobs."""
+"""Shell completion of arguments: models, versions, recipes, data sets, functions, logs, jobs …"""
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -14,6 +14,8 @@ from cli.client.stack import HOME, Stack, account, deployed, local
 from cli.logs import files, log_groups
 from cli.logs.files import ENDPOINT, TRAINING
 from facet.errors import FacetError
+from facet.recipes import RECIPES
+from facet.registry.models import Status
 from facet.registry.store import Registry
 
 QUICK = Config(connect_timeout=1, read_timeout=2, retries={"total_max_attempts": 1})
@@ -21,6 +23,7 @@ QUICK = Config(connect_timeout=1, read_timeout=2, retries={"total_max_attempts":
 
 PAGE = 100
 EVENTS = Path("events")
+DATA_SETS = "datasets/"
 
 Completion = Callable[[typer.Context, str], Iterable[str]]
 
@@ -31,7 +34,7 @@ def _silent(candidates: Completion) -> Completion:
     def complete(ctx: typer.Context, incomplete: str) -> list[str]:
         try:
             return [each for each in candidates(ctx, incomplete) if each.startswith(incomplete)]
-        except (FacetError, BotoCoreError, ClientError, Boto3Error, OSError):
+        except (FacetError, BotoCoreError, ClientError, Boto3Error, OSError, LookupError):
             return []
 
     return complete
@@ -42,6 +45,37 @@ def models(ctx: typer.Context, incomplete: str) -> Iterable[str]:
     """Complete names of models, from the first page that matches."""
     page, _ = Registry(_stack(ctx).registry()).models(PAGE, before(incomplete))
     return [each.name for each in page]
+
+
+@_silent
+def versions(ctx: typer.Context, _: str) -> Iterable[str]:
+    """Complete a model's versions, the newest first: READY ones, and for `facet watch` all."""
+    model = ctx.params["model"] or ctx.args[0]  # before `--version VERSION` nothing is parsed
+    found = Registry(_stack(ctx).registry()).versions(model)
+    every = ctx.info_name == "watch"
+    return [each.id for each in found if every or each.status is Status.READY]
+
+
+@_silent
+def recipes(_: typer.Context, __: str) -> Iterable[str]:
+    """Complete names of recipes."""
+    return RECIPES
+
+
+@_silent
+def data_sets(ctx: typer.Context, incomplete: str) -> Iterable[str]:
+    """Complete names of data sets in the bucket."""
+    stack = _stack(ctx)
+    pages = (
+        stack.client("s3")
+        .get_paginator("list_objects_v2")
+        .paginate(Bucket=stack.bucket, Prefix=f"{DATA_SETS}{incomplete}", Delimiter="/")
+    )
+    return [
+        each["Prefix"].removeprefix(DATA_SETS).rstrip("/")
+        for page in pages
+        for each in page.get("CommonPrefixes", ())
+    ]
 
 
 @_silent

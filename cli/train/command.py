@@ -18,6 +18,7 @@ from cli.train import weights
 from cli.train.run import Training, run
 from facet.keys import MODEL_NAME
 from facet.recipes import RECIPES, BadHyperparameter, Metric, recipe
+from facet.registry.suggestions import did_you_mean
 from train.input import BadInput, parse
 from training.data.readers import CIFAR10, SIGN_LANGUAGE
 from training.data.source import DataSource, data_source
@@ -29,7 +30,11 @@ OWN_DATA = (CIFAR10, SIGN_LANGUAGE)
 def train(
     recipe_name: Annotated[
         str,
-        typer.Argument(metavar="RECIPE", help=f"{', '.join(RECIPES)}."),
+        typer.Argument(
+            metavar="RECIPE",
+            help=f"{', '.join(RECIPES)}.",
+            autocompletion=completion.recipes,
+        ),
     ],
     dataset: Annotated[
         str | None,
@@ -38,6 +43,7 @@ def train(
             help="A data set in the bucket, or with --upload a source as for facet data. Default: "
             "the recipe's own.",
             show_default=False,
+            autocompletion=completion.data_sets,
         ),
     ] = None,
     model: Annotated[
@@ -142,7 +148,9 @@ def train(
 def _images(recipe_name: str, dataset: str | None, name: str | None, *, upload: bool) -> DataSource:
     if recipe_name not in RECIPES:
         raise typer.BadParameter(
-            f"there is no recipe '{recipe_name}'; choose {', '.join(RECIPES)}", param_hint="RECIPE"
+            f"there is no recipe '{recipe_name}'; choose {', '.join(RECIPES)}."
+            f"{did_you_mean(recipe_name, RECIPES)}",
+            param_hint="RECIPE",
         )
     source = dataset or recipe_name
     if not dataset and recipe_name not in OWN_DATA:

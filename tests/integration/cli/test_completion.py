@@ -9,13 +9,16 @@ from typer.testing import CliRunner
 
 from cli.app import app
 from cli.terminal.completion import before
+from facet.registry.store import Registry
 from tests.support import deployed
 from tests.support.deployed import STACK
+from tests.support.fakes import BUCKET
 from tests.support.stacks import ROOT
-from tests.support.versions import make_live, pending
+from tests.support.versions import make_live, pending, rejected
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
+    from mypy_boto3_s3 import S3Client
 
 DEPLOYED = f"--stack {STACK}"
 
@@ -47,6 +50,26 @@ def test_models(command: str) -> None:
     assert offered(f"{given} ") == ["car", "cat", "cat-2", "dog"]
     assert offered(f"{given} cat") == ["cat", "cat-2"]
     assert offered(f"{given} e") == []
+
+
+@pytest.mark.usefixtures("stack")
+def test_versions(table: "Table") -> None:
+    old, new = f"{2:012x}", f"{9:012x}"
+    make_live(table, pending(9, "cat-2"))
+    Registry(table).reject(rejected(10, "cat-2"))
+    for command in ("promote", "rollback", "retire"):
+        assert offered(f"{command} {DEPLOYED} cat-2 ") == [new, old]
+    assert offered(f"predict {DEPLOYED} cat-2 a.png --version 0000000000") == [new, old]
+    assert f"{10:012x}" in offered(f"watch {DEPLOYED} cat-2 ")
+
+
+@pytest.mark.usefixtures("stack")
+def test_recipes_and_data_sets(s3: "S3Client") -> None:
+    for name in ("lights", "lamps", "pets"):
+        s3.put_object(Bucket=BUCKET, Key=f"datasets/{name}/train/a/1.png", Body=b"")
+    assert offered("train ") == ["cifar10", "sign-language", "image-folder"]
+    assert offered(f"train {DEPLOYED} image-folder ") == ["lamps", "lights", "pets"]
+    assert offered(f"train {DEPLOYED} image-folder l") == ["lamps", "lights"]
 
 
 @pytest.mark.usefixtures("stack")

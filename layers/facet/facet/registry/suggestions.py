@@ -19,7 +19,9 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     """
     names = sorted(set(known))
     longer = [each for each in names if len(name) >= MIN_PREFIX and each.startswith(name)]
-    found = list(dict.fromkeys([*get_close_matches(name.lower(), names), *longer]))[:3]
+    lower = {each.lower(): each for each in names}
+    close = [lower[each] for each in get_close_matches(name.lower(), lower)]
+    found = list(dict.fromkeys([*close, *longer]))[:3]
     return f" Did you mean {' or '.join(map(repr, found))}?" if found else ""
 
 
