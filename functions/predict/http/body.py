@@ -134,11 +134,18 @@ def _from_form(boundary: str, body: bytes) -> SentImages:
         )
         parts = list(parser)
         files = [part.raw for part in parts if part.filename or part.name == "image"]
-        fields = {part.name: part.value for part in parts if part.name in FIELDS}
-    except (multipart.MultipartError, ValueError) as error:
+        fields = {part.name: _text(part) for part in parts if part.name in FIELDS}
+    except (multipart.MultipartError, ValueError, LookupError) as error:
         raise BadRequest(f"The multipart form is malformed: {error}.") from error
     if len(files) != 1:
         raise BadRequest(
             f"The form has {len(files)} files; send one, for example with -F image=@FILE."
         )
-    return SentImages((files[0],), **fields)
+    return SentImages((files[0],), top_k=fields.get("top_k"), version=fields.get("version"))
+
+
+def _text(part: multipart.MultipartPart) -> str:
+    """Raises LookupError for an unknown charset, ValueError for text that no answer can quote."""
+    text: str = part.value
+    text.encode()  # some charsets decode to lone surrogates
+    return text

@@ -235,3 +235,14 @@ def test_a_form_may_have_parameters() -> None:
     fields = [('name="top_k"', b"3"), ('name="version"', b"0123456789ab"), ('name="x"', b"y")]
     sent = from_form(form(*fields, file))
     assert sent == SentImages((JPEG,), top_k="3", version="0123456789ab")
+
+
+@pytest.mark.parametrize(
+    ("charset", "content"),
+    [("klingon", b"3"), ("base64", b"Mw=="), ("undefined", b"3"), ("utf-7", b"+2AA-")],
+)
+def test_a_field_in_an_unusable_charset_is_a_bad_request(charset: str, content: bytes) -> None:
+    """The last one is half of a surrogate pair, which no JSON can quote."""
+    typed = f'name="top_k"\r\nContent-Type: text/plain; charset={charset}'
+    with pytest.raises(BadRequest, match="multipart form is malformed"):
+        from_form(form((typed, content), ('name="image"; filename="a.jpg"', JPEG)))
