@@ -26,7 +26,8 @@ from facet.keys import (
     ENDPOINT_PREFIX,
     REJECTED_PREFIX,
     VERSION_ID,
-    misnamed_keys,
+    misnamed_prefix,
+    parse_misnamed_key,
     upload_key,
 )
 from facet.notifications import EventPublisher, publisher
@@ -83,13 +84,20 @@ class ModelObjects:
 
     def uploads(self, model: str) -> list[StoredVersion]:
         """Every object version under the keys of a model's uploads."""
-        keys = [upload_key(model)] if is_model(model) else misnamed_keys(model)
-        return [each for key in keys for each in self._below(key) if each.key == key]
+        if is_model(model):
+            key = upload_key(model)
+            return [each for each in self._below(key) if each.key == key]
+        below = self._below(misnamed_prefix(model))
+        return [each for each in below if parse_misnamed_key(each.key) == model]
 
     def of_versions(self, model: str) -> dict[str, list[StoredVersion]]:
-        """Every object version of artifacts, rejected uploads and reports, by version id."""
+        """Every object version of artifacts, rejected uploads and reports, by version id.
+
+        A name that no model can have has no artifacts: what is below it are other uploads.
+        """
         found: dict[str, list[StoredVersion]] = {}
-        for prefix in (f"{ENDPOINT_PREFIX}{model}/", f"{REJECTED_PREFIX}{model}/"):
+        places = (ENDPOINT_PREFIX, REJECTED_PREFIX) if is_model(model) else (REJECTED_PREFIX,)
+        for prefix in (f"{place}{model}/" for place in places):
             for each in self._below(prefix):
                 name, _, suffix = each.key.removeprefix(prefix).partition(".")
                 if VERSION_ID.fullmatch(name) and suffix in ("tar.gz", "json"):

@@ -50,6 +50,9 @@ MODEL_NAME_RULE = (
 LONGEST_NAME = 900
 """Bytes of a misnamed upload's name: with the rest, a key has at most 1,024."""
 
+CUT = "…"
+"""In the name of a misnamed upload that was too long, before the digest of the whole."""
+
 VERSION_ID_LENGTH = 12
 VERSION_ID = re.compile(rf"[0-9a-f]{{{VERSION_ID_LENGTH}}}")
 """A version: the first hex digits of the SHA-256 of its artifact."""
@@ -131,7 +134,7 @@ def parse_misnamed_key(key: str) -> str | None:
     if len(name.encode()) <= LONGEST_NAME:
         return name
     digest = hashlib.sha256(name.encode()).hexdigest()[:VERSION_ID_LENGTH]
-    return f"{name.encode()[: LONGEST_NAME // 2].decode(errors='ignore')}…{digest}"
+    return f"{name.encode()[: LONGEST_NAME // 2].decode(errors='ignore')}{CUT}{digest}"
 
 
 def parse_upload_key(key: str) -> str | None:
@@ -140,9 +143,14 @@ def parse_upload_key(key: str) -> str | None:
     return name if key == upload_key(name) and MODEL_NAME.fullmatch(name) else None
 
 
-def misnamed_keys(name: str) -> list[str]:
-    """The keys under which an upload may have this name, which no model can have."""
-    return [upload_key(name), f"{ENDPOINT_PREFIX}{name}"]
+def misnamed_prefix(name: str) -> str:
+    """What the key of every misnamed upload with this name begins with. Other keys may, too:
+    only those are its own for which `parse_misnamed_key` returns the name.
+    """
+    start, cut, _ = name.rpartition(CUT)
+    if cut and len(start.encode()) > LONGEST_NAME // 2 - 4:  # less than a character was left out
+        return ENDPOINT_PREFIX + start
+    return ENDPOINT_PREFIX + name
 
 
 def parse_version_key(key: str) -> VersionKey | None:

@@ -12,6 +12,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from facet.errors import UnknownModel
+from facet.keys import parse_misnamed_key
 from facet.registry.models import MODEL_ITEM, Mode, Policy, Status
 from onboard.deletion import PROBLEMS, handler
 from onboard.retention import Removal
@@ -135,6 +136,34 @@ def test_an_upload_that_was_rejected_for_its_name_can_be_deleted(account: Accoun
     account.deletion.delete("My Model.tgz", "anybody")
     assert account.stored() == set()
     assert list(account.registry.misnamed()) == []
+
+
+def test_a_key_of_another_model_is_no_name_to_delete(account: Account) -> None:
+    account.onboard(FIRST)
+    account.put(SECOND)
+    account.put(THIRD, "sub/cats/0123456789ab")
+    stored = account.stored()
+    for name in (f"cifar/{identity(FIRST)}", f"cifar/{identity(FIRST)}.tar.gz", "cifar.tar.gz"):
+        with pytest.raises(UnknownModel):
+            account.deletion.delete(name, "anybody")
+    account.put(THIRD, "sub/cats")
+    assert account.deletion.delete("sub/cats", "anybody").uploads == 1
+    assert account.stored() == stored
+
+
+@pytest.mark.parametrize("character", ["x", "ä"])
+def test_a_name_that_was_cut_can_be_deleted(account: Account, character: str) -> None:
+    fill = "Y" + character * (960 // len(character.encode()))
+    keys = [f"mme/{fill}{end}.tar.gz" for end in "ab"]
+    names = [parse_misnamed_key(key) for key in keys]
+    for key, name in zip(keys, names, strict=True):
+        assert name
+        answer = account.s3.put_object(Bucket=fakes.BUCKET, Key=key, Body=FIRST)
+        if key == keys[0]:
+            account.process(Upload(name, answer["VersionId"], misnamed=key))
+            account.s3.put_object(Bucket=fakes.BUCKET, Key=key, Body=SECOND)
+    assert account.deletion.delete(str(names[0]), "anybody").uploads == 1
+    assert account.stored() == {keys[1]}
 
 
 @dataclass
