@@ -21,7 +21,7 @@ import boto3
 import orjson
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from facet.errors import FacetError, NotAllowed, UnknownModel
+from facet.errors import BadRequest, FacetError, NotAllowed, UnknownModel
 from facet.keys import (
     ENDPOINT_PREFIX,
     REJECTED_PREFIX,
@@ -44,6 +44,7 @@ COMMAND = "command"
 """Who deleted a model, in the event, if it was the command line."""
 
 PROBLEMS: dict[type[FacetError], tuple[int, str, str]] = {
+    BadRequest: (400, "bad-request", "Invalid request"),
     NotAllowed: (403, "not-allowed", "Not allowed"),
     UnknownModel: (404, "unknown-model", "Model not found"),
 }
@@ -186,8 +187,8 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         by = allowed(event["requestContext"]["identity"].get("apiKeyId"))
         query = event["queryStringParameters"] or {}
         name = event["pathParameters"]["model"]
-        deleted = delete(name, by, dry_run=query.get("dry_run") == "true")
-    except (NotAllowed, UnknownModel) as error:
+        deleted = delete(name, by, dry_run=is_dry_run(query.get("dry_run")))
+    except (BadRequest, NotAllowed, UnknownModel) as error:
         status, kind, title = PROBLEMS[type(error)]
         problem = {
             "type": f"urn:facet:problem:{kind}",
@@ -209,6 +210,13 @@ def allowed(key_id: str | None) -> str:
         f"The API key {key_id} may not delete models. Name it in the stack's parameter DeleteKeys, "
         "or use `facet delete`, which needs AWS credentials."
     )
+
+
+def is_dry_run(text: str | None) -> bool:
+    """What the parameter `dry_run` says. Raises BadRequest for anything but true and false."""
+    if text not in (None, "true", "false"):
+        raise BadRequest(f"dry_run must be true or false, not '{text[:100]}'; nothing was deleted.")
+    return text == "true"
 
 
 def delete(model: str, by: str, *, dry_run: bool) -> Deleted:

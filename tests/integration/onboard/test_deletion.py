@@ -265,6 +265,17 @@ def test_the_api_deletes_for_the_keys_that_may(account: Account) -> None:
 
 
 @pytest.mark.usefixtures("functions")
+@pytest.mark.parametrize("value", ["True", "1", "yes", ""])
+def test_a_dry_run_that_is_not_understood_deletes_nothing(account: Account, value: str) -> None:
+    account.onboard(FIRST)
+    status, problem = asked(request("cifar", "operators", dry_run=value))
+    assert (status, problem["type"]) == (400, "urn:facet:problem:bad-request")
+    assert "dry_run must be true or false" in problem["detail"]
+    account.assert_live(FIRST)
+    assert asked(request("cifar", "operators", dry_run="false"))[1]["deleted"] is True
+
+
+@pytest.mark.usefixtures("functions")
 def test_whoever_may_invoke_the_function_may_delete(account: Account) -> None:
     account.onboard(FIRST)
     event = {"model": "cifar", "dry_run": True}
