@@ -143,6 +143,15 @@ def parse_upload_key(key: str) -> str | None:
     return name if key == upload_key(name) and MODEL_NAME.fullmatch(name) else None
 
 
+def misnamed_keys(name: str) -> list[str]:
+    """The keys under which an upload may have this name, which no model can have.
+
+    None for a name that was cut; see `misnamed_prefix`.
+    """
+    keys = [upload_key(name), f"{ENDPOINT_PREFIX}{name}"]
+    return [key for key in keys if parse_misnamed_key(key) == name]
+
+
 def misnamed_prefix(name: str) -> str:
     """What the key of every misnamed upload with this name begins with. Other keys may, too:
     only those are its own for which `parse_misnamed_key` returns the name.

@@ -88,6 +88,20 @@ def test_a_misnamed_upload_is_recognised_with_its_name(key: str, expected: str |
     assert keys.parse_misnamed_key(key) == expected
 
 
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("My Model", ["mme/My Model.tar.gz", "mme/My Model"]),
+        (f"cats/{ID}", [f"mme/cats/{ID}"]),
+        (f"cats/{ID}.tar.gz", [f"mme/cats/{ID}.tar.gz.tar.gz"]),
+        ("cats.tar.gz", ["mme/cats.tar.gz.tar.gz"]),
+    ],
+)
+def test_a_misnamed_upload_has_no_key_of_another_model(name: str, expected: list[str]) -> None:
+    assert keys.misnamed_keys(name) == expected
+    assert all(key.startswith(keys.misnamed_prefix(name)) for key in expected)
+
+
 def test_every_misnamed_upload_has_a_name_that_fits_into_a_key() -> None:
     long = [keys.parse_misnamed_key(f"mme/{'ä' * 509}{end}") for end in "ab"]
     assert len(set(long)) == 2
