@@ -13,7 +13,13 @@ from dataclasses import dataclass
 
 from botocore.exceptions import ClientError
 
-from facet.errors import BodyTooLarge, EndpointUnavailable, ModelFailed, ModelLoading
+from facet.errors import (
+    BodyTooLarge,
+    EndpointUnavailable,
+    FacetError,
+    ModelFailed,
+    ModelLoading,
+)
 from facet.observability import logger
 from facet.registry.models import Serving, Version
 from predict.canary import CanaryCounter, Variant, goes_to_candidate
@@ -88,13 +94,9 @@ class Predictor:
     ) -> Predictions:
         """Returns the candidate's scores, or the live version's if the candidate fails on any."""
         try:
-            found = self._classify_and_count(
+            return self._classify_and_count(
                 request, serving, Variant.CANDIDATE, candidate, stopwatch
             )
-            for error in found.failures.values():
-                if isinstance(error, ModelFailed | EndpointUnavailable):
-                    raise error
-            return found
         except (ModelFailed, EndpointUnavailable, BodyTooLarge) as error:
             reason = error.reason if isinstance(error, ModelFailed) else str(error)
             logger().error("candidate failed", target=candidate.target, reason=reason)
@@ -113,24 +115,38 @@ class Predictor:
         version: Version,
         stopwatch: Stopwatch,
     ) -> Predictions:
-        """Counts a success, or a ModelFailed of any image; other errors say nothing about it."""
+        """Counts a success, or a ModelFailed of any image; other errors say nothing about it.
+
+        A candidate's failure on any image is raised.
+        """
         try:
-            predictions = self._classify(request, version, stopwatch)
+            predictions = self._classify(
+                request, version, stopwatch, whole=variant is Variant.CANDIDATE
+            )
         except ModelFailed:
             self._count(serving, variant, stopwatch, good=False)
             raise
-        failed = any(isinstance(each, ModelFailed) for each in predictions.failures.values())
-        if failed or predictions.answered:
+        failed = _first(ModelFailed, predictions) is not None
+        if failed or (predictions.answered and not _first(EndpointUnavailable, predictions)):
             self._count(serving, variant, stopwatch, good=not failed)
         return predictions
 
     def _classify(
-        self, request: PredictionRequest, version: Version, stopwatch: Stopwatch
+        self,
+        request: PredictionRequest,
+        version: Version,
+        stopwatch: Stopwatch,
+        *,
+        whole: bool = False,
     ) -> Predictions:
+        """If `whole`, raises a ModelFailed or EndpointUnavailable of any image."""
         try:
             predictions = self._classifier.classify(
                 version, request.images, request.deadline, stopwatch, request.request_id
             )
+            error = _first(ModelFailed, predictions) or _first(EndpointUnavailable, predictions)
+            if whole and error:
+                raise error
         except (EndpointUnavailable, ModelLoading) as error:
             self._health.failed(request.model)
             if isinstance(error, ModelLoading):
@@ -155,6 +171,10 @@ class Predictor:
         if serving.candidate:
             with stopwatch.step("registry"):
                 self._counter.count(serving.model, variant, good=good)
+
+
+def _first(kind: type[FacetError], predictions: Predictions) -> FacetError | None:
+    return next((each for each in predictions.failures.values() if isinstance(each, kind)), None)
 
 
 def _is_deleted(error: ClientError) -> bool:

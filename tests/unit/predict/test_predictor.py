@@ -202,6 +202,24 @@ def test_a_candidate_that_fails_on_one_image_is_counted_and_the_live_version_ans
     assert f"candidate ModelFailed {TO_CANDIDATE}" in metrics.records
 
 
+def test_a_candidates_answer_is_neither_counted_nor_recorded_if_the_endpoint_failed_on_an_image(
+    predict: Predict, classifier: Classifier, counter: CanaryCounter, metrics: PredictionMetrics
+) -> None:
+    classifier.answers["candidate"] = [SCORES, EndpointUnavailable("no room")]
+    assert predict(TO_CANDIDATE) == "live"
+    assert counter.counted == []
+    assert metrics.records == [f"live answered {TO_CANDIDATE}"]
+
+
+def test_a_live_version_s_answer_is_recorded_but_not_counted_if_the_endpoint_failed_on_an_image(
+    predict: Predict, classifier: Classifier, counter: CanaryCounter, metrics: PredictionMetrics
+) -> None:
+    classifier.answers["live"] = [SCORES, EndpointUnavailable("no room")]
+    assert predict(TO_LIVE) == "live"
+    assert counter.counted == []
+    assert metrics.records == [f"live answered {TO_LIVE}"]
+
+
 def test_a_live_version_that_fails_on_one_image_answers_the_others_and_is_counted(
     predict: Predict, classifier: Classifier, counter: CanaryCounter, metrics: PredictionMetrics
 ) -> None:
