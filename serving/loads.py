@@ -163,7 +163,7 @@ class Loads:
             if name in self._timed_out:
                 return None
             if name in self._stopped:
-                raise self._stopped.pop(name) from None
+                raise self._stopped[name] from None
             raise
         except ServingError as error:
             log.warning("cannot load model %s (%s): %s", name, target, error)
@@ -174,6 +174,7 @@ class Loads:
         finally:
             del self._loads[name]
             self._timed_out.discard(name)
+            self._stopped.pop(name, None)
         if model is not None:
             versions_text = ", ".join(
                 f"version {number} on {runtime.kind}" for number, runtime in model.runtimes.items()

@@ -7,12 +7,21 @@ waits until its requests are answered, then frees its memory.
 
 import asyncio
 import logging
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from serving.batching import Batching
-from serving.errors import BadInput, InferenceFailed, NoSuchVersion, NotLoaded, ServingError
+from serving.errors import (
+    BadInput,
+    InferenceFailed,
+    NoSuchVersion,
+    NotLoaded,
+    Overran,
+    ServingError,
+)
+from serving.guard.crash_guard import REFUSED_FOR
 from serving.loads import Loader, Loads, Model
 from serving.memory import MemoryBudget
 from serving.metrics import Metrics
@@ -40,7 +49,7 @@ class Models:
         self._budget = budget
         self._metrics = metrics
         self._models: dict[str, Model] = {}
-        self._stopped: dict[str, ServingError] = {}
+        self._stopped: dict[str, tuple[float, str]] = {}  # until when, and the error's text
         self._releases: set[asyncio.Task[None]] = set()
         self._unloads = 0
         self._workers = Workers(workers)
@@ -59,11 +68,12 @@ class Models:
         return list(self._models.values())
 
     def model(self, name: str) -> Model:
-        """A loaded model. Raises NotLoaded, or Overran for one that was stopped."""
+        """A loaded model. Raises NotLoaded, or Overran for one that was lately stopped."""
         if name in self._models:
             return self._models[name]
+        self._forget_stopped()
         if name in self._stopped:
-            raise self._stopped[name]
+            raise Overran(self._stopped[name][1])
         raise NotLoaded(f"Model {name} is not loaded yet.")
 
     @property
@@ -80,13 +90,18 @@ class Models:
         """Answer what waits for a model with an error, and unload it when its threads allow."""
         for model in [each for each in self._models.values() if each.target == target]:
             del self._models[model.name]
-            self._stopped[model.name] = error
+            self._stopped[model.name] = (time.monotonic() + REFUSED_FOR, str(error))
             for queue in model.queues.values():
                 queue.fail(error)
             task = asyncio.create_task(self._release(model))
             self._releases.add(task)
             task.add_done_callback(self._releases.discard)
         self._loads.stop(target, error)
+
+    def _forget_stopped(self) -> None:
+        now = time.monotonic()
+        for name in [name for name, (until, _) in self._stopped.items() if until <= now]:
+            del self._stopped[name]
 
     async def load(self, name: str, path: Path, target: str) -> Model:
         """Load the artifact unpacked at `path`; see `Loads.load`."""

@@ -1,8 +1,10 @@
 """Models that never end: stopped, named, refused; the process is replaced if that does not help."""
 
 import asyncio
+import gc
 import threading
 import time
+import weakref
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -15,7 +17,7 @@ import pytest
 from serving.app import create_app
 from serving.artifact import Version
 from serving.batching import Batching
-from serving.errors import InferenceFailed, LoadFailed, ModelRefused
+from serving.errors import InferenceFailed, LoadFailed, ModelRefused, NotLoaded, Overran
 from serving.guard import watchdog
 from serving.guard.crash_guard import LOADING, SLOT_FILE, CrashGuard
 from serving.guard.time_limits import TimeLimits
@@ -62,7 +64,7 @@ class Model:
 class Process:
     """A container whose models named `endless…` load for ever, `loop…` may compute for ever."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, load_timeout: float = 5) -> None:
         self.folder = folder
         self.gate = threading.Event()
         self.ended: list[int] = []
@@ -74,7 +76,7 @@ class Process:
             MemoryBudget(1 << 40, 1 << 60, lambda: 0, lambda: None),
             self.metrics,
             workers=2,
-            load_timeout=5,
+            load_timeout=load_timeout,
             batching=Batching(rows=1),
         )
         self.watchdog = Watchdog(self.limits, self.guard, self.metrics, self.end)
@@ -266,3 +268,54 @@ def test_requests_in_flight_are_answered_before_the_process_ends(
     run(process, scenario)
     assert process.ended == [STATUS]
     assert process.in_flight_at_the_end == 0
+
+
+def test_each_request_of_a_stopped_model_gets_an_error_of_its_own(process: Process) -> None:
+    """One that is raised again would keep the frames of every request, with their bodies."""
+
+    async def scenario() -> None:
+        await process.load("slow")
+        process.models.stop("slow", Overran("too long"))
+        errors = []
+        for _ in range(2):
+            with pytest.raises(Overran, match="too long") as caught:
+                process.models.model("slow")
+            errors.append(caught.value)
+        assert errors[0] is not errors[1]
+
+    asyncio.run(scenario())
+
+
+def test_a_stopped_model_is_forgotten_when_it_is_no_longer_refused(
+    process: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("serving.models.REFUSED_FOR", 0.05)
+
+    async def scenario() -> None:
+        await process.load("slow")
+        process.models.stop("slow", Overran("too long"))
+        with pytest.raises(Overran):
+            process.models.model("slow")
+        await asyncio.sleep(0.06)
+        with pytest.raises(NotLoaded):
+            process.models.model("slow")
+
+    asyncio.run(scenario())
+
+
+def test_nothing_is_kept_of_a_load_that_timed_out_and_was_stopped(tmp_path: Path) -> None:
+    process = Process(tmp_path, load_timeout=0.05)
+
+    async def scenario() -> None:
+        assert (await process.load("endless")).status_code == 408
+        error = Overran("too long")
+        kept = weakref.ref(error)
+        process.models.stop("endless", error)
+        del error
+        await until(lambda: not process.models.in_flight)
+        process.gate.set()
+        gc.collect()
+        assert kept() is None
+
+    asyncio.run(scenario())
+    process.guard.close()
