@@ -40,9 +40,8 @@ from training.package import code_key, pack_code, upload
 Opened = TypeVar("Opened")
 
 NAME = "facet"
-TRAINING_JOBS = "TrainingJobs"
-EXECUTIONS = "Executions"
-"""The owner of training jobs in the state; no resource of the template has this name."""
+TRAINING_JOBS, EXECUTIONS = "TrainingJobs", "Executions"
+"""Owners of items in the state; no resource of the template has these names."""
 
 DISK_BUDGET = 10 << 30
 """Bytes of unpacked models on disk; SageMaker's ml.m5 instances have 30 GB or more."""

@@ -139,7 +139,7 @@ def ensure_free(port: int) -> None:
 
 
 def _listen(port: int) -> socket.socket:
-    """A listening socket; werkzeug would end the program when the port is taken."""
+    """A listening socket. Raises an error that names the port if it is taken."""
     try:
         return socket.create_server((HOST, port), backlog=_WAITING)
     except OSError as error:

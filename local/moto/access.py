@@ -10,19 +10,17 @@ import json
 import secrets
 from collections.abc import Container, Mapping
 from typing import Any, NamedTuple
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import urlsplit
 from xml.sax.saxutils import escape
 
 from werkzeug.wrappers import Response
 
+from local.moto import signatures
 from local.moto.s3 import post_policy
 from local.moto.s3.post_policy import PolicyError
 
 HOSTS = ("127.0.0.1", "localhost", "host.docker.internal")
 """Names of this machine, the last one in containers (`sam local`)."""
-
-PRESIGNED = ("X-Amz-Credential", "AWSAccessKeyId")
-"""Parameters of presigned URLs that begin with, or are, the access key's id."""
 
 
 class Credentials(NamedTuple):
@@ -53,7 +51,7 @@ def refusal(
     origin = environ.get("HTTP_ORIGIN")
     if origin is not None and allowed_origin not in ("*", origin):
         return _denied(environ, f"Pages of {origin[:200]} may not call the local stack.")
-    if credentials.access_key_id in _key_ids(environ):
+    if signatures.is_signed(environ, body, *credentials):
         return None
     if not known_host(environ.get("HTTP_HOST", "")):
         return _denied(environ, "The host name of the request is not one of this machine's.")
@@ -63,8 +61,8 @@ def refusal(
         return _form_refusal(environ, body, credentials)
     return _denied(
         environ,
-        "The access key is not that of the running stack. `facet env` prints it; it changes when "
-        "the stack starts.",
+        "The request is not signed (Signature Version 4) with the access key of the running stack. "
+        "`facet env` prints the key; it changes when the stack starts.",
         code="InvalidAccessKeyId",
     )
 
@@ -83,15 +81,6 @@ def known_host(host: str) -> bool:
     """Whether a Host header names this machine; S3's clients put a bucket before localhost."""
     name = urlsplit(f"//{host}").hostname or ""
     return name in HOSTS or name.endswith(".localhost")
-
-
-def _key_ids(environ: Mapping[str, Any]) -> set[str]:
-    """The ids of access keys in the Authorization header and in the query."""
-    header = environ.get("HTTP_AUTHORIZATION", "")
-    query = parse_qs(environ.get("QUERY_STRING", ""))
-    texts = [header.partition("Credential=")[2], header.removeprefix("AWS ").partition(":")[0]]
-    texts += [text for name in PRESIGNED for text in query.get(name, ())]
-    return {text.partition("/")[0] for text in texts}
 
 
 def _denied(environ: Mapping[str, Any], message: str, code: str = "AccessDenied") -> Response:

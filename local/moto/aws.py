@@ -59,6 +59,8 @@ def client(service: str, address: Address) -> Any:
 def _client(service: str, url: str, credentials: Credentials) -> Any:
     session: Any = boto3.Session(*credentials, region_name=REGION)
     config = Config(response_checksum_validation=CHECKSUMS)
+    if service == "s3":  # presigned URLs have version 2 otherwise, which S3 no longer takes
+        config = config.merge(Config(signature_version="s3v4"))
     return session.client(service, endpoint_url=url, config=config)
 
 

@@ -4,7 +4,7 @@ AWS keeps objects, items and messages; moto has them in memory and loses them wi
 also checks a condition and writes in separate steps, where AWS's conditional writes and
 transactions are atomic: changes to one service pass one lock here.
 
-Contract: tests/integration/local/test_aws.py and test_objects.py.
+Contract: tests/integration/local/test_aws.py and test_s3_objects.py.
 """
 
 import json

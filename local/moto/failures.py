@@ -17,7 +17,7 @@ def response(error: OSError | sqlite3.OperationalError | Damaged, *, as_json: bo
     """An error as S3 or, with `as_json`, as DynamoDB and SQS describe theirs."""
     if _disk_is_full(error):
         status, code = FULL, "InsufficientStorage"
-        message = "The disk is full, nothing was stored. Free some space, then send this again."
+        message = "The disk is full, nothing was written. Free some space, then send this again."
     elif isinstance(error, Damaged):
         status, code, message = 500, "InternalError", f"The object is damaged: {error}."
     else:

@@ -11,6 +11,9 @@ from typing import Any
 
 import httpx
 import pytest
+from botocore.auth import S3SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
 from samcli.commands.local.lib.local_lambda import LocalLambdaRunner
 from samcli.lib.providers.sam_function_provider import SamFunctionProvider
 from samcli.lib.providers.sam_stack_provider import SamLocalStackProvider
@@ -97,8 +100,13 @@ def test_a_function_with_that_environment_uses_the_running_stack(
 def test_the_account_accepts_the_bucket_in_the_host_name(stack: Running) -> None:
     port = stack.address.endpoint_url.rpartition(":")[2]
     host = f"{stack.address.bucket}.{sam_local.HOST}:{port}"
-    query = f"list-type=2&X-Amz-Credential={stack.address.access_key_id}/"
-    answer = httpx.get(f"{stack.address.endpoint_url}/?{query}", headers={"host": host})
+    url = f"http://{host}/?list-type=2"
+    request = AWSRequest("GET", url, {"host": host})
+    key = Credentials(stack.address.access_key_id, stack.address.secret_access_key)
+    S3SigV4Auth(key, "s3", stack.address.region).add_auth(request)
+    answer = httpx.get(
+        f"{stack.address.endpoint_url}/?list-type=2", headers=dict(request.headers.items())
+    )
     assert f"<Name>{stack.address.bucket}</Name>" in answer.text
 
 

@@ -32,9 +32,11 @@ class PastExecutions:
     ) -> None:
         self._keep = keep or (lambda _, __: None)
         self._stack_ends = False
-        self._documents = {each["executionArn"]: _interrupted(each) for each in known}
-        for arn, document in self._documents.items():
-            self._keep(arn, document)
+        self._documents: dict[str, Document] = {}
+        for each in known:
+            document = self._documents[each["executionArn"]] = _interrupted(each)
+            if document is not each:
+                self._keep(each["executionArn"], document)
 
     def document(self, arn: str) -> Document | None:
         """The description of an execution of an earlier run."""

@@ -1,6 +1,6 @@
 """local/moto/aws.py over HTTP: what it keeps, what it makes atomic, how functions are invoked.
 
-This is also the contract test of restore.py, cloudformation.py, server.py and lambda_functions.py
+This is also the contract test of durable.py, cloudformation.py, server.py and lambda_functions.py
 in local/moto: when moto's pin moves, it says which private part of moto has changed.
 """
 
