@@ -5,8 +5,9 @@ failing in the same way while the platform works for others; then it is rejected
 """
 
 import errno
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
+from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -47,14 +48,16 @@ def of_artifact(error: Exception) -> Violation | None:
     """The violation that an error names by itself, at the first attempt."""
     if not isinstance(error, ClientError):
         return None
-    code, text = error.response["Error"]["Code"], str(error)
+    response: Mapping[str, Any] = error.response
+    code, text = response["Error"]["Code"], str(error)
+    reasons = [each.get("Message") or "" for each in response.get("CancellationReasons", [])]
     if code == "InvalidObjectState":
         return _unreadable("its storage class is an archive (GLACIER), which cannot be read")
     if code == "InvalidRequest" and "Server Side Encryption" in text:
         return _unreadable("it is encrypted with a key that only its uploader has (SSE-C)")
     if code == "AccessDenied" and "kms:Decrypt" in text:
         return _unreadable("it is encrypted with a KMS key that onboarding may not use")
-    if "Item size" in text and "maximum allowed size" in text:
+    if any("Item size" in each and "maximum allowed size" in each for each in (text, *reasons)):
         return Violation(
             "manifest-too-large",
             MANIFEST,

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.exceptions import ClientError
 
-from facet.errors import EndpointUnavailable
+from facet.errors import EndpointUnavailable, RegistryConflict
 from facet.registry.attempts import UPLOAD_ITEM, Attempts
 from facet.registry.models import Status
 from onboard.failures import AT_LAST, NO_RESULT, NO_RESULT_AFTER, SAME_FAILURES, SAME_FAULTS
 from onboard.uploads import Upload
-from tests.support import artifacts, fakes
+from tests.support import artifacts, fakes, versions
 from tests.support.fakes import refusal
 from tests.support.onboarding import Account
 
@@ -187,3 +187,63 @@ def test_a_record_that_the_registry_cannot_hold_is_the_artifacts_fault(account: 
     data = artifacts.packed(files)
     assert account.onboard(data) == "REJECTED"
     assert "manifest-too-large" in account.assert_rejected(data)
+
+
+def canceled(*reasons: str, message: str = "") -> ClientError:
+    """What DynamoDB answers if a transaction fails: each write has a reason."""
+    return ClientError(
+        {
+            "Error": {
+                "Code": "TransactionCanceledException",
+                "Message": "Transaction cancelled, please refer cancellation reasons for specific "
+                f"reasons [{', '.join(reasons)}]",
+            },
+            "CancellationReasons": [
+                {"Code": code} if code == "None" else {"Code": code, "Message": message}
+                for code in reasons
+            ],
+        },
+        "TransactWriteItems",
+    )
+
+
+def test_a_record_too_large_for_a_transaction_is_the_artifacts_fault(
+    account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = account.table.meta.client.transact_write_items
+
+    def too_large(TransactItems: list[Any]) -> object:  # noqa: N803
+        if any("manifest" in each.get("Put", {}).get("Item", {}) for each in TransactItems):
+            raise canceled(
+                "ValidationError",
+                "None",
+                message="Item size has exceeded the maximum allowed size",
+            )
+        return write(TransactItems=TransactItems)
+
+    monkeypatch.setattr(account.table.meta.client, "transact_write_items", too_large)
+    assert account.onboard(GOOD) == "REJECTED"
+    assert account.assert_rejected(GOOD) == ["manifest-too-large"]
+
+
+@pytest.mark.parametrize(
+    ("reasons", "expected"),
+    [
+        (("None", "ConditionalCheckFailed"), RegistryConflict),
+        (("TransactionConflict", "None"), RegistryConflict),
+        (("TransactionConflict", "ThrottlingError"), ClientError),
+        (("ValidationError", "ConditionalCheckFailed"), ClientError),
+    ],
+)
+def test_only_another_writer_is_a_conflict(
+    account: Account,
+    monkeypatch: pytest.MonkeyPatch,
+    reasons: tuple[str, ...],
+    expected: type[Exception],
+) -> None:
+    def fails(**_: Any) -> None:
+        raise canceled(*reasons)
+
+    monkeypatch.setattr(account.table.meta.client, "transact_write_items", fails)
+    with pytest.raises(expected):
+        account.registry.begin(versions.pending(1))

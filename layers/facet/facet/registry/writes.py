@@ -21,6 +21,13 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
 
 
+CONFLICTS = ("None", "ConditionalCheckFailed", "TransactionConflict")
+"""Reasons of a transaction's writes if another writer was faster; a write without fault has None.
+
+Others, such as ValidationError for an item that is too large, are no conflict.
+"""
+
+
 @dataclass(frozen=True)
 class Change:
     """Attributes of a model's item to set (None: to leave) and to remove."""
@@ -167,9 +174,16 @@ class Writes:
         try:
             self._table.meta.client.transact_write_items(TransactItems=writes)  # type: ignore[arg-type]
         except ClientError as error:
-            code = error.response["Error"]["Code"]
-            if code != "TransactionCanceledException" or "Item size" in str(error):
+            if not _is_conflict(error):
                 raise
             raise RegistryConflict(
                 f"another writer changed {subject} at the same time; try again"
             ) from error
+
+
+def _is_conflict(error: ClientError) -> bool:
+    response: Mapping[str, Any] = error.response
+    if response["Error"]["Code"] != "TransactionCanceledException":
+        return False
+    reasons = response.get("CancellationReasons", [])
+    return all((each.get("Code") or "None") in CONFLICTS for each in reasons)
