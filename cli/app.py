@@ -1,8 +1,7 @@
 """The program `facet`: its commands, and how it prints errors.
 
 Expected errors are one line on standard error and exit code 1, or 2 for a wrong command line;
-`--debug` shows the traceback. Any
-other exception is a bug and always shows one.
+`--debug` shows the traceback. Any other exception is a bug and always shows one.
 """
 
 import sys

@@ -64,7 +64,9 @@ class BatchQueue:
         await self._idle.wait()
 
     def fail(self, error: ServingError) -> None:
-        """Answer all requests with an error; computations in progress go on for nobody."""
+        """Answer all requests with an error; computations in progress end, and their results are
+        discarded.
+        """
         waiting = [future for _, future in self._waiting]
         self._waiting.clear()
         for futures in [waiting, *self._running.values()]:

@@ -35,7 +35,7 @@ class Source(Frozen):
 
     date: date
     verified: bool
-    told: str
+    source: str
 
 
 class Region(Frozen):

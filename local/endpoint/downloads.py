@@ -27,7 +27,7 @@ CHUNK = 1 << 20
 IN_MEMORY = 16 << 20  # bytes; a larger artifact is stored in a file until it is unpacked
 
 UNREADABLE = (tarfile.TarError, gzip.BadGzipFile, EOFError, zlib.error, ValueError, OverflowError)
-"""What an archive raises that nobody could unpack; the last two for times that no clock shows."""
+"""What an archive raises that nobody could unpack; the last two for impossible dates of files."""
 
 OF_THE_ARCHIVE = (
     errno.ENAMETOOLONG,

@@ -110,7 +110,7 @@ def _read(file: Path, *, batches: bool) -> LiteModel:
 
 
 def _answers_two(content: bytes) -> bool:
-    """Whether LiteRT can compute two rows at once. It is not run: that may take for ever."""
+    """Whether LiteRT can compute two rows at once. It is not run: it may run without end."""
     try:
         interpreter = Interpreter(model_content=content)
         for given in interpreter.get_input_details():

@@ -23,7 +23,7 @@ def own(tmp_path: Path, change: dict[str, Any]) -> str:
     """A price file with one region, `moon`, some members of which are replaced."""
     document = json.loads(DEFAULT_PRICES.read_text())
     moon = document["regions"]["us-east-1"]
-    document["sources"]["crater"] = {"date": "2025-01-02", "verified": True, "told": "a friend"}
+    document["sources"]["crater"] = {"date": "2025-01-02", "verified": True, "source": "a friend"}
     document |= {"regions": {"moon": moon | change}}
     path = tmp_path / "mine.json"
     path.write_text(json.dumps(document))

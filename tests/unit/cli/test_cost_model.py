@@ -223,7 +223,7 @@ def test_the_prices_are_plausible() -> None:
 
 def test_verified_prices_name_a_page_of_aws_s() -> None:
     for source in read().sources.values():
-        assert ("https://docs.aws.amazon.com/" in source.told) is source.verified
+        assert ("https://docs.aws.amazon.com/" in source.source) is source.verified
 
 
 def _plausible(region: Region) -> None:

@@ -1,4 +1,4 @@
-"""Decodes an cleaned image into pixels, the same way in training, onboarding and serving.
+"""Decodes a cleaned image into pixels, the same way in training, onboarding and serving.
 
 What stands beside the pixels is removed first, so that only damaged pixels reject an image. The
 header then says how much memory decoding takes.

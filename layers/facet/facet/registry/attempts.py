@@ -16,9 +16,9 @@ UPLOAD_ITEM = "upload#"
 class Attempt:
     """An attempt that has begun, and what is known of those before it.
 
-    `begun` counts all, `failed` those that recorded an error; the others ended without a word, or
-    still run. `failure` names the last error, `same` is how many in a row had that name. `first_at`
-    is when the first one began, ISO 8601.
+    `begun` counts all, `failed` those that recorded an error; the others ended without recording an
+    error, or still run. `failure` names the last error, `same` is how many in a row had that name.
+    `first_at` is when the first one began, ISO 8601.
     """
 
     model: str

@@ -35,8 +35,8 @@ CONTROL_FLOW: Mapping[int, str] = {
     200: "STABLEHLO_WHILE",
     209: "STABLEHLO_CASE",
 }
-"""Operators that run other subgraphs, perhaps for ever. No classifier that the converters of Keras
-and PyTorch make needs one, except networks over sequences and variables that change."""
+"""Operators that run other subgraphs, perhaps without end. No classifier that the converters of
+Keras and PyTorch make needs one, except networks over sequences and variables that change."""
 
 COMPOSITE, CASE = 206, 209
 SUBGRAPHS_IN_OPTIONS: Mapping[int, tuple[int, Sequence[int]]] = {
