@@ -14,6 +14,7 @@ from cli.client.stack import HOME, Stack, account, deployed, local
 from cli.logs import files, log_groups
 from cli.logs.files import ENDPOINT, TRAINING
 from facet.errors import FacetError
+from facet.keys import DATA_SETS_PREFIX
 from facet.recipes import RECIPES
 from facet.registry.models import Status
 from facet.registry.store import Registry
@@ -23,7 +24,6 @@ QUICK = Config(connect_timeout=1, read_timeout=2, retries={"total_max_attempts":
 
 PAGE = 100
 EVENTS = Path("events")
-DATA_SETS = "datasets/"
 
 Completion = Callable[[typer.Context, str], Iterable[str]]
 
@@ -69,10 +69,10 @@ def data_sets(ctx: typer.Context, incomplete: str) -> Iterable[str]:
     pages = (
         stack.client("s3")
         .get_paginator("list_objects_v2")
-        .paginate(Bucket=stack.bucket, Prefix=f"{DATA_SETS}{incomplete}", Delimiter="/")
+        .paginate(Bucket=stack.bucket, Prefix=f"{DATA_SETS_PREFIX}{incomplete}", Delimiter="/")
     )
     return [
-        each["Prefix"].removeprefix(DATA_SETS).rstrip("/")
+        each["Prefix"].removeprefix(DATA_SETS_PREFIX).rstrip("/")
         for page in pages
         for each in page.get("CommonPrefixes", ())
     ]

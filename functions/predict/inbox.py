@@ -8,12 +8,10 @@ from botocore.exceptions import ClientError
 
 from facet.errors import BadRequest, BodyTooLarge, UnknownUpload
 from facet.keys import IMAGE_TYPES, INBOX_KEY, INBOX_PREFIX
+from predict.http.request import shown
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
-
-MAX_SHOWN = 100
-"""Characters of a key in the message that rejects it."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +67,7 @@ class Inbox:
                 f"s3 must be the key of an upload; such keys begin with {INBOX_PREFIX}."
             )
         if not INBOX_KEY.fullmatch(key):
-            raise UnknownUpload(key[:MAX_SHOWN])
+            raise UnknownUpload(shown(key))
         upload = self._object(key)
         if upload["ContentLength"] > self._max_bytes:
             upload["Body"].close()

@@ -26,6 +26,7 @@ INBOX_KEY = re.compile(rf"{INBOX_PREFIX}[0-9A-Za-z._-]{{1,200}}")
 """What an upload in the inbox may be called. S3 rejects other names in many ways, such as
 KeyTooLongError over 1,024 bytes."""
 
+DATA_SETS_PREFIX = "datasets/"
 WEIGHTS_PREFIX = "weights/"
 
 ARTIFACT = "model.tar.gz"
@@ -103,7 +104,8 @@ def report_key(model: str, version: str) -> str:
 
 def dataset_prefix(name: str, channel: str = "") -> str:
     """The prefix of a data set's objects, or of those of one of its channels."""
-    return f"datasets/{name}/{channel}/" if channel else f"datasets/{name}/"
+    prefix = f"{DATA_SETS_PREFIX}{name}/"
+    return f"{prefix}{channel}/" if channel else prefix
 
 
 def training_prefix(execution: str, model: str) -> str:

@@ -127,6 +127,11 @@ def test_a_key_that_no_upload_has_is_unknown(key: str) -> None:
     assert short(reply, 404)
 
 
+def test_the_part_of_a_key_that_is_shown_ends_with_an_ellipsis() -> None:
+    reply = predict(json.dumps({"s3": "inbox/" + "a" * 2000}).encode(), "application/json")
+    assert f"'inbox/{'a' * 94}…'" in reply.document["detail"]
+
+
 def test_a_form_of_many_parts_is_rejected() -> None:
     part = b'--b\r\ncontent-disposition: form-data; name="a"\r\n\r\n1\r\n'
     assert short(predict(part * 10_000 + b"--b--", "multipart/form-data; boundary=b"), 400)
