@@ -55,11 +55,12 @@ def write(
     files: list[tuple[str, Path]],
     target: Path,
     proof: Sequence[Violation] = (),
+    more_ops: frozenset[str] = frozenset(),
 ) -> Packed:
     """Pack the files, `facet.json` first, and validate. The same files give the same bytes.
 
-    `target` is replaced atomically, and only if there are no violations, neither here nor in the
-    `proof`.
+    `more_ops` are those that the stack's MoreOps allows. `target` is replaced atomically, and only
+    if there are no violations, neither here nor in the `proof`.
     """
     with tempfile.TemporaryDirectory(dir=target.resolve().parent, prefix=".facet-pack-") as scratch:
         document, part = Path(scratch, MANIFEST), Path(scratch, "artifact")
@@ -68,7 +69,7 @@ def write(
             pack([(MANIFEST, document), *files], file)
         with part.open("rb") as packed:
             found = archive.read(packed)
-        violations = [*validation.run(found)[1], *proof]
+        violations = [*validation.run(found, validation.Rules(ops=more_ops))[1], *proof]
         if not violations:
             part.replace(target)
     return Packed(version_id(found.sha256), found.size, violations)

@@ -44,6 +44,7 @@ class ArtifactOptions:
     packed_from: str = ""
     lite: bool = True
     reexport: bool = False
+    more_ops: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -129,7 +130,7 @@ def _run(
     image = settings.golden.read_bytes() if settings.golden else None
     alone = plan.detected is not None
     if alone:
-        _screen(folder / LITE)
+        _screen(folder / LITE, settings)
     load = inference.lite(folder / LITE) if alone else inference.saved_model(folder)
     with tensorflow.quiet(), load as runtime:
         inference.check(runtime, manifest)
@@ -200,7 +201,7 @@ def _lite(
         try:
             if convert:
                 file.write_bytes(convert())
-            _screen(file)
+            _screen(file, settings)
             with inference.lite(file) as other:
                 one, two = (
                     inference.scorer(each, manifest, max_batch_size) for each in (runtime, other)
@@ -232,10 +233,12 @@ def _named(violation: Violation, folder: Path, manifest: Manifest) -> Violation:
     return replace(violation, problem=f"{violation.problem}; the model has random layers: {random}")
 
 
-def _screen(file: Path) -> None:
+def _screen(file: Path, settings: ArtifactOptions) -> None:
     """Raises CannotPack for a LiteRT model that onboarding would reject, before it is run."""
-    for violation in op_policy.check_litert(file.name, file.read_bytes(), frozenset()):
-        raise CannotPack(violation.problem)
+    for violation in op_policy.check_litert(file.name, file.read_bytes(), settings.more_ops):
+        allow = "; if the stack's MoreOps allows it, name it with --more-ops"
+        control_flow = violation.code == "litert-control-flow"
+        raise CannotPack(f"{violation.problem}{allow if control_flow else ''}")
 
 
 def _manifest(

@@ -156,6 +156,14 @@ def pack(
             rich_help_panel=PANEL_MODEL,
         ),
     ] = False,
+    more_ops: Annotated[
+        str,
+        typer.Option(
+            help="Operators that the stack's MoreOps allows, separated by commas.",
+            rich_help_panel=PANEL_PROOF,
+            show_default=False,
+        ),
+    ] = "",
     model: Annotated[str | None, typer.Option(help="The model's name.")] = None,
     description: Annotated[
         str, typer.Option(help="A description for people.", show_default=False)
@@ -179,7 +187,16 @@ def pack(
     if isinstance(found, SavedModelFolder):
         artifact.check_variables(found.folder)
     settings = ArtifactOptions(
-        labels, activation, golden, golden_label, model, description, found.name, lite, reexport
+        labels,
+        activation,
+        golden,
+        golden_label,
+        model,
+        description,
+        found.name,
+        lite,
+        reexport,
+        frozenset(filter(None, more_ops.split(","))),
     )
     with tempfile.TemporaryDirectory() as scratch:
         try:
@@ -187,7 +204,9 @@ def pack(
         except MissingOption as error:
             raise error.also(needed(labels, input_options)) from None
         built = build(planned, settings, ask, Path(scratch), output.remark)
-        packed = artifact.write(built.manifest, built.files, out, built.violations)
+        packed = artifact.write(
+            built.manifest, built.files, out, built.violations, settings.more_ops
+        )
     if packed.violations:
         _print_rejection(output, packed)
     _print_result(output, built, packed, out)

@@ -593,6 +593,25 @@ def test_a_signature_that_names_other_tensors_than_the_graph_is_corrected(
     assert manifest.golden.score == pytest.approx(scores.max(), abs=1e-4)
 
 
+class Loop(Network):
+    def scores(self, image: Any) -> Mapping[str, Any]:
+        turns = tf.reduce_sum(image[0]) * 0
+        (turns,) = tf.while_loop(lambda each: each < 2, lambda each: [each + 1], [turns])
+        return super().scores(image + turns * 0)
+
+
+def test_control_flow_of_litert_is_packed_if_it_is_allowed(tmp_path: Path) -> None:
+    file = lite_file(save(tmp_path / "loop", Loop(), [None, 4, 4, 3]))
+    refused = pack(file, *LABELS, *UNIT)
+    assert refused.exit_code == 1
+    assert "'WHILE' runs other parts of the model" in refused.stderr
+    assert "--more-ops" in refused.stderr
+    done = pack(file, *LABELS, *UNIT, "--more-ops", "WHILE")
+    assert done.exit_code == 0, done.output
+    found = archive.read(io.BytesIO((tmp_path / "model.tar.gz").read_bytes()))
+    assert validation.run(found, validation.Rules(ops=frozenset({"WHILE"})))[1] == []
+
+
 def test_a_damaged_litert_model(tmp_path: Path) -> None:
     file = tmp_path / "cut.tflite"
     file.write_bytes(b"\xff\xff\xff\x0fTFL3" + bytes(40))
