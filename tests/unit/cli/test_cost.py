@@ -123,7 +123,7 @@ def test_the_pages_show_what_it_prints(page: str) -> None:
         ),
         (["--model-mb", "20000"], 1, "choose a larger --instance-type"),
         (["--prices", "{}/none.json"], 1, "none.json: No such file"),
-        (["--models", "0"], 2, "greater than or equal to 1"),
+        (["--models", "0"], 2, "0 is less than 1"),
         (["--requests-per-second", "inf"], 2, "'--requests-per-second': "),
         (["--traffic", "never"], 2, "never"),
         (["--chart", "{}/none/x.png"], 1, "x.png: No such file"),
