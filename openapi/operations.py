@@ -170,7 +170,7 @@ OPERATIONS = (
         "Returns what was deleted, or with `dry_run` what would be.",
         {JSON: models.Deleted},
         parameters=("model", "dry_run"),
-        problems=("bad-request", "not-allowed", "unknown-model"),
+        problems=("bad-request", "not-allowed", "unknown-model", "internal-error"),
     ),
     Operation(
         "GET",

@@ -11,15 +11,17 @@ an interruption, the same request goes on.
 The handler answers `DELETE /models/{model}`, and the command line, which invokes the function.
 """
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 import boto3
 import orjson
 from aws_lambda_powertools.utilities.typing import LambdaContext
+from botocore.exceptions import BotoCoreError, ClientError
 
 from facet.errors import BadRequest, FacetError, NotAllowed, UnknownModel
 from facet.keys import (
@@ -36,6 +38,7 @@ from facet.registry.deletions import Deletions
 from facet.registry.models import Version, is_model
 from facet.registry.store import Registry
 from facet.settings import settings
+from onboard.retry import RetryPolicy
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -49,6 +52,11 @@ PROBLEMS: dict[type[FacetError], tuple[int, str, str]] = {
     UnknownModel: (404, "unknown-model", "Model not found"),
 }
 """Status, name and title of each error's problem document, as in the predict function's table."""
+
+BUG = (500, "internal-error", "Internal error")
+"""The same for all other errors."""
+
+RETRY = RetryPolicy(left=lambda: math.inf, attempt=0)
 
 SURELY_OLDER = timedelta(minutes=1)
 """How much older than the deletion an object is, by S3's clock, that a killed onboarding left."""
@@ -126,12 +134,14 @@ class Deletion:
         registry: Registry,
         deletions: Deletions,
         publisher: EventPublisher,
+        retry: RetryPolicy = RETRY,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._objects = objects
         self._registry = registry
         self._deletions = deletions
         self._publisher = publisher
+        self._retry = retry
         self._now = now
 
     def plan(self, model: str) -> Deleted:
@@ -149,7 +159,7 @@ class Deletion:
         now = began.isoformat(timespec="milliseconds")
         uploads = self._objects.uploads(model)
         self._objects.delete(uploads)
-        self._deletions.mark(model, now)
+        self._retry.until_no_conflict(lambda: self._deletions.mark(model, now))
         logger().warning("model deleted", model=model, versions=planned.versions, by=by)
         self._publisher.deleted(model, planned.versions, by=by)
         retired = [
@@ -168,7 +178,7 @@ class Deletion:
             objects = stored.pop(version.id, [])
             if self._registry.find(model, version.id) == version:
                 self._objects.delete(objects)
-                self._deletions.remove(version)
+                self._retry.until_no_conflict(partial(self._deletions.remove, version))
         for version_id, objects in stored.items():
             old = [each for each in objects if began - each.stored_at >= SURELY_OLDER]
             if self._registry.find(model, version_id) is None:
@@ -188,16 +198,8 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         query = event["queryStringParameters"] or {}
         name = event["pathParameters"]["model"]
         deleted = delete(name, by, dry_run=is_dry_run(query.get("dry_run")))
-    except (BadRequest, NotAllowed, UnknownModel) as error:
-        status, kind, title = PROBLEMS[type(error)]
-        problem = {
-            "type": f"urn:facet:problem:{kind}",
-            "title": title,
-            "status": status,
-            "detail": str(error),
-            "request_id": event["requestContext"]["requestId"],
-        }
-        return _respond(status, "application/problem+json", problem)
+    except (FacetError, BotoCoreError, ClientError) as error:
+        return _problem(error, event["requestContext"]["requestId"])
     return _respond(200, "application/json", asdict(deleted))
 
 
@@ -231,6 +233,26 @@ def deletion() -> Deletion:
     table = boto3.resource("dynamodb").Table(settings().table)
     objects = ModelObjects(boto3.client("s3"), settings().bucket)
     return Deletion(objects, Registry(table), Deletions(table), publisher())
+
+
+def _problem(error: Exception, request_id: str) -> dict[str, Any]:
+    """The problem document of an error; one that is not in the table is logged."""
+    detail = str(error)
+    if type(error) not in PROBLEMS:
+        logger().exception("unexpected error", exc_info=error)
+        detail = (
+            "The model may be deleted in part; repeat the request to go on. If it fails again, "
+            "give the request id to the operator of this API."
+        )
+    status, kind, title = PROBLEMS.get(type(error), BUG)  # type: ignore[arg-type]
+    problem = {
+        "type": f"urn:facet:problem:{kind}",
+        "title": title,
+        "status": status,
+        "detail": detail,
+        "request_id": request_id,
+    }
+    return _respond(status, "application/problem+json", problem)
 
 
 def _respond(status: int, content_type: str, document: object) -> dict[str, Any]:

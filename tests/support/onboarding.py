@@ -91,7 +91,8 @@ class Account:
     @property
     def deletion(self) -> Deletion:
         objects = ModelObjects(self.s3, BUCKET)
-        return Deletion(objects, self.registry, Deletions(self.table), self.publisher)
+        deletions = Deletions(self.table)
+        return Deletion(objects, self.registry, deletions, self.publisher, patient()[0])
 
     def put(self, data: bytes, model: str = "cifar") -> Upload:
         """An upload whose event is still to come."""

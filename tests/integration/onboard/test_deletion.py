@@ -14,9 +14,11 @@ from botocore.exceptions import ClientError
 from facet.errors import UnknownModel
 from facet.keys import parse_misnamed_key
 from facet.registry.models import MODEL_ITEM, Mode, Policy, Status
-from onboard.deletion import PROBLEMS, handler
+from facet.registry.store import Registry
+from onboard.deletion import BUG, PROBLEMS, handler
 from onboard.retention import Removal
 from onboard.uploads import Upload
+from predict.http.problems import BUG as PREDICT_BUG
 from predict.http.problems import TABLE
 from tests.support import artifacts, fakes
 from tests.support.killing import House, Watched
@@ -230,6 +232,25 @@ def test_a_deletion_that_is_killed_before_any_write_goes_on(house: House) -> Non
     assert most > 10
 
 
+@pytest.mark.parametrize("write", ["UpdateItem", "DeleteItem"])
+def test_a_write_that_meets_a_transaction_is_tried_again(account: Account, write: str) -> None:
+    account.onboard(FIRST)
+    conflicts = [fakes.refusal("TransactionConflictException")] * 2
+
+    def meet(**_: Any) -> None:
+        if conflicts:
+            raise conflicts.pop()
+
+    events, name = account.table.meta.client.meta.events, f"before-call.dynamodb.{write}"
+    events.register(name, meet)
+    try:
+        account.deletion.delete("cifar", "anybody")
+    finally:
+        events.unregister(name, meet)
+    assert conflicts == []
+    assert_nothing_left(account)
+
+
 def request(name: str, key: str | None, **query: str) -> dict[str, Any]:
     """What API Gateway makes of `DELETE /models/{name}`."""
     return {
@@ -285,7 +306,23 @@ def test_whoever_may_invoke_the_function_may_delete(account: Account) -> None:
     assert account.status(FIRST) is None
 
 
+@pytest.mark.usefixtures("functions")
+def test_an_outage_is_logged_and_answered_as_a_problem(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fails(*_: object) -> None:
+        raise fakes.refusal("InternalServerError")
+
+    monkeypatch.setattr(Registry, "versions", fails)
+    status, problem = asked(request("cifar", "operators"))
+    assert (status, problem["type"]) == (500, "urn:facet:problem:internal-error")
+    assert (problem["request_id"], "repeat the request" in problem["detail"]) == ("r", True)
+    assert "InternalServerError" not in problem["detail"]
+    assert "InternalServerError" in caplog.text
+
+
 def test_problems_are_those_of_the_predict_function() -> None:
     for error, (status, name, title) in PROBLEMS.items():
         expected = TABLE[error]
         assert (expected.status, expected.name, expected.title) == (status, name, title)
+    assert (PREDICT_BUG.status, PREDICT_BUG.name, PREDICT_BUG.title) == BUG
