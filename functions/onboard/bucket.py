@@ -146,6 +146,21 @@ class Bucket:
             self._s3.delete_object(Bucket=self.name, Key=key, VersionId=object_version)
         return True
 
+    def delete_orphan(self, version: Version, registry: Registry) -> None:
+        """Deletes the artifact of a version whose model was deleted while it was published.
+
+        The order is that of `delete_version`; what another upload of the same bytes began stays.
+        """
+        key = version_key(version.model, version.id)
+        listed = list(self._object_versions(key))
+        known = registry.find(version.model, version.id)
+        if known and (
+            known.status is Status.READY or known.object_version != version.object_version
+        ):
+            return
+        for object_version in listed:
+            self._s3.delete_object(Bucket=self.name, Key=key, VersionId=object_version)
+
     def _object_versions(self, key: str) -> Iterator[str]:
         pages = self._s3.get_paginator("list_object_versions")
         for page in pages.paginate(Bucket=self.name, Prefix=key):

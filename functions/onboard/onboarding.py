@@ -248,6 +248,9 @@ class Onboarding:
         pending = replace(validated.version, updated_at=self._now())
         self._registry.begin(pending, deletions)
         self._bucket.publish(validated.upload, pending)
+        if self._registry.deletions(pending.model) != deletions:  # which may have missed the copy
+            self._bucket.delete_orphan(pending, self._registry)
+            raise RegistryConflict(f"{pending.model} was deleted at the same time")
         proof = self._prover.prove(pending.target, manifest, validated.golden, retry)
         proven = replace(pending, proof=proof.kind, max_batch_size=proof.max_batch_size)
         if proof.violations:

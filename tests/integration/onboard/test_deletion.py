@@ -13,8 +13,9 @@ from botocore.exceptions import ClientError
 
 from facet.errors import UnknownModel
 from facet.keys import parse_misnamed_key
-from facet.registry.models import MODEL_ITEM, Mode, Policy, Status
+from facet.registry.models import MODEL_ITEM, Mode, Policy, Status, Version
 from facet.registry.store import Registry
+from onboard.bucket import Bucket
 from onboard.deletion import BUG, PROBLEMS, handler
 from onboard.retention import Removal
 from onboard.uploads import Upload
@@ -214,6 +215,30 @@ def test_deleted_before_any_write_of_an_onboarding_the_name_stays_away(
         assert account.registry.versions(model) == []
         assert account.stored(f"mme/{model}") == set()
     assert most > 6
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_a_copy_that_ends_after_the_deletion_leaves_nothing(
+    account: Account, monkeypatch: pytest.MonkeyPatch, again: bool
+) -> None:
+    """With `again`, the same bytes are uploaded once more meanwhile, and stay."""
+    publish = Bucket.publish
+
+    def late(_bucket: Bucket, _upload: Upload, version: Version) -> None:
+        monkeypatch.setattr(Bucket, "publish", publish)
+        account.deletion.delete("cifar", "anybody")
+        if again:
+            assert account.onboard(FIRST) == "READY"
+        key = f"mme/{version.target}"
+        account.s3.put_object(Bucket=fakes.BUCKET, Key=key, Body=FIRST)
+
+    upload = account.put(FIRST)
+    monkeypatch.setattr(Bucket, "publish", late)
+    assert account.process(upload, patient()[0]).outcome == "GONE"
+    if again:
+        account.assert_live(FIRST)
+    else:
+        assert_nothing_left(account)
 
 
 def test_a_deletion_that_is_killed_before_any_write_goes_on(house: House) -> None:
