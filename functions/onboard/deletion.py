@@ -42,6 +42,7 @@ from onboard.retry import RetryPolicy
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import ObjectIdentifierTypeDef
 
 COMMAND = "command"
 """Who deleted a model, in the event, if it was the command line."""
@@ -60,6 +61,10 @@ RETRY = RetryPolicy(left=lambda: math.inf, attempt=0)
 
 SURELY_OLDER = timedelta(minutes=1)
 """How much older than the deletion an object is, by S3's clock, that a killed onboarding left."""
+
+
+MAX_AT_ONCE = 1000
+"""Object versions that one request of S3 deletes."""
 
 
 @dataclass(frozen=True)
@@ -114,9 +119,23 @@ class ModelObjects:
         return found
 
     def delete(self, stored: Iterable[StoredVersion]) -> None:
-        """Deletes these object versions for good."""
+        """Deletes these object versions for good, many at once, but not those XML cannot name."""
+        nameable: list[ObjectIdentifierTypeDef] = []
         for each in stored:
-            self._s3.delete_object(Bucket=self._bucket, Key=each.key, VersionId=each.object_version)
+            if each.key.isprintable():
+                nameable.append({"Key": each.key, "VersionId": each.object_version})
+            else:
+                self._s3.delete_object(
+                    Bucket=self._bucket, Key=each.key, VersionId=each.object_version
+                )
+        for first in range(0, len(nameable), MAX_AT_ONCE):
+            batch = nameable[first : first + MAX_AT_ONCE]
+            answer = self._s3.delete_objects(
+                Bucket=self._bucket, Delete={"Objects": batch, "Quiet": True}
+            )
+            for error in answer.get("Errors", []):
+                code, message = error.get("Code", ""), error.get("Message", "")
+                raise ClientError({"Error": {"Code": code, "Message": message}}, "DeleteObjects")
 
     def _below(self, prefix: str) -> Iterator[StoredVersion]:
         pages = self._s3.get_paginator("list_object_versions")

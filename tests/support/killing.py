@@ -16,6 +16,7 @@ WRITES = {
     "CopyObject",
     "PutObject",
     "DeleteObject",
+    "DeleteObjects",
     "PutObjectTagging",
     "UpdateItem",
     "DeleteItem",

@@ -169,6 +169,44 @@ def test_a_name_that_was_cut_can_be_deleted(account: Account, character: str) ->
     assert account.stored() == {keys[1]}
 
 
+def test_objects_are_deleted_many_at_once(account: Account) -> None:
+    for _ in range(5):
+        account.put(FIRST)
+    calls: list[str] = []
+
+    def record(model: Any, **_: Any) -> None:
+        calls.append(model.name)
+
+    events = account.s3.meta.events
+    events.register("before-call.s3", record)
+    try:
+        account.deletion.delete("cifar", "anybody")
+    finally:
+        events.unregister("before-call.s3", record)
+    assert [each for each in calls if each.startswith("Delete")] == ["DeleteObjects"]
+    assert_nothing_left(account)
+
+
+def test_a_name_with_control_characters_can_be_deleted(account: Account) -> None:
+    account.s3.put_object(Bucket=fakes.BUCKET, Key="mme/A\tb.tgz", Body=FIRST)
+    assert account.deletion.delete("A\tb.tgz", "anybody").uploads == 1
+    assert account.stored() == set()
+
+
+def test_an_object_that_s3_does_not_delete_is_an_error(
+    account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    account.put(FIRST)
+
+    def refuses(**_: Any) -> dict[str, Any]:
+        return {"Errors": [{"Key": "k", "Code": "AccessDenied", "Message": "Access Denied"}]}
+
+    monkeypatch.setattr(account.s3, "delete_objects", refuses)
+    with pytest.raises(ClientError, match="AccessDenied"):
+        account.deletion.delete("cifar", "anybody")
+    assert account.stored() == {"mme/cifar.tar.gz"}
+
+
 @dataclass
 class Trigger:
     """Calls `what` once, before the nth write of S3 or DynamoDB, or the invocation."""
