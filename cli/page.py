@@ -13,12 +13,12 @@ from cli.terminal.output import Output
 from facet.registry.store import Registry
 
 
-def page_url(stack: Stack, model: str | None = None) -> str:
+def page_url(stack: Stack, model: str | None = None, *, with_key: bool = True) -> str:
     """The page's URL, with the model selected. The local stack's has the key, as `make run` prints
-    it; the page asks for a deployed stack's.
+    it; without it, or of a deployed stack, the page asks for the key.
     """
     query = f"?model={quote(model, safe='')}" if model else ""
-    key = f"#key={quote(stack.api_key, safe='')}" if stack.api_key else ""
+    key = f"#key={quote(stack.api_key, safe='')}" if stack.api_key and with_key else ""
     return f"{stack.api_url.rstrip('/')}/{query}{key}"
 
 

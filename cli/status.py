@@ -87,7 +87,7 @@ def collect(stack: Stack) -> StatusReport:
     report = StatusReport()
     report.add("stack", stack.name, stack.name)
     report.add("url", stack.api_url, stack.api_url)
-    page = page_url(stack) if stack.api_url else ""
+    page = page_url(stack, with_key=False) if stack.api_url else ""
     report.add("page", page, page)
     report.add("bucket", stack.bucket, stack.bucket)
     report.read("api", lambda: _api(stack))

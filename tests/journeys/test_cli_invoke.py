@@ -56,8 +56,8 @@ def test_a_function_that_needs_no_event(stack: Running) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["Predict"], "there is no function Predict; choose OnboardFunction, PageFunction"),
-        (["Bucket"], "there is no function Bucket; choose OnboardFunction"),
+        (["Predict"], "there is no function Predict; choose DeleteFunction, OnboardFunction"),
+        (["Bucket"], "there is no function Bucket; choose DeleteFunction, OnboardFunction"),
         (["PageFunction", "no-such-file.json"], "no-such-file.json: No such file"),
         (["PageFunction", "README.md"], "README.md is not JSON"),
         (["PageFunction"], "PageFunction: KeyError"),

@@ -99,13 +99,15 @@ def follow_each_other(text: str, *patterns: str) -> None:
         position = match.end()
 
 
-def test_a_failed_training_says_why(lights: Path, tmp_path: Path) -> None:
+def test_a_data_set_that_cannot_be_trained_on_is_refused_before_the_upload(
+    lights: Path, tmp_path: Path
+) -> None:
     (lights / "blue").mkdir()
     Image.new("RGB", (30, 30), "blue").save(lights / "blue" / "only.png")
     done = train("image-folder", str(lights), "--up", "--home", str(tmp_path / "home"))
     assert done.returncode == 1
-    assert done.stdout.startswith("lights: FAILED\n")
-    assert "error: Class 'blue' has one image" in done.stdout
+    assert done.stdout == ""
+    assert "error: class 'blue' has one image; two are needed" in done.stderr
     assert "Traceback" not in done.stderr
 
 

@@ -6,6 +6,7 @@ Contract: tests/integration/local/test_step_functions.py.
 """
 
 import json
+import uuid
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -93,8 +94,12 @@ class PastExecutions:
     def _starting(self) -> Callable[..., Any]:
         plain = StepFunctionsParserBackend.start_execution
 
-        def start_execution(backend: Any, *given: Any, **named: Any) -> Any:
-            execution = plain(backend, *given, **named)
+        def start_execution(
+            backend: Any, state_machine_arn: str, name: str | None = None, *given: Any, **named: Any
+        ) -> Any:
+            # AWS generates a name; moto calls the execution None
+            name = name or str(uuid.uuid4())
+            execution = plain(backend, state_machine_arn, name, *given, **named)
             if execution.status == "RUNNING":
                 self.started(execution)
             return execution

@@ -704,5 +704,6 @@ def test_somebody_else_s_mnist_packs(data: Path, tmp_path: Path) -> None:
     given = expected["manifest"]["input"]
     assert (given["tensor"], given["layout"]) == ("images", "flat")
     assert (given["height"], given["width"], given["channels"]) == (28, 28, 1)
-    assert expected["manifest"]["output"] == {"tensor": "scores", "activation": "softmax"}
+    output = {"tensor": "scores", "activation": "softmax", "binary": False}
+    assert expected["manifest"]["output"] == output
     assert expected["lite"].startswith("answers as the SavedModel does")

@@ -579,3 +579,16 @@ def test_executions_are_kept_from_their_start_to_their_end(machine: Machine) -> 
     again = PastExecutions([machine.kept[execution]]).document(execution)
     assert again is not None
     assert (again["status"], again["input"]) == (described["status"], described["input"])
+
+
+def test_an_execution_without_a_name_gets_one(machine: Machine) -> None:
+    states = machine.aws.client("stepfunctions")
+    names = set()
+    for _ in range(2):
+        started = states.start_execution(
+            stateMachineArn=machine.resolve({"Ref": MACHINE}), input='{"jobs": []}'
+        )
+        machine.end(started["executionArn"])
+        names.add(states.describe_execution(executionArn=started["executionArn"])["name"])
+    assert len(names) == 2
+    assert "None" not in names

@@ -153,6 +153,11 @@ def test_shapes_of_outputs_that_fit(shape: list[int] | None) -> None:
     assert codes(with_graph(outputs={"scores": (FLOAT, shape)})) == []
 
 
+def test_a_manifest_may_begin_with_a_byte_order_mark() -> None:
+    files = artifacts.members()
+    assert codes(files | {"facet.json": b"\xef\xbb\xbf" + files["facet.json"]}) == []
+
+
 def test_all_violations_are_reported_at_once() -> None:
     document = artifacts.manifest(
         labels=["cat", "dog"],

@@ -1,5 +1,6 @@
 """The manifest of an artifact that was read: one reader for onboarding and for training's gate."""
 
+from codecs import BOM_UTF8
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -69,7 +70,7 @@ def read(archive: Archive) -> ManifestFile:
     if unreadable := [each for each in archive.violations if each.code in UNREADABLE]:
         return ManifestFile(None, unreadable)
     if MANIFEST in archive.kept:
-        return _parsed(archive.kept[MANIFEST])
+        return _parsed(archive.kept[MANIFEST].removeprefix(BOM_UTF8))
     if archive.files.get(MANIFEST, 0) > MAX_MANIFEST:
         return ManifestFile(None, [_long(MANIFEST, archive.files[MANIFEST], MAX_MANIFEST)])
     lacks = archive.complete and not layout.has_manifest(archive.files)
