@@ -23,7 +23,7 @@ from cli.terminal.prompts import Missing, MissingOption
 from cli.watch import TIMEOUT, WatchTarget, print_version, watch_and_print
 from facet.artifact import archive, validation
 from facet.errors import BadRequest, FacetError, Violation
-from facet.keys import ARTIFACT_SUFFIX, MODEL_NAME, version_id, version_key
+from facet.keys import ARTIFACT_SUFFIX, MODEL_NAME, MODEL_NAME_RULE, version_id, version_key
 from facet.manifest import Manifest
 from facet.registry.models import Status, Version
 from facet.registry.store import Registry
@@ -73,8 +73,9 @@ def model_name(option: str | None, manifest: Manifest | None, path: Path) -> str
         return candidate
     if option:
         raise BadRequest(f"--model {option}: use a-z, 0-9 and '-', at most 63 characters")
+    why = "" if file_name == DEFAULT_NAME else f" '{file_name}' cannot be one: {MODEL_NAME_RULE}."
     raise MissingOption(
-        Missing("--model NAME", f"Neither the manifest nor {path.name} names the model.")
+        Missing("--model NAME", f"Neither the manifest nor {path.name} names the model.{why}")
     )
 
 

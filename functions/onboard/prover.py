@@ -145,6 +145,10 @@ def without_folders(text: str) -> str:
     return PATH.sub(_in_artifact, text)
 
 
+OVERRAN = re.compile(r"was stopped: it .* for over")
+"""In the container's error for a model that passed a time limit."""
+
+
 def _in_artifact(path: re.Match[str]) -> str:
     inside = VERSION_FOLDER.fullmatch(path[0])
     return inside[1] if inside else path[0].rpartition("/")[2]
@@ -155,7 +159,9 @@ def _failed(error: ModelFailed) -> Violation:
         "model-failed",
         "endpoint",
         f"the endpoint failed to run this model: {without_folders(error.reason)}",
-        "load the SavedModel with TensorFlow Serving and send it the same image",
+        "look for a loop without end, or make the model faster, then upload it again"
+        if OVERRAN.search(error.reason)
+        else "load the SavedModel with TensorFlow Serving and send it the same image",
     )
 
 

@@ -171,6 +171,15 @@ def test_push_needs_a_model_name(
 
 
 @pytest.mark.usefixtures("account")
+def test_a_file_name_that_is_no_model_name_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "S01-loop.tar.gz"
+    path.write_bytes(artifacts.artifact())
+    failed = facet("push", str(path))
+    assert failed.exit_code == 2
+    assert "'S01-loop' cannot be one: a model's name has 1 to 63 lower-case" in failed.stderr
+
+
+@pytest.mark.usefixtures("account")
 def test_rejects_a_missing_file_and_a_folder(tmp_path: Path) -> None:
     assert "No such file" in facet("push", str(tmp_path / "none")).stderr
     assert "make an artifact of it with `facet pack" in facet("push", str(tmp_path)).stderr

@@ -225,6 +225,16 @@ def test_the_report_has_the_text_of_the_containers_error(account: Account, form:
     assert "{" not in problem
 
 
+def test_the_remedy_of_a_model_over_its_time_limit_is_not_to_run_it_elsewhere(
+    account: Account,
+) -> None:
+    text = "Model m/1.tar.gz was stopped: it computed for over 55 seconds, perhaps without end."
+    account.runtime.error = refusal("ModelError", OriginalStatusCode=500, OriginalMessage=text)
+    assert account.onboard(GOOD) == "REJECTED"
+    assert account.assert_rejected(GOOD) == ["model-failed"]
+    assert "a loop without end" in account.report(GOOD)["violations"][0]["remedy"]
+
+
 @pytest.mark.parametrize("status", [400, 404, 500])
 def test_the_containers_message_is_in_the_report(account: Account, status: int) -> None:
     words = "Op type not registered 'MyOp'"
