@@ -59,9 +59,7 @@ def call(
     context = fakes.Context(seconds)
     answer = json.loads(json.dumps(app.handler(event, context)))  # type: ignore[arg-type]
     assert answer["isBase64Encoded"] is False
-    assert answer["body"] == "" or answer["body"].endswith("}\n"), (
-        "curl would leave the prompt there"
-    )
+    assert not answer["body"] or answer["body"].endswith("}\n"), "curl would leave the prompt there"
     response_headers = {name: values[0] for name, values in answer["multiValueHeaders"].items()}
     reply = Reply(answer["statusCode"], response_headers, json.loads(answer["body"] or "{}"))
     if reply.document.get("type") != "urn:facet:problem:no-route":

@@ -9,6 +9,7 @@ ACTIONS = {
     "update_stack": {"cloudformation:UpdateStack"},
     "copy_object": {"s3:GetObject", "s3:GetObjectVersion", "s3:PutObject"},
     "delete_object": {"s3:DeleteObject"},
+    "delete_objects": {"s3:DeleteObjectVersion"},
     "get_object": {"s3:GetObject", "s3:ListBucket"},
     "get_object_tagging": {"s3:GetObjectTagging"},
     "head_object": {"s3:GetObject", "s3:ListBucket"},

@@ -49,4 +49,7 @@ def test_a_function_that_fails(tmp_path: Path) -> None:
 def test_a_function_that_is_not_there() -> None:
     failed = facet("invoke", "NoFunction")
     assert failed.exit_code == 1
-    assert failed.stderr == "error: there is no function NoFunction; choose PredictFunction\n"
+    assert (
+        failed.stderr == "error: there is no function NoFunction; choose PredictFunction. "
+        "Did you mean 'PredictFunction'?\n"
+    )

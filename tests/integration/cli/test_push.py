@@ -284,6 +284,7 @@ def test_status_of_a_healthy_stack(s3: "S3Client", table: "Table") -> None:
     assert json.loads(done.stdout) == {
         "stack": "facet-test in eu-central-1",
         "url": gateway.url,
+        "page": f"{gateway.url}/",
         "bucket": BUCKET,
         "api": "ok",
         "endpoint": "InService",

@@ -1,7 +1,9 @@
 """The handlers write every Facet metric that the alarms and the dashboard use."""
 
+import base64
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
@@ -99,6 +101,15 @@ def run_predictions(sagemaker: fakes.SageMaker) -> None:
     sagemaker.answer = Answer()
 
 
+def run_batches(table: "Table") -> None:
+    """One damaged image among others, and a model that answers single images only."""
+    make_live(table, replace(pending(1, "single"), max_batch_size=1))
+    good = base64.b64encode(artifacts.encoded()).decode()
+    for model, images in (("cifar", [good, "AAAA"]), ("single", [good, good])):
+        body = json.dumps({"images": images}).encode()
+        assert call("POST", f"/models/{model}/predict", body, "application/json").status == 200
+
+
 def run_canary(table: "Table", sagemaker: fakes.SageMaker) -> None:
     Releases(table).set_policy("cifar", POLICY, NOW)
     assert accept(table, pending(2)) is Placement.CANDIDATE
@@ -130,6 +141,7 @@ def test_every_metric_in_alarms_and_dashboard_is_written(
     s3: "S3Client", table: "Table", sagemaker: fakes.SageMaker, read: Read
 ) -> None:
     run_predictions(sagemaker)
+    run_batches(table)
     run_uploads(s3, sagemaker)
     run_canary(table, sagemaker)
     run_training_summary()

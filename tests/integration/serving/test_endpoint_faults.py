@@ -300,7 +300,7 @@ def test_downloads_again_what_the_container_rejects_of_an_earlier_run(
 def test_faults_leak_neither_files_nor_threads(
     start: StartStack, put: Put, server: FaultyS3, clients: ThreadPoolExecutor
 ) -> None:
-    stack = start(stall=0.5, memory_budget=20_000_000)
+    stack = start(stall=0.5, memory_budget=25_000_000)
     broken = put("broken")
     large = [put(f"large-{number}", "large") for number in range(2)]
 

@@ -80,7 +80,7 @@ def output(*, terminal: bool = False, as_json: bool = False) -> tuple[Output, io
         (["cifar10", "--set", "speed=9"], 2, "speed: there is no such hyperparameter"),
         (["cifar10", "--model", "A B"], 2, "model A B: "),
         (["cifar10", "--instance-type", "m5"], 2, "instance_type m5: "),
-        (["cifar10", "--minimum", "2"], 2, "less than or equal to 1"),
+        (["cifar10", "--minimum", "2"], 2, "2 is more than 1.0"),
         (["cifar10", "--weights", "nowhere.h5"], 1, "nowhere.h5 is neither a file nor a prefix"),
         (["cifar10", "--up", "--stack", "prod"], 2, "cannot be used with --stack or --no-wait"),
         (["cifar10", "--up", "--no-wait"], 2, "cannot be used with --stack or --no-wait"),
