@@ -159,7 +159,7 @@ class Onboarding:
     def _reject_failed(
         self, upload: Upload, validated: _Validated | None, violation: Violation
     ) -> OnboardingResult:
-        """Rejects an upload for a failed attempt; its manifest may be what cannot be recorded."""
+        """Rejects an upload for a failed attempt; its manifest may be too large to record."""
         if validated is None:
             return self._reject_unvalidated(upload, violation)
         version = replace(validated.version, manifest=None)
