@@ -18,6 +18,15 @@ DEPLOYS = re.findall(r"^make deploy.*$", TEXT, re.MULTILINE)
 EVENTS = re.findall(r"^facet invoke HoursFunction (\S+)", TEXT, re.MULTILINE)
 ENVIRONMENTS = {"default", "dev", "prod"}
 
+EVIDENCE = {
+    "test": re.compile(r"`tests/\S+\.py`"),
+    "second implementation": re.compile(r"`tests/\S+\.py`"),
+    "AWS's own code": re.compile(r"`tests/\S+\.py`"),
+    "documentation": re.compile(r"\(https://\S+\)"),
+    "only in an account": re.compile(""),
+}
+"""Kinds of proof, and what each must name. Another test checks that the files exist."""
+
 
 def test_every_parameter_is_in_a_table_with_its_default() -> None:
     rows = {name: default for name, default in ROWS.items() if name not in ENVIRONMENTS}
@@ -88,3 +97,12 @@ def test_its_links_to_sections_and_files_lead_somewhere() -> None:
         for each in re.findall(r"^## (.+)$", TEXT, re.MULTILINE)
     }
     assert set(re.findall(r"\]\(#([\w-]+)\)", TEXT)) <= sections
+
+
+def test_every_assumption_about_aws_has_a_proof() -> None:
+    _, _, section = TEXT.partition("\n## Assumptions about AWS\n")
+    _, *rows = re.findall(r"^\| (.+) \| (.+) \|$", section, re.MULTILINE)
+    assert rows
+    for assumption, proof in rows:
+        kind, _, evidence = proof.partition(": ")
+        assert EVIDENCE[kind].search(evidence), assumption
