@@ -2,12 +2,17 @@
 
 import base64
 import json
+import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import pytest
+from samcli.yamlhelper import yaml_parse
 
 from facet.keys import IMAGE_TYPES
 from facet.registry.models import Version
+from predict import clients
 from tests.support import artifacts, fakes
 from tests.support.api import PNG, Reply, call, predict
 
@@ -52,6 +57,59 @@ def test_the_default_is_jpeg_and_every_form_has_a_new_key() -> None:
     assert first.document["content_type"] == second.document["content_type"] == "image/jpeg"
     assert first.document["s3"] != second.document["s3"]
     assert first.document["s3"].startswith("inbox/")
+
+
+ROOT = Path(__file__).parents[3]
+REGIONS = yaml_parse((ROOT / "template.yaml").read_text())["Mappings"]["DeepLearningContainers"]
+
+
+def host_in(region: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The host of a form that a function in this region signs."""
+    monkeypatch.setenv("AWS_DEFAULT_REGION", region)
+    clients.inbox.cache_clear()
+    reply = create_upload()
+    assert f"/{region}/s3/aws4_request" in reply.document["fields"]["x-amz-credential"]
+    return str(urlsplit(reply.document["url"]).hostname)
+
+
+@pytest.mark.usefixtures("cold_start")
+def test_forms_name_the_regional_host_of_the_bucket_in_every_region_of_the_template(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The global host answers 400 for buckets in regions launched since 2019, 307 for new ones.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/VirtualHosting.html
+    """
+    found = {region: host_in(region, monkeypatch) for region in REGIONS}
+    assert found == {
+        region: f"{fakes.BUCKET}.s3.{region}.amazonaws.com{'.cn' * region.startswith('cn-')}"
+        for region in REGIONS
+    }
+    assert {"us-east-1", "cn-north-1", "us-gov-west-1", "il-central-1"} <= found.keys()
+
+
+@pytest.mark.usefixtures("cold_start")
+@pytest.mark.parametrize("name", ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"])
+def test_forms_for_an_endpoint_of_ones_own_put_the_bucket_into_the_path(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A name of this machine has no subdomains; the local stack is at 127.0.0.1 or such a name."""
+    monkeypatch.setenv(name, "http://host.docker.internal:8000")
+    clients.inbox.cache_clear()
+    form = create_upload().document
+    assert form["url"] == f"http://host.docker.internal:8000/{fakes.BUCKET}"
+
+
+def test_only_the_inbox_signs_requests_for_others_to_send() -> None:
+    """Other code sends its requests itself, and botocore follows S3's redirects."""
+    folders = ("functions", "layers", "cli", "training", "notebooks")
+    sources = [path for each in folders for path in (ROOT / each).rglob("*.py")]
+    signing = [
+        path.relative_to(ROOT).as_posix()
+        for path in sources
+        if re.search(r"generate_presigned|s3[.\-\w]*\.amazonaws\.com", path.read_text())
+    ]
+    assert signing == ["functions/predict/clients.py", "functions/predict/inbox.py"]
 
 
 @pytest.mark.parametrize(
