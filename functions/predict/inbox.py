@@ -79,9 +79,23 @@ class Inbox:
         return content
 
     def _object(self, key: str) -> Any:
+        """Opens the object. Raises UnknownUpload.
+
+        S3 answers a missing key with 404 if the caller may list the bucket, otherwise with 403. The
+        function may list the inbox only, and whether that is enough, S3's documentation does not
+        say. After a 403, listing the key, which the permission covers, decides.
+        https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
+        """
         try:
             return self._s3.get_object(Bucket=self._bucket, Key=key)
         except ClientError as error:
-            if error.response["Error"]["Code"] not in ("NoSuchKey", "404"):
+            code = error.response["Error"]["Code"]
+            if code == "AccessDenied" and not self._exists(key):
+                code = "NoSuchKey"
+            if code != "NoSuchKey":
                 raise
             raise UnknownUpload(key) from error
+
+    def _exists(self, key: str) -> bool:
+        found = self._s3.list_objects_v2(Bucket=self._bucket, Prefix=key, MaxKeys=1)
+        return any(each["Key"] == key for each in found.get("Contents", []))

@@ -7,12 +7,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+import boto3
 import pytest
+from botocore.exceptions import ClientError
+from botocore.stub import Stubber
 from samcli.yamlhelper import yaml_parse
 
+from facet.errors import UnknownUpload
 from facet.keys import IMAGE_TYPES
 from facet.registry.models import Version
 from predict import clients
+from predict.inbox import Inbox
 from tests.support import artifacts, fakes
 from tests.support.api import PNG, Reply, call, predict
 
@@ -173,3 +178,28 @@ def test_keys_outside_the_inbox_are_rejected(key: str, s3: "S3Client") -> None:
 @pytest.mark.parametrize("key", [7, None, [KEY], {"key": KEY}])
 def test_a_key_must_be_a_string(key: object) -> None:
     assert predict_upload(key).problem == (400, "bad-request")
+
+
+def denied(listed: list[str]) -> Inbox:
+    """An inbox where S3 denies GetObject, and lists these keys."""
+    s3 = boto3.client("s3")
+    stub = Stubber(s3)
+    stub.add_client_error("get_object", "AccessDenied", http_status_code=403)
+    expected = {"Bucket": fakes.BUCKET, "Prefix": KEY, "MaxKeys": 1}
+    contents = {"Contents": [{"Key": key} for key in listed]} if listed else {}
+    stub.add_response("list_objects_v2", contents, expected)
+    stub.activate()
+    return Inbox(s3, fakes.BUCKET, 1_000_000, 900)
+
+
+@pytest.mark.parametrize("listed", [[], [f"{KEY}0"]])
+def test_a_missing_upload_that_s3_answers_with_403_is_unknown(listed: list[str]) -> None:
+    """S3 may answer so because the function may list no more than the inbox."""
+    with pytest.raises(UnknownUpload):
+        denied(listed).read(KEY)
+
+
+def test_an_upload_that_is_there_but_cannot_be_read_is_no_unknown_upload() -> None:
+    """For example because its KMS key is disabled, which the operator must learn."""
+    with pytest.raises(ClientError, match="AccessDenied"):
+        denied([KEY]).read(KEY)
