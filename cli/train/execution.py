@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 TRAINING = ("Train", "TrainInNetwork")
 STAGES = {
     "Plan": "the input is being checked",
+    "WaitForQuota": "SageMaker's quota is used up, or SageMaker fails; asking again later",
     "WaitForCapacity": "SageMaker has no such instance now; retrying in five minutes",
     "Judge": "the artifact is being judged",
     "FirstRound": "published, onboarding checks it",

@@ -1,7 +1,8 @@
 """The Lambda function of the training state machine: `step` of the event selects what it does.
 
-`plan` checks the input, `judge` compares a trained model with the live version, `outcome` reads
-what onboarding did with a published model, and `summary` counts the results.
+`plan` checks the input, `refusal` decides whether to ask SageMaker again for a job that it refused,
+`judge` compares a trained model with the live version, `outcome` reads what onboarding did with a
+published model, and `summary` counts the results.
 """
 
 from collections import Counter
@@ -18,6 +19,7 @@ from facet.observability import count, logger
 from facet.registry.models import Version
 from facet.registry.store import Registry
 from facet.settings import settings
+from train import refusal
 from train.bucket import Bucket
 from train.plan import plan
 from train.quality_gate import Gate, judge, read
@@ -32,6 +34,16 @@ class PlanStep(BaseModel):
     input: Any
     code: str
     security: JobSecurity = Field(default=DEFAULT_SECURITY, alias="place")
+
+
+class RefusalStep(BaseModel):
+    """After SageMaker refused to create a training job: its `error` and `cause` as the state
+    machine has them, and how many `times` it had refused this one before."""
+
+    step: Literal["refusal"]
+    error: str
+    cause: str
+    times: int
 
 
 class JudgeStep(BaseModel):
@@ -58,7 +70,7 @@ class SummaryStep(BaseModel):
     jobs: list[dict[str, Any]]
 
 
-Step = PlanStep | JudgeStep | OutcomeStep | SummaryStep
+Step = PlanStep | RefusalStep | JudgeStep | OutcomeStep | SummaryStep
 STEP: TypeAdapter[Step] = TypeAdapter(Annotated[Step, Field(discriminator="step")])
 
 
@@ -71,6 +83,10 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     match STEP.validate_python(event):
         case PlanStep() as step:
             return asdict(plan(step.input, step.execution, step.code, bucket(), step.security))
+        case RefusalStep() as step:
+            found = refusal.read(step.error, step.cause, step.times)
+            logger().warning("training job refused", cause=step.cause, **asdict(found))
+            return asdict(found)
         case JudgeStep() as step:
             return _gate(step)
         case OutcomeStep() as step:

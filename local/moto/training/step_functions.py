@@ -180,7 +180,8 @@ class _TrainingTask(StateTaskServiceUnsupported):
         code, message = ex.response["Error"]["Code"], ex.response["Error"]["Message"]
         known = code.startswith("Resource")
         error = f"SageMaker.{code}Exception" if known else "SageMaker.AmazonSageMakerException"
-        cause = f"{message} (Service: AmazonSageMaker; Error Code: {code})"
+        status = ex.response["ResponseMetadata"]["HTTPStatusCode"]
+        cause = f"{message} (Service: AmazonSageMaker; Status Code: {status}; Error Code: {code})"
         return self._failure(env, error, cause)
 
     def _failure(self, env: Any, error: str, cause: str) -> FailureEvent:

@@ -8,7 +8,7 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from local.runtime.worker import Invocation
 from local.storage.state import State
 from local.training.description import Document, created, ended, moved
 from local.training.jobs import JobExists, NotRunning, UnknownJob
+from train import refusal
 
 ROOT = Path(__file__).parents[3]
 MACHINE = "TrainStateMachine"
@@ -36,6 +37,18 @@ class Throttled(ServiceException):
 
 class LimitExceeded(ServiceException):
     code = "ResourceLimitExceeded"
+
+
+class Invalid(ServiceException):
+    code = "ValidationException"
+
+
+def quota(limit: int, used: int) -> LimitExceeded:
+    return LimitExceeded(
+        f"The account-level service limit 'ml.m5.large for training job usage' is {limit} "
+        f"Instances, with current utilization of {used} Instances and a request delta of 1 "
+        "Instances. Please use AWS Service Quotas to request an increase for this quota."
+    )
 
 
 @dataclass
@@ -103,6 +116,11 @@ class Function:
 
     def plan(self, _: Any) -> Any:
         return {"jobs": [planned(each) for each in self.models], "concurrency": 2}
+
+    def refusal(self, step: Any) -> Any:
+        """As the function decides, without its pauses."""
+        found = refusal.read(step["error"], step["cause"], step["times"])
+        return asdict(replace(found, seconds=min(found.seconds, 1)))
 
     def judge(self, step: Any) -> Any:
         assert step["artifact"].startswith("s3://b/training/e/a/")
@@ -336,11 +354,40 @@ def test_invalid_input_fails_the_execution(machine: Machine, document: str) -> N
     assert not machine.service.jobs
 
 
-@pytest.mark.parametrize("refusal", [Throttled("slow down"), LimitExceeded("too many")])
-def test_retries_a_rejected_job_under_another_name(machine: Machine, refusal: Exception) -> None:
-    machine.service.ends = [refusal]
+@pytest.mark.filterwarnings("ignore:Exception\\(Throttled\\):UserWarning")
+@pytest.mark.parametrize("error", [Throttled("slow down"), quota(1, used=1)])
+def test_asks_again_for_a_refused_job_under_another_name(
+    machine: Machine, error: Exception
+) -> None:
+    machine.service.ends = [error]
     report = machine.report()
-    assert (report["outcome"], report["training_job"]) == ("READY", "a-base-0-1-1")
+    assert (report["outcome"], report["training_job"]) == ("READY", "a-base-0-2-0")
+
+
+@pytest.mark.parametrize(
+    ("error", "name", "reason"),
+    [
+        (quota(0, used=0), "ResourceLimitExceededException", "Request an increase in Service"),
+        (Invalid("no such instance type"), "AmazonSageMakerException", "no such instance type"),
+    ],
+)
+def test_what_no_waiting_changes_fails_at_once(
+    machine: Machine, error: Exception, name: str, reason: str
+) -> None:
+    machine.service.ends = [error]
+    report = machine.report()
+    assert (report["outcome"], report["error"]) == ("FAILED", f"SageMaker.{name}")
+    assert reason in report["reason"]
+    assert report["training_job"] == "a-base"
+    assert not machine.service.jobs
+
+
+def test_reports_sagemakers_error_if_nothing_decides_about_it(machine: Machine) -> None:
+    machine.service.ends = [quota(0, used=0)]
+    machine.function.answers["refusal"] = RuntimeError("broken")
+    report = machine.report()
+    assert report["error"] == "SageMaker.ResourceLimitExceededException"
+    assert "is 0 Instances" in report["reason"]
 
 
 def test_retries_a_job_for_lack_of_capacity(machine: Machine) -> None:
@@ -449,7 +496,7 @@ def test_waits_for_onboarding(machine: Machine) -> None:
 def test_gives_up_waiting_for_onboarding(machine: Machine, changed: Make) -> None:
     def last_round(document: dict[str, Any]) -> None:
         states = document["States"]["TrainEach"]["ItemProcessor"]["States"]
-        states["FirstRound"]["Result"] = {"seconds": 45}
+        states["FirstRound"]["Result"] = {"seconds": 63}
         states["WaitForOnboarding"] = {"Type": "Wait", "Seconds": 1, "Next": "Outcome"}
 
     pending = {"status": "PENDING", "live": False, "reason": "", "violations": []}

@@ -68,6 +68,38 @@ def test_a_failed_status_check_after_publication_is_not_a_failed_job() -> None:
     assert (unknown["Result"]["status"], unknown["Next"]) == ("UNKNOWN", "IsItOnboarded")
 
 
+def every_retry(scope: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    for name, state in scope["States"].items():
+        yield from ((name, each) for each in state.get("Retry", []))
+
+
+@pytest.mark.parametrize("scope", [MACHINE, EACH], ids=["machine", "job"])
+def test_no_retrier_repeats_for_long_what_may_never_succeed(scope: dict[str, Any]) -> None:
+    """A retrier sees an error's name, not its cause: a longer wait needs a state that reads it."""
+    retriers = list(every_retry(scope))
+    assert retriers
+    for name, each in retriers:
+        pauses = [
+            min(
+                each["IntervalSeconds"] * each["BackoffRate"] ** n, each.get("MaxDelaySeconds", 1e9)
+            )
+            for n in range(each["MaxAttempts"])
+        ]
+        assert sum(pauses) <= 180, name
+
+
+def test_onboarding_is_polled_for_17_minutes() -> None:
+    states = EACH["States"]
+    assert states["NextRound"]["Parameters"]["seconds.$"] == "States.MathAdd($.round.seconds, 2)"
+    (last,) = (
+        each["NumericLessThan"]
+        for each in states["IsItOnboarded"]["Choices"]
+        if "NumericLessThan" in each
+    )
+    rounds = range(states["FirstRound"]["Result"]["seconds"], last + 1, 2)
+    assert (len(rounds), sum(rounds) // 60) == (32, 17)
+
+
 def test_a_temporary_fault_is_retried_and_does_not_lose_a_trained_model() -> None:
     """Only errors of the artifact itself are final; all others are retried."""
     final, fault = TASKS["Judge"]["Retry"][-2:]
