@@ -123,7 +123,7 @@ class Stack:
     def _open(self) -> None:
         self._lock()
         ensure_free(self._port)
-        read = template.load(self._source)
+        read = template.load(self._source, self._parameters)
         state = self._closing(State(self._home / "state"), State.close)
         aws = self._closing(
             Aws(state, allowed_origin=self._parameters.get("AllowOrigin", "")), Aws.close

@@ -111,14 +111,20 @@ def parse(text: str) -> dict[str, Any]:
     return document
 
 
-def load(path: Path) -> StackTemplate:
-    """Reads and translates a SAM template. Raises UnsupportedTemplate."""
+def load(
+    path: Path, parameters: Mapping[str, str] | None = None, region: str = "us-east-1"
+) -> StackTemplate:
+    """Reads and translates a SAM template. Raises UnsupportedTemplate.
+
+    SAM writes the values of some parameters into its translation, such as a usage plan's limits.
+    """
     path = path.resolve()  # functions run in folders of their own
     document = parse(path.read_text())
     sources = _take_sources(document, path.parent)
     definitions = _take_definitions(document, path.parent)
-    region = boto3.Session(region_name="us-east-1")
-    translated = Translator({}, Parser(), boto_session=region).translate(document, {})
+    session = boto3.Session(region_name=region)
+    translator = Translator({}, Parser(), boto_session=session)
+    translated = translator.translate(document, dict(parameters or {}))
     if rejected := sorted(unsupported(translated["Resources"])):
         raise UnsupportedTemplate(
             "the local stack does not support " + ", ".join(rejected) + " (local/supported.py)"

@@ -1,7 +1,6 @@
-"""cfn-lint on SAM's translation of template.yaml, with each environment's parameters."""
+"""cfn-lint on SAM's translation of template.yaml: as it is, and as each environment makes it."""
 
 import json
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,11 +9,10 @@ import pytest
 from cfnlint.api import lint
 from cfnlint.config import ManualArgs
 
-from tests.support.deploying import overrides
+from tests.support.choosing import ENVIRONMENTS, EVERYTHING, Chosen, of_environment
 from tests.support.watching import STACK
 
 ROOT = Path(__file__).parents[3]
-CONFIG = tomllib.loads((ROOT / "samconfig.toml").read_text())
 DEFINITION = (ROOT / "statemachine/train.asl.json").read_text().replace("${Partition}", "aws")
 EXPLAINED = {
     ("W2001", "ThrottleRate"): "SAM puts the value itself into the usage plan",
@@ -27,9 +25,9 @@ EXPLAINED = {
 """Accepted findings, by rule and resource or parameter, with the reason."""
 
 
-def document(**definition: Any) -> dict[str, Any]:
-    """The translated template with the state machine's definition, changed by `definition`."""
-    made: dict[str, Any] = json.loads(json.dumps(STACK.document))
+def document(translated: Mapping[str, Any] = STACK.document, **definition: Any) -> dict[str, Any]:
+    """A translated template with the state machine's definition, changed by `definition`."""
+    made: dict[str, Any] = json.loads(json.dumps(translated))
     machine = made["Resources"]["TrainStateMachine"]["Properties"]
     del machine["DefinitionS3Location"]
     machine["Definition"] = json.loads(DEFINITION) | definition
@@ -42,17 +40,30 @@ def part(name: str, **definition: Any) -> dict[str, Any]:
     return whole | {"Resources": {name: whole["Resources"][name]}}
 
 
-def findings(template: Mapping[str, Any], **parameters: str) -> set[tuple[str, str]]:
+def findings(
+    template: Mapping[str, Any], *, region: str = "us-east-1", **parameters: str
+) -> set[tuple[str, str]]:
     """Pairs of a rule and the parameter or resource that it is about."""
-    config = ManualArgs(regions=["us-east-1"], parameters=[parameters])
+    config = ManualArgs(regions=[region], parameters=[parameters])
     return {(each.rule.id, each.path[1]) for each in lint(json.dumps(template), config=config)}
 
 
-@pytest.mark.parametrize("environment", ["default", "dev", "prod"])
-def test_every_finding_is_explained(environment: str) -> None:
-    given = CONFIG[environment]["deploy"]["parameters"].get("parameter_overrides", "")
-    parameters = overrides(*given.split()) if given else {}
-    assert findings(document(), **parameters) == set(EXPLAINED)
+def test_every_finding_is_explained() -> None:
+    assert findings(document()) == set(EXPLAINED)
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_what_an_environment_makes_has_only_explained_findings(environment: str) -> None:
+    made = document(of_environment(environment).template)
+    assert findings(made) == {("W3005", "ApiUsagePlan"), ("W3005", "ApiUsagePlanKey")}
+
+
+def test_what_a_stack_with_a_long_name_and_everything_makes_has_only_explained_findings() -> None:
+    everything = Chosen(stack="x" * 30, region="ap-southeast-2", **EVERYTHING)
+    assert everything.resources.keys() == STACK.resources.keys()
+    made = document(everything.template)
+    found = findings(made, region="ap-southeast-2")
+    assert found == {("W3005", "ApiUsagePlan"), ("W3005", "ApiUsagePlanKey")}
 
 
 def test_an_invalid_value_is_found() -> None:

@@ -31,6 +31,14 @@ def test_supports_all_of_facets_template() -> None:
         assert each["Type"] in supported.SUPPORTED.keys() | supported.WITHOUT_EFFECT.keys()
 
 
+def test_sam_writes_the_usage_plans_limits_from_the_parameters() -> None:
+    limits = {"ThrottleRate": "5", "ThrottleBurst": "9", "QuotaPerDay": "77"}
+    read = template.load(ROOT / "template.yaml", limits)
+    plan = read.resources["ApiUsagePlan"]["Properties"]
+    assert plan["Throttle"] == {"RateLimit": "5", "BurstLimit": "9"}
+    assert plan["Quota"]["Limit"] == "77"
+
+
 def test_rejects_an_unsupported_type_by_name(tmp_path: Path) -> None:
     path = write(tmp_path, "  Topic:\n    Type: AWS::EC2::Instance\n")
     with pytest.raises(supported.UnsupportedTemplate, match="AWS::EC2::Instance"):

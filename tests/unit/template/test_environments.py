@@ -1,20 +1,12 @@
 """The environments of samconfig.toml, and how `make deploy` uses them."""
 
 import subprocess
-import tomllib
-from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.support.choosing import Chosen
+from tests.support.choosing import ENVIRONMENTS, of_environment
 from tests.support.deploying import deploy, given, overrides
 
-ROOT = Path(__file__).parents[3]
-CONFIG = tomllib.loads((ROOT / "samconfig.toml").read_text())
-ENVIRONMENTS: dict[str, dict[str, Any]] = {
-    name: each["deploy"]["parameters"] for name, each in CONFIG.items() if name != "version"
-}
 environment = pytest.mark.parametrize("name", ENVIRONMENTS)
 
 
@@ -25,8 +17,7 @@ def test_there_are_a_dev_and_a_prod_environment() -> None:
 
 @environment
 def test_the_template_accepts_their_parameters(name: str) -> None:
-    words = ENVIRONMENTS[name].get("parameter_overrides", "").split()
-    assert Chosen(**(overrides(*words) if words else {})).refusals() == []
+    assert of_environment(name).refusals() == []
 
 
 @environment
