@@ -9,6 +9,8 @@ export SAM_CLI_TELEMETRY := 0
 # Keep compiled modules: TensorFlow and botocore start many times slower without them.
 export PYTHONDONTWRITEBYTECODE :=
 run train test check template bench samples build: export AWS_DEFAULT_REGION ?= us-east-1
+# WHEELS=no packs training code without the packages that a job installs; it then needs a package index.
+PACK = $(VENV)/python -m training.package $(if $(filter no,$(WHEELS)),,--wheels)
 PYTHON312 = $(shell .ci/python 3.12)
 SETTING = $(shell $(VENV)/python -c "import tomllib; print(tomllib.load(open('samconfig.toml', 'rb'))['$(ENV)']['deploy']['parameters'].get('$(1)', ''))")
 DEPLOYED = $(or $(STACK),$(call SETTING,stack_name))
@@ -70,7 +72,7 @@ built: build
 audit:  ## look up known vulnerabilities of deployed packages (skipped if no database can be reached)
 	@.ci/setup dev
 	$(VENV)/python .ci/audit layers/facet/requirements.txt serving/requirements-tensorflow.txt \
-		training/requirements.txt -- $(call TOOL,pip-audit) pip-audit
+		training/wheels.txt -- $(call TOOL,pip-audit) pip-audit
 
 format:  ## format the code
 	@.ci/setup dev
@@ -107,10 +109,10 @@ env: build  ## template and environment file for `sam local`, whose containers t
 # The first deploy creates the bucket, so the training code is uploaded after it; later deploys upload it before.
 deploy: build  ## run sam deploy in the account of your AWS credentials (ENV=dev|prod STACK=facet PARAMETERS="LogLevel=DEBUG" ARGS=...)
 	$(if $(filter default dev prod,$(ENV)),,$(error ENV=$(ENV): samconfig.toml has default, dev and prod))
-	@code=$$($(VENV)/python -m training.package --stack $(DEPLOYED)) && \
+	@code=$$($(PACK) --stack $(DEPLOYED)) && \
 	$(SAM) deploy --config-env $(ENV) --stack-name $(DEPLOYED) \
 		--parameter-overrides "TrainingCode=$$code" $(call SETTING,parameter_overrides) $(PARAMETERS) $(ARGS) && \
-	$(VENV)/python -m training.package --stack $(DEPLOYED) --required
+	$(PACK) --stack $(DEPLOYED) --required
 
 pins:  ## pin the packages in pyproject.toml and requirements.in (ARGS=--upgrade: the newest, see CONTRIBUTING.md)
 	@.ci/setup dev
@@ -122,7 +124,7 @@ sbom:  ## write bills of materials of deployed packages (CycloneDX) to build/sbo
 	@$(BILL) layers/facet/requirements.txt --output-file $(BILLS)/layer.json
 	@$(BILL) serving/requirements.txt --output-file $(BILLS)/container.json
 	@$(BILL) serving/requirements-tensorflow.txt --output-file $(BILLS)/container-tensorflow.json
-	@$(BILL) training/requirements.txt --output-file $(BILLS)/training.json
+	@$(BILL) training/wheels.txt --output-file $(BILLS)/training.json
 	@echo "$(BILLS) has one document for each"
 
 openapi:  ## write the OpenAPI document that the API serves (after a change of a route or its models)

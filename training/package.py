@@ -1,17 +1,23 @@
 """Packs the training code as SageMaker's `sourcedir.tar.gz` and uploads it.
 
-    python -m training.package [--bucket BUCKET | --stack STACK]
+    python -m training.package [--wheels] [--bucket BUCKET | --stack STACK]
 
-The key contains a digest of the content, so that the same code is uploaded once.
+The key contains a digest of the content, so that the same code is uploaded once. With --wheels the
+packages that a job installs are in it, too: training then needs no package index, which a private
+network has not, and installs what was pinned by digest.
 """
 
 import argparse
+import contextlib
 import hashlib
 import io
+import subprocess
 import sys
 import tarfile
+import tempfile
 from collections.abc import Iterable
 from gzip import GzipFile
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -28,34 +34,81 @@ if TYPE_CHECKING:
 REPOSITORY = Path(__file__).resolve().parent.parent
 DIGEST_LENGTH = 12
 
+WHEELS = "wheels"
+"""The folder of wheels in packed code, and of the options by which pip finds nothing else."""
 
-def pack_code(repository: Path = REPOSITORY) -> bytes:
+PLATFORMS = ("manylinux2014", *(f"manylinux_2_{minor}" for minor in range(17, 29)))
+"""Platforms of wheels that AWS's image takes, which has glibc 2.34; pip derives no lower ones."""
+
+
+class NoWheels(Exception):
+    """The wheels cannot be downloaded; the message says why."""
+
+
+def download_wheels(repository: Path = REPOSITORY) -> Path:
+    """Downloads the wheels of `training/wheels.txt` for AWS's image, unless they are there.
+
+    Returns their folder below `build/wheels/`. Raises NoWheels.
+    """
+    pins = repository / "training/wheels.txt"
+    digest = hashlib.sha256(pins.read_bytes()).hexdigest()[:DIGEST_LENGTH]
+    folder = repository / "build/wheels" / digest
+    if folder.is_dir():
+        return folder
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes"]
+    command += ["--only-binary=:all:", "--python-version=3.12", f"--requirement={pins}"]
+    command += [f"--platform={each}_x86_64" for each in PLATFORMS]
+    with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
+        wheels = Path(scratch) / "wheels"
+        done = subprocess.run([*command, f"--dest={wheels}"], capture_output=True, text=True)
+        if done.returncode:
+            raise NoWheels(
+                f"The wheels for training jobs cannot be downloaded: {done.stderr.strip()}\n"
+                "Check the network, or deploy with WHEELS=no: jobs then need a package index."
+            )
+        with contextlib.suppress(OSError):  # another process was faster
+            wheels.rename(folder)
+    return folder
+
+
+def pack_code(repository: Path = REPOSITORY, wheels: Path | None = None) -> bytes:
     """Packs the training code as `sourcedir.tar.gz`; the same sources give the same bytes.
 
-    At its root are `training/` and `facet/`, with all their subfolders, and `requirements.txt`.
+    At its root are `training/` and `facet/`, with all their subfolders, and `requirements.txt`,
+    which installs from the folder `wheels/` beside it if there are any.
     """
     folders = {"training": repository / "training", "facet": repository / "layers/facet/facet"}
-    members = [
+    members: list[tuple[str, Path | bytes]] = [
         (f"{name}/{path.relative_to(folder).as_posix()}", path)
         for name, folder in folders.items()
         for path in folder.rglob("*.py")
     ]
-    members.append(("requirements.txt", repository / "training/requirements.txt"))
+    requirements = (repository / "training/requirements.txt").read_bytes()
+    if wheels:
+        requirements = f"--no-index\n--find-links {WHEELS}\n".encode() + requirements
+        members += [(f"{WHEELS}/{path.name}", path) for path in wheels.glob("*.whl")]
+    members.append(("requirements.txt", requirements))
     packed = io.BytesIO()
-    pack(sorted(members), packed)
+    pack(sorted(members, key=itemgetter(0)), packed)
     return packed.getvalue()
 
 
-def pack(members: Iterable[tuple[str, Path]], file: BinaryIO) -> None:
-    """Writes a tar.gz without times and owners, so that equal content makes equal bytes."""
+def pack(members: Iterable[tuple[str, Path | bytes]], file: BinaryIO) -> None:
+    """Writes a tar.gz of files and contents.
+
+    It has no times and owners, so that equal content makes equal bytes.
+    """
     with (
         GzipFile(filename="", mode="wb", fileobj=file, mtime=0) as packed,
         tarfile.open(fileobj=packed, mode="w", format=tarfile.USTAR_FORMAT) as tar,
     ):
-        for name, path in members:
+        for name, source in members:
             member = tarfile.TarInfo(name)
-            member.size, member.mode = path.stat().st_size, 0o644
-            with path.open("rb") as content:
+            member.mode = 0o644
+            with io.BytesIO(source) if isinstance(source, bytes) else source.open("rb") as content:
+                member.size = content.seek(0, io.SEEK_END)
+                content.seek(0)
                 tar.addfile(member, content)
 
 
@@ -90,12 +143,12 @@ def bucket_of(stack: str, cloudformation: "CloudFormationClient") -> str | None:
 
 
 def main() -> int:
-    """Uploads the code if there is a bucket, and prints its key. Returns 1 for an AWS error."""
+    """Uploads the code if there is a bucket, and prints its key. Returns 1 for an error."""
     options = _options()
-    code = pack_code()
     if (options.stack or options.bucket) and (warning := local_endpoint_warning()):
         print(f"warning: {warning}", file=sys.stderr)
     try:
+        code = pack_code(wheels=download_wheels() if options.wheels else None)
         bucket = options.bucket
         if options.stack:
             bucket = bucket_of(options.stack, boto3.client("cloudformation"))
@@ -104,7 +157,7 @@ def main() -> int:
                 return 1
         if bucket:
             upload(code, boto3.client("s3"), bucket)
-    except (BotoCoreError, ClientError) as error:
+    except (BotoCoreError, ClientError, NoWheels) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     print(code_key(code))
@@ -116,6 +169,9 @@ def _options() -> argparse.Namespace:
     target = parser.add_mutually_exclusive_group()
     target.add_argument("--bucket", help="upload the code to this bucket, unless it has it already")
     target.add_argument("--stack", help="upload to the bucket of this stack, if the stack exists")
+    parser.add_argument(
+        "--wheels", action="store_true", help="pack the wheels that a training job installs, too"
+    )
     parser.add_argument("--required", action="store_true", help="fail if the stack does not exist")
     return parser.parse_args()
 

@@ -23,7 +23,7 @@ import pytest
 from samcli.yamlhelper import yaml_parse
 
 from tests.support.deploying import overrides
-from training.package import code_key, pack_code
+from training.package import code_key, download_wheels, pack_code
 
 ROOT = Path(__file__).parents[3]
 NEEDED = ("Makefile", "pyproject.toml", "constraints.txt", "samconfig.toml", "template.yaml")
@@ -164,7 +164,7 @@ def test_it_creates_a_change_set_and_then_misses_the_stack(
 
 
 def test_the_change_set_has_the_environments_parameters_and_tags(
-    deployed: subprocess.CompletedProcess[str], environment: str, account: Account
+    deployed: subprocess.CompletedProcess[str], environment: str, account: Account, checkout: Path
 ) -> None:
     expected = CONFIG[environment]["deploy"]["parameters"]
     (change,) = re.findall(r"successfully\. (arn:\S+)", deployed.stdout)
@@ -173,7 +173,7 @@ def test_the_change_set_has_the_environments_parameters_and_tags(
     given = {each["ParameterKey"]: each.get("ParameterValue") for each in made["Parameters"]}
     words = expected.get("parameter_overrides", "").split()
     expected = overrides(*words) if words else {}
-    expected["TrainingCode"] = code_key(pack_code(ROOT))
+    expected["TrainingCode"] = code_key(pack_code(ROOT, download_wheels(checkout)))
     assert {name: given[name] for name in expected} == expected
 
 

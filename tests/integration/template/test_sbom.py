@@ -14,7 +14,7 @@ BILLS = {
     "layer": "layers/facet/requirements.txt",
     "container": "serving/requirements.txt",
     "container-tensorflow": "serving/requirements-tensorflow.txt",
-    "training": "training/requirements.txt",
+    "training": "training/wheels.txt",
 }
 
 

@@ -53,6 +53,42 @@ def test_packages_and_requirements_are_at_the_root(tmp_path: Path) -> None:
     ]
 
 
+def test_requirements_are_installed_from_the_wheels_alone(tmp_path: Path) -> None:
+    repository = sources(tmp_path / "repository", list(FILES))
+    wheels = tmp_path / "wheels"
+    wheels.mkdir()
+    (wheels / "pillow-13.0.0-py3-none-any.whl").write_bytes(b"wheel")
+    (wheels / "notes.txt").write_text("no wheel")
+    packed = pack_code(repository, wheels)
+    assert names(packed)[-1] == "wheels/pillow-13.0.0-py3-none-any.whl"
+    with tarfile.open(fileobj=io.BytesIO(packed)) as tar:
+        requirements = tar.extractfile("requirements.txt")
+        assert requirements
+        assert requirements.read() == b"--no-index\n--find-links wheels\npillow"
+    assert pack_code(repository, wheels) == packed != pack_code(repository)
+
+
+def test_without_a_package_index_the_command_says_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "training").mkdir()
+    digest = "0" * 64
+    (tmp_path / "training/wheels.txt").write_text(f"facet-none==1 --hash=sha256:{digest}\n")
+    code = (
+        "import sys; from pathlib import Path; from training.package import *\n"
+        "try:\n    download_wheels(Path(sys.argv[1]))\n"
+        "except NoWheels as error:\n    print(error)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, tmp_path],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env=os.environ | {"PIP_NO_INDEX": "1", "PIP_CONFIG_FILE": os.devnull},
+    )
+    assert "No matching distribution found for facet-none==1" in done.stdout, done.stderr
+    assert "WHEELS=no" in done.stdout
+    assert not list((tmp_path / "build/wheels").iterdir())
+
+
 def test_packs_all_modules_of_this_repository() -> None:
     packed = names(pack_code(REPOSITORY))
     training, facet = REPOSITORY / "training", REPOSITORY / "layers/facet/facet"
