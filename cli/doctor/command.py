@@ -7,13 +7,19 @@ import typer
 from rich.text import Text
 
 from cli.client.stack import account as session
-from cli.doctor import account, machine
+from cli.doctor import machine
 from cli.doctor.result import CheckResult, State
+from cli.doctor.stack import check_stack
 from cli.terminal.options import THIS_HOME, THIS_PORT, AsJson, Home, Port, StackName
 from cli.terminal.output import Output
 from cli.terminal.progress import spinner
 
-STYLES = {State.OK: "green", State.WARNING: "yellow", State.MISSING: "bold red"}
+STYLES = {
+    State.OK: "green",
+    State.WARNING: "yellow",
+    State.UNKNOWN: "yellow",
+    State.MISSING: "bold red",
+}
 
 
 def doctor(
@@ -29,7 +35,7 @@ def doctor(
     output = Output(as_json)
     with spinner(output, "checking …"):
         if stack:
-            results = [*account.check_stack(stack, session())]
+            results = [*check_stack(stack, session())]
         else:
             results = [*machine.check_machine(machine.Machine(), home, port)]
     healthy = all(each.state is not State.MISSING for each in results)

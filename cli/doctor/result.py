@@ -1,14 +1,23 @@
 """The result of one check."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from botocore.exceptions import BotoCoreError, ClientError
+
+from facet.errors import FacetError
+
 
 class State(StrEnum):
-    """`missing`: Facet does not work without it. `warning`: a part does not, or soon will not."""
+    """`missing`: Facet does not work without it. `warning`: a part does not, or soon will not.
+
+    `unknown`: the check cannot tell, mostly because a permission is missing.
+    """
 
     OK = "ok"
     WARNING = "warning"
+    UNKNOWN = "unknown"
     MISSING = "missing"
 
 
@@ -30,5 +39,22 @@ def warning(check: str, words: str, remedy: str) -> CheckResult:
     return CheckResult(check, State.WARNING, words, remedy)
 
 
+def unknown(check: str, words: str, remedy: str) -> CheckResult:
+    return CheckResult(check, State.UNKNOWN, words, remedy)
+
+
 def missing(check: str, words: str, remedy: str) -> CheckResult:
     return CheckResult(check, State.MISSING, words, remedy)
+
+
+def guarded(check: str, run: Callable[[], CheckResult]) -> CheckResult:
+    """Turn an error of AWS into the result `unknown`, so that the other checks still run."""
+    try:
+        return run()
+    except (FacetError, BotoCoreError, ClientError) as error:
+        return unknown(check, line(error), "if a permission is missing, ask for it")
+
+
+def line(error: Exception) -> str:
+    """The error's message on one line."""
+    return " ".join(str(error).split())

@@ -8,7 +8,7 @@ import boto3
 import pytest
 from samcli.yamlhelper import yaml_parse
 
-from cli.doctor.account import OUTPUTS, concurrency_limit, stack_status
+from cli.doctor.stack import OUTPUTS, concurrency_limit, stack_status
 from tests.integration.conftest import REGION, TEMPLATE
 from tests.support import deployed
 from tests.support.deployed import ALARMS, STACK, Gateway, facet
@@ -41,7 +41,7 @@ def examined() -> dict[str, dict[str, str]]:
     if RUNTIME in found.get("AWS endpoint", {}).get("words", ""):  # the test's own
         del found["AWS endpoint"]
     if "concurrency" in found:
-        assert found.pop("concurrency")["words"].startswith("unknown: ")
+        assert found.pop("concurrency")["state"] == "unknown"
     return found
 
 
@@ -64,7 +64,7 @@ def test_all_checks_pass_on_a_healthy_stack() -> None:
     assert done.exit_code == 0
     assert f"warning  AWS endpoint  {RUNTIME}=http://127.0.0.1:" in done.stdout
     assert f"ok       region        {REGION}\n" in done.stdout
-    assert "warning  concurrency   unknown: " in done.stdout
+    assert "unknown  concurrency   An error occurred" in done.stdout
     assert "             → if a permission is missing" in done.stdout
 
 

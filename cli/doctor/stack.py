@@ -1,10 +1,9 @@
 """Check a deployed stack: region, credentials, CloudFormation, endpoint, API, queue, alarms.
 
-Each check yields one result. A check that fails for lack of permissions is a warning, and the
-others still run.
+Each check yields one result. A check that fails for lack of permissions is unknown, and the others
+still run.
 """
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -15,9 +14,10 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from cli.client.api import RetryBudget, connect
 from cli.client.stack import OLD_QUEUE_OUTPUT, Stack, deployed
-from cli.doctor.result import CheckResult, missing, ok, warning
+from cli.doctor.access import Access, check_access, forbidden
+from cli.doctor.ecr import EcrImage
+from cli.doctor.result import CheckResult, guarded, line, missing, ok, warning
 from cli.extras import located, make
-from facet.aws_environment import local_endpoints
 from facet.errors import FacetError
 
 OUTPUTS = (
@@ -41,19 +41,15 @@ LOW_CONCURRENCY = 100
 Source: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
 """
 
-ECR_IMAGE = re.compile(
-    r"(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[^.]+)\.[^/]+/(?P<repository>[^:@]+)"
-)
 COMPLETE = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "IMPORT_COMPLETE")
-FORBIDDEN = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation")
 
 
 @dataclass(frozen=True)
 class DeployedStack:
-    """A stack, the id of the account that asks, and CloudFormation's description of the stack."""
+    """A stack, whose account is asked, and CloudFormation's description of the stack."""
 
     stack: Stack
-    account: str
+    access: Access
     described: Mapping[str, Any]
 
     def parameter(self, name: str) -> str | None:
@@ -67,44 +63,22 @@ class DeployedStack:
 
 def check_stack(name: str, session: boto3.Session) -> Iterator[CheckResult]:
     """Run all checks; stop after a failure that later checks depend on."""
-    redirected = ""
-    if endpoints := local_endpoints():
-        redirected = f"unset {' '.join(endpoints)}"
-        words = ", ".join(f"{name}={value}" for name, value in endpoints.items())
-        yield warning("AWS endpoint", f"{words} is this machine, not AWS", redirected)
-    if not session.region_name:
-        yield missing("region", "none is set", "set AWS_REGION, or a region in your AWS profile")
+    access = yield from check_access(session)
+    if not access:
         return
-    yield ok("region", session.region_name)
-    try:
-        who = session.client("sts").get_caller_identity()
-    except (BotoCoreError, ClientError) as error:
-        remedy = "set AWS_PROFILE, or log in again (`aws sso login`)"
-        yield missing("credentials", _line(error), remedy)
-        return
-    yield ok("credentials", who["Arn"])
     try:
         (described,) = session.client("cloudformation").describe_stacks(StackName=name)["Stacks"]
     except (BotoCoreError, ClientError) as error:
-        yield missing("stack", _line(error), redirected or STACK_REMEDY)
+        yield missing("stack", line(error), access.redirected or STACK_REMEDY)
         return
     yield stack_status(described)
     if lacking := _lacking_outputs(described):
         words = f"{', '.join(lacking)} missing"
-        yield missing("outputs", words, redirected or OUTPUTS_REMEDY)
+        yield missing("outputs", words, access.redirected or OUTPUTS_REMEDY)
         return
-    target = DeployedStack(deployed(name, session), who["Account"], described)
+    target = DeployedStack(deployed(name, session), access, described)
     for check_name, run in CHECKS.items():
-        yield _guarded(check_name, partial(run, target))
-
-
-def _guarded(check_name: str, run: Callable[[], CheckResult]) -> CheckResult:
-    """Turn an error into a warning, so that the other checks still run."""
-    try:
-        return run()
-    except (FacetError, BotoCoreError, ClientError) as error:
-        remedy = "if a permission is missing, ask for it"
-        return warning(check_name, f"unknown: {_line(error)}", remedy)
+        yield guarded(check_name, partial(run, target))
 
 
 def stack_status(described: Mapping[str, Any]) -> CheckResult:
@@ -139,9 +113,9 @@ def endpoint(target: DeployedStack) -> CheckResult:
     try:
         description = client.describe_endpoint(EndpointName=target.stack.endpoint)
     except ClientError as error:
-        if error.response["Error"]["Code"] in FORBIDDEN:
+        if forbidden(error):
             raise
-        return missing("endpoint", _line(error), f"create it again with {make('deploy')}")
+        return missing("endpoint", line(error), f"create it again with {make('deploy')}")
     state, reason = description["EndpointStatus"], description.get("FailureReason", "")
     words = f"{state}{f': {reason}' if reason else ''}"
     if state == "InService":
@@ -208,19 +182,10 @@ def image(target: DeployedStack) -> CheckResult:
     ]
     model = sagemaker.describe_model(ModelName=variant["ModelName"])
     uri = str(model["PrimaryContainer"]["Image"])
-    parts = ECR_IMAGE.match(uri)
-    if not parts or parts["account"] != target.account:
+    own = EcrImage.of(uri)
+    if not own or own.account != target.access.account:
         return ok("image", uri)
-    _, by_digest, digest = uri.partition("@")
-    tag = uri.removeprefix(parts[0]).removeprefix(":") or "latest"
-    image_id = {"imageDigest": digest} if by_digest else {"imageTag": tag}
-    session: Any = target.stack.session
-    client = session.client("ecr", region_name=parts["region"])
-    try:
-        client.describe_images(repositoryName=parts["repository"], imageIds=[image_id])
-    except ClientError as error:
-        if error.response["Error"]["Code"] in FORBIDDEN:
-            raise
+    if not own.media_type(target.access):
         remedy = (
             "push the image of serving/Dockerfile again, or deploy with another ServingImageUri"
         )
@@ -256,7 +221,3 @@ CHECKS: Mapping[str, Callable[[DeployedStack], CheckResult]] = {
 def _value(pairs: Iterable[Mapping[str, str]], kind: str, name: str) -> str | None:
     known = {each[f"{kind}Key"]: each[f"{kind}Value"] for each in pairs}
     return known.get(name)
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())
