@@ -1,0 +1,1 @@
+"""Check an account before a deploy: would it succeed, and what would surprise?"""
