@@ -1,0 +1,51 @@
+"""Check the container images of the endpoint and of training jobs."""
+
+from collections.abc import Callable
+
+from cli.doctor.access import Access
+from cli.doctor.account.plan import NotPublished, Plan
+from cli.doctor.ecr import DOCKER, EcrImage
+from cli.doctor.result import CheckResult, missing, ok, unknown
+
+
+def serving_image(plan: Plan, access: Access) -> CheckResult:
+    """Check the endpoint's image."""
+
+    def uri() -> str:
+        (model,) = plan.resources("AWS::SageMaker::Model").values()
+        return str(model["PrimaryContainer"]["Image"])
+
+    return _image("serving image", "ServingImageUri", uri, access)
+
+
+def training_image(plan: Plan, access: Access) -> CheckResult:
+    """Check the training jobs' image."""
+
+    def uri() -> str:
+        (machine,) = plan.resources("AWS::Serverless::StateMachine").values()
+        return str(machine["DefinitionSubstitutions"]["TrainingImage"])
+
+    return _image("training image", "TrainingImageUri", uri, access)
+
+
+def _image(check: str, parameter: str, uri: Callable[[], str], access: Access) -> CheckResult:
+    """Check that SageMaker can pull an image.
+
+    It takes Docker's manifests only; of AWS's own images, whatever AWS has pushed. Source:
+    https://github.com/aws/amazon-sagemaker-feedback/issues/180
+    """
+    try:
+        name = uri()
+    except NotPublished as error:
+        return missing(check, str(error), f"choose another AWS_REGION, or set {parameter}")
+    image = EcrImage.of(name)
+    if not image:
+        return unknown(check, f"{name} is not in ECR", "SageMaker must be able to pull it")
+    media_type = image.media_type(access)
+    if not media_type:
+        remedy = f"push it, or deploy with another {parameter}"
+        return missing(check, f"{name} does not exist", remedy)
+    if image.account == access.account and media_type != DOCKER:
+        remedy = "build it with `--provenance=false --output type=docker`, and push it again"
+        return missing(check, f"SageMaker refuses the media type {media_type} of {name}", remedy)
+    return ok(check, name)

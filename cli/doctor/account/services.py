@@ -1,0 +1,75 @@
+"""Check the region's services, and Lambda's concurrency."""
+
+from cli.doctor.access import Access
+from cli.doctor.account.plan import Plan
+from cli.doctor.result import CheckResult, missing, ok, unknown
+from cli.doctor.stack import LOW_CONCURRENCY, concurrency_limit
+
+SERVICES = (
+    "apigateway",
+    "cloudformation",
+    "cloudwatch",
+    "dynamodb",
+    "ecr",
+    "events",
+    "lambda",
+    "logs",
+    "s3",
+    "sagemaker",
+    "scheduler",
+    "sns",
+    "sqs",
+    "stepfunctions",
+    "xray",
+)
+"""By their names in AWS's list. Application Auto Scaling, which the list lacks in regions that have
+it, and services without regions are left out.
+"""
+
+KEY, LIST_REGION = "/aws/service/global-infrastructure/regions/{}/services/{}", "us-east-1"
+"""A service in AWS's list by region, and a region that has the list. Source: AWS Systems Manager
+user guide, "Calling public parameters for AWS services, Regions, endpoints, …".
+"""
+
+AT_ONCE = 10
+"""Names in a request. Source: API reference of Systems Manager, GetParameters."""
+
+
+def services(plan: Plan, access: Access) -> CheckResult:
+    """Check that the region has all services."""
+    client = access.client("ssm", LIST_REGION)
+    keys = {KEY.format(plan.region, each): each for each in SERVICES}
+    names, absent = [*keys], list[str]()
+    for begin in range(0, len(names), AT_ONCE):
+        answer = client.get_parameters(Names=names[begin : begin + AT_ONCE])
+        absent += answer.get("InvalidParameters", [])
+    if len(absent) == len(names):
+        words = f"AWS's list of services does not have {plan.region}"
+        return unknown("services", words, "check that the region has them all")
+    if absent:
+        words = f"{plan.region} lacks {', '.join(sorted(keys[each] for each in absent))}"
+        return missing("services", words, "choose another AWS_REGION")
+    return ok("services", f"{plan.region} has all {len(names)}")
+
+
+def concurrency(plan: Plan, access: Access) -> CheckResult:
+    """Check that enough concurrency is left after what the functions reserve.
+
+    Lambda refuses to leave less than 100. Source: Lambda developer guide, "Configuring reserved
+    concurrency for a function".
+    """
+    limit = access.client("lambda").get_account_settings()["AccountLimit"]
+    unreserved = int(limit["UnreservedConcurrentExecutions"])
+    functions = plan.resources("AWS::Serverless::Function").values()
+    reserved = sum(int(each.get("ReservedConcurrentExecutions", 0)) for each in functions)
+    if reserved and unreserved - reserved < LOW_CONCURRENCY:
+        words = (
+            f"{unreserved:,} unreserved; the functions reserve {reserved:,}, "
+            f"and Lambda keeps {LOW_CONCURRENCY}"
+        )
+        remedy = (
+            "deploy with PredictConcurrency=0 OnboardConcurrency=0, or request more in Service "
+            "Quotas (AWS Lambda)"
+        )
+        return missing("concurrency", words, remedy)
+    return concurrency_limit(limit)
