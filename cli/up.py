@@ -5,21 +5,14 @@ from typing import Annotated
 import typer
 
 from cli import extras
-from cli.terminal.options import THIS_HOME, THIS_PORT, Home, Port, name_and_value
+from cli.terminal.options import THIS_HOME, THIS_PORT, Home, Parameters, Port, name_and_value
 
 
 def up(
     once: Annotated[
         bool, typer.Option("--once", help="Stop after the predictions of the samples.")
     ] = False,
-    parameter: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME=VALUE",
-            help="A parameter of template.yaml, for example AllowOrigin=http://localhost:3000. "
-            "May be given more than once.",
-        ),
-    ] = None,
+    parameter: Parameters = None,
     port: Port = THIS_PORT,
     home: Home = THIS_HOME,
 ) -> None:

@@ -32,6 +32,15 @@ Port = Annotated[
         "--port", envvar="FACET_PORT", min=0, max=65535, help="The API's port; 0 for any free one."
     ),
 ]
+Parameters = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--parameter",
+        metavar="NAME=VALUE",
+        help="A parameter of template.yaml, for example AllowOrigin=http://localhost:3000. "
+        "May be given more than once.",
+    ),
+]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask questions.")]
 
 THIS_HOME = HOME
