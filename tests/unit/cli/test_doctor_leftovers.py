@@ -1,5 +1,6 @@
 """What an earlier stack left is found before a deploy, and a plan reads the template as it is."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from cli.doctor.access import Access
 from cli.doctor.account import leftovers
 from cli.doctor.account.plan import UnknownEnvironment, read_environment
-from tests.support.choosing import PSEUDO, Chosen
+from tests.support.choosing import EVERYTHING, Chosen
 from tests.support.stubbed import ACCOUNT, REGION, Session, plan, run
 
 DENIED = "AccessDeniedException"
@@ -123,12 +124,35 @@ EXPLAINED = {
 
 
 def test_every_name_that_can_be_taken_is_looked_for() -> None:
-    chosen = Chosen(ApiLogs="write", RemoveAt="at(x)", RestoreAt="at(x)")
+    chosen = Chosen(stack="stack-9", **EVERYTHING)
     names = {
         name
         for each in chosen.resources.values()
         for name, value in each.get("Properties", {}).items()
-        if name.endswith("Name") and PSEUDO["AWS::StackName"] in str(value)
+        if name.endswith("Name") and "stack-9" in str(value)
     }
     assert names >= CHECKED
     assert names <= CHECKED | EXPLAINED.keys()
+
+
+@pytest.mark.parametrize("environment", ["default", "dev", "prod"])
+@pytest.mark.parametrize("given", [{}, EVERYTHING])
+def test_a_plan_resolves_the_template_as_a_deploy_does(
+    environment: str, given: dict[str, str]
+) -> None:
+    parameters = {**read_environment(environment).parameters, **given}
+    planned, chosen = plan(**parameters), Chosen(stack="new", region=REGION, **parameters)
+    for kind in ("AWS::Logs::LogGroup", "AWS::S3::Bucket", "AWS::SageMaker::Model"):
+        assert names(planned.resources(kind)) == names(chosen.of_type(kind))
+
+
+def names(resources: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+    """What the checks read of these resources."""
+    return {
+        name: (
+            str(each.get("LogGroupName")),
+            str(each.get("BucketName")),
+            str(each.get("PrimaryContainer", {}).get("Image")),
+        )
+        for name, each in resources.items()
+    }
