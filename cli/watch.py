@@ -72,7 +72,9 @@ class WatchTarget:
         """
         version = None if self._is_stale(state.version) else state.version
         if version and version.status is not Status.PENDING:
-            return None if self.version is None and state.upload_pending else version
+            # A lost artifact's version is RETIRED until this upload of the same bytes is READY.
+            may_change = self.version is None or version.status is Status.RETIRED
+            return None if may_change and state.upload_pending else version
         if state.upload_pending or version:
             return None
         if self.uploaded:

@@ -8,11 +8,12 @@ import pytest
 
 from cli.watch import UploadRemoved, UploadState, WatchTarget, WatchTimeout, wait_until_settled
 from facet.errors import UnknownModel, UnknownVersion
-from facet.registry.models import Version
+from facet.registry.models import Status, Version
 from tests.support.versions import pending, ready, rejected
 
 ID = f"{1:012x}"
 BEFORE = rejected(1)
+RETIRED = replace(ready(1), status=Status.RETIRED)
 AGAIN = replace(BEFORE, updated_at="2026-03-01T00:00:00.000+00:00")
 
 
@@ -24,6 +25,7 @@ AGAIN = replace(BEFORE, updated_at="2026-03-01T00:00:00.000+00:00")
         (WatchTarget("cifar"), UploadState(pending(1), False)),
         (WatchTarget("cifar", ID), UploadState(None, True)),
         (WatchTarget("cifar", ID), UploadState(pending(1), True)),
+        (WatchTarget("cifar", ID, uploaded=True), UploadState(RETIRED, True)),
         (WatchTarget("cifar", ID, BEFORE, uploaded=True), UploadState(BEFORE, True)),
     ],
 )
@@ -37,6 +39,7 @@ def test_waits_while_the_result_is_open(target: WatchTarget, state: UploadState)
         (WatchTarget("cifar"), UploadState(ready(1), False)),
         (WatchTarget("cifar", ID), UploadState(ready(1), True)),
         (WatchTarget("cifar", ID), UploadState(BEFORE, True)),
+        (WatchTarget("cifar", ID), UploadState(RETIRED, False)),
         (WatchTarget("cifar", ID, BEFORE, uploaded=True), UploadState(AGAIN, True)),
         (WatchTarget("cifar", ID, BEFORE, uploaded=True), UploadState(AGAIN, False)),
     ],
