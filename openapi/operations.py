@@ -158,6 +158,27 @@ OPERATIONS = (
         problems=("bad-request", "unknown-model", "internal-error"),
     ),
     Operation(
+        "GET",
+        "/models/{model}/golden",
+        "showGolden",
+        "models",
+        "Retrieve a golden image",
+        "Returns the image of the golden sample with which the live version, or `version`, was "
+        "proven: an example that fits the model. Images over 4 MB are not kept.",
+        "Returns the image.",
+        _files(*IMAGE_TYPES),
+        headers=("ETag", "X-Model-Version"),
+        parameters=("model", "version"),
+        problems=(
+            "bad-request",
+            "unknown-model",
+            "unknown-version",
+            "no-golden-image",
+            "no-live-version",
+            "internal-error",
+        ),
+    ),
+    Operation(
         "DELETE",
         "/models/{model}",
         "deleteModel",

@@ -1,15 +1,17 @@
 """The models' bucket as onboarding uses it: uploads, versions' artifacts, rejected uploads."""
 
 import hashlib
+import io
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 import orjson
 from botocore.exceptions import ClientError
+from PIL import Image
 
 from facet.artifact import archive
-from facet.keys import rejected_key, report_key, version_key
+from facet.keys import IMAGE_FORMATS, golden_key, rejected_key, report_key, version_key
 from facet.registry.models import Status, Version
 from facet.registry.store import Registry
 from onboard.uploads import Upload
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
 MISSING = ("404", "NoSuchKey", "NoSuchVersion", "MethodNotAllowed", "405")
 """S3's codes for an object that is not there; a delete marker answers MethodNotAllowed."""
 
+
+MAX_GOLDEN = 4 << 20
+"""Bytes of a golden sample's image that is kept: Lambda answers up to 6 MB, in base64."""
 
 CHUNK = 1 << 20
 """Bytes that are read at a time."""
@@ -105,9 +110,19 @@ class Bucket:
             Bucket=self.name, Key=upload.key, VersionId=upload.object_version or ""
         )
 
-    def publish(self, upload: Upload, version: Version) -> None:
-        """Copies the upload to the key from which the endpoint loads the version."""
+    def publish(self, upload: Upload, version: Version, golden: bytes | None) -> None:
+        """Copies the upload to the key from which the endpoint loads the version.
+
+        The image of the golden sample is kept beside it, to be shown as an example.
+        """
         self._copy(upload, version_key(version.model, version.id))
+        if golden and len(golden) <= MAX_GOLDEN:
+            self._s3.put_object(
+                Bucket=self.name,
+                Key=golden_key(version.model, version.id),
+                Body=golden,
+                ContentType=_media_type(golden),
+            )
 
     def quarantine(self, upload: Upload, rejected: Version, *, readable: bool = True) -> None:
         """Copies the upload to `rejected/` if S3 can read it, with the report beside it."""
@@ -129,21 +144,21 @@ class Bucket:
         return self._has(version_key(version.model, version.id))
 
     def delete_version(self, version: Version, registry: Registry) -> bool:
-        """Deletes the version's artifact for good; False if the registry has changed meanwhile.
+        """Deletes the version's artifact and golden image for good.
+
+        Returns False if the registry has changed meanwhile.
 
         The registry is read after the object versions are listed and before they are deleted. An
         onboarding of the same bytes that began earlier shows in the registry; one that begins
         later writes an object version that is not in the list.
         """
-        key = version_key(version.model, version.id)
-        listed = list(self._object_versions(key))
+        listed = list(self._of_version(version))
         known = registry.find(version.model, version.id)
         if known is None or known.status is Status.READY:
             return False
         if (known.status, known.updated_at) != (version.status, version.updated_at):
             return False
-        for object_version in listed:
-            self._s3.delete_object(Bucket=self.name, Key=key, VersionId=object_version)
+        self._delete(listed)
         return True
 
     def delete_orphan(self, version: Version, registry: Registry) -> None:
@@ -151,22 +166,30 @@ class Bucket:
 
         The order is that of `delete_version`; what another upload of the same bytes began stays.
         """
-        key = version_key(version.model, version.id)
-        listed = list(self._object_versions(key))
+        listed = list(self._of_version(version))
         known = registry.find(version.model, version.id)
         if known and (
             known.status is Status.READY or known.object_version != version.object_version
         ):
             return
-        for object_version in listed:
-            self._s3.delete_object(Bucket=self.name, Key=key, VersionId=object_version)
+        self._delete(listed)
 
-    def _object_versions(self, key: str) -> Iterator[str]:
+    def _of_version(self, version: Version) -> Iterator[tuple[str, str]]:
+        """Key and object version of everything stored for the version, the artifact last.
+
+        A deletion that is interrupted is repeated until the artifact is gone.
+        """
         pages = self._s3.get_paginator("list_object_versions")
-        for page in pages.paginate(Bucket=self.name, Prefix=key):
-            for each in [*page.get("Versions", []), *page.get("DeleteMarkers", [])]:
-                if each["Key"] == key:
-                    yield each["VersionId"]
+        for place in (golden_key, version_key):
+            key = place(version.model, version.id)
+            for page in pages.paginate(Bucket=self.name, Prefix=key):
+                for each in [*page.get("Versions", []), *page.get("DeleteMarkers", [])]:
+                    if each["Key"] == key:
+                        yield key, each["VersionId"]
+
+    def _delete(self, listed: list[tuple[str, str]]) -> None:
+        for key, object_version in listed:
+            self._s3.delete_object(Bucket=self.name, Key=key, VersionId=object_version)
 
     def _copy(self, upload: Upload, key: str) -> None:
         self._s3.copy_object(
@@ -194,6 +217,12 @@ class Bucket:
 def missing(error: ClientError) -> bool:
     """Whether S3 says that the object, or this version of it, is not there."""
     return error.response["Error"]["Code"] in MISSING
+
+
+def _media_type(image: bytes) -> str:
+    """The media type of an image that validation has decoded."""
+    with Image.open(io.BytesIO(image), formats=IMAGE_FORMATS) as file:
+        return file.get_format_mimetype() or "application/octet-stream"
 
 
 def _report(rejected: Version) -> bytes:

@@ -25,7 +25,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from facet.errors import BadRequest, FacetError, NotAllowed, UnknownModel
 from facet.keys import (
+    ARTIFACT_SUFFIX,
     ENDPOINT_PREFIX,
+    GOLDEN_PREFIX,
     REJECTED_PREFIX,
     VERSION_ID,
     misnamed_prefix,
@@ -62,6 +64,13 @@ RETRY = RetryPolicy(left=lambda: math.inf, attempt=0)
 SURELY_OLDER = timedelta(minutes=1)
 """How much older than the deletion an object is, by S3's clock, that a killed onboarding left."""
 
+
+SUFFIXES = {
+    ENDPOINT_PREFIX: (ARTIFACT_SUFFIX,),
+    GOLDEN_PREFIX: ("",),
+    REJECTED_PREFIX: (ARTIFACT_SUFFIX, ".json"),
+}
+"""What follows a version's id in the keys of its objects."""
 
 MAX_AT_ONCE = 1000
 """Object versions that one request of S3 deletes."""
@@ -105,16 +114,19 @@ class ModelObjects:
         return [each for each in below if parse_misnamed_key(each.key) == model]
 
     def of_versions(self, model: str) -> dict[str, list[StoredVersion]]:
-        """Every object version of artifacts, rejected uploads and reports, by version id.
+        """Every object version of artifacts, golden images, rejected uploads and reports.
+
+        By version id.
 
         A name that no model can have has no artifacts: what is below it are other uploads.
         """
         found: dict[str, list[StoredVersion]] = {}
-        places = (ENDPOINT_PREFIX, REJECTED_PREFIX) if is_model(model) else (REJECTED_PREFIX,)
-        for prefix in (f"{place}{model}/" for place in places):
+        places = SUFFIXES if is_model(model) else (REJECTED_PREFIX,)
+        for place in places:
+            prefix = f"{place}{model}/"
             for each in self._below(prefix):
-                name, _, suffix = each.key.removeprefix(prefix).partition(".")
-                if VERSION_ID.fullmatch(name) and suffix in ("tar.gz", "json"):
+                name, dot, suffix = each.key.removeprefix(prefix).partition(".")
+                if VERSION_ID.fullmatch(name) and dot + suffix in SUFFIXES[place]:
                     found.setdefault(name, []).append(each)
         return found
 

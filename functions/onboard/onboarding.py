@@ -247,7 +247,7 @@ class Onboarding:
     ) -> OnboardingResult:
         pending = replace(validated.version, updated_at=self._now())
         self._registry.begin(pending, deletions)
-        self._bucket.publish(validated.upload, pending)
+        self._bucket.publish(validated.upload, pending, validated.golden)
         if self._registry.deletions(pending.model) != deletions:  # which may have missed the copy
             self._bucket.delete_orphan(pending, self._registry)
             raise RegistryConflict(f"{pending.model} was deleted at the same time")

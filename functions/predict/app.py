@@ -9,14 +9,21 @@ from aws_lambda_powertools.event_handler.exceptions import NotFoundError
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from facet.errors import BadRequest, FacetError, ModelFailed
-from facet.keys import MODEL_NAME, NAME_PART, VERSION_ID
+from facet.keys import MODEL_NAME, NAME_PART
 from facet.observability import count, logger
 from facet.registry.suggestions import suggestion
 from facet.settings import settings
-from predict.clients import endpoint_health, inbox, predictor, registry
+from predict.clients import endpoint_health, golden_images, inbox, predictor, registry
 from predict.http import body, cors, inference_protocol, problems, responses
-from predict.http.request import deadline_of, model_name, raw_body, request_id, shown, whole_number
-from predict.http.responses import cacheable, respond
+from predict.http.request import (
+    asked_version,
+    deadline_of,
+    model_name,
+    raw_body,
+    request_id,
+    whole_number,
+)
+from predict.http.responses import cacheable, cacheable_image, respond
 from predict.predictor import PredictionRequest
 
 MAX_TOP_K = 1000
@@ -74,6 +81,15 @@ def show_model(name: str) -> Response[str]:
     return cacheable(event, document)
 
 
+@app.get("/models/<name>/golden")
+def show_golden(name: str) -> Response[Any]:
+    """The golden sample's image of the live version, or of another READY `version`."""
+    event = app.current_event
+    model, version = model_name(name), asked_version(event.query_string_parameters.get("version"))
+    found = registry().ready(model, version) if version else registry().live(model)
+    return cacheable_image(event, found.id, lambda: golden_images().read(model, found.id))
+
+
 @app.post("/uploads")
 def create_upload() -> Response[str]:
     """A presigned form for one image that is too large for a request's body."""
@@ -97,9 +113,7 @@ def predict(name: str) -> Response[str]:
     limits = body.Limits(settings().max_body, settings().max_images)
     sent = body.read_images(event.headers.get("content-type", ""), raw_body(event), limits)
     top_k = whole_number(event, "top_k", sent.top_k or DEFAULT_TOP_K, MAX_TOP_K)
-    version = event.query_string_parameters.get("version", sent.version)
-    if version is not None and not VERSION_ID.fullmatch(version):
-        raise BadRequest(f"version must be 12 hex digits, not '{shown(version)}'.")
+    version = asked_version(event.query_string_parameters.get("version", sent.version))
     request = PredictionRequest(
         request_id=request_id(event),
         model=model_name(name),

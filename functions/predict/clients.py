@@ -15,6 +15,7 @@ from facet.settings import settings
 from predict.canary import CanaryCounter
 from predict.classifier import Classifier
 from predict.endpoint_health import EndpointHealth
+from predict.golden_images import GoldenImages
 from predict.inbox import Inbox
 from predict.metrics import PredictionMetrics
 from predict.predictor import Predictor
@@ -22,6 +23,7 @@ from predict.version_cache import VersionCache
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
+    from mypy_boto3_s3 import S3Client
 
 FAIL_FAST = Config(connect_timeout=1, read_timeout=1, retries={"total_max_attempts": 2})
 """For every client but the endpoint's: an outage must show early enough to answer from the cache
@@ -77,8 +79,19 @@ def publisher() -> EventPublisher:
 def inbox() -> Inbox:
     """The part of the bucket for images too large for a request's body."""
     config = settings()
-    s3 = boto3.client("s3", config=FAIL_FAST.merge(_signs_for_region()))
-    return Inbox(s3, config.bucket, config.max_upload, config.upload_expires)
+    return Inbox(s3(), config.bucket, config.max_upload, config.upload_expires)
+
+
+@cache
+def golden_images() -> GoldenImages:
+    """The images of versions' golden samples."""
+    return GoldenImages(s3(), settings().bucket)
+
+
+@cache
+def s3() -> "S3Client":
+    """The client of the bucket, which signs forms, too."""
+    return boto3.client("s3", config=FAIL_FAST.merge(_signs_for_region()))
 
 
 def _signs_for_region() -> Config:

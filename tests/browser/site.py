@@ -18,6 +18,7 @@ from local.gateway.refusals import Refusal
 from page import app as page
 from predict.http import problems, responses
 from tests.support import fakes
+from tests.support.artifacts import encoded
 from tests.support.listening import listening
 
 STAGE = "/v1"
@@ -142,6 +143,8 @@ class _Request(BaseHTTPRequestHandler):
                 self._reply(self._listed(query))
             case ["", "models", name]:
                 self._reply(_json(responses.model_body(*self.server.models[name])))
+            case ["", "models", _, "golden"]:
+                self._reply(Reply(200, encoded(), {"Content-Type": "image/png"}))
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))

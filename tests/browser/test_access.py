@@ -16,6 +16,7 @@ from tests.browser.actions import choose_model, labels, results, use_sample
 from tests.browser.conftest import Open, page_opener
 from tests.browser.models import fill
 from tests.browser.site import KEY, Site, problem
+from tests.support.artifacts import encoded
 from tests.support.versions import VIOLATION
 
 FOCUSED = """() => {
@@ -82,11 +83,11 @@ def show_everything(page: Page, site: Site) -> None:
     use_sample(page, "tabby cat")
     assert labels(results(page).first)
     site.replies.append(problem(errors.NoLiveVersion("refused", [VIOLATION])))
-    use_sample(page, "aeroplane")
+    use_sample(page, "golden sample")
     expect(page.locator("#results .notice.bad")).to_be_visible()
     loading = problem(errors.ModelLoading("It is being loaded, wait."))
     site.replies.append(replace(loading, headers=loading.headers | {"Retry-After": "3600"}))
-    use_sample(page, "silhouette")
+    use_sample(page, "golden sample")
     expect(page.locator("#results .notice.warn")).to_be_visible()
     choose_model(page, "wide")
 
@@ -198,7 +199,7 @@ def test_events_are_announced_to_screen_readers(full: Page) -> None:
     log = full.get_by_role("log", name="Announcements")
     expect(log).to_have_attribute("aria-live", "polite")
     expect(log).to_contain_text("cat-chelsea.jpg: cifar predicts cat, 93.0 %")
-    expect(log).to_contain_text("airplane-on-sky.jpg: No live version.")
+    expect(log).to_contain_text("golden-cifar: No live version.")
     expect(log).to_contain_text("The model is loading. Retrying in 3600 seconds.")
 
 
@@ -286,5 +287,6 @@ def test_the_page_works_at_twice_the_text_size(open_page: Open, site: Site) -> N
     page = open_page(f"{site.url}#key={KEY}", viewport={"width": 640, "height": 400})
     show_everything(page, site)
     assert page.evaluate("document.documentElement.scrollWidth") == 640
-    actions.use_sample(page, "open hand")
+    image = {"name": "a.png", "mimeType": "image/png", "buffer": encoded()}
+    actions.choose_file(page, image)
     expect(results(page).first.locator(".predictions")).to_be_in_viewport()

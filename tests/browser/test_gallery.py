@@ -8,11 +8,12 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser import site as sites
-from tests.browser.actions import TIMES, choose_model, open_details
+from tests.browser.actions import TIMES, choose_model, open_details, results
 from tests.browser.conftest import Open, page_opener
 from tests.browser.models import fill, live
 from tests.browser.site import KEY, Site
-from tests.support.versions import VIOLATION, ready
+from tests.support.artifacts import encoded
+from tests.support.versions import VIOLATION, pending, ready
 
 
 @pytest.fixture(scope="module")
@@ -167,3 +168,22 @@ def test_refresh_shows_new_models_and_keeps_the_selection(open_page: Open, site:
     page.get_by_role("button", name="Refresh").click()
     expect(page.get_by_role("radio")).to_have_count(2)
     expect(page.get_by_role("radio", name="cifar")).to_be_checked()
+
+
+def test_the_examples_fit_the_selected_model(open_page: Open, site: Site) -> None:
+    """The golden image comes first, and samples of which no label speaks are left out."""
+    site.add(*live("cifar"))
+    digits, version = live("digits")
+    shown = pending(1, "digits", labels=["0", "1"])
+    site.add(digits, replace(version, manifest=shown.manifest, proof="smoke"))
+    page = open_page(f"{site.url}#key={KEY}")
+    examples = page.locator("#samples button")
+    expect(examples).to_have_count(2)
+    expect(examples.first).to_have_accessible_name("The golden sample of cifar")
+    expect(examples.last).to_have_accessible_name("A tabby cat")
+    examples.first.click()
+    expect(results(page).first).to_contain_text("cat")
+    assert site.requests[-1][2] == encoded()
+    choose_model(page, "digits")
+    expect(examples).to_have_count(1)
+    expect(examples).to_have_accessible_name("A hand showing one finger")

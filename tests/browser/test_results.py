@@ -196,7 +196,7 @@ def test_timing_and_whether_the_model_was_warm(fresh: Page, site: Site) -> None:
     expect(shown).to_contain_text("Warm or cold?")
     expect(shown.locator(".steps .step-decode")).to_have_text("decode3.0 ms")
     expect(shown.locator(".steps .step-invoke")).to_have_text("invoke1.90 s")
-    use_sample(page, "aeroplane")
+    use_sample(page, "golden sample")
     expect(results(page).first.locator(".warmth")).to_contain_text("Warm: ")
     expect(results(page).last.locator(".warmth")).to_contain_text("Cold: ")
     expect(results(page).last.locator(".warmth")).to_contain_text("took 20.0 ms")
@@ -361,8 +361,8 @@ def test_a_model_without_live_version_shows_its_violations(page: Page, site: Sit
 
 def test_results_can_be_removed(page: Page) -> None:
     use_sample(page, "tabby cat")
-    use_sample(page, "aeroplane")
-    page.get_by_role("button", name="Remove airplane-on-sky.jpg").click()
+    use_sample(page, "golden sample")
+    page.get_by_role("button", name="Remove golden-cifar").click()
     expect(results(page)).to_have_count(1)
     expect(page.get_by_role("heading", name="Results")).to_be_focused()
     page.get_by_role("button", name="Clear").click()

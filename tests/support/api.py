@@ -14,11 +14,12 @@ REQUEST_ID = "7f1c0b7e-3d0b-4c58-9a55-2f0d6a1b9c3e"
 
 @dataclass(frozen=True)
 class Reply:
-    """The handler's response, with its body parsed from JSON."""
+    """The handler's response: its body parsed from JSON, or the bytes of an image."""
 
     status: int
     headers: dict[str, str]
     document: dict[str, Any]
+    image: bytes = b""
 
     @property
     def problem(self) -> tuple[int, str]:
@@ -58,9 +59,12 @@ def call(
     }
     context = fakes.Context(seconds)
     answer = json.loads(json.dumps(app.handler(event, context)))  # type: ignore[arg-type]
-    assert answer["isBase64Encoded"] is False
-    assert not answer["body"] or answer["body"].endswith("}\n"), "curl would leave the prompt there"
     response_headers = {name: values[0] for name, values in answer["multiValueHeaders"].items()}
+    if answer["isBase64Encoded"]:
+        image = base64.b64decode(answer["body"])
+        contract.check_answer(method, path, answer["statusCode"], response_headers, image.hex())
+        return Reply(answer["statusCode"], response_headers, {}, image)
+    assert not answer["body"] or answer["body"].endswith("}\n"), "curl would leave the prompt there"
     reply = Reply(answer["statusCode"], response_headers, json.loads(answer["body"] or "{}"))
     if reply.document.get("type") != "urn:facet:problem:no-route":
         contract.check_answer(method, path, reply.status, reply.headers, reply.document)

@@ -25,6 +25,12 @@ export class Api {
     return model;
   }
 
+  /** The image of a version's golden sample, a Blob. */
+  golden(name, version, signal) {
+    const path = `${modelPath(name)}/golden?version=${encodeURIComponent(version)}`;
+    return this.#call(path, { signal }, (response) => response.blob());
+  }
+
   /** Deletes a model for good: {model, versions, uploads, deleted}; `dryRun` only says what would go. */
   delete(name, dryRun, signal) {
     const path = `${modelPath(name)}${dryRun ? "?dry_run=true" : ""}`;
@@ -47,14 +53,14 @@ export class Api {
     return this.#call(predictPath(name, version), { method: "POST", headers, body, signal });
   }
 
-  /** Throws Problem, and AbortError when `signal` is aborted. */
-  async #call(path, { headers = {}, ...options }) {
+  /** Reads the response with `read`. Throws Problem, and AbortError when `signal` is aborted. */
+  async #call(path, { headers = {}, ...options }, read = readResponse) {
     for (;;) {
       const key = this.apiKey.value ?? (await this.apiKey.prompt());
       if (key === null) throw noKey();
       const start = performance.now();
       const response = await send(path, { ...options, headers: { ...headers, "x-api-key": key } });
-      if (response.ok) return readResponse(response, start);
+      if (response.ok) return read(response, start);
       if (!(await refusesKey(response))) throw await problemOf(response);
       // Another request may have obtained a new key already.
       if (this.apiKey.value === key && (await this.apiKey.prompt(key)) === null) throw noKey();

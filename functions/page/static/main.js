@@ -6,6 +6,7 @@ import { announce, element } from "./dom.js";
 import { counted, moment } from "./format.js";
 import { Batch } from "./batch.js";
 import { Deletion } from "./deletion.js";
+import { Examples } from "./examples.js";
 import { Gallery } from "./gallery.js";
 import { listenForImages } from "./image-input.js";
 import { description } from "./model-details.js";
@@ -21,6 +22,7 @@ const asked = new URLSearchParams(location.search);
 const gallery = new Gallery(api, asked.get("model"));
 const deletion = new Deletion(api, forgetModel);
 const warmth = new Warmth();
+const examples = new Examples(api, addImages);
 const queue = new Queue(CONCURRENT_PREDICTIONS);
 const results = new Set();
 let selected = { model: asked.has("model") ? { model: asked.get("model") } : null, version: asked.get("version") };
@@ -45,6 +47,7 @@ function versionPicker(model) {
   select.onchange = () => {
     selected = { ...selected, version: select.value || null };
     showAddress();
+    examples.show(model, selected.version);
     for (const result of results) result.updateButton();
   };
   return element("label", {}, "Version ", select);
@@ -63,6 +66,7 @@ function showModel() {
   showAddress();
   byId("model").hidden = !model?.versions;
   if (model?.versions) describeModel(model);
+  if (!model || model.versions) examples.show(model, selected.version);
   for (const result of results) result.updateButton();
 }
 

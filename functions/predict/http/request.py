@@ -28,6 +28,13 @@ def version_id(model: str, version: str) -> str:
     return version
 
 
+def asked_version(version: str | None) -> str | None:
+    """Returns the parameter `version` as it is. Raises BadRequest if no version can have it."""
+    if version is not None and not VERSION_ID.fullmatch(version):
+        raise BadRequest(f"version must be 12 hex digits, not '{shown(version)}'.")
+    return version
+
+
 def whole_number(
     event: APIGatewayProxyEvent, parameter: str, default: int | str, maximum: int
 ) -> int:

@@ -1,7 +1,9 @@
 """JSON responses of the API: their bodies and headers."""
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import asdict
+from typing import Any
 
 import orjson
 from aws_lambda_powertools.event_handler.api_gateway import Response
@@ -10,6 +12,7 @@ from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEvent
 from facet.errors import BadRequest, BodyTooLarge, FacetError
 from facet.registry.models import Model, Version
 from predict.classifier import Prediction, Predictions
+from predict.golden_images import StoredImage
 from predict.http.problems import of_image
 
 MAX_ANSWER = 6_000_000
@@ -53,11 +56,25 @@ def cacheable(event: APIGatewayProxyEvent, document: object) -> Response[str]:
 
     Clients may store it but must revalidate it before each use.
     """
-    etag = f'"{hashlib.sha256(orjson.dumps(document)).hexdigest()[:16]}"'
-    headers = {"ETag": etag, "Cache-Control": "private, no-cache"}
-    if etag in event.headers.get("if-none-match", ""):
+    headers = _caching(hashlib.sha256(orjson.dumps(document)).hexdigest()[:16])
+    if headers["ETag"] in event.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=dict(headers))
     return respond(document, headers=headers)
+
+
+def cacheable_image(
+    event: APIGatewayProxyEvent, version: str, read: Callable[[], StoredImage]
+) -> Response[Any]:
+    """Returns a version's image with an ETag, or 304 as `cacheable`; then it is not read."""
+    headers = {**_caching(version), "X-Model-Version": version, "X-Content-Type-Options": "nosniff"}
+    if headers["ETag"] in event.headers.get("if-none-match", ""):
+        return Response(status_code=304, headers=dict(headers))
+    image = read()
+    return Response(200, image.media_type, image.content, headers=dict(headers))
+
+
+def _caching(tag: str) -> dict[str, str]:
+    return {"ETag": f'"{tag}"', "Cache-Control": "private, no-cache"}
 
 
 def prediction_headers(predictions: Predictions) -> dict[str, str]:

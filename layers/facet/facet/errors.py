@@ -31,6 +31,16 @@ class UnknownUpload(FacetError):
         )
 
 
+class NoGoldenImage(FacetError):
+    """The image of a version's golden sample is not stored."""
+
+    def __init__(self, model: str, version: str) -> None:
+        super().__init__(
+            f"There is no golden image of version {version} of '{model}': it was packed without "
+            "one, its image has over 4 MB, or it was registered by a Facet before 0.3."
+        )
+
+
 class UnsupportedImage(FacetError):
     """Bytes in none of the image formats that are supported."""
 

@@ -3,6 +3,7 @@
     mme/<model>.tar.gz                        an upload; onboarding reads it and removes it
     mme/<model>/<version>.tar.gz              a version's artifact; the endpoint loads it
     rejected/<model>/<version>.tar.gz, .json  a rejected upload, and the report with the reasons
+    golden/<model>/<version>                  the image of a version's golden sample
     inbox/<uuid>                              an image that is too large for a request's body
     datasets/<name>/<channel>/<label>/<file>  a data set to train on
     weights/<name>/                           pretrained weights for training
@@ -21,6 +22,7 @@ ENDPOINT_PREFIX = "mme/"
 """Below it the endpoint finds its models (ModelDataUrl); uploads are right below it."""
 
 REJECTED_PREFIX = "rejected/"
+GOLDEN_PREFIX = "golden/"
 INBOX_PREFIX = "inbox/"
 INBOX_KEY = re.compile(rf"{INBOX_PREFIX}[0-9A-Za-z._-]{{1,200}}")
 """What an upload in the inbox may be called. S3 rejects other names in many ways, such as
@@ -100,6 +102,11 @@ def rejected_key(model: str, version: str) -> str:
 def report_key(model: str, version: str) -> str:
     """The JSON report that says why a version was rejected."""
     return f"{REJECTED_PREFIX}{model}/{version}.json"
+
+
+def golden_key(model: str, version: str) -> str:
+    """The image of a version's golden sample."""
+    return f"{GOLDEN_PREFIX}{model}/{version}"
 
 
 def dataset_prefix(name: str, channel: str = "") -> str:

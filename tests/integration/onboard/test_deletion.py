@@ -29,7 +29,9 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
     from mypy_boto3_s3 import S3Client
 
-FIRST, SECOND, THIRD = (artifacts.artifact(description=text) for text in "abc")
+FIRST, SECOND, THIRD = (
+    artifacts.artifact(description=text, golden=artifacts.golden()) for text in "abc"
+)
 BAD = artifacts.packed(artifacts.members() | {"code/inference.py": b"import os"})
 
 
@@ -262,13 +264,16 @@ def test_a_copy_that_ends_after_the_deletion_leaves_nothing(
     """With `again`, the same bytes are uploaded once more meanwhile, and stay."""
     publish = Bucket.publish
 
-    def late(_bucket: Bucket, _upload: Upload, version: Version) -> None:
+    def late(_bucket: Bucket, _upload: Upload, version: Version, golden: bytes | None) -> None:
         monkeypatch.setattr(Bucket, "publish", publish)
         account.deletion.delete("cifar", "anybody")
         if again:
             assert account.onboard(FIRST) == "READY"
         key = f"mme/{version.target}"
         account.s3.put_object(Bucket=fakes.BUCKET, Key=key, Body=FIRST)
+        if golden:
+            key = f"golden/cifar/{version.id}"
+            account.s3.put_object(Bucket=fakes.BUCKET, Key=key, Body=golden)
 
     upload = account.put(FIRST)
     monkeypatch.setattr(Bucket, "publish", late)

@@ -59,18 +59,18 @@ class Case:
 
 PROMOTED = {"ModelReady", "ModelPromoted"}
 CASES = {
-    "first": Case(GOOD, Status.READY, PROMOTED, 11, before=(), at=Placement.LIVE),
-    "good": Case(GOOD, Status.READY, PROMOTED, 11, at=Placement.LIVE),
+    "first": Case(GOOD, Status.READY, PROMOTED, 12, before=(), at=Placement.LIVE),
+    "good": Case(GOOD, Status.READY, PROMOTED, 12, at=Placement.LIVE),
     "bad": Case(CODE, Status.REJECTED, {"ModelRejected"}, 8),
-    "unproven": Case(GOOD, Status.REJECTED, {"ModelRejected"}, 12, scores=WRONG_SCORES),
+    "unproven": Case(GOOD, Status.REJECTED, {"ModelRejected"}, 14, scores=WRONG_SCORES),
     "canary": Case(
-        GOOD, Status.READY, {"ModelReady"}, 9, mode=Mode.CANARY, at=Placement.CANDIDATE
+        GOOD, Status.READY, {"ModelReady"}, 10, mode=Mode.CANARY, at=Placement.CANDIDATE
     ),
     "same-bytes": Case(
         GOOD, Status.READY, PROMOTED, 4, before=(OTHER, GOOD), at=Placement.LIVE
     ),
     "retention": Case(
-        GOOD, Status.READY, PROMOTED, 14, before=(OTHER, THIRD, FOURTH), at=Placement.LIVE,
+        GOOD, Status.READY, PROMOTED, 15, before=(OTHER, THIRD, FOURTH), at=Placement.LIVE,
         retired=(OTHER,),
     ),
 }  # fmt: skip

@@ -19,6 +19,7 @@ from facet.errors import (
     UnknownModel,
 )
 from onboard.app import handler
+from onboard.bucket import MAX_GOLDEN
 from onboard.uploads import Upload
 from tests.support import artifacts, fakes
 from tests.support.artifacts import FLOAT
@@ -44,12 +45,26 @@ def test_a_good_artifact_is_ready_and_live(account: Account) -> None:
     outcome = account.process(account.put(GOOD))
     assert (outcome.outcome, outcome.version) == ("READY", identity(GOOD))
     account.assert_live(GOOD)
-    assert account.stored() == {f"mme/cifar/{identity(GOOD)}.tar.gz"}
+    version = identity(GOOD)
+    assert account.stored() == {f"mme/cifar/{version}.tar.gz", f"golden/cifar/{version}"}
     assert set(account.runtime.asked) == {f"cifar/{identity(GOOD)}.tar.gz"}
-    version = account.registry.live("cifar")
-    assert (version.size, version.proof) == (len(GOOD), "golden")
-    assert version.manifest
-    assert version.manifest.golden
+    live = account.registry.live("cifar")
+    assert (live.size, live.proof) == (len(GOOD), "golden")
+    assert live.manifest
+    assert live.manifest.golden
+
+
+def test_the_golden_image_is_kept_beside_the_version(account: Account) -> None:
+    account.onboard(GOOD)
+    kept = account.s3.get_object(Bucket=fakes.BUCKET, Key=f"golden/cifar/{identity(GOOD)}")
+    assert (kept["Body"].read(), kept["ContentType"]) == (artifacts.encoded(), "image/png")
+
+
+def test_a_golden_image_is_not_kept_if_it_is_too_large_to_be_answered(account: Account) -> None:
+    files = artifacts.members(golden=artifacts.golden())
+    files["golden.png"] += bytes(MAX_GOLDEN)  # after the image's end
+    assert account.onboard(artifacts.packed(files)) == "READY"
+    assert not [key for key in account.stored() if key.startswith("golden/")]
 
 
 def test_without_a_golden_sample_the_proof_is_smoke(account: Account) -> None:

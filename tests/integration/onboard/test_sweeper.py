@@ -244,7 +244,7 @@ def test_killed_before_any_write_the_next_run_continues(house: House) -> None:
         assert gone in rejected
         if not ended:
             break
-    assert most == 10
+    assert most == 12
 
 
 def _begun(house: House, model: str) -> None:

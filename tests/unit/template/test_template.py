@@ -197,6 +197,7 @@ def test_onboarding_has_exactly_the_permissions_that_it_needs() -> None:
     assert allowed("OnboardFunction") == {
         "TakeUploads": {"s3:GetObject", "s3:GetObjectVersion", "s3:DeleteObjectVersion"},
         "KeepVersions": {"s3:PutObject"},
+        "KeepGoldenImages": {"s3:PutObject", "s3:DeleteObjectVersion"},
         "KeepRejected": {"s3:PutObject"},
         "KnowWhatIsThere": {"s3:ListBucket", "s3:ListBucketVersions"},
         "WriteRegistry": {
@@ -232,10 +233,13 @@ def test_predict_may_write_only_the_attributes_of_a_canary() -> None:
 
 def test_the_sweeper_may_delete_versions_but_not_uploads() -> None:
     (policy,) = FUNCTIONS["SweepFunction"]["Policies"]
-    deleting = [
+    (deleting,) = (
         each["Resource"] for each in policy["Statement"] if "Delete" in str(each.get("Action"))
+    )
+    assert [str(each["Fn::Sub"]) for each in deleting] == [
+        "${Bucket.Arn}/mme/*/*.tar.gz",
+        "${Bucket.Arn}/golden/*",
     ]
-    assert [str(each["Fn::Sub"]) for each in deleting] == ["${Bucket.Arn}/mme/*/*.tar.gz"]
     assert allowed("SweepFunction")["HandOver"] == {"lambda:InvokeFunction"}
 
 
