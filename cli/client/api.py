@@ -16,7 +16,7 @@ from urllib3.filepost import encode_multipart_formdata
 from cli.client.stack import NoStack, Stack
 from facet.errors import FacetError
 
-CONNECT_TIMEOUT, READ_TIMEOUT = 5.0, 35.0
+TIMEOUT = urllib3.Timeout(connect=5.0, read=35.0)
 """Seconds. API Gateway answers within 29."""
 
 RETRYABLE = (429, 503)
@@ -134,7 +134,7 @@ class Api:
             )
         file = ("image", image, form.content_type)
         body, content_type = encode_multipart_formdata([*form.fields.items(), ("file", file)])
-        answer = self._send("POST", form.url, {"content-type": content_type}, body)
+        answer = self.send("POST", form.url, {"content-type": content_type}, body)
         if answer.status not in (200, 201, 204):
             raise ApiError(UPLOAD_FAILED, f"the upload failed: S3 answered {answer.status}")
         return form.s3
@@ -151,7 +151,7 @@ class Api:
         url = self.url.rstrip("/") + path + (f"?{urlencode(query)}" if query else "")
         headers = _non_empty(**{"x-api-key": self.key, "content-type": content_type})
         while True:
-            answer = self._send(method, url, headers, body)
+            answer = self.send(method, url, headers, body)
             if answer.status in (200, 201):
                 return _document(answer.data, url)
             error = _error(answer)
@@ -160,9 +160,10 @@ class Api:
             if not self.budget.wait(_retry_after(answer), str(error)):
                 raise error
 
-    def _send(
+    def send(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes | None
     ) -> urllib3.BaseHTTPResponse:
+        """Send one request as it is, to the API or to S3. Raises ApiUnreachable."""
         try:
             return self.pool.request(
                 method,
@@ -171,7 +172,7 @@ class Api:
                 body=body,
                 redirect=False,
                 retries=False,
-                timeout=urllib3.Timeout(CONNECT_TIMEOUT, READ_TIMEOUT),
+                timeout=TIMEOUT,
             )
         except HTTPError as error:
             raise ApiUnreachable(

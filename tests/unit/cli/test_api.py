@@ -7,6 +7,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
+import urllib3
 
 from cli.client.api import Api, ApiError, ApiUnreachable, RetryBudget, parse
 from cli.models import ModelSummary
@@ -221,3 +222,18 @@ def test_an_upload_that_fails_is_one_image_s_error(server: Server) -> None:
     for reason in ("the upload failed: S3 answered 403", "it has 4,500,001 bytes; the limit"):
         found = predict_batch(api(server, RetryBudget(0)), PredictionOptions("m", 1), LARGE)
         assert found[0].error.startswith(reason)
+
+
+def test_waits_for_an_answer_as_long_as_api_gateway_does() -> None:
+    waited: list[urllib3.Timeout] = []
+
+    class Pool(urllib3.PoolManager):
+        def request(self, *_: Any, timeout: urllib3.Timeout, **__: Any) -> Any:  # type: ignore[override]
+            waited.append(timeout)
+            return urllib3.HTTPResponse(json.dumps(OK).encode(), status=200)
+
+    assert Api("http://127.0.0.1:1", "key", pool=Pool()).health() == "ok"
+    (timeout,) = waited
+    assert timeout.total is None
+    assert timeout.connect_timeout == 5
+    assert timeout.read_timeout == 35
