@@ -281,7 +281,7 @@ class Stack:
                 quota=int(quota["Limit"]),
                 period=quota["Period"],
             ),
-            origin=self._parameters.get("AllowOrigin", ""),
+            origin=str(made.value(api.origin) or "").strip("'"),
         )
         gateway.start()
         return self._closing(gateway, Gateway.close)

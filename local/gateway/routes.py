@@ -18,6 +18,8 @@ STAGE = "AWS::ApiGateway::Stage"
 ANY = "ANY"
 EVERY_TYPE = "*/*"
 
+_REFUSALS = "x-amazon-apigateway-gateway-responses"
+_ORIGIN = "gatewayresponse.header.Access-Control-Allow-Origin"
 _ANY_METHOD = "x-amazon-apigateway-any-method"
 _FUNCTION = re.compile(r"functions/\$\{(\w+)\.Arn\}/invocations")
 
@@ -34,11 +36,16 @@ class Route:
 
 @dataclass(frozen=True)
 class RestApi:
-    """`binary`: bodies of every type travel as base64, as with the media type `*/*`."""
+    """`binary`: bodies of every type travel as base64, as with the media type `*/*`.
+
+    `origin`: the template's value for whose pages may read API Gateway's own errors, with its
+    intrinsic functions and quotes; None if it has no such header.
+    """
 
     routes: tuple[Route, ...]
     binary: bool
     stage: str
+    origin: Any = None
 
 
 def read_api(resources: Mapping[str, Mapping[str, Any]], stage: str = "") -> RestApi:
@@ -52,7 +59,9 @@ def read_api(resources: Mapping[str, Mapping[str, Any]], stage: str = "") -> Res
         raise UnsupportedTemplate(
             f"the local stack supports BinaryMediaTypes {EVERY_TYPE} or none, not {types}"
         )
-    return RestApi(tuple(_routes(body["paths"])), binary=bool(types), stage=stage)
+    refusals = body.get(_REFUSALS, {}).get("DEFAULT_4XX", {}).get("responseParameters", {})
+    routes = tuple(_routes(body["paths"]))
+    return RestApi(routes, binary=bool(types), stage=stage, origin=refusals.get(_ORIGIN))
 
 
 def _routes(paths: Mapping[str, Mapping[str, Any]]) -> Iterator[Route]:

@@ -396,5 +396,12 @@ def test_the_allowed_origin_may_read_errors_of_the_gateway() -> None:
         assert refused.headers["Access-Control-Allow-Origin"] == origin
 
 
+def test_who_may_read_errors_of_the_gateway_is_the_templates() -> None:
+    shared = {"Fn::Sub": "'${AllowOrigin}'"}
+    own = template.load(TEMPLATE.parents[2] / "template.yaml").resources
+    assert read_api(own).origin == {"Fn::If": ["Shared", shared, "'https://none.invalid'"]}
+    assert API.origin is None
+
+
 def test_errors_have_no_cors_header_by_default(client: httpx.Client) -> None:
     assert "Access-Control-Allow-Origin" not in client.get("/models/cifar").headers
