@@ -59,18 +59,16 @@ def delete(
     if not models and match is None:
         raise typer.BadParameter("name models, or give --match PATTERN", param_hint="MODEL…")
     here, output = find(stack, home), Output(as_json)
-    if not here.delete_function:
-        raise NoStack("the stack has no function that deletes models; deploy or start it again")
     names = dict.fromkeys(models or ())
     if match is not None:
         names |= dict.fromkeys(each for each in _known(here) if fnmatchcase(each, match))
-    planned = [_invoke(here, name, dry_run=True) for name in names]
+    planned = [delete_model(here, name, dry_run=True) for name in names]
     if planned and not dry_run:
         _confirm(output, planned, yes=yes)
         with bar(output) as progress:
             task = progress.add_task("models", total=len(planned))
             for at, each in enumerate(planned):
-                planned[at] = _invoke(here, each.model, dry_run=False)
+                planned[at] = delete_model(here, each.model)
                 progress.advance(task)
     output.result(
         {"models": [asdict(each) for each in planned], "dry_run": dry_run},
@@ -90,8 +88,10 @@ def _known(stack: Stack) -> list[str]:
             return names + sorted({each.model for each in registry.misnamed()})
 
 
-def _invoke(stack: Stack, model: str, *, dry_run: bool) -> Deleted:
-    """Invoke the delete function and wait. Raises UnknownModel, DeletionFailed."""
+def delete_model(stack: Stack, model: str, *, dry_run: bool = False) -> Deleted:
+    """Invoke the delete function and wait. Raises NoStack, UnknownModel, DeletionFailed."""
+    if not stack.delete_function:
+        raise NoStack("the stack has no function that deletes models; deploy or start it again")
     answer = stack.client("lambda", WAIT).invoke(
         FunctionName=stack.delete_function,
         Payload=json.dumps({"model": model, "dry_run": dry_run}).encode(),

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
 
 FUNCTION = "AWS::Lambda::Function"
+TOPIC = "AWS::SNS::Topic"
 LOG_GROUP = "AWS::Logs::LogGroup"
 
 

@@ -6,6 +6,7 @@ the credentials and region of the environment.
 """
 
 import os
+import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,6 +37,10 @@ LOCAL_RETRIES = Config(retries={"total_max_attempts": 2})
 NO_PROFILE = {"profile": (None, None, None, None)}
 """AWS_PROFILE, which may name a profile that does not exist, does not count on this machine."""
 
+ONE_AT_A_TIME = threading.Lock()
+"""boto3's sessions are not safe to use in several threads; the clients that they make are."""
+
+RUNTIME = "sagemaker-runtime"
 TOPIC_PARAMETER = "NotificationTopicArn"
 
 OLD_QUEUE_OUTPUT = "UndeliveredDropsUrl"
@@ -82,7 +87,9 @@ class Stack:
     def client(self, service: str, config: Config | None = None) -> Any:
         """Create a boto3 client for the stack's account, or for the local stack."""
         session: Any = self.session  # boto3's stubs type each service's name separately
-        return session.client(service, endpoint_url=self.endpoint_url, config=config)
+        own = self.sagemaker_runtime_url if service == RUNTIME else ""
+        with ONE_AT_A_TIME:
+            return session.client(service, endpoint_url=own or self.endpoint_url, config=config)
 
     def registry(self) -> "Table":
         """Open the registry's table."""

@@ -11,7 +11,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from cli.client.stack import NoStack, deployed, find, local
+from cli.client.stack import NoStack, Stack, deployed, find, local
 from facet.stack import Address
 
 NAMES = ("BucketName", "RegistryName", "UndeliveredUploadsUrl", "OnboardFunctionName")
@@ -111,6 +111,20 @@ def test_the_stack_on_this_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert (found.bucket, found.state_machine) == ("of-bucket", "of-state_machine_arn")
     assert found.home == tmp_path
     assert found.client("s3").meta.endpoint_url == "http://127.0.0.1:9"
+
+
+def test_the_runtime_of_this_machines_endpoint_has_a_url_of_its_own() -> None:
+    stack = Stack(
+        bucket="b",
+        table="t",
+        dead_letter_queue_url="q",
+        onboard_function="f",
+        session=boto3.Session("id", "secret", region_name="eu-west-1"),
+        endpoint_url="http://127.0.0.1:1",
+        sagemaker_runtime_url="http://127.0.0.1:2",
+    )
+    urls = {each: stack.client(each).meta.endpoint_url for each in ("sagemaker-runtime", "s3")}
+    assert urls == {"sagemaker-runtime": "http://127.0.0.1:2", "s3": "http://127.0.0.1:1"}
 
 
 @pytest.mark.parametrize(
