@@ -13,8 +13,9 @@ from facet_wheel.imports import CannotMove, move, needed
 PACKAGE = "facet"
 """The one package of the wheel."""
 
-DOCS = "docs/*.md"
-"""Messages name these pages; they go into the wheel so that its readers have them as well."""
+BESIDE = ("docs/*.md", "samples/sign-language.tar.gz")
+"""What the wheel has besides packages: pages that messages name, and the model that `facet verify`
+uploads."""
 
 TYPED = ("py.typed", "*.pyi")
 BACKEND = ".ci/facet_wheel/*.py"
@@ -64,7 +65,7 @@ class Source:
         """Every file that building the wheel reads."""
         yield from (self.root / each for each in ABOUT)
         yield from sorted(self.root.glob(BACKEND))
-        yield from sorted(self.root.glob(DOCS))
+        yield from self._beside()
         yield from self.modules.values()
         for files in self.data.values():
             yield from files
@@ -92,8 +93,8 @@ class Source:
         """Each file of the package, and its path there: `cli/app.py` at `cli/app.py`, and what the
         layer has in its own `facet` beside it.
         """
-        for page in self.root.glob(DOCS):
-            yield page, page.relative_to(self.root)
+        for each in self._beside():
+            yield each, each.relative_to(self.root)
         for name, path in self.modules.items():
             package = name if path.stem == "__init__" else name.rpartition(".")[0]
             yield path, _folder(package) / path.name
@@ -101,6 +102,10 @@ class Source:
             at = self.modules[package].parent
             for each in files:
                 yield each, _folder(package) / each.relative_to(at)
+
+    def _beside(self) -> Iterator[Path]:
+        for each in BESIDE:
+            yield from sorted(self.root.glob(each))
 
     def _document(self) -> dict[str, Any]:
         extras = self.project["optional-dependencies"]

@@ -10,6 +10,7 @@ import pytest
 from facet_wheel.imports import CannotMove, move, needed
 from facet_wheel.source import CannotBuild, Source
 
+from cli.verify.artifacts import SAMPLE
 from tests.support.stacks import ROOT
 
 PACKAGES = {"cli", "training"}
@@ -86,6 +87,7 @@ def test_the_wheel_has_what_the_command_imports_and_nothing_of_the_local_stack()
     assert not packages & {"local", "tests", "benchmarks", "samples", "page"}
     assert ROOT / "cli/cost/prices.json" in source.data["cli"]
     assert ROOT / "layers/facet/facet/py.typed" in source.data["facet"]
+    assert SAMPLE in source.files()
 
 
 def test_the_staged_project_is_one_package(tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""`facet verify`: carry out what Facet assumes about AWS on a stack, and report what was seen."""
