@@ -1,0 +1,145 @@
+"""Alarms watch metrics that exist: with the alarm's own dimensions, not others."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from cli.client.resources import TOPIC, resources
+from cli.verify.check import NotTried, Result, State, check
+from cli.verify.session import Session
+
+ALARM_TOPIC = "AlarmTopic"
+"""The topic that every alarm of template.yaml notifies."""
+
+SECONDS = 300.0
+"""How late CloudWatch has a metric, at most; the list of metrics may be 15 minutes late, its data
+are not: ListMetrics in CloudWatch's API reference."""
+
+RECENT = timedelta(hours=3)
+PERIOD = 300
+
+ON_FAILURE = {
+    ("AWS/DynamoDB", "ReadThrottleEvents"): "DynamoDB throttles the registry",
+    ("AWS/DynamoDB", "WriteThrottleEvents"): "DynamoDB throttles the registry",
+    ("AWS/States", "ExecutionsFailed"): "an execution of the state machine fails",
+    ("Facet", "AnswersFromMemory"): "the registry cannot be reached",
+    ("Facet", "Canaries"): "a canary is rolled back",
+    ("Facet", "ModelFailures"): "a model fails",
+    ("Facet", "Problems"): "SageMaker throttles the endpoint",
+    ("Facet", "SweepFailures"): "the sweeper has run, which it does every 15 minutes",
+    ("Facet", "TrainingJobs"): "a training job fails",
+    ("Facet", "Uploads"): "onboarding fails",
+}
+"""Metrics that have data only after something happened that verify does not cause."""
+
+Dimensions = Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Watched:
+    """A metric that an alarm watches."""
+
+    alarm: str
+    namespace: str
+    name: str
+    dimensions: Dimensions
+
+    def __str__(self) -> str:
+        return f"{self.namespace} {self.name} {_text(self.dimensions)}"
+
+
+@check("alarms", "Each alarm watches a metric that exists with the alarm's dimensions.")
+def alarms(session: Session) -> list[Result]:
+    waiting = [*_watched(session)]
+    results: list[Result] = []
+
+    def settled() -> bool | None:
+        late = []
+        for each in waiting:
+            if result := _judged(session, each):
+                results.append(result)
+            else:
+                late.append(each)
+        waiting[:] = late
+        return not late or None
+
+    session.until(SECONDS, settled)
+    return sorted([*results, *map(_without_data, waiting)], key=lambda each: each.subject)
+
+
+def _watched(session: Session) -> Iterator[Watched]:
+    """The metrics of the alarms that notify the stack's topic. Raises NotTried without alarms."""
+    topic = resources(session.stack, TOPIC).get(ALARM_TOPIC, "")
+    pages = session.client("cloudwatch").get_paginator("describe_alarms")
+    found = [
+        alarm
+        for page in (pages.paginate(ActionPrefix=topic) if topic else ())
+        for alarm in page["MetricAlarms"]
+    ]
+    if not found:
+        where = "this machine has no CloudWatch" if session.local else "the stack has no alarms"
+        raise NotTried(where)
+    for alarm in found:
+        queries = alarm.get("Metrics") or [{"MetricStat": {"Metric": alarm}}]
+        for metric in (each["MetricStat"]["Metric"] for each in queries if "MetricStat" in each):
+            dimensions = {each["Name"]: each["Value"] for each in metric["Dimensions"]}
+            name = str(alarm["AlarmName"])
+            yield Watched(name, metric["Namespace"], metric["MetricName"], dimensions)
+
+
+def _judged(session: Session, watched: Watched) -> Result | None:
+    """The result, or None while there may only be no data yet."""
+    known = _listed(session, watched)
+    if watched.dimensions in known or _has_data(session, watched):
+        return Result(State.SEEN, str(watched), watched.alarm)
+    named = [each for each in known if {*each} == {*watched.dimensions}]
+    own = [each for each in known if {*each.values()} & {*watched.dimensions.values()}]
+    others = [each for each in own if each not in named]
+    if others and not named:
+        return Result(State.DIFFERENT, f"{watched}, but it exists as {_text(others[0])}",
+                      watched.alarm)  # fmt: skip
+    if reason := ON_FAILURE.get((watched.namespace, watched.name)):
+        also = f"; it exists as {_text(named[0])}" if named else ""
+        return Result(State.NOT_TRIED, f"{watched} has no data before {reason}{also}",
+                      watched.alarm)  # fmt: skip
+    return None
+
+
+def _listed(session: Session, watched: Watched) -> list[Dimensions]:
+    """All dimensions with which CloudWatch has this metric."""
+    pages = (
+        session.client("cloudwatch")
+        .get_paginator("list_metrics")
+        .paginate(Namespace=watched.namespace, MetricName=watched.name)
+    )
+    found: list[list[dict[str, str]]] = [
+        each["Dimensions"] for page in pages for each in page["Metrics"]
+    ]
+    return [{each["Name"]: each["Value"] for each in dimensions} for dimensions in found]
+
+
+def _has_data(session: Session, watched: Watched) -> bool:
+    now = datetime.now(UTC)
+    answer: dict[str, Any] = session.client("cloudwatch").get_metric_statistics(
+        Namespace=watched.namespace,
+        MetricName=watched.name,
+        Dimensions=[{"Name": name, "Value": value} for name, value in watched.dimensions.items()],
+        StartTime=now - RECENT,
+        EndTime=now,
+        Period=PERIOD,
+        Statistics=["SampleCount"],
+    )
+    return bool(answer["Datapoints"])
+
+
+def _without_data(watched: Watched) -> Result:
+    found = f"{watched} had no data within {SECONDS:.0f} s after the other checks"
+    return Result(State.DIFFERENT, found, watched.alarm)
+
+
+def _text(dimensions: Dimensions) -> str:
+    return "{" + ", ".join(f"{name}={value}" for name, value in sorted(dimensions.items())) + "}"
+
+
+CHECKS = (alarms,)
