@@ -25,6 +25,7 @@ from cli.terminal.command import Command, without_bool, without_routes
 from cli.terminal.formatting import printable
 from cli.terminal.prompts import MissingOption
 from cli.train import command as train
+from cli.verify import command as verify
 from facet.errors import BadRequest, FacetError
 
 DEBUG = "--debug"
@@ -111,6 +112,7 @@ GROUPS: dict[str, tuple[tuple[Callable[..., None], str], ...]] = {
         (page.open_page, "facet open cats"),
         (logs.logs, "facet logs PredictFunction --since 2h --level warning"),
         (doctor.doctor, "facet doctor --stack prod"),
+        (verify.verify, "facet verify --stack prod --report report.json"),
         (redrive.redrive, "facet redrive --dry-run"),
         (env.env, "facet env -- aws s3 ls"),
         (invoke.invoke, "facet invoke PredictFunction events/predict-raw.json"),

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from cli.verify.checks import CHECKS
 from tests.support.choosing import DOCUMENT, Chosen
 from tests.support.deploying import deploy, given
 from tests.support.permissions import SERVICES
@@ -97,6 +98,12 @@ def test_its_links_to_sections_and_files_lead_somewhere() -> None:
         for each in re.findall(r"^## (.+)$", TEXT, re.MULTILINE)
     }
     assert set(re.findall(r"\]\(#([\w-]+)\)", TEXT)) <= sections
+
+
+def test_the_assumptions_name_each_check_of_verify_once() -> None:
+    _, _, section = TEXT.partition("\n## Assumptions about AWS\n")
+    named = re.findall(r"`facet verify` \(([^)]+)\)", section)
+    assert sorted(re.findall(r"`([^`]+)`", " ".join(named))) == sorted(CHECKS)
 
 
 def test_every_assumption_about_aws_has_a_proof() -> None:
