@@ -159,6 +159,12 @@ def test_pushes_an_artifact_until_it_is_ready(stack: Running, installed: Install
     assert installed.facet(*push).endswith(": READY (proof: golden), and live\n")
 
 
+def test_verifies_a_stack(stack: Running, installed: Installed) -> None:
+    some = ("--only", "golden-proof", "--only", "infer-binary")
+    said = installed.facet("verify", *some, "--home", str(stack.home))
+    assert said.endswith("\n3 seen, 0 different, 0 not tried\n")
+
+
 def test_reasons_name_pages_that_the_reader_has(stack: Running, installed: Installed) -> None:
     (installed.folder / "bare.tar.gz").write_bytes(packed({"1/saved_model.pb": b""}))
     done = installed.run("facet", "push", "bare.tar.gz", "--home", str(stack.home))
