@@ -46,6 +46,7 @@ def schedules(made: Resources, name: str) -> list[Schedule]:
             payload=target.get("Input"),
         )
         for rule in made.of_type(RULE)
+        if made.property(rule, "ScheduleExpression")
         if made.property(rule, "State") != "DISABLED"
         for target in made.property(rule, "Targets")
     ]

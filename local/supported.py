@@ -74,6 +74,7 @@ WITHOUT_EFFECT: dict[str, str] = {
     "AWS::IAM::ManagedPolicy": "nothing is authorised on a laptop",
     "AWS::S3::BucketPolicy": "nothing is authorised on a laptop",
     "AWS::SQS::QueuePolicy": "nothing is authorised on a laptop",
+    "AWS::SNS::TopicPolicy": "nothing is authorised on a laptop",
     "AWS::Logs::LogGroup": "the logs are files under .facet/logs",
     "AWS::Lambda::Function.LoggingConfig": "the logs are files under .facet/logs",
     "AWS::StepFunctions::StateMachine.LoggingConfiguration": "GetExecutionHistory has all events",
@@ -130,8 +131,20 @@ class UnsupportedTemplate(FacetError):
 
 def unsupported(resources: Mapping[str, Any]) -> set[str]:
     """The types, properties and parts of properties that are not supported."""
-    found = {each for resource in resources.values() for each in _named(resource)}
+    found = {
+        each
+        for resource in resources.values()
+        if not reports_updates(resource)
+        for each in _named(resource)
+    }
     return found - WITHOUT_EFFECT.keys()
+
+
+def reports_updates(resource: Mapping[str, Any]) -> bool:
+    """Whether a resource is a rule for events of CloudFormation, which sends none on a laptop."""
+    pattern = resource.get("Properties", {}).get("EventPattern", {})
+    is_rule: bool = resource["Type"] == "AWS::Events::Rule"
+    return is_rule and pattern.get("source") == ["aws.cloudformation"]
 
 
 def _named(resource: Mapping[str, Any]) -> Iterator[str]:

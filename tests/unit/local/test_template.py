@@ -76,6 +76,12 @@ def test_supports_rules_only_with_a_schedule(tmp_path: Path, properties: str, re
         template.load(path)
 
 
+def test_rules_for_events_of_cloudformation_have_no_effect(tmp_path: Path) -> None:
+    properties = f"{{EventPattern: {{source: [aws.cloudformation]}}, Targets: [{TARGET}}}]}}"
+    path = write(tmp_path, f"  Rule:\n    Type: AWS::Events::Rule\n    Properties: {properties}\n")
+    assert template.load(path).of_type("AWS::Events::Rule") == ["Rule"]
+
+
 def test_supports_bucket_notifications_only_to_functions(tmp_path: Path) -> None:
     notifications = "{NotificationConfiguration: {QueueConfigurations: [{Queue: q}]}}"
     path = write(
