@@ -30,8 +30,9 @@ MEMORY_SHARE = 0.8
 LAMBDA_GB, LAMBDA_SECONDS = 1.0, 0.1
 """The predict function's memory (template.yaml), and the assumed time of a prediction."""
 
-METRICS, ALARMS, DASHBOARDS = 40, 19, 1
-"""Of a stack without watched models: docs/operations.md, "Models by name", and template.yaml."""
+METRICS, ALARM_METRICS, DASHBOARDS = 40, 26, 1
+"""Of a stack without watched models: docs/operations.md, "Metrics", and template.yaml. CloudWatch
+bills alarms by the metrics that they watch; target tracking makes two alarms of its own."""
 
 TOLERANCE = 1e-9
 """Rounding tolerance: an excess below this over a whole number is ignored."""
@@ -178,7 +179,7 @@ class Case:
             storage=models * self.terms.model_mb / 1e3 * prices.storage_gb_month,
             watching=(
                 METRICS * prices.metric_month
-                + ALARMS * prices.alarm_month
+                + ALARM_METRICS * prices.alarm_month
                 + DASHBOARDS * prices.dashboard_month
             ),
         )

@@ -11,7 +11,7 @@ from samcli.yamlhelper import yaml_parse
 
 from cli.cost.days import DAYS
 from cli.cost.model import (
-    ALARMS,
+    ALARM_METRICS,
     DASHBOARDS,
     LAMBDA_GB,
     MEMORY_SHARE,
@@ -26,8 +26,11 @@ from cli.cost.model import (
 from cli.cost.prices import Instance, Region, read
 from serving.memory import SHARE_FOR_MODELS
 from tests.support.stacks import ROOT
+from tests.support.watching import ALARMS, of_alarms
 
 PRICES = read().region("us-east-1")
+OF_TARGET_TRACKING = 2
+"""The alarms that Application Auto Scaling makes itself, for more and for fewer instances."""
 POPULARITIES: tuple[Popularity, ...] = ("even", "zipf")
 
 
@@ -83,7 +86,7 @@ def test_the_bill_by_hand() -> None:
     assert found.around.api == pytest.approx(0.72 * 3.5)
     assert found.around.function == pytest.approx(0.72 * 0.2 + 720_000 * 0.1 * 0.00001667)
     assert found.around.storage == pytest.approx(7 * 0.01 * 0.023)
-    assert found.around.watching == pytest.approx(40 * 0.3 + 19 * 0.1 + 3)
+    assert found.around.watching == pytest.approx(40 * 0.3 + 26 * 0.1 + 3)
     whole = found.each.dollars + found.around.dollars
     shared = found.one.dollars + found.around.dollars
     assert found.saved_of_all == pytest.approx(1 - shared / whole)
@@ -200,7 +203,7 @@ def test_the_assumptions_are_those_of_the_code_they_are_about() -> None:
     memory = template["Resources"]["PredictFunction"]["Properties"]["MemorySize"]
     assert memory == LAMBDA_GB * 1024
     kinds = Counter(each["Type"] for each in template["Resources"].values())
-    assert kinds["AWS::CloudWatch::Alarm"] == ALARMS
+    assert len(list(of_alarms())) + OF_TARGET_TRACKING == ALARM_METRICS
     assert kinds["AWS::CloudWatch::Dashboard"] == DASHBOARDS
 
 
@@ -210,7 +213,8 @@ def test_the_pages_have_the_prices_of_the_file(page: str) -> None:
     watching = compare(1, 1).around.watching
     assert f"about ${watching:.0f} a month" in text
     if page == "operations.md":
-        assert f"about {METRICS} metrics, {ALARMS} alarms" in text
+        assert f"about {METRICS} metrics, {len(ALARMS)} alarms" in text
+        assert f"the metrics that it watches, {ALARM_METRICS - OF_TARGET_TRACKING} here" in text
         assert f"(${PRICES.metric_month:.2f} a month" in text
         assert f"${8 * PRICES.metric_month:.2f} a month" in text
 

@@ -82,7 +82,7 @@ def test_the_vpc_table_has_an_endpoint_for_each_service_that_functions_call() ->
 
 
 def test_resources_and_outputs_that_it_names_are_the_templates() -> None:
-    for name in ("UndeliveredSchedules", "LoadingWaitAlarm", "WhatTheUpdateDoes"):
+    for name in ("UpdateErrorsAlarm", "LoadingWaitAlarm", "WhatTheUpdateDoes"):
         assert f"`{name}`" in TEXT
         assert name in DOCUMENT["Resources"]
     assert "`UploadersPolicyArn`" in TEXT

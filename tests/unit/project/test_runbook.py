@@ -29,7 +29,7 @@ def test_the_page_begins_by_setting_the_stacks_variables() -> None:
     before, first = TEXT.split("```sh\n")[:2]
     assert "\n#" not in before, "the block is in the first section"
     outputs = dict(re.findall(r"^([A-Z_]+)=\$\(output (\w+)\)$", first, re.MULTILINE))
-    assert set(outputs) == {"BUCKET", "TABLE", "QUEUE", "MACHINE", "STACK_KEY"}
+    assert set(outputs) == {"BUCKET", "TABLE", "QUEUE", "SCHEDULES", "MACHINE", "STACK_KEY"}
     assert set(outputs.values()) <= STACK.document["Outputs"].keys()
 
 
@@ -48,6 +48,8 @@ def test_every_variable_is_set_by_a_line_or_explained_in_the_text() -> None:
         "### Throttling",
         "### Endpoint failing",
         "### A stuck upload",
+        "### A failed scheduled run",
+        "### A failed update",
         "### A rejected model",
         "## Recovery",
         "## API keys",

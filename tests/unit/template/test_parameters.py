@@ -180,18 +180,6 @@ def test_scheduled_actions_scale_down_and_up() -> None:
     assert "ScheduledActions" not in DEFAULT.resources["EndpointScaling"]["Properties"]
 
 
-def test_an_endpoint_update_that_fails_is_rolled_back() -> None:
-    deployment = endpoint()["DeploymentConfig"]
-    alarms = [each["AlarmName"] for each in deployment["AutoRollbackConfiguration"]["Alarms"]]
-    assert alarms == ["EndpointErrorsAlarm", "EndpointLatencyAlarm"]
-    for name in alarms:
-        (dimension, _) = DEFAULT.resources[name]["Properties"]["Dimensions"]
-        assert dimension == {"Name": "EndpointName", "Value": endpoint()["EndpointName"]}
-        seen = DEFAULT.resources[name]["Properties"]
-        baking = deployment["BlueGreenUpdatePolicy"]["TrafficRoutingConfiguration"]
-        assert seen["Period"] * seen["EvaluationPeriods"] < baking["WaitIntervalInSeconds"]
-
-
 def test_the_container_has_no_network_by_default() -> None:
     assert DEFAULT.resources["MultiModel"]["Properties"]["EnableNetworkIsolation"] == "true"
     connected = Chosen(NetworkIsolation="false").resources["MultiModel"]["Properties"]
@@ -288,35 +276,6 @@ def test_the_api_throttles_callers_without_a_key() -> None:
     (settings,) = stage["MethodSettings"]
     assert (settings["HttpMethod"], settings["ResourcePath"]) == ("*", "/*")
     assert (settings["ThrottlingRateLimit"], settings["ThrottlingBurstLimit"]) == ("7", "9")
-
-
-@choice
-def test_every_asynchronous_invocation_has_a_dead_letter_queue(parameters: dict[str, str]) -> None:
-    chosen = Chosen(**parameters)
-    queues = {f"{name}.Arn" for name in chosen.of_type("AWS::SQS::Queue")}
-    functions = chosen.of_type("AWS::Lambda::Function")
-    asynchronous = {
-        each["FunctionName"] for each in chosen.of_type("AWS::Lambda::EventInvokeConfig").values()
-    }
-    invoked = {
-        target["Arn"].removesuffix(".Arn")
-        for rule in chosen.of_type("AWS::Events::Rule").values()
-        for target in rule["Targets"]
-    }
-    assert {"OnboardFunction", "SweepFunction"} <= asynchronous
-    assert invoked <= asynchronous
-    for name in asynchronous:
-        assert functions[name]["DeadLetterConfig"]["TargetArn"] in queues
-    targets = [
-        *(each["Target"] for each in chosen.of_type("AWS::Scheduler::Schedule").values()),
-        *(
-            target
-            for rule in chosen.of_type("AWS::Events::Rule").values()
-            for target in rule["Targets"]
-        ),
-    ]
-    for target in targets:
-        assert target["DeadLetterConfig"]["Arn"] in queues
 
 
 def test_concurrency_is_reserved_for_predictions_only_with_predict_concurrency() -> None:
