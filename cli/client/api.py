@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import urlencode, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import urllib3
@@ -14,7 +14,8 @@ from urllib3.exceptions import HTTPError
 from urllib3.filepost import encode_multipart_formdata
 
 from cli.client.stack import NoStack, Stack
-from facet.errors import FacetError
+from facet.errors import FacetError, UnknownModel
+from facet.keys import MODEL_NAME
 
 TIMEOUT = urllib3.Timeout(connect=5.0, read=35.0)
 """Seconds. API Gateway answers within 29."""
@@ -80,8 +81,9 @@ class RetryBudget:
 class Api:
     """A client with one key.
 
-    All methods raise ApiUnreachable, and ApiError for an error response. 429 and 503 are retried
-    after their Retry-After until the budget is used up.
+    All methods raise ApiUnreachable, UnknownModel for a name that no model can have, and ApiError
+    for an error response. 429 and 503 are retried after their Retry-After until the budget is used
+    up.
     """
 
     url: str
@@ -103,7 +105,7 @@ class Api:
 
     def model(self, name: str) -> Document:
         """Get one model with all its versions, one page after the other."""
-        path = f"/models/{quote(name, safe='')}"
+        path = _path(name)
         page = self._request("GET", path)
         model = page
         while token := page.get("next_token"):
@@ -117,7 +119,7 @@ class Api:
         """Classify the images in a request body."""
         return self._request(
             "POST",
-            f"/models/{quote(model, safe='')}/predict",
+            f"{_path(model)}/predict",
             query=_non_empty(top_k=top_k, version=version),
             body=body,
             content_type=content_type,
@@ -215,6 +217,13 @@ def _pool(url: str) -> urllib3.PoolManager:
     if proxy and not proxy_bypass(parts.hostname or ""):
         return urllib3.ProxyManager(proxy)
     return urllib3.PoolManager()
+
+
+def _path(model: str) -> str:
+    """The model's path. Raises UnknownModel for a name that API Gateway may refuse by itself."""
+    if not MODEL_NAME.fullmatch(model):
+        raise UnknownModel(model)
+    return f"/models/{model}"
 
 
 def _non_empty(**values: object) -> dict[str, str]:

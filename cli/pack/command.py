@@ -287,7 +287,8 @@ def _scores(manifest: Manifest) -> str:
 def _geometry(spec: InputSpec) -> str:
     parts = [spec.resize, f"to {spec.resize_to}, {spec.fit}" if spec.resize_to else spec.fit]
     parts += [f"filled with {list(spec.fill)}"] if spec.fill else []
-    return ", ".join([*parts, "inverted"] if spec.invert else parts)
+    text = ", ".join([*parts, "inverted"] if spec.invert else parts)
+    return f"resized by the model; not JPEG or PNG: {text}" if spec.encoding == "jpeg" else text
 
 
 def _arithmetic(manifest: Manifest) -> str:

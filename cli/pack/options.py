@@ -104,7 +104,13 @@ def _checked_labels(text: str, width: int | None) -> tuple[str, ...]:
     found = label_file.read(text)
     binary = width == 1 and len(found) == 2  # one score, of the second label
     if width is not None and len(found) != width and not binary:
-        raise CannotPack(f"there are {len(found)} labels for {width} scores: give one for each")
+        problem = f"there are {len(found)} labels for {width} scores: give one for each"
+        if width == 1:
+            problem = (
+                f"there are {len(found)} labels, but the model gives one score for each image: "
+                "give two, the second of them the one that the score is of"
+            )
+        raise CannotPack(problem)
     if twice := sorted({each for each in found if found.count(each) > 1}):
         raise CannotPack(f"labels must differ; more than once: {', '.join(twice[:5])}")
     return found

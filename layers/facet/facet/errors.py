@@ -56,7 +56,10 @@ class UnknownModel(FacetError):
         if MODEL_NAME.fullmatch(model):
             remedy = f"upload an artifact to {upload_key(model)} to make it one"
         else:
-            remedy = f"no model can have this name: {MODEL_NAME_RULE}"
+            remedy = (
+                f"no model can have this name: {MODEL_NAME_RULE}. `facet watch {model}` shows the "
+                "result of an upload with it"
+            )
         super().__init__(
             f"There is no model '{model}'. GET /models, or `facet models`, lists the models; "
             f"{remedy}."

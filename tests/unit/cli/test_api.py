@@ -13,6 +13,7 @@ from cli.client.api import Api, ApiError, ApiUnreachable, RetryBudget, parse
 from cli.models import ModelSummary
 from cli.predict.batches import EncodedImage
 from cli.predict.results import Prediction, PredictionOptions, Result, predict_batch
+from facet.errors import UnknownModel
 from predict.http.body import MAX_BODY
 
 OK = {"status": "ok"}
@@ -175,12 +176,6 @@ def test_stops_at_an_error_that_affects_every_image(server: Server, status: int)
         predict_batch(api(server, RetryBudget(0)), PredictionOptions("m", 1), IMAGES)
 
 
-def test_quotes_model_names_in_the_path(server: Server) -> None:
-    server.will(200, {})
-    api(server, RetryBudget()).model("../health?x=")
-    assert server.requested == ["/v1/models/..%2Fhealth%3Fx%3D"]
-
-
 def test_a_model_is_read_with_the_versions_of_all_pages(server: Server) -> None:
     for page in PAGES:
         server.will(200, page)
@@ -237,3 +232,14 @@ def test_waits_for_an_answer_as_long_as_api_gateway_does() -> None:
     assert timeout.total is None
     assert timeout.connect_timeout == 5
     assert timeout.read_timeout == 35
+
+
+@pytest.mark.parametrize("name", ["sub/cats", "MyModel", "../health", "cats?"])
+def test_a_name_that_no_model_can_have_is_not_sent(server: Server, name: str) -> None:
+    """API Gateway answers 403 for a path with more parts, which would look like a wrong key."""
+    client = api(server, RetryBudget())
+    with pytest.raises(UnknownModel, match=r"no model can have this name.*facet watch"):
+        client.model(name)
+    with pytest.raises(UnknownModel):
+        client.predict(name, b"", "", top_k=1, version=None)
+    assert server.requested == []

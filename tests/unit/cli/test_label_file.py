@@ -86,6 +86,11 @@ def test_a_file_that_is_not_there(name: str) -> None:
         label_file.read(name)
 
 
+def test_a_single_score_takes_two_labels() -> None:
+    with pytest.raises(CannotPack, match="3 labels, but the model gives one score for each image"):
+        options.labels("cat,dog,bird", 1, TerminalPrompter(Console(file=io.StringIO())))
+
+
 def test_a_wrong_count_is_asked_for_again() -> None:
     printed = io.StringIO()
     typed = io.StringIO("cat,dog\nnowhere.txt\ncat,dog,bird\n")
