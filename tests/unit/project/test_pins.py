@@ -60,6 +60,12 @@ def test_the_container_installs_nothing_without_a_digest() -> None:
     assert all("--require-hashes" in each for each in installs)
 
 
+def test_the_containers_base_image_is_named_by_digest() -> None:
+    bases = re.findall(r"^FROM (\S+)", (ROOT / "serving/Dockerfile").read_text(), re.MULTILINE)
+    assert bases
+    assert all(re.fullmatch(r"public\.ecr\.aws/\S+@sha256:[0-9a-f]{64}", each) for each in bases)
+
+
 def test_the_tools_that_make_runs_are_pinned() -> None:
     tools = set(re.findall(r"\$\(call TOOL,([\w-]+)\)", (ROOT / "Makefile").read_text()))
     assert tools == {each.stem for each in (ROOT / ".ci/tools").iterdir()}
