@@ -13,6 +13,7 @@ BELOW: dict[str, set[str]] = {
     **{each: {"facet"} for each in FUNCTIONS},
     "serving": {"facet"},
     "training": {"facet"},
+    "deployment": {"facet"},
     "openapi": {"facet", "predict"},
     "cli": {"facet", "serving", "training"} | FUNCTIONS,
     "local": {"cli", "facet", "serving", "training"} | FUNCTIONS,

@@ -1,0 +1,1 @@
+"""Builds the image of Facet's container in an AWS account, before `make deploy` deploys it."""
