@@ -1,8 +1,12 @@
 # Facet. `make` alone lists the targets; each sets up what it needs.
 .DEFAULT_GOAL := help
-.PHONY: help run data train test check lint template built audit sbom format bench samples notebook env training tensorflow build deploy pins openapi proto clean
+.PHONY: help run data train test check lint template built audit sbom format bench samples notebook env training tensorflow build image deploy pins openapi proto clean
 VENV := .venv/bin
 ENV ?= default
+# What the container's image can run: tensorflow and litert, or litert.
+RUNTIME ?= tensorflow
+# The stack of deployment/images.yaml, for all Facet stacks of an account and region.
+IMAGES ?= facet-images
 BILLS ?= build/sbom
 BENCH ?= training serving scale predict onboarding
 export SAM_CLI_TELEMETRY := 0
@@ -61,6 +65,7 @@ lint:  ## check style, format and types
 template:  ## lint and scan the template and the state machine; build them if Python 3.12 is installed
 	@.ci/setup dev
 	$(VENV)/sam validate --lint
+	$(VENV)/cfn-lint --template deployment/images.yaml
 	$(VENV)/statelint --ignore FLOAT statemachine/train.asl.json
 	$(call TOOL,checkov) checkov --config-file .checkov.yaml
 	@if .ci/python 3.12 > /dev/null; then $(MAKE) --no-print-directory built; \
@@ -105,6 +110,12 @@ build:  ## run sam build (needs Python 3.12, the functions' runtime)
 
 env: build  ## template and environment file for `sam local`, whose containers then reach the running stack
 	@$(VENV)/python -m local.sam_local $(ARGS)
+
+IMAGE = $(VENV)/python -m deployment.image --runtime $(RUNTIME) --stack $(IMAGES) $(if $(filter-out 0,$(DOCKER)),--docker)
+
+image:  ## build the container's image in the account, unless it is there (RUNTIME=litert; DOCKER=1 builds here)
+	@.ci/setup dev
+	@$(IMAGE)
 
 # The first deploy creates the bucket, so the training code is uploaded after it; later deploys upload it before.
 deploy: build  ## run sam deploy in the account of your AWS credentials (ENV=dev|prod STACK=facet PARAMETERS="LogLevel=DEBUG" ARGS=...)

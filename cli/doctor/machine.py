@@ -158,7 +158,7 @@ def _builder(machine: Machine) -> CheckResult:
 
 def _docker(machine: Machine) -> CheckResult:
     if not machine.which("docker"):
-        words = "not installed: only `sam local` and serving/Dockerfile need it"
+        words = "not installed: only `sam local` and images built here (DOCKER=1) need it"
         return warning("docker", words, "install Docker if you need those")
     if not machine.runs(["docker", "info"]):
         return warning("docker", "installed, but does not answer", "start Docker if you need it")

@@ -9,7 +9,7 @@ import pytest
 from samcli.yamlhelper import yaml_parse
 
 ROOT = Path(__file__).parents[3]
-TEMPLATE = (ROOT / "template.yaml").read_text()
+TEMPLATES = [ROOT / "template.yaml", ROOT / "deployment/images.yaml"]
 CONFIG = (ROOT / ".checkov.yaml").read_text()
 
 PYTHON_3_12 = subprocess.run([ROOT / ".ci/python", "3.12"], capture_output=True).returncode == 0
@@ -23,6 +23,7 @@ builds = pytest.mark.skipif(not PYTHON_3_12, reason="sam build needs Python 3.12
         "ruff format --check",
         "mypy",
         "sam validate --lint",
+        "cfn-lint --template deployment/images.yaml",
         "statelint --ignore FLOAT statemachine/train.asl.json",
         "checkov --config-file .checkov.yaml",
         "pip-audit pip-audit",
@@ -54,10 +55,17 @@ def test_a_folder_name_with_spaces_or_quotes_is_one_argument(target: str, folder
     assert sources == ([folder] if folder else [])
 
 
-def test_every_checkov_rule_skipped_for_a_resource_has_a_reason() -> None:
-    reasons = re.findall(r"checkov:skip=CKV\w+:(.*)", TEMPLATE)
-    assert len(reasons) == TEMPLATE.count("checkov:skip")
+@pytest.mark.parametrize("template", TEMPLATES, ids=lambda each: str(each.name))
+def test_every_checkov_rule_skipped_for_a_resource_has_a_reason(template: Path) -> None:
+    text = template.read_text()
+    reasons = re.findall(r"checkov:skip=CKV\w+:(.*)", text)
+    assert len(reasons) == text.count("checkov:skip")
     assert all(len(each.split()) > 3 for each in reasons)
+
+
+def test_checkov_scans_every_template() -> None:
+    scanned = [ROOT / each for each in yaml_parse(CONFIG)["file"]]
+    assert scanned == TEMPLATES
 
 
 def test_every_checkov_rule_skipped_everywhere_has_a_reason() -> None:
