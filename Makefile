@@ -3,7 +3,8 @@
 .PHONY: help run data train test check lint template built audit sbom format bench samples notebook env training tensorflow build image deploy pins openapi proto clean
 VENV := .venv/bin
 ENV ?= default
-# What the container's image can run: tensorflow and litert, or litert.
+# The endpoint's container: ours, or AWS's TensorFlow image. What ours can run: tensorflow and litert, or litert.
+SERVING ?= facet
 RUNTIME ?= tensorflow
 # The stack of deployment/images.yaml, for all Facet stacks of an account and region.
 IMAGES ?= facet-images
@@ -117,12 +118,19 @@ image:  ## build the container's image in the account, unless it is there (RUNTI
 	@.ci/setup dev
 	@$(IMAGE)
 
+# AWS's container is an empty ServingImageUri, because SAM keeps parameters that a deploy does not name. One
+# among the parameters wins: they come later.
+CHOSEN = $(findstring ServingImageUri,$(call SETTING,parameter_overrides) $(PARAMETERS))
+SERVED = $(if $(CHOSEN)$(filter aws,$(SERVING)),'""',$$($(IMAGE)))
+
 # The first deploy creates the bucket, so the training code is uploaded after it; later deploys upload it before.
-deploy: build  ## run sam deploy in the account of your AWS credentials (ENV=dev|prod STACK=facet PARAMETERS="LogLevel=DEBUG" ARGS=...)
+deploy: build  ## run sam deploy in the account of your AWS credentials (ENV=dev|prod STACK=facet SERVING=aws PARAMETERS="LogLevel=DEBUG" ARGS=...)
 	$(if $(filter default dev prod,$(ENV)),,$(error ENV=$(ENV): samconfig.toml has default, dev and prod))
-	@code=$$($(PACK) --stack $(DEPLOYED)) && \
+	$(if $(filter facet aws,$(SERVING)),,$(error SERVING=$(SERVING): facet is our container, aws AWS's TensorFlow image))
+	@image=$(SERVED) && code=$$($(PACK) --stack $(DEPLOYED)) && \
 	$(SAM) deploy --config-env $(ENV) --stack-name $(DEPLOYED) \
-		--parameter-overrides "TrainingCode=$$code" $(call SETTING,parameter_overrides) $(PARAMETERS) $(ARGS) && \
+		--parameter-overrides "TrainingCode=$$code" "ServingImageUri=$$image" \
+		$(call SETTING,parameter_overrides) $(PARAMETERS) $(ARGS) && \
 	$(PACK) --stack $(DEPLOYED) --required
 
 pins:  ## pin the packages in pyproject.toml and requirements.in (ARGS=--upgrade: the newest, see CONTRIBUTING.md)

@@ -186,9 +186,7 @@ def image(target: DeployedStack) -> CheckResult:
     if not own or own.account != target.access.account:
         return ok("image", uri)
     if not own.media_type(target.access):
-        remedy = (
-            "push the image of serving/Dockerfile again, or deploy with another ServingImageUri"
-        )
+        remedy = f"{make('deploy')} builds it again; or deploy with another ServingImageUri"
         return missing("image", f"{uri} is no longer in the registry", remedy)
     return ok("image", uri)
 

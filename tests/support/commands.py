@@ -26,7 +26,7 @@ S3_PLACES = {"cp": 2, "ls": 1, "rm": 1}
 SERVICE_OF = {"s3api": "s3"}
 GLOBAL_OPTIONS = {"--query", "--output", "--max-items"}
 """Options of every command of the AWS command line."""
-MAKE_VARIABLES = {"STACK", "PARAMETERS", "ENV", "ARGS", "WALKTHROUGH"}
+MAKE_VARIABLES = {"STACK", "PARAMETERS", "ENV", "SERVING", "ARGS", "WALKTHROUGH"}
 SHELL = {"output", "PATH"}
 """A function and a variable of the shell."""
 

@@ -3,6 +3,7 @@
 import shlex
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 from samcli.cli.types import CfnParameterOverridesType
@@ -16,8 +17,9 @@ def overrides(*words: str) -> dict[str, str]:
     return found
 
 
-def deploy(*arguments: str) -> list[str]:
-    """The words of the `sam deploy` that `make deploy` would run."""
+@cache
+def planned(*arguments: str) -> list[str]:
+    """The commands that `make deploy` would run after the build, one a line."""
     venv = f"VENV={Path(sys.executable).parent}"
     made = subprocess.run(
         ["make", "--dry-run", "deploy", venv, *arguments],
@@ -27,11 +29,23 @@ def deploy(*arguments: str) -> list[str]:
         check=True,
         timeout=120,
     )
-    _, _, command = made.stdout.replace("\\\n", " ").partition(" sam deploy ")
-    return shlex.split(command.partition("&&")[0])
+    lines = made.stdout.replace("\\\n", " ").splitlines()
+    (line,) = (each for each in lines if " sam deploy " in each)
+    return line.split(" && ")
+
+
+def deploy(*arguments: str) -> list[str]:
+    """The words of the `sam deploy` that `make deploy` would run.
+
+    The training code's key in it is `code`, the URI of an image to be found or built `image`.
+    """
+    served, _, command, *_ = planned(*arguments)
+    image = "image" if "$(" in served else shlex.split(served)[0].partition("=")[2]
+    words = shlex.split(command.partition(" sam deploy ")[2])
+    return [each.replace("$code", "code").replace("$image", image) for each in words]
 
 
 def given(words: list[str]) -> dict[str, str]:
-    """The parameters of a `sam deploy`; the training code's key is `code`."""
+    """The parameters of a `sam deploy`."""
     begin = words.index("--parameter-overrides") + 1
-    return overrides("TrainingCode=code", *words[begin + 1 :])
+    return overrides(*words[begin:])

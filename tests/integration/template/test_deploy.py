@@ -1,7 +1,9 @@
 """`make deploy` against moto, up to the change set.
 
 moto creates a change set of the template as SAM wrote it. It neither translates the template nor
-evaluates its conditions, so it cannot create the stack.
+evaluates its conditions, so it cannot create the stack. Its CloudFormation creates no build
+project, and its CodeBuild runs no build: here the container's image is in the repository already,
+except in the last test.
 """
 
 import io
@@ -22,12 +24,14 @@ import boto3
 import pytest
 from samcli.yamlhelper import yaml_parse
 
+from deployment.registry import ACCEPTED
+from deployment.sources import pack
 from tests.support.deploying import overrides
 from training.package import code_key, download_wheels, pack_code
 
 ROOT = Path(__file__).parents[3]
 NEEDED = ("Makefile", "pyproject.toml", "constraints.txt", "samconfig.toml", "template.yaml")
-FOLDERS = (".ci", "functions", "layers", "statemachine", "training")
+FOLDERS = (".ci", "deployment", "functions", "layers", "serving", "statemachine", "training")
 CONFIG = tomllib.loads((ROOT / "samconfig.toml").read_text())
 PYTHON_3_12 = subprocess.run([ROOT / ".ci/python", "3.12"], capture_output=True).returncode == 0
 ACCOUNT = {
@@ -41,6 +45,7 @@ SAMS_BUCKET = {
 }
 """SAM creates it in its first deploy. moto's change set would lack the tags and outputs by which
 SAM recognises it."""
+IMAGES = "facet-images"
 
 pytestmark = pytest.mark.skipif(not PYTHON_3_12, reason="sam build needs Python 3.12")
 
@@ -59,6 +64,14 @@ class Account:
             aws_access_key_id="test",
             aws_secret_access_key="test",
         )
+
+    @property
+    def image(self) -> str:
+        """The URI of the one image, by digest."""
+        ecr = self.client("ecr")
+        (repository,) = ecr.describe_repositories(repositoryNames=[IMAGES])["repositories"]
+        (image,) = ecr.describe_images(repositoryName=IMAGES)["imageDetails"]
+        return f"{repository['repositoryUri']}@{image['imageDigest']}"
 
     @property
     def bucket(self) -> str:
@@ -102,6 +115,15 @@ def account() -> Iterator[Account]:
             TemplateBody=json.dumps(SAMS_BUCKET),
             Tags=[{"Key": "ManagedStackSource", "Value": "AwsSamCli"}],
         )
+        account.client("cloudformation").create_stack(
+            StackName=IMAGES, TemplateBody=(ROOT / "deployment/images.yaml").read_text()
+        )
+        manifest = {"schemaVersion": 2, "mediaType": ACCEPTED, "layers": []}
+        account.client("ecr").put_image(
+            repositoryName=IMAGES,
+            imageTag=pack("tensorflow", ROOT).tag,
+            imageManifest=json.dumps(manifest),
+        )
         yield account
         server.terminate()
 
@@ -120,15 +142,25 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+once = pytest.mark.parametrize(("environment", "serving"), [("prod", "facet")], indirect=True)
+"""For what is the same in every environment."""
+
+
 @pytest.fixture(scope="module", params=["default", "dev", "prod"])
 def environment(request: pytest.FixtureRequest) -> str:
     name: str = request.param
     return name
 
 
+@pytest.fixture(scope="module", params=["facet", "aws"])
+def serving(request: pytest.FixtureRequest) -> str:
+    name: str = request.param
+    return name
+
+
 @pytest.fixture(scope="module")
 def deployed(
-    environment: str, checkout: Path, account: Account
+    environment: str, serving: str, checkout: Path, account: Account
 ) -> subprocess.CompletedProcess[str]:
     """Runs `make deploy` without executing the change set."""
     return make(
@@ -136,6 +168,7 @@ def deployed(
         "--old-file=build",
         "deploy",
         f"ENV={environment}",
+        f"SERVING={serving}",
         "ARGS=--no-execute-changeset --no-confirm-changeset",
         AWS_ENDPOINT_URL=account.url,
     )
@@ -163,8 +196,12 @@ def test_it_creates_a_change_set_and_then_misses_the_stack(
     assert deployed.returncode
 
 
-def test_the_change_set_has_the_environments_parameters_and_tags(
-    deployed: subprocess.CompletedProcess[str], environment: str, account: Account, checkout: Path
+def test_the_change_set_has_the_environments_parameters_and_its_container(
+    deployed: subprocess.CompletedProcess[str],
+    environment: str,
+    serving: str,
+    account: Account,
+    checkout: Path,
 ) -> None:
     expected = CONFIG[environment]["deploy"]["parameters"]
     (change,) = re.findall(r"successfully\. (arn:\S+)", deployed.stdout)
@@ -174,9 +211,11 @@ def test_the_change_set_has_the_environments_parameters_and_tags(
     words = expected.get("parameter_overrides", "").split()
     expected = overrides(*words) if words else {}
     expected["TrainingCode"] = code_key(pack_code(ROOT, download_wheels(checkout)))
+    expected["ServingImageUri"] = account.image if serving == "facet" else ""
     assert {name: given[name] for name in expected} == expected
 
 
+@once
 @pytest.mark.usefixtures("deployed")
 def test_it_uploads_the_functions_code(account: Account) -> None:
     functions = {
@@ -190,6 +229,7 @@ def test_it_uploads_the_functions_code(account: Account) -> None:
         assert f"{module}.py" in files(account, each["CodeUri"]), name
 
 
+@once
 @pytest.mark.usefixtures("deployed")
 def test_it_uploads_the_layer_and_the_state_machine(account: Account) -> None:
     packaged = account.packaged()
@@ -205,3 +245,15 @@ def files(account: Account, location: str) -> set[str]:
     key = location.removeprefix(f"s3://{account.bucket}/")
     with zipfile.ZipFile(io.BytesIO(account.read(key))) as archive:
         return set(archive.namelist())
+
+
+def test_make_image_deploys_its_stack_once(checkout: Path, account: Account) -> None:
+    """moto makes no outputs of a change set, so it ends there; test_image.py tests the build."""
+    made = make(checkout, "image", "IMAGES=other-images", AWS_ENDPOINT_URL=account.url)
+    assert "Successfully created/updated stack - other-images" in made.stderr
+    assert "error: The stack other-images was deployed, but has no outputs." in made.stderr
+    assert made.returncode
+    assert made.stdout == ""
+    ecr = account.client("ecr")
+    (repository,) = ecr.describe_repositories(repositoryNames=["other-images"])["repositories"]
+    assert repository["imageTagMutability"] == "IMMUTABLE"

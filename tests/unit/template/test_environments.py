@@ -1,11 +1,12 @@
 """The environments of samconfig.toml, and how `make deploy` uses them."""
 
+import re
 import subprocess
 
 import pytest
 
 from tests.support.choosing import ENVIRONMENTS, of_environment
-from tests.support.deploying import deploy, given, overrides
+from tests.support.deploying import deploy, given, overrides, planned
 
 environment = pytest.mark.parametrize("name", ENVIRONMENTS)
 
@@ -40,7 +41,7 @@ def test_make_deploy_uses_all_parameters_of_an_environment(name: str) -> None:
     assert words[words.index("--config-env") + 1] == name
     assert words[words.index("--stack-name") + 1] == ENVIRONMENTS[name]["stack_name"]
     expected = overrides(*ENVIRONMENTS[name]["parameter_overrides"].split())
-    assert given(words) == expected | {"TrainingCode": "code"}
+    assert given(words) == expected | {"TrainingCode": "code", "ServingImageUri": "image"}
 
 
 def test_the_command_line_overrides_an_environment() -> None:
@@ -52,7 +53,41 @@ def test_the_command_line_overrides_an_environment() -> None:
     assert given(words)["InstanceCount"] == "2"
 
 
-def test_an_unknown_environment_is_an_error() -> None:
+@pytest.mark.parametrize(
+    ("arguments", "options"),
+    [
+        ([], "--runtime tensorflow --stack facet-images"),
+        (["RUNTIME=litert", "IMAGES=ours", "DOCKER=1"], "--runtime litert --stack ours --docker"),
+    ],
+)
+@environment
+def test_the_containers_image_is_found_or_built_first(
+    name: str, arguments: list[str], options: str
+) -> None:
+    image, *_ = planned(f"ENV={name}", *arguments)
+    assert re.fullmatch(rf"image=\$\(\S+ -m deployment.image {options} *\)", image)
+    assert given(deploy(f"ENV={name}", *arguments))["ServingImageUri"] == "image"
+
+
+@environment
+def test_awss_container_needs_no_build_and_replaces_ours(name: str) -> None:
+    """SAM would keep the parameter if the deploy did not name it."""
+    assert "deployment.image" not in " ".join(planned(f"ENV={name}", "SERVING=aws"))
+    assert given(deploy(f"ENV={name}", "SERVING=aws"))["ServingImageUri"] == ""
+
+
+@pytest.mark.parametrize("serving", ["facet", "aws"])
+def test_an_image_among_the_parameters_wins(serving: str) -> None:
+    arguments = ("PARAMETERS=ServingImageUri=1.dkr.ecr.x/a:1", f"SERVING={serving}")
+    assert "deployment.image" not in " ".join(planned(*arguments))
+    assert given(deploy(*arguments))["ServingImageUri"] == "1.dkr.ecr.x/a:1"
+
+
+@pytest.mark.parametrize(
+    ("argument", "expected"),
+    [("ENV=production", "default, dev and prod"), ("SERVING=awz", "facet is our container")],
+)
+def test_an_unknown_environment_or_container_is_an_error(argument: str, expected: str) -> None:
     with pytest.raises(subprocess.CalledProcessError) as refused:
-        deploy("ENV=production")
-    assert "default, dev and prod" in refused.value.stderr
+        deploy(argument)
+    assert expected in refused.value.stderr
