@@ -38,8 +38,25 @@ REQUEST = "facet-request"
 """The custom attribute with the request's id. SageMaker forwards it verbatim (InvokeEndpoint in its
 API reference), and AWS's TensorFlow image ignores attributes that do not begin with tfs-."""
 
-NOT_LOADED = re.compile(r"^Model \S+ is not loaded yet")
+NOT_LOADED = re.compile(r"^(Model \S+ is not loaded yet|Servable not found for request)")
 """What Facet's container and AWS's image answer when an earlier process had loaded the model."""
+
+OF_THE_CONTAINER = re.compile(
+    r"HTTPConnectionPool\(|\('Connection aborted\.'|timed out acquiring|"
+    r"(MemoryError|OSError|TimeoutError|BlockingIOError)\b"
+)
+"""How the reason of a 500 begins that says nothing about the model: AWS's handler does not reach
+the model's server process, which hangs, or ended for lack of memory (`_handle_invocation_post`);
+Facet's container lacks memory, files or threads (`_unexpected_error`)."""
+
+PASSING = (409, 429, 499, 502, 503, 504)
+"""Statuses with which a container says something about itself, and not about the model. TensorFlow
+Serving's are in http_server.cc (`ToHTTPStatusCode`): aborted, no resources, cancelled, unavailable,
+too late. nginx in AWS's image answers 502 and 504, the latter after 60 seconds, in which loads wait
+for each other."""
+
+CUT_SHORT = re.compile(r'"(?:error|description)"\s*:\s*"(.+)', re.DOTALL)
+"""The reason in JSON without its end: messages have up to 2,048 characters in SageMaker's model."""
 
 NO_ENDPOINT = re.compile(r"Endpoint \S+ of account \d+ not found")
 """The text of SageMaker's ValidationError for an endpoint that does not exist, or not yet."""
@@ -113,7 +130,10 @@ def _translated(error: botocore_errors.ClientError) -> FacetError | None:
         return EndpointThrottled("The endpoint has too many requests. Try again shortly.")
     if code == "ModelNotReadyException":
         return ModelLoading("The model is loading. Try again shortly.")
-    if code in ("ServiceUnavailable", "InternalFailure", "InternalDependencyException"):
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    if code in ("ServiceUnavailable", "InternalFailure", "InternalDependencyException") or (
+        status >= 500  # of a proxy or load balancer, whose errors have no code of SageMaker's
+    ):
         return EndpointUnavailable(
             "The endpoint cannot take requests at the moment. Try again shortly."
         )
@@ -126,43 +146,51 @@ def _translated(error: botocore_errors.ClientError) -> FacetError | None:
         return ModelFailed("the endpoint cannot unpack the archive")
     if code != "ModelError":
         return None
-    return _of_container(
-        error.response.get("OriginalStatusCode"),
-        _reason(str(error.response.get("OriginalMessage") or error)),
-    )
+    message = str(error.response.get("OriginalMessage") or error)
+    return _of_container(error.response.get("OriginalStatusCode"), message)
 
 
-def _of_container(status: object, reason: str) -> FacetError:
-    """The container's error, which SageMaker passes on.
+def _of_container(status: object, message: str) -> FacetError:
+    """The container's error, which SageMaker passes on: the model's fault, or one that passes.
 
-    Facet's container names a model that took too long itself, with 500. A timeout of the platform,
-    a slow load, and a model that a new container has not loaded yet may be the fault of others.
+    SageMaker's own timeout has status 0. A slow load is answered 408; AWS's image answers a model
+    that cannot be loaded in the same way. A 500 that gives no reason as JSON is not the model's:
+    AWS's handler so answers loads that waited 60 seconds for others, and errors of the disk.
+    tests/support/aws_answers.py has the answers of AWS's image.
     """
-    if status == 0:
-        return EndpointUnavailable("The endpoint did not answer in time. Try again shortly.")
+    reason = _reason(message)
     if status == 408:
         return ModelLoading("The model is loading. Try again shortly.")
-    if status == 503 or (status == 404 and NOT_LOADED.search(reason)):
-        return EndpointUnavailable("The endpoint's container restarts. Try again shortly.")
+    if status == 0:
+        return EndpointUnavailable("The endpoint did not answer in time. Try again shortly.")
     if status == 507:
         return EndpointUnavailable(
             "The endpoint has no memory for the model now. Try again shortly."
         )
-    return ModelFailed(reason)
+    if (
+        status in PASSING
+        or (status == 404 and NOT_LOADED.match(reason or ""))
+        or (status == 500 and (reason is None or OF_THE_CONTAINER.match(reason)))
+    ):
+        return EndpointUnavailable(
+            "The endpoint's container cannot answer for the model now. Try again shortly."
+        )
+    return ModelFailed(reason or message)
 
 
-def _reason(message: str) -> str:
+def _reason(message: str) -> str | None:
     """The text in a container's error: of its `error` or, in the form of AWS's image, of the JSON
-    in its `description`. A message of another form stays as it is.
+    in its `description`. None for a message of another form.
     """
     try:
         document = orjson.loads(message)
     except orjson.JSONDecodeError:
-        return message
+        cut = CUT_SHORT.search(message)
+        return cut[1] if cut else None
     for key in ("error", "description"):
         if isinstance(document, dict) and isinstance(text := document.get(key), str):
-            return _reason(text)
-    return message
+            return _reason(text) or text
+    return None
 
 
 def check_size(spec: InputSpec, count: int) -> None:

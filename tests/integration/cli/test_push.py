@@ -133,7 +133,7 @@ def test_a_rejected_artifact_is_judged_again(
     account: Account, packed: Callable[[bytes], str]
 ) -> None:
     account.runtime.error = fakes.refusal(
-        "ModelError", OriginalStatusCode=500, OriginalMessage="no"
+        "ModelError", OriginalStatusCode=500, OriginalMessage='{"error": "no"}'
     )
     assert account.onboard(GOOD) == "REJECTED"
     account.runtime.error = None

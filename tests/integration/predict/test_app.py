@@ -233,8 +233,8 @@ def test_invalid_requests_get_a_4xx_problem(
     assert_problem(predict(body, content_type, **query), status, name)
 
 
-def model_error(status: int) -> Answer:
-    document = {"OriginalStatusCode": status, "OriginalMessage": SECRET, "Message": SECRET}
+def model_error(status: int, message: str = json.dumps({"error": SECRET})) -> Answer:
+    document = {"OriginalStatusCode": status, "OriginalMessage": message, "Message": SECRET}
     return Answer(424, "ModelError", json.dumps(document).encode())
 
 
@@ -258,6 +258,9 @@ def error(status: int, code: str) -> Answer:
         (model_error(507), 503, "unavailable"),
         (model_error(400), 502, "model-failed"),
         (model_error(500), 502, "model-failed"),
+        (model_error(500, f"<html>{SECRET}</html>"), 503, "unavailable"),
+        (model_error(502), 503, "unavailable"),
+        (model_error(504), 503, "unavailable"),
         (model_error(0), 503, "unavailable"),
         (model_error(408), 503, "model-loading"),
         (Answer(body=json.dumps({"error": SECRET}).encode()), 502, "model-failed"),

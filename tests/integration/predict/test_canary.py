@@ -34,7 +34,7 @@ LIVE, CANDIDATE = ready(1), ready(2)
 FAILURE = Answer(
     424,
     "ModelError",
-    json.dumps({"OriginalStatusCode": 500, "OriginalMessage": "words"}).encode(),
+    json.dumps({"OriginalStatusCode": 500, "OriginalMessage": '{"error": "words"}'}).encode(),
 )
 TEMPLATE = Path(__file__).parents[3] / "template.yaml"
 MISSING = Answer(400, "ValidationError", b"{}")

@@ -30,7 +30,7 @@ USED = [each for each in (*of_alarms(), *of_widgets()) if each.namespace == "Fac
 FAILURE = Answer(
     424,
     "ModelError",
-    json.dumps({"OriginalStatusCode": 500, "OriginalMessage": "words"}).encode(),
+    json.dumps({"OriginalStatusCode": 500, "OriginalMessage": '{"error": "words"}'}).encode(),
 )
 THROTTLED = Answer(429, "ThrottlingException", b"{}")
 LOADING = Answer(429, "ModelNotReadyException", b"{}")
