@@ -104,8 +104,8 @@ def check(runtime: Runtime, manifest: Manifest) -> None:
 
 def prove(runtime: Runtime, manifest: Manifest, golden: bytes | None) -> Proof:
     """Return what onboarding's own proof finds, whatever time it takes here."""
-    at_once = RetryPolicy(left=lambda: 0.0, attempt=0.0)
-    return Prover(_endpoint(runtime), float("inf")).prove(NAME, manifest, golden, at_once)
+    prover = Prover(_endpoint(runtime), float("inf"))
+    return prover.prove(NAME, manifest, golden, RetryPolicy.never())
 
 
 def _classify(runtime: Runtime, manifest: Manifest, tensor: Pixels | Tensor) -> Scores:

@@ -28,6 +28,10 @@ makes as many of one event."""
 SAME_FAULTS = 6
 """The same for an error of the endpoint that answers others: two events, half an hour apart."""
 
+FAULTS_LAST = timedelta(hours=1)
+"""Until then such an error may be the endpoint's: it answers for loaded models while loads wait for
+each other. AWS's image loads one model at a time."""
+
 NO_RESULT = 3
 """Attempts that may end without recording an error: out of memory, or of the function's time."""
 
@@ -83,13 +87,14 @@ def kept_failing(
     times = attempt.in_a_row(name(error))
     if not is_of_platform(error):
         return _kept(times, name(error)) if times >= SAME_FAILURES else None
-    if times < SAME_FAULTS:
+    since = now - datetime.fromisoformat(attempt.first_at)
+    if times < SAME_FAULTS or since < FAULTS_LAST:
         return None
     of_artifact = None
     if isinstance(error, EndpointUnavailable | ModelLoading):
         of_artifact = others_are_answered()
     if of_artifact is None:
-        of_artifact = now - datetime.fromisoformat(attempt.first_at) >= AT_LAST
+        of_artifact = since >= AT_LAST
     return _kept(times, f"{name(error)}: {error}") if of_artifact else None
 
 

@@ -35,6 +35,9 @@ LATER_PATIENCE = 20.0
 LONGEST_PAUSE = 30.0
 """Seconds; pauses are random, up to a bound that doubles from one second to this."""
 
+APART = 10.0
+"""Seconds between two looks at a fault before it counts as the model's."""
+
 MAX_CONFLICTS = 10
 """Attempts that may lose against another writer before the event is left to Lambda's retries."""
 
@@ -46,18 +49,20 @@ class RetryPolicy:
     """Retries while there is time, then raises the last error unchanged.
 
     `left` answers the seconds that the invocation still has, `attempt` is the most seconds that one
-    attempt takes. `patience` is how many seconds the endpoint may take to answer at all.
+    attempt takes. `patience` is how many seconds the endpoint may take to answer at all. `apart`
+    is how many pass before a fault is looked at again; 0 believes the first look.
     """
 
     left: Callable[[], float]
     attempt: float
     sleep: Callable[[float], None] = time.sleep
     patience: float = PATIENCE
+    apart: float = APART
 
     @classmethod
     def never(cls) -> "RetryPolicy":
         """A policy that retries nothing."""
-        return cls(left=lambda: 0, attempt=0)
+        return cls(left=lambda: 0, attempt=0, apart=0)
 
     def of_attempt(self, number: int) -> "RetryPolicy":
         """The policy of an upload's first, second, … attempt."""
@@ -67,6 +72,18 @@ class RetryPolicy:
         """Retries while the endpoint is busy, unreachable or loading; not if there is none."""
         until = self.left() - self.patience
         return self._until(_is_temporary, invoke, until=until)
+
+    def looks_again(self) -> bool:
+        """Whether to look at a fault again; waits until one of the moment has passed.
+
+        Raises EndpointUnavailable if no time is left for it; a later attempt will have it.
+        """
+        if not self.apart:
+            return False
+        if self.left() < RESERVE + self.attempt + self.apart:
+            raise EndpointUnavailable("There is no time left to see whether the model fails again.")
+        self.sleep(self.apart)
+        return True
 
     def until_no_conflict(self, change: Callable[[], T]) -> T:
         """Retries while another writer is faster; `change` reads the registry again each time."""

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 TOPIC = "arn:aws:sns:eu-central-1:123456789012:news"
-IMPATIENT = RetryPolicy(left=lambda: 0, attempt=1)
+IMPATIENT = RetryPolicy(left=lambda: 0, attempt=1, apart=0)
 """Tries nothing again."""
 
 AGES = Ages(upload=timedelta(minutes=30), retired=timedelta(hours=1))

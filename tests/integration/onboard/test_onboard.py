@@ -20,6 +20,7 @@ from facet.errors import (
 )
 from onboard.app import handler
 from onboard.bucket import MAX_GOLDEN
+from onboard.retry import APART, RESERVE
 from onboard.uploads import Upload
 from tests.support import artifacts, fakes
 from tests.support.artifacts import FLOAT
@@ -244,7 +245,8 @@ def test_the_remedy_of_a_model_over_its_time_limit_is_not_to_run_it_elsewhere(
     account: Account,
 ) -> None:
     text = "Model m/1.tar.gz was stopped: it computed for over 55 seconds, perhaps without end."
-    account.runtime.error = refusal("ModelError", OriginalStatusCode=500, OriginalMessage=text)
+    message = json.dumps({"error": text})
+    account.runtime.error = refusal("ModelError", OriginalStatusCode=500, OriginalMessage=message)
     assert account.onboard(GOOD) == "REJECTED"
     assert account.assert_rejected(GOOD) == ["model-failed"]
     assert "a loop without end" in account.report(GOOD)["violations"][0]["remedy"]
@@ -253,7 +255,10 @@ def test_the_remedy_of_a_model_over_its_time_limit_is_not_to_run_it_elsewhere(
 @pytest.mark.parametrize("status", [400, 404, 500])
 def test_the_containers_message_is_in_the_report(account: Account, status: int) -> None:
     words = "Op type not registered 'MyOp'"
-    account.runtime.error = refusal("ModelError", OriginalStatusCode=status, OriginalMessage=words)
+    message = json.dumps({"error": words})
+    account.runtime.error = refusal(
+        "ModelError", OriginalStatusCode=status, OriginalMessage=message
+    )
     assert account.onboard(GOOD) == "REJECTED"
     assert account.assert_rejected(GOOD) == ["model-failed"]
     assert words in account.report(GOOD)["violations"][0]["problem"]
@@ -318,6 +323,49 @@ def test_temporary_errors_of_the_endpoint_do_not_reject_an_upload(
     account.runtime.error = None
     assert account.process(upload).outcome == "READY"
     account.assert_live(GOOD)
+
+
+FAILED = refusal("ModelError", OriginalStatusCode=500, OriginalMessage='{"error": "no"}')
+
+
+def test_a_failure_of_the_moment_rejects_no_upload(account: Account) -> None:
+    account.runtime.error = FAILED
+    retry, pauses = patient()
+
+    def pause(seconds: float) -> None:
+        retry.sleep(seconds)
+        account.runtime.error = None
+
+    upload = account.put(GOOD)
+    assert account.process(upload, replace(retry, sleep=pause)).outcome == "READY"
+    assert pauses == [APART]
+
+
+def test_a_slow_answer_of_the_moment_rejects_no_upload(account: Account) -> None:
+    account.clock = ticking(40, 12.3, 1)
+    retry, pauses = patient()
+    assert account.process(account.put(GOOD), retry).outcome == "READY"
+    assert pauses == [APART]
+
+
+def test_a_model_that_fails_twice_apart_in_time_is_rejected(account: Account) -> None:
+    account.runtime.error = FAILED
+    retry, pauses = patient()
+    assert account.process(account.put(GOOD), retry).outcome == "REJECTED"
+    assert account.assert_rejected(GOOD) == ["model-failed"]
+    assert pauses == [APART]
+    assert len(account.runtime.asked) == 2
+
+
+def test_a_failure_that_cannot_be_looked_at_again_is_left_to_the_next_attempt(
+    account: Account,
+) -> None:
+    account.runtime.error = FAILED
+    upload = account.put(GOOD)
+    with pytest.raises(EndpointUnavailable, match="fails again"):
+        account.process(upload, patient(RESERVE)[0])
+    assert account.content(upload.key) == GOOD
+    assert account.process(upload, patient()[0]).outcome == "REJECTED"
 
 
 @pytest.mark.parametrize(
