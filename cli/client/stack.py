@@ -59,8 +59,8 @@ class Stack:
     `name` is for messages, `cloudformation` is the CloudFormation stack's name. `topic` is the ARN
     of the SNS topic for notifications, or empty. `onboard_function` and `delete_function` are
     functions' names, `state_machine` is the training state machine's ARN. `api_key` is empty for a
-    deployed stack, whose key is read by `api_key_id`. `golden_required` and `more_ops` are template
-    parameters.
+    deployed stack, whose key is read by `api_key_id`. `golden_required`, `more_ops` and
+    `serving_image` (`ServingImageUri`) are template parameters.
     `sagemaker_runtime_url` and `home`, the folder with state and logs, are the local stack's.
     """
 
@@ -83,6 +83,7 @@ class Stack:
     state_machine: str = ""
     home: Path | None = None
     delete_function: str = ""
+    serving_image: str = ""
 
     def client(self, service: str, config: Config | None = None) -> Any:
         """Create a boto3 client for the stack's account, or for the local stack."""
@@ -151,6 +152,7 @@ def deployed(name: str, session: boto3.Session) -> Stack:
             more_ops=parameters.get("MoreOps", ""),
             state_machine=outputs.get("TrainStateMachineArn", ""),
             delete_function=outputs.get("DeleteFunctionName", ""),
+            serving_image=parameters.get("ServingImageUri", ""),
         )
     except KeyError as error:
         remedy = local_endpoint_warning() or "check that it is a Facet stack, then deploy it again"

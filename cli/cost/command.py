@@ -8,11 +8,12 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
+from cli.client import stack
 from cli.cost import chart
+from cli.cost.containers import CONTAINERS, Serving, of_image
 from cli.cost.days import DAYS, Day
 from cli.cost.model import (
     HOURS,
-    MODEL_MB,
     REQUESTS_PER_VCPU,
     Case,
     Comparison,
@@ -62,9 +63,28 @@ def cost(
             min=0, max=1, help="Share of the models that the one endpoint keeps in memory."
         ),
     ] = 1,
+    serving: Annotated[
+        Serving | None,
+        typer.Option(
+            help="The endpoint's container: facet, Facet's own, or aws, AWS's TensorFlow image. "
+            "Default: facet, or that of --stack.",
+            show_default=False,
+        ),
+    ] = None,
+    deployed: Annotated[
+        str | None,
+        typer.Option(
+            "--stack", metavar="NAME", help="Assume the container of this deployed stack."
+        ),
+    ] = None,
     model_mb: Annotated[
-        float, typer.Option(min=0.001, help="Memory of a loaded model, in MB.")
-    ] = MODEL_MB,
+        float | None,
+        typer.Option(
+            min=0.001,
+            help="Memory of a loaded model, in MB. Default: 5.4 in facet, 204 in aws.",
+            show_default=False,
+        ),
+    ] = None,
     requests_per_vcpu: Annotated[
         float, typer.Option(min=0.001, help="Requests a second that a vCPU answers.")
     ] = REQUESTS_PER_VCPU,
@@ -86,7 +106,8 @@ def cost(
     """
     known = read(prices)
     place = known.region(region)
-    terms = Terms(minimum, scaled, hours, loaded, model_mb, requests_per_vcpu)
+    container = CONTAINERS[serving or (_of_stack(deployed) if deployed else "facet")]
+    terms = Terms(minimum, scaled, hours, loaded, model_mb, requests_per_vcpu, container)
     case = Case(place.instance(instance), place, terms)
     load = Traffic(requests_per_second, DAYS[traffic], popularity)
     found = case.compare(models, load)
@@ -98,9 +119,14 @@ def cost(
     if image:
         chart.image(image, rows, title)
     Output(as_json).result(
-        _document(known, region, instance, terms, found, rows),
+        _document(known, region, instance, case, found, rows),
         [*_lines(case, known, instance, region, found), "", title, *chart.bars(rows)],
     )
+
+
+def _of_stack(name: str) -> Serving:
+    """The container that a deployed stack runs. Raises NoStack."""
+    return of_image(stack.deployed(name, stack.account()).serving_image)
 
 
 def _rows(case: Case, models: int, traffic: Traffic) -> Iterator[Comparison]:
@@ -127,10 +153,19 @@ def _lines(
         f"Lambda {around.function:,.2f}, storage {around.storage:,.2f}, "
         f"metrics and alarms {around.watching:,.2f}.",
         f"Saved of the whole bill: {found.saved_of_all:.1%}.",
-        f"An instance answers {case.capacity:,.0f} requests a second and holds "
-        f"{int(case.room):,} models of {terms.model_mb:g} MB.",
+        f"An instance answers {case.capacity:,.0f} requests a second.",
+        f"{terms.container.title} holds {case.room:,} models of {terms.memory_mb:g} MB on it.",
+        f"Limited by {_limit(case)}.",
         *_unverified(prices, instance),
     ]
+
+
+def _limit(case: Case) -> str:
+    """What limits the number of models, with the source of the numbers that are not the user's."""
+    container = case.terms.container
+    if case.room == container.most:
+        return container.limit
+    return "memory" if case.terms.model_mb else f"memory: {container.source}"
 
 
 def _unverified(prices: Prices, instance: str) -> Iterator[str]:
@@ -144,7 +179,7 @@ def _document(
     prices: Prices,
     region: str,
     instance: str,
-    terms: Terms,
+    case: Case,
     found: Comparison,
     rows: Sequence[Comparison],
 ) -> dict[str, object]:
@@ -156,10 +191,17 @@ def _document(
         },
         "region": region,
         "instance": instance,
-        "terms": asdict(terms),
+        "terms": _terms(case.terms),
+        "models_per_instance": case.room,
+        "limited_by": _limit(case),
         **_row(found),
         "by_models": [_row(row) for row in rows],
     }
+
+
+def _terms(terms: Terms) -> dict[str, object]:
+    container = terms.container
+    return asdict(terms) | {"model_mb": terms.memory_mb, "container": container.title}
 
 
 def _row(row: Comparison) -> dict[str, object]:

@@ -11,6 +11,7 @@ from typing import Literal
 
 import numpy as np
 
+from cli.cost.containers import CONTAINERS, Container
 from cli.cost.prices import Instance, Region
 from facet.errors import FacetError
 
@@ -21,11 +22,12 @@ REQUESTS_PER_VCPU = 100.0
 """Requests a second: docs/benchmarks.md, "Ten thousand models", 207 on two processors shared with
 the clients, where every fifth request loaded its model."""
 
-MODEL_MB = 5.4
-"""Memory of a loaded model of 609,000 weights: docs/benchmarks.md, "Loading, and memory"."""
+ARTIFACT_MB = 5.4
+"""An artifact's size, assumed as the memory of its model in Facet's container."""
 
 MEMORY_SHARE = 0.8
-"""Share of an instance's memory for models (`serving.memory.SHARE_FOR_MODELS`)."""
+"""Share of an instance's memory for models (`serving.memory.SHARE_FOR_MODELS`); assumed for AWS's
+image, too."""
 
 LAMBDA_GB, LAMBDA_SECONDS = 1.0, 0.1
 """The predict function's memory (template.yaml), and the assumed time of a prediction."""
@@ -62,15 +64,27 @@ class Terms:
 
     Each has `minimum` instances or more. Their number follows the hour if `follows`, else the
     busiest hour. They run `hours` a month. `loaded` is the share of models that the one endpoint
-    holds in memory, each of `model_mb` (10⁶ bytes); artifacts are assumed to be as large.
+    holds in memory, each of `model_mb` (10⁶ bytes), `container`'s if None. Artifacts are assumed to
+    be as large, or to have ARTIFACT_MB.
     """
 
     minimum: int = 1
     follows: bool = False
     hours: float = HOURS
     loaded: float = 1.0
-    model_mb: float = MODEL_MB
+    model_mb: float | None = None
     requests_per_vcpu: float = REQUESTS_PER_VCPU
+    container: Container = CONTAINERS["facet"]
+
+    @property
+    def memory_mb(self) -> float:
+        """A loaded model's."""
+        return self.container.model_mb if self.model_mb is None else self.model_mb
+
+    @property
+    def artifact_mb(self) -> float:
+        """An artifact's size."""
+        return ARTIFACT_MB if self.model_mb is None else self.model_mb
 
 
 @dataclass(frozen=True)
@@ -132,15 +146,16 @@ class Case:
         return self.instance.vcpus * self.terms.requests_per_vcpu
 
     @property
-    def room(self) -> float:
+    def room(self) -> int:
         """Models that an instance holds."""
-        return self.instance.memory_gib * 2**30 * MEMORY_SHARE / (self.terms.model_mb * 1e6)
+        memory = self.instance.memory_gib * 2**30 * MEMORY_SHARE / (self.terms.memory_mb * 1e6)
+        return math.floor(min(memory, self.terms.container.most))
 
     def compare(self, models: int, traffic: Traffic) -> Comparison:
         """Compare both ways for this number of models. Raises TooLarge."""
         if self.room < 1:
             raise TooLarge(
-                f"a model of {self.terms.model_mb:,.0f} MB does not fit into "
+                f"a model of {self.terms.memory_mb:,.0f} MB does not fit into "
                 f"{self.instance.memory_gib:g} GiB, of which models get {MEMORY_SHARE:.0%}; choose "
                 "a larger --instance-type"
             )
@@ -176,7 +191,7 @@ class Case:
         return Around(
             api=millions * prices.api_million_requests,
             function=millions * prices.lambda_million_requests + busy * prices.lambda_gb_second,
-            storage=models * self.terms.model_mb / 1e3 * prices.storage_gb_month,
+            storage=models * self.terms.artifact_mb / 1e3 * prices.storage_gb_month,
             watching=(
                 METRICS * prices.metric_month
                 + ALARM_METRICS * prices.alarm_month

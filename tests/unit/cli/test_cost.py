@@ -2,15 +2,19 @@
 
 import json
 import sys
+from datetime import UTC, datetime
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
+from botocore.stub import Stubber
 from PIL import Image
 from typer.testing import CliRunner, Result
 
 from cli.app import app
+from cli.client import stack
 from cli.cost.prices import DEFAULT_PRICES
 from tests.support.stacks import ROOT
 
@@ -80,6 +84,66 @@ def test_every_option_counts() -> None:
     assert both("--requests-per-second", "2000", "--requests-per-vcpu", "500") == (100, 1)
     assert both("--model-mb", "1000") == (100, 8)
     assert both("--model-mb", "1000", "--loaded", "0.25") == (100, 2)
+    assert both("--serving", "aws") == (100, 2)
+    assert both("--serving", "aws", "--model-mb", "100") == (100, 1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "holds"),
+    [
+        (
+            [],
+            "Facet's container holds 2,545 models of 5.4 MB on it.\n"
+            "Limited by memory: docs/benchmarks.md, Loading, and memory.\n",
+        ),
+        (
+            ["--serving", "aws"],
+            "AWS's TensorFlow image holds 67 models of 204 MB on it.\n"
+            "Limited by memory: docs/benchmarks.md, Loading, and memory: AWS Multi Model Server",
+        ),
+        (
+            ["--serving", "aws", "--model-mb", "10"],
+            "AWS's TensorFlow image holds 449 models of 10 MB on it.\nLimited by its ports: ",
+        ),
+        (["--model-mb", "10"], "holds 1,374 models of 10 MB on it.\nLimited by memory.\n"),
+    ],
+)
+def test_it_names_the_container_with_its_models_and_their_source(
+    arguments: list[str], holds: str
+) -> None:
+    assert holds in cost(*arguments).stdout
+
+
+@pytest.mark.parametrize(
+    ("image", "container"),
+    [
+        ("", "AWS's TensorFlow image"),
+        (
+            "763104351884.dkr.ecr.us-east-1.amazonaws.com/tensorflow-inference:2.20-cpu",
+            "AWS's TensorFlow image",
+        ),
+        ("123456789012.dkr.ecr.us-east-1.amazonaws.com/facet@sha256:0a", "Facet's container"),
+    ],
+)
+def test_the_container_of_a_stack_is_assumed(
+    image: str, container: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ("BucketName", "RegistryName", "UndeliveredUploadsUrl", "OnboardFunctionName")
+    described = {
+        "StackName": "facet",
+        "CreationTime": datetime(2026, 1, 1, tzinfo=UTC),
+        "StackStatus": "CREATE_COMPLETE",
+        "Outputs": [{"OutputKey": name, "OutputValue": name} for name in names],
+        "Parameters": [{"ParameterKey": "ServingImageUri", "ParameterValue": image}],
+    }
+    session = boto3.Session("testing", "testing", region_name="us-east-1")
+    cloudformation = session.client("cloudformation")
+    monkeypatch.setattr(session, "client", lambda _: cloudformation)
+    monkeypatch.setattr(stack, "account", lambda: session)
+    with Stubber(cloudformation) as stub:
+        stub.add_response("describe_stacks", {"Stacks": [described]}, {"StackName": "facet"})
+        assert container in cost("--stack", "facet").stdout
+    assert "Facet's container" in cost("--stack", "facet", "--serving", "facet").stdout
 
 
 def test_scaled_endpoints_cost_less_where_traffic_varies() -> None:
