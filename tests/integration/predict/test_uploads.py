@@ -71,6 +71,7 @@ REGIONS = yaml_parse((ROOT / "template.yaml").read_text())["Mappings"]["DeepLear
 def host_in(region: str, monkeypatch: pytest.MonkeyPatch) -> str:
     """The host of a form that a function in this region signs."""
     monkeypatch.setenv("AWS_DEFAULT_REGION", region)
+    clients.s3.cache_clear()
     clients.inbox.cache_clear()
     reply = create_upload()
     assert f"/{region}/s3/aws4_request" in reply.document["fields"]["x-amz-credential"]
@@ -100,6 +101,7 @@ def test_forms_for_an_endpoint_of_ones_own_put_the_bucket_into_the_path(
 ) -> None:
     """A name of this machine has no subdomains; the local stack is at 127.0.0.1 or such a name."""
     monkeypatch.setenv(name, "http://host.docker.internal:8000")
+    clients.s3.cache_clear()
     clients.inbox.cache_clear()
     form = create_upload().document
     assert form["url"] == f"http://host.docker.internal:8000/{fakes.BUCKET}"
