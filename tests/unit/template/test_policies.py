@@ -27,7 +27,7 @@ EVERYWHERE = {
     "Measure": "cloudwatch:PutMetricData knows namespaces only, which a condition names",
     "DeliverLogs": "the delivery of logs knows no resources",
     "JoinNetwork": "the network interfaces are not made yet; AWS's own policy says the same",
-    "SeeHowItScales": "Application Auto Scaling describes the whole account or nothing",
+    "SeeHowItScales": "Application Auto Scaling and CloudWatch describe everything or nothing",
 }
 """Statements that may name every resource, with the reason."""
 
@@ -368,20 +368,3 @@ def test_every_role_that_handles_encrypted_data_may_use_the_key() -> None:
             if actions[0].startswith("kms:"):
                 assert each["Resource"] == KEY
                 assert "Condition" in each or actions == ["kms:DescribeKey"]
-
-
-# --- hours ------------------------------------------------------------------------------------
-
-
-def test_the_schedule_function_may_change_only_the_endpoint() -> None:
-    document = FULL.resources["WhatTheUpdateDoes"]["Properties"]["PolicyDocument"]
-    assert attached(FULL, "WhatTheUpdateDoes") == {"HoursFunctionRole"}
-    rules = {each["Sid"]: each for each in statements(document)}
-    assert rules["MakeAndDeleteTheEndpoint"]["Resource"].endswith(":endpoint/facet")
-    services = {
-        action.partition(":")[0] for each in rules.values() for action in many(each["Action"])
-    }
-    assert services == {"cloudformation", "sagemaker", "application-autoscaling", "cloudwatch"}
-    assert rules["ScaleIt"]["Condition"] == {
-        "StringEquals": {"application-autoscaling:service-namespace": "sagemaker"}
-    }
