@@ -173,6 +173,24 @@ def alarms(target: DeployedStack) -> CheckResult:
     return ok("alarms", f"none of {len(states)} is in ALARM")
 
 
+def subscribers(target: DeployedStack) -> CheckResult:
+    """Check that somebody is notified of alarms and failed updates."""
+    pages = target.stack.client("sns").get_paginator("list_subscriptions_by_topic")
+    found = pages.paginate(TopicArn=target.output("AlarmTopicArn"))
+    return subscribed([each["SubscriptionArn"] for page in found for each in page["Subscriptions"]])
+
+
+def subscribed(arns: list[str]) -> CheckResult:
+    """Judge the alarm topic's subscriptions. SNS lists a word instead of some ARNs."""
+    if confirmed := [each for each in arns if each.startswith("arn:")]:
+        return ok("subscribers", f"{len(confirmed):,} of the alarm topic")
+    if arns:
+        remedy = "follow the link in the mail that SNS sent"
+        return warning("subscribers", "nobody confirmed the alarm topic's mail", remedy)
+    remedy = "deploy with AlarmEmail, or subscribe to the output AlarmTopicArn"
+    return warning("subscribers", "nobody is notified of alarms", remedy)
+
+
 def image(target: DeployedStack) -> CheckResult:
     """Check that the container's image still exists, if it is in the account's own registry."""
     sagemaker = target.stack.client("sagemaker")
@@ -212,6 +230,7 @@ CHECKS: Mapping[str, Callable[[DeployedStack], CheckResult]] = {
     "api key": api_key,
     "undelivered": undelivered,
     "alarms": alarms,
+    "subscribers": subscribers,
     "concurrency": concurrency,
 }
 

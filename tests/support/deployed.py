@@ -108,6 +108,13 @@ RESOURCES = {
             "Code": {"ZipFile": "handler = print"},
         },
     },
+    "AlarmTopic": {
+        "Type": "AWS::SNS::Topic",
+        "Properties": {
+            "TopicName": "alarms",
+            "Subscription": [{"Protocol": "email", "Endpoint": "team@example.com"}],
+        },
+    },
     "PredictLogs": {
         "Type": "AWS::Logs::LogGroup",
         "Properties": {"LogGroupName": f"/aws/lambda/{STACK}-predict"},

@@ -8,7 +8,7 @@ import boto3
 import pytest
 from samcli.yamlhelper import yaml_parse
 
-from cli.doctor.stack import OUTPUTS, concurrency_limit, stack_status
+from cli.doctor.stack import OUTPUTS, concurrency_limit, stack_status, subscribed
 from tests.integration.conftest import REGION, TEMPLATE
 from tests.support import deployed
 from tests.support.deployed import ALARMS, STACK, Gateway, facet
@@ -58,7 +58,7 @@ def test_all_checks_pass_on_a_healthy_stack() -> None:
     assert {each["state"] for each in found.values()} == {"ok"}
     assert [*found] == [
         *("region", "credentials", "stack", "endpoint", "image", "api", "api key"),
-        *("undelivered", "alarms"),
+        *("undelivered", "alarms", "subscribers"),
     ]
     done = facet("doctor")
     assert done.exit_code == 0
@@ -216,6 +216,29 @@ def test_warns_of_active_alarms() -> None:
     assert wrong("alarms")[:2] == ("warning", "stuck")
     client.set_alarm_state(AlarmName="stuck", StateValue="OK", StateReason="test")
     assert examined()["alarms"]["words"] == "none of 2 is in ALARM"
+
+
+@pytest.mark.usefixtures("stack")
+def test_warns_if_nobody_is_notified_of_alarms() -> None:
+    client = boto3.client("sns")
+    assert examined()["subscribers"]["words"] == "1 of the alarm topic"
+    (each,) = client.list_subscriptions_by_topic(TopicArn=ALARMS)["Subscriptions"]
+    client.unsubscribe(SubscriptionArn=each["SubscriptionArn"])
+    assert wrong("subscribers") == (
+        "warning",
+        "nobody is notified of alarms",
+        "deploy with AlarmEmail, or subscribe to the output AlarmTopicArn",
+    )
+
+
+def test_a_subscription_counts_once_it_is_confirmed() -> None:
+    """https://docs.aws.amazon.com/sns/latest/api/API_ListSubscriptionsByTopic.html"""
+    waiting = subscribed(["PendingConfirmation"])
+    assert (waiting.state, waiting.words) == (
+        "warning",
+        "nobody confirmed the alarm topic's mail",
+    )
+    assert subscribed(["PendingConfirmation", f"{ALARMS}:1"]).words == "1 of the alarm topic"
 
 
 def test_warns_of_low_concurrency() -> None:

@@ -1,6 +1,8 @@
 """Where failures that nobody waits for end: in a queue or a topic that somebody is notified of."""
 
 import json
+import re
+from pathlib import Path
 from typing import Any
 
 import botocore.session
@@ -11,6 +13,7 @@ from tests.support.choosing import Chosen, statements
 
 SCHEDULED = {"RemoveAt": "cron(0 20 * * ? *)", "RestoreAt": "cron(40 6 * * ? *)"}
 DEFAULT, FULL = Chosen(), Chosen(**SCHEDULED)
+RUNBOOK = (Path(__file__).parents[3] / "docs/operations.md").read_text()
 STACK_ID = "arn:aws:cloudformation:us-east-1:123456789012:stack/facet/1"
 chosen_stack = pytest.mark.parametrize("chosen", [DEFAULT, FULL], ids=["default", "schedule"])
 
@@ -86,6 +89,18 @@ def test_an_alarm_watches_every_queue(chosen: Chosen) -> None:
         and (each["Threshold"], each["ComparisonOperator"]) == (0, "GreaterThanThreshold")
     }
     assert watched == {f"{name}.QueueName" for name in chosen.of_type("AWS::SQS::Queue")}
+
+
+def test_the_runbook_says_where_failures_end() -> None:
+    rows = re.findall(r"^\| .* \| .* \|$", RUNBOOK.partition("Where failures end")[2], re.MULTILINE)
+    words = set(re.findall(r"`(\w+)`", "\n".join(rows)))
+    assert DEFAULT.of_type("AWS::SQS::Queue").keys() <= words
+    assert "FailedUpdates" in words
+    assert {name for name in words if name.endswith("Alarm")} >= {
+        name
+        for name, each in DEFAULT.of_type("AWS::CloudWatch::Alarm").items()
+        if each.get("Namespace") in ("AWS/SQS", "AWS/States")
+    }
 
 
 # --- failed updates ---------------------------------------------------------------------------
