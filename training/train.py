@@ -30,6 +30,10 @@ from training.job import Job, parse
 from training.networks import Network, build, spec
 from training.trainer import dtype_policy, train
 
+FAILURE = "Exception:"
+"""The line before an error. Of a failed job's output, the toolkit in AWS's image reports only what
+begins at a line with the name of a Python exception (sagemaker_training.process.watch)."""
+
 PROOF_IMAGES = 64
 """Validation images on which SavedModel and LiteRT must agree; at most this many."""
 
@@ -39,7 +43,7 @@ def main() -> int:
     try:
         run(parse(sys.argv[1:], os.environ), join(os.environ))
     except FacetError as error:
-        print(f"error: {error}", file=sys.stderr, flush=True)
+        print(f"{FAILURE}\nerror: {error}", file=sys.stderr, flush=True)
         return 1
     return 0
 
