@@ -11,6 +11,7 @@ from botocore.exceptions import ClientError
 from PIL import Image
 
 from facet.artifact import archive
+from facet.errors import FacetError, Violation
 from facet.keys import IMAGE_FORMATS, golden_key, rejected_key, report_key, version_key
 from facet.registry.models import Status, Version
 from facet.registry.store import Registry
@@ -50,6 +51,14 @@ class Digest:
     uploaded_at: str
 
 
+class UploadTooLarge(FacetError):
+    """The upload has more bytes than S3 copies; nothing of it was read."""
+
+    def __init__(self, violation: Violation) -> None:
+        super().__init__(violation.problem)
+        self.violation = violation
+
+
 class Bucket:
     """One versioned bucket. All methods raise botocore's errors if S3 fails."""
 
@@ -61,7 +70,7 @@ class Bucket:
         """Reads the upload's object in one pass; None if it is gone.
 
         If the upload has no time, S3's `LastModified` stands in for it, which for a multipart
-        upload is when it began.
+        upload is when it began. Raises UploadTooLarge.
         """
         response = self._open(upload)
         if response is None:
@@ -73,7 +82,8 @@ class Bucket:
     def digest(self, upload: Upload, *, readable: bool) -> Digest | None:
         """Digests the upload's object without looking into it; None if it is gone.
 
-        Without `readable`, the digest is that of the object's name and version, and the size 0.
+        Without `readable`, the digest is that of the object's name and version, and the size 0;
+        otherwise UploadTooLarge may be raised.
         """
         if not readable:
             name = f"{upload.key}?versionId={upload.object_version}"
@@ -94,11 +104,15 @@ class Bucket:
         if upload.object_version:
             request["VersionId"] = upload.object_version
         try:
-            return self._s3.get_object(**request)
+            response = self._s3.get_object(**request)
         except ClientError as error:
             if missing(error):
                 return None
             raise
+        if violation := archive.oversize(response["ContentLength"]):
+            response["Body"].close()
+            raise UploadTooLarge(violation)
+        return response
 
     def has_upload(self, upload: Upload) -> bool:
         """Whether exactly this object version is still there."""

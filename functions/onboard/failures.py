@@ -20,6 +20,7 @@ from facet.errors import (
 )
 from facet.keys import ARTIFACT, MANIFEST
 from facet.registry.attempts import Attempt
+from onboard.bucket import UploadTooLarge
 
 SAME_FAILURES = 3
 """Attempts that fail in the same way until an error of no service is the artifact's fault. Lambda
@@ -44,12 +45,17 @@ AT_LAST = timedelta(days=1)
 UNREADABLE = "unreadable"
 """The failure of an upload whose object S3 does not let onboarding read."""
 
+NOT_KEPT = {UNREADABLE, "upload-too-large"}
+"""Violations of uploads that S3 cannot copy, so that only their reports are kept."""
+
 PLATFORM = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EMFILE, errno.ENFILE)
 """Errors of the function's disk and its descriptors."""
 
 
 def of_artifact(error: Exception) -> Violation | None:
     """The violation that an error names by itself, at the first attempt."""
+    if isinstance(error, UploadTooLarge):
+        return error.violation
     if not isinstance(error, ClientError):
         return None
     response: Mapping[str, Any] = error.response

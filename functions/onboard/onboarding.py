@@ -164,7 +164,7 @@ class Onboarding:
             return self._reject_unvalidated(upload, violation)
         version = replace(validated.version, manifest=None)
         deletions = self._registry.deletions(version.model)
-        readable = violation.code != failures.UNREADABLE
+        readable = violation.code not in failures.NOT_KEPT
         if readable and not self._bucket.has_upload(validated.upload):
             return OnboardingResult(version.model, "GONE")
         result = self._reject(replace(validated, version=version), [violation], deletions)
@@ -173,7 +173,7 @@ class Onboarding:
 
     def _reject_unvalidated(self, upload: Upload, violation: Violation) -> OnboardingResult:
         """Rejects an upload that could not be read, or whose validation does not end."""
-        digest = self._bucket.digest(upload, readable=violation.code != failures.UNREADABLE)
+        digest = self._bucket.digest(upload, readable=violation.code not in failures.NOT_KEPT)
         if digest is None:
             return OnboardingResult(upload.model, "GONE")
         version = Version(
@@ -281,7 +281,7 @@ class Onboarding:
         )
         codes = [each.code for each in rejected.violations]
         self._bucket.quarantine(
-            validated.upload, rejected, readable=failures.UNREADABLE not in codes
+            validated.upload, rejected, readable=failures.NOT_KEPT.isdisjoint(codes)
         )
         self._registry.reject(rejected, deletions)
         self._bucket.delete_version(rejected, self._registry)

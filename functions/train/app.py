@@ -100,7 +100,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 
 def _gate(step: JudgeStep) -> dict[str, Any]:
     artifact = bucket().open(bucket().key(step.artifact))
-    candidate = read(artifact.body)
+    candidate = read(artifact.body, artifact.size)
     verdict = judge(candidate.manifest, step.gate, _live(step.model))
     logger().info("judged", model=step.model, version=candidate.version, **asdict(verdict))
     return {

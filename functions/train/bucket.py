@@ -11,9 +11,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class StoredObject:
-    """One version of an object: its content, and the CopySource that names exactly this version."""
+    """One version of an object: its content, its size in bytes, and the CopySource that names
+    exactly this version."""
 
     body: "StreamingBody"
+    size: int
     copy_source: str
 
 
@@ -48,4 +50,4 @@ class Bucket:
         """Opens the newest version of an object."""
         stored = self._s3.get_object(Bucket=self.name, Key=key)
         source = f"{self.name}/{quote(key)}?versionId={stored['VersionId']}"
-        return StoredObject(stored["Body"], source)
+        return StoredObject(stored["Body"], stored["ContentLength"], source)

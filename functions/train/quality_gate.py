@@ -25,6 +25,10 @@ class NoManifest(FacetError):
     """The training job's artifact has no valid manifest."""
 
 
+class TooLarge(FacetError):
+    """The training job's artifact has more bytes than S3 copies, and than onboarding takes."""
+
+
 class NoMetric(FacetError):
     """The artifact's manifest does not state the metric that decides."""
 
@@ -54,12 +58,14 @@ class Verdict:
     reason: str
 
 
-def read(stream: Readable) -> Candidate:
-    """Reads a `model.tar.gz` in one pass, in constant memory, as onboarding does.
+def read(stream: Readable, size: int) -> Candidate:
+    """Reads a `model.tar.gz` of `size` bytes in one pass, in constant memory, as onboarding does.
 
     Raises NoManifest where onboarding would reject the artifact because of its manifest, or could
-    not read it.
+    not read it, and TooLarge before anything is read.
     """
+    if wrong := archive.oversize(size):
+        raise TooLarge(f"The training job's artifact is too large: {wrong.problem}.")
     artifact = archive.read(stream, only=MANIFEST)
     file = manifest_file.read(artifact)
     if file.manifest is None:

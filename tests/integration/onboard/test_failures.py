@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.exceptions import ClientError
 
+from facet.artifact.archive import MAX_PACKED
 from facet.errors import EndpointUnavailable, RegistryConflict
 from facet.registry.attempts import UPLOAD_ITEM, Attempts
 from facet.registry.models import Status
@@ -185,6 +186,28 @@ def test_an_object_in_an_archive_is_rejected_and_named(account: Account) -> None
     )
     (version,) = account.registry.versions("cifar")
     assert account.stored() == {f"rejected/cifar/{version.id}.json"}
+
+
+@pytest.mark.parametrize(("size", "outcome"), [(MAX_PACKED, "READY"), (MAX_PACKED + 1, "REJECTED")])
+def test_an_upload_that_s3_cannot_copy_is_rejected_unread(
+    account: Account, size: int, outcome: str
+) -> None:
+    def enlarge(parsed: dict[str, Any], **_: object) -> None:
+        parsed["ContentLength"] = size
+
+    upload = account.put(GOOD)
+    account.runtime.failing.clear()
+    account.s3.meta.events.register("after-call.s3.GetObject", enlarge)
+    try:
+        result = account.process(upload)
+    finally:
+        account.s3.meta.events.unregister("after-call.s3.GetObject", enlarge)
+    assert result.outcome == outcome
+    if outcome == "REJECTED":
+        assert [each.code for each in result.violations] == ["upload-too-large"]
+        assert "5,368,709,121 bytes" in result.violations[0].problem
+        assert account.stored() == {f"rejected/cifar/{result.version}.json"}
+        assert attempts(account) == []
 
 
 def test_a_record_that_the_registry_cannot_hold_is_the_artifacts_fault(account: Account) -> None:

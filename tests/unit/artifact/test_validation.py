@@ -52,6 +52,13 @@ def test_a_good_artifact_has_no_violation(model: str | None) -> None:
     assert manifest.labels == artifacts.LABELS
 
 
+def test_an_archive_larger_than_s3_copies_is_reported_before_it_is_uploaded() -> None:
+    found = archive.read(io.BytesIO(artifacts.packed(CLEAN)))
+    assert validation.run(replace(found, size=archive.MAX_PACKED))[1] == []
+    (violation,) = validation.run(replace(found, size=archive.MAX_PACKED + 1))[1]
+    assert violation.code == "upload-too-large"
+
+
 @pytest.mark.parametrize(
     ("files", "code", "place"),
     [

@@ -103,7 +103,10 @@ def test_onboarding_is_polled_for_17_minutes() -> None:
 def test_a_temporary_fault_is_retried_and_does_not_lose_a_trained_model() -> None:
     """Only errors of the artifact itself are final; all others are retried."""
     final, fault = TASKS["Judge"]["Retry"][-2:]
-    assert (set(final["ErrorEquals"]), final["MaxAttempts"]) == ({"NoManifest", "NoMetric"}, 0)
+    assert (set(final["ErrorEquals"]), final["MaxAttempts"]) == (
+        {"NoManifest", "NoMetric", "TooLarge"},
+        0,
+    )
     assert fault["ErrorEquals"] == ["States.TaskFailed"]
     assert fault["MaxAttempts"] >= 3
 

@@ -13,7 +13,7 @@ from facet.artifact.archive import MAX_MANIFEST
 from facet.manifest import Manifest
 from facet.registry.models import Status, Version
 from tests.support import artifacts
-from train.quality_gate import Candidate, Gate, NoManifest, NoMetric, judge, read
+from train.quality_gate import Candidate, Gate, NoManifest, NoMetric, TooLarge, judge, read
 
 GATE = Gate(metric="validation_accuracy", minimum=0.75, allow_worse=False)
 
@@ -28,7 +28,7 @@ def live(**metrics: float) -> Version:
 
 
 def read_bytes(artifact: bytes) -> Candidate:
-    return read(io.BytesIO(artifact))
+    return read(io.BytesIO(artifact), len(artifact))
 
 
 def test_the_version_is_the_one_that_onboarding_will_give() -> None:
@@ -60,7 +60,7 @@ def test_a_large_artifact_is_read_in_blocks_to_its_end() -> None:
     noise = random.Random(1).randbytes(6 << 20)
     artifact = artifacts.packed(artifacts.members() | {"1/variables/big": noise})
     stream = Counted(artifact)
-    assert read(stream).version == hashlib.sha256(artifact).hexdigest()[:12]
+    assert read(stream, len(artifact)).version == hashlib.sha256(artifact).hexdigest()[:12]
     assert stream.largest <= 1 << 20
 
 
@@ -159,3 +159,12 @@ def test_an_artifact_without_the_metric_cannot_be_judged() -> None:
         judge(manifest(test_accuracy=1.0), GATE, None)
     with pytest.raises(NoMetric, match="no metrics at all"):
         judge(manifest(), GATE, None)
+
+
+def test_an_artifact_that_s3_cannot_copy_is_refused_unread() -> None:
+    class Unread:
+        def read(self, amount: int, /) -> bytes:
+            raise AssertionError(amount)
+
+    with pytest.raises(TooLarge, match="5,368,709,121 bytes; the limit is 5,368,709,120"):
+        read(Unread(), archive.MAX_PACKED + 1)

@@ -13,10 +13,13 @@ from facet.artifact.gzip_stream import Digested, Readable, StopReading, Unpacked
 from facet.artifact.names import MemberCheck, is_from_macos, normalised
 from facet.artifact.tar_stream import Content, Member, members
 from facet.errors import Violation
-from facet.keys import MANIFEST
+from facet.keys import ARTIFACT, MANIFEST
 
 GRAPH = re.compile(r"[0-9]+/saved_model\.pb")
 LITERT = re.compile(r"[0-9]+/assets\.extra/model\.tflite")
+
+MAX_PACKED = 5 << 30
+"""Bytes of a packed artifact: as many as S3's CopyObject copies."""
 
 MAX_MANIFEST = 300_000
 """Bytes of a manifest: DynamoDB's limit of 400 KB for an item includes it and the violations."""
@@ -63,6 +66,18 @@ class _Room:
     graphs: int = MAX_GRAPH
     images: int = MAX_IMAGE
     litert: int = MAX_LITERT
+
+
+def oversize(size: int) -> Violation | None:
+    """The violation of an artifact of that many bytes, which can be known before it is read."""
+    if size <= MAX_PACKED:
+        return None
+    return Violation(
+        "upload-too-large",
+        ARTIFACT,
+        f"it has {size:,} bytes; the limit is {MAX_PACKED:,}, as many as S3 copies",
+        "leave out what the model does not need",
+    )
 
 
 def read(stream: Readable, *, only: str | None = None) -> Archive:

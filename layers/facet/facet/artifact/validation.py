@@ -17,6 +17,7 @@ from facet.artifact.archive import (
     MAX_IMAGE,
     MAX_LITERT,
     Archive,
+    oversize,
 )
 from facet.artifact.graphs import graph, op_policy
 from facet.artifact.graphs.graph import SavedModel
@@ -84,6 +85,8 @@ def _cut(text: str) -> str:
 
 
 def _sizes(archive: Archive) -> Iterator[Violation]:
+    if wrong := oversize(archive.size):
+        yield wrong
     for name, size in archive.files.items():
         if GRAPH.fullmatch(name) and size > MAX_GRAPH:
             yield _too_large(
