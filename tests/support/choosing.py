@@ -232,9 +232,11 @@ def statements(document: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def applies(statement: Mapping[str, Any], action: str, resource: str) -> bool:
     """Whether a statement speaks of the action and the resource, as IAM compares them."""
-    return any(fnmatch.fnmatchcase(action, each) for each in many(statement["Action"])) and any(
-        fnmatch.fnmatchcase(resource, each) for each in many(statement["Resource"])
-    )
+    if not any(fnmatch.fnmatchcase(action, each) for each in many(statement["Action"])):
+        return False
+    named = many(statement["Resource"] if "Resource" in statement else statement["NotResource"])
+    matches = any(fnmatch.fnmatchcase(resource, each) for each in named)
+    return matches if "Resource" in statement else not matches
 
 
 def many(value: str | list[str]) -> list[str]:

@@ -10,6 +10,8 @@ import pytest
 from tests.support.choosing import Chosen, applies, many, statements
 
 KEY = "arn:aws:kms:us-east-1:123456789012:key/0a1b"
+SSE = "s3:x-amz-server-side-encryption"
+KEY_ID = "s3:x-amz-server-side-encryption-aws-kms-key-id"
 NIGHT = "cron(0 20 * * ? *)"
 ALL = {
     "KmsKeyArn": KEY,
@@ -186,6 +188,7 @@ def _met(condition: dict[str, dict[str, Any]], context: dict[str, str]) -> bool:
                 "Bool": given in values,
                 "ArnNotEquals": given not in values,
                 "StringEquals": given in values,
+                "StringNotEquals": given not in values,
                 "StringNotEqualsIfExists": given is None or given not in values,
                 "Null": str(given is None).lower() in values,
             }[operator]
@@ -249,6 +252,41 @@ def test_uploads_cannot_use_another_kms_key(encryption: dict[str, str], refused:
     named = "s3:x-amz-server-side-encryption-aws-kms-key-id" in encryption
     without_a_key = denied(ANYBODY, "s3:PutObject", UPLOAD, encryption=encryption)
     assert without_a_key == ({"NoOtherKey"} if named else set())
+
+
+@pytest.mark.parametrize(
+    ("encryption", "refused"),
+    [
+        ({}, set()),
+        ({SSE: "AES256"}, set()),
+        ({SSE: "aws:kms"}, set()),
+        ({SSE: "aws:kms", KEY_ID: KEY}, set()),
+        ({SSE: "aws:kms", KEY_ID: KEY[:-1] + "c"}, {"NoOtherKeyOfCheckpoints"}),
+    ],
+    ids=["by-default", "sse-s3", "key-of-aws", "the-key", "another-key"],
+)
+def test_sagemaker_may_write_checkpoints_with_no_other_key(
+    encryption: dict[str, str], refused: set[str]
+) -> None:
+    """CheckpointConfig has no key, so any form that SageMaker may choose must pass."""
+    chosen = Chosen(KmsKeyArn=KEY)
+    checkpoint = f"{BUCKET}/training/monday/pets/checkpoints/0a1b2c3d/state.npz"
+    role = "TrainingRole.Arn"
+    found = denied(role, "s3:PutObject", checkpoint, encryption=encryption, chosen=chosen)
+    assert found == refused
+
+
+@pytest.mark.parametrize("prefix", ["training/monday/pets/job/output", "captured/facet"])
+def test_what_sagemaker_writes_with_a_key_of_ours_has_that_key(prefix: str) -> None:
+    """OutputDataConfig and DataCaptureConfig name KmsKeyArn: functions/train/training_job.py."""
+    chosen = Chosen(KmsKeyArn=KEY)
+    for encryption, refused in (
+        ({SSE: "aws:kms", KEY_ID: KEY}, set()),
+        ({SSE: "aws:kms"}, {"NoOtherKey"}),
+    ):
+        resource = f"{BUCKET}/{prefix}/model.tar.gz"
+        found = denied(ANYBODY, "s3:PutObject", resource, encryption=encryption, chosen=chosen)
+        assert found == refused
 
 
 @pytest.mark.parametrize("resource", [UPLOAD, f"{BUCKET}/inbox/1"])
