@@ -31,14 +31,18 @@ export class Examples {
     this.#add = add;
   }
 
-  /** Shows the examples of a model, and of `version` or its live version. `model` may be null. */
+  /**
+   * Shows the examples of a model, and of `version` or its live version. `model` may be null; none
+   * are shown until its details are known.
+   */
   async show(model, version) {
     const wanted = version ?? model?.live ?? null;
-    const key = model ? `${model.model}/${wanted}` : null;
+    const isKnown = !model || Boolean(model.versions);
+    const key = isKnown ? `${model?.model}/${wanted}` : null;
     if (key === this.#shown) return;
     this.#shown = key;
     this.#request?.abort();
-    this.#list.replaceChildren(...fitting(model).map((sample) => this.#sample(...sample)));
+    this.#list.replaceChildren(...(isKnown ? fitting(model) : []).map((sample) => this.#sample(...sample)));
     const { proof } = model?.versions?.find(({ version: id }) => id === wanted) ?? {};
     if (proof === "golden") await this.#showGolden(model.model, wanted);
   }

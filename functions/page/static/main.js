@@ -66,7 +66,7 @@ function showModel() {
   showAddress();
   byId("model").hidden = !model?.versions;
   if (model?.versions) describeModel(model);
-  if (!model || model.versions) examples.show(model, selected.version);
+  examples.show(model, selected.version);
   for (const result of results) result.updateButton();
 }
 
