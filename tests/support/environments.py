@@ -22,8 +22,17 @@ def environment(
     if not UV.is_file():
         pytest.skip("uv is not installed, so there is no other environment")
     python = folder / "bin" / "python"
-    make = [str(UV), "venv", "--quiet", "--python", sys.executable, str(folder)]
-    install = [str(UV), "pip", "install", "--quiet", "--python", str(python), *packages]
+    make = [str(UV), "venv", "--quiet", "--no-config", "--python", sys.executable, str(folder)]
+    install = [
+        str(UV),
+        "pip",
+        "install",
+        "--quiet",
+        "--no-config",
+        "--python",
+        str(python),
+        *packages,
+    ]
     for command in (make, install):
         run = subprocess.run(
             command,
