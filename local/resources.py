@@ -59,10 +59,6 @@ class Resources:
         """A resource's property, or None if the template does not set it."""
         return self._resolve(self._read.resources[logical]["Properties"].get(name))
 
-    def value(self, value: Any) -> Any:
-        """A value of the template with its intrinsic functions resolved."""
-        return self._resolve(value)
-
     def functions(self) -> list[Function]:
         """The functions, named by their logical ids, to run from their sources."""
         return [self._function(each) for each in self.of_type("AWS::Lambda::Function")]

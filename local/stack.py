@@ -281,7 +281,6 @@ class Stack:
                 quota=int(quota["Limit"]),
                 period=quota["Period"],
             ),
-            origin=str(made.value(api.origin) or "").strip("'"),
         )
         gateway.start()
         return self._closing(gateway, Gateway.close)

@@ -1,5 +1,6 @@
 """The error responses that API Gateway gives itself, without asking a function."""
 
+from collections.abc import Mapping
 from enum import Enum
 
 from werkzeug.wrappers import Response
@@ -21,12 +22,11 @@ class Refusal(Enum):
     BAD_GATEWAY = (502, "InternalServerErrorException", '{"message": "Internal server error"}')
     TIMEOUT = (504, "InternalServerErrorException", '{"message": "Endpoint request timed out"}')
 
-    def response(self, origin: str = "") -> Response:
-        """The response; pages of `origin`, if any, may read it."""
+    def response(self, error_headers: Mapping[str, Mapping[str, str]] = {}) -> Response:
+        """The response, with the headers that the API's gateway responses add."""
         status, kind, body = self.value
-        headers = {"x-amzn-ErrorType": kind}
-        if origin:
-            headers["Access-Control-Allow-Origin"] = origin
+        added = error_headers.get(f"DEFAULT_{status // 100}XX", {})
+        headers = {"x-amzn-ErrorType": kind, **added}
         return Response(body, status, headers, content_type="application/json")
 
 

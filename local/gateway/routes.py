@@ -18,9 +18,8 @@ STAGE = "AWS::ApiGateway::Stage"
 ANY = "ANY"
 EVERY_TYPE = "*/*"
 
-_REFUSALS = "x-amazon-apigateway-gateway-responses"
-_ORIGIN = "gatewayresponse.header.Access-Control-Allow-Origin"
 _ANY_METHOD = "x-amazon-apigateway-any-method"
+_HEADER = "gatewayresponse.header."
 _FUNCTION = re.compile(r"functions/\$\{(\w+)\.Arn\}/invocations")
 
 
@@ -38,14 +37,13 @@ class Route:
 class RestApi:
     """`binary`: bodies of every type travel as base64, as with the media type `*/*`.
 
-    `origin`: the template's value for whose pages may read API Gateway's own errors, with its
-    intrinsic functions and quotes; None if it has no such header.
+    `error_headers` are those of API Gateway's own errors, by `DEFAULT_4XX` and `DEFAULT_5XX`.
     """
 
     routes: tuple[Route, ...]
     binary: bool
     stage: str
-    origin: Any = None
+    error_headers: Mapping[str, Mapping[str, str]]
 
 
 def read_api(resources: Mapping[str, Mapping[str, Any]], stage: str = "") -> RestApi:
@@ -59,9 +57,29 @@ def read_api(resources: Mapping[str, Mapping[str, Any]], stage: str = "") -> Res
         raise UnsupportedTemplate(
             f"the local stack supports BinaryMediaTypes {EVERY_TYPE} or none, not {types}"
         )
-    refusals = body.get(_REFUSALS, {}).get("DEFAULT_4XX", {}).get("responseParameters", {})
-    routes = tuple(_routes(body["paths"]))
-    return RestApi(routes, binary=bool(types), stage=stage, origin=refusals.get(_ORIGIN))
+    responses = body.get("x-amazon-apigateway-gateway-responses", {})
+    return RestApi(
+        tuple(_routes(body["paths"])),
+        binary=bool(types),
+        stage=stage,
+        error_headers={name: dict(_headers(name, each)) for name, each in responses.items()},
+    )
+
+
+def _headers(name: str, response: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """A gateway response's static headers: in quotes, as API Gateway wants them."""
+    others = {part for part, value in response.items() if value} - {"responseParameters"}
+    if others or name not in ("DEFAULT_4XX", "DEFAULT_5XX"):
+        raise UnsupportedTemplate(
+            f"{name}: the local stack supports only headers of DEFAULT_4XX and DEFAULT_5XX"
+        )
+    for parameter, value in response.get("responseParameters", {}).items():
+        static = re.fullmatch(r"'(.*)'", value) if isinstance(value, str) else None
+        if not parameter.startswith(_HEADER) or not static:
+            raise UnsupportedTemplate(
+                f"{name}: the local stack supports only static headers, not {parameter}: {value}"
+            )
+        yield parameter.removeprefix(_HEADER), static[1]
 
 
 def _routes(paths: Mapping[str, Mapping[str, Any]]) -> Iterator[Route]:

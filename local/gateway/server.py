@@ -59,8 +59,7 @@ class Gateway:
     """Serves a REST API from `start` to `close`.
 
     `invoke` gets a function's logical id and a proxy event. `keys` are the API keys that routes
-    with `ApiKeyRequired` accept; `plan` limits what each key may send. Pages of `origin`, if any,
-    may read API Gateway's own errors.
+    with `ApiKeyRequired` accept; `plan` limits what each key may send.
     """
 
     def __init__(
@@ -71,7 +70,6 @@ class Gateway:
         port: int = 0,
         *,
         plan: UsagePlan | None = None,
-        origin: str = "",
         timeout: float = INTEGRATION_TIMEOUT,
     ) -> None:
         self._port = port
@@ -81,7 +79,6 @@ class Gateway:
             lambda function, event: self._executor.submit(invoke, function, event).result(timeout),
             frozenset(keys),
             Meter(plan) if plan else None,
-            origin,
         )
         self._sockets: dict[int, Any] = {}
         self._server: Any = None

@@ -37,7 +37,6 @@ class Service:
     """Answers the requests to a REST API.
 
     `invoke` gets a function's logical id and an event; it may raise TimeoutError and InvokeError.
-    Pages of `origin`, if any, may read refusals.
     """
 
     def __init__(
@@ -46,13 +45,11 @@ class Service:
         invoke: Callable[[str, bytes], Invocation],
         keys: frozenset[str],
         meter: Meter | None,
-        origin: str = "",
     ) -> None:
         self._api = api
         self._invoke = invoke
         self._keys = keys
         self._meter = meter
-        self._origin = origin
         rules = [_rule(route) for route in api.routes]
         self._rules = Map(rules, strict_slashes=False, merge_slashes=False)
 
@@ -73,7 +70,7 @@ class Service:
             # The outermost frame of a request: API Gateway answers 500, and the log has the reason.
             LOG.exception("%s: the request failed", request_id)
             refusal = Refusal.FAULT
-        return refusal.response(self._origin)
+        return refusal.response(self._api.error_headers)
 
     def _handle(self, request: Request, request_id: str) -> Response:
         route, parameters = self._route(request)

@@ -370,6 +370,17 @@ def test_close_frees_the_port(function: Function) -> None:
             "ApiKeyRequired: true}\n      Cors: \"'*'\"",
             "OPTIONS .*: .* proxy integrations only",
         ),
+        (
+            "ApiKeyRequired: true}",
+            "ApiKeyRequired: true}\n      GatewayResponses: {DEFAULT_4XX: {ResponseParameters: "
+            "{Headers: {Retry-After: method.request.header.Date}}}}",
+            "DEFAULT_4XX: .* only static headers",
+        ),
+        (
+            "ApiKeyRequired: true}",
+            "ApiKeyRequired: true}\n      GatewayResponses: {THROTTLED: {StatusCode: 503}}",
+            "THROTTLED: .* only headers of DEFAULT_4XX",
+        ),
     ],
 )
 def test_rejects_a_template_with_what_it_does_not_support(
@@ -388,20 +399,13 @@ def test_rejects_a_template_without_a_rest_api() -> None:
         read_api({})
 
 
-def test_the_allowed_origin_may_read_errors_of_the_gateway() -> None:
-    origin = "https://app.example.com"
-    with Gateway(API, Function(), {"secret"}, origin=origin) as gateway:
+def test_errors_of_the_gateway_have_the_headers_of_its_gateway_responses() -> None:
+    facet = read_api(template.load(Path(__file__).parents[3] / "template.yaml").resources)
+    with Gateway(facet, Function(), {"secret"}) as gateway:
         refused = httpx.get(f"{gateway.url}/models/cifar")
         assert refused.status_code == 403
-        assert refused.headers["Access-Control-Allow-Origin"] == origin
+        assert refused.headers["Access-Control-Allow-Origin"] == "*"
 
 
-def test_who_may_read_errors_of_the_gateway_is_the_templates() -> None:
-    shared = {"Fn::Sub": "'${AllowOrigin}'"}
-    own = template.load(TEMPLATE.parents[2] / "template.yaml").resources
-    assert read_api(own).origin == {"Fn::If": ["Shared", shared, "'https://none.invalid'"]}
-    assert API.origin is None
-
-
-def test_errors_have_no_cors_header_by_default(client: httpx.Client) -> None:
+def test_errors_have_no_cors_header_without_gateway_responses(client: httpx.Client) -> None:
     assert "Access-Control-Allow-Origin" not in client.get("/models/cifar").headers

@@ -12,8 +12,8 @@ from local.gateway import proxy
 from local.gateway.routes import RestApi, Route
 
 ROUTE = Route("/models/{model}/predict", "POST", "PredictFunction", needs_key=True)
-BINARY = RestApi((ROUTE,), binary=True, stage="v1")
-TEXT = RestApi((ROUTE,), binary=False, stage="v1")
+BINARY = RestApi((ROUTE,), binary=True, stage="v1", error_headers={})
+TEXT = RestApi((ROUTE,), binary=False, stage="v1", error_headers={})
 
 
 def event(api: RestApi = BINARY, **options: Any) -> dict[str, Any]:
