@@ -118,6 +118,7 @@ def test_environments_are_samconfigs() -> None:
 CHECKED = {"BucketName", "LogGroupName", "EndpointName"}
 EXPLAINED = {
     "AlarmName": "an alarm is deleted with its stack, and nothing else creates one of that name",
+    "LayerName": "a layer of that name gets a new version",
     "PolicyName": "a policy belongs to the endpoint's scaling and is deleted with it",
 }
 """Names that contain the stack's and so can be taken: those looked for, and the others."""

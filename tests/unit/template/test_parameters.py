@@ -24,7 +24,7 @@ CHOICES: dict[str, dict[str, str]] = {
     "api-logs": {"ApiLogs": "write"},
     "api-logs-and-role": {"ApiLogs": "set-role-and-write"},
     "mailed": {"AlarmEmail": "a@example.com", "MonthlyBudget": "200"},
-    "bounded": {"OnboardConcurrency": "0", "PredictConcurrency": "50"},
+    "bounded": {"OnboardConcurrency": "5", "PredictConcurrency": "50"},
     "own-images": {"ServingImageUri": "1.dkr.ecr.x/a:1", "TrainingImageUri": "1.dkr.ecr.x/b:1"},
     "all": QUIET
     | AWAY
@@ -59,8 +59,8 @@ def test_nothing_refers_to_a_resource_that_is_not_created(parameters: dict[str, 
 @choice
 def test_bucket_and_registry_outlive_the_stack(parameters: dict[str, str]) -> None:
     chosen = Chosen(**parameters)
-    for name in ("Bucket", "Registry"):
-        assert chosen.resources[name]["DeletionPolicy"] == "Retain"
+    for name, policy in (("Bucket", "RetainExceptOnCreate"), ("Registry", "Retain")):
+        assert chosen.resources[name]["DeletionPolicy"] == policy
         assert chosen.resources[name]["UpdateReplacePolicy"] == "Retain"
     assert chosen.resources["Registry"]["Properties"]["DeletionProtectionEnabled"] is True
 

@@ -122,8 +122,8 @@ def test_functions_are_denied_what_aws_managed_policies_allow_beyond_their_needs
 ) -> None:
     assert attached(chosen, "FunctionsKeepToThemselves") == function_roles(chosen)
     document = chosen.resources["FunctionsKeepToThemselves"]["Properties"]["PolicyDocument"]
-    logs, network = statements(document)
-    assert {each["Effect"] for each in (logs, network)} == {"Deny"}
+    groups, logs, network = statements(document)
+    assert {each["Effect"] for each in (groups, logs, network)} == {"Deny"}
     prefix = logs["NotResource"].rpartition("log-group:")[2]
     assert prefix == "/aws/lambda/facet-*"
     for each in chosen.of_type("AWS::Lambda::Function").values():
