@@ -127,6 +127,8 @@ SERVED = $(if $(CHOSEN)$(filter aws,$(SERVING)),'""',$$($(IMAGE)))
 deploy: build  ## run sam deploy in the account of your AWS credentials (ENV=dev|prod STACK=facet SERVING=aws PARAMETERS="LogLevel=DEBUG" ARGS=...)
 	$(if $(filter default dev prod,$(ENV)),,$(error ENV=$(ENV): samconfig.toml has default, dev and prod))
 	$(if $(filter facet aws,$(SERVING)),,$(error SERVING=$(SERVING): facet is our container, aws AWS's TensorFlow image))
+	$(if $(shell echo '$(DEPLOYED)' | grep -Ex '[a-z]([a-z0-9-]{0,28}[a-z0-9])?'),,$(error STACK=$(DEPLOYED): bucket and \
+		endpoint have its name, so use at most 30 lower-case letters, digits and hyphens))
 	@image=$(SERVED) && code=$$($(PACK) --stack $(DEPLOYED)) && \
 	$(SAM) deploy --config-env $(ENV) --stack-name $(DEPLOYED) \
 		--parameter-overrides "TrainingCode=$$code" "ServingImageUri=$$image" \

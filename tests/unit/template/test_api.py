@@ -68,6 +68,15 @@ def test_sam_deploys_again_for_a_new_body_but_not_for_a_parameter_in_it(tmp_path
     assert deployment(text, tmp_path) != deployment(text.replace("/uploads,", "/up,"), tmp_path)
 
 
+def test_every_key_that_a_route_wants_is_defined() -> None:
+    """OpenAPI 3 has security schemes at another place than Swagger 2, SAM's default."""
+    (api,) = Chosen().of_type(API).values()
+    assert api["Body"]["openapi"] == "3.0.1"
+    operations = [each for path in api["Body"]["paths"].values() for each in path.values()]
+    wanted = {name for each in operations for scheme in each["security"] for name in scheme}
+    assert wanted == api["Body"]["components"]["securitySchemes"].keys() == {"api_key"}
+
+
 def test_pages_of_every_origin_may_read_the_apis_own_errors() -> None:
     (api,) = Chosen().of_type(API).values()
     assert api["Body"]["x-amazon-apigateway-gateway-responses"] == {

@@ -83,6 +83,19 @@ def test_an_image_among_the_parameters_wins(serving: str) -> None:
     assert given(deploy(*arguments))["ServingImageUri"] == "1.dkr.ecr.x/a:1"
 
 
+@pytest.mark.parametrize("stack", ["facet", "a", "facet-eu-2", "x" * 30])
+def test_make_deploy_accepts_names_that_bucket_and_endpoint_can_have(stack: str) -> None:
+    words = deploy(f"STACK={stack}")
+    assert words[words.index("--stack-name") + 1] == stack
+
+
+@pytest.mark.parametrize("stack", ["Facet", "x" * 31, "2facet", "facet-", "facet_eu", "facet eu"])
+def test_a_stack_name_that_would_fail_later_is_an_error(stack: str) -> None:
+    with pytest.raises(subprocess.CalledProcessError) as refused:
+        deploy(f"STACK={stack}")
+    assert f"STACK={stack}: bucket and endpoint have its name" in refused.value.stderr
+
+
 @pytest.mark.parametrize(
     ("argument", "expected"),
     [("ENV=production", "default, dev and prod"), ("SERVING=awz", "facet is our container")],

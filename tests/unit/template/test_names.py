@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER
 
-from tests.support.choosing import EVERYTHING, Chosen, statements
+from tests.support.choosing import ENVIRONMENTS, EVERYTHING, Chosen, statements
 
 LONGEST = "x" * 30
 """docs/deployment.md allows stack names of 30 characters."""
@@ -71,6 +71,14 @@ def test_every_name_contains_the_stacks() -> None:
     given = list(names(FULL))
     assert {"Bucket", "Endpoint", "Budget", "PredictLogs"} <= {each.resource for each in given}
     assert [each for each in given if LONGEST not in each.value] == []
+
+
+def test_roles_and_policies_have_generated_names() -> None:
+    """So CAPABILITY_IAM suffices, which samconfig.toml has."""
+    iam = {name for name, each in FULL.resources.items() if each["Type"].startswith("AWS::IAM::")}
+    assert iam
+    assert iam & {each.resource for each in names(FULL)} == set()
+    assert {each["capabilities"] for each in ENVIRONMENTS.values()} == {"CAPABILITY_IAM"}
 
 
 def test_names_are_short_enough_for_the_longest_stack_name() -> None:
