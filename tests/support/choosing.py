@@ -135,6 +135,8 @@ class Chosen:
                 return any(map(self._holds, several))
             case {"Fn::Equals": [one, other]}:
                 return str(self._resolved(one)) == str(self._resolved(other))
+            case {"Fn::Contains": [several, one]}:
+                return self._resolved(one) in several
         raise AssertionError(f"no such condition: {condition}")
 
     def _resolved(self, value: Any) -> Any:

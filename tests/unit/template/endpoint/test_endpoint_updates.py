@@ -1,5 +1,6 @@
 """Updates of the endpoint: what starts one, and which alarms take it back."""
 
+import re
 from typing import Any
 
 import pytest
@@ -156,3 +157,40 @@ def test_each_deploy_of_the_runbook_that_repairs_the_endpoint_starts_a_new_fleet
     before: dict[str, str], after: dict[str, str]
 ) -> None:
     assert replaces_the_configuration(Chosen(**before), Chosen(**after))
+
+
+@pytest.mark.parametrize(
+    ("name", "first"),
+    [
+        ("EndpointScaling", "Endpoint"),
+        ("ScaleWithTraffic", "EndpointScaling"),
+        ("ScaleWithLoading", "EndpointScaling"),
+        ("LoadingWaitAlarm", "ScaleWithLoading"),
+        ("Endpoint", "UpdateErrorsAlarm"),
+        ("Endpoint", "UpdateLatencyAlarm"),
+        ("Endpoint", "EndpointConfig"),
+        ("UpdateErrorsAlarm", "EndpointConfig"),
+        ("UpdateLatencyAlarm", "EndpointConfig"),
+        ("EndpointConfig", "MultiModel"),
+    ],
+)
+def test_cloudformation_makes_one_after_the_other_and_deletes_it_before(
+    name: str, first: str
+) -> None:
+    """Its order is that of references and DependsOn."""
+    made = DEFAULT.template["Resources"][name]
+    assert first in many(made.get("DependsOn", [])) or first in referred(made)
+
+
+def referred(value: Any) -> set[str]:
+    """The resources that a part of the template refers to."""
+    match value:
+        case {"Ref": str(name)} | {"Fn::GetAtt": [str(name), *_]}:
+            return {name}
+        case {"Fn::Sub": str(text)}:
+            return set(re.findall(r"\$\{(\w+)", text))
+        case dict():
+            return referred(list(value.values()))
+        case list():
+            return set().union(*map(referred, value))
+    return set()
