@@ -97,7 +97,7 @@ def aws_handler(folder: Path) -> Iterator[AwsHandler]:
         pytest.skip("FACET_AWS_HANDLER does not name the folder of AWS's handler")
     if reason := sandbox.missing():
         pytest.skip(reason)
-    python = environment(folder / "environment", PACKAGES, WITHOUT_COMPILER)
+    python = environment("aws-handler", PACKAGES, WITHOUT_COMPILER)
     shared = folder / "shared"
     shared.mkdir()
     command = [*sandbox.command(*_mounts(Path(source), folder, python)), "python", "-c", START]

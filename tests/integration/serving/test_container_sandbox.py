@@ -51,8 +51,8 @@ def _installed(folder: Path, requirements: str) -> Layout:
     image = laid_out(folder, requirements)
     if image.python != f"{sys.version_info.major}.{sys.version_info.minor}":
         pytest.skip(f"the container has Python {image.python}")
-    packages = ("--require-hashes", "--requirement", str(image.requirements))
-    return image, environment(folder / "environment", packages)
+    packages = ("--require-hashes", "--requirement", image.requirements)
+    return image, environment(f"container-{Path(requirements).stem}", packages)
 
 
 @pytest.fixture(scope="module")

@@ -128,10 +128,9 @@ SAMPLES = {each.name: each for each in sorted((ROOT / "samples").glob("*.tar.gz"
 
 
 @pytest.fixture(scope="module")
-def other(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def other() -> Path:
     """Python with AWS's TensorFlow."""
-    folder = tmp_path_factory.mktemp("tensorflow") / "environment"
-    return environment(folder, [f"tensorflow-cpu=={VERSION}"])
+    return environment(f"tensorflow-{VERSION}", [f"tensorflow-cpu=={VERSION}"])
 
 
 @pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5 file")
