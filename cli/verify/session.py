@@ -106,7 +106,7 @@ class Session:
     """`parameters` are the stack's template parameters. `made` names the models, `keys` the
     objects, and `prefixes` the folders in the bucket that the run made.
 
-    `remark` shows a line beside the report. `patience` is what times to wait are multiplied by.
+    `remark` shows a line beside the report. `patience` is what all waiting is multiplied by.
     `stopped` is set when the run is interrupted; then nothing waits any more.
     """
 
@@ -196,7 +196,7 @@ class Session:
 
     def pause(self, seconds: float = PAUSE) -> None:
         """Sleep. Raises NotTried if the run is interrupted meanwhile."""
-        if self.stopped.wait(seconds):
+        if self.stopped.wait(seconds * self.patience):
             raise NotTried("it was interrupted")
 
     def until(self, seconds: float, probe: Callable[[], Found | None]) -> Found | None:

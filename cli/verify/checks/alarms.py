@@ -19,9 +19,11 @@ are not: ListMetrics in CloudWatch's API reference."""
 RECENT = timedelta(hours=3)
 PERIOD = 300
 
-ON_FAILURE = {
+ONLY_AFTER = {
     ("AWS/DynamoDB", "ReadThrottleEvents"): "DynamoDB throttles the registry",
     ("AWS/DynamoDB", "WriteThrottleEvents"): "DynamoDB throttles the registry",
+    ("AWS/Lambda", "Errors"): "the sweeper has run, which it does every 15 minutes",
+    ("AWS/SQS", "ApproximateNumberOfMessagesVisible"): "its queue was in use for 15 minutes",
     ("AWS/States", "ExecutionsFailed"): "an execution of the state machine fails",
     ("Facet", "AnswersFromMemory"): "the registry cannot be reached",
     ("Facet", "Canaries"): "a canary is rolled back",
@@ -31,7 +33,10 @@ ON_FAILURE = {
     ("Facet", "TrainingJobs"): "a training job fails",
     ("Facet", "Uploads"): "onboarding fails",
 }
-"""Metrics that have data only after something happened that verify does not cause."""
+"""Metrics that have data only after something that verify does not cause or wait for.
+
+SQS: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/monitoring-using-cloudwatch.html
+"""
 
 Dimensions = Mapping[str, str]
 
@@ -99,7 +104,7 @@ def _judged(session: Session, watched: Watched) -> Result | None:
     if others and not named:
         return Result(State.DIFFERENT, f"{watched}, but it exists as {_text(others[0])}",
                       watched.alarm)  # fmt: skip
-    if reason := ON_FAILURE.get((watched.namespace, watched.name)):
+    if reason := ONLY_AFTER.get((watched.namespace, watched.name)):
         also = f"; it exists as {_text(named[0])}" if named else ""
         return Result(State.NOT_TRIED, f"{watched} has no data before {reason}{also}",
                       watched.alarm)  # fmt: skip

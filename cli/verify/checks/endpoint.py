@@ -111,11 +111,11 @@ def _restore(session: Session, original: str, copy: str) -> None:
     deadline = time.monotonic() + UPDATE_SECONDS
     try:
         while (described := _described(session))["EndpointStatus"] != IN_SERVICE:
-            _sleep_until(deadline, described)
+            _look_again(session, described, deadline)
         if described["EndpointConfigName"] != original:
             _update(session, original)
         while not _stands_on(session, original):
-            _sleep_until(deadline, _described(session))
+            _look_again(session, _described(session), deadline)
         session.client("sagemaker").delete_endpoint_config(EndpointConfigName=copy)
     except BaseException:
         session.remark(
@@ -127,10 +127,11 @@ def _restore(session: Session, original: str, copy: str) -> None:
         raise
 
 
-def _sleep_until(deadline: float, described: dict[str, Any]) -> None:
+def _look_again(session: Session, described: dict[str, Any], deadline: float) -> None:
+    """Sleep, also after an interruption. Raises Different if it is of no use."""
     if described["EndpointStatus"] == "Failed" or time.monotonic() > deadline:
         raise Different(f"the endpoint is {described['EndpointStatus']}")
-    time.sleep(POLL)
+    time.sleep(POLL * session.patience)
 
 
 def _update(session: Session, config: str) -> None:
