@@ -72,6 +72,8 @@ def verify(
     parameters = _parameters(here)
     if here.home is None:
         _confirm(output, here, parameters, plan.chosen, yes=yes)
+    if report:
+        report.open("a").close()  # an error now, not after ten minutes
     session = Session(here, connect(here), Sample.read(), parameters, remark=output.remark)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     result = _run(session, output, plan)
@@ -118,10 +120,8 @@ def _plan(only: list[str], skip: list[str], asked: set[str]) -> Plan:
                 )
     chosen = (({*only} or names - ON_REQUEST) | asked) - {*skip}
     left = set() if only else names - chosen
-    return Plan(
-        chosen,
-        {name: f"--{name} was not given" if name in ON_REQUEST else "--skip" for name in left},
-    )
+    asks = {name: f"--{name} was not given" for name in ON_REQUEST}
+    return Plan(chosen, {name: asks.get(name, "left out by --skip") for name in left})
 
 
 def _parameters(stack: Stack) -> dict[str, str]:

@@ -33,7 +33,8 @@ class Estimate:
     items: tuple[str, ...]
 
     def __str__(self) -> str:
-        return f"about ${self.dollars:.2f}: {'; '.join(self.items)}"
+        dollars = f"about ${self.dollars:.2f}" if self.dollars >= 0.01 else "less than $0.01"
+        return f"{dollars}: {'; '.join(self.items)}"
 
 
 def estimate(chosen: Collection[str], region: str, instance_type: str, instances: int) -> Estimate:

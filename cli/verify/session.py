@@ -199,13 +199,15 @@ class Session:
         if self.stopped.wait(seconds * self.patience):
             raise NotTried("it was interrupted")
 
-    def until(self, seconds: float, probe: Callable[[], Found | None]) -> Found | None:
+    def until(
+        self, seconds: float, probe: Callable[[], Found | None], every: float = PAUSE
+    ) -> Found | None:
         """Poll until `probe` returns something; None after so many seconds without."""
         deadline = time.monotonic() + seconds * self.patience
         while (found := probe()) is None:
             if time.monotonic() > deadline:
                 return None
-            self.pause()
+            self.pause(every)
         return found
 
     def send(

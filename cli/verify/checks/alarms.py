@@ -16,6 +16,7 @@ SECONDS = 300.0
 """How late CloudWatch has a metric, at most; the list of metrics may be 15 minutes late, its data
 are not: ListMetrics in CloudWatch's API reference."""
 
+POLL = 15.0
 RECENT = timedelta(hours=3)
 PERIOD = 300
 
@@ -23,7 +24,7 @@ ONLY_AFTER = {
     ("AWS/DynamoDB", "ReadThrottleEvents"): "DynamoDB throttles the registry",
     ("AWS/DynamoDB", "WriteThrottleEvents"): "DynamoDB throttles the registry",
     ("AWS/Lambda", "Errors"): "the sweeper has run, which it does every 15 minutes",
-    ("AWS/SQS", "ApproximateNumberOfMessagesVisible"): "its queue was in use for 15 minutes",
+    ("AWS/SQS", "ApproximateNumberOfMessagesVisible"): "its queue is in use",
     ("AWS/States", "ExecutionsFailed"): "an execution of the state machine fails",
     ("Facet", "AnswersFromMemory"): "the registry cannot be reached",
     ("Facet", "Canaries"): "a canary is rolled back",
@@ -35,7 +36,7 @@ ONLY_AFTER = {
 }
 """Metrics that have data only after something that verify does not cause or wait for.
 
-SQS: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/monitoring-using-cloudwatch.html
+SQS: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html
 """
 
 Dimensions = Mapping[str, str]
@@ -50,27 +51,29 @@ class Watched:
     name: str
     dimensions: Dimensions
 
+    @property
+    def only_after(self) -> str:
+        """What must have happened before the metric has data, or nothing."""
+        return ONLY_AFTER.get((self.namespace, self.name), "")
+
     def __str__(self) -> str:
         return f"{self.namespace} {self.name} {_text(self.dimensions)}"
 
 
 @check("alarms", "Each alarm watches a metric that exists with the alarm's dimensions.")
 def alarms(session: Session) -> list[Result]:
-    waiting = [*_watched(session)]
-    results: list[Result] = []
+    watched = sorted(_watched(session), key=lambda each: each.alarm)
+    seen: list[Watched] = []
 
-    def settled() -> bool | None:
-        late = []
-        for each in waiting:
-            if result := _judged(session, each):
-                results.append(result)
-            else:
-                late.append(each)
-        waiting[:] = late
-        return not late or None
+    def all_seen() -> bool | None:
+        seen[:] = [each for each in watched if each in seen or _exists(session, each)]
+        return all(each in seen or each.only_after for each in watched) or None
 
-    session.until(SECONDS, settled)
-    return sorted([*results, *map(_without_data, waiting)], key=lambda each: each.subject)
+    session.until(SECONDS, all_seen, every=POLL)
+    return [
+        Result(State.SEEN, str(each), each.alarm) if each in seen else _missing(session, each)
+        for each in watched
+    ]
 
 
 def _watched(session: Session) -> Iterator[Watched]:
@@ -93,22 +96,29 @@ def _watched(session: Session) -> Iterator[Watched]:
             yield Watched(name, metric["Namespace"], metric["MetricName"], dimensions)
 
 
-def _judged(session: Session, watched: Watched) -> Result | None:
-    """The result, or None while there may only be no data yet."""
-    known = _listed(session, watched)
-    if watched.dimensions in known or _has_data(session, watched):
-        return Result(State.SEEN, str(watched), watched.alarm)
-    named = [each for each in known if {*each} == {*watched.dimensions}]
-    own = [each for each in known if {*each.values()} & {*watched.dimensions.values()}]
-    others = [each for each in own if each not in named]
-    if others and not named:
-        return Result(State.DIFFERENT, f"{watched}, but it exists as {_text(others[0])}",
-                      watched.alarm)  # fmt: skip
-    if reason := ONLY_AFTER.get((watched.namespace, watched.name)):
-        also = f"; it exists as {_text(named[0])}" if named else ""
-        return Result(State.NOT_TRIED, f"{watched} has no data before {reason}{also}",
-                      watched.alarm)  # fmt: skip
-    return None
+def _missing(session: Session, watched: Watched) -> Result:
+    """The result for a metric without data: does it exist with other dimensions?"""
+    own = [each for each in _listed(session, watched) if _of_stack(session, watched, each)]
+    similar = [each for each in own if {*each} == {*watched.dimensions}]
+    if own and not similar:
+        found = f"{watched}, but it exists as {_text(own[0])}"
+        return Result(State.DIFFERENT, found, watched.alarm)
+    if watched.only_after:
+        also = f"; it exists as {_text(similar[0])}" if similar else ""
+        found = f"{watched} has no data before {watched.only_after}{also}"
+        return Result(State.NOT_TRIED, found, watched.alarm)
+    found = f"{watched} had no data within {SECONDS:.0f} s after the other checks"
+    return Result(State.DIFFERENT, found, watched.alarm)
+
+
+def _of_stack(session: Session, watched: Watched, other: Dimensions) -> bool:
+    """Whether dimensions are of the same resource: they share a value that names the stack."""
+    shared = {*watched.dimensions.values()} & {*other.values()}
+    return any(session.stack.endpoint in each for each in shared)
+
+
+def _exists(session: Session, watched: Watched) -> bool:
+    return watched.dimensions in _listed(session, watched) or _has_data(session, watched)
 
 
 def _listed(session: Session, watched: Watched) -> list[Dimensions]:
@@ -136,11 +146,6 @@ def _has_data(session: Session, watched: Watched) -> bool:
         Statistics=["SampleCount"],
     )
     return bool(answer["Datapoints"])
-
-
-def _without_data(watched: Watched) -> Result:
-    found = f"{watched} had no data within {SECONDS:.0f} s after the other checks"
-    return Result(State.DIFFERENT, found, watched.alarm)
 
 
 def _text(dimensions: Dimensions) -> str:

@@ -9,6 +9,10 @@ from facet.errors import FacetError, UnknownModel
 from facet.keys import ENDPOINT_PREFIX, REJECTED_PREFIX
 
 
+class NotOwn(Exception):
+    """A bug of a check: the run would delete something that it did not make."""
+
+
 @check("clean-up", "The delete function removes the models that verify made, with their objects.")
 def clean_up(session: Session) -> str:
     models = dict.fromkeys(session.made)
@@ -36,7 +40,8 @@ def clean_up(session: Session) -> str:
 
 def _deleted(session: Session, model: str) -> str:
     """Delete a model of this run; return why that failed, or nothing."""
-    assert model.startswith(PREFIX + session.run), "verify deletes nothing but its own models"
+    if not model.startswith(PREFIX + session.run):
+        raise NotOwn(f"verify deletes nothing but its own models, and {model} is none")
     try:
         delete_model(session.stack, model)
     except UnknownModel:
@@ -48,7 +53,8 @@ def _deleted(session: Session, model: str) -> str:
 
 def _keys(session: Session, prefix: str) -> list[str]:
     """The keys of this run below a prefix, which names the run."""
-    assert session.run in prefix, "verify touches nothing but its own objects"
+    if session.run not in prefix:
+        raise NotOwn(f"verify deletes nothing but its own objects, and {prefix} is none")
     pages = (
         session.client("s3")
         .get_paginator("list_objects_v2")

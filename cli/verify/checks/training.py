@@ -56,7 +56,7 @@ def training(session: Session) -> str:
 def _report(session: Session, execution: Execution) -> JobReport:
     """Wait for the job's report. Raises Different, NotTried if the run is interrupted."""
     try:
-        report = session.until(SECONDS, lambda: execution.status().report)
+        report = session.until(SECONDS, lambda: execution.status().report, every=POLL)
     except NotTried:
         execution.stop()
         raise

@@ -17,7 +17,7 @@ CANARY_SECONDS = 90.0
 """Each process of the predict function sees the registry's changes within 10 seconds."""
 
 SWITCH_SECONDS = 45.0
-METRICS_SECONDS = 300.0
+METRICS_SECONDS, POLL = 300.0, 10.0
 """How late CloudWatch has SageMaker's metrics, at most."""
 
 LOADING = ("ModelDownloadingTime", "ModelLoadingTime", "ModelLoadingWaitTime")
@@ -74,7 +74,7 @@ def rollback(session: Session) -> str:
 )
 def cold_load(session: Session) -> str:
     session.ready()
-    times = session.until(METRICS_SECONDS, lambda: _loading_times(session))
+    times = session.until(METRICS_SECONDS, lambda: _loading_times(session), every=POLL)
     if times is None:
         raise Different(
             f"CloudWatch has no data of {', '.join(LOADING)} for {session.stack.endpoint} "

@@ -14,7 +14,7 @@ from cli.verify import carry_out as runs
 from cli.verify.carry_out import Plan, carry_out
 from cli.verify.check import Check, Different, Finding, NotTried, Result, State, check
 from cli.verify.checks import AFTER, AT_THE_END, BESIDE, CHECKS, FIRST, ON_REQUEST
-from cli.verify.checks.cleaning import clean_up
+from cli.verify.checks.cleaning import NotOwn, clean_up
 from cli.verify.checks.predictions import golden_proof
 from cli.verify.checks.wordings import model_error, no_endpoint
 from cli.verify.price import estimate
@@ -118,12 +118,12 @@ def test_nothing_waits_any_more_after_an_interruption() -> None:
 def test_it_deletes_no_model_of_others() -> None:
     own = session()
     own.made.append("cats")
-    with pytest.raises(AssertionError, match="its own models"):
+    with pytest.raises(NotOwn, match="its own models"):
         clean_up.attempt(own)
     other = session()
     assert own.run != other.run
     own.made[:] = [other.name("bad")]
-    with pytest.raises(AssertionError, match="its own models"):
+    with pytest.raises(NotOwn, match="its own models"):
         clean_up.attempt(own)
 
 

@@ -91,7 +91,7 @@ def judged(cloudwatch: CloudWatch) -> list[Finding]:
 LATENCY: Metric = (
     "AWS/SageMaker",
     "ModelLatency",
-    {"EndpointName": "f", "VariantName": "AllTraffic"},
+    {"EndpointName": "facet", "VariantName": "AllTraffic"},
 )
 FAILED: Metric = ("Facet", "Uploads", OURS | {"outcome": "FAILED"})
 READY: Metric = ("Facet", "Uploads", OURS | {"outcome": "READY"})
@@ -104,10 +104,10 @@ def test_a_metric_that_exists_is_seen(where: str) -> None:
 
 
 def test_a_metric_of_the_same_thing_with_another_dimension_is_different() -> None:
-    other: Metric = (*LATENCY[:2], {"EndpointName": "f", "Variant": "AllTraffic"})
+    other: Metric = (*LATENCY[:2], {"EndpointName": "facet", "Variant": "AllTraffic"})
     (found,) = judged(CloudWatch(described("slow", LATENCY), listed=[other]))
     assert found.state is State.DIFFERENT
-    assert found.found.endswith("but it exists as {EndpointName=f, Variant=AllTraffic}")
+    assert found.found.endswith("but it exists as {EndpointName=facet, Variant=AllTraffic}")
 
 
 def test_a_metric_of_others_says_nothing() -> None:
