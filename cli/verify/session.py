@@ -106,6 +106,8 @@ class Session:
     """`parameters` are the stack's template parameters. `made` names the models, `keys` the
     objects, and `prefixes` the folders in the bucket that the run made.
 
+    `updated` says that the endpoint was moved to another configuration.
+
     `remark` shows a line beside the report. `patience` is what all waiting is multiplied by.
     `stopped` is set when the run is interrupted; then nothing waits any more.
     """
@@ -121,6 +123,7 @@ class Session:
     made: list[str] = field(default_factory=list)
     keys: list[str] = field(default_factory=list)
     prefixes: list[str] = field(default_factory=list)
+    updated: bool = False
     patience: float = 1.0
     _clients: dict[str, Any] = field(default_factory=dict)
 

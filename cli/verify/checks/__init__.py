@@ -22,8 +22,8 @@ FIRST: tuple[Check, ...] = (
     *wordings.CHECKS,
 )
 
-AFTER: tuple[Check, ...] = (*alarms.CHECKS, *endpoint.CHECKS)
-"""Alarms watch what the others caused; after the last two the endpoint may be a new one."""
+AFTER: tuple[Check, ...] = (*endpoint.CHECKS, *alarms.CHECKS)
+"""Alarms watch what the others caused."""
 
 AT_THE_END: tuple[Check, ...] = cleaning.CHECKS
 """Runs whatever happens."""

@@ -39,6 +39,9 @@ ONLY_AFTER = {
 SQS: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html
 """
 
+FLEET = "EndpointConfigName"
+"""The dimension by which an update's alarms see the new fleet alone (template.yaml)."""
+
 Dimensions = Mapping[str, str]
 
 
@@ -54,6 +57,8 @@ class Watched:
     @property
     def only_after(self) -> str:
         """What must have happened before the metric has data, or nothing."""
+        if FLEET in self.dimensions:
+            return "an update of the endpoint"
         return ONLY_AFTER.get((self.namespace, self.name), "")
 
     def __str__(self) -> str:
@@ -77,18 +82,12 @@ def alarms(session: Session) -> list[Result]:
 
 
 def _watched(session: Session) -> Iterator[Watched]:
-    """The metrics of the alarms that notify the stack's topic. Raises NotTried without alarms."""
-    topic = resources(session.stack, TOPIC).get(ALARM_TOPIC, "")
-    pages = session.client("cloudwatch").get_paginator("describe_alarms")
-    found = [
-        alarm
-        for page in (pages.paginate(ActionPrefix=topic) if topic else ())
-        for alarm in page["MetricAlarms"]
-    ]
-    if not found:
+    """The metrics of the stack's alarms. Raises NotTried without alarms."""
+    alarms = {each["AlarmName"]: each for each in _alarms(session)}
+    if not alarms:
         where = "this machine has no CloudWatch" if session.local else "the stack has no alarms"
         raise NotTried(where)
-    for alarm in found:
+    for alarm in alarms.values():
         queries = alarm.get("Metrics") or [{"MetricStat": {"Metric": alarm}}]
         for metric in (each["MetricStat"]["Metric"] for each in queries if "MetricStat" in each):
             dimensions = {each["Name"]: each["Value"] for each in metric["Dimensions"]}
@@ -96,10 +95,27 @@ def _watched(session: Session) -> Iterator[Watched]:
             yield Watched(name, metric["Namespace"], metric["MetricName"], dimensions)
 
 
+def _alarms(session: Session) -> Iterator[dict[str, Any]]:
+    """The alarms that notify the stack's topic, and those that take an update back."""
+    pages = session.client("cloudwatch").get_paginator("describe_alarms")
+    chosen: list[dict[str, Any]] = []
+    if topic := resources(session.stack, TOPIC).get(ALARM_TOPIC):
+        chosen.append({"ActionPrefix": topic})
+    endpoint = session.client("sagemaker").describe_endpoint(EndpointName=session.stack.endpoint)
+    rollback = endpoint.get("LastDeploymentConfig", {}).get("AutoRollbackConfiguration", {})
+    if names := [each["AlarmName"] for each in rollback.get("Alarms", [])]:
+        chosen.append({"AlarmNames": names})
+    for each in chosen:
+        for page in pages.paginate(**each):
+            yield from page["MetricAlarms"]
+
+
 def _missing(session: Session, watched: Watched) -> Result:
     """The result for a metric without data: does it exist with other dimensions?"""
     own = [each for each in _listed(session, watched) if _of_stack(session, watched, each)]
     similar = [each for each in own if {*each} == {*watched.dimensions}]
+    if FLEET in watched.dimensions:
+        return _of_a_fleet(session, watched, similar)
     if own and not similar:
         found = f"{watched}, but it exists as {_text(own[0])}"
         return Result(State.DIFFERENT, found, watched.alarm)
@@ -109,6 +125,17 @@ def _missing(session: Session, watched: Watched) -> Result:
         return Result(State.NOT_TRIED, found, watched.alarm)
     found = f"{watched} had no data within {SECONDS:.0f} s after the other checks"
     return Result(State.DIFFERENT, found, watched.alarm)
+
+
+def _of_a_fleet(session: Session, watched: Watched, similar: list[Dimensions]) -> Result:
+    """The result for a metric of one fleet: that of another configuration is as good."""
+    if similar:
+        return Result(State.SEEN, f"{watched}, as {_text(similar[0])}", watched.alarm)
+    if session.updated:
+        found = f"{watched}: after an update of the endpoint there is no {FLEET}"
+        return Result(State.DIFFERENT, found, watched.alarm)
+    found = f"{watched} has no data before an update of the endpoint, which --update makes"
+    return Result(State.NOT_TRIED, found, watched.alarm)
 
 
 def _of_stack(session: Session, watched: Watched, other: Dimensions) -> bool:

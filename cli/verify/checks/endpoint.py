@@ -75,6 +75,7 @@ def update(session: Session) -> str:
         _update(session, copy)
         _wait(session, UPDATE_SECONDS, f"did not move to {copy}", moved)
         seconds = time.monotonic() - started
+        session.updated = True
     finally:
         _restore(session, original, copy)
     if failed := [each for each in asked if each]:

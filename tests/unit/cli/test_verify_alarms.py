@@ -53,6 +53,7 @@ class CloudWatch:
         self, *alarms: dict[str, Any], listed: Iterable[Metric] = (), data: Iterable[Metric] = ()
     ) -> None:
         self.alarms, self.listed, self.data = alarms, [*listed], [*data]
+        self.rollback: list[dict[str, Any]] = []
 
     def get_paginator(self, operation: str) -> Any:
         return type("Pages", (), {"paginate": staticmethod(getattr(self, operation))})
@@ -65,9 +66,16 @@ class CloudWatch:
         }
         yield {"StackResourceSummaries": [topic]}
 
-    def describe_alarms(self, ActionPrefix: str) -> Iterator[Any]:  # noqa: N803
-        assert ActionPrefix == "arn:topic"
-        yield {"MetricAlarms": [*self.alarms]}
+    def describe_endpoint(self, **_: Any) -> Any:
+        alarms = [{"AlarmName": each["AlarmName"]} for each in self.rollback]
+        return {"LastDeploymentConfig": {"AutoRollbackConfiguration": {"Alarms": alarms}}}
+
+    def describe_alarms(self, **chosen: Any) -> Iterator[Any]:
+        if chosen == {"ActionPrefix": "arn:topic"}:
+            yield {"MetricAlarms": [*self.alarms]}
+        else:
+            assert chosen == {"AlarmNames": [each["AlarmName"] for each in self.rollback]}
+            yield {"MetricAlarms": self.rollback}
 
     def list_metrics(self, Namespace: str, MetricName: str) -> Iterator[Any]:  # noqa: N803
         found = [each for each in self.listed if each[:2] == (Namespace, MetricName)]
@@ -84,8 +92,10 @@ class CloudWatch:
         return {"Datapoints": [{"SampleCount": 1.0}] if known else []}
 
 
-def judged(cloudwatch: CloudWatch) -> list[Finding]:
-    return alarms.findings(session({"cloudwatch": cloudwatch, "cloudformation": cloudwatch}))
+def judged(cloudwatch: CloudWatch, *, updated: bool = False) -> list[Finding]:
+    own = session(dict.fromkeys(("cloudwatch", "cloudformation", "sagemaker"), cloudwatch))
+    own.updated = updated
+    return alarms.findings(own)
 
 
 LATENCY: Metric = (
@@ -124,6 +134,28 @@ def test_a_metric_of_failures_is_not_tried_but_its_dimensions_are_compared() -> 
     wrong: Metric = (*READY[:2], OURS | {"result": "READY"})
     (found,) = judged(CloudWatch(described("failing", FAILED), listed=[wrong]))
     assert found.state is State.DIFFERENT
+
+
+def of_fleet(config: str) -> Metric:
+    return (*LATENCY[:2], LATENCY[2] | {"EndpointConfigName": config})
+
+
+@pytest.mark.parametrize(
+    ("listed", "updated", "state"),
+    [
+        ([LATENCY], False, State.NOT_TRIED),
+        ([LATENCY], True, State.DIFFERENT),
+        ([LATENCY, of_fleet("another")], True, State.SEEN),
+        ([of_fleet("this")], False, State.SEEN),
+    ],
+)
+def test_an_alarm_on_one_fleet_needs_an_update(
+    listed: list[Metric], updated: bool, state: State
+) -> None:
+    cloudwatch = CloudWatch(listed=listed)
+    cloudwatch.rollback = [described("facet-update-latency", of_fleet("this"))]
+    (found,) = judged(cloudwatch, updated=updated)
+    assert (found.state, found.subject) == (state, "facet-update-latency")
 
 
 def test_each_metric_of_an_expression_is_judged() -> None:

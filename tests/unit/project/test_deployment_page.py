@@ -110,6 +110,7 @@ def test_every_assumption_about_aws_has_a_proof() -> None:
     _, _, section = TEXT.partition("\n## Assumptions about AWS\n")
     _, *rows = re.findall(r"^\| (.+) \| (.+) \|$", section, re.MULTILINE)
     assert rows
+    assert len({assumption for assumption, _ in rows}) == len(rows)
     for assumption, proof in rows:
         kind, _, evidence = proof.partition(": ")
         assert EVIDENCE[kind].search(evidence), assumption
