@@ -11,14 +11,14 @@ from typing import Any
 
 import orjson
 
+from facet.http.problems import Problem
 from openapi.components import HEADERS, INFO, PARAMETERS, TAGS
 from openapi.examples import EXAMPLES
 from openapi.inference import INFERENCE_OPERATIONS
 from openapi.models import PROBLEMS
 from openapi.operations import OPERATIONS, Body, Content, Operation
 from openapi.schemas import schemas
-from predict.http import problems
-from predict.http.problems import Problem
+from predict.http.responses import problem as problem_response
 
 PROBLEM, JSON = "application/problem+json", "application/json"
 REQUEST_ID = "7f1c0b7e-3d0b-4c58-9a55-2f0d6a1b9c3e"
@@ -126,7 +126,7 @@ def _error(possible: list[Problem], gateway: str | None) -> dict[str, Any]:
 
 def _example(problem: Problem) -> Any:
     error = EXAMPLES[problem.name]
-    response = problems.respond(problem, str(error), REQUEST_ID, error)
+    response = problem_response(problem, str(error), REQUEST_ID, error)
     return orjson.loads(str(response.body))
 
 

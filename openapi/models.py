@@ -10,11 +10,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.json_schema import SkipJsonSchema
 
 from facet.errors import Violation
+from facet.http.problems import BUG, NO_ROUTE, TABLE
 from facet.keys import IMAGE_TYPES, INBOX_PREFIX, MODEL_NAME, VERSION_ID
 from facet.manifest import Finite, Frozen, InputSpec
 from facet.registry.models import Canary, Policy, Status
 from predict.classifier import Prediction
-from predict.http.problems import BUG, NO_ROUTE, TABLE
 
 PROBLEMS = {each.name: each for each in (*TABLE.values(), NO_ROUTE, BUG)}
 URN = "urn:facet:problem:"

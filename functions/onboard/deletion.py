@@ -24,6 +24,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from botocore.exceptions import BotoCoreError, ClientError
 
 from facet.errors import BadRequest, FacetError, NotAllowed, UnknownModel
+from facet.http import cors, problems
 from facet.keys import (
     ARTIFACT_SUFFIX,
     ENDPOINT_PREFIX,
@@ -49,15 +50,13 @@ if TYPE_CHECKING:
 COMMAND = "command"
 """Who deleted a model, in the event, if it was the command line."""
 
-PROBLEMS: dict[type[FacetError], tuple[int, str, str]] = {
-    BadRequest: (400, "bad-request", "Invalid request"),
-    NotAllowed: (403, "not-allowed", "Not allowed"),
-    UnknownModel: (404, "unknown-model", "Model not found"),
-}
-"""Status, name and title of each error's problem document, as in the predict function's table."""
+EXPECTED = (BadRequest, NotAllowed, UnknownModel)
+"""Errors of a request; any other one leaves a deletion that is to be repeated."""
 
-BUG = (500, "internal-error", "Internal error")
-"""The same for all other errors."""
+UNEXPECTED = (
+    "The model may be deleted in part; repeat the request to go on. If it fails again, give the "
+    "request id to the operator of this API."
+)
 
 RETRY = RetryPolicy(left=lambda: math.inf, attempt=0)
 
@@ -267,28 +266,18 @@ def deletion() -> Deletion:
 
 
 def _problem(error: Exception, request_id: str) -> dict[str, Any]:
-    """The problem document of an error; one that is not in the table is logged."""
-    detail = str(error)
-    if type(error) not in PROBLEMS:
+    """The problem document of an error. Those that a request cannot cause are logged."""
+    if isinstance(error, EXPECTED):
+        kind, detail = problems.problem_of(error), str(error)
+    else:
         logger().exception("unexpected error", exc_info=error)
-        detail = (
-            "The model may be deleted in part; repeat the request to go on. If it fails again, "
-            "give the request id to the operator of this API."
-        )
-    status, kind, title = PROBLEMS.get(type(error), BUG)  # type: ignore[arg-type]
-    problem = {
-        "type": f"urn:facet:problem:{kind}",
-        "title": title,
-        "status": status,
-        "detail": detail,
-        "request_id": request_id,
-    }
-    return _respond(status, "application/problem+json", problem)
+        kind, detail = problems.BUG, UNEXPECTED
+    document = problems.document(kind, detail, request_id)
+    return _respond(kind.status, problems.PROBLEM_TYPE, document)
 
 
 def _respond(status: int, content_type: str, document: object) -> dict[str, Any]:
-    headers = {"Content-Type": content_type}
-    if origin := settings().allow_origin:
-        headers |= {"Access-Control-Allow-Origin": origin, "Vary": "Origin"}
     body = orjson.dumps(document, option=orjson.OPT_APPEND_NEWLINE).decode()
-    return {"statusCode": status, "headers": headers, "body": body}
+    headers = {"Content-Type": [content_type]}
+    answer = {"statusCode": status, "multiValueHeaders": headers, "body": body}
+    return cors.with_cors(answer, settings().allow_origin)

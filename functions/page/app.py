@@ -6,6 +6,7 @@ import html
 import json
 from typing import TYPE_CHECKING, Any
 
+from facet.http import problems
 from page import files
 from page.files import File
 
@@ -90,12 +91,7 @@ def _security_headers(resource: str) -> dict[str, str]:
 
 
 def _not_found(name: str, request_id: str) -> dict[str, Any]:
-    problem = {
-        "type": "urn:facet:problem:no-route",
-        "title": "Route not found",
-        "status": 404,
-        "detail": f"There is no file '{name}'. Reload the page: it may have changed meanwhile.",
-        "request_id": request_id,
-    }
-    headers = _security_headers("/page/{file}") | {"Content-Type": "application/problem+json"}
+    detail = f"There is no file '{name}'. Reload the page: it may have changed meanwhile."
+    problem = problems.document(problems.NO_ROUTE, detail, request_id)
+    headers = _security_headers("/page/{file}") | {"Content-Type": problems.PROBLEM_TYPE}
     return {"statusCode": 404, "headers": headers, "body": json.dumps(problem)}

@@ -9,12 +9,13 @@ from aws_lambda_powertools.event_handler.exceptions import NotFoundError
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from facet.errors import BadRequest, FacetError, ModelFailed
+from facet.http import cors, problems
 from facet.keys import MODEL_NAME, NAME_PART
 from facet.observability import count, logger
 from facet.registry.suggestions import suggestion
 from facet.settings import settings
 from predict.clients import endpoint_health, golden_images, inbox, predictor, registry
-from predict.http import body, cors, inference_protocol, problems, responses
+from predict.http import body, inference_protocol, responses
 from predict.http.request import (
     asked_version,
     deadline_of,
@@ -156,4 +157,4 @@ def problem_response(problem: problems.Problem, detail: str, error: object = Non
     count("Problems", problem=problem.name)
     event = app.current_event
     protocol = str(event.get("resource")).startswith(inference_protocol.ROOT)
-    return problems.respond(problem, detail, request_id(event), error, protocol=protocol)
+    return responses.problem(problem, detail, request_id(event), error, protocol=protocol)

@@ -13,10 +13,11 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from facet.errors import FacetError, NotAllowed
+from facet.http import problems
 from facet.registry.models import Model, Version
 from local.gateway.refusals import Refusal
 from page import app as page
-from predict.http import problems, responses
+from predict.http import responses
 from tests.support import fakes
 from tests.support.artifacts import encoded
 from tests.support.listening import listening
@@ -38,7 +39,7 @@ class Reply:
 
 def problem(error: FacetError) -> Reply:
     """Returns the API's response to the error."""
-    made = problems.respond(problems.problem_of(error), str(error), REQUEST_ID, error)
+    made = responses.problem(problems.problem_of(error), str(error), REQUEST_ID, error)
     headers = {"Content-Type": str(made.content_type)} | {
         name: str(value) for name, value in made.headers.items()
     }

@@ -9,11 +9,11 @@ import orjson
 from aws_lambda_powertools.event_handler.api_gateway import Response
 from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEvent
 
-from facet.errors import BadRequest, BodyTooLarge, FacetError
+from facet.errors import BadRequest, BodyTooLarge, FacetError, NoLiveVersion
+from facet.http import problems
 from facet.registry.models import Model, Version
 from predict.classifier import Prediction, Predictions
 from predict.golden_images import StoredImage
-from predict.http.problems import of_image
 
 MAX_ANSWER = 6_000_000
 """Bytes of a body in Lambda's answer, which has up to 6 MB with the headers."""
@@ -77,6 +77,31 @@ def _caching(tag: str) -> dict[str, str]:
     return {"ETag": f'"{tag}"', "Cache-Control": "private, no-cache"}
 
 
+def problem(
+    kind: problems.Problem,
+    detail: str,
+    request_id: str,
+    error: object = None,
+    *,
+    protocol: bool = False,
+) -> Response[str]:
+    """Returns the problem document, with the violations of a NoLiveVersion.
+
+    With `protocol`, adds the member `error` that the Open Inference Protocol requires.
+    """
+    document = problems.document(kind, detail, request_id)
+    if protocol:
+        document["error"] = document["detail"]
+    if isinstance(error, NoLiveVersion):
+        document["violations"] = [asdict(each) for each in error.violations]
+    return Response(
+        status_code=kind.status,
+        content_type=problems.PROBLEM_TYPE,
+        body=orjson.dumps(document, option=orjson.OPT_APPEND_NEWLINE).decode(),
+        headers={"Retry-After": str(kind.retry_after)} if kind.retry_after else {},
+    )
+
+
 def prediction_headers(predictions: Predictions) -> dict[str, str]:
     """Returns `X-Model-Version` and `Server-Timing`, the milliseconds of each step."""
     milliseconds = predictions.stopwatch.milliseconds
@@ -101,7 +126,7 @@ def prediction_body(predictions: Predictions, many: bool, top_k: int) -> dict[st
 
 def _result(ranked: list[Prediction] | FacetError) -> dict[str, object]:
     if isinstance(ranked, FacetError):
-        return {"predictions": [], "error": of_image(ranked)}
+        return {"predictions": [], "error": problems.of_image(ranked)}
     return {"predictions": [asdict(each) for each in ranked]}
 
 

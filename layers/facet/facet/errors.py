@@ -1,4 +1,4 @@
-"""The errors that Facet raises. They know no HTTP; `predict.http.problems` maps them to statuses.
+"""The errors that Facet raises. They know no HTTP; `facet.http.problems` maps them to statuses.
 
 A message says what happened, to what, and what to do. Predictions answer it to the caller.
 """

@@ -16,11 +16,9 @@ from facet.keys import parse_misnamed_key
 from facet.registry.models import MODEL_ITEM, Mode, Policy, Status, Version
 from facet.registry.store import Registry
 from onboard.bucket import Bucket
-from onboard.deletion import BUG, PROBLEMS, handler
+from onboard.deletion import handler
 from onboard.retention import Removal
 from onboard.uploads import Upload
-from predict.http.problems import BUG as PREDICT_BUG
-from predict.http.problems import TABLE
 from tests.support import artifacts, fakes
 from tests.support.killing import House, Watched
 from tests.support.onboarding import Account, identity, patient
@@ -387,10 +385,3 @@ def test_an_outage_is_logged_and_answered_as_a_problem(
     assert (problem["request_id"], "repeat the request" in problem["detail"]) == ("r", True)
     assert "InternalServerError" not in problem["detail"]
     assert "InternalServerError" in caplog.text
-
-
-def test_problems_are_those_of_the_predict_function() -> None:
-    for error, (status, name, title) in PROBLEMS.items():
-        expected = TABLE[error]
-        assert (expected.status, expected.name, expected.title) == (status, name, title)
-    assert (PREDICT_BUG.status, PREDICT_BUG.name, PREDICT_BUG.title) == BUG

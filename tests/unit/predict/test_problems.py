@@ -7,7 +7,8 @@ import pytest
 
 from facet import errors
 from facet.errors import FacetError, NoLiveVersion, UnknownModel, Violation
-from predict.http import problems
+from facet.http import problems
+from predict.http import responses
 
 VIOLATION = Violation("no-manifest", "facet.json", "there is none", "add one")
 
@@ -19,7 +20,7 @@ def subclasses(base: type[FacetError] = FacetError) -> set[type[FacetError]]:
 
 def document(error: FacetError) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(
-        str(problems.respond(problems.problem_of(error), str(error), "id-1", error).body)
+        str(responses.problem(problems.problem_of(error), str(error), "id-1", error).body)
     )
     return found
 
@@ -109,7 +110,7 @@ def test_no_live_version_says_what_to_do(error: NoLiveVersion, advice: str) -> N
 
 def test_the_response_is_a_problem_document_with_retry_after() -> None:
     row = problems.Problem("busy", 503, "Busy", retry_after=7)
-    answer = problems.respond(row, "later", "id-1")
+    answer = responses.problem(row, "later", "id-1")
     assert answer.status_code == 503
     assert answer.content_type == "application/problem+json"
     assert answer.headers["Retry-After"] == "7"

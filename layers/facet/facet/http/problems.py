@@ -1,9 +1,6 @@
 """The error table: every error's HTTP status and problem document (RFC 9457)."""
 
-from dataclasses import asdict, dataclass
-
-import orjson
-from aws_lambda_powertools.event_handler.api_gateway import Response
+from dataclasses import dataclass
 
 from facet.errors import (
     BadRequest,
@@ -60,6 +57,7 @@ TABLE: dict[type[FacetError], Problem] = {
     EndpointUnavailable: Problem("unavailable", 503, "Endpoint unavailable", retry_after=5),
     EndpointRemoved: Problem("no-endpoint", 503, "Endpoint switched off", retry_after=300),
 }
+PROBLEM_TYPE = "application/problem+json"
 NO_ROUTE = Problem("no-route", 404, "Route not found")
 MAX_DETAIL = 2000
 BUG = Problem("internal-error", 500, "Internal error")
@@ -81,34 +79,12 @@ def of_image(error: FacetError) -> dict[str, object]:
     }
 
 
-def respond(
-    problem: Problem,
-    detail: str,
-    request_id: str,
-    error: object = None,
-    *,
-    protocol: bool = False,
-) -> Response[str]:
-    """Returns the problem document, with the violations of a NoLiveVersion.
-
-    `detail` is cut off after `MAX_DETAIL` characters. With `protocol`, adds the member `error` that
-    the Open Inference Protocol requires.
-    """
-    detail = detail if len(detail) <= MAX_DETAIL else f"{detail[:MAX_DETAIL]}…"
-    document: dict[str, object] = {
+def document(problem: Problem, detail: str, request_id: str) -> dict[str, object]:
+    """Returns the problem document; `detail` is cut off after `MAX_DETAIL` characters."""
+    return {
         "type": f"urn:facet:problem:{problem.name}",
         "title": problem.title,
         "status": problem.status,
-        "detail": detail,
+        "detail": detail if len(detail) <= MAX_DETAIL else f"{detail[:MAX_DETAIL]}…",
         "request_id": request_id,
     }
-    if protocol:
-        document["error"] = detail
-    if isinstance(error, NoLiveVersion):
-        document["violations"] = [asdict(each) for each in error.violations]
-    return Response(
-        status_code=problem.status,
-        content_type="application/problem+json",
-        body=orjson.dumps(document, option=orjson.OPT_APPEND_NEWLINE).decode(),
-        headers={"Retry-After": str(problem.retry_after)} if problem.retry_after else {},
-    )
