@@ -59,7 +59,7 @@ def check_account(deploy: Deploy, session: boto3.Session) -> Iterator[CheckResul
     kept = {
         each["ParameterKey"]: each["ParameterValue"]
         for each in (described or {}).get("Parameters", [])
-        if each["ParameterKey"] in template["Parameters"]
+        if each["ParameterKey"] in template["Parameters"].keys() - {images.CHOSEN}
     }
     plan = Plan(template, name, access.account, access.region, {**kept, **given})
     checks = ALWAYS if leftovers.has_resources(described) else {**BEFORE_CREATION, **ALWAYS}

@@ -1,21 +1,48 @@
-"""Check the container images of the endpoint and of training jobs."""
+"""Check the container images of the endpoint and of training jobs.
+
+The endpoint's is the one that the parameter ServingImageUri names. If the parameter is empty, it is
+AWS's (`make deploy SERVING=aws`); without it, Facet's own, which `make deploy` builds if needed.
+"""
 
 from collections.abc import Callable
 
 from cli.doctor.access import Access
 from cli.doctor.account.plan import NotPublished, Plan
 from cli.doctor.ecr import DOCKER, EcrImage
-from cli.doctor.result import CheckResult, missing, ok, unknown
+from cli.doctor.result import CheckResult, line, missing, ok, unknown
+from cli.extras import located
+
+CHOSEN = "ServingImageUri"
+IMAGES, RUNTIME = "facet-images", "tensorflow"
+"""The stack of the images and the runtime that `make deploy` uses: Makefile."""
 
 
 def serving_image(plan: Plan, access: Access) -> CheckResult:
     """Check the endpoint's image."""
+    if CHOSEN not in plan.given:
+        return _own_image(access)
 
     def uri() -> str:
         (model,) = plan.resources("AWS::SageMaker::Model").values()
         return str(model["PrimaryContainer"]["Image"])
 
-    return _image("serving image", "ServingImageUri", uri, access)
+    return _image("serving image", CHOSEN, uri, access)
+
+
+def _own_image(access: Access) -> CheckResult:
+    """Look Facet's image up by the tag of its sources, as `make deploy` does."""
+    from deployment import registry, sources, stack  # not in the wheel
+    from deployment.progress import ImageError
+
+    try:
+        repository = stack.find(IMAGES, access.client("cloudformation"))
+        tag = sources.pack(RUNTIME).tag
+        digest = repository and registry.digest_of(tag, IMAGES, access.client("ecr"))
+    except ImageError as error:
+        return missing("serving image", line(error), located("docs/deployment.md, `Container`"))
+    if repository and digest:
+        return ok("serving image", f"{repository.repository_uri}@{digest}")
+    return ok("serving image", "a deploy builds it first, in minutes, with AWS CodeBuild")
 
 
 def training_image(plan: Plan, access: Access) -> CheckResult:

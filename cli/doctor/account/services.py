@@ -9,6 +9,7 @@ SERVICES = (
     "apigateway",
     "cloudformation",
     "cloudwatch",
+    "codebuild",
     "dynamodb",
     "ecr",
     "events",

@@ -119,7 +119,7 @@ def test_the_command_prints_what_it_cannot_tell(monkeypatch: pytest.MonkeyPatch)
     assert [*found] == ["AWS endpoint", *CHECKS]
     assert found["stack"]["words"] == "facet-dev does not exist; a deploy creates it"
     assert found["endpoint quota"]["state"] == found["concurrency"]["state"] == "unknown"
-    assert found["serving image"]["state"] == "missing"
+    assert found["training image"]["state"] == "missing"
     assert found["scaling role"]["words"] == "not needed: the endpoint is not scaled"
     assert (document["healthy"], done.exit_code) == (False, 1)
 

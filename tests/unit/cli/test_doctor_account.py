@@ -5,14 +5,18 @@ service models.
 """
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import pytest
 from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER
 
+from cli.doctor.access import Access
 from cli.doctor.account import images, quotas, roles, services
+from cli.doctor.account.images import serving_image
 from cli.doctor.account.plan import Check
-from tests.support.stubbed import ACCOUNT, REGION, Answer, run
+from cli.doctor.result import CheckResult, guarded
+from tests.support.stubbed import ACCOUNT, REGION, Answer, Session, client, plan, run
 from tests.support.watching import STACK
 
 DENIED = "AccessDeniedException"
@@ -148,20 +152,58 @@ OWN = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/serving@sha256:{'0' * 64}"
 def test_images_exist_and_have_dockers_media_type(
     check: Check, parameter: str, repository: str
 ) -> None:
-    found = run(check, "ecr", ("batch_get_image", image(DOCKER)))
+    of_aws = {parameter: ""}
+    found = run(check, "ecr", ("batch_get_image", image(DOCKER)), **of_aws)
     aws = f"763104351884.dkr.ecr.{REGION}.amazonaws.com/{repository}"
     assert (found.state, found.words.startswith(aws)) == ("ok", True)
-    assert run(check, "ecr", ("batch_get_image", NONE)).state == "missing"
-    assert run(check, "ecr", ("batch_get_image", "RepositoryNotFoundException")).state == "missing"
-    assert run(check, "ecr", ("batch_get_image", DENIED)).state == "unknown"
-    assert run(check, "ecr", ("batch_get_image", image(OCI))).state == "ok"  # AWS's own
+    assert run(check, "ecr", ("batch_get_image", NONE), **of_aws).state == "missing"
+    assert (
+        run(check, "ecr", ("batch_get_image", "RepositoryNotFoundException"), **of_aws).state
+        == "missing"
+    )
+    assert run(check, "ecr", ("batch_get_image", DENIED), **of_aws).state == "unknown"
+    assert run(check, "ecr", ("batch_get_image", image(OCI)), **of_aws).state == "ok"  # AWS's own
     oci = run(check, "ecr", ("batch_get_image", image(OCI)), **{parameter: OWN})
     assert oci.state == "missing"
     assert f"refuses the media type {OCI}" in oci.words
-    elsewhere = run(check, "ecr", region="eusc-de-east-1")
+    elsewhere = run(check, "ecr", region="eusc-de-east-1", **of_aws)
     assert elsewhere.state == "missing"
     assert parameter in elsewhere.remedy
     assert run(check, "ecr", **{parameter: "docker.io/x/y:1"}).state == "unknown"
+
+
+def own_image(outputs: Mapping[str, str], *images: Answer) -> CheckResult:
+    """The result for Facet's own image, in an account with these outputs of its stack."""
+    described = {
+        "StackName": "facet-images",
+        "StackStatus": "CREATE_COMPLETE",
+        "CreationTime": 0,
+        "Outputs": [{"OutputKey": key, "OutputValue": each} for key, each in outputs.items()],
+    }
+    stubs = {
+        "cloudformation": client("cloudformation", ("describe_stacks", {"Stacks": [described]})),
+        "ecr": client("ecr", *images),
+    }
+    access = Access(Session(**stubs), ACCOUNT, "")
+    return guarded("check", partial(serving_image, plan(), access))
+
+
+REPOSITORY = {"RepositoryUri": "r", "SourcesBucket": "b"}
+BUILT = {
+    "images": [{"imageId": {"imageDigest": "sha256:1"}, "imageManifestMediaType": DOCKER}],
+    "failures": [],
+}
+
+
+def test_facets_own_image_is_found_or_will_be_built() -> None:
+    assert own_image(REPOSITORY, ("batch_get_image", BUILT)).words == "r@sha256:1"
+    assert "builds it" in own_image(REPOSITORY, ("batch_get_image", NONE)).words
+    assert "builds it" in own_image({}).words
+    assert own_image({"Other": "x"}).state == "missing"
+    assert own_image(REPOSITORY, ("batch_get_image", DENIED)).state == "unknown"
+    wrong = {"images": [BUILT["images"][0] | {"imageManifestMediaType": OCI}], "failures": []}
+    refused = own_image(REPOSITORY, ("batch_get_image", wrong))
+    assert (refused.state, "SageMaker refuses" in refused.words) == ("missing", True)
 
 
 @pytest.mark.parametrize(

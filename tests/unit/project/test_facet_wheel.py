@@ -84,7 +84,7 @@ def test_the_wheel_has_what_the_command_imports_and_nothing_of_the_local_stack()
     source = Source.read(ROOT)
     assert {"cli.app", "cli.up", "facet.errors", "serving.runtimes.litert"} <= {*source.modules}
     packages = {each.partition(".")[0] for each in source.modules}
-    assert not packages & {"local", "tests", "benchmarks", "samples", "page"}
+    assert not packages & {"deployment", "local", "tests", "benchmarks", "samples", "page"}
     assert ROOT / "cli/cost/prices.json" in source.data["cli"]
     assert ROOT / "layers/facet/facet/py.typed" in source.data["facet"]
     assert SAMPLE in source.files()

@@ -22,8 +22,13 @@ BELOW: dict[str, set[str]] = {
 }
 """The packages that each package may import, besides itself."""
 
-LAZILY = {("cli/up.py", "local"), ("cli/train/command.py", "local")}
-"""Commands that start the local stack. They import it inside a function, and only in a checkout."""
+LAZILY = {
+    ("cli/up.py", "local"),
+    ("cli/train/command.py", "local"),
+    ("cli/doctor/account/images.py", "deployment"),
+}
+"""Commands that start the local stack, or look at what a deploy would do. They import it inside a
+function, and only in a checkout."""
 
 SOURCES = [ROOT / "layers/facet", ROOT / "functions", ROOT]
 
