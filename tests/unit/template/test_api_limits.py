@@ -4,7 +4,6 @@ CloudFormation checks parameters against the template's own limits before it beg
 an API refuses, it refuses in the middle of a deploy.
 """
 
-import json
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -242,31 +241,3 @@ def test_an_update_has_time_for_its_waits() -> None:
     ]
     waits = policy["TrafficRoutingConfiguration"]["WaitIntervalInSeconds"]
     assert waits + policy["TerminationWaitInSeconds"] < policy["MaximumExecutionTimeoutInSeconds"]
-
-
-# --- IAM's quotas: docs.aws.amazon.com/IAM, "IAM and AWS STS quotas" --------------------------
-
-
-def size(document: Any) -> int:
-    """IAM counts no white space."""
-    return len(json.dumps(document, separators=(",", ":")))
-
-
-def test_policies_are_not_too_large() -> None:
-    chosen = STACKS["everything"]
-    for name, properties in made(chosen, "AWS::IAM::ManagedPolicy").items():
-        assert size(properties["PolicyDocument"]) <= 6144, name
-    for name, properties in made(chosen, "AWS::IAM::Role").items():
-        inline = [each["PolicyDocument"] for each in properties.get("Policies", [])]
-        assert sum(map(size, inline)) <= 10240, name
-
-
-def test_roles_do_not_have_too_many_policies() -> None:
-    chosen = STACKS["everything"]
-    attached = [
-        role
-        for each in chosen.of_type("AWS::IAM::ManagedPolicy").values()
-        for role in each.get("Roles", [])
-    ]
-    for name, role in chosen.of_type("AWS::IAM::Role").items():
-        assert attached.count(name) + len(role.get("ManagedPolicyArns", [])) <= 10, name
