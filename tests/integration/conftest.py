@@ -19,6 +19,7 @@ from onboard.sweeper import sweeper
 from predict import clients
 from tests.support import fakes
 from tests.support.fakes import BUCKET
+from tests.support.iam.recorder import Recorder
 from tests.support.versions import make_live, pending
 
 if TYPE_CHECKING:
@@ -55,6 +56,18 @@ NOT_FOR_TESTS = (
     "SSESpecification",
 )
 """What moto does not take, and what keeps tests from deleting the table."""
+
+
+RECORDER = Recorder()
+RECORDER.attach()  # before anything creates a session
+
+
+@pytest.fixture(autouse=True)
+def calls_are_allowed() -> Iterator[None]:
+    """Fails a test in which a function called AWS in a way that its role may not."""
+    RECORDER.take()
+    yield
+    assert RECORDER.take() == []
 
 
 @pytest.fixture

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from tests.support.choosing import Chosen, applies, many, statements
+from tests.support.iam import language
+from tests.support.iam.language import Request
 
 KEY = "arn:aws:kms:us-east-1:123456789012:key/0a1b"
 SSE = "s3:x-amz-server-side-encryption"
@@ -167,34 +169,15 @@ def denied(
     chosen: Chosen = DEFAULT,
 ) -> set[str]:
     """The statements of the bucket's policy that deny the request."""
-    context = {"aws:SecureTransport": str(tls).lower(), "aws:PrincipalArn": who}
-    context |= encryption or {}
+    context = {"aws:SecureTransport": [str(tls).lower()], "aws:PrincipalArn": [who]}
+    context |= {key: [value] for key, value in (encryption or {}).items()}
     document = chosen.resources["BucketPolicy"]["Properties"]["PolicyDocument"]
     assert {each["Effect"] for each in statements(document)} == {"Deny"}
     return {
         each["Sid"]
         for each in statements(document)
-        if applies(each, action, resource) and _met(each["Condition"], context)
+        if language.applies(each, Request(action, resource, context))
     }
-
-
-def _met(condition: dict[str, dict[str, Any]], context: dict[str, str]) -> bool:
-    """Evaluates the IAM operators that the policy uses."""
-    for operator, required in condition.items():
-        for name, expected in required.items():
-            values = [expected] if isinstance(expected, str) else expected
-            given = context.get(name)
-            met = {
-                "Bool": given in values,
-                "ArnNotEquals": given not in values,
-                "StringEquals": given in values,
-                "StringNotEquals": given not in values,
-                "StringNotEqualsIfExists": given is None or given not in values,
-                "Null": str(given is None).lower() in values,
-            }[operator]
-            if not met:
-                return False
-    return True
 
 
 @pytest.mark.parametrize("who", [ANYBODY, ONBOARD])

@@ -1,0 +1,1 @@
+"""Whether the template's policies allow the calls that functions make."""
