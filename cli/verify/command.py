@@ -37,11 +37,21 @@ def _completed(incomplete: str) -> list[str]:
 def verify(
     only: Annotated[
         list[str] | None,
-        typer.Option("--only", metavar="CHECK", help="Only this check.", autocompletion=_completed),
+        typer.Option(
+            "--only",
+            metavar="CHECK",
+            help="Only this check; may be repeated.",
+            autocompletion=_completed,
+        ),
     ] = None,
     skip: Annotated[
         list[str] | None,
-        typer.Option("--skip", metavar="CHECK", help="Not this check.", autocompletion=_completed),
+        typer.Option(
+            "--skip",
+            metavar="CHECK",
+            help="Not this check; may be repeated.",
+            autocompletion=_completed,
+        ),
     ] = None,
     hours: Annotated[
         bool,

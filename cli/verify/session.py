@@ -31,8 +31,8 @@ PREFIX = "facet-verify-"
 PATIENCE = Config(connect_timeout=5, read_timeout=60, retries={"total_max_attempts": 3})
 """For requests to AWS, none of which may hold up a run."""
 
-LOCAL_SECONDS, DEPLOYED_SECONDS = 120.0, 900.0
-"""How long an onboarding may take: on AWS, Lambda repeats an attempt that met a busy endpoint."""
+LOCAL_SECONDS, DEPLOYED_SECONDS = 120.0, 480.0
+"""How long an onboarding may take: Lambda repeats an attempt after one and after two minutes."""
 
 LOADING_SECONDS = 120.0
 """How long a prediction may be told to wait, which a model's first one is."""
