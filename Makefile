@@ -16,6 +16,10 @@ export PYTHONDONTWRITEBYTECODE :=
 run train test check template bench samples build: export AWS_DEFAULT_REGION ?= us-east-1
 # WHEELS=no packs training code without the packages that a job installs; it then needs a package index.
 PACK = $(VENV)/python -m training.package $(if $(filter no,$(WHEELS)),,--wheels)
+# AWS_REGION counts as in AWS's command line; boto3 and SAM read AWS_DEFAULT_REGION only.
+ifdef AWS_REGION
+image deploy: export AWS_DEFAULT_REGION = $(AWS_REGION)
+endif
 PYTHON312 = $(shell .ci/python 3.12)
 SETTING = $(shell $(VENV)/python -c "import tomllib; print(tomllib.load(open('samconfig.toml', 'rb'))['$(ENV)']['deploy']['parameters'].get('$(1)', ''))")
 DEPLOYED = $(or $(STACK),$(call SETTING,stack_name))

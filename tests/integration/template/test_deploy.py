@@ -56,11 +56,11 @@ class Account:
 
     url: str
 
-    def client(self, service: Any) -> Any:
+    def client(self, service: Any, region: str = "us-east-1") -> Any:
         return boto3.client(
             service,
             endpoint_url=self.url,
-            region_name="us-east-1",
+            region_name=region,
             aws_access_key_id="test",
             aws_secret_access_key="test",
         )
@@ -248,12 +248,16 @@ def files(account: Account, location: str) -> set[str]:
 
 
 def test_make_image_deploys_its_stack_once(checkout: Path, account: Account) -> None:
-    """moto makes no outputs of a change set, so it ends there; test_image.py tests the build."""
-    made = make(checkout, "image", "IMAGES=other-images", AWS_ENDPOINT_URL=account.url)
+    """moto makes no outputs of a change set, so it ends there; test_image.py tests the build.
+
+    AWS_REGION counts more than AWS_DEFAULT_REGION, as for `facet` and AWS's command line.
+    """
+    where = {"AWS_ENDPOINT_URL": account.url, "AWS_REGION": "eu-west-1"}
+    made = make(checkout, "image", "IMAGES=other-images", **where)
     assert "Successfully created/updated stack - other-images" in made.stderr
     assert "error: The stack other-images was deployed, but has no outputs." in made.stderr
     assert made.returncode
     assert made.stdout == ""
-    ecr = account.client("ecr")
+    ecr = account.client("ecr", "eu-west-1")
     (repository,) = ecr.describe_repositories(repositoryNames=["other-images"])["repositories"]
     assert repository["imageTagMutability"] == "IMMUTABLE"
