@@ -16,6 +16,19 @@ from deployment.sources import Sources
 WITHOUT_DOCKER = "Or let AWS CodeBuild build it: the same command without DOCKER=1."
 
 
+def require_docker() -> None:
+    """Raises ImageError if Docker or its plug-in buildx is missing, or does not answer."""
+    for command in (["docker", "info"], ["docker", "buildx", "version"]):
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+        except FileNotFoundError as error:
+            raise ImageError(f"DOCKER=1 needs Docker. {WITHOUT_DOCKER}") from error
+        if done.returncode:
+            reason = done.stderr.strip().partition("\n")[0]
+            words = f"DOCKER=1 needs `{' '.join(command)}`, which fails: {reason}"
+            raise ImageError(f"{words}\n{WITHOUT_DOCKER}")
+
+
 @dataclass(frozen=True)
 class Docker:
     """Docker on this machine, and the client of the registry that it pushes to."""
@@ -25,10 +38,8 @@ class Docker:
     def build(self, sources: Sources, image: str) -> None:
         """Builds an image and pushes it. Docker's output goes to standard error.
 
-        Raises ImageError if Docker is missing, does not answer, or fails.
+        Raises ImageError if it fails.
         """
-        self._require("docker", "info")
-        self._require("docker", "buildx", "version")
         self._log_in(image)
         say("Docker builds the image.")
         with TemporaryDirectory() as folder:
@@ -45,16 +56,6 @@ class Docker:
                 f"docker buildx failed with status {built.returncode}; its output is above. "
                 f"{WITHOUT_DOCKER}"
             )
-
-    def _require(self, *command: str) -> None:
-        words = " ".join(command)
-        try:
-            done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
-        except FileNotFoundError as error:
-            raise ImageError(f"DOCKER=1 needs Docker. {WITHOUT_DOCKER}") from error
-        if done.returncode:
-            reason = done.stderr.strip().partition("\n")[0]
-            raise ImageError(f"DOCKER=1 needs `{words}`, which fails: {reason}\n{WITHOUT_DOCKER}")
 
     def _log_in(self, image: str) -> None:
         """Logs Docker in with a token of ECR, which is valid for twelve hours."""

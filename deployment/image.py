@@ -17,7 +17,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from deployment import stack
 from deployment.codebuild import CodeBuild
-from deployment.docker import Docker
+from deployment.docker import Docker, require_docker
 from deployment.progress import ImageError, say
 from deployment.registry import digest_of
 from deployment.sources import REQUIREMENTS, Sources, pack
@@ -42,6 +42,8 @@ def find_or_build(
     if found and (digest := digest_of(sources.tag, name, ecr)):
         say(f"The image {name}:{sources.tag} is there.")
         return f"{found.repository_uri}@{digest}"
+    if docker:
+        require_docker()
     deploy(name)
     found = stack.find(name, cloudformation)
     if not found:
@@ -99,7 +101,7 @@ def _options() -> argparse.Namespace:
         "--runtime", choices=REQUIREMENTS, default="tensorflow", help="what the image can run"
     )
     parser.add_argument("--docker", action="store_true", help="build on this machine")
-    parser.add_argument("--stack", default="facet-images", help="stack of deployment/images.yaml")
+    parser.add_argument("--stack", default=stack.NAME, help="stack of deployment/images.yaml")
     return parser.parse_args()
 
 

@@ -12,6 +12,7 @@ from botocore.exceptions import ClientError
 
 from deployment.progress import ImageError
 
+NAME = "facet-images"
 TEMPLATE = Path(__file__).resolve().parent / "images.yaml"
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from deployment.docker import Docker
+from deployment.docker import Docker, require_docker
 from deployment.progress import ImageError
 from deployment.sources import pack
 
@@ -42,6 +42,7 @@ def record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def build() -> None:
+    require_docker()
     Docker(Ecr()).build(SOURCES, IMAGE)
 
 

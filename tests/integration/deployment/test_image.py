@@ -130,6 +130,12 @@ def test_a_manifest_that_sagemaker_refuses_is_an_error(again: bool) -> None:
     assert f"batch-delete-image --repository-name {STACK} --image-ids imageTag=" in str(no.value)
 
 
+def test_without_docker_nothing_is_deployed_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(ImageError, match="DOCKER=1 needs Docker"):
+        find_or_build(SOURCES, STACK, client=client, deploy=refuse, docker=True)
+
+
 def test_another_stack_of_that_name_is_not_replaced() -> None:
     resources = {"Topic": {"Type": "AWS::SNS::Topic"}}
     outputs = {"BucketName": {"Value": "mine"}}
