@@ -7,13 +7,26 @@ from deployment.progress import ImageError
 ACCEPTED = "application/vnd.docker.distribution.manifest.v2+json"
 """The type of manifest that SageMaker accepts: see build.sh."""
 
+MEDIA_TYPES = [
+    ACCEPTED,
+    "application/vnd.docker.distribution.manifest.list.v2+json",
+    "application/vnd.oci.image.manifest.v1+json",
+    "application/vnd.oci.image.index.v1+json",
+]
+"""Those that a build may push, so that ECR names the one that it has.
+
+Source: https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_BatchGetImage.html
+"""
+
 
 def digest_of(tag: str, repository: str, ecr: Any) -> str | None:
     """Looks an image up. None if there is none with this tag.
 
     Raises ImageError if SageMaker would refuse it: its tag cannot be overwritten.
     """
-    answer = ecr.batch_get_image(repositoryName=repository, imageIds=[{"imageTag": tag}])
+    answer = ecr.batch_get_image(
+        repositoryName=repository, imageIds=[{"imageTag": tag}], acceptedMediaTypes=MEDIA_TYPES
+    )
     for failure in answer["failures"]:
         if failure["failureCode"] != "ImageNotFound":
             raise ImageError(
@@ -27,7 +40,7 @@ def digest_of(tag: str, repository: str, ecr: Any) -> str | None:
     if kind != ACCEPTED:
         raise ImageError(
             f"The manifest of the image {repository}:{tag} is {kind}, which SageMaker refuses; it "
-            f"accepts {ACCEPTED}. Delete the image, then run `make image` without DOCKER=1:\n"
+            f"accepts {ACCEPTED}. Delete the image, then build it again without DOCKER=1:\n"
             f"aws ecr batch-delete-image --repository-name {repository} --image-ids imageTag={tag}"
         )
     digest: str = image["imageId"]["imageDigest"]
