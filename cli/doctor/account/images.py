@@ -70,7 +70,8 @@ def _image(check: str, parameter: str, uri: Callable[[], str], access: Access) -
         return unknown(check, f"{name} is not in ECR", "SageMaker must be able to pull it")
     media_type = image.media_type(access)
     if not media_type:
-        remedy = f"push it, or deploy with another {parameter}"
+        own = "push it, or " if image.account == access.account else ""
+        remedy = f"{own}deploy with another {parameter}"
         return missing(check, f"{name} does not exist", remedy)
     if image.account == access.account and media_type != DOCKER:
         remedy = "build it with `--provenance=false --output type=docker`, and push it again"

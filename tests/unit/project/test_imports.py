@@ -1,7 +1,9 @@
 """Imports between folders point down, and modules do not import each other in circles."""
 
 import ast
+import tomllib
 from collections.abc import Iterator
+from fnmatch import fnmatch
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -58,6 +60,13 @@ def imported(tree: ast.AST, *, at_import: bool) -> Iterator[str]:
 
 def test_the_packages_are_found() -> None:
     assert {name.split(".")[0] for name in MODULES} == set(BELOW)
+
+
+def test_all_packages_are_installed_with_the_checkout() -> None:
+    """Those that the command imports lazily, too: it does not run in the checkout's folder."""
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
+    patterns = settings["packages"]["find"]["include"]
+    assert {each for each in BELOW if not any(fnmatch(each, one) for one in patterns)} == set()
 
 
 def test_imports_point_down() -> None:
