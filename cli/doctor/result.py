@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 
 from facet.errors import FacetError
 
@@ -48,10 +49,13 @@ def missing(check: str, words: str, remedy: str) -> CheckResult:
 
 
 def guarded(check: str, run: Callable[[], CheckResult]) -> CheckResult:
-    """Turn an error of AWS into the result `unknown`, so that the other checks still run."""
+    """Turn an error of AWS into the result `unknown`, so that the other checks still run.
+
+    botocore cannot parse what a proxy answers instead of AWS.
+    """
     try:
         return run()
-    except (FacetError, BotoCoreError, ClientError) as error:
+    except (FacetError, BotoCoreError, ClientError, ResponseParserError) as error:
         return unknown(check, line(error), "if a permission is missing, ask for it")
 
 
