@@ -6,6 +6,7 @@ installs what it installs there: from the wheels in the package, since no index 
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -52,8 +53,8 @@ class Ended:
 
 
 @pytest.fixture(scope="module")
-def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An environment with the packages of the training image."""
+def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A new environment with the packages of the training image, to which the toolkit adds."""
     folder = tmp_path_factory.mktemp("image") / "venv"
     python = subprocess.run([ROOT / ".ci/python", "3.12"], capture_output=True, text=True)
     commands: tuple[list[str | Path], ...] = (
@@ -64,7 +65,8 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
         made = subprocess.run([UV, *each], capture_output=True, text=True, timeout=300)
         if made.returncode:
             pytest.skip(f"the training image's packages cannot be installed: {made.stderr}")
-    return folder / "bin"
+    yield folder / "bin"
+    shutil.rmtree(folder)
 
 
 @pytest.fixture(scope="module")
