@@ -8,7 +8,7 @@ from rich.text import Text
 
 from cli.client.api import connect, parse
 from cli.client.stack import find
-from cli.terminal.formatting import moment, printable, reasons, short, size
+from cli.terminal.formatting import measures, moment, printable, reasons, short, size
 from cli.terminal.options import THIS_HOME, AsJson, Home, ModelName, StackName
 from cli.terminal.output import Output, facts
 from cli.terminal.tables import plain_table, print_table
@@ -161,9 +161,7 @@ def _versions(model: ModelDetails) -> Table:
             _proof(each),
             size(each.size),
             moment(each.uploaded_at),
-            Text(
-                printable(", ".join(f"{name} {value:.4g}" for name, value in each.metrics.items()))
-            ),
+            Text(measures(each.metrics)),
         )
     return table
 

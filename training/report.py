@@ -40,7 +40,11 @@ def write(
     (folder / "metrics.json").write_text(json.dumps(document, indent=2) + "\n")
     learning_curves(history).savefig(folder / "learning_curves.png", dpi=110)
     for name, evaluation in evaluations.items():
-        title = f"{name}: accuracy {evaluation.accuracy:.3f}"
+        low, high = evaluation.interval
+        title = (
+            f"{name}: {evaluation.correct:,} of {evaluation.images:,} right\n"
+            f"accuracy {evaluation.accuracy:.3f} (95 %: {low:.3f} to {high:.3f})"
+        )
         confusion_matrix(evaluation, labels, title).savefig(
             folder / f"confusion_{name}.png", dpi=110
         )

@@ -89,7 +89,7 @@ def _evaluate_and_export(
         if name != "train"
     }
     metrics = _metrics(evaluations)
-    print(" ".join(f"{name}={value:.4f}" for name, value in metrics.items()), flush=True)
+    print(" ".join(f"{name}={value:.10g}" for name, value in metrics.items()), flush=True)
     difference = export(
         network.whole,
         network.spec,

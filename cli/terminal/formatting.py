@@ -1,6 +1,6 @@
 """Format sizes, times, violations and policies for people."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from unicodedata import category
 
 from cli.extras import located
@@ -8,6 +8,8 @@ from facet.errors import Violation
 from facet.registry.models import Mode, Policy
 
 UNITS = ("bytes", "kB", "MB", "GB")
+DETAILS = ("_images", "_correct", "_low", "_high", "_largest_class")
+"""Ends of the metrics that say how sure another one is."""
 
 
 def printable(text: str) -> str:
@@ -25,6 +27,25 @@ def size(count: int) -> str:
         number, unit = number / 1000, unit + 1
     whole = unit == 0 or number >= 99.95
     return f"{number:.{0 if whole else 1}f} {UNITS[unit]}"
+
+
+def measures(metrics: Mapping[str, float]) -> str:
+    """Format a manifest's metrics: an accuracy with its interval and number of images."""
+    return printable(
+        ", ".join(
+            f"{name} {value:.4f}{_certainty(name, metrics)}"
+            for name, value in metrics.items()
+            if not name.endswith(DETAILS)
+        )
+    )
+
+
+def _certainty(name: str, metrics: Mapping[str, float]) -> str:
+    images = metrics.get(f"{name.removesuffix('_accuracy')}_images")
+    ends = metrics.get(f"{name}_low"), metrics.get(f"{name}_high")
+    if images is None or None in ends:
+        return ""
+    return f" ({ends[0]:.3f} to {ends[1]:.3f}, {images:,.0f} images)"
 
 
 def moment(iso: str) -> str:

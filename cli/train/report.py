@@ -6,11 +6,12 @@ from dataclasses import asdict
 from cli.client.stack import Stack
 from cli.predict.results import Result
 from cli.predict.writers import TableWriter, document
-from cli.terminal.formatting import printable, reasons
+from cli.terminal.formatting import measures, printable, reasons
 from cli.terminal.output import Output
 from cli.train.execution import Execution, JobReport
 from cli.train.results import TrainingResults
 from facet.errors import Violation
+from facet.statistics import wilson
 
 READY = "READY"
 
@@ -48,7 +49,7 @@ def _lines(report: JobReport, stack: Stack) -> Iterator[str]:
     model, version, outcome = report["model"], report.get("version", ""), report["outcome"]
     yield f"{f'{model} {version}'.strip()}: {outcome}{_release_state(report)}"
     if metrics := report.get("metrics"):
-        yield "  " + ", ".join(f"{name} {value:.4f}" for name, value in metrics.items())
+        yield f"  {measures(metrics)}"
     violations = report.get("violations", ())
     yield from (f"  {line}" for line in reasons(Violation(**each) for each in violations))
     if not violations and (reason := report.get("reason")):
@@ -73,7 +74,11 @@ def confusion_lines(results: TrainingResults) -> Iterator[str]:
     counts, labels = results.confusion, [printable(label) for label in results.labels]
     right = sum(row[at] for at, row in enumerate(counts))
     total = sum(map(sum, counts))
-    yield f"{results.channel}: {right:,} of {total:,} images right (charts: {results.location})"
+    low, high = wilson(right, total)
+    yield (
+        f"{results.channel}: {right:,} of {total:,} images right, accuracy {low:.3f} to {high:.3f} "
+        f"with 95 % confidence (charts: {results.location})"
+    )
     if len(labels) <= MATRIX_LABELS:
         yield "rows: the true label, columns: the predicted one"
         yield from _matrix(labels, counts)

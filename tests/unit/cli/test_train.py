@@ -292,6 +292,21 @@ def test_prints_how_to_see_a_version_that_is_not_live() -> None:
     assert reason == "  good enough"
 
 
+def test_an_accuracy_is_printed_with_its_interval() -> None:
+    metrics = {
+        "test_loss": 0.5,
+        "test_accuracy": 0.8205,
+        "test_images": 713.0,
+        "test_correct": 585.0,
+        "test_accuracy_low": 0.7906,
+        "test_accuracy_high": 0.847,
+        "test_largest_class": 80.0,
+    }
+    report = {**REPORT, "version": "0123456789ab", "live": False, "metrics": metrics}
+    _, line, *_ = printed(report).splitlines()
+    assert line == "  test_loss 0.5000, test_accuracy 0.8205 (0.791 to 0.847, 713 images)"
+
+
 def test_a_job_that_failed_says_why_and_where_its_log_is() -> None:
     report = {
         "model": "pets",
@@ -413,7 +428,8 @@ def test_a_job_of_other_code_has_no_results(job: Stack, content: bytes | None) -
 def test_prints_the_confusion_matrix() -> None:
     results = TrainingResults.parse(METRICS, "s3://images/o.tar.gz")
     assert list(confusion_lines(results)) == [
-        "test: 8 of 10 images right (charts: s3://images/o.tar.gz)",
+        "test: 8 of 10 images right, accuracy 0.490 to 0.943 with 95 % confidence "
+        "(charts: s3://images/o.tar.gz)",
         "rows: the true label, columns: the predicted one",
         "       cat dog",
         "  cat    5   ·",
@@ -427,7 +443,8 @@ def test_of_many_labels_it_prints_the_largest_errors() -> None:
     confusion[3][4], confusion[7][1] = 2, 5
     lines = list(confusion_lines(TrainingResults("test", labels, confusion, [], "s3://o")))
     assert lines == [
-        "test: 200 of 207 images right (charts: s3://o)",
+        "test: 200 of 207 images right, accuracy 0.932 to 0.984 with 95 % confidence "
+        "(charts: s3://o)",
         "  label 07 predicted as label 01: 5 images",
         "  label 03 predicted as label 04: 2 images",
     ]

@@ -26,7 +26,16 @@ def test_accuracy_counts_images_and_balanced_accuracy_counts_classes() -> None:
     measured = Evaluation(confusion, 0.5)
     assert measured.accuracy == pytest.approx(0.9)
     assert measured.balanced_accuracy == pytest.approx(0.75)
-    assert measured.measures == {"loss": 0.5, "accuracy": 0.9, "balanced_accuracy": 0.75}
+    assert measured.measures == {
+        "loss": 0.5,
+        "accuracy": 0.9,
+        "balanced_accuracy": 0.75,
+        "images": 10,
+        "correct": 9,
+        "accuracy_low": 0.5958,
+        "accuracy_high": 0.9821,
+        "largest_class": 8,
+    }
 
 
 def test_a_network_is_asked_about_every_image() -> None:
@@ -41,6 +50,7 @@ def test_a_network_is_asked_about_every_image() -> None:
     spec = InputSpec(tensor="image", encoding="uint8", height=2, width=2)
     measured = evaluate(network, spec, ImageSet(pixels, classes))
     assert measured.confusion.tolist() == [[50, 0], [10, 40]]
+    assert measured.predictions.tolist() == [0] * 60 + [1] * 40
     right, wrong = np.log1p(np.exp(-2)), np.log1p(np.exp(2))
     assert measured.loss == pytest.approx(0.9 * right + 0.1 * wrong, rel=1e-5)
 
