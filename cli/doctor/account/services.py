@@ -1,5 +1,7 @@
 """Check the region's services, and Lambda's concurrency."""
 
+from typing import Any
+
 from cli.doctor.access import Access
 from cli.doctor.account.plan import Plan
 from cli.doctor.result import CheckResult, missing, ok, unknown
@@ -37,20 +39,33 @@ AT_ONCE = 10
 
 
 def services(plan: Plan, access: Access) -> CheckResult:
-    """Check that the region has all services."""
+    """Check that the region has all services.
+
+    A name that the list lacks in every region proves nothing: AWS may use another one.
+    """
     client = access.client("ssm", LIST_REGION)
-    keys = {KEY.format(plan.region, each): each for each in SERVICES}
-    names, absent = [*keys], list[str]()
-    for begin in range(0, len(names), AT_ONCE):
-        answer = client.get_parameters(Names=names[begin : begin + AT_ONCE])
-        absent += answer.get("InvalidParameters", [])
-    if len(absent) == len(names):
+    absent = _absent(client, plan.region)
+    if len(absent) == len(SERVICES):
         words = f"AWS's list of services does not have {plan.region}"
         return unknown("services", words, "check that the region has them all")
-    if absent:
-        words = f"{plan.region} lacks {', '.join(sorted(keys[each] for each in absent))}"
+    unlisted = _absent(client, LIST_REGION) if absent else set()
+    if lacking := absent - unlisted:
+        words = f"{plan.region} lacks {', '.join(sorted(lacking))}"
         return missing("services", words, "choose another AWS_REGION")
-    return ok("services", f"{plan.region} has all {len(names)}")
+    if absent:
+        words = f"AWS's list of services does not have {', '.join(sorted(absent))}"
+        return unknown("services", words, "check that the region has them")
+    return ok("services", f"{plan.region} has all {len(SERVICES)}")
+
+
+def _absent(client: Any, region: str) -> set[str]:
+    """The services that AWS's list does not have in a region."""
+    keys = {KEY.format(region, each): each for each in SERVICES}
+    names, absent = [*keys], set[str]()
+    for begin in range(0, len(names), AT_ONCE):
+        answer = client.get_parameters(Names=names[begin : begin + AT_ONCE])
+        absent |= {keys[each] for each in answer.get("InvalidParameters", [])}
+    return absent
 
 
 def concurrency(plan: Plan, access: Access) -> CheckResult:

@@ -4,7 +4,7 @@ Clients are stubbed with botocore's Stubber, which checks requests and responses
 service models.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import partial
 from typing import Any
 
@@ -206,6 +206,15 @@ def test_facets_own_image_is_found_or_will_be_built() -> None:
     assert (refused.state, "SageMaker refuses" in refused.words) == ("missing", True)
 
 
+def listed(region: str, absent: Collection[str]) -> list[Answer]:
+    """The answers for a region whose list lacks some services."""
+    answers: list[Answer] = []
+    for part in (services.SERVICES[:10], services.SERVICES[10:]):
+        keys = [services.KEY.format(region, each) for each in part if each in absent]
+        answers.append(("get_parameters", {"InvalidParameters": keys} if keys else {}))
+    return answers
+
+
 @pytest.mark.parametrize(
     ("absent", "state", "words"),
     [
@@ -214,13 +223,23 @@ def test_facets_own_image_is_found_or_will_be_built() -> None:
         (services.SERVICES, "unknown", f"AWS's list of services does not have {REGION}"),
     ],
 )
-def test_the_region_has_all_services(absent: list[str], state: str, words: str) -> None:
-    answers: list[Answer] = []
-    for part in (services.SERVICES[:10], services.SERVICES[10:]):
-        keys = [services.KEY.format(REGION, each) for each in part if each in absent]
-        answers.append(("get_parameters", {"InvalidParameters": keys} if keys else {}))
+def test_the_region_has_all_services(absent: Collection[str], state: str, words: str) -> None:
+    answers = [*listed(REGION, absent), *listed(services.LIST_REGION, [])]
     result = run(services.services, "ssm", *answers)
     assert (result.state, result.words) == (state, words)
+
+
+def test_a_service_that_the_list_has_in_no_region_is_not_lacking() -> None:
+    """AWS may list it by another name."""
+    answers = [*listed(REGION, ["scheduler"]), *listed(services.LIST_REGION, ["scheduler"])]
+    result = run(services.services, "ssm", *answers)
+    assert (result.state, result.words) == (
+        "unknown",
+        "AWS's list of services does not have scheduler",
+    )
+    both = [*listed(REGION, ["xray", "sns"]), *listed(services.LIST_REGION, ["sns"])]
+    result = run(services.services, "ssm", *both)
+    assert (result.state, result.words) == ("missing", f"{REGION} lacks xray")
 
 
 def test_services_are_unknown_without_permission() -> None:
