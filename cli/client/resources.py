@@ -1,4 +1,4 @@
-"""List a stack's resources by their names in template.yaml."""
+"""Find a stack's resources by their names in template.yaml, and the endpoint's image."""
 
 from typing import TYPE_CHECKING
 
@@ -6,6 +6,7 @@ from cli.client.stack import Stack
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
+    from mypy_boto3_sagemaker import SageMakerClient
 
 FUNCTION = "AWS::Lambda::Function"
 TOPIC = "AWS::SNS::Topic"
@@ -22,3 +23,12 @@ def resources(stack: Stack, kind: str) -> dict[str, str]:
         for each in page["StackResourceSummaries"]
         if each["ResourceType"] == kind and "PhysicalResourceId" in each
     }
+
+
+def named_image(sagemaker: "SageMakerClient", endpoint: str) -> str:
+    """The container's image that the endpoint's model names. Raises ClientError."""
+    name = sagemaker.describe_endpoint(EndpointName=endpoint)["EndpointConfigName"]
+    config = sagemaker.describe_endpoint_config(EndpointConfigName=name)
+    (variant, *_) = config["ProductionVariants"]
+    model = sagemaker.describe_model(ModelName=variant["ModelName"])
+    return model["PrimaryContainer"]["Image"]

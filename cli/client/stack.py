@@ -94,7 +94,9 @@ class Stack:
 
     def registry(self) -> "Table":
         """Open the registry's table."""
-        return self.session.resource("dynamodb", endpoint_url=self.endpoint_url).Table(self.table)
+        with ONE_AT_A_TIME:
+            service = self.session.resource("dynamodb", endpoint_url=self.endpoint_url)
+        return service.Table(self.table)
 
 
 def find(name: str | None, home: Path = HOME) -> Stack:

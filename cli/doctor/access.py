@@ -10,9 +10,6 @@ from botocore.exceptions import BotoCoreError, ClientError
 from cli.doctor.result import CheckResult, line, missing, ok, warning
 from facet.aws_environment import local_endpoints
 
-FORBIDDEN = ("403", "AccessDenied", "AccessDeniedException", "UnauthorizedOperation")
-"""Codes of errors for lack of permissions."""
-
 
 @dataclass(frozen=True)
 class Access:
@@ -56,8 +53,3 @@ def check_access(session: boto3.Session) -> Generator[CheckResult, None, Access 
         return None
     yield ok("credentials", who["Arn"])
     return Access(session, who["Account"], who["Arn"], redirected)
-
-
-def forbidden(error: ClientError) -> bool:
-    """Whether AWS refused for lack of permissions."""
-    return error.response["Error"]["Code"] in FORBIDDEN

@@ -13,8 +13,10 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from cli.client.api import RetryBudget, connect
+from cli.client.permissions import forbidden
+from cli.client.resources import named_image
 from cli.client.stack import OLD_QUEUE_OUTPUT, Stack, deployed
-from cli.doctor.access import Access, check_access, forbidden
+from cli.doctor.access import Access, check_access
 from cli.doctor.ecr import EcrImage
 from cli.doctor.result import CheckResult, guarded, line, missing, ok, warning
 from cli.extras import located, make
@@ -193,13 +195,7 @@ def subscribed(arns: list[str]) -> CheckResult:
 
 def image(target: DeployedStack) -> CheckResult:
     """Check that the container's image still exists, if it is in the account's own registry."""
-    sagemaker = target.stack.client("sagemaker")
-    config = sagemaker.describe_endpoint(EndpointName=target.stack.endpoint)["EndpointConfigName"]
-    (variant, *_) = sagemaker.describe_endpoint_config(EndpointConfigName=config)[
-        "ProductionVariants"
-    ]
-    model = sagemaker.describe_model(ModelName=variant["ModelName"])
-    uri = str(model["PrimaryContainer"]["Image"])
+    uri = named_image(target.stack.client("sagemaker"), target.stack.endpoint)
     own = EcrImage.of(uri)
     if not own or own.account != target.access.account:
         return ok("image", uri)

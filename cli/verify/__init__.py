@@ -1,1 +1,1 @@
-"""`facet verify`: carry out what Facet assumes about AWS on a stack, and report what was seen."""
+"""`facet verify`: test on a stack what Facet assumes about AWS, and report what was seen."""

@@ -9,20 +9,11 @@ from typing import TYPE_CHECKING
 from boto3.exceptions import Boto3Error
 from botocore.exceptions import BotoCoreError, ClientError
 
+from cli.client.permissions import forbidden
 from facet.errors import FacetError
 
 if TYPE_CHECKING:
     from cli.verify.session import Session
-
-FORBIDDEN = {
-    "AccessDenied",
-    "AccessDeniedException",
-    "AuthorizationError",
-    "AuthorizationErrorException",
-    "UnauthorizedOperation",
-}
-"""Codes by which AWS says that the person who verifies lacks a permission."""
-
 
 OF_AWS = (FacetError, BotoCoreError, ClientError, Boto3Error, OSError)
 OF_ANSWERS = (ValueError, LookupError, TypeError, AttributeError)
@@ -92,8 +83,7 @@ class Check:
         except NotTried as error:
             results = [Result(State.NOT_TRIED, str(error), "")]
         except ClientError as error:
-            forbidden = error.response["Error"]["Code"] in FORBIDDEN
-            state = State.NOT_TRIED if forbidden else State.DIFFERENT
+            state = State.NOT_TRIED if forbidden(error) else State.DIFFERENT
             results = [Result(state, str(error), "")]
         except (*OF_AWS, *OF_ANSWERS) as error:
             kind = "" if isinstance(error, FacetError) else f"{type(error).__name__}: "

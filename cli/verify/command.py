@@ -69,7 +69,7 @@ def verify(
     home: Home = THIS_HOME,
     as_json: AsJson = False,
 ) -> None:
-    """Carry out what Facet assumes about AWS on a stack. The exit code is 1 if it is different.
+    """Test on a stack what Facet assumes about AWS. The exit code is 1 if something is different.
 
     It makes models of its own, whose names begin with facet-verify-, and deletes them, also after
     Ctrl-C. It changes no other model. The report says for each assumption: seen, different, or not

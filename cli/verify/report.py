@@ -1,6 +1,7 @@
 """The report: what was verified where, and each finding; as text and as JSON, without secrets."""
 
 import platform
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -12,6 +13,7 @@ import botocore
 from botocore.exceptions import BotoCoreError, ClientError
 from rich.text import Text
 
+from cli.client.resources import named_image
 from cli.extras import version
 from cli.terminal.formatting import printable
 from cli.terminal.output import facts
@@ -24,9 +26,13 @@ PARAMETERS = ("InstanceType", "InstanceCount", "MaxInstances", "AllowOrigin", "G
 """Template parameters that explain findings. None is a secret or an address."""
 
 
+PERSON = re.compile(r"(:(?:user|federated-user|assumed-role/[^/\s]+)/)[\w+=,.@/-]+")
+"""The user, or the session of a role, in an ARN: often a person's name or address."""
+
+
 @dataclass(frozen=True)
 class Redaction:
-    """Replaces secrets and the account's number in texts."""
+    """Replaces secrets, the account's number and the person's name in texts."""
 
     hidden: Mapping[str, str]
 
@@ -47,7 +53,7 @@ class Redaction:
     def __call__(self, text: str) -> str:
         for secret, name in self.hidden.items():
             text = text.replace(secret, name)
-        return printable(text)
+        return printable(PERSON.sub(r"\1PERSON", text))
 
     def finding(self, finding: Finding) -> Finding:
         return replace(finding, found=self(finding.found))
@@ -100,7 +106,7 @@ def summary(report: Report) -> Text:
 
 
 def about(session: Session, redact: Redaction) -> dict[str, str]:
-    """What is verified. What cannot be read says why."""
+    """Describe what is verified; if the image cannot be read, say why."""
     chosen = [f"{name}={session.parameters[name]}" for name in PARAMETERS if
               name in session.parameters]  # fmt: skip
     return {
@@ -130,10 +136,7 @@ def _image(session: Session) -> str:
         ]
         if images:
             return str(images[0])
-        config = sagemaker.describe_endpoint_config(EndpointConfigName=found["EndpointConfigName"])
-        (variant, *_) = config["ProductionVariants"]
-        model = sagemaker.describe_model(ModelName=variant["ModelName"])
-        return str(model["PrimaryContainer"]["Image"])
+        return named_image(sagemaker, session.stack.endpoint)
     except (BotoCoreError, ClientError, LookupError) as error:
         return f"unknown: {error}"
 

@@ -35,7 +35,7 @@ LOCAL_SECONDS, DEPLOYED_SECONDS = 120.0, 480.0
 """How long an onboarding may take: Lambda repeats an attempt after one and after two minutes."""
 
 LOADING_SECONDS = 120.0
-"""How long a prediction may be told to wait, which a model's first one is."""
+"""How long a prediction may be answered 429 or 503, as while its model is loaded."""
 
 PAUSE = 1.0
 """Seconds between two polls."""

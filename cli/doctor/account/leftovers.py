@@ -9,7 +9,8 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from cli.doctor.access import Access, forbidden
+from cli.client.permissions import forbidden
+from cli.doctor.access import Access
 from cli.doctor.account.plan import Plan
 from cli.doctor.result import CheckResult, missing, ok, unknown, warning
 from cli.extras import located

@@ -49,10 +49,10 @@ def canary(session: Session) -> str:
 
     session.until(CANARY_SECONDS, promoted)
     now = session.registry.model(session.model)
-    told = ", ".join(f"{count} of {version}" for version, count in sorted(answers.items()))
+    counted = ", ".join(f"{count} of {version}" for version, count in sorted(answers.items()))
     if now.live != candidate or set(answers) != {live, candidate}:
-        raise Different(f"{told}; {now.live} is live, and the canary is {now.canary}")
-    return f"{told}; then {candidate} was live"
+        raise Different(f"{counted}; {now.live} is live, and the canary is {now.canary}")
+    return f"{counted}; then {candidate} was live"
 
 
 @check("rollback", "After a rollback the previous version answers, within a minute.")

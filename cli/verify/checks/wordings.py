@@ -5,6 +5,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from cli.client.permissions import forbidden
 from cli.verify.check import Different, NotTried, check
 from cli.verify.session import Session
 from facet.endpoint import NO_ENDPOINT
@@ -63,7 +64,7 @@ def _refusal(session: Session, endpoint: str, target: str, body: bytes = b"{}") 
             EndpointName=endpoint, TargetModel=target, ContentType="application/json", Body=body
         )
     except ClientError as error:
-        if error.response["Error"]["Code"] == "AccessDeniedException":
+        if forbidden(error):
             raise
         return dict(error.response)
     raise Different(f"it answered {answer['Body'].read()[:200]!r}")

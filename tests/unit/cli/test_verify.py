@@ -127,6 +127,28 @@ def test_it_deletes_no_model_of_others() -> None:
         clean_up.attempt(own)
 
 
+class Objects:
+    """A bucket with one object below each prefix of a model, and a function that AWS refuses."""
+
+    def get_paginator(self, _: str) -> "Objects":
+        return self
+
+    def paginate(self, **request: str) -> Any:
+        yield {"Contents": [{"Key": f"{request['Prefix']}/0123456789ab"}]}
+
+    def invoke(self, **_: Any) -> Any:
+        raise refused("AccessDeniedException")
+
+
+def test_what_is_left_of_a_model_is_reported() -> None:
+    own = session({"s3": Objects(), "lambda": Objects()})
+    own.made.append(own.model)
+    (finding,) = clean_up.findings(own)
+    assert finding.state is State.DIFFERENT
+    for prefix in ("mme/", "golden/", "rejected/"):
+        assert f"{prefix}{own.model}/0123456789ab" in finding.found
+
+
 def test_each_name_is_of_the_run() -> None:
     own = session()
     assert {own.model, own.name("bad")} == {f"{PREFIX}{own.run}", f"{PREFIX}{own.run}-bad"}
@@ -206,6 +228,21 @@ def test_a_report_has_no_secrets() -> None:
     shown = redact.finding(finding(State.SEEN, text)).found
     assert shown.startswith("API-KEY SECRET-KEY ACCESS-KEY arn:aws:sagemaker:eu-central-1:ACCOUNT:")
     assert "\x1b" not in shown
+
+
+@pytest.mark.parametrize(
+    ("arn", "shown"),
+    [
+        ("sts::1:assumed-role/Admin/me@example.com", "sts::1:assumed-role/Admin/PERSON"),
+        ("sts::1:federated-user/me.b", "sts::1:federated-user/PERSON"),
+        ("iam::1:user/team-a/me", "iam::1:user/PERSON"),
+        ("iam::1:role/facet-HoursFunctionRole-1A", "iam::1:role/facet-HoursFunctionRole-1A"),
+    ],
+)
+def test_a_report_does_not_name_the_person_whom_aws_refuses(arn: str, shown: str) -> None:
+    text = "User: arn:aws:{} is not authorized to perform: sns:Publish"
+    redact = Redaction.of(session())
+    assert redact(text.format(arn)) == text.format(shown)
 
 
 class SageMaker:
