@@ -28,7 +28,7 @@ from local.moto import (
 from local.moto.access import Credentials
 from local.moto.durable import Durable
 from local.moto.lambda_functions import Call, Submit
-from local.moto.s3 import objects
+from local.moto.s3 import batches, objects
 from local.moto.training import step_functions, training_jobs
 from local.moto.training.past_executions import PastExecutions
 from local.moto.training.step_functions import Ended
@@ -76,6 +76,7 @@ class Aws:
         self.credentials = Credentials.random()
         self._allowed_origin = allowed_origin
         self._durable = Durable(state)
+        self._files = state.files
         self._patches = ExitStack()
         self._patches.enter_context(server.forgetting_models())
         self._patches.enter_context(objects.storing(state.files))
@@ -216,7 +217,7 @@ class Aws:
             if environ["PATH_INFO"] == EVENTS_PATH:
                 return _json({"events": list(self._events)})(environ, start_response)
             with self._durable.change(target, reads, body):
-                answer: Iterable[bytes] = self._moto(environ, lambda *begun: started.extend(begun))
+                answer = self._changed(environ, body, lambda *begun: started.extend(begun))
         except ClientDisconnected as error:
             return error.get_response(environ)(environ, start_response)
         except (OSError, sqlite3.OperationalError, Damaged) as error:
@@ -224,6 +225,12 @@ class Aws:
             LOG.warning("%s %s %s: %s", *what, error, exc_info=failures.unforeseen(error))
             return failures.response(error, as_json=bool(target))(environ, start_response)
         start_response(*started)
+        return answer
+
+    def _changed(self, environ: dict[str, Any], body: bytes, begin: Any) -> Iterable[bytes]:
+        if batches.is_batch(environ):
+            return batches.put(environ, body, self._files)(environ, begin)
+        answer: Iterable[bytes] = self._moto(environ, begin)
         return answer
 
 

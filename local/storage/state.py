@@ -5,7 +5,7 @@ import json
 import secrets
 import sqlite3
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -76,24 +76,16 @@ class State:
 
     def keep_versions(self, bucket: str, key: str, versions: list[ObjectVersion]) -> None:
         """Replaces the versions of a key, and deletes the files of versions that are gone."""
-        rows = [
-            (bucket, key, each.version, position, each.content is None, each.modified, each.etag,
-             json.dumps(each.metadata), *_columns(each.content))
-            for position, each in enumerate(versions)
-        ]  # fmt: skip
+        self.keep_keys(bucket, {key: versions})
+
+    def keep_keys(self, bucket: str, keys: Mapping[str, list[ObjectVersion]]) -> None:
+        """Replaces the versions of several keys, all or none."""
+        gone: list[str] = []
         with self._lock, self._database as database:
-            old = database.execute(
-                "SELECT file FROM objects WHERE bucket = ? AND key = ? AND file IS NOT NULL",
-                (bucket, key),
-            ).fetchall()
-            database.execute("DELETE FROM objects WHERE bucket = ? AND key = ?", (bucket, key))
-            database.executemany(
-                "INSERT INTO objects VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows
-            )
-        kept = {each.content.file for each in versions if each.content}
-        for (file,) in old:
-            if file not in kept:
-                self.files.delete(file)
+            for key, versions in keys.items():
+                gone += _replace(database, bucket, key, versions)
+        for file in gone:
+            self.files.delete(file)
 
     def objects(self, bucket: str) -> list[ObjectVersion]:
         """All object versions of a bucket, each key's in the order in which they were written."""
@@ -196,6 +188,24 @@ class State:
                     "UPDATE objects SET file = ?, size = ?, sha256 = ? WHERE rowid = ?",
                     (version, size, sha256, rowid),
                 )
+
+
+def _replace(
+    database: sqlite3.Connection, bucket: str, key: str, versions: list[ObjectVersion]
+) -> list[str]:
+    """Replaces the rows of a key; returns the files that no row of it has any more."""
+    rows = [
+        (bucket, key, each.version, position, each.content is None, each.modified, each.etag,
+         json.dumps(each.metadata), *_columns(each.content))
+        for position, each in enumerate(versions)
+    ]  # fmt: skip
+    old = database.execute(
+        "SELECT file FROM objects WHERE bucket = ? AND key = ? AND file IS NOT NULL", (bucket, key)
+    ).fetchall()
+    database.execute("DELETE FROM objects WHERE bucket = ? AND key = ?", (bucket, key))
+    database.executemany("INSERT INTO objects VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+    kept = {each.content.file for each in versions if each.content}
+    return [file for (file,) in old if file not in kept]
 
 
 def _columns(content: Content | None) -> tuple[str | None, int | None, str | None]:

@@ -96,3 +96,23 @@ def test_a_damaged_file_is_kept_for_inspection(files: ObjectFiles, tmp_path: Pat
     assert aside.read_bytes() == b"abc"
     assert files.fault(content) == "its file is missing"
     assert not files.set_aside("unknown").exists()
+
+
+def test_several_files_are_all_on_the_disk_or_none(
+    files: ObjectFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    contents = [b"%d" % number for number in range(20)]
+    for each, content in zip(files.write_all(contents), contents, strict=True):
+        assert files.path(each.file).read_bytes() == content
+        assert files.fault(each) is None
+    before = set((tmp_path / "objects").iterdir())
+
+    def rename(part: Path, target: Path) -> None:
+        if part.read_bytes() == b"7":
+            raise OSError("gone")
+        os.rename(part, target)  # noqa: PTH104
+
+    monkeypatch.setattr(Path, "rename", rename)
+    with pytest.raises(OSError, match="gone"):
+        files.write_all(contents)
+    assert set((tmp_path / "objects").iterdir()) == before
