@@ -134,7 +134,7 @@ def data_folder() -> Path | None:
 
 def bucket_of(stack: Stack) -> Bucket:
     """Open the stack's bucket with a connection for each concurrent upload."""
-    return Bucket(stack.bucket, stack.client("s3", CONFIG))
+    return Bucket(stack.bucket, stack.client("s3", CONFIG), unpacks=stack.home is not None)
 
 
 def _bucket_named(bucket: str) -> Bucket:

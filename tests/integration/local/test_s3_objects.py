@@ -6,9 +6,11 @@ This is the contract test of local/moto/s3: when moto's pin moves, it says what 
 import errno
 import gc
 import http.client
+import io
 import logging
 import os
 import socket
+import tarfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,6 +27,9 @@ from local.storage.state import State
 from tests.support.aws_process import BUCKET, unretried
 from tests.support.memory import resident
 from tests.support.moto_account import forget
+from training.data import upload
+from training.data.layout import LabelledImage
+from training.data.upload import Bucket, Change, synchronise
 
 LARGE = os.urandom(3 << 20)  # larger than what is read at once
 
@@ -263,3 +268,104 @@ def test_memory_stays_flat_over_uploads_listings_and_copies(account: Account) ->
     gc.collect()
     left = [each for each in gc.get_objects() if isinstance(each, FakeKey)]
     assert len(left) <= len(account.state.objects(BUCKET)), "moto keeps none that it has deleted"
+
+
+def put_batch(account: Account, key: str, members: dict[str, bytes | None]) -> None:
+    """Uploads a tar of files, and of a folder for each None, to be unpacked."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as archive:
+        for name, content in members.items():
+            member = tarfile.TarInfo(name)
+            member.type = tarfile.DIRTYPE if content is None else tarfile.REGTYPE
+            member.size = len(content or b"")
+            archive.addfile(member, io.BytesIO(content or b""))
+    account.s3.put_object(
+        Bucket=BUCKET,
+        Key=key,
+        Body=packed.getvalue(),
+        Metadata={"snowball-auto-extract": "true"},
+    )
+
+
+def test_a_batch_becomes_objects_beside_its_key(account: Account) -> None:
+    """As AWS's Snow devices unpack it."""
+    account.put("pets/train/cat/1.jpg", b"old")
+    put_batch(account, "pets/batch.tar", {"train/cat/1.jpg": b"one", "train/Kätzchen/2.jpg": b""})
+    alone = account.put("pets/train/cat/3.jpg", b"one")
+    listed = account.s3.list_objects_v2(Bucket=BUCKET)["Contents"]
+    found = {each["Key"]: (each["Size"], each["ETag"]) for each in listed}
+    assert list(found) == [
+        "pets/train/Kätzchen/2.jpg",
+        "pets/train/cat/1.jpg",
+        "pets/train/cat/3.jpg",
+    ]
+    assert found["pets/train/cat/1.jpg"] == found["pets/train/cat/3.jpg"]
+    versions = account.s3.list_object_versions(Bucket=BUCKET, Prefix="pets/train/cat/1")["Versions"]
+    assert len({alone, *(each["VersionId"] for each in versions)}) == 3
+    kept = account.state.newest(BUCKET, "pets/")
+    assert {key: file.read_bytes() for key, file in kept.items()} == {
+        "pets/train/Kätzchen/2.jpg": b"",
+        "pets/train/cat/1.jpg": b"one",
+        "pets/train/cat/3.jpg": b"one",
+    }
+    assert account.get("pets/train/cat/1.jpg", VersionId=versions[1]["VersionId"]) == b"old"
+
+
+def test_a_batch_that_cannot_be_unpacked_changes_nothing(account: Account) -> None:
+    with pytest.raises(ClientError, match="'folder' is not a file"):
+        put_batch(account, "pets/batch.tar", {"1.jpg": b"one", "folder": None})
+    with pytest.raises(ClientError, match="cannot be unpacked"):
+        account.s3.put_object(
+            Bucket=BUCKET, Key="x.tar", Body=b"no", Metadata={"snowball-auto-extract": "true"}
+        )
+    assert account.files() == []
+    assert "Contents" not in account.s3.list_objects_v2(Bucket=BUCKET)
+
+
+def test_a_batch_on_a_full_disk_changes_nothing(
+    account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain, calls = os.fsync, iter(range(100))
+
+    def fsync(descriptor: int) -> None:
+        if next(calls) == 3:
+            raise OSError(errno.ENOSPC, "no space left")
+        plain(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    with pytest.raises(ClientError, match="The disk is full"):
+        put_batch(account, "pets/batch.tar", {f"{number}.jpg": b"one" for number in range(8)})
+    assert account.files() == []
+    assert "Contents" not in account.s3.list_objects_v2(Bucket=BUCKET)
+
+
+def test_an_interrupted_upload_in_batches_continues(
+    account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt() -> bytes:
+        raise KeyboardInterrupt
+
+    def image(number: int, content: bytes = b"") -> LabelledImage:
+        return LabelledImage("train", "cat", f"{number:02}.jpg", lambda: content or b"%d" % number)
+
+    def run(images: list[LabelledImage]) -> Change:
+        return synchronise(images, bucket, "datasets/cats/", lambda: done.append(1))
+
+    monkeypatch.setattr(upload, "BATCH", 4)
+    done: list[int] = []
+    bucket = Bucket(BUCKET, account.s3, unpacks=True)
+    account.put("datasets/cats/train/cat/old.jpg", b"old")
+    account.put("datasets/cats-2/train/cat/1.jpg", b"another's")
+    images = [image(number) for number in range(30)]
+    with pytest.raises(KeyboardInterrupt):
+        run([*images[:25], LabelledImage("train", "cat", "25.jpg", interrupt)])
+    there = len(account.state.newest(BUCKET, "datasets/cats/train/cat/")) - 1
+    assert 4 <= there <= 24
+    done.clear()
+    change = run(images)
+    assert (change.uploaded, change.unchanged, change.removed) == (30 - there, there, 1)
+    assert len(done) == 30
+    change = run([*images[:9], image(9, b"new"), *images[10:]])
+    assert change == Change(uploaded=1, bytes=3, unchanged=29, removed=0)
+    assert account.get("datasets/cats/train/cat/09.jpg") == b"new"
+    assert account.get("datasets/cats-2/train/cat/1.jpg") == b"another's"
