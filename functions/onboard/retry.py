@@ -126,5 +126,9 @@ def _is_conflict(error: BaseException) -> bool:
 
 
 def _log(state: RetryCallState) -> None:
+    """Logs the error, and as its `cause` what AWS said: `facet verify` reads that."""
     error = state.outcome.exception() if state.outcome else None
-    logger().info("retrying", pause=round(state.upcoming_sleep, 2), reason=str(error))
+    line: dict[str, object] = {"pause": round(state.upcoming_sleep, 2), "reason": str(error)}
+    if error and error.__cause__:
+        line["cause"] = str(error.__cause__)
+    logger().info("retrying", extra=line)

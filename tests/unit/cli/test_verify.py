@@ -16,11 +16,12 @@ from cli.verify.check import Check, Different, Finding, NotTried, Result, State,
 from cli.verify.checks import AFTER, AT_THE_END, BESIDE, CHECKS, FIRST, ON_REQUEST
 from cli.verify.checks.cleaning import NotOwn, clean_up
 from cli.verify.checks.predictions import golden_proof
-from cli.verify.checks.wordings import model_error, no_endpoint
+from cli.verify.checks.wordings import model_error, no_endpoint, wording_408, wording_507
 from cli.verify.price import estimate
 from cli.verify.report import Redaction, Report, about, plain
 from cli.verify.session import PREFIX, Session
 from facet.errors import UnknownModel
+from tests.support.stubbed import client
 from tests.support.verifying import ACCOUNT, KEY, SAMPLE, SECRET, refused, session
 
 Raises = Callable[[Session], Any]
@@ -175,6 +176,39 @@ def test_another_wording_is_reported_as_it_came() -> None:
     (finding,) = no_endpoint.findings(session(fakes))
     assert finding.state is State.DIFFERENT
     assert json.loads(finding.found) == {"Code": "ValidationError", "Message": "Could not find it"}
+
+
+def onboarding_logged(*lines: dict[str, str]) -> Session:
+    """A session whose onboard function has logged these lines of JSON."""
+    events = [
+        {"timestamp": at * 1000, "message": json.dumps(each)} for at, each in enumerate(lines)
+    ]
+    group = {
+        "LogicalResourceId": "OnboardLogs",
+        "PhysicalResourceId": "/aws/lambda/facet-onboard",
+        "ResourceType": "AWS::Logs::LogGroup",
+        "LastUpdatedTimestamp": 0,
+        "ResourceStatus": "CREATE_COMPLETE",
+    }
+    listed = {"StackResourceSummaries": [group]}
+    return session(
+        {
+            "cloudformation": client("cloudformation", ("list_stack_resources", listed)),
+            "logs": client("logs", ("filter_log_events", {"events": events})),
+        }
+    )
+
+
+def test_what_the_platform_said_before_is_reported_as_it_came() -> None:
+    cause = 'Received server error (507) from primary with message "{"error": "full"}"'
+    (finding,) = wording_507.findings(onboarding_logged({"cause": "older"}, {"cause": cause}))
+    assert finding.state is State.SEEN
+    assert finding.found == f"1970-01-01T00:00:01+00:00: {cause}"
+    (finding,) = wording_408.findings(onboarding_logged())
+    assert (finding.state, finding.found.partition(":")[0]) == (
+        State.NOT_TRIED,
+        "onboarding has met none in the last 14 days",
+    )
 
 
 def test_without_the_permission_a_wording_is_not_tried() -> None:

@@ -48,6 +48,16 @@ def test_the_endpoint_is_asked_until_it_answers(error: FacetError) -> None:
     assert all(0 <= pause <= 2**at for at, pause in enumerate(pauses))
 
 
+def test_the_log_has_the_platforms_own_words(caplog: pytest.LogCaptureFixture) -> None:
+    error = EndpointUnavailable("no memory")
+    error.__cause__ = refusal("ModelError", OriginalStatusCode=507)
+    retry, _ = patient()
+    retry.until_endpoint_answers(failing(1, error))
+    (line,) = (vars(each) for each in caplog.records)
+    assert (line["message"], line["reason"]) == ("retrying", "no memory")
+    assert line["cause"] == str(error.__cause__)
+
+
 @pytest.mark.parametrize("error", [ModelFailed("x"), RegistryConflict("x"), KeyError("x")])
 def test_errors_of_the_model_are_raised_at_once(error: Exception) -> None:
     retry, pauses = patient()
