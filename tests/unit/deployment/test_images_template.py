@@ -75,7 +75,7 @@ def test_the_newest_images_are_kept() -> None:
     assert rule["selection"] == {
         "tagStatus": "any",
         "countType": "imageCountMoreThan",
-        "countNumber": 30,
+        "countNumber": 200,
     }
     assert rule["action"] == {"type": "expire"}
 
