@@ -1,6 +1,7 @@
-"""Evaluates a network on images that it was not trained on."""
+"""Evaluates and calibrates a network on images that it was not trained on."""
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import keras
 import numpy as np
@@ -9,7 +10,14 @@ from numpy.typing import NDArray
 
 from facet.manifest import InputSpec
 from facet.statistics import wilson
-from training.dataset import ImageSet
+from training.calibration import (
+    LogProbabilities,
+    Reliability,
+    cross_tempered,
+    fit_temperature,
+    tempered,
+)
+from training.dataset import Dataset, ImageSet
 from training.export.graph import normalise
 
 BATCH = 64
@@ -19,13 +27,33 @@ BATCH = 64
 class Evaluation:
     """`confusion` is int64 (labels, labels): rows are the true class, columns the prediction.
 
-    `loss` is the mean cross-entropy in nats. `predictions` is int64 (images,), the predicted class
-    of each image in the set's order.
+    `loss` is the mean cross-entropy in nats, `reliability` the images by their best score.
+    `log_probabilities` is (images, labels).
     """
 
     confusion: NDArray[np.int64]
     loss: float
-    predictions: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+    reliability: Reliability
+    log_probabilities: LogProbabilities
+
+    @classmethod
+    def of(cls, log_probabilities: LogProbabilities, classes: NDArray[np.int64]) -> "Evaluation":
+        """Compares scores with the true classes."""
+        images, labels = log_probabilities.shape
+        confusion = np.zeros((labels, labels), dtype=np.int64)
+        np.add.at(confusion, (classes, log_probabilities.argmax(axis=1)), 1)
+        loss = -log_probabilities[np.arange(images), classes].mean(dtype=np.float64)
+        return cls(
+            confusion,
+            float(loss),
+            Reliability.of(log_probabilities, classes),
+            log_probabilities,
+        )
+
+    @property
+    def predictions(self) -> NDArray[np.int64]:
+        """The predicted class of each image, in the set's order."""
+        return np.asarray(self.log_probabilities.argmax(axis=1), dtype=np.int64)
 
     @property
     def images(self) -> int:
@@ -70,7 +98,56 @@ class Evaluation:
             "accuracy_low": round(low, 4),
             "accuracy_high": round(high, 4),
             "largest_class": float(self.confusion.sum(axis=1).max()),
+            "calibration_error": round(self.reliability.error, 4),
         }
+
+
+@dataclass(frozen=True, eq=False)
+class Calibration:
+    """A temperature, and evaluations by channel before and after the logits are divided by it.
+
+    It is fitted to the images of the channel `fitted_on`. What `after` says about them was measured
+    with two other temperatures, each fitted to the other half of them.
+    """
+
+    temperature: float
+    fitted_on: str
+    before: Mapping[str, Evaluation]
+    after: Mapping[str, Evaluation]
+
+    @property
+    def document(self) -> dict[str, object]:
+        """For `metrics.json`."""
+        return {
+            "temperature": self.temperature,
+            "fitted_on": self.fitted_on,
+            "before": {name: each.reliability.document for name, each in self.before.items()},
+            "after": {name: each.reliability.document for name, each in self.after.items()},
+        }
+
+
+def calibrate(evaluations: Mapping[str, Evaluation], data: Dataset) -> Calibration:
+    """Fits the temperature to the test images, or to the validation images if there are none.
+
+    Validation images chose the best epoch, so that scores for them are nearer to the truth than
+    scores for others.
+    """
+    fitted_on = "test" if "test" in evaluations else "validation"
+    rows = {name: each.log_probabilities for name, each in evaluations.items()}
+    classes = {name: data.sets[name].classes for name in evaluations}
+    temperature = fit_temperature(rows[fitted_on], classes[fitted_on])
+    after = {
+        name: cross_tempered(each, classes[name])
+        if name == fitted_on
+        else tempered(each, temperature)
+        for name, each in rows.items()
+    }
+    return Calibration(
+        temperature,
+        fitted_on,
+        evaluations,
+        {name: Evaluation.of(each, classes[name]) for name, each in after.items()},
+    )
 
 
 def evaluate(network: keras.Model, spec: InputSpec, images: ImageSet) -> Evaluation:
@@ -80,14 +157,8 @@ def evaluate(network: keras.Model, spec: InputSpec, images: ImageSet) -> Evaluat
     def log_probabilities(pixels: tf.Tensor) -> tf.Tensor:
         return tf.nn.log_softmax(network(normalise(spec, pixels), training=False))
 
-    labels = network.output_shape[-1]
-    confusion = np.zeros((labels, labels), dtype=np.int64)
-    predictions = np.empty(len(images), dtype=np.int64)
-    loss = 0.0
-    for begin in range(0, len(images), BATCH):
-        scores = np.asarray(log_probabilities(tf.constant(images.pixels[begin : begin + BATCH])))
-        classes = images.classes[begin : begin + BATCH]
-        predictions[begin : begin + BATCH] = scores.argmax(axis=1)
-        np.add.at(confusion, (classes, scores.argmax(axis=1)), 1)
-        loss -= float(scores[np.arange(len(classes)), classes].sum())
-    return Evaluation(confusion, loss / len(images), predictions)
+    rows = [
+        np.asarray(log_probabilities(tf.constant(images.pixels[begin : begin + BATCH])))
+        for begin in range(0, len(images), BATCH)
+    ]
+    return Evaluation.of(np.concatenate(rows), images.classes)

@@ -9,7 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from training.evaluate import Evaluation
+from training.calibration import BINS, Reliability
+from training.evaluate import Calibration, Evaluation
 from training.fitting.checkpoint import History, best_epoch
 
 MAX_NAMED_LABELS = 30
@@ -19,13 +20,14 @@ MAX_NAMED_LABELS = 30
 def write(
     folder: Path,
     labels: tuple[str, ...],
-    evaluations: Mapping[str, Evaluation],
+    calibration: Calibration,
     history: History,
     about: Mapping[str, object],
 ) -> None:
-    """Writes `metrics.json`, `learning_curves.png`, and `confusion_<channel>.png` per evaluation.
+    """Writes `metrics.json`, `learning_curves.png`, and two images per evaluated channel.
 
-    `about` holds further fields of `metrics.json`.
+    These are `confusion_<channel>.png` and `reliability_<channel>.png`. `about` holds further
+    fields of `metrics.json`.
     """
     folder.mkdir(parents=True, exist_ok=True)
     document = {
@@ -34,12 +36,13 @@ def write(
         "best_epoch": best_epoch(history) + 1,
         "history": history,
         "confusion": {
-            name: evaluation.confusion.tolist() for name, evaluation in evaluations.items()
+            name: evaluation.confusion.tolist() for name, evaluation in calibration.after.items()
         },
+        "calibration": calibration.document,
     }
     (folder / "metrics.json").write_text(json.dumps(document, indent=2) + "\n")
     learning_curves(history).savefig(folder / "learning_curves.png", dpi=110)
-    for name, evaluation in evaluations.items():
+    for name, evaluation in calibration.after.items():
         low, high = evaluation.interval
         title = (
             f"{name}: {evaluation.correct:,} of {evaluation.images:,} right\n"
@@ -48,6 +51,9 @@ def write(
         confusion_matrix(evaluation, labels, title).savefig(
             folder / f"confusion_{name}.png", dpi=110
         )
+        reliability_diagram(
+            calibration.before[name].reliability, evaluation.reliability, name
+        ).savefig(folder / f"reliability_{name}.png", dpi=110)
 
 
 def learning_curves(history: History) -> Figure:
@@ -77,6 +83,32 @@ def confusion_matrix(evaluation: Evaluation, labels: tuple[str, ...], title: str
     axis.set(title=title, xlabel="predicted label", ylabel="true label")
     if len(labels) <= MAX_NAMED_LABELS:
         _annotate(axis, counts, shares, labels)
+    return figure
+
+
+def reliability_diagram(before: Reliability, after: Reliability, channel: str) -> Figure:
+    """Plots the accuracy of the images in each bin of their score, and the number of images.
+
+    The scores of a calibrated network lie on the diagonal.
+    """
+    figure = Figure(figsize=(9, 4.6), layout="constrained")
+    titles = ("before calibration", "after calibration")
+    for axis, measured, title in zip(figure.subplots(1, 2), (before, after), titles, strict=True):
+        filled = measured.images > 0
+        images = measured.images[filled]
+        scores, accuracies = measured.confidence[filled] / images, measured.correct[filled] / images
+        axis.plot((0, 1), (0, 1), color="grey", linestyle=":")
+        axis.bar(scores, accuracies, width=0.8 / BINS, alpha=0.3)
+        axis.plot(scores, accuracies, marker=".")
+        for score, accuracy, count in zip(scores, accuracies, images, strict=True):
+            axis.annotate(f"{count:,}", (score, accuracy), fontsize=7, ha="center", va="bottom")
+        axis.set(
+            xlim=(0, 1.02),
+            ylim=(0, 1.08),
+            xlabel=f"mean score of the images in a bin ({BINS} bins)",
+            ylabel="accuracy",
+            title=f"{channel}, {title}: error {measured.error:.3f}",
+        )
     return figure
 
 

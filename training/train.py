@@ -21,8 +21,9 @@ import tensorflow as tf
 from facet.errors import FacetError
 from facet.recipes import Hyperparameters
 from training import report
+from training.calibration import calibrated
 from training.dataset import Dataset, load
-from training.evaluate import Evaluation, evaluate
+from training.evaluate import Evaluation, calibrate, evaluate
 from training.export.export import ModelInfo, export
 from training.fitting.checkpoint import Checkpoint, History
 from training.fitting.workers import Workers, join
@@ -88,10 +89,11 @@ def _evaluate_and_export(
         for name, images in data.sets.items()
         if name != "train"
     }
-    metrics = _metrics(evaluations)
+    calibration = calibrate(evaluations, data)
+    metrics = _metrics(calibration.after) | {"temperature": calibration.temperature}
     print(" ".join(f"{name}={value:.10g}" for name, value in metrics.items()), flush=True)
     difference = export(
-        network.whole,
+        calibrated(network.whole, calibration.temperature),
         network.spec,
         ModelInfo(
             model=job.model,
@@ -110,7 +112,7 @@ def _evaluate_and_export(
         "training_seconds": round(sum(history["seconds"]), 1),
         "examples": {name: data.sets[name].one_of_each_class() for name in evaluations},
     }
-    report.write(job.output_folder, data.labels, evaluations, history, about)
+    report.write(job.output_folder, data.labels, calibration, history, about)
 
 
 def _metrics(evaluations: Mapping[str, Evaluation]) -> dict[str, float]:

@@ -69,9 +69,16 @@ def test_a_job_produces_a_working_artifact(tmp_path: Path) -> None:
     report = json.loads((tmp_path / "ml/output/data/metrics.json").read_text())
     assert report["metrics"] == manifest.metrics
     assert report["skipped"] == 1
-    for drawn in ("learning_curves", "confusion_validation", "confusion_test"):
+    calibration = report["calibration"]
+    assert calibration["fitted_on"] == "test"
+    assert manifest.metrics["temperature"] == calibration["temperature"]
+    for drawn in ("learning_curves", "confusion_validation", "confusion_test", "reliability_test"):
         assert (tmp_path / f"ml/output/data/{drawn}.png").stat().st_size > 5000
-    assert set(manifest.metrics) >= {"validation_accuracy", "test_accuracy"}
+    assert set(manifest.metrics) >= {
+        "validation_accuracy",
+        "test_accuracy",
+        "test_calibration_error",
+    }
     assert any(line.startswith("skipped=train/red/broken.jpg") for line in lines)
     assert sum(line.startswith("epoch=1 loss=") for line in lines) == 1
 

@@ -11,7 +11,7 @@ from PIL import Image
 from facet.manifest import InputSpec
 from training import report
 from training.dataset import ImageSet
-from training.evaluate import Evaluation, evaluate
+from training.evaluate import Calibration, Evaluation, evaluate
 
 HISTORY = {
     "loss": [2.0, 1.0],
@@ -22,12 +22,14 @@ HISTORY = {
 
 
 def test_accuracy_counts_images_and_balanced_accuracy_counts_classes() -> None:
-    confusion = np.array([[8, 0, 0], [1, 1, 0], [0, 0, 0]])
-    measured = Evaluation(confusion, 0.5)
+    scores = np.full((10, 3), 0.25)
+    scores[:9, 0] = scores[9, 1] = 0.5
+    measured = Evaluation.of(np.log(scores), np.array([0] * 8 + [1, 1]))
+    assert measured.confusion.tolist() == [[8, 0, 0], [1, 1, 0], [0, 0, 0]]
     assert measured.accuracy == pytest.approx(0.9)
     assert measured.balanced_accuracy == pytest.approx(0.75)
     assert measured.measures == {
-        "loss": 0.5,
+        "loss": round(np.log(2) * 0.9 + np.log(4) * 0.1, 4),
         "accuracy": 0.9,
         "balanced_accuracy": 0.75,
         "images": 10,
@@ -35,6 +37,7 @@ def test_accuracy_counts_images_and_balanced_accuracy_counts_classes() -> None:
         "accuracy_low": 0.5958,
         "accuracy_high": 0.9821,
         "largest_class": 8,
+        "calibration_error": 0.4,
     }
 
 
@@ -58,11 +61,13 @@ def test_a_network_is_asked_about_every_image() -> None:
 @pytest.mark.parametrize("count", [3, 40])
 def test_the_report_is_a_document_and_images(count: int, tmp_path: Path) -> None:
     labels = tuple(f"label {number}" for number in range(count))
-    evaluation = Evaluation(np.eye(count, dtype=np.int64) * 5, 0.1)
+    rows = np.log(np.full((count * 5, count), 0.1 / count) + np.eye(count).repeat(5, axis=0) * 0.9)
+    evaluation = Evaluation.of(rows, np.arange(count).repeat(5))
+    evaluations = {"validation": evaluation, "test": evaluation}
     report.write(
         tmp_path / "new",
         labels,
-        {"validation": evaluation, "test": evaluation},
+        Calibration(0.7, "test", evaluations, evaluations),
         HISTORY,
         {"metrics": {"validation_accuracy": 1.0}},
     )
@@ -70,8 +75,12 @@ def test_the_report_is_a_document_and_images(count: int, tmp_path: Path) -> None
     assert document["metrics"] == {"validation_accuracy": 1.0}
     assert document["history"] == HISTORY
     assert document["best_epoch"] == 1
-    assert document["confusion"]["test"] == evaluation.confusion.tolist()
-    for name in ("learning_curves", "confusion_validation", "confusion_test"):
+    assert document["confusion"]["test"] == (np.eye(count) * 5).tolist()
+    calibration = document["calibration"]
+    assert (calibration["temperature"], calibration["fitted_on"]) == (0.7, "test")
+    assert calibration["after"]["test"]["error"] == pytest.approx(0.1 - 0.1 / count, abs=1e-3)
+    assert sum(each["images"] for each in calibration["before"]["test"]["bins"]) == count * 5
+    for name in ("learning_curves", "confusion_test", "reliability_validation", "reliability_test"):
         with Image.open(tmp_path / f"new/{name}.png") as image:
             assert image.width > 400
             assert len(set(image.convert("L").tobytes())) > 20
