@@ -5,9 +5,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from facet.effects import ineffective
 from facet.errors import FacetError
 from facet.keys import MODEL_NAME
-from facet.recipes import RECIPES, BadHyperparameter, Hyperparameters, Recipe
+from facet.recipes import PRETRAINED, RECIPES, BadHyperparameter, Hyperparameters, Recipe
 
 CHANNELS = ("train", "validation", "test", "weights")
 
@@ -55,7 +56,14 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str]) -> Job:
         for name in CHANNELS
         if (variable := f"SM_CHANNEL_{name.upper()}") in environment
     }
+    if problems := [*ineffective(settings, values, channels)]:
+        raise BadJob("\n".join(f"--{problem}" for problem in problems))
     weights = channels.pop("weights", None)
+    if weights and settings.backbone not in PRETRAINED:
+        raise BadJob(
+            f"Channel 'weights': {settings.backbone} is trained from scratch; leave the channel "
+            f"out, or set --backbone to {', '.join(PRETRAINED)}."
+        )
     # No variable names this folder. SageMaker creates it if the job has a CheckpointConfig.
     checkpoints = folders["SM_MODEL_DIR"].parent / "checkpoints"
     return Job(

@@ -18,6 +18,7 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
+from facet.effects import without_effect
 from facet.errors import FacetError
 from facet.recipes import Hyperparameters
 from training import report
@@ -55,7 +56,7 @@ def run(job: Job, workers: Workers) -> None:
     Raises FacetError if the job cannot succeed.
     """
     settings = job.settings
-    print(f"recipe={job.recipe.name} hosts={workers.count} {_describe(settings)}", flush=True)
+    print(f"recipe={job.recipe.name} hosts={workers.count} {_describe(job)}", flush=True)
     tf.config.experimental.enable_op_determinism()
     with tempfile.TemporaryDirectory() as scratch:
         data = load(job.channels, spec(settings), settings, Path(scratch))
@@ -128,7 +129,7 @@ def _provenance(job: Job, data: Dataset, history: History, workers: Workers) -> 
     pretrained = {"weights": _digest(job.weights)} if job.weights else {}
     return pretrained | {
         "recipe": job.recipe.name,
-        "hyperparameters": _describe(job.settings),
+        "hyperparameters": _describe(job),
         "dataset": job.dataset,
         "images": " ".join(f"{name}={len(images)}" for name, images in data.sets.items()),
         "skipped": str(data.skipped),
@@ -154,9 +155,13 @@ def _digest(file: Path) -> str:
         return f"sha256:{hashlib.file_digest(content, 'sha256').hexdigest()}"
 
 
-def _describe(settings: Hyperparameters) -> str:
+def _describe(job: Job) -> str:
+    """The hyperparameters that have an effect on this job."""
+    unused = without_effect(job.settings, job.channels)
     return " ".join(
-        f"{name.replace('_', '-')}={value}" for name, value in settings.model_dump().items()
+        f"{name.replace('_', '-')}={value}"
+        for name, value in job.settings.model_dump().items()
+        if name not in unused
     )
 
 

@@ -1,7 +1,7 @@
 """The command `facet train`: check the options, build the job, run it."""
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, get_args
@@ -17,9 +17,10 @@ from cli.terminal.output import Output
 from cli.train import weights
 from cli.train.run import Training, run
 from facet.keys import MODEL_NAME
-from facet.recipes import RECIPES, BadHyperparameter, Metric, recipe
+from facet.recipes import RECIPES, Metric
 from facet.registry.suggestions import did_you_mean
-from train.input import BadInput, parse
+from train.input import BadInput
+from train.resolve import parsed, resolve
 from training.data.readers import CIFAR10, SIGN_LANGUAGE
 from training.data.source import DataSource, data_source
 
@@ -123,7 +124,7 @@ def train(
         "model": model or images.name,
         "recipe": recipe_name,
         "dataset": images.name,
-        "hyperparameters": dict(name_and_value(each, "--set") for each in settings or ()),
+        "hyperparameters": _hyperparameters(settings or ()),
         "metric": metric,
         "minimum": minimum,
         "allow_worse": allow_worse,
@@ -167,13 +168,23 @@ def _images(recipe_name: str, dataset: str | None, name: str | None, *, upload: 
     return DataSource(source, source)
 
 
+def _hyperparameters(settings: Sequence[str]) -> dict[str, str]:
+    values: dict[str, str] = {}
+    for name, value in (name_and_value(each, "--set") for each in settings):
+        if name in values:
+            raise typer.BadParameter(f"{name} is given twice", param_hint="--set")
+        values[name] = value
+    return values
+
+
 def _epochs(job: dict[str, Any]) -> int:
     """Validate the job as the state machine does, and return its maximum number of epochs."""
     try:
-        parse({"jobs": [job]})
-        return recipe(job["recipe"]).settings(job["hyperparameters"]).epochs
-    except (BadInput, BadHyperparameter) as error:
-        raise typer.BadParameter(str(error).replace("jobs[0].", "")) from error
+        (resolved,) = resolve(parsed({"jobs": [job]}))
+        return resolved.settings.epochs
+    except BadInput as error:
+        problem = str(error).replace("jobs[0].hyperparameters.", "").replace("jobs[0].", "")
+        raise typer.BadParameter(problem) from error
 
 
 @contextmanager

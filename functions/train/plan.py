@@ -1,16 +1,18 @@
 """An execution's input → the training jobs to start, or an error that names every wrong field.
 
-Each job is resolved once: its recipe, its hyperparameters, and the channels its data set has in
-the bucket. `training_job.py` turns a resolved job into the parameters of CreateTrainingJob.
+Each job is resolved once: its recipe and its hyperparameters (`resolve.py`), and the channels its
+data set has in the bucket. `training_job.py` turns a resolved job into the parameters of
+CreateTrainingJob.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
+from facet.effects import ineffective
 from facet.errors import FacetError
 from facet.keys import dataset_prefix
-from facet.recipes import BadHyperparameter, Hyperparameters, Recipe, recipe
-from train.input import BadInput, Input, JobInput, parse
+from train.input import JobInput
+from train.resolve import parsed, raise_if_any, resolve
 from train.training_job import (
     CHANNELS,
     DEFAULT_SECURITY,
@@ -46,14 +48,17 @@ def plan(
 
     `code` is the key of the training code. Raises BadInput, NoTrainingCode.
     """
-    request = _parsed(document)
-    jobs = _resolve(request)
+    request = parsed(document)
+    jobs = resolve(request)
     _check_code(code, store)
     channels = [_stored_channels(job.input, store) for job in jobs]
-    _raise_if_any(
+    raise_if_any(
         problem
         for index, job in enumerate(jobs)
-        for problem in _missing_data(index, job, channels[index], store)
+        for problem in (
+            *_missing_data(index, job, channels[index], store),
+            *_ineffective_shares(index, job, channels[index]),
+        )
     )
     return Plan(
         tuple(
@@ -62,81 +67,6 @@ def plan(
         ),
         request.concurrency,
     )
-
-
-def _parsed(document: object) -> Input:
-    """Raises BadInput, also for the hyperparameters of an input that does not fit the schema."""
-    try:
-        return parse(document)
-    except BadInput as error:
-        raise BadInput("\n".join([str(error), *_settings_problems(document)])) from error
-
-
-def _settings_problems(document: object) -> Iterator[str]:
-    jobs = document.get("jobs") if isinstance(document, dict) else None
-    for index, job in enumerate(jobs if isinstance(jobs, list) else ()):
-        if not isinstance(job, dict) or not isinstance(job.get("recipe"), str):
-            continue
-        given = job.get("hyperparameters")
-        values = given if isinstance(given, dict) else {}
-        plain = {name: each for name, each in values.items() if isinstance(each, str | int | float)}
-        try:
-            _settings(index, job["recipe"], plain)
-        except BadInput as error:
-            yield str(error)
-
-
-def _resolve(request: Input) -> list[ResolvedJob]:
-    """Looks up every job's recipe and checks its hyperparameters. Raises BadInput."""
-    jobs: list[ResolvedJob] = []
-    problems: list[str] = []
-    for index, job in enumerate(request.jobs):
-        problems += _duplicate(index, job, request.jobs)
-        try:
-            resolved = _resolved(index, job)
-        except BadInput as error:
-            problems.append(str(error))
-            continue
-        problems += _uneven_batches(index, resolved)
-        jobs.append(resolved)
-    _raise_if_any(problems)
-    return jobs
-
-
-def _resolved(index: int, job: JobInput) -> ResolvedJob:
-    return ResolvedJob(job, *_settings(index, job.recipe, job.hyperparameters))
-
-
-def _settings(
-    index: int, name: str, hyperparameters: Mapping[str, object]
-) -> tuple[Recipe, Hyperparameters]:
-    """Raises BadInput."""
-    field = ""
-    try:
-        known = recipe(name)
-        field = "hyperparameters."
-        return known, known.settings(hyperparameters)
-    except BadHyperparameter as error:
-        problems = (f"jobs[{index}].{field}{problem}" for problem in error.problems)
-        raise BadInput("\n".join(problems)) from error
-
-
-def _duplicate(index: int, job: JobInput, jobs: Sequence[JobInput]) -> Iterator[str]:
-    first = next(i for i, other in enumerate(jobs) if other.model == job.model)
-    if first != index:
-        yield (
-            f"jobs[{index}].model {job.model}: jobs[{first}] already trains it; "
-            "remove one of the two."
-        )
-
-
-def _uneven_batches(index: int, job: ResolvedJob) -> Iterator[str]:
-    instances, batch_size = job.input.instance_count, job.settings.batch_size
-    if batch_size % instances:
-        yield (
-            f"jobs[{index}].instance_count {instances}: batches of {batch_size} images cannot be "
-            f"divided evenly; set batch-size to a multiple of {instances}."
-        )
 
 
 def _check_code(code: str, store: ObjectStore) -> None:
@@ -176,11 +106,11 @@ def _missing_data(
         )
 
 
+def _ineffective_shares(index: int, job: ResolvedJob, channels: tuple[str, ...]) -> Iterator[str]:
+    for problem in ineffective(job.settings, job.input.hyperparameters, channels):
+        yield f"jobs[{index}].hyperparameters.{problem}"
+
+
 def _has_test_images(job: ResolvedJob, channels: tuple[str, ...]) -> bool:
     """Training splits test images off `train` only if there is no validation channel either."""
     return "test" in channels or (job.settings.test_share > 0 and "validation" not in channels)
-
-
-def _raise_if_any(problems: Sequence[str] | Iterator[str]) -> None:
-    if lines := list(problems):
-        raise BadInput("\n".join(lines))

@@ -107,7 +107,7 @@ class Recipe:
 
         Raises BadHyperparameter, which names all that are wrong.
         """
-        named = {name.replace("-", "_"): value for name, value in overrides.items()}
+        named = _by_field(overrides)
         defaults = self.defaults.model_dump()
         other = named.get("backbone", self.defaults.backbone) != self.defaults.backbone
         if other and named["backbone"] in PRETRAINED:
@@ -121,6 +121,17 @@ class Recipe:
                 f"image-size {settings.image_size}: {settings.backbone} takes {SMALLEST} or more."
             )
         return settings
+
+
+def _by_field(overrides: Mapping[str, object]) -> dict[str, object]:
+    """Raises BadHyperparameter if one is given with `-` and with `_`."""
+    named: dict[str, object] = {}
+    for name, value in overrides.items():
+        field = name.replace("-", "_")
+        if field in named:
+            raise BadHyperparameter(f"{name}: it is given twice, with '-' and with '_'.")
+        named[field] = value
+    return named
 
 
 def _problem(error: Mapping[str, Any]) -> str:

@@ -39,7 +39,9 @@ def folders(root: Path, counts: dict[str, int]) -> dict[str, Path]:
 
 
 def job(channels: dict[str, Path], **hyperparameters: str) -> TrainingJob:
-    small = {"recipe": "cifar10", "epochs": "1", "batch-size": "4", "width": "4", "dense": "8"}
+    small = {"recipe": "cifar10", "epochs": "1", "batch-size": "4", "dense": "8"}
+    if "backbone" not in hyperparameters:
+        small["width"] = "4"
     return TrainingJob("test", pack_code(), small | hyperparameters, channels)
 
 

@@ -80,6 +80,26 @@ def test_accepts_underscores_in_hyperparameter_names() -> None:
     assert settings.cache_features is False
 
 
+@pytest.mark.parametrize(
+    ("words", "channels", "message"),
+    [
+        ("--alpha 0.5", "", "--alpha 0.5: has no effect, because cnn has no width factor;"),
+        ("--views 2", "", "--views 2: has no effect, because cnn has no frozen layers;"),
+        ("--validation-share 0.2", "VALIDATION", "--validation-share 0.2: has no effect, "),
+        ("", "WEIGHTS", "Channel 'weights': cnn is trained from scratch;"),
+    ],
+)
+def test_an_error_names_what_has_no_effect(words: str, channels: str, message: str) -> None:
+    environment = FOLDERS | {f"SM_CHANNEL_{each}": "/data" for each in channels.split()}
+    with pytest.raises(BadJob, match=re.escape(message)):
+        parse(["--recipe", "cifar10", *words.split()], environment)
+
+
+def test_what_is_off_may_be_said_to_be_off() -> None:
+    words = "--recipe cifar10 --cache-features false --views 1 --validation-share 0 --test-share 0"
+    assert parse(words.split(), FOLDERS | {"SM_CHANNEL_VALIDATION": "/data"}).settings.views == 1
+
+
 def test_a_weights_channel_needs_exactly_one_file(tmp_path: Path) -> None:
     environment = FOLDERS | {"SM_CHANNEL_WEIGHTS": str(tmp_path)}
     with pytest.raises(BadJob, match=r"'weights' has 0 \.h5 files"):

@@ -21,6 +21,7 @@ from train.training_job import (
 )
 
 CODE = "code/0123456789ab/sourcedir.tar.gz"
+MOBILENET = {"backbone": "mobilenet"}
 EXECUTION = Execution(
     id="arn:aws:states:us-east-1:123456789012:execution:train:monday",
     name="monday",
@@ -116,7 +117,7 @@ def test_only_spot_jobs_have_a_maximum_wait_time() -> None:
 def test_only_channels_that_exist_are_passed() -> None:
     names = [each["ChannelName"] for each in one().channels]
     assert names == ["train", "test"]
-    train, _, weights = one(weights="weights/vgg16/").channels
+    train, _, weights = one(weights="weights/vgg16/", hyperparameters=MOBILENET).channels
     assert train["DataSource"] == {
         "S3DataSource": {
             "S3DataType": "S3Prefix",
@@ -230,7 +231,14 @@ def test_the_same_execution_gives_the_same_plan() -> None:
         ({"metric": "loss"}, r"jobs\[0\]\.metric loss: "),
         ({"minimum": 1.5}, r"jobs\[0\]\.minimum 1\.5: "),
         ({"weights": "mme/x/"}, r"jobs\[0\]\.weights mme/x/: "),
-        ({"weights": "weights/none/"}, r"jobs\[0\]\.weights weights/none/: there is nothing at "),
+        (
+            {"weights": "weights/none/", "hyperparameters": MOBILENET},
+            r"jobs\[0\]\.weights weights/none/: there is nothing at ",
+        ),
+        (
+            {"weights": "weights/none/"},
+            r"jobs\[0\]\.weights weights/none/: cnn is trained from scratch; remove weights, or ",
+        ),
         ({"colour": "red"}, r"jobs\[0\]\.colour red: Extra inputs"),
     ],
 )
@@ -289,6 +297,36 @@ def test_rejects_images_too_small_for_the_backbone() -> None:
     assert message == "jobs[0].hyperparameters.image-size 16: vgg16 takes 32 or more."
 
 
+def test_a_hyperparameter_without_effect_is_refused_before_a_job_starts() -> None:
+    given: dict[str, Any] = MOBILENET | {"rotation": 45, "flip": True, "width": 8, "batch-size": 16}
+    assert error_of(PETS | {"hyperparameters": given}).splitlines() == [
+        "jobs[0].hyperparameters.width 8: has no effect, because mobilenet has its own numbers of "
+        "filters; remove it, or set backbone to cnn.",
+        *(
+            f"jobs[0].hyperparameters.{each}: has no effect, because only features of the "
+            "unchanged images are cached; set views and epochs to 2 or more, or cache-features to "
+            "false."
+            for each in ("rotation 45.0", "flip True")
+        ),
+    ]
+    del given["width"]
+    assert one(hyperparameters=given | {"views": 2})
+
+
+def test_shares_are_refused_if_nothing_is_split_off() -> None:
+    shares = {"validation-share": 0.2, "test-share": 0.2}
+    assert error_of(PETS | {"hyperparameters": shares}) == (
+        "jobs[0].hyperparameters.test-share 0.2: has no effect, because the data set has a channel "
+        "'test', so that none is split off; remove it."
+    )
+    assert one(hyperparameters=shares | {"test-share": 0})
+
+
+def test_a_hyperparameter_is_given_once() -> None:
+    message = error_of(PETS | {"hyperparameters": {"batch-size": 8, "batch_size": 16}})
+    assert message.endswith("batch_size: it is given twice, with '-' and with '_'.")
+
+
 def test_each_prefix_is_looked_up_once() -> None:
     looked_up: list[str] = []
 
@@ -297,7 +335,11 @@ def test_each_prefix_is_looked_up_once() -> None:
             looked_up.append(prefix)
             return super().has(prefix)
 
-    job = PETS | {"weights": "weights/vgg16/", "metric": "test_accuracy"}
+    job = PETS | {
+        "weights": "weights/vgg16/",
+        "metric": "test_accuracy",
+        "hyperparameters": MOBILENET,
+    }
     plan({"jobs": [job]}, EXECUTION, CODE, Counting())
     assert sorted(looked_up) == [
         CODE,
