@@ -16,6 +16,7 @@ from facet.manifest import InputSpec
 from facet.preprocess import Pixels
 from facet.recipes import Hyperparameters
 from training.data.formats import is_junk
+from training.data.held_out import held_out
 
 CHANNELS = ("train", "validation", "test")
 DECODE_BATCH = 1024
@@ -80,8 +81,9 @@ def load(
     """Reads the channel `train` and, if they exist, `validation` and `test`.
 
     Labels are the folder names of `train`, sorted. Sets without a channel of their own are split
-    off `train`: the settings' shares of each class, drawn with their seed. Pixels are memory-mapped
-    from files in `folder`, so that a data set may be larger than memory. Raises DataError.
+    off `train`, class by class: the test images by their content, then the validation images by the
+    seed. Pixels are memory-mapped from files in `folder`, so that a data set may be larger than
+    memory. Raises DataError.
     """
     if "train" not in channels:
         raise DataError(
@@ -106,9 +108,7 @@ def load(
 
 
 def _split_shares(files: Mapping[str, list[File]], settings: Hyperparameters) -> dict[str, float]:
-    """The shares to split off `train`. A data set with a validation set gets no test set."""
-    if "validation" in files:
-        return {}
+    """The shares to split off `train` for the sets that have no channel."""
     shares = {"validation": settings.validation_share, "test": settings.test_share}
     return {name: share for name, share in shares.items() if name not in files}
 
@@ -157,22 +157,26 @@ def _split(
 
     At least one image of a class stays in `train` and, if it is split off, in `validation`.
     """
+    validated = "validation" in shares
     random = np.random.default_rng(seed)
     parts: dict[str, list[File]] = {name: [] for name in ("train", *shares)}
     for index, label in enumerate(labels):
         members = [file for file in files if file[0] == index]
-        if shares and len(members) < 2:
+        if validated and len(members) < 2:
             raise DataError(
                 f"Class '{label}' has {'one image' if members else 'no image'}; "
                 "two are needed, because one is split off for validation."
             )
-        order = random.permutation(len(members)).tolist()
-        spare = len(members) - 1
-        for name, share in shares.items():
-            count = min(max(round(share * len(members)), name == "validation"), spare)
-            spare -= count
-            parts[name] += [members[order.pop()] for _ in range(count)]
-        parts["train"] += [members[position] for position in sorted(order)]
+        paths = [path for _, path in members]
+        held = held_out(paths, shares.get("test", 0), len(members) - 1 - validated)
+        rest = [file for position, file in enumerate(members) if position not in held]
+        order = random.permutation(len(rest)).tolist()
+        count = max(round(shares["validation"] * len(members)), 1) if validated else 0
+        drawn = [rest[order.pop()] for _ in range(min(count, len(rest) - 1))]
+        chosen = {"test": [members[position] for position in held], "validation": drawn}
+        for name in shares:
+            parts[name] += chosen[name]
+        parts["train"] += [rest[position] for position in sorted(order)]
     return {name: sorted(members) for name, members in parts.items() if members}
 
 

@@ -127,7 +127,11 @@ def _metrics(evaluations: Mapping[str, Evaluation]) -> dict[str, float]:
 def _provenance(job: Job, data: Dataset, history: History, workers: Workers) -> dict[str, str]:
     """How the model was made. Without paths, which mean nothing on another machine."""
     pretrained = {"weights": _digest(job.weights)} if job.weights else {}
-    return pretrained | {
+    held_out = data.test is not None and "test" not in job.channels
+    split = {"held_out": f"{job.settings.test_share:g}"} if held_out else {}
+    return {
+        **pretrained,
+        **split,
         "recipe": job.recipe.name,
         "hyperparameters": _describe(job),
         "dataset": job.dataset,

@@ -99,7 +99,7 @@ def _missing_data(
         )
     if weights and not store.has(weights):
         yield f"jobs[{index}].weights {weights}: there is nothing at {store.uri(weights)}."
-    if job.metric == "test_accuracy" and not _has_test_images(job, channels):
+    if job.metric.startswith("test_") and not _has_test_images(job, channels):
         yield (
             f"jobs[{index}].metric {job.metric}: the data set has no test channel and no test "
             "images are split off; upload test/ or set test-share."
@@ -112,5 +112,5 @@ def _ineffective_shares(index: int, job: ResolvedJob, channels: tuple[str, ...])
 
 
 def _has_test_images(job: ResolvedJob, channels: tuple[str, ...]) -> bool:
-    """Training splits test images off `train` only if there is no validation channel either."""
-    return "test" in channels or (job.settings.test_share > 0 and "validation" not in channels)
+    """Training splits test images off `train` if they have no channel."""
+    return "test" in channels or job.settings.test_share > 0

@@ -14,6 +14,10 @@ from facet.errors import FacetError, Violation
 from facet.keys import MANIFEST, version_id
 from facet.manifest import Frozen, Manifest
 from facet.registry.models import Version
+from facet.statistics import wilson
+
+EVALUATED = ("test", "validation")
+"""The sets that training evaluates; the validation images have also chosen the epoch."""
 
 MAX_REASONS = 5
 """Violations that an error lists."""
@@ -35,7 +39,10 @@ class NoMetric(FacetError):
 
 class Gate(Frozen):
     """What a model must reach: `metric` of its manifest at least `minimum`, and not less than the
-    live version's unless `allow_worse`."""
+    live version's unless `allow_worse`.
+
+    `accuracy` and `balanced_accuracy` are those of the test images, if the manifest has them.
+    """
 
     metric: str
     minimum: float
@@ -85,11 +92,9 @@ def _reason(violations: Sequence[Violation]) -> str:
 
 def judge(manifest: Manifest, gate: Gate, live: Version | None) -> Verdict:
     """Decides whether an artifact with this manifest may replace `live`. Raises NoMetric."""
-    if gate.metric not in manifest.metrics:
-        stated = ", ".join(manifest.metrics) or "no metrics at all"
-        raise NoMetric(f"{MANIFEST} of the artifact has no {gate.metric}; it has {stated}.")
-    reached = manifest.metrics[gate.metric]
-    number = f"{gate.metric} {reached:.4f}"
+    metric = stated(gate.metric, manifest)
+    reached = manifest.metrics[metric]
+    number = f"{metric} {reached:.4f}{_certainty(metric, manifest)}"
     if reached < gate.minimum:
         return Verdict("BELOW_MINIMUM", f"{number} is below the minimum {gate.minimum:.4f}")
     passed = f"{number} reaches the minimum {gate.minimum:.4f}" if gate.minimum else number
@@ -97,12 +102,41 @@ def judge(manifest: Manifest, gate: Gate, live: Version | None) -> Verdict:
         return Verdict("PUBLISH", f"{passed}; there was no live version to compare with")
     if gate.allow_worse:
         return Verdict("PUBLISH", f"{passed}; being worse is allowed")
-    before = live.manifest.metrics.get(gate.metric) if live.manifest else None
+    before = live.manifest.metrics.get(metric) if live.manifest else None
     if before is None:
-        return Verdict("WORSE", f"the live version {live.id} has no {gate.metric}; {INCOMPARABLE}")
+        return Verdict("WORSE", f"the live version {live.id} has no {metric}; {INCOMPARABLE}")
     if live.manifest and set(live.manifest.labels) != set(manifest.labels):
         return Verdict("WORSE", f"the live version {live.id} has other labels; {INCOMPARABLE}")
     compared = f"the live version {live.id} has {before:.4f}"
     if reached >= before:
         return Verdict("PUBLISH", f"{passed}; {compared}")
     return Verdict("WORSE", f"{number} is worse: {compared}")
+
+
+def stated(metric: str, manifest: Manifest) -> str:
+    """The name under which the manifest has the metric, `test_` before `validation_`.
+
+    Raises NoMetric.
+    """
+    for name in (metric, *(f"{channel}_{metric}" for channel in EVALUATED)):
+        if name in manifest.metrics:
+            return name
+    known = ", ".join(manifest.metrics) or "no metrics at all"
+    raise NoMetric(f"{MANIFEST} of the artifact has no {metric}; it has {known}.")
+
+
+def _certainty(metric: str, manifest: Manifest) -> str:
+    """The counts and the 95 % interval of an accuracy, and which images they are."""
+    channel = metric.removesuffix("_accuracy")
+    counts = [manifest.metrics.get(f"{channel}_{name}") for name in ("correct", "images")]
+    if None in counts:
+        return ""
+    correct, images = (int(each or 0) for each in counts)
+    low, high = wilson(correct, images)
+    share = manifest.provenance.get("held_out") if channel == "test" else None
+    which = f", held out of train (test-share {share})" if share else ""
+    chosen = ", which also chose the epoch" if channel == "validation" else ""
+    return (
+        f" ({correct:,} of {images:,} {channel} images right{which}{chosen}; "
+        f"{low:.3f} to {high:.3f} with 95 % confidence)"
+    )

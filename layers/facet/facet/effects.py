@@ -103,8 +103,8 @@ def _without_effect(
     )
     yield (
         "validation" in channels,
-        ("validation_share", "test_share"),
-        "the data set has a channel 'validation', so that nothing is split off; remove it",
+        ("validation_share",),
+        "the data set has a channel 'validation', so that none is split off; remove it",
     )
     yield (
         "test" in channels,

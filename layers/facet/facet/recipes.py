@@ -24,7 +24,16 @@ SMALLEST = 32
 IMAGENET_SIZE = 224
 """Height and width in pixels of the images that the ImageNet weights were trained on."""
 
-Metric = Literal["validation_accuracy", "validation_balanced_accuracy", "test_accuracy"]
+Metric = Literal[
+    "accuracy",
+    "balanced_accuracy",
+    "test_accuracy",
+    "test_balanced_accuracy",
+    "validation_accuracy",
+    "validation_balanced_accuracy",
+]
+"""`accuracy` and `balanced_accuracy`: of the test images, or of the validation images where there
+are no test images."""
 
 
 class BadHyperparameter(FacetError):
@@ -52,7 +61,8 @@ class Hyperparameters(Frozen):
     image are cached; the first is the image as it is.
 
     validation_share, test_share: parts of the training images to set aside where there is no
-    such channel.  max_unreadable: the share of a channel's files that may be unreadable.
+    such channel; an image's content decides whether it is a test image.  max_unreadable: the share
+    of a channel's files that may be unreadable.
 
     shift: share of the side.  rotation: degrees.  zoom, contrast: factors.  flip: mirror every
     second image.  brightness, tint: of 255. Every amount is drawn evenly from -amount to +amount.
@@ -78,7 +88,7 @@ class Hyperparameters(Frozen):
     seed: int = Field(default=1, ge=0, lt=2**31)
 
     validation_share: Share = 0.15
-    test_share: Share = 0.0
+    test_share: Share = 0.1
     max_unreadable: Share = 0.05
 
     shift: Share = 0.0
@@ -100,7 +110,7 @@ class Recipe:
     minimum: float
     instance_type: str
     max_runtime: int
-    metric: Metric = "validation_accuracy"
+    metric: Metric = "accuracy"
 
     def settings(self, overrides: Mapping[str, object]) -> Hyperparameters:
         """The defaults with the overrides applied. Names may have `-` or `_`.
@@ -182,7 +192,7 @@ RECIPES = {
         Recipe(
             name="image-folder",
             description="Any folder of images, one folder per class",
-            defaults=Hyperparameters(test_share=0.1, shift=0.1, rotation=10, zoom=0.2, epochs=40),
+            defaults=Hyperparameters(shift=0.1, rotation=10, zoom=0.2, epochs=40),
             minimum=0.0,
             instance_type="ml.c6i.2xlarge",
             max_runtime=4 * 3600,

@@ -12,6 +12,7 @@ from samcli.yamlhelper import yaml_parse
 from facet.recipes import Metric
 from local.training.description import Metrics
 from train.app import STEP
+from train.quality_gate import EVALUATED
 
 ROOT = Path(__file__).parents[3]
 TEXT = (ROOT / "statemachine/train.asl.json").read_text()
@@ -164,5 +165,6 @@ def test_the_metric_regexes_match_no_other_line() -> None:
 
 
 def test_every_metric_of_the_gate_has_a_regex() -> None:
-    names = {f"final:{name}" for name in get_args(Metric)}
+    """`accuracy` and `balanced_accuracy` stand for those of one set or the other."""
+    names = {f"final:{name}" for name in get_args(Metric) if name.startswith(EVALUATED)}
     assert names <= set(caught(FINAL))

@@ -1,5 +1,6 @@
 """Image folders: labels, splits, and errors that say what to fix."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -26,7 +27,7 @@ def folder(root: Path, counts: dict[str, int]) -> Path:
     return root
 
 
-SETTINGS = Hyperparameters(validation_share=0.25, max_unreadable=0.4, seed=3)
+SETTINGS = Hyperparameters(validation_share=0.25, test_share=0, max_unreadable=0.4, seed=3)
 
 
 @pytest.fixture
@@ -155,11 +156,9 @@ def test_splits_off_a_test_set_if_requested(tmp_path: Path, read: Read) -> None:
     both = SETTINGS.model_copy(update={"test_share": 0.1})
     data = read(both, train=train)
     assert data.test
-    assert [len(data.train), len(data.validation), len(data.test)] == [19, 8, 3]
-    sums = [
-        images.pixels.reshape(len(images), -1).sum(axis=1).tolist() for images in data.sets.values()
-    ]
-    assert sum(map(len, sums)) == 30
+    assert [len(data.validation), len(data.train) + len(data.test)] == [8, 22]
+    assert set(data.test.classes.tolist()) == {0, 2}  # a class of two has none to spare
+    assert len({name for images in data.sets.values() for name in images.names}) == 30
 
 
 def test_no_image_is_in_two_sets(tmp_path: Path, read: Read) -> None:
@@ -173,10 +172,47 @@ def test_no_image_is_in_two_sets(tmp_path: Path, read: Read) -> None:
     assert sorted(value for those in values for value in those) == [*range(20), *range(100, 120)]
 
 
-def test_ignores_test_share_if_there_is_a_validation_channel(tmp_path: Path, read: Read) -> None:
-    train = folder(tmp_path / "train", {"red": 10, "blue": 10})
+def test_splits_off_a_test_set_beside_a_validation_channel(tmp_path: Path, read: Read) -> None:
+    train = folder(tmp_path / "train", {"red": 10, "blue": 10, "green": 1})
     data = read(SETTINGS.model_copy(update={"test_share": 0.3}), train=train, validation=train)
-    assert (len(data.train), data.test) == (20, None)
+    assert data.test
+    assert set(data.test.classes.tolist()) == {0, 2}
+    assert len(data.train) + len(data.test) == 21
+
+
+def test_no_image_that_was_trained_on_is_held_out_when_the_data_set_grows(
+    tmp_path: Path, read: Read
+) -> None:
+    """Neither for another seed: a live model has not seen what a new one is evaluated on."""
+    train, share = tmp_path / "train", SETTINGS.model_copy(update={"test_share": 0.2})
+    random = np.random.default_rng(1)
+    seen: set[str] = set()
+    held = 0
+    for size, seed in ((3, 1), (6, 2), (20, 3), (50, 4)):
+        for label in ("a", "b"):
+            (train / label).mkdir(parents=True, exist_ok=True)
+            for number in range(len(list((train / label).iterdir())), size):
+                noise = random.integers(0, 256, (8, 8, 3), dtype=np.uint8)
+                Image.fromarray(noise).save(train / label / f"{number}.png")
+        data = read(share.model_copy(update={"seed": seed}), train=train)
+        assert data.test
+        assert set(data.test.classes.tolist()) == {0, 1}
+        assert not seen & {*data.test.names}
+        seen |= {*data.train.names, *data.validation.names}
+        held = len(data.test)
+    assert 10 <= held <= 30
+
+
+def test_equal_images_are_held_out_together(tmp_path: Path, read: Read) -> None:
+    share = SETTINGS.model_copy(update={"test_share": 0.3})
+    train = folder(tmp_path / "train", {"red": 12, "blue": 12})
+    for label in ("red", "blue"):
+        for file in list((train / label).iterdir()):
+            shutil.copy(file, train / label / f"copy-{file.name}")
+    data = read(share, train=train)
+    assert data.test
+    held = {name.replace("copy-", "") for name in data.test.names}
+    assert len(data.test) == 2 * len(held)
 
 
 def test_a_validation_label_that_training_lacks(tmp_path: Path, read: Read) -> None:

@@ -161,6 +161,38 @@ def test_an_artifact_without_the_metric_cannot_be_judged() -> None:
         judge(manifest(), GATE, None)
 
 
+ANY = Gate(metric="accuracy", minimum=0, allow_worse=False)
+COUNTS = {"test_accuracy": 0.8205, "test_images": 713, "test_correct": 585}
+OF_SELECTION = {"validation_accuracy": 0.867, "validation_images": 30, "validation_correct": 26}
+
+
+def test_test_images_decide_before_those_that_chose_the_epoch() -> None:
+    found = judge(manifest(**OF_SELECTION, **COUNTS), ANY, None)
+    assert found.reason == (
+        "test_accuracy 0.8205 (585 of 713 test images right; 0.791 to 0.847 with 95 % confidence); "
+        "there was no live version to compare with"
+    )
+    chosen = judge(manifest(**OF_SELECTION, **COUNTS), GATE, None)
+    assert chosen.reason.startswith("validation_accuracy 0.8670 (26 of 30 validation images right")
+
+
+def test_without_test_images_the_reason_says_what_the_images_were_used_for() -> None:
+    found = judge(manifest(**OF_SELECTION), ANY, None)
+    assert "26 of 30 validation images right, which also chose the epoch; 0.703 to" in found.reason
+
+
+def test_the_reason_says_which_images_were_held_out() -> None:
+    document = artifacts.manifest(metrics=COUNTS, provenance={"held_out": "0.1"})
+    found = judge(Manifest.model_validate(document), ANY, None)
+    assert "test images right, held out of train (test-share 0.1); 0.791" in found.reason
+
+
+def test_the_balanced_accuracy_is_that_of_the_test_images() -> None:
+    balanced = ANY.model_copy(update={"metric": "balanced_accuracy"})
+    found = judge(manifest(test_balanced_accuracy=0.5, **COUNTS), balanced, None)
+    assert found.reason.startswith("test_balanced_accuracy 0.5000; ")
+
+
 def test_an_artifact_that_s3_cannot_copy_is_refused_unread() -> None:
     class Unread:
         def read(self, amount: int, /) -> bytes:
