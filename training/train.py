@@ -105,6 +105,7 @@ def _evaluate_and_export(
         ),
         proof=data.validation.pixels[:: -(-len(data.validation) // PROOF_IMAGES)],
         folder=job.model_folder,
+        held_out=data.sets[calibration.fitted_on],
     )
     print(f"exported=1 runtimes_difference={difference:.2g}", flush=True)
     about = {

@@ -5,7 +5,7 @@
 
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import keras
@@ -19,6 +19,7 @@ from facet.errors import FacetError
 from facet.keys import MANIFEST
 from facet.manifest import GoldenSample, InputSpec, Manifest, OutputSpec
 from facet.preprocess import Pixels
+from training.dataset import ImageSet
 from training.export import golden
 from training.export.graph import SCORES, bytes_model, pixels_model
 
@@ -27,6 +28,15 @@ MAX_DIFFERENCE = 1e-4
 
 TOLERANCE = 0.01
 """Largest difference between the endpoint's score for the golden sample and the recorded one."""
+
+MAX_LOST = 0.001
+"""Share of the held-out images that float16 weights may get wrong in addition."""
+
+JUDGES = 1000
+"""Held-out images on which float16 weights are compared; at most this many."""
+
+BATCH = 64
+"""Images that LiteRT takes at once."""
 
 CANDIDATES = 64
 """Images that are drawn; the one with the most certain prediction becomes the golden sample."""
@@ -51,12 +61,19 @@ class ModelInfo:
 
 
 def export(
-    network: keras.Model, spec: InputSpec, info: ModelInfo, *, proof: Pixels, folder: Path
+    network: keras.Model,
+    spec: InputSpec,
+    info: ModelInfo,
+    *,
+    proof: Pixels,
+    folder: Path,
+    held_out: ImageSet | None = None,
 ) -> float:
     """Writes the artifact's files into `folder`. Returns the largest difference of the runtimes.
 
     `proof` is uint8 (n, height, width, channels): real images on which the scores of SavedModel and
     LiteRT must agree. Otherwise raises ExportError and writes neither LiteRT model nor manifest.
+    The LiteRT model gets float16 weights if those are right about as many `held_out` images.
     """
     version = folder / "1"
     saved = save(network, spec, version)
@@ -68,10 +85,20 @@ def export(
     )
     images = np.concatenate([proof, drawn])
     difference = prove(saved, lite, images)
+    scores = saved(drawn)
+    best, sample = choose_golden_sample(scores, info.labels)
+    weights = "float32"
+    if held_out:
+        half_model = convert(network, spec, float16=True)
+        half = lite_scorer(half_model, spec)
+        apart = np.abs(half(drawn[best : best + 1]) - scores[best]).max()
+        if apart <= TOLERANCE / 2 and keeps_accuracy(lite, half, held_out):
+            lite_model, weights = half_model, "float16"
+    print(f"litert_weights={weights} bytes={len(lite_model)}", flush=True)
     (version / "assets.extra").mkdir()
     (version / "assets.extra" / "model.tflite").write_bytes(lite_model)
-    best, sample = choose_golden_sample(saved(drawn), info.labels)
     (folder / sample.image).write_bytes(candidates[best])
+    info = replace(info, provenance=info.provenance | {"litert_weights": weights})
     (folder / MANIFEST).write_text(manifest(spec, info, sample).to_json() + "\n")
     return difference
 
@@ -88,9 +115,9 @@ def save(network: keras.Model, spec: InputSpec, folder: Path) -> Scorer:
     return scores
 
 
-def convert(network: keras.Model, spec: InputSpec) -> bytes:
+def convert(network: keras.Model, spec: InputSpec, *, float16: bool = False) -> bytes:
     """Converts to LiteRT: the SavedModel's signature and names, but uint8 pixels as input."""
-    return convert_module(pixels_model(network, spec), spec)
+    return convert_module(pixels_model(network, spec), spec, float16=float16)
 
 
 def save_module(module: tf.Module, spec: InputSpec, folder: Path) -> None:
@@ -98,16 +125,22 @@ def save_module(module: tf.Module, spec: InputSpec, folder: Path) -> None:
     tf.saved_model.save(module, str(folder), signatures={spec.signature: module.serve})
 
 
-def convert_module(module: tf.Module, spec: InputSpec) -> bytes:
+def convert_module(module: tf.Module, spec: InputSpec, *, float16: bool = False) -> bytes:
     """Converts to LiteRT; the module's `serve` becomes the signature that `spec` names."""
     with tempfile.TemporaryDirectory() as folder:
         save_module(module, spec, Path(folder))
-        return convert_saved_model(Path(folder), spec.signature)
+        return convert_saved_model(Path(folder), spec.signature, float16=float16)
 
 
-def convert_saved_model(folder: Path, signature: str) -> bytes:
-    """Converts one signature of a SavedModel to LiteRT."""
+def convert_saved_model(folder: Path, signature: str, *, float16: bool = False) -> bytes:
+    """Converts one signature of a SavedModel to LiteRT.
+
+    With `float16` the file has half the size; LiteRT computes with float32 all the same.
+    """
     converter = tf.lite.TFLiteConverter.from_saved_model(str(folder), signature_keys=[signature])
+    if float16:
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        converter.target_spec.supported_types = [tf.float16]
     return bytes(converter.convert())
 
 
@@ -134,6 +167,20 @@ def prove(one: Scorer, other: Scorer, images: Pixels) -> float:
             f"above the limit {MAX_DIFFERENCE:g}."
         )
     return difference
+
+
+def keeps_accuracy(full: Scorer, half: Scorer, held_out: ImageSet) -> bool:
+    """Whether `half` is right about as many images as `full`, but for the share `MAX_LOST`."""
+    step = -(-len(held_out) // JUDGES)
+    pixels, classes = held_out.pixels[::step], held_out.classes[::step]
+    lost = flips = 0
+    for begin in range(0, len(classes), BATCH):
+        batch, truth = pixels[begin : begin + BATCH], classes[begin : begin + BATCH]
+        one, other = full(batch).argmax(axis=1), half(batch).argmax(axis=1)
+        lost += int((one == truth).sum() - (other == truth).sum())
+        flips += int((one != other).sum())
+    print(f"float16_images={len(classes)} flips={flips} lost={lost}", flush=True)
+    return lost <= MAX_LOST * len(classes)
 
 
 def choose_golden_sample(scores: Scores, labels: tuple[str, ...]) -> tuple[int, GoldenSample]:

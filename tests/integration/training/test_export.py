@@ -1,19 +1,30 @@
 """Export: both runtimes give the same scores, and the manifest describes the model."""
 
+from contextlib import suppress
 from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
 from facet import preprocess
 from facet.image.decoding import decode
 from facet.manifest import InputSpec, Manifest
 from facet.preprocess import Pixels
+from training.dataset import ImageSet
 from training.export import golden
-from training.export.export import ExportError, ModelInfo, export, lite_scorer, prove
+from training.export.export import (
+    JUDGES,
+    ExportError,
+    ModelInfo,
+    export,
+    keeps_accuracy,
+    lite_scorer,
+    prove,
+)
 from training.export.graph import normalise
 
 LABELS = ("cat", "dog", "frog")
@@ -82,6 +93,71 @@ def test_the_lite_model_takes_batches_of_any_size(artifact: Path, count: int) ->
     np.testing.assert_allclose(
         lite_scorer(model, SPEC)(PIXELS[:count]), expected(PIXELS[:count]), atol=1e-5
     )
+
+
+def exported(network: keras.Model, folder: Path) -> tuple[bytes, Manifest]:
+    """Exports with the network's own predictions as classes of held-out images."""
+    scores = np.asarray(network(preprocess.normalise(SPEC, PIXELS), training=False))
+    held_out = ImageSet(PIXELS, scores.argmax(axis=1))
+    export(network, SPEC, INFO, proof=PIXELS, folder=folder, held_out=held_out)
+    manifest = Manifest.model_validate_json((folder / "facet.json").read_bytes())
+    return (folder / "1/assets.extra/model.tflite").read_bytes(), manifest
+
+
+def test_float16_weights_that_keep_the_accuracy_are_exported(
+    artifact: Path, tmp_path: Path
+) -> None:
+    model, manifest = exported(network(), tmp_path)
+    full = (artifact / "1/assets.extra/model.tflite").read_bytes()
+    assert (stored(full), stored(model)) == ({np.float32}, {np.float16})
+    assert manifest.provenance == {"recipe": "none", "litert_weights": "float16"}
+    scores = lite_scorer(model, SPEC)(PIXELS)
+    assert 0 < np.abs(scores - expected(PIXELS)).max() < 0.01
+    assert manifest.golden
+    image = preprocess.decode(SPEC, (tmp_path / manifest.golden.image).read_bytes())
+    (row,) = lite_scorer(model, SPEC)(preprocess.geometry(SPEC, image)[None])
+    assert row.max() == pytest.approx(manifest.golden.score, abs=manifest.golden.tolerance / 2)
+
+
+def test_weights_too_large_for_float16_stay_float32(tmp_path: Path) -> None:
+    image = keras.Input((6, 5, 3))
+    flat = keras.layers.Flatten()(image)
+    hidden = keras.layers.Dense(8, "relu", kernel_initializer=large(1e5))(flat)
+    wide = keras.Model(image, keras.layers.Dense(3, kernel_initializer=large(1e-6))(hidden))
+    model, manifest = exported(wide, tmp_path)
+    assert manifest.provenance["litert_weights"] == "float32"
+    assert np.isfinite(lite_scorer(model, SPEC)(PIXELS)).all()
+
+
+def stored(model: bytes) -> set[type]:
+    """The number types of a LiteRT model's larger constants, as they are in the file."""
+    interpreter = Interpreter(model_content=model, num_threads=1)
+    types = set()
+    for tensor in interpreter.get_tensor_details():
+        with suppress(ValueError):  # only constants have values before tensors are allocated
+            if interpreter.get_tensor(tensor["index"]).size > 50:
+                types.add(tensor["dtype"])
+    return types
+
+
+def large(size: float) -> keras.initializers.Initializer:
+    return keras.initializers.RandomNormal(stddev=size, seed=3)
+
+
+@pytest.mark.parametrize(("count", "lost", "keeps"), [(999, 1, False), (1000, 1, True)])
+def test_accuracy_may_fall_by_one_image_in_a_thousand(count: int, lost: int, keeps: bool) -> None:
+    assert count <= JUDGES
+    pixels = np.zeros((count, 1, 1, 3), np.uint8)
+    pixels[:lost] = 1
+
+    def full(batch: Pixels) -> NDArray[np.float32]:
+        return np.tile(np.array([1, 0], np.float32), (len(batch), 1))
+
+    def half(batch: Pixels) -> NDArray[np.float32]:
+        return np.where(batch[:, 0, 0, :1] > 0, full(batch)[:, ::-1], full(batch))
+
+    held_out = ImageSet(pixels, np.zeros(count, np.int64))
+    assert keeps_accuracy(full, half, held_out) is keeps
 
 
 def test_each_weight_is_stored_once(artifact: Path) -> None:
