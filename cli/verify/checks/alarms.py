@@ -145,7 +145,8 @@ def _of_stack(session: Session, watched: Watched, other: Dimensions) -> bool:
 
 
 def _exists(session: Session, watched: Watched) -> bool:
-    return watched.dimensions in _listed(session, watched) or _has_data(session, watched)
+    """Asks for the data first: the list is that of the whole account."""
+    return _has_data(session, watched) or watched.dimensions in _listed(session, watched)
 
 
 def _listed(session: Session, watched: Watched) -> list[Dimensions]:
