@@ -20,7 +20,7 @@ from deployment.codebuild import CodeBuild
 from deployment.docker import Docker, require_docker
 from deployment.progress import ImageError, say
 from deployment.registry import digest_of
-from deployment.sources import REQUIREMENTS, Sources, pack
+from deployment.sources import DEFAULT_RUNTIME, REQUIREMENTS, Sources, pack
 from facet.aws_environment import local_endpoint_warning
 
 
@@ -98,7 +98,7 @@ def _client(service: Any) -> Any:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
     parser.add_argument(
-        "--runtime", choices=REQUIREMENTS, default="tensorflow", help="what the image can run"
+        "--runtime", choices=REQUIREMENTS, default=DEFAULT_RUNTIME, help="what the image can run"
     )
     parser.add_argument("--docker", action="store_true", help="build on this machine")
     parser.add_argument("--stack", default=stack.NAME, help="stack of deployment/images.yaml")

@@ -20,6 +20,7 @@ REQUIREMENTS: Mapping[str, str] = {
 """The requirements in serving/ by the runtime that they end with: TensorFlow and LiteRT serve every
 artifact, LiteRT alone those with a LiteRT model."""
 
+DEFAULT_RUNTIME = "tensorflow"
 DIGEST_LENGTH = 16
 OLDEST = (1980, 1, 1, 0, 0, 0)
 """The first time that a zip archive can name."""

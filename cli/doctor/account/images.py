@@ -13,8 +13,6 @@ from cli.doctor.result import CheckResult, line, missing, ok, unknown
 from cli.extras import located
 
 CHOSEN = "ServingImageUri"
-IMAGES, RUNTIME = "facet-images", "tensorflow"
-"""The stack of the images and the runtime that `make deploy` uses: Makefile."""
 
 
 def serving_image(plan: Plan, access: Access) -> CheckResult:
@@ -35,9 +33,9 @@ def _own_image(access: Access) -> CheckResult:
     from deployment.progress import ImageError
 
     try:
-        repository = stack.find(IMAGES, access.client("cloudformation"))
-        tag = sources.pack(RUNTIME).tag
-        digest = repository and registry.digest_of(tag, IMAGES, access.client("ecr"))
+        repository = stack.find(stack.NAME, access.client("cloudformation"))
+        tag = sources.pack(sources.DEFAULT_RUNTIME).tag
+        digest = repository and registry.digest_of(tag, stack.NAME, access.client("ecr"))
     except ImageError as error:
         return missing("serving image", line(error), located("docs/deployment.md, `Container`"))
     if repository and digest:
