@@ -111,7 +111,7 @@ def verified(home: Path, names: set[str], patience: float) -> list[Finding]:
 
 def test_each_of_six_breaks_is_found(broken: Path) -> None:
     names = CHECKS.keys() - ON_REQUEST - {"training", "canary", "alarms"}
-    findings = verified(broken, {*names}, 0.15)
+    findings = verified(broken, {*names}, 0.3)
     different = {each.check: each.found for each in findings if each.state is State.DIFFERENT}
     assert different.keys() == FOUND, different
     assert different["golden-mismatch"].startswith("READY")
