@@ -156,7 +156,7 @@ def _confirm(
     if "hours" in chosen:
         output.remark("--hours: no model answers for about a quarter of an hour")
     if "update" in chosen:
-        output.remark("--update: the endpoint moves to new instances and back; models answer on")
+        output.remark("--update: the endpoint moves to new instances and back, and keeps answering")
     if yes:
         return
     ask = prompter(output.remarks, silent=output.as_json)

@@ -1,7 +1,7 @@
 """One run of verify: the stack, what its checks share, and everything it made.
 
-All names of a run begin with `facet-verify-` and its own random id, so that runs do not meet each
-other, and nothing but a run's own names is ever changed or deleted.
+All names of a run begin with `facet-verify-` and its own random id, so that runs do not
+disturb each other, and nothing but a run's own names is ever changed or deleted.
 """
 
 import hashlib
