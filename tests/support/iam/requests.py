@@ -70,11 +70,11 @@ def _form(_: Parameters) -> Iterator[Request]:
 
 
 def _copy(parameters: Parameters) -> Iterator[Request]:
-    """Also of a part. Tags of the source are copied unless they are replaced."""
+    """Tags of the source are copied unless they are replaced."""
     path, _, version = unquote(parameters["CopySource"]).partition("?versionId=")
     source = {"Key": path.partition("/")[2]} | ({"VersionId": version} if version else {})
     yield from _object("s3:GetObject")(source)
-    if parameters.get("TaggingDirective") != "REPLACE" and "UploadId" not in parameters:
+    if parameters.get("TaggingDirective") != "REPLACE":
         yield Request(_of_version("s3:GetObjectTagging", source), _arn(source["Key"]))
         yield Request("s3:PutObjectTagging", _arn(parameters["Key"]))
     yield from _put(parameters)
@@ -181,10 +181,6 @@ CALLS: dict[tuple[str, str], Callable[[Parameters], Iterator[Request]]] = {
     ("s3", "PutObject"): _put,
     ("s3", "CreateBucket"): _form,
     ("s3", "CopyObject"): _copy,
-    ("s3", "CreateMultipartUpload"): _put,
-    ("s3", "UploadPartCopy"): _copy,
-    ("s3", "CompleteMultipartUpload"): _put,
-    ("s3", "AbortMultipartUpload"): _object("s3:AbortMultipartUpload"),
     ("s3", "ListObjectsV2"): _list("s3:ListBucket"),
     ("s3", "ListObjectVersions"): _list("s3:ListBucketVersions"),
     **{
