@@ -144,7 +144,8 @@ def trains(s3: "S3Client") -> None:
     s3.put_object(
         Bucket=fakes.BUCKET, Key=TRAINED, Body=artifacts.artifact(metrics={"accuracy": 0.9})
     )
-    job = {"model": "cifar", "recipe": "cifar10", "dataset": "d", "weights": "weights/w/"}
+    weighted = {"weights": "weights/w/", "hyperparameters": {"backbone": "mobilenet"}}
+    job = {"model": "cifar", "recipe": "cifar10", "dataset": "d", **weighted}
     execution = {"id": "arn:monday", "name": "monday", "started": "2026-09-11T14:02:11.482Z"}
     plan = {"step": "plan", "execution": execution, "input": {"jobs": [job]}, "code": CODE}
     train.handler(plan, CONTEXT)
