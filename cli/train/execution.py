@@ -19,6 +19,7 @@ STAGES = {
     "Plan": "the input is being checked",
     "WaitForQuota": "SageMaker's quota is used up, or SageMaker fails; asking again later",
     "WaitForCapacity": "SageMaker has no such instance now; retrying in five minutes",
+    "ContinueFromCheckpoint": "the job was killed; another one continues from its checkpoint",
     "Judge": "the artifact is being judged",
     "FirstRound": "published, onboarding checks it",
 }

@@ -25,7 +25,7 @@ def run(job: TrainingJob, root: Path, log: Callable[[str], None] = print) -> Pat
     with Processes(job, machines) as processes:
         if failure := processes.wait(log):
             raise TrainingFailed(
-                f"The training job ended with status {failure.status}: {failure.line}"
+                f"The training job ended with status {failure.code}: {failure.reason}"
             )
     tarball = root / "model.tar.gz"
     with tarball.open("wb") as file:

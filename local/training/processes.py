@@ -23,10 +23,27 @@ Source: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_StopTraini
 
 @dataclass(frozen=True)
 class Failure:
-    """The status, other than 0, with which a host ended, and the last line that it printed."""
+    """The status, other than 0, with which a host ended, and the last line that it printed.
+
+    The status of a host that a signal ended is negative, as `subprocess` has it.
+    """
 
     status: int
     line: str
+
+    @property
+    def code(self) -> int:
+        """The exit code as containers have it: 137 after SIGKILL."""
+        return self.status if self.status >= 0 else 128 - self.status
+
+    @property
+    def reason(self) -> str:
+        """The last line or, if a signal ended the host, which one: then no line says why."""
+        if self.status >= 0:
+            return self.line
+        if self.status == -signal.SIGKILL:
+            return "killed (out of memory?)"
+        return f"ended by {signal.Signals(-self.status).name}, after: {self.line}"
 
 
 class Processes:

@@ -161,6 +161,6 @@ class RemoteJob:
         if self._stop_status:
             return ended(document, self._stop_status, "Stopped")
         if failure:
-            reason = f"AlgorithmError: {failure.line}, exit code: {failure.status}"
+            reason = f"AlgorithmError: {failure.reason}, exit code: {failure.code}"
             return ended(document, "Failed", "Failed", reason)
         return ended(document, "Completed", "Completed")

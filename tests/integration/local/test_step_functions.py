@@ -405,6 +405,48 @@ def test_gives_up_waiting_for_capacity(machine: Machine) -> None:
     assert len(machine.service.jobs) == 5
 
 
+TOOLKIT = 'AlgorithmError: ExecuteUserScriptError:\nExitCode {}\nErrorMessage ""\nCommand "x"'
+"""As sagemaker_training.errors writes the end of a script."""
+
+KILLED = [
+    "AlgorithmError: killed (out of memory?), exit code: 137",
+    TOOLKIT.format(137),
+    TOOLKIT.format(-9),
+]
+
+
+@pytest.mark.parametrize(
+    "reason", [*KILLED, "InternalServerError: We encountered an internal error. Please try again."]
+)
+def test_a_killed_job_continues_from_its_checkpoints(machine: Machine, reason: str) -> None:
+    lacking = "CapacityError: Unable to provision requested ML compute capacity."
+    machine.service.ends = [("Failed", each) for each in (reason, lacking, reason)]
+    report = machine.report()
+    assert (report["outcome"], report["training_job"]) == ("READY", "a-base-0-4-0")
+    names = [f"a-base-0-{number}-0" for number in range(1, 5)]
+    assert list(machine.service.jobs) == names
+    checkpoints = {str(job["CheckpointConfig"]) for job in machine.service.jobs.values()}
+    assert len(checkpoints) == 1
+
+
+@pytest.mark.parametrize("reason", KILLED)
+def test_a_job_that_is_killed_three_times_has_failed(machine: Machine, reason: str) -> None:
+    machine.service.ends = [("Failed", reason)] * 3
+    report = machine.report()
+    assert (report["outcome"], report["error"]) == ("FAILED", "TrainingJobKilled")
+    assert report["reason"].startswith("killed (out of memory?), 3 times: choose an instance type")
+    assert report["reason"].endswith(f"({reason})")
+
+
+@pytest.mark.parametrize(
+    "reason", ["AlgorithmError: error: no images, exit code: 1", TOOLKIT.format(1)]
+)
+def test_a_job_that_ended_by_itself_is_not_repeated(machine: Machine, reason: str) -> None:
+    machine.service.ends = [("Failed", reason)]
+    assert machine.report()["reason"] == reason
+    assert len(machine.service.jobs) == 1
+
+
 def test_a_name_in_use_fails_that_job(machine: Machine) -> None:
     machine.service.ends = [JobExists("there is one")]
     report = machine.report()

@@ -31,6 +31,9 @@ print("found", sorted(str(each.relative_to(root / "input/data/train"))
 what = sys.argv[sys.argv.index("--what") + 1]
 if what == "fail":
     sys.exit("error: on purpose")
+if what == "killed":
+    print("epoch=1")
+    os.kill(os.getpid(), signal.SIGKILL)
 if what == "deaf":
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 for epoch in range(done + 1, done + 3):
@@ -99,9 +102,9 @@ class Service:
             assert time.monotonic() < deadline, "it does not happen"
             time.sleep(0.02)
 
-    def end(self, name: str) -> Document:
+    def end(self, name: str, seconds: float = 30) -> Document:
         running = ("InProgress", "Stopping")
-        self.until(lambda: self.jobs.describe(name)["TrainingJobStatus"] not in running)
+        self.until(lambda: self.jobs.describe(name)["TrainingJobStatus"] not in running, seconds)
         return self.jobs.describe(name)
 
     def object(self, key: str) -> bytes:
@@ -183,6 +186,12 @@ def test_a_failed_job_reports_its_last_line(service: Service) -> None:
     job = service.end("a")
     assert job["TrainingJobStatus"] == "Failed"
     assert job["FailureReason"] == "AlgorithmError: error: on purpose, exit code: 1"
+
+
+def test_a_killed_job_does_not_blame_its_last_line(service: Service) -> None:
+    service.create("a", "killed")
+    reason = "AlgorithmError: killed (out of memory?), exit code: 137"
+    assert service.end("a")["FailureReason"] == reason
 
 
 @pytest.mark.parametrize(

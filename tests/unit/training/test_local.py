@@ -107,6 +107,12 @@ def test_a_failed_job_reports_its_last_line(tmp_path: Path) -> None:
         run(job(tmp_path, "print('no images\\n'); raise SystemExit(3)"), tmp_path / "ml")
 
 
+def test_a_signal_is_named(tmp_path: Path) -> None:
+    program = "import os, signal; print('epoch=1'); os.kill(os.getpid(), signal.SIGSEGV)"
+    with pytest.raises(TrainingFailed, match=r"status 139: ended by SIGSEGV, after: epoch=1$"):
+        run(job(tmp_path, program), tmp_path / "ml")
+
+
 def test_an_interrupted_job_is_stopped(tmp_path: Path) -> None:
     def interrupt(line: str) -> None:
         started.append(int(line))
