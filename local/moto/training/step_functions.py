@@ -3,6 +3,7 @@
 - AWS's `sagemaker:createTrainingJob.sync` waits for the job; moto has no such integration.
 - AWS's context object has `Execution.RedriveCount` from the start; moto's lacks it.
 - AWS calls an execution that was stopped ABORTED; moto calls it FAILED if a Map was interrupted.
+- AWS stops an execution from its first moment on; moto answers 500 before its first state.
 - On AWS executions outlive their client; here they end with the stack, and the log says so.
 
 Contract: tests/integration/local/test_step_functions.py.
@@ -11,6 +12,7 @@ Contract: tests/integration/local/test_step_functions.py.
 import json
 import logging
 import os
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -56,6 +58,9 @@ from local.training.jobs import Service
 LOG = logging.getLogger(__name__)
 
 SERVICE_FOR: Final = "state_task_service_for"
+
+BEGIN_SECONDS = 10.0
+"""How long to wait until an execution begins, so that it can be stopped."""
 
 
 @dataclass(frozen=True)
@@ -227,10 +232,19 @@ def _stop_noted(stopped: set[str]) -> Callable[..., None]:
     plain = MotoExecution.stop
 
     def stop(execution: MotoExecution, *given: Any, **named: Any) -> None:
+        deadline = time.monotonic() + BEGIN_SECONDS
+        while not _begun(execution) and time.monotonic() < deadline:
+            time.sleep(0.01)
         stopped.add(execution.exec_arn)
         plain(execution, *given, **named)
 
     return stop
+
+
+def _begun(execution: MotoExecution) -> bool:
+    """Whether the execution is in its first state; moto cannot stop it before that."""
+    environment: Any = execution.exec_worker and execution.exec_worker.env
+    return environment is not None and environment.program_state() is not None
 
 
 def _terminated_with(

@@ -12,11 +12,16 @@ from dataclasses import asdict, dataclass, field, replace
 from itertools import count
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
+import boto3
 import pytest
+from botocore.config import Config
 from moto.core.exceptions import ServiceException
+from moto.stepfunctions.parser.backend.execution_worker import ExecutionWorker
 
 from local import template
+from local.moto import REGION
 from local.moto.aws import Aws
 from local.moto.training.past_executions import STACK_ENDED, PastExecutions
 from local.moto.training.step_functions import Execution
@@ -568,6 +573,24 @@ def test_a_stopped_execution_stops_its_job_and_is_aborted(machine: Machine) -> N
     assert machine.end(execution)["status"] == "ABORTED"
     (job,) = machine.service.jobs.values()
     assert job["TrainingJobStatus"] == "Stopped"
+
+
+def test_an_execution_stopped_at_once_trains_nothing(machine: Machine) -> None:
+    machine.service.ends = [("InProgress", "")]
+    entrypoint = ExecutionWorker._get_evaluation_entrypoint
+
+    def slow(worker: ExecutionWorker) -> Any:
+        time.sleep(0.5)
+        return entrypoint(worker)
+
+    session = boto3.Session(*machine.aws.credentials, region_name=REGION)
+    once = Config(retries={"total_max_attempts": 1})
+    sfn = session.client("stepfunctions", endpoint_url=machine.aws.url, config=once)
+    with mock.patch.object(ExecutionWorker, "_get_evaluation_entrypoint", slow):
+        execution = machine.start()
+        sfn.stop_execution(executionArn=execution)
+    assert machine.end(execution)["status"] == "ABORTED"
+    assert not machine.service.jobs
 
 
 def test_a_job_with_a_vpc_config_trains_in_it(machine: Machine) -> None:
