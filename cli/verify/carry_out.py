@@ -1,7 +1,7 @@
 """Run the checks: training beside the others, each by itself, and the clean-up in any case."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from cli.verify.check import Check, Finding
@@ -29,7 +29,8 @@ def carry_out(
 ) -> list[Finding]:
     """Run the plan's checks, then the clean-up; `show` gets each finding as it comes.
 
-    A KeyboardInterrupt ends the checks, and is raised again after the clean-up.
+    A KeyboardInterrupt ends the checks, and is raised again after the clean-up. A check that then
+    runs beside the others ends, too, and is shown: it may have failed to stop what it started.
     """
     findings: list[Finding] = []
 
@@ -45,18 +46,23 @@ def carry_out(
 
     try:
         with ThreadPoolExecutor() as executor:
+            beside: list[tuple[Check, Future[list[Finding]]]] = []
             try:
-                beside = [
-                    (each, executor.submit(each.findings, session)) for each in plan.of(BESIDE)
-                ]
+                for each in plan.of(BESIDE):
+                    beside.append((each, executor.submit(each.findings, session)))
                 run(plan.of(FIRST))
                 for each, future in beside:
                     begun(each)
                     add(future.result())
                 run(plan.of(AFTER))
                 add(CHECKS[name].untried(why) for name, why in sorted(plan.left_out.items()))
-            except BaseException:
+            except BaseException as error:
                 session.stopped.set()
+                if isinstance(error, KeyboardInterrupt):
+                    session.remark("interrupted: deleting what this run made …")
+                for each, future in beside:
+                    if each.name not in {one.check for one in findings}:
+                        add(future.result())
                 raise
     finally:
         run(AT_THE_END)

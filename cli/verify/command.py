@@ -82,17 +82,28 @@ def verify(
     parameters = _parameters(here)
     if here.home is None:
         _confirm(output, here, parameters, plan.chosen, yes=yes)
-    if report:
-        report.open("a").close()  # an error now, not after ten minutes
+    created = _writable(report) if report else False
     session = Session(here, connect(here), Sample.read(), parameters, remark=output.remark)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    result = _run(session, output, plan)
+    try:
+        result = _run(session, output, plan)
+    except BaseException:
+        if report and created:
+            report.unlink()  # empty
+        raise
+    output.result(result.document(), [summary(result)])
     if report:
         text = json.dumps(result.document(), indent=2) + "\n"
         report.write_text(text if report.suffix == ".json" else plain(result.lines()))
-    output.result(result.document(), [summary(result)])
     if not result.passed:
         raise typer.Exit(1)
+
+
+def _writable(report: Path) -> bool:
+    """Open the report's file, so that an error comes before the run. Return whether it is new."""
+    created = not report.exists()
+    report.open("a").close()
+    return created
 
 
 def _run(session: Session, output: Output, plan: Plan) -> Report:

@@ -37,6 +37,7 @@ def training(session: Session) -> str:
     s3 = session.client("s3")
     for name, image in artifacts.images():
         s3.put_object(Bucket=session.stack.bucket, Key=f"{prefix}train/{name}", Body=image)
+        session.pause(0)
     job = {
         "model": model,
         "recipe": RECIPE.name,

@@ -2,7 +2,9 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,11 +13,13 @@ from typer.testing import CliRunner
 
 from cli.app import app
 from cli.verify import carry_out as runs
+from cli.verify import command
 from cli.verify.carry_out import Plan, carry_out
 from cli.verify.check import Check, Different, Finding, NotTried, Result, State, check
 from cli.verify.checks import AFTER, AT_THE_END, BESIDE, CHECKS, FIRST, ON_REQUEST
 from cli.verify.checks.cleaning import NotOwn, clean_up
 from cli.verify.checks.predictions import golden_proof
+from cli.verify.checks.training import training
 from cli.verify.checks.wordings import model_error, no_endpoint, wording_408, wording_507
 from cli.verify.price import estimate
 from cli.verify.report import Redaction, Report, about, plain
@@ -25,6 +29,16 @@ from tests.support.stubbed import client
 from tests.support.verifying import ACCOUNT, KEY, SAMPLE, SECRET, refused, session
 
 Raises = Callable[[Session], Any]
+
+
+@dataclass
+class Written:
+    """The S3 that a check puts objects into."""
+
+    keys: list[str] = field(default_factory=list)
+
+    def put_object(self, **given: Any) -> None:
+        self.keys.append(given["Key"])
 
 
 def raising(error: BaseException) -> Check:
@@ -107,6 +121,58 @@ def test_it_cleans_up_after_an_interruption_and_a_bug(
     with pytest.raises(type(error)):
         carry_out(session(), Plan({"it"}), lambda _: None, lambda _: None)
     assert cleaned == [True]
+
+
+def test_a_check_beside_the_others_ends_with_an_interruption_and_is_shown(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    last = Check("last", "It is clean.", lambda _: "done")
+    ordered(monkeypatch, raising(KeyboardInterrupt()), last=last)
+
+    def waits(own: Session) -> str:
+        own.stopped.wait(10)
+        raise Different("the job was not stopped")
+
+    monkeypatch.setattr(runs, "BESIDE", (Check("beside", "It trains.", waits),))
+    shown: list[Finding] = []
+    with pytest.raises(KeyboardInterrupt):
+        carry_out(session(), Plan({"it", "beside"}), lambda _: None, shown.append)
+    assert [(each.check, each.found) for each in shown] == [
+        ("beside", "the job was not stopped"),
+        ("last", "done"),
+    ]
+
+
+def test_after_an_interruption_no_training_starts() -> None:
+    s3 = Written()
+    own = session({"s3": s3})
+    own.stopped.set()
+    with pytest.raises(NotTried, match="interrupted"):
+        training.attempt(own)
+    assert len(s3.keys) == 1
+    assert own.made == [own.name("trained")]
+
+
+@pytest.mark.parametrize("existing", [True, False])
+def test_an_interrupted_run_leaves_no_empty_report(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, existing: bool
+) -> None:
+    file = tmp_path / "report.json"
+    if existing:
+        file.write_text("{}")
+    made = session(home=tmp_path)
+    monkeypatch.setattr(command, "find", lambda *_: made.stack)
+    monkeypatch.setattr(command, "connect", lambda _: made.api)
+    monkeypatch.setattr(command, "_parameters", lambda _: {})
+
+    def interrupted(*_: Any) -> Any:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(command, "_run", interrupted)
+    done = CliRunner().invoke(app, ["verify", "--report", str(file)])
+    assert done.exit_code == 130
+    assert file.exists() == existing
+    assert not existing or file.read_text() == "{}"
 
 
 def test_nothing_waits_any_more_after_an_interruption() -> None:
