@@ -58,12 +58,8 @@ class StackTemplate:
 
     def check(self, parameters: Mapping[str, str]) -> None:
         """Raises UnsupportedTemplate for parameters that CloudFormation would reject."""
-        known = self.document.get("Parameters", {})
-        for name, value in parameters.items():
-            if name not in known:
-                raise UnsupportedTemplate(f"the template has no parameter {name}")
-            if not _fits(known[name], value):
-                raise UnsupportedTemplate(f"{name} cannot be '{value}'. {_allowed(known[name])}")
+        if refused := refusals(self.document.get("Parameters", {}), parameters):
+            raise UnsupportedTemplate("; ".join(refused))
 
     def for_moto(self) -> dict[str, Any]:
         """The part of the template from which moto makes a stack."""
@@ -80,6 +76,17 @@ class StackTemplate:
         return {"Resources": made} | {
             part: self.document[part] for part in kept if part in self.document
         }
+
+
+def refusals(declared: Mapping[str, Any], parameters: Mapping[str, str]) -> list[str]:
+    """Why CloudFormation would refuse parameters of a template that declares these."""
+    return [
+        f"{name} cannot be '{value}'. {_allowed(declared[name])}"
+        if name in declared
+        else f"the template has no parameter {name}"
+        for name, value in parameters.items()
+        if name not in declared or not _fits(declared[name], value)
+    ]
 
 
 def _allowed(parameter: Mapping[str, Any]) -> str:

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import boto3
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, UnknownRegionError
 
-from cli.doctor.result import CheckResult, line, missing, ok, warning
+from cli.doctor.result import NETWORK, UNREACHABLE, CheckResult, line, missing, ok, warning
 from facet.aws_environment import local_endpoints
 
 
@@ -44,11 +44,18 @@ def check_access(session: boto3.Session) -> Generator[CheckResult, None, Access 
     if not session.region_name:
         yield missing("region", "none is set", "set AWS_REGION, or a region in your AWS profile")
         return None
+    try:
+        session.get_partition_for_region(session.region_name)
+    except UnknownRegionError:
+        words = f"'{session.region_name}' is not a region of AWS"
+        yield missing("region", words, "set AWS_REGION to one, such as us-east-1")
+        return None
     yield ok("region", session.region_name)
     try:
         who = session.client("sts").get_caller_identity()
     except (BotoCoreError, ClientError) as error:
-        remedy = "set AWS_PROFILE, or log in again (`aws sso login`)"
+        log_in = "set AWS_PROFILE, or log in again (`aws sso login`)"
+        remedy = (redirected or NETWORK) if isinstance(error, UNREACHABLE) else log_in
         yield missing("credentials", line(error), remedy)
         return None
     yield ok("credentials", who["Arn"])

@@ -4,10 +4,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+from botocore.exceptions import ConnectionError as NoConnection
 from botocore.parsers import ResponseParserError
 
 from facet.errors import FacetError
+
+UNREACHABLE = (NoConnection, HTTPClientError)
+"""Errors of requests that AWS did not answer."""
+
+NETWORK = "check the network and HTTPS_PROXY, and that the region is right"
+PERMISSION = "if a permission is missing, ask for it"
 
 
 class State(StrEnum):
@@ -56,7 +63,8 @@ def guarded(check: str, run: Callable[[], CheckResult]) -> CheckResult:
     try:
         return run()
     except (FacetError, BotoCoreError, ClientError, ResponseParserError) as error:
-        return unknown(check, line(error), "if a permission is missing, ask for it")
+        remedy = NETWORK if isinstance(error, UNREACHABLE) else PERMISSION
+        return unknown(check, line(error), remedy)
 
 
 def line(error: Exception) -> str:

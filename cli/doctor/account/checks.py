@@ -9,8 +9,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from cli.doctor.access import check_access
 from cli.doctor.account import images, leftovers, quotas, roles, services
+from cli.doctor.account.parameters import parameters
 from cli.doctor.account.plan import Check, Plan, read_environment, read_template
-from cli.doctor.result import CheckResult, guarded, line, unknown
+from cli.doctor.result import CheckResult, State, guarded, line, unknown
 from cli.extras import ensure
 
 ALWAYS: Mapping[str, Check] = {
@@ -62,6 +63,10 @@ def check_account(deploy: Deploy, session: boto3.Session) -> Iterator[CheckResul
         if each["ParameterKey"] in template["Parameters"].keys() - {images.CHOSEN}
     }
     plan = Plan(template, name, access.account, access.region, {**kept, **given})
+    usable = parameters(plan, access)
+    yield usable
+    if usable.state is State.MISSING:
+        return
     checks = ALWAYS if leftovers.has_resources(described) else {**BEFORE_CREATION, **ALWAYS}
     for check, run in checks.items():
         yield guarded(check, partial(run, plan, access))

@@ -33,10 +33,6 @@ class UnknownEnvironment(BadRequest):
     """samconfig.toml has no such environment; the message lists those it has."""
 
 
-class UnknownParameter(BadRequest):
-    """The template has no such parameter."""
-
-
 @dataclass(frozen=True)
 class Environment:
     """An environment of samconfig.toml: its stack's name and the parameters that it sets."""
@@ -68,7 +64,7 @@ def read_template(path: Path = ROOT / "template.yaml") -> Mapping[str, Any]:
 class Plan:
     """A deploy of a template under a stack's name, in a region of an account.
 
-    `given` are the parameters that differ from the template's defaults. Raises UnknownParameter.
+    `given` are the parameters that differ from the template's defaults.
     """
 
     template: Mapping[str, Any]
@@ -76,11 +72,6 @@ class Plan:
     account: str
     region: str
     given: Mapping[str, str]
-
-    def __post_init__(self) -> None:
-        for name in self.given:
-            if name not in self.template["Parameters"]:
-                raise UnknownParameter(f"template.yaml has no parameter {name}")
 
     @cached_property
     def partition(self) -> str:
@@ -95,6 +86,15 @@ class Plan:
     def number(self, name: str) -> int:
         """Return a numeric parameter's value."""
         return int(self.parameter(name))
+
+    def broken_rules(self) -> list[str]:
+        """Return what the rules say that the parameters break."""
+        return [
+            assertion["AssertDescription"]
+            for rule in self.template["Rules"].values()
+            for assertion in rule["Assertions"]
+            if not self._holds(assertion["Assert"])
+        ]
 
     def resources(self, kind: str) -> dict[str, dict[str, Any]]:
         """Map the logical names of all resources of a type that it creates to their properties."""
@@ -147,6 +147,8 @@ class Plan:
                 return any(map(self._holds, many))
             case {"Fn::Equals": [one, other]}:
                 return str(self.resolve(one)) == str(self.resolve(other))
+            case {"Fn::Contains": [many, one]}:
+                return self.resolve(one) in many
         raise ValueError(f"unknown condition {condition}")
 
     def _substituted(self, text: str, own: Mapping[str, Any]) -> str:

@@ -8,6 +8,7 @@ import boto3
 import pytest
 from samcli.yamlhelper import yaml_parse
 
+from cli.doctor.result import NETWORK
 from cli.doctor.stack import OUTPUTS, concurrency_limit, stack_status, subscribed
 from tests.integration.conftest import REGION, TEMPLATE
 from tests.support import deployed
@@ -86,11 +87,17 @@ def test_reports_a_missing_region_credentials_or_stack(monkeypatch: pytest.Monke
     assert unreachable["words"].startswith("Could not connect to the endpoint URL")
     assert unreachable["remedy"] == redirected["remedy"]
     monkeypatch.delenv("AWS_ENDPOINT_URL_CLOUDFORMATION")
+    monkeypatch.setenv("AWS_ENDPOINT_URL_STS", "http://sts.invalid")
+    assert wrong("credentials")[2] == NETWORK
+    monkeypatch.delenv("AWS_ENDPOINT_URL_STS")
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(name)
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "none")
     assert wrong("credentials")[:2] == ("missing", "Unable to locate credentials")
+    for region in ("mars-north-1", "us east"):
+        monkeypatch.setenv("AWS_DEFAULT_REGION", region)
+        assert wrong("region")[:2] == ("missing", f"'{region}' is not a region of AWS")
     monkeypatch.delenv("AWS_DEFAULT_REGION")
     monkeypatch.setenv("AWS_CONFIG_FILE", "none")
     assert wrong("region") == (

@@ -15,8 +15,8 @@ from tests.support.stubbed import REGION, Session, client
 
 BUCKET = f"new-123456789012-{REGION}"
 CHECKS = (
-    *("region", "credentials", "stack", "bucket", "registry", "log groups", "endpoint"),
-    *("concurrency", "services", "endpoint quota", "training quota", "serving image"),
+    *("region", "credentials", "stack", "parameters", "bucket", "registry", "log groups"),
+    *("endpoint", "concurrency", "services", "endpoint quota", "training quota", "serving image"),
     *("training image", "scaling role", "access log role"),
 )
 
@@ -46,6 +46,26 @@ def examined(stack: str = "new", **parameters: str) -> dict[str, CheckResult]:
     """Results by their checks."""
     deploy = Deploy("default", stack, parameters)
     return {each.check: each for each in check_account(deploy, Session(**enough()))}
+
+
+@pytest.mark.usefixtures("aws")
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"InstanceCount": "two", "MaxInstances": "-5"}, ["InstanceCount cannot be 'two'", "-5"]),
+        ({"InstanceCount": ""}, ["InstanceCount cannot be ''"]),
+        ({"LogLevel": "debug"}, ["LogLevel cannot be 'debug'", "DEBUG"]),
+        ({"Colour": "red"}, ["the template has no parameter Colour"]),
+        ({"InstanceCount": "3"}, ["InstanceCount cannot be greater than MaxInstances"]),
+        ({"RemoveAt": "cron(0 20 ? * * *)"}, ["Set RemoveAt and RestoreAt together"]),
+    ],
+)
+def test_parameters_that_a_deploy_would_refuse_are_found(
+    given: dict[str, str], words: list[str]
+) -> None:
+    found = [*examined(**given).values()][-1]
+    assert (found.check, found.state) == ("parameters", "missing")
+    assert all(each in found.words for each in words), found
 
 
 @pytest.fixture

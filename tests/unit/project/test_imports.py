@@ -28,6 +28,7 @@ LAZILY = {
     ("cli/up.py", "local"),
     ("cli/train/command.py", "local"),
     ("cli/doctor/account/images.py", "deployment"),
+    ("cli/doctor/account/parameters.py", "local"),
 }
 """Commands that start the local stack, or look at what a deploy would do. They import it inside a
 function, and only in a checkout."""
