@@ -29,3 +29,10 @@ def test_releases_are_dated_newest_first() -> None:
 def test_changes_are_grouped_as_keep_a_changelog_says() -> None:
     text = (ROOT / "CHANGELOG.md").read_text()
     assert set(re.findall(r"^### (.+)$", text, re.MULTILINE)) <= KINDS
+
+
+def test_no_change_is_listed_twice() -> None:
+    """As after a merge that keeps the lines of both sides."""
+    for release in re.split(r"^## ", (ROOT / "CHANGELOG.md").read_text(), flags=re.MULTILINE):
+        changes = re.findall(r"^- .+$", release, re.MULTILINE)
+        assert [each for each in changes if changes.count(each) > 1] == []
