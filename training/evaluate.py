@@ -22,6 +22,9 @@ from training.export.graph import normalise
 
 BATCH = 64
 
+ENOUGH = 100
+"""Images that determine a temperature well: with fewer, doubt about the next image dominates."""
+
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
@@ -127,12 +130,14 @@ class Calibration:
 
 
 def calibrate(evaluations: Mapping[str, Evaluation], data: Dataset) -> Calibration:
-    """Fits the temperature to the test images, or to the validation images if there are none.
+    """Fits the temperature to the test images, which did not choose the best epoch.
 
-    Validation images chose the best epoch, so that scores for them are nearer to the truth than
-    scores for others.
+    It is fitted to the validation images if there are no test images, or if only the validation
+    images are `ENOUGH`.
     """
     fitted_on = "test" if "test" in evaluations else "validation"
+    if evaluations[fitted_on].images < ENOUGH <= evaluations["validation"].images:
+        fitted_on = "validation"
     rows = {name: each.log_probabilities for name, each in evaluations.items()}
     classes = {name: data.sets[name].classes for name in evaluations}
     temperature = fit_temperature(rows[fitted_on], classes[fitted_on])
