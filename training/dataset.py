@@ -34,14 +34,15 @@ class DataError(FacetError):
 class ImageSet:
     """`pixels` is (n, height, width, channels), with the dtype of `preprocess.pixel_type`.
 
-    `classes` is int64 (n,), indices of labels. `skipped` counts the files that could not be read,
-    and `names` has the others, as `<channel>/<label>/<name>`.
+    `classes` is int64 (n,), indices of labels. `skipped` counts the files that could not be read;
+    `files` has the others, and `names` their names as `<channel>/<label>/<name>`.
     """
 
     pixels: Pixels
     classes: NDArray[np.int64]
     skipped: int = 0
     names: tuple[str, ...] = ()
+    files: tuple[Path, ...] = ()
 
     def __len__(self) -> int:
         return len(self.classes)
@@ -195,6 +196,7 @@ def _read(channel: str, files: list[File], spec: InputSpec, folder: Path) -> Ima
     pixels = open_memmap(folder / f"{channel}.npy", "w+", preprocess.pixel_type(spec), shape)
     classes: list[int] = []
     names: list[str] = []
+    read: list[Path] = []
     for (index, path), image in _decoded(files, spec):
         name = "/".join(path.parts[-3:])
         if isinstance(image, Exception):
@@ -203,10 +205,15 @@ def _read(channel: str, files: list[File], spec: InputSpec, folder: Path) -> Ima
             pixels[len(classes)] = image
             classes.append(index)
             names.append(name)
+            read.append(path)
     skipped = len(files) - len(classes)
     print(f"channel={channel} images={len(classes)} skipped={skipped}", flush=True)
     return ImageSet(
-        pixels[: len(classes)], np.array(classes, dtype=np.int64), skipped, tuple(names)
+        pixels[: len(classes)],
+        np.array(classes, dtype=np.int64),
+        skipped,
+        tuple(names),
+        tuple(read),
     )
 
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from facet.effects import ineffective
 from facet.errors import FacetError
-from facet.keys import MODEL_NAME
+from facet.keys import ARTIFACT_SUFFIX, MODEL_NAME
 from facet.recipes import PRETRAINED, RECIPES, BadHyperparameter, Hyperparameters, Recipe
 
-CHANNELS = ("train", "validation", "test", "weights")
+CHANNELS = ("train", "validation", "test", "weights", "live")
 
 
 class BadJob(FacetError):
@@ -21,7 +21,8 @@ class BadJob(FacetError):
 class Job:
     """One training job; `model` and `dataset` are names for the manifest.
 
-    `weights` is a file of pretrained weights, `checkpoints` a folder that survives interruptions.
+    `weights` is a file of pretrained weights, `checkpoints` a folder that survives interruptions,
+    `live` the artifact of the model's live version.
     """
 
     recipe: Recipe
@@ -33,6 +34,7 @@ class Job:
     model_folder: Path
     output_folder: Path
     checkpoints: Path | None
+    live: Path | None = None
 
 
 def parse(arguments: Sequence[str], environment: Mapping[str, str]) -> Job:
@@ -59,6 +61,7 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str]) -> Job:
     if problems := [*ineffective(settings, values, channels)]:
         raise BadJob("\n".join(f"--{problem}" for problem in problems))
     weights = channels.pop("weights", None)
+    live = channels.pop("live", None)
     if weights and settings.backbone not in PRETRAINED:
         raise BadJob(
             f"Channel 'weights': {settings.backbone} is trained from scratch; leave the channel "
@@ -76,6 +79,7 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str]) -> Job:
         model_folder=folders["SM_MODEL_DIR"],
         output_folder=folders["SM_OUTPUT_DATA_DIR"],
         checkpoints=checkpoints if checkpoints.is_dir() else None,
+        live=next(live.glob(f"*{ARTIFACT_SUFFIX}"), None) if live else None,
     )
 
 

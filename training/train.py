@@ -29,6 +29,7 @@ from training.export.export import ModelInfo, export
 from training.fitting.checkpoint import Checkpoint, History
 from training.fitting.workers import Workers, join
 from training.job import Job, parse
+from training.live import compare
 from training.networks import Network, build, spec
 from training.trainer import dtype_policy, train
 
@@ -91,7 +92,9 @@ def _evaluate_and_export(
         if name != "train"
     }
     calibration = calibrate(evaluations, data)
+    compared = compare(job.live, data, evaluations)
     metrics = _metrics(calibration.after) | {"temperature": calibration.temperature}
+    metrics |= compared.metrics
     print(" ".join(f"{name}={value:.10g}" for name, value in metrics.items()), flush=True)
     difference = export(
         calibrated(network.whole, calibration.temperature),
@@ -101,7 +104,7 @@ def _evaluate_and_export(
             description=job.recipe.description,
             labels=data.labels,
             metrics=metrics,
-            provenance=_provenance(job, data, history, workers),
+            provenance=_provenance(job, data, history, workers) | dict(compared.provenance),
         ),
         proof=data.validation.pixels[:: -(-len(data.validation) // PROOF_IMAGES)],
         folder=job.model_folder,
@@ -110,6 +113,7 @@ def _evaluate_and_export(
     print(f"exported=1 runtimes_difference={difference:.2g}", flush=True)
     about = {
         "metrics": metrics,
+        "comparison": compared.provenance,
         "skipped": data.skipped,
         "training_seconds": round(sum(history["seconds"]), 1),
         "examples": {name: data.sets[name].one_of_each_class() for name in evaluations},

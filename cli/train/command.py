@@ -20,6 +20,7 @@ from facet.keys import MODEL_NAME
 from facet.recipes import RECIPES, Metric
 from facet.registry.suggestions import did_you_mean
 from train.input import BadInput
+from train.quality_gate import LEVEL
 from train.resolve import parsed, resolve
 from training.data.readers import CIFAR10, SIGN_LANGUAGE
 from training.data.source import DataSource, data_source
@@ -67,6 +68,15 @@ def train(
     minimum: Annotated[
         float | None,
         typer.Option(min=0, max=1, help="The lowest acceptable value. Default: the recipe's."),
+    ] = None,
+    level: Annotated[
+        float | None,
+        typer.Option(
+            min=0.001,
+            max=0.5,
+            help=f"The significance level of the gate's tests. Default: {LEVEL}.",
+            show_default=False,
+        ),
     ] = None,
     allow_worse: Annotated[
         bool, typer.Option("--allow-worse", help="Publish even if the live version is better.")
@@ -127,6 +137,7 @@ def train(
         "hyperparameters": _hyperparameters(settings or ()),
         "metric": metric,
         "minimum": minimum,
+        "level": level,
         "allow_worse": allow_worse,
         "weights": weights.location(pretrained),
         "instance_type": instance_type,

@@ -15,6 +15,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import BaseModel, Field, TypeAdapter
 
 from facet.errors import NoLiveVersion, UnknownModel, Violation
+from facet.keys import version_key
 from facet.observability import count, logger
 from facet.registry.models import Version
 from facet.registry.store import Registry
@@ -82,7 +83,10 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     logger().set_correlation_id(context.aws_request_id)
     match STEP.validate_python(event):
         case PlanStep() as step:
-            return asdict(plan(step.input, step.execution, step.code, bucket(), step.security))
+            planned = plan(
+                step.input, step.execution, step.code, bucket(), step.security, _live_artifact
+            )
+            return asdict(planned)
         case RefusalStep() as step:
             found = refusal.read(step.error, step.cause, step.times)
             logger().warning("training job refused", cause=step.cause, **asdict(found))
@@ -116,6 +120,13 @@ def _live(model: str) -> Version | None:
         return registry().live(model)
     except (UnknownModel, NoLiveVersion):
         return None
+
+
+def _live_artifact(model: str) -> str | None:
+    """The key of the live version's artifact, if there is one."""
+    live = _live(model)
+    key = version_key(model, live.id) if live else ""
+    return key if key and bucket().has(key) else None
 
 
 def _outcome(model: str, version: Version | None) -> dict[str, Any]:

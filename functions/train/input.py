@@ -9,6 +9,7 @@ from facet.errors import FacetError
 from facet.keys import MODEL_NAME, WEIGHTS_PREFIX
 from facet.manifest import Frozen
 from facet.recipes import Metric
+from train.quality_gate import LEVEL
 
 Name = Annotated[str, Field(pattern=rf"^{MODEL_NAME.pattern}$")]
 Hyperparameter = str | int | float | bool
@@ -29,7 +30,8 @@ class JobInput(Frozen):
     """One entry of `jobs`. The recipe supplies whatever is None.
 
     `weights` is a prefix of the bucket with pretrained weights, such as `weights/vgg16/`;
-    `max_runtime` is in seconds; `spot` trains on spare capacity, which AWS may reclaim.
+    `max_runtime` is in seconds; `spot` trains on spare capacity, which AWS may reclaim. `level` is
+    the significance level of the gate's tests.
     """
 
     model: Name
@@ -42,6 +44,7 @@ class JobInput(Frozen):
     max_runtime: int | None = Field(default=None, ge=1, le=MAX_RUNTIME)
     metric: Metric | None = None
     minimum: float | None = Field(default=None, ge=0, le=1)
+    level: float = Field(default=LEVEL, gt=0, le=0.5)
     allow_worse: bool = False
     weights: str | None = Field(default=None, pattern=rf"^{WEIGHTS_PREFIX}.+/$")
 

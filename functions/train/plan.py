@@ -5,7 +5,7 @@ data set has in the bucket. `training_job.py` turns a resolved job into the para
 CreateTrainingJob.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from facet.effects import ineffective
@@ -43,10 +43,12 @@ def plan(
     code: str,
     store: ObjectStore,
     security: JobSecurity = DEFAULT_SECURITY,
+    live: Callable[[str], str | None] = lambda _: None,
 ) -> Plan:
     """Checks all of an execution's input, `document`, before anything starts.
 
-    `code` is the key of the training code. Raises BadInput, NoTrainingCode.
+    `code` is the key of the training code; `live` returns the key of the artifact of a model's live
+    version, if it has one. Raises BadInput, NoTrainingCode.
     """
     request = parsed(document)
     jobs = resolve(request)
@@ -62,7 +64,7 @@ def plan(
     )
     return Plan(
         tuple(
-            training_job(job, stored, execution, code, store, security)
+            training_job(job, stored, execution, code, store, security, live(job.input.model))
             for job, stored in zip(jobs, channels, strict=True)
         ),
         request.concurrency,

@@ -1,6 +1,7 @@
 """The quality gate: whether a training job's artifact is good enough to be uploaded.
 
-It compares a metric in the artifact's manifest with a minimum, and with the live version's. The
+It compares a metric in the artifact's manifest with a minimum, and the model with the live version:
+on the same images if the training job scored both, otherwise by what the two manifests state. The
 artifact is read as onboarding reads it, so that onboarding cannot reject its manifest afterwards.
 """
 
@@ -14,7 +15,11 @@ from facet.errors import FacetError, Violation
 from facet.keys import MANIFEST, version_id
 from facet.manifest import Frozen, Manifest
 from facet.registry.models import Version
-from facet.statistics import wilson
+from facet.statistics import at_least, wilson
+from train.comparison import Comparison, missing
+
+LEVEL = 0.05
+"""The default significance level."""
 
 EVALUATED = ("test", "validation")
 """The sets that training evaluates; the validation images have also chosen the epoch."""
@@ -38,15 +43,18 @@ class NoMetric(FacetError):
 
 
 class Gate(Frozen):
-    """What a model must reach: `metric` of its manifest at least `minimum`, and not less than the
-    live version's unless `allow_worse`.
+    """What a model must reach: `metric` of its manifest at least `minimum`, and not worse than the
+    live version unless `allow_worse`.
 
     `accuracy` and `balanced_accuracy` are those of the test images, if the manifest has them.
+    Without a `minimum`, the accuracy must be above the share of the most frequent class. `level` is
+    the significance level of that test and of the comparison with the live version.
     """
 
     metric: str
-    minimum: float
+    minimum: float | None
     allow_worse: bool
+    level: float = LEVEL
 
 
 @dataclass(frozen=True)
@@ -95,22 +103,38 @@ def judge(manifest: Manifest, gate: Gate, live: Version | None) -> Verdict:
     metric = stated(gate.metric, manifest)
     reached = manifest.metrics[metric]
     number = f"{metric} {reached:.4f}{_certainty(metric, manifest)}"
-    if reached < gate.minimum:
+    if gate.minimum is None:
+        guess = _above_guessing(metric, manifest, gate.level)
+        if guess and not guess.passed:
+            return Verdict("BELOW_MINIMUM", f"{number} is not significantly above {guess.text}")
+        passed = f"{number} is above {guess.text}" if guess else number
+    elif reached < gate.minimum:
         return Verdict("BELOW_MINIMUM", f"{number} is below the minimum {gate.minimum:.4f}")
-    passed = f"{number} reaches the minimum {gate.minimum:.4f}" if gate.minimum else number
+    else:
+        passed = f"{number} reaches the minimum {gate.minimum:.4f}" if gate.minimum else number
     if live is None:
         return Verdict("PUBLISH", f"{passed}; there was no live version to compare with")
+    compared = Comparison.read(manifest, live)
+    found = compared and compared.describe(live.id, metric, gate.level)
     if gate.allow_worse:
-        return Verdict("PUBLISH", f"{passed}; being worse is allowed")
+        allowed = f"{passed}; being worse is allowed"
+        return Verdict("PUBLISH", f"{allowed}; {found}" if found else allowed)
+    if compared and found:
+        if compared.worse(metric, gate.level):
+            return Verdict("WORSE", f"{number} is worse: {found}")
+        return Verdict("PUBLISH", f"{passed}; {found}")
     before = live.manifest.metrics.get(metric) if live.manifest else None
     if before is None:
         return Verdict("WORSE", f"the live version {live.id} has no {metric}; {INCOMPARABLE}")
     if live.manifest and set(live.manifest.labels) != set(manifest.labels):
         return Verdict("WORSE", f"the live version {live.id} has other labels; {INCOMPARABLE}")
-    compared = f"the live version {live.id} has {before:.4f}"
+    other = (
+        f"the live version {live.id} has {before:.4f}, perhaps of other images "
+        f"({missing(manifest, live)})"
+    )
     if reached >= before:
-        return Verdict("PUBLISH", f"{passed}; {compared}")
-    return Verdict("WORSE", f"{number} is worse: {compared}")
+        return Verdict("PUBLISH", f"{passed}; {other}")
+    return Verdict("WORSE", f"{number} is worse: {other}")
 
 
 def stated(metric: str, manifest: Manifest) -> str:
@@ -139,4 +163,28 @@ def _certainty(metric: str, manifest: Manifest) -> str:
     return (
         f" ({correct:,} of {images:,} {channel} images right{which}{chosen}; "
         f"{low:.3f} to {high:.3f} with 95 % confidence)"
+    )
+
+
+@dataclass(frozen=True)
+class _Guess:
+    """Whether an accuracy is significantly above that of always naming the most frequent class."""
+
+    passed: bool
+    text: str
+
+
+def _above_guessing(metric: str, manifest: Manifest, level: float) -> _Guess | None:
+    """A one-sided binomial test; None if the manifest has no counts, as of other training code."""
+    channel = metric.partition("_")[0]
+    names = ("correct", "images", "largest_class")
+    counts = [manifest.metrics.get(f"{channel}_{name}") for name in names]
+    if None in counts or not counts[1]:
+        return None
+    correct, images, largest = (int(each or 0) for each in counts)
+    p = at_least(correct, images, largest / images)
+    return _Guess(
+        p <= level,
+        f"the share of the most frequent class, {largest:,} of {images:,} images "
+        f"(binomial test: p = {p:.2g}, level {level:g})",
     )

@@ -72,7 +72,7 @@ class ResolvedJob:
         return self.input.metric or self.recipe.metric
 
     @property
-    def minimum(self) -> float:
+    def minimum(self) -> float | None:
         return self.recipe.minimum if self.input.minimum is None else self.input.minimum
 
     @property
@@ -105,7 +105,8 @@ class PlannedJob:
     output: Mapping[str, str]
     checkpoints: str
     metric: str
-    minimum: float
+    minimum: float | None
+    level: float
     allow_worse: bool
 
 
@@ -116,15 +117,19 @@ def training_job(
     code: str,
     store: ObjectStore,
     security: JobSecurity,
+    live: str | None = None,
 ) -> PlannedJob:
-    """Plans a job on the data set's `channels`; `code` is the key of the training code."""
+    """Plans a job on the data set's `channels`; `code` is the key of the training code.
+
+    `live` is the key of the live version's artifact, which the job compares its model with.
+    """
     model = job.input.model
     prefix = training_prefix(_key_part(execution.name), model)
     return PlannedJob(
         model=model,
         name=_name(model, execution),
         hyperparameters=_hyperparameters(job.input, code, store),
-        channels=tuple(_channels(job.input, channels, store)),
+        channels=tuple(_channels(job.input, channels, store, live)),
         resources=_resources(job, security),
         network=_network(security),
         spot=job.input.spot,
@@ -133,6 +138,7 @@ def training_job(
         checkpoints=store.uri(f"{prefix}/checkpoints/{_digest(model, execution)}"),
         metric=job.metric,
         minimum=job.minimum,
+        level=job.input.level,
         allow_worse=job.input.allow_worse,
     )
 
@@ -152,12 +158,14 @@ def _hyperparameters(job: JobInput, code: str, store: ObjectStore) -> dict[str, 
 
 
 def _channels(
-    job: JobInput, channels: tuple[str, ...], store: ObjectStore
+    job: JobInput, channels: tuple[str, ...], store: ObjectStore, live: str | None
 ) -> Iterator[dict[str, object]]:
     for name in channels:
         yield _channel(name, store.uri(dataset_prefix(job.dataset, name)))
     if job.weights:
         yield _channel("weights", store.uri(job.weights))
+    if live:
+        yield _channel("live", store.uri(live))
 
 
 def _channel(name: str, uri: str) -> dict[str, object]:

@@ -59,8 +59,15 @@ class Store:
         return key
 
     def _below(self, uri: str, folder: Path) -> Iterator[tuple[Path, Path]]:
-        """Each object's file and its path in the folder, without keys that lead out of it."""
-        prefix = self._key(uri).rstrip("/") + "/"
+        """Each object's file and its path in the folder, without keys that lead out of it.
+
+        An object that the URI names itself is right below the folder, as SageMaker has it.
+        """
+        named = self._key(uri)
+        if content := self._state.newest(self._bucket, named).get(named):
+            yield content, folder / named.rpartition("/")[2]
+            return
+        prefix = named.rstrip("/") + "/"
         for key, content in self._state.newest(self._bucket, prefix).items():
             parts = key.removeprefix(prefix).split("/")
             if all(part not in ("", ".", "..") for part in parts):

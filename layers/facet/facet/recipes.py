@@ -102,12 +102,15 @@ class Hyperparameters(Frozen):
 
 @dataclass(frozen=True)
 class Recipe:
-    """`metric`, `minimum`, `instance_type` and `max_runtime` (seconds) are a job's defaults."""
+    """`metric`, `minimum`, `instance_type` and `max_runtime` (seconds) are a job's defaults.
+
+    Without a `minimum`, the accuracy must be above the most frequent class's share.
+    """
 
     name: str
     description: str
     defaults: Hyperparameters
-    minimum: float
+    minimum: float | None
     instance_type: str
     max_runtime: int
     metric: Metric = "accuracy"
@@ -193,7 +196,7 @@ RECIPES = {
             name="image-folder",
             description="Any folder of images, one folder per class",
             defaults=Hyperparameters(shift=0.1, rotation=10, zoom=0.2, epochs=40),
-            minimum=0.0,
+            minimum=None,
             instance_type="ml.c6i.2xlarge",
             max_runtime=4 * 3600,
         ),

@@ -70,6 +70,20 @@ def test_plans_with_the_channels_in_the_bucket(s3: "S3Client") -> None:
     assert job["hyperparameters"]["sagemaker_region"] == f'"{s3.meta.region_name}"'
 
 
+def test_plans_with_the_artifact_of_the_live_version(s3: "S3Client", table: "Table") -> None:
+    """Unless it is gone: the job would fail."""
+    jobs = [{"model": "cats", "recipe": "image-folder", "dataset": "pets"}]
+    live = version(b"live", Status.READY)
+    make_live(table, replace(live, status=Status.PENDING))
+    for key in (CODE, "datasets/pets/train/cat/1.jpg"):
+        s3.put_object(Bucket=fakes.BUCKET, Key=key, Body=b"x")
+    (job,) = handled(step="plan", execution=EXECUTION, input={"jobs": jobs}, code=CODE)["jobs"]
+    assert [each["ChannelName"] for each in job["channels"]] == ["train"]
+    s3.put_object(Bucket=fakes.BUCKET, Key=f"mme/cats/{live.id}.tar.gz", Body=b"live")
+    (job,) = handled(step="plan", execution=EXECUTION, input={"jobs": jobs}, code=CODE)["jobs"]
+    assert [each["ChannelName"] for each in job["channels"]] == ["train", "live"]
+
+
 def test_rejects_a_missing_data_set(s3: "S3Client") -> None:
     s3.put_object(Bucket=fakes.BUCKET, Key=CODE, Body=b"x")
     jobs = [{"model": "cats", "recipe": "image-folder", "dataset": "pets"}]

@@ -107,7 +107,10 @@ class Killed(Exception):
 
 
 def test_a_killed_job_resumes_and_ends_with_the_same_weights(tmp_path: Path) -> None:
-    """After SIGKILL in an epoch, a new instance gets only the checkpoint folder."""
+    """After SIGKILL in an epoch, a new instance gets only the checkpoint folder.
+
+    With the other model as the live version, both give the same answers to the held-out images.
+    """
     channels = folders(tmp_path / "data", {"train": 12})
     given = job(channels, epochs="4", patience="0", dropout="0.5")
     run(given, tmp_path / "whole", lambda _: None)
@@ -119,8 +122,18 @@ def test_a_killed_job_resumes_and_ends_with_the_same_weights(tmp_path: Path) -> 
     with pytest.raises(Killed):
         run(given, tmp_path / "killed", kill)
     shutil.copytree(tmp_path / "killed/checkpoints", tmp_path / "again/checkpoints")
+    (tmp_path / "live").mkdir()
+    shutil.copy(tmp_path / "whole/model.tar.gz", tmp_path / "live/0123456789ab.tar.gz")
     lines: list[str] = []
-    run(given, tmp_path / "again", lines.append)
+    compared = replace(given, channels=channels | {"live": tmp_path / "live"})
+    run(compared, tmp_path / "again", lines.append)
+    manifest = Manifest.model_validate_json((tmp_path / "again/model/facet.json").read_bytes())
+    assert manifest.provenance["compared_with"] == "0123456789ab"
+    assert manifest.provenance["held_out"] == "0.1"
+    metrics = manifest.metrics
+    assert metrics["live_correct"] == metrics["test_correct"]
+    assert metrics["live_images"] == metrics["test_images"] > 0
+    assert metrics["only_new_correct"] == metrics["only_live_correct"] == 0
     resumed = next(line for line in lines if line.startswith("resumed=1"))
     assert resumed in [f"resumed=1 epochs_done={done}" for done in (1, 2, 3)]
     assert not any(line.startswith("epoch=1 ") for line in lines)

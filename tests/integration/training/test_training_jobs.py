@@ -301,3 +301,12 @@ def test_a_job_of_a_killed_stack_has_failed(service: Service) -> None:
     assert "the local stack ended" in job["FailureReason"]
     with pytest.raises(NotRunning):
         service.jobs.stop("a")
+
+
+def test_a_channel_may_name_a_single_object(service: Service, tmp_path: Path) -> None:
+    """As of the live version's artifact: SageMaker puts it right below the channel's folder."""
+    service.s3.put("mme/cats/0123456789ab.tar.gz", b"live")
+    store = Store(service.state, "bucket", service.s3)
+    store.link("s3://bucket/mme/cats/0123456789ab.tar.gz", tmp_path / "live")
+    assert [each.name for each in (tmp_path / "live").iterdir()] == ["0123456789ab.tar.gz"]
+    assert (tmp_path / "live/0123456789ab.tar.gz").read_bytes() == b"live"

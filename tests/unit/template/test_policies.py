@@ -156,6 +156,19 @@ def test_roles_can_invoke_only_versions_on_this_endpoint() -> None:
         assert each["Condition"] == {"StringLike": {"sagemaker:TargetModel": "*/*.tar.gz"}}
 
 
+def test_training_jobs_read_versions_but_no_uploads() -> None:
+    """The live version's artifact, to compare a new model with; uploads are not yet checked."""
+    (policy,) = FULL.resources["TrainingRole"]["Properties"]["Policies"]
+    keys = ("mme/cats/0123456789ab.tar.gz", "mme/cats.tar.gz", "golden/cats/0123456789ab")
+    readable = {
+        key
+        for key in keys
+        for each in statements(policy["PolicyDocument"])
+        if language.applies(each, Request("s3:GetObject", f"{BUCKET}/{key}", {}))
+    }
+    assert readable == {"mme/cats/0123456789ab.tar.gz"}
+
+
 # --- bucket -----------------------------------------------------------------------------------
 
 

@@ -102,7 +102,7 @@ def test_a_job_overrides_its_recipe() -> None:
 
 
 def test_a_minimum_of_zero_overrides_the_recipe() -> None:
-    assert RECIPES["cifar10"].minimum > 0
+    assert RECIPES["cifar10"].minimum
     assert one(recipe="cifar10", minimum=0).minimum == 0
 
 
@@ -325,6 +325,19 @@ def test_shares_are_refused_if_nothing_is_split_off() -> None:
 def test_a_hyperparameter_is_given_once() -> None:
     message = error_of(PETS | {"hyperparameters": {"batch-size": 8, "batch_size": 16}})
     assert message.endswith("batch_size: it is given twice, with '-' and with '_'.")
+
+
+def test_a_job_gets_the_live_versions_artifact_as_a_channel() -> None:
+    """The URI of one object: SageMaker puts the file right below the channel's folder."""
+    key = "mme/cats/0123456789ab.tar.gz"
+    jobs = {"jobs": [PETS, PETS | {"model": "dogs"}]}
+    cats, dogs = plan(
+        jobs, EXECUTION, CODE, ObjectStore(), live={"cats": key, "dogs": None}.get
+    ).jobs
+    assert [each["ChannelName"] for each in cats.channels] == ["train", "test", "live"]
+    source: Any = cats.channels[-1]["DataSource"]
+    assert source["S3DataSource"]["S3Uri"] == f"s3://bucket/{key}"
+    assert [each["ChannelName"] for each in dogs.channels] == ["train", "test"]
 
 
 def test_each_prefix_is_looked_up_once() -> None:
