@@ -1,6 +1,6 @@
 # Facet. `make` alone lists the targets; each sets up what it needs.
 .DEFAULT_GOAL := help
-.PHONY: help run data train test check lint template built audit sbom format bench samples notebook env training tensorflow build image deploy pins openapi proto clean
+.PHONY: help run data train test check lint template built audit sbom format bench samples notebook env training tensorflow build image deploy choice pins openapi proto clean
 VENV := .venv/bin
 ENV ?= default
 # The endpoint's container: ours, or AWS's TensorFlow image. What ours can run: tensorflow and litert, or litert.
@@ -128,9 +128,7 @@ CHOSEN = $(findstring ServingImageUri,$(call SETTING,parameter_overrides) $(PARA
 SERVED = $(if $(CHOSEN)$(filter aws,$(SERVING)),'""',$$($(IMAGE)))
 
 # The first deploy creates the bucket, so the training code is uploaded after it; later deploys upload it before.
-deploy: build  ## run sam deploy in the account of your AWS credentials (ENV=dev|prod STACK=facet SERVING=aws PARAMETERS="LogLevel=DEBUG" ARGS=...)
-	$(if $(filter default dev prod,$(ENV)),,$(error ENV=$(ENV): samconfig.toml has default, dev and prod))
-	$(if $(filter facet aws,$(SERVING)),,$(error SERVING=$(SERVING): facet is our container, aws AWS's TensorFlow image))
+deploy: choice build  ## run sam deploy in the account of your AWS credentials (ENV=dev|prod STACK=facet SERVING=aws PARAMETERS="LogLevel=DEBUG" ARGS=...)
 	$(if $(shell echo '$(DEPLOYED)' | grep -Ex '[a-z]([a-z0-9-]{0,28}[a-z0-9])?'),,$(error STACK=$(DEPLOYED): bucket and \
 		endpoint have its name, so use at most 30 lower-case letters, digits and hyphens))
 	@image=$(SERVED) && code=$$($(PACK) --stack $(DEPLOYED)) && \
@@ -138,6 +136,11 @@ deploy: build  ## run sam deploy in the account of your AWS credentials (ENV=dev
 		--parameter-overrides "TrainingCode=$$code" "ServingImageUri=$$image" \
 		$(call SETTING,parameter_overrides) $(PARAMETERS) $(ARGS) && \
 	$(PACK) --stack $(DEPLOYED) --required
+
+# A typo is an error before the build, not after it.
+choice:
+	@$(if $(filter default dev prod,$(ENV)),,$(error ENV=$(ENV): samconfig.toml has default, dev and prod))
+	@$(if $(filter facet aws,$(SERVING)),,$(error SERVING=$(SERVING): facet is our container, aws AWS's TensorFlow image))
 
 pins:  ## pin the packages in pyproject.toml and requirements.in (ARGS=--upgrade: the newest, see CONTRIBUTING.md)
 	@.ci/setup dev

@@ -104,3 +104,4 @@ def test_an_unknown_environment_or_container_is_an_error(argument: str, expected
     with pytest.raises(subprocess.CalledProcessError) as refused:
         deploy(argument)
     assert expected in refused.value.stderr
+    assert "sam build" not in refused.value.stdout
