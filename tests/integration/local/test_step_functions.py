@@ -154,6 +154,7 @@ def planned(model: str) -> dict[str, Any]:
         "metric": "validation_accuracy",
         "minimum": 0.5,
         "allow_worse": False,
+        "level": 0.05,
     }
 
 
