@@ -52,9 +52,11 @@ SAMPLES = (
         "sign_language",
         ("train", "validation", "test"),
         {
+            "backbone": "cnn",
             "width": "24",
             "batch-size": "64",
             "patience": "0",
+            "flip": "false",
             "shift": "0.12",
             "rotation": "15",
             "zoom": "0.35",

@@ -8,7 +8,14 @@ from pathlib import Path
 from facet.effects import ineffective
 from facet.errors import FacetError
 from facet.keys import ARTIFACT_SUFFIX, MODEL_NAME
-from facet.recipes import PRETRAINED, RECIPES, BadHyperparameter, Hyperparameters, Recipe
+from facet.recipes import (
+    FROM_SCRATCH,
+    PRETRAINED,
+    RECIPES,
+    BadHyperparameter,
+    Hyperparameters,
+    Recipe,
+)
 
 CHANNELS = ("train", "validation", "test", "weights", "live")
 
@@ -21,12 +28,14 @@ class BadJob(FacetError):
 class Job:
     """One training job; `model` and `dataset` are names for the manifest.
 
-    `weights` is a file of pretrained weights, `checkpoints` a folder that survives interruptions,
-    `live` the artifact of the model's live version.
+    `given` has the hyperparameters that are not left to the recipe. `weights` is a file of
+    pretrained weights, `checkpoints` a folder that survives interruptions, `live` the artifact of
+    the model's live version.
     """
 
     recipe: Recipe
     settings: Hyperparameters
+    given: dict[str, object]
     model: str | None
     dataset: str
     channels: dict[str, Path]
@@ -62,7 +71,7 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str]) -> Job:
         raise BadJob("\n".join(f"--{problem}" for problem in problems))
     weights = channels.pop("weights", None)
     live = channels.pop("live", None)
-    if weights and settings.backbone not in PRETRAINED:
+    if weights and settings.backbone in FROM_SCRATCH:
         raise BadJob(
             f"Channel 'weights': {settings.backbone} is trained from scratch; leave the channel "
             f"out, or set --backbone to {', '.join(PRETRAINED)}."
@@ -72,6 +81,7 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str]) -> Job:
     return Job(
         recipe=recipe,
         settings=settings,
+        given=values,
         model=options["model"],
         dataset=options["dataset"],
         channels=channels,

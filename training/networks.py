@@ -101,7 +101,7 @@ def build(settings: Hyperparameters, labels: int, weights: Path | None) -> Netwo
         make = cnn if settings.backbone == "cnn" else article_cnn
         return Network(input_spec, None, make(settings, labels))
     backbone = BACKBONES[settings.backbone]
-    base = _base(backbone, settings, weights)
+    base = pretrained(settings, weights)
     middle = base.get_layer(backbone.split).output
     trunk = keras.Model(base.input, middle, name="trunk")
     trunk.trainable = False
@@ -154,7 +154,9 @@ def _logits(values: Any, labels: int) -> Any:
     return layers.Dense(labels, dtype="float32")(values)
 
 
-def _base(backbone: Backbone, settings: Hyperparameters, weights: Path | None) -> keras.Model:
+def pretrained(settings: Hyperparameters, weights: Path | None) -> keras.Model:
+    """The backbone without its top, with the weights of the file or Keras's. Raises BadWeights."""
+    backbone = BACKBONES[settings.backbone]
     options = {"alpha": settings.alpha} if backbone.widths else {}
     shape = (settings.image_size, settings.image_size, 3)
     source = "imagenet" if weights is None else None

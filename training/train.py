@@ -23,6 +23,7 @@ from facet.errors import FacetError
 from facet.recipes import Hyperparameters
 from training import report
 from training.calibration import calibrated
+from training.choice import with_backbone, with_method
 from training.dataset import Dataset, load
 from training.evaluate import Evaluation, calibrate, evaluate
 from training.export.export import ModelInfo, export
@@ -31,7 +32,7 @@ from training.fitting.workers import Workers, join
 from training.job import Job, parse
 from training.live import compare
 from training.networks import Network, build, spec
-from training.trainer import dtype_policy, train
+from training.trainer import dtype_policy, refit, train
 
 FAILURE = "Exception:"
 """The line before an error. Of a failed job's output, the toolkit in AWS's image reports only what
@@ -56,18 +57,22 @@ def run(job: Job, workers: Workers) -> None:
 
     Raises FacetError if the job cannot succeed.
     """
-    settings = job.settings
+    job = with_backbone(job, workers)
     print(f"recipe={job.recipe.name} hosts={workers.count} {_describe(job)}", flush=True)
     tf.config.experimental.enable_op_determinism()
     with tempfile.TemporaryDirectory() as scratch:
-        data = load(job.channels, spec(settings), settings, Path(scratch))
+        data = load(job.channels, spec(job.settings), job.settings, Path(scratch))
+        job = with_method(job, data)
+        settings = job.settings
         checkpoint = Checkpoint(job.checkpoints, _fingerprint(job, data, workers))
         keras.utils.set_random_seed(settings.seed)
         keras.config.set_dtype_policy(_shared_dtype_policy(settings, workers))
         network = build(settings, len(data.labels), job.weights)
         history = train(network, data, settings, Path(scratch), checkpoint, workers)
         if workers.rank == 0:
-            _evaluate_and_export(job, data, _in_float32(network, job, data), history, workers)
+            network = _in_float32(network, job, data)
+            evaluations = _evaluate(network, data, settings, Path(scratch))
+            _export(job, data, network, evaluations, history, workers)
 
 
 def _shared_dtype_policy(settings: Hyperparameters, workers: Workers) -> str:
@@ -83,14 +88,26 @@ def _in_float32(trained: Network, job: Job, data: Dataset) -> Network:
     return network
 
 
-def _evaluate_and_export(
-    job: Job, data: Dataset, network: Network, history: History, workers: Workers
+def _evaluate(
+    network: Network, data: Dataset, settings: Hyperparameters, scratch: Path
+) -> dict[str, Evaluation]:
+    """Evaluates on validation and test images; each by a network that was not fitted to them."""
+    evaluations = {"validation": evaluate(network.whole, network.spec, data.validation)}
+    if settings.method == "head":
+        refit(network, data, settings, scratch)
+    if data.test:
+        evaluations["test"] = evaluate(network.whole, network.spec, data.test)
+    return evaluations
+
+
+def _export(
+    job: Job,
+    data: Dataset,
+    network: Network,
+    evaluations: Mapping[str, Evaluation],
+    history: History,
+    workers: Workers,
 ) -> None:
-    evaluations = {
-        name: evaluate(network.whole, network.spec, images)
-        for name, images in data.sets.items()
-        if name != "train"
-    }
     calibration = calibrate(evaluations, data)
     compared = compare(job.live, data, evaluations)
     metrics = _metrics(calibration.after) | {"temperature": calibration.temperature}

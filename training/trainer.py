@@ -1,5 +1,10 @@
-"""Trains a network on a data set: from pixels, or from the cached features of its frozen trunk."""
+"""Trains a network on a data set: from pixels, or from the cached features of its frozen trunk.
 
+From cached features the last layer can be computed in closed form: instead of gradient descent
+(method `head`), or before it (`fine-tune`).
+"""
+
+import time
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +16,15 @@ from training.dataset import Dataset, ImageSet
 from training.export.graph import normalise
 from training.fitting.augment import Augmentation, augment
 from training.fitting.checkpoint import Checkpoint, History
-from training.fitting.features import extract, restore
-from training.fitting.fit import fit
+from training.fitting.features import Features, extract, pool, restore
+from training.fitting.fit import MEASURES, fit
+from training.fitting.head import Head, fit_head
 from training.fitting.stream import Examples, plan_epoch
 from training.fitting.workers import Workers
 from training.networks import Network
+
+FITTED = ("train", "validation")
+"""The sets that choose a network; with `head`, both are fitted in the end."""
 
 CPUINFO = Path("/proc/cpuinfo")
 
@@ -32,9 +41,25 @@ def train(
 
     Raises UnevenBatch, WorkerLost.
     """
+    if settings.method == "head":
+        return _compute_head(network, data, settings, folder, workers)
     if network.trunk is not None and settings.cache_features:
         return _train_on_features(network, data, settings, folder, checkpoint, workers)
     return _train_on_pixels(network, data, settings, checkpoint, workers)
+
+
+def refit(network: Network, data: Dataset, settings: Hyperparameters, folder: Path) -> None:
+    """Computes the head of `train` again, from the validation images too; `folder` is the same.
+
+    What the network answers for those images says nothing about its accuracy afterwards.
+    """
+    train, validation = (np.load(folder / f"{name}-pooled.npy") for name in FITTED)
+    targets = np.concatenate([_targets(data, data.train), _targets(data, data.validation)])
+    head = fit_head(
+        np.concatenate([train, validation], axis=1), targets, balanced=settings.class_weights
+    )
+    network.tail.layers[-1].set_weights([head.kernel, head.bias])
+    print(f"refit=1 images={len(targets)}", flush=True)
 
 
 def dtype_policy(settings: Hyperparameters) -> str:
@@ -49,6 +74,75 @@ def dtype_policy(settings: Hyperparameters) -> str:
     return "mixed_bfloat16" if precision == "bfloat16" else "float32"
 
 
+def _compute_head(
+    network: Network, data: Dataset, settings: Hyperparameters, folder: Path, workers: Workers
+) -> History:
+    """The history has one epoch, whose training measures are those of images left out."""
+    began = time.monotonic()
+    pooled = []
+    for name in FITTED:
+        features = _cached(network, data, name, settings, folder, workers)
+        pooled.append(pool(network, features))
+        np.save(folder / f"{name}-pooled.npy", pooled[-1])
+    head = _start_from_head(network, data, settings, pooled[0], workers)
+    measures = (head.loss, head.accuracy, *_measures(network, pooled[1][0], data.validation))
+    seconds = time.monotonic() - began
+    described = " ".join(
+        f"{name}={value:.4f}" for name, value in zip(MEASURES, measures, strict=True)
+    )
+    print(f"head=1 strength={head.strength:.2g} {described} seconds={seconds:.1f}", flush=True)
+    return {name: [value] for name, value in zip(MEASURES, measures, strict=True)} | {
+        "seconds": [round(seconds, 3)]
+    }
+
+
+def _start_from_head(
+    network: Network,
+    data: Dataset,
+    settings: Hyperparameters,
+    pooled: NDArray[np.float32],
+    workers: Workers,
+) -> Head:
+    """Gives the network the first host's head."""
+    head = fit_head(pooled, _targets(data, data.train), balanced=settings.class_weights)
+    layer = network.tail.layers[-1]
+    own = np.concatenate([head.kernel.ravel(), head.bias]).tobytes()
+    shared = np.frombuffer(workers.all_gather(own)[0], np.float32)
+    layer.set_weights(
+        [shared[: head.kernel.size].reshape(head.kernel.shape), shared[head.kernel.size :]]
+    )
+    return head
+
+
+def _measures(
+    network: Network, pooled: NDArray[np.float32], images: ImageSet
+) -> tuple[float, float]:
+    """Loss in nats and accuracy."""
+    logits = tf.constant(pooled) @ network.tail.layers[-1].kernel + network.tail.layers[-1].bias
+    losses = tf.nn.sparse_softmax_cross_entropy_with_logits(images.classes, logits)
+    right = np.asarray(logits).argmax(axis=1) == images.classes
+    return float(np.mean(losses)), float(right.mean())
+
+
+def _cached(
+    network: Network,
+    data: Dataset,
+    name: str,
+    settings: Hyperparameters,
+    folder: Path,
+    workers: Workers,
+) -> Features:
+    """For a head, image and mirrored image, validation images too; they are fitted in the end."""
+    file, images = folder / f"{name}-features.npy", data.sets[name]
+    if head := settings.method == "head":
+        views = 1 + settings.flip
+    else:
+        views = settings.views if name == "train" else 1
+    features = extract(network, images, settings, file, workers, views=views, mirrored=head)
+    print(f"cached={name} features={file.stat().st_size / 1e6:.1f}MB", flush=True)
+    return features
+
+
 def _train_on_features(
     network: Network,
     data: Dataset,
@@ -57,18 +151,18 @@ def _train_on_features(
     checkpoint: Checkpoint,
     workers: Workers,
 ) -> History:
-    def cached(name: str, images: ImageSet, views: int) -> Examples:
-        file = folder / f"{name}-features.npy"
-        features = extract(network, images, settings, file, workers, views=views)
-        print(f"cached={name} features={file.stat().st_size / 1e6:.1f}MB", flush=True)
-        return Examples(features, _targets(data, images))
+    def cached(name: str) -> Examples:
+        features = _cached(network, data, name, settings, folder, workers)
+        return Examples(features, _targets(data, data.sets[name]))
 
     def prepare(rows: tf.Tensor, _: tf.Tensor) -> tf.Tensor:
         return restore(rows)
 
     plan_epoch(len(data.train), settings, workers)  # fails before features take an hour
-    train = cached("train", data.train, settings.views)
-    validation = cached("validation", data.validation, 1)
+    train, validation = cached("train"), cached("validation")
+    if settings.method == "fine-tune":
+        head = _start_from_head(network, data, settings, pool(network, train.rows), workers)
+        print(f"head=1 strength={head.strength:.2g} accuracy={head.accuracy:.4f}", flush=True)
     steps = (prepare, prepare)
     return fit(network.tail, train, validation, steps, settings, checkpoint, workers)
 

@@ -6,7 +6,14 @@ All that can be checked without the bucket; `facet train` does so before it uplo
 from collections.abc import Iterator, Mapping, Sequence
 
 from facet.effects import ineffective
-from facet.recipes import PRETRAINED, BadHyperparameter, Hyperparameters, Recipe, recipe
+from facet.recipes import (
+    FROM_SCRATCH,
+    PRETRAINED,
+    BadHyperparameter,
+    Hyperparameters,
+    Recipe,
+    recipe,
+)
 from train.input import BadInput, Input, JobInput, parse
 from train.training_job import ResolvedJob
 
@@ -93,7 +100,7 @@ def _uneven_batches(index: int, job: ResolvedJob) -> Iterator[str]:
 
 
 def _unused_weights(index: int, job: ResolvedJob) -> Iterator[str]:
-    if job.input.weights and job.settings.backbone not in PRETRAINED:
+    if job.input.weights and job.settings.backbone in FROM_SCRATCH:
         yield (
             f"jobs[{index}].weights {job.input.weights}: {job.settings.backbone} is trained from "
             f"scratch; remove weights, or set backbone to {', '.join(PRETRAINED)}."

@@ -17,7 +17,8 @@ from PIL import Image
 from tests.support.stacks import DEPLOYED, ROOT, RUN, Reached, environment
 
 HUES = {"green": (60, 200, 60), "red": (200, 60, 60)}
-QUICK = ["epochs=8", "width=4", "dense=8", "image-size=16", "batch-size=8", "learning-rate=0.01"]
+NETWORK = ["backbone=cnn", "width=4", "dense=8", "image-size=16"]
+QUICK = [*NETWORK, "epochs=8", "batch-size=8", "learning-rate=0.01"]
 
 TRAINING_SECONDS = 1800 if DEPLOYED else 400
 

@@ -9,6 +9,7 @@ from facet.recipes import recipe
 
 RECIPE = recipe("image-folder")
 SETTINGS = {
+    "backbone": "cnn",
     "epochs": "2",
     "width": "4",
     "dense": "8",

@@ -6,9 +6,15 @@ took part. Defaults of a recipe may be without effect; provenance leaves them ou
 
 from collections.abc import Collection, Iterator
 
-from facet.recipes import PRETRAINED, Hyperparameters
+from facet.recipes import FROM_SCRATCH, PRETRAINED, Hyperparameters
 
 AUGMENTATION = ("shift", "rotation", "zoom", "flip", "brightness", "contrast", "tint")
+
+DESCENT = (
+    *("epochs", "batch_size", "learning_rate", "weight_decay", "label_smoothing", "patience"),
+    *("dropout", "cache_features", "views"),
+)
+"""What only gradient descent uses."""
 
 OFF = dict.fromkeys((*AUGMENTATION, "cache_features", "validation_share", "test_share"), 0) | {
     "views": 1
@@ -45,11 +51,12 @@ def _without_effect(
     settings: Hyperparameters, channels: Collection[str]
 ) -> Iterator[tuple[bool, tuple[str, ...], str]]:
     backbone, epochs, views = settings.backbone, settings.epochs, settings.views
-    scratch, article = backbone not in PRETRAINED, backbone == "article-cnn"
-    cached = not scratch and settings.cache_features
+    scratch, article = backbone in FROM_SCRATCH, backbone == "article-cnn"
+    head = settings.method == "head"
+    cached = not scratch and not head and settings.cache_features
     augmented = any(getattr(settings, name) for name in AUGMENTATION)
     yield (
-        not backbone.startswith("mobilenet"),
+        not backbone.startswith(("mobilenet", "auto")),
         ("alpha",),
         f"{backbone} has no width factor; remove it, or set backbone to mobilenet or mobilenet-v2",
     )
@@ -69,7 +76,7 @@ def _without_effect(
         f"{backbone} has no frozen layers; remove it, or set backbone to {', '.join(PRETRAINED)}",
     )
     yield (
-        not scratch and not cached,
+        not scratch and not settings.cache_features,
         ("views",),
         "every epoch augments images anew if cache-features is false; remove one of the two",
     )
@@ -100,6 +107,12 @@ def _without_effect(
         0 < settings.patience >= epochs - 1,
         ("patience",),
         f"training ends after {epochs} epochs anyway; set it to 0, or to less than {epochs - 1}",
+    )
+    yield (
+        head,
+        (*DESCENT, *(name for name in AUGMENTATION if name != "flip")),
+        "a head is computed in closed form from each image and, with flip, its mirrored image; "
+        "remove it, or set method to fine-tune",
     )
     yield (
         "validation" in channels,

@@ -4,7 +4,7 @@ No TensorFlow here: `training/` builds networks from these values, and the train
 a job's input against them before an instance is paid for.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -14,9 +14,13 @@ from facet.errors import FacetError
 from facet.manifest import Frozen
 
 Share = Annotated[float, Field(ge=0, lt=1)]
-Backbone = Literal["cnn", "article-cnn", "vgg16", "mobilenet", "mobilenet-v2"]
+Backbone = Literal["auto", "cnn", "article-cnn", "vgg16", "mobilenet", "mobilenet-v2"]
+Method = Literal["auto", "gradient", "head", "fine-tune"]
 PRETRAINED = ("vgg16", "mobilenet", "mobilenet-v2")
 """The backbones that start from ImageNet weights."""
+
+FROM_SCRATCH = ("cnn", "article-cnn")
+"""The backbones that do not. `auto` may be either."""
 
 SMALLEST = 32
 """Least height and width in pixels of a keras.applications backbone."""
@@ -48,7 +52,14 @@ class Hyperparameters(Frozen):
     """What a training job may set; every recipe has its defaults.
 
     backbone: the network; `cnn` and `article-cnn` are trained from scratch, the others start from
-    ImageNet weights with all but their last block frozen.  alpha: width factor of a MobileNet.
+    ImageNet weights with all but their last block frozen. `auto`: the one whose weights the job has
+    or, without any, mobilenet if Keras can download it, and cnn if not.
+
+    method: `gradient` trains by gradient descent from a random last layer; `head` computes that
+    layer in closed form and trains no other; `fine-tune` computes it and then trains. `auto` is
+    `head` for few images and `fine-tune` for many; from scratch, `gradient`.
+
+    alpha: width factor of a MobileNet.
     width: filters of a cnn's first layer.  dense: units before the last layer, 0 for none.
     dropout: before the last layer.  image_size: height and width in pixels; where another backbone
     than the recipe's is asked for, IMAGENET_SIZE.
@@ -69,6 +80,7 @@ class Hyperparameters(Frozen):
     """
 
     backbone: Backbone = "cnn"
+    method: Method = "gradient"
     alpha: float = Field(default=1.0, gt=0, le=2)
     width: int = Field(default=32, ge=1, le=512)
     dense: int = Field(default=128, ge=0, le=8192)
@@ -129,10 +141,10 @@ class Recipe:
             settings = Hyperparameters.model_validate(defaults | named)
         except ValidationError as error:
             raise BadHyperparameter(*map(_problem, error.errors())) from error
-        if settings.backbone in PRETRAINED and settings.image_size < SMALLEST:
-            raise BadHyperparameter(
-                f"image-size {settings.image_size}: {settings.backbone} takes {SMALLEST} or more."
-            )
+        if problems := [*_contradictions(settings, named)]:
+            raise BadHyperparameter(*problems)
+        if settings.backbone in PRETRAINED and settings.method != "gradient":
+            return settings.model_copy(update={"dense": 0})  # the last layer is the only one
         return settings
 
 
@@ -145,6 +157,27 @@ def _by_field(overrides: Mapping[str, object]) -> dict[str, object]:
             raise BadHyperparameter(f"{name}: it is given twice, with '-' and with '_'.")
         named[field] = value
     return named
+
+
+def _contradictions(settings: Hyperparameters, given: Mapping[str, object]) -> Iterator[str]:
+    backbone, method = settings.backbone, settings.method
+    scratch = backbone in FROM_SCRATCH
+    if not scratch and settings.image_size < SMALLEST:
+        yield f"image-size {settings.image_size}: {_named(backbone)} takes {SMALLEST} or more."
+    if scratch and method in ("head", "fine-tune"):
+        yield (
+            f"method {method}: {backbone} is trained from scratch; set backbone to "
+            f"{', '.join(PRETRAINED)}."
+        )
+    if not scratch and method != "gradient" and given.get("dense") and settings.dense:
+        yield (
+            f"dense {settings.dense}: method {method} has only a last layer; remove it, or set "
+            "method to gradient or backbone to cnn."
+        )
+
+
+def _named(backbone: str) -> str:
+    return "mobilenet" if backbone == "auto" else backbone
 
 
 def _problem(error: Mapping[str, Any]) -> str:
@@ -195,7 +228,16 @@ RECIPES = {
         Recipe(
             name="image-folder",
             description="Any folder of images, one folder per class",
-            defaults=Hyperparameters(shift=0.1, rotation=10, zoom=0.2, epochs=40),
+            defaults=Hyperparameters(
+                backbone="auto",
+                method="auto",
+                shift=0.1,
+                rotation=10,
+                zoom=0.2,
+                flip=True,
+                epochs=40,
+                views=2,
+            ),
             minimum=None,
             instance_type="ml.c6i.2xlarge",
             max_runtime=4 * 3600,

@@ -18,7 +18,7 @@ from training.fitting.checkpoint import Checkpoint, History, best_epoch
 from training.fitting.fit import MEASURES, ResumableTraining
 from training.fitting.workers import SingleHost, Workers
 from training.networks import Network, build
-from training.trainer import dtype_policy, train
+from training.trainer import dtype_policy, refit, train
 
 LINE = re.compile(
     r"epoch=(\d+) loss=\d+\.\d{4} accuracy=\d\.\d{4} "
@@ -242,6 +242,49 @@ def test_views_are_different_variants_of_an_image(tmp_path: Path, backbone: Path
     assert np.load(tmp_path / "validation-features.npy").shape[0] == 1
     assert (features[0] != features[1]).any()
     assert (features[1] != features[2]).any()
+
+
+def test_a_head_is_computed_from_image_and_mirrored_image(
+    tmp_path: Path, backbone: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    training = tuned(tmp_path, backbone, method="head", flip=True)
+    fresh = build(training.settings, 2, backbone)
+    network, history = training.run()
+    measured = evaluate(network.whole, network.spec, training.data.validation)
+    assert history["val_accuracy"] == [measured.accuracy]
+    assert history["val_loss"] == pytest.approx([measured.loss], rel=1e-3)
+    assert measured.accuracy > 0.8
+    features = np.load(tmp_path / "train-features.npy")
+    assert features.shape[:2] == np.load(tmp_path / "train-pooled.npy").shape[:2] == (2, 24)
+    assert "head=1 strength=" in capsys.readouterr().out
+    pairs = list(zip(fresh.tail.get_weights(), network.tail.get_weights(), strict=True))
+    assert all((a == b).all() for a, b in pairs[:-2])
+
+
+def test_a_head_is_refit_on_the_validation_images_too(tmp_path: Path, backbone: Path) -> None:
+    training = tuned(tmp_path, backbone, method="head")
+    validation = training.data.validation
+    network, _ = training.run()
+    before = network.tail.get_weights()[-2]
+    refit(network, training.data, training.settings, tmp_path)
+    assert (network.tail.get_weights()[-2] != before).any()
+    joined = ImageSet(
+        np.concatenate([training.data.train.pixels, validation.pixels]),
+        np.concatenate([training.data.train.classes, validation.classes]),
+    )
+    training.data = Dataset(("up", "down"), joined, validation, None)
+    expected, _ = training.run()
+    for one, other in zip(network.tail.get_weights(), expected.tail.get_weights(), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-4)
+
+
+def test_fine_tuning_starts_from_the_head(tmp_path: Path, backbone: Path) -> None:
+    """With a learning rate of almost 0 it also ends there."""
+    head, _ = tuned(tmp_path, backbone, method="head").run()
+    still = {"learning_rate": 1e-9, "epochs": 1}
+    started, _ = tuned(tmp_path, backbone, method="fine-tune", **still).run()
+    for one, other in zip(head.tail.get_weights(), started.tail.get_weights(), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-4)
 
 
 def test_bfloat16_features_are_stored_without_loss(tmp_path: Path, backbone: Path) -> None:

@@ -33,7 +33,15 @@ ROOT = Path(__file__).parents[3]
 IMAGE = ROOT / "tests/support/training_image.txt"
 UV = Path(sys.executable).parent / "uv"
 EXECUTION = Execution(id="arn:monday", name="monday", started="2026-09-11T14:02:11.482Z")
-SMALL = {"image-size": 32, "epochs": 1, "batch-size": 4, "width": 4, "dense": 0, "views": 1}
+SMALL = {
+    "backbone": "cnn",
+    "image-size": 32,
+    "epochs": 1,
+    "batch-size": 4,
+    "width": 4,
+    "dense": 0,
+    "views": 1,
+}
 ACCOUNT = {
     "AWS_ACCESS_KEY_ID": "test",
     "AWS_SECRET_ACCESS_KEY": "test",

@@ -40,6 +40,20 @@ def test_another_pretrained_backbone_changes_the_default_image_size(words: str, 
     assert parse(words.split(), FOLDERS).settings.image_size == size
 
 
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("--backbone cnn --method head", "--method head: cnn is trained from scratch"),
+        ("--recipe cifar10 --method fine-tune", "--method fine-tune: cnn is trained from scratch"),
+        ("--image-size 16", "--image-size 16: mobilenet takes 32 or more"),
+        ("--backbone mobilenet --dense 64", "--dense 64: method auto has only a last layer"),
+    ],
+)
+def test_rejects_what_the_method_cannot_use(words: str, message: str) -> None:
+    with pytest.raises(BadJob, match=re.escape(message)):
+        parse(["--recipe", "image-folder", *words.split()], FOLDERS)
+
+
 def test_accepts_the_sdks_model_dir() -> None:
     job = parse(["--recipe", "cifar10", "--model_dir", "s3://bucket/job/model"], FOLDERS)
     assert job.model_folder == Path("/opt/ml/model")
@@ -59,7 +73,7 @@ def test_channels_come_from_the_environment() -> None:
         ("--batch-size 1.5", "--batch-size 1.5: Input should be a valid integer"),
         ("--learning-rate -1", "--learning-rate -1: Input should be greater than 0."),
         ("--label-smoothing 1", "--label-smoothing 1: Input should be less than 1."),
-        ("--backbone resnet", "--backbone resnet: Input should be 'cnn'"),
+        ("--backbone resnet", "--backbone resnet: Input should be 'auto', 'cnn'"),
         ("--flip perhaps", "--flip perhaps: Input should be a valid boolean"),
     ],
 )

@@ -236,7 +236,7 @@ def test_the_same_execution_gives_the_same_plan() -> None:
             r"jobs\[0\]\.weights weights/none/: there is nothing at ",
         ),
         (
-            {"weights": "weights/none/"},
+            {"weights": "weights/none/", "hyperparameters": {"backbone": "cnn"}},
             r"jobs\[0\]\.weights weights/none/: cnn is trained from scratch; remove weights, or ",
         ),
         ({"colour": "red"}, r"jobs\[0\]\.colour red: Extra inputs"),
@@ -298,7 +298,7 @@ def test_rejects_images_too_small_for_the_backbone() -> None:
 
 
 def test_a_hyperparameter_without_effect_is_refused_before_a_job_starts() -> None:
-    given: dict[str, Any] = MOBILENET | {"rotation": 45, "flip": True, "width": 8, "batch-size": 16}
+    given: dict[str, Any] = MOBILENET | {"rotation": 45, "flip": True, "width": 8, "views": 1}
     assert error_of(PETS | {"hyperparameters": given}).splitlines() == [
         "jobs[0].hyperparameters.width 8: has no effect, because mobilenet has its own numbers of "
         "filters; remove it, or set backbone to cnn.",

@@ -1,0 +1,127 @@
+"""training/choice.py: the backbone by the weights that can be had, the method by the images."""
+
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from facet.recipes import Hyperparameters
+from training.choice import MANY, identify, with_backbone, with_method
+from training.dataset import Dataset, ImageSet
+from training.fitting.workers import SingleHost
+from training.job import Job, parse
+from training.networks import BadWeights
+
+FOLDERS = {"SM_MODEL_DIR": "/opt/ml/model", "SM_OUTPUT_DATA_DIR": "/opt/ml/output/data"}
+
+
+def job(words: str = "", weights: Path | None = None) -> Job:
+    channel = {"SM_CHANNEL_WEIGHTS": str(weights.parent)} if weights else {}
+    return parse(f"--recipe image-folder {words}".split(), FOLDERS | channel)
+
+
+def chosen(given: Job, *, online: bool = True) -> Job:
+    def download(settings: Hyperparameters, _: None) -> None:
+        assert settings.backbone == "mobilenet"
+        if not online:
+            raise BadWeights("Keras's download gives no weights")
+
+    return with_backbone(given, SingleHost(), download)
+
+
+def weights(folder: Path, layer: str, filters: int) -> Path:
+    """A file as keras.applications has it, with one layer."""
+    file = folder / "weights" / "backbone.h5"
+    file.parent.mkdir()
+    with h5py.File(file, "w") as content:
+        content[f"{layer}/{layer}/kernel:0"] = np.zeros((1, 1, 8, filters), np.float32)
+        content[f"{layer}_bn/{layer}_bn/gamma:0"] = np.zeros(filters, np.float32)
+    return file
+
+
+def images(images_per_class: int) -> Dataset:
+    classes = np.arange(2 * images_per_class) % 2
+    train = ImageSet(np.zeros((len(classes), 16, 16, 3), np.uint8), classes)
+    return Dataset(("a", "b"), train, train, None)
+
+
+@pytest.mark.parametrize(
+    ("layer", "filters", "backbone", "alpha"),
+    [
+        ("conv_pw_13", 768, "mobilenet", 0.75),
+        ("conv_pw_13", 1024, "mobilenet", 1.0),
+        ("block_16_project", 112, "mobilenet-v2", 0.35),
+        ("block5_conv3", 512, "vgg16", 1.0),
+    ],
+)
+def test_the_weights_name_their_backbone(
+    layer: str, filters: int, backbone: str, alpha: float, tmp_path: Path
+) -> None:
+    settings = chosen(job(weights=weights(tmp_path, layer, filters)), online=False).settings
+    assert (settings.backbone, settings.alpha) == (backbone, alpha)
+    assert settings.image_size == 224
+    assert settings.dense == 0
+
+
+def test_real_weights_name_their_backbone(data: Path) -> None:
+    found = [identify(file) for file in sorted((data / "backbones").glob("*.h5"))]
+    assert found == [
+        {"backbone": "mobilenet", "alpha": 0.75},
+        {"backbone": "mobilenet-v2", "alpha": 0.35},
+        None,
+    ]
+
+
+def test_other_files_name_none(tmp_path: Path) -> None:
+    (tmp_path / "backbone.h5").write_bytes(b"no HDF5")
+    assert identify(tmp_path / "backbone.h5") is None
+
+
+def test_without_weights_keras_downloads_some() -> None:
+    settings = chosen(job("--alpha 0.5 --image-size 128")).settings
+    assert (settings.backbone, settings.alpha, settings.image_size) == ("mobilenet", 0.5, 128)
+
+
+def test_if_no_weights_can_be_had_a_network_is_trained_from_scratch(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    replaced = chosen(job(), online=False)
+    settings = replaced.settings
+    assert (settings.backbone, settings.image_size, settings.dense) == ("cnn", 64, 128)
+    assert "backbone=cnn reason=Keras's download gives no weights" in capsys.readouterr().out
+    assert with_method(replaced, images(10)).settings.method == "gradient"
+    assert "warning=from-scratch images_per_class=10 " in capsys.readouterr().out
+
+
+def test_a_head_that_was_asked_for_is_not_replaced() -> None:
+    with pytest.raises(BadWeights):
+        chosen(job("--method head"), online=False)
+
+
+def test_a_backbone_that_was_asked_for_is_not_replaced() -> None:
+    assert chosen(job("--backbone mobilenet-v2"), online=False).settings.backbone == "mobilenet-v2"
+    assert chosen(job("--backbone cnn")).settings.backbone == "cnn"
+
+
+@pytest.mark.parametrize(
+    ("count", "words", "method"),
+    [
+        (10, "", "head"),
+        (MANY - 1, "", "head"),
+        (MANY, "", "fine-tune"),
+        (MANY, "--method head", "head"),
+        (10, "--method fine-tune", "fine-tune"),
+        (10, "--epochs 3", "fine-tune"),
+        (10, "--rotation 45", "fine-tune"),
+        (10, "--flip false --seed 2", "head"),
+        (10, "--method gradient", "gradient"),
+    ],
+)
+def test_the_images_of_a_class_decide_on_the_method(count: int, words: str, method: str) -> None:
+    assert with_method(chosen(job(words)), images(count)).settings.method == method
+
+
+def test_no_warning_about_enough_images(capsys: pytest.CaptureFixture[str]) -> None:
+    assert with_method(job("--backbone cnn"), images(MANY)).settings.method == "gradient"
+    assert "warning" not in capsys.readouterr().out

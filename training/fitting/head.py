@@ -1,0 +1,146 @@
+"""The last layer in closed form: ridge regression on features, its strength chosen by leaving out
+each image in turn, which needs no second fit (Hastie, Tibshirani, Friedman, section 7.10.1).
+
+A few images cannot choose among epochs, and gradient steps on them reach no better layer than this.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+STRENGTHS = 10.0 ** np.arange(-3.0, 3.5, 0.5)
+"""Of the regularisation: multiples of the mean eigenvalue of the features' scatter."""
+
+SCALES = 2.0 ** np.arange(-1.0, 7.25, 0.25)
+"""Of the scores. Ridge regression fits 0 and 1; softmax needs scores that are further apart."""
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Head:
+    """`kernel` is (features, labels) and `bias` (labels,): features → logits, float32.
+
+    `views` is how many were fitted. `accuracy` and `loss` (nats) are those of images left out of
+    the fit one by one. They chose the rest, so they are a little too good to be the model's.
+    """
+
+    kernel: NDArray[np.float32]
+    bias: NDArray[np.float32]
+    strength: float
+    views: int
+    accuracy: float
+    loss: float
+
+
+def fit_head(
+    features: NDArray[np.floating[Any]], targets: NDArray[np.float32], *, balanced: bool
+) -> Head:
+    """Fits the layer that maps features (views, n, width) to targets (n, labels), one-hot.
+
+    The first view is the image itself. The others take part if they lower the loss of images left
+    out, each with all its views. `balanced`: rare classes count as much as frequent ones.
+    """
+    rows = features.astype(np.float64)
+    mean, spread = rows[0].mean(axis=0), rows[0].std(axis=0)
+    spread[spread < 1e-6] = 1.0  # the same for every image
+    rows = (rows - mean) / spread
+    weights = _weights(targets, balanced=balanced)
+    fits = [_Ridge(rows[:views], targets, weights) for views in sorted({1, len(rows)})]
+    best, fit = min(
+        (
+            (_scaled(fit.left_out(each), targets, weights, each), fit)
+            for fit in fits
+            for each in STRENGTHS.tolist()
+        ),
+        key=lambda tried: tried[0].loss,
+    )
+    kernel, bias = fit.layer(best.strength)
+    kernel = best.scale * kernel / spread[:, None]
+    bias = best.scale * bias - mean @ kernel
+    return Head(
+        kernel.astype(np.float32),
+        bias.astype(np.float32),
+        best.strength,
+        fit.views,
+        best.accuracy,
+        best.loss,
+    )
+
+
+@dataclass(frozen=True)
+class _Tried:
+    strength: float
+    scale: float
+    accuracy: float
+    loss: float
+
+
+class _Ridge:
+    """Weighted ridge regression with a free intercept, for any strength after one decomposition."""
+
+    def __init__(self, rows: Array, targets: NDArray[np.float32], weights: Array) -> None:
+        views, count, _ = rows.shape
+        self.views = views
+        self._shape = (views, count)
+        every = np.tile(weights / views, views)
+        flat, wanted = rows.reshape(views * count, -1), np.tile(targets, (views, 1))
+        self._row_mean = every @ flat / every.sum()
+        self._target_mean = every @ wanted / every.sum()
+        root = np.sqrt(every)[:, None]
+        self._root = root
+        scaled = root * (flat - self._row_mean)
+        self._targets = root * (wanted - self._target_mean)
+        values, self._vectors = np.linalg.eigh(scaled.T @ scaled)
+        self._values = np.maximum(values, 0.0)
+        self._projected = scaled @ self._vectors
+        self._answers = self._projected.T @ self._targets
+        self._intercept = root / np.sqrt(every.sum())
+
+    def layer(self, strength: float) -> tuple[Array, Array]:
+        kernel = self._vectors @ (self._shrink(strength)[:, None] * self._answers)
+        return kernel, self._target_mean - self._row_mean @ kernel
+
+    def left_out(self, strength: float) -> Array:
+        """Scores (n, labels) of each image's first view by the fit without the image."""
+        shrink = self._shrink(strength)
+        views, count = self._shape
+        residuals = self._targets - self._projected @ (shrink[:, None] * self._answers)
+        by_image = residuals.reshape(views, count, -1).swapaxes(0, 1)
+        left = (self._projected * shrink).reshape(views, count, -1).swapaxes(0, 1)
+        right = self._projected.reshape(views, count, -1).swapaxes(0, 1)
+        constant = self._intercept.reshape(views, count, 1).swapaxes(0, 1)
+        hat = left @ right.swapaxes(1, 2) + constant @ constant.swapaxes(1, 2)
+        errors = np.linalg.solve(np.eye(views) - hat, by_image)[:, 0]
+        scaled_targets = self._targets[:count] - errors
+        scores: Array = scaled_targets / self._root[:count] + self._target_mean
+        return scores
+
+    def _shrink(self, strength: float) -> Array:
+        shrink: Array = 1.0 / (self._values + strength * self._values.mean())
+        return shrink
+
+
+def _weights(targets: NDArray[np.float32], *, balanced: bool) -> Array:
+    counts = targets.sum(axis=0)
+    each = (
+        len(targets) / (len(counts) * np.maximum(counts, 1)) if balanced else np.ones_like(counts)
+    )
+    weights: Array = (targets @ each).astype(np.float64)
+    return weights
+
+
+def _scaled(scores: Array, targets: NDArray[np.float32], weights: Array, strength: float) -> _Tried:
+    """The scale that gives the least cross-entropy, weighted as the fit is."""
+    classes = targets.argmax(axis=1)
+    right = scores.argmax(axis=1) == classes
+    tried = []
+    for scale in SCALES:
+        logits = scale * (scores - scores.max(axis=1, keepdims=True))
+        logs = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+        losses = -logs[np.arange(len(classes)), classes]
+        tried.append((float(np.average(losses, weights=weights)), float(scale)))
+    loss, scale = min(tried)
+    return _Tried(float(strength), scale, float(np.average(right, weights=weights)), loss)
