@@ -1,7 +1,7 @@
 """The command `facet train`: check the options, build the job, run it."""
 
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, get_args
@@ -15,6 +15,7 @@ from cli.terminal import completion
 from cli.terminal.options import THIS_HOME, AsJson, Home, StackName, name_and_value
 from cli.terminal.output import Output
 from cli.train import weights
+from cli.train.execution import resumed
 from cli.train.run import Training, run
 from facet.keys import MODEL_NAME
 from facet.recipes import RECIPES, Metric
@@ -31,13 +32,14 @@ OWN_DATA = (CIFAR10, SIGN_LANGUAGE)
 
 def train(
     recipe_name: Annotated[
-        str,
+        str | None,
         typer.Argument(
             metavar="RECIPE",
             help=f"{', '.join(RECIPES)}.",
+            show_default=False,
             autocompletion=completion.recipes,
         ),
-    ],
+    ] = None,
     dataset: Annotated[
         str | None,
         typer.Argument(
@@ -116,6 +118,13 @@ def train(
         bool,
         typer.Option("--up", help="Start a stack for it if none runs on this machine."),
     ] = False,
+    resume: Annotated[
+        str | None,
+        typer.Option(
+            metavar="EXECUTION",
+            help="Continue an earlier execution's job from its last checkpoint; without RECIPE.",
+        ),
+    ] = None,
     no_wait: Annotated[bool, typer.Option("--no-wait", help="Do not wait for the end.")] = False,
     stack: StackName = None,
     home: Home = THIS_HOME,
@@ -129,32 +138,60 @@ def train(
         raise typer.BadParameter("cannot be used with --stack or --no-wait", param_hint="--up")
     if ask and no_wait:
         raise typer.BadParameter("cannot be used with --no-wait", param_hint="--ask")
-    images = _images(recipe_name, dataset, name, upload=upload)
-    job = {
-        "model": model or images.name,
-        "recipe": recipe_name,
-        "dataset": images.name,
-        "hyperparameters": _hyperparameters(settings or ()),
+    changes: dict[str, Any] = {
         "metric": metric,
         "minimum": minimum,
         "level": level,
-        "allow_worse": allow_worse,
-        "weights": weights.location(pretrained),
+        "allow_worse": allow_worse or None,
         "instance_type": instance_type,
-        "instance_count": instance_count,
-        "spot": spot,
+        "spot": spot or None,
         "max_runtime": max_runtime,
     }
-    given = {field: value for field, value in job.items() if value is not None}
-    file = weights.local_file(pretrained)
-    training = Training(given, _epochs(given), images, upload, file, ask, not no_wait)
     output = Output(as_json)
+    if resume:
+        kept = (recipe_name, dataset, settings, pretrained, name)
+        _check_resumable(*kept, upload=upload, several=instance_count > 1)
+    elif not recipe_name:
+        raise typer.BadParameter("name one, or an execution with --resume", param_hint="RECIPE")
+    else:
+        images = _images(recipe_name, dataset, name, upload=upload)
+        changes |= {
+            "model": model or images.name,
+            "recipe": recipe_name,
+            "dataset": images.name,
+            "hyperparameters": _hyperparameters(settings or ()),
+            "weights": weights.location(pretrained),
+            "instance_count": instance_count,
+        }
+    job = _given(changes)
+    epochs = 0 if resume else _epochs(job)
+    file = weights.local_file(pretrained)
     # Cancelling a CI run must stop its training job, too.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with _temporary_stack(output, home, start=up):
-        ready = run(training, find(stack, home), output)
+        found = find(stack, home)
+        if resume:
+            job = {**resumed(found, resume, model), **job}
+            epochs = _epochs(job)
+            images = DataSource(job["dataset"], job["dataset"])
+        training = Training(job, epochs, images, upload, file, ask, not no_wait)
+        ready = run(training, found, output)
     if not ready:
         raise typer.Exit(1)
+
+
+def _given(options: Mapping[str, Any]) -> dict[str, Any]:
+    return {field: value for field, value in options.items() if value is not None}
+
+
+def _check_resumable(*kept: object, upload: bool, several: bool) -> None:
+    """Reject options that would make it another training, whose checkpoint is of no use."""
+    if any(kept) or upload or several:
+        raise typer.BadParameter(
+            "the training keeps its recipe, data set, hyperparameters, weights and number of "
+            "instances; change only --instance-type, --spot, --max-runtime and the quality gate",
+            param_hint="--resume",
+        )
 
 
 def _images(recipe_name: str, dataset: str | None, name: str | None, *, upload: bool) -> DataSource:

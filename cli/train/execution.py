@@ -1,4 +1,4 @@
-"""Start, poll and stop an execution of the training state machine with one job."""
+"""Start, poll, stop and resume an execution of the training state machine with one job."""
 
 import json
 import uuid
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from cli.client.stack import Stack
 from facet.errors import FacetError
+from facet.registry.suggestions import did_you_mean
 
 if TYPE_CHECKING:
     from mypy_boto3_sagemaker import SageMakerClient
@@ -38,6 +39,10 @@ class NoStateMachine(FacetError):
 
 class NotTrained(FacetError):
     """The execution ended without a report of its job; the message says why."""
+
+
+class CannotResume(FacetError):
+    """The execution does not exist, still runs, or has several jobs to choose from."""
 
 
 @dataclass(frozen=True)
@@ -110,6 +115,48 @@ def start(stack: Stack, job: Mapping[str, object]) -> Execution:
         input=json.dumps({"jobs": [job]}),
     )
     return Execution(started["executionArn"], states, stack.client("sagemaker"))
+
+
+def resumed(stack: Stack, execution: str, model: str | None) -> Mapping[str, Any]:
+    """Return the job of an execution, as input of another one that continues it.
+
+    `model` chooses among several jobs. Raises CannotResume, NoStateMachine.
+    """
+    states: SFNClient = stack.client("stepfunctions")
+    if not stack.state_machine:
+        raise NoStateMachine(f"{stack.name} has no state machine for training; deploy it again")
+    found = _describe(states, stack, execution)
+    if found["status"] == "RUNNING":
+        raise CannotResume(f"execution {execution} is still running; stop it first, or let it end")
+    job = _job(execution, json.loads(found["input"]), model)
+    # An execution that was itself resumed wrote to the checkpoint that it continued.
+    return {**job, "resume": job.get("resume") or execution}
+
+
+def _describe(states: "SFNClient", stack: Stack, execution: str) -> Mapping[str, Any]:
+    arn = f"{stack.state_machine.replace(':stateMachine:', ':execution:')}:{execution}"
+    try:
+        return states.describe_execution(executionArn=arn)
+    except (states.exceptions.ExecutionDoesNotExist, states.exceptions.InvalidArn) as error:
+        listed = states.list_executions(stateMachineArn=stack.state_machine, maxResults=100)
+        names = [each["name"] for each in listed["executions"]]
+        raise CannotResume(
+            f"there is no execution '{execution}' of {stack.name}.{did_you_mean(execution, names)}"
+        ) from error
+
+
+def _job(execution: str, document: Any, model: str | None) -> Mapping[str, Any]:
+    jobs = document.get("jobs") if isinstance(document, dict) else None
+    by_model = {each.get("model"): each for each in jobs or () if isinstance(each, dict)}
+    if model is None and len(by_model) == 1:
+        (job,) = by_model.values()
+        return job
+    if model not in by_model:
+        raise CannotResume(
+            f"execution {execution} trains {', '.join(map(str, by_model)) or 'nothing'}; "
+            "choose a model with --model"
+        )
+    return by_model[model]
 
 
 def _training_job(event: "HistoryEventTypeDef") -> str:

@@ -14,6 +14,9 @@ from facet.errors import Violation
 from facet.statistics import wilson
 
 READY = "READY"
+STOPPED = "STOPPED"
+KILLED = "TrainingJobKilled"
+"""The state machine's error of a job that was killed, after its last attempt."""
 
 MATRIX_LABELS = 12
 """Labels of the largest matrix that is printed: it fits 80 columns."""
@@ -35,7 +38,7 @@ def print_report(
     matrix = {"confusion": asdict(results)} if results else {}
     output.result(
         {"execution": execution.arn, **report, **matrix, **answers},
-        [*_lines(report, stack), *(confusion_lines(results) if results else ())],
+        [*_lines(report, execution, stack), *(confusion_lines(results) if results else ())],
     )
     if examples and not output.as_json:
         output.result({}, ["images that it was not trained on:"])
@@ -45,7 +48,12 @@ def print_report(
         table.end()
 
 
-def _lines(report: JobReport, stack: Stack) -> Iterator[str]:
+def where(stack: Stack) -> str:
+    """Return the option that names a deployed stack; empty for the local one."""
+    return "" if stack.home else f" --stack {stack.cloudformation}"
+
+
+def _lines(report: JobReport, execution: Execution, stack: Stack) -> Iterator[str]:
     model, version, outcome = report["model"], report.get("version", ""), report["outcome"]
     yield f"{f'{model} {version}'.strip()}: {outcome}{_release_state(report)}"
     if metrics := report.get("metrics"):
@@ -57,8 +65,9 @@ def _lines(report: JobReport, stack: Stack) -> Iterator[str]:
     if report["outcome"] == READY and stack.api_url:
         yield f"  try it: {stack.api_url}/?model={model}"
     if version == "" and (job := report.get("training_job")):
-        where = "" if stack.home else f" --stack {stack.cloudformation}"
-        yield f"  its log: facet logs training {job}{where}"
+        yield f"  its log: facet logs training {job}{where(stack)}"
+    if outcome == STOPPED or report.get("error") == KILLED:
+        yield f"  continue it: facet train --resume {execution.name}{where(stack)}"
 
 
 def _release_state(report: JobReport) -> str:

@@ -21,7 +21,7 @@ from cli.train.examples import ask
 from cli.train.execution import Execution, ExecutionStatus, JobReport, start
 from cli.train.logs import TrainingLogs
 from cli.train.progress import ProgressReporter
-from cli.train.report import READY, print_report
+from cli.train.report import READY, print_report, where
 from cli.train.results import read
 from training.data.source import DataSource
 
@@ -81,6 +81,9 @@ def _wait(training: Training, stack: Stack, output: Output, execution: Execution
         except KeyboardInterrupt:
             execution.stop()
             output.remark(f"{model}: stopped the execution and its training job")
+            output.remark(
+                f"{model}: to continue: facet train --resume {execution.name}{where(stack)}"
+            )
             raise
         except (BotoCoreError, ClientError):
             output.remark(f"{model}: execution {execution.name} continues")

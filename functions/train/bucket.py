@@ -46,6 +46,12 @@ class Bucket:
         listing = self._s3.list_objects_v2(Bucket=self.name, Prefix=prefix, MaxKeys=1)
         return bool(listing.get("KeyCount"))
 
+    def newest(self, prefix: str) -> str | None:
+        """The key below `prefix` that was written last, if any."""
+        pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=prefix)
+        found = [each for page in pages for each in page.get("Contents", [])]
+        return max(found, key=lambda each: each["LastModified"])["Key"] if found else None
+
     def open(self, key: str) -> StoredObject:
         """Opens the newest version of an object."""
         stored = self._s3.get_object(Bucket=self.name, Key=key)

@@ -31,7 +31,8 @@ class JobInput(Frozen):
 
     `weights` is a prefix of the bucket with pretrained weights, such as `weights/vgg16/`;
     `max_runtime` is in seconds; `spot` trains on spare capacity, which AWS may reclaim. `level` is
-    the significance level of the gate's tests.
+    the significance level of the gate's tests. `resume` names an earlier execution with this job,
+    whose checkpoint is continued.
     """
 
     model: Name
@@ -47,6 +48,7 @@ class JobInput(Frozen):
     level: float = Field(default=LEVEL, gt=0, le=0.5)
     allow_worse: bool = False
     weights: str | None = Field(default=None, pattern=rf"^{WEIGHTS_PREFIX}.+/$")
+    resume: str | None = Field(default=None, min_length=1, max_length=80)
 
 
 class Input(Frozen):

@@ -21,6 +21,8 @@ from train.training_job import (
     ObjectStore,
     PlannedJob,
     ResolvedJob,
+    checkpoints_prefix,
+    found_checkpoints,
     training_job,
 )
 
@@ -101,6 +103,12 @@ def _missing_data(
         )
     if weights and not store.has(weights):
         yield f"jobs[{index}].weights {weights}: there is nothing at {store.uri(weights)}."
+    if job.input.resume and not found_checkpoints(job.input, store):
+        yield (
+            f"jobs[{index}].resume {job.input.resume}: there is no checkpoint at "
+            f"{store.uri(checkpoints_prefix(job.input))}. A job writes one after its first epoch, "
+            "and the stack deletes it after TrainingDays; train from the start instead."
+        )
     if job.metric.startswith("test_") and not _has_test_images(job, channels):
         yield (
             f"jobs[{index}].metric {job.metric}: the data set has no test channel and no test "

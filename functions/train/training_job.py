@@ -58,6 +58,8 @@ class ObjectStore(Protocol):
 
     def has(self, prefix: str) -> bool: ...
 
+    def newest(self, prefix: str) -> str | None: ...
+
 
 @dataclass(frozen=True)
 class ResolvedJob:
@@ -135,12 +137,31 @@ def training_job(
         spot=job.input.spot,
         stopping=_stopping(job),
         output={"S3OutputPath": store.uri(prefix)} | _encryption("KmsKeyId", security),
-        checkpoints=store.uri(f"{prefix}/checkpoints/{_digest(model, execution)}"),
+        checkpoints=store.uri(
+            found_checkpoints(job.input, store)
+            or f"{prefix}/checkpoints/{_digest(model, execution)}"
+        ),
         metric=job.metric,
         minimum=job.minimum,
         level=job.input.level,
         allow_worse=job.input.allow_worse,
     )
+
+
+def found_checkpoints(job: JobInput, store: ObjectStore) -> str | None:
+    """The prefix of the checkpoint that the job resumes from, None if there is none.
+
+    An execution's name can be reused, so there may be several: the newest counts.
+    """
+    if not job.resume:
+        return None
+    newest = store.newest(checkpoints_prefix(job))
+    return newest.rpartition("/")[0] if newest else None
+
+
+def checkpoints_prefix(job: JobInput) -> str:
+    """The prefix of the checkpoints of the execution that the job resumes."""
+    return f"{training_prefix(_key_part(job.resume or ''), job.model)}/checkpoints/"
 
 
 def _hyperparameters(job: JobInput, code: str, store: ObjectStore) -> dict[str, str]:

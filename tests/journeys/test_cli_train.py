@@ -149,3 +149,53 @@ def test_a_signal_stops_the_execution_and_its_job(trainer: Trainer, number: sign
             == "Stopped"
         )
     )
+
+
+def test_a_killed_job_is_continued_in_the_same_execution(trainer: Trainer) -> None:
+    trainer.dataset("killed", artifact("killed", 0.9))
+    done = facet(trainer, "killed")
+    assert done.exit_code == 0, done.output
+    said = done.stderr.splitlines()
+    jobs = [line for line in said if line.startswith("killed: training job ")]
+    assert [job[-5:] for job in jobs] == ["0-1-0", "0-2-0"]
+    assert "killed: resumed=1 epochs_done=1" in said
+    described = trainer.sagemaker.describe_training_job(TrainingJobName=jobs[0].split()[-1])
+    reason = "AlgorithmError: killed (out of memory?), exit code: 137"
+    assert described["FailureReason"] == reason
+
+
+def test_a_stopped_execution_is_resumed(trainer: Trainer) -> None:
+    def resume(execution: str, *options: str) -> Result:
+        command = ["train", "--resume", execution, *options, "--home", str(trainer.home)]
+        return CliRunner().invoke(app, command)
+
+    def waiting() -> bool:
+        return any(line == "waiting" and job.startswith("again") for job, line in trainer.lines)
+
+    trainer.dataset("stopped", artifact("stopped", 0.6))
+    job = {"model": "again", "dataset": "stopped", "minimum": 0.5}
+    execution = trainer.start("last-week", job)
+    trainer.until(waiting)
+    running = resume("last-week")
+    assert running.exit_code == 1
+    assert "error: execution last-week is still running" in running.stderr
+    trainer.sfn.stop_execution(executionArn=execution)
+    assert trainer.end(execution)["status"] == "ABORTED"
+    unknown = "there is no execution 'last-weak' of this machine. Did you mean 'last-week'?"
+    assert unknown in resume("last-weak").stderr
+    done = resume("last-week", "--instance-type", "ml.m5.4xlarge")
+    assert done.exit_code == 0, done.output
+    assert re.match(r"again [0-9a-f]{12}: READY, and live\n", done.stdout)
+    assert "again: resumed=1 epochs_done=1" in done.stderr.splitlines()
+    (second,) = re.findall(r"again: training job (\S+)", done.stderr)
+    described = trainer.sagemaker.describe_training_job(TrainingJobName=second)
+    assert described["ResourceConfig"]["InstanceType"] == "ml.m5.4xlarge"
+    (name,) = re.findall(r"again: execution (\S+)", done.stderr)
+    again = resume(name, "--json")  # what it resumed is still where the checkpoint is
+    assert json.loads(again.stdout)["outcome"] == "READY", again.output
+
+
+def test_what_would_be_another_training_is_not_resumed(trainer: Trainer) -> None:
+    given = facet(trainer, "--resume", "last-week")
+    assert given.exit_code == 2
+    assert "the training keeps its recipe" in " ".join(given.stderr.split())

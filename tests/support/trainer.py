@@ -27,7 +27,7 @@ from training.package import pack_code
 SAMPLE = (ROOT / "samples/cifar.tar.gz").read_bytes()
 
 PROGRAM = """
-import os, sys, tarfile, time
+import os, signal, sys, tarfile, time
 from pathlib import Path
 
 given = dict(zip(sys.argv[1::2], sys.argv[2::2]))
@@ -38,6 +38,14 @@ if given["--dataset"] == "endless":
     (Path(os.environ["SM_MODEL_DIR"]).parent / "checkpoints/epoch-1").write_text("weights")
     print("waiting")
     time.sleep(600)
+checkpoint = Path(os.environ["SM_MODEL_DIR"]).parent / "checkpoints/epoch-1"
+if given["--dataset"] in ("stopped", "killed"):
+    print("resumed=1 epochs_done=1" if checkpoint.exists() else "waiting")
+    if not checkpoint.exists():
+        checkpoint.write_text("weights")
+        if given["--dataset"] == "killed":
+            os.kill(os.getpid(), signal.SIGKILL)
+        time.sleep(600)
 channel = Path(os.environ["SM_CHANNEL_TRAIN"])
 with tarfile.open(channel / "artifact/model.tar.gz") as tar:
     tar.extractall(os.environ["SM_MODEL_DIR"], filter="data")

@@ -2,7 +2,7 @@
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -50,6 +50,9 @@ class ObjectStore:
 
     def has(self, prefix: str) -> bool:
         return any(key.startswith(prefix) for key in self.keys)
+
+    def newest(self, prefix: str) -> str | None:
+        return next((key for key in reversed(self.keys) if key.startswith(prefix)), None)
 
 
 def planned(
@@ -361,6 +364,22 @@ def test_each_prefix_is_looked_up_once() -> None:
         "datasets/pets/validation/",
         "weights/vgg16/",
     ]
+
+
+def test_a_resumed_job_continues_the_newest_checkpoint_of_an_execution() -> None:
+    prefix = "training/last-week-1/cats/checkpoints"
+    store = ObjectStore((*ObjectStore.keys, f"{prefix}/old/p.npz", f"{prefix}/new/p.npz"))
+    job = PETS | {"resume": "last week:1"}
+    (made,) = plan({"jobs": [job]}, EXECUTION, CODE, store).jobs
+    (fresh,) = planned(PETS).jobs
+    assert made.checkpoints == f"s3://bucket/{prefix}/new"
+    assert replace(made, checkpoints=fresh.checkpoints) == fresh
+
+
+def test_a_job_without_a_checkpoint_cannot_be_resumed() -> None:
+    (problem,) = refused({"jobs": [PETS | {"resume": "tuesday"}]})
+    where = "s3://bucket/training/tuesday/cats/checkpoints/"
+    assert problem.startswith(f"jobs[0].resume tuesday: there is no checkpoint at {where}. ")
 
 
 def refused(document: object) -> list[str]:
