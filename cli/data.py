@@ -109,6 +109,8 @@ def _remark(output: Output, name: str, content: Summary) -> None:
         output.remark(f"skipped {each.path}: {each.reason}")
     if content.skipped > NAMED:
         output.remark(f"and {content.skipped - NAMED:,} more; --json names all")
+    for warning in content.warnings:
+        output.remark(f"warning: {warning}")
 
 
 def _synchronise(output: Output, source: ImageFolder, images: DataSource, target: Bucket) -> Change:

@@ -16,18 +16,11 @@ from facet.manifest import InputSpec
 from facet.preprocess import Pixels
 from facet.recipes import Hyperparameters
 from training.data.formats import is_junk
-from training.data.held_out import held_out
+from training.data.splitting import DataError, File, find_copies, split
 
 CHANNELS = ("train", "validation", "test")
 DECODE_BATCH = 1024
 """Images that are decoded in parallel before they are written to the array."""
-
-File = tuple[int, Path]
-"""The class of an image and its path."""
-
-
-class DataError(FacetError):
-    """The images cannot be trained on; the message says what to fix."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,7 +90,9 @@ def load(
         )
     files = {name: _files(name, channels[name], labels) for name in CHANNELS if name in channels}
     origin = {name: name if name in channels else "train" for name in CHANNELS}
-    files |= _split(files["train"], labels, _split_shares(files, settings), settings.seed)
+    copies = find_copies([each for each in CHANNELS if each in files], files, labels)
+    shares = _split_shares(files, settings)
+    files |= split(files["train"], labels, shares, settings.seed, copies)
     sets = {name: _read(name, members, spec, folder) for name, members in files.items()}
     for channel in channels:
         own = [images for name, images in sets.items() if origin[name] == channel]
@@ -149,36 +144,6 @@ def _files(channel: str, folder: Path, labels: tuple[str, ...]) -> list[File]:
     if not files:
         raise DataError(f"Channel '{channel}' has no image.")
     return files
-
-
-def _split(
-    files: list[File], labels: tuple[str, ...], shares: Mapping[str, float], seed: int
-) -> dict[str, list[File]]:
-    """Splits off the share of every class for each name; the rest is `train`.
-
-    At least one image of a class stays in `train` and, if it is split off, in `validation`.
-    """
-    validated = "validation" in shares
-    random = np.random.default_rng(seed)
-    parts: dict[str, list[File]] = {name: [] for name in ("train", *shares)}
-    for index, label in enumerate(labels):
-        members = [file for file in files if file[0] == index]
-        if validated and len(members) < 2:
-            raise DataError(
-                f"Class '{label}' has {'one image' if members else 'no image'}; "
-                "two are needed, because one is split off for validation."
-            )
-        paths = [path for _, path in members]
-        held = held_out(paths, shares.get("test", 0), len(members) - 1 - validated)
-        rest = [file for position, file in enumerate(members) if position not in held]
-        order = random.permutation(len(rest)).tolist()
-        count = max(round(shares["validation"] * len(members)), 1) if validated else 0
-        drawn = [rest[order.pop()] for _ in range(min(count, len(rest) - 1))]
-        chosen = {"test": [members[position] for position in held], "validation": drawn}
-        for name in shares:
-            parts[name] += chosen[name]
-        parts["train"] += [rest[position] for position in sorted(order)]
-    return {name: sorted(members) for name, members in parts.items() if members}
 
 
 def _check_readable(channel: str, sets: list[ImageSet], max_unreadable: float) -> None:

@@ -1,6 +1,7 @@
 """Checks a data set before its upload, so that no training job ends for what is known here.
 
 Each image is decoded, as training will. Those that cannot be read are left out, with the reason.
+Copies of an image on both sides of a split, or under several labels, are reported.
 """
 
 from collections import Counter
@@ -10,6 +11,7 @@ from dataclasses import replace
 
 from facet.errors import FacetError
 from facet.image import decoding
+from training.data import duplicates
 from training.data.layout import ImageFolder, LabelledImage, Skipped, SourceError
 
 BATCH = 256
@@ -19,31 +21,63 @@ BATCH = 256
 def check(folder: ImageFolder, done: Callable[[], object]) -> ImageFolder:
     """The images that training can read; the others join `skipped`. Calls `done` for each image.
 
-    Raises SourceError for what training would refuse.
+    `warnings` is what a job would warn of. Raises SourceError for what training would refuse.
     """
     kept: list[LabelledImage] = []
+    prints: list[duplicates.Fingerprint] = []
     unreadable: list[Skipped] = []
     with ThreadPoolExecutor() as pool:
         for begin in range(0, len(folder.images), BATCH):
             batch = folder.images[begin : begin + BATCH]
-            for each, problem in zip(batch, pool.map(_problem, batch), strict=True):
+            for each, found in zip(batch, pool.map(_fingerprint, batch), strict=True):
                 done()
-                if problem:
-                    unreadable.append(Skipped(each.source, problem))
+                if isinstance(found, str):
+                    unreadable.append(Skipped(each.source, found))
                 else:
                     kept.append(each)
-    if problems := [*_empty(folder.images, kept, unreadable), *_untrainable(kept)]:
+                    prints.append(found)
+    members = [duplicates.Member(each.channel, each.label, each.source) for each in kept]
+    problems = [
+        *_empty(folder.images, kept, unreadable),
+        *_untrainable(kept),
+        *_only_copies(kept, prints),
+        *filter(None, [duplicates.too_many_contradictions(members, prints)]),
+    ]
+    if problems:
         raise SourceError("; ".join(problems))
-    return replace(folder, images=tuple(kept), skipped=(*folder.skipped, *unreadable))
+    return replace(
+        folder,
+        images=tuple(kept),
+        skipped=(*folder.skipped, *unreadable),
+        warnings=tuple(duplicates.warnings(members, prints)),
+    )
 
 
-def _problem(each: LabelledImage) -> str:
-    """Why the image cannot be read, or nothing. A JPEG is decoded at an eighth of its size."""
+def _fingerprint(each: LabelledImage) -> duplicates.Fingerprint | str:
+    """The image's fingerprint, or why it cannot be read. A large JPEG is decoded at an eighth."""
     try:
-        decoding.decode(each.read(), fitting=(1, 1))
+        fitting = (duplicates.SIDE, duplicates.SIDE)
+        return duplicates.fingerprint(decoding.decode(each.read(), fitting=fitting))
     except FacetError as error:
         return str(error)
-    return ""
+
+
+def _only_copies(
+    images: Sequence[LabelledImage], prints: Sequence[duplicates.Fingerprint]
+) -> Iterator[str]:
+    """Classes that cannot be split, because all of their images are the same one."""
+    if any(each.channel == "validation" for each in images):
+        return
+    different: dict[str, list[bytes]] = {}
+    for each, found in zip(images, prints, strict=True):
+        if each.channel == "train":
+            different.setdefault(each.label, []).append(found.pixels)
+    for label, pixels in different.items():
+        if len(pixels) > len(set(pixels)) == 1:
+            yield (
+                f"class '{label}' has only copies of one image; two different ones are needed, "
+                "because one is split off for validation"
+            )
 
 
 def _empty(

@@ -5,6 +5,7 @@ that was trained earlier with the same share has not seen the images that a late
 """
 
 import hashlib
+from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,17 +13,29 @@ FEWEST = 3
 """Images of a class of which one is always held out: one to train on, one to validate, one here."""
 
 
-def held_out(files: Sequence[Path], share: float, most: int) -> set[int]:
-    """Chooses about `share` of the files, at most `most`; returns their indices.
+def held_out(
+    files: Sequence[Path], copies: Sequence[int], share: float, remaining: int
+) -> set[int]:
+    """Chooses about `share` of the files; returns their indices. Of `FEWEST` or more different
+    images it is at least one, and at least `remaining` different ones remain.
 
-    Of `FEWEST` or more files it is at least one. Equal files are chosen together.
+    `copies` has the same number for copies of one image. They are chosen together, and only if each
+    of them would be: a copy that is added later does not hold out an image that was trained on.
     """
-    if not share or len(files) < FEWEST:
+    members: dict[int, list[int]] = defaultdict(list)
+    for index, number in enumerate(copies):
+        members[number].append(index)
+    if not share or len(members) < FEWEST:
         return set()
-    placed = sorted((_place(file), index) for index, file in enumerate(files))
-    lowest = placed[0][0]
-    limit = max(share, lowest)
-    return {index for place, index in placed[:most] if place < limit or place == lowest}
+    placed = sorted(
+        (max(_place(files[each]) for each in those), those) for those in members.values()
+    )
+    limit = max(share, placed[0][0])
+    chosen: set[int] = set()
+    for place, those in placed[: len(placed) - remaining]:
+        if place < limit or place == placed[0][0]:
+            chosen.update(those)
+    return chosen
 
 
 def _place(file: Path) -> float:

@@ -85,10 +85,14 @@ class Skipped:
 
 @dataclass(frozen=True)
 class ImageFolder:
-    """The images of a data set, and its other files, but for those that systems leave."""
+    """The images of a data set, and its other files, but for those that systems leave.
+
+    `warnings` says what makes it worse than it looks, though it can be trained on.
+    """
 
     images: Sequence[LabelledImage]
     skipped: Sequence[Skipped] = ()
+    warnings: Sequence[str] = ()
 
 
 @dataclass(frozen=True)

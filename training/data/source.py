@@ -34,12 +34,16 @@ class DataSource:
 
 @dataclass(frozen=True)
 class Summary:
-    """Number of images by channel, of classes, and of other files, which are skipped."""
+    """Number of images by channel, of classes, and of other files, which are skipped.
+
+    `warnings` has a line for each way in which the data set misleads.
+    """
 
     images: dict[str, int]
     classes: int
     skipped: int
     skipped_files: Sequence[Skipped] = ()
+    warnings: Sequence[str] = ()
 
     def describe(self) -> str:
         channels = ", ".join(f"{count:,} {name}" for name, count in self.images.items())
@@ -98,4 +102,4 @@ def summarise(folder: ImageFolder) -> Summary:
     counts = Counter(image.channel for image in folder.images)
     channels = {name: counts[name] for name in dict.fromkeys(CHANNELS.values()) if name in counts}
     classes = {image.label for image in folder.images}
-    return Summary(channels, len(classes), len(folder.skipped), folder.skipped)
+    return Summary(channels, len(classes), len(folder.skipped), folder.skipped, folder.warnings)

@@ -1,16 +1,21 @@
 """What is known about a data set before its upload."""
 
 import io
+import random
 
 import pytest
 from PIL import Image
 
-from tests.support import images
+from tests.support import artifacts, images
 from training.data import formats
 from training.data.check import check
 from training.data.layout import Entry, ImageFolder, SourceError, arrange
 
 JPEG = images.jpeg()
+OTHERS = [
+    artifacts.encoded(Image.frombytes("L", (6, 6), random.Random(seed).randbytes(36)), "PNG")
+    for seed in range(4)
+]
 
 
 def checked(files: dict[str, bytes]) -> ImageFolder:
@@ -31,7 +36,7 @@ def encoded(kind: str, **how: object) -> bytes:
 
 def four(**more: bytes) -> dict[str, bytes]:
     names = ("cat/1.jpg", "cat/2.jpg", "dog/1.jpg", "dog/2.jpg")
-    return dict.fromkeys(names, JPEG) | more
+    return dict(zip(names, OTHERS, strict=True)) | more
 
 
 def test_images_that_cannot_be_read_are_left_out_with_the_reason() -> None:
@@ -44,7 +49,7 @@ def test_images_that_cannot_be_read_are_left_out_with_the_reason() -> None:
 
 
 def test_the_wrong_suffix_does_not_matter() -> None:
-    assert not checked(four() | {"cat/3.png": JPEG, "dog/3": JPEG}).skipped
+    assert not checked(four() | {"cat/3.png": JPEG, "dog/3": encoded("PNG")}).skipped
 
 
 def test_all_that_training_would_refuse_is_named_at_once() -> None:
@@ -61,8 +66,32 @@ def test_all_that_training_would_refuse_is_named_at_once() -> None:
 
 
 def test_one_image_is_enough_where_there_is_a_validation_set() -> None:
-    files = {f"{channel}/{label}/1.jpg": JPEG for channel in ("train", "val") for label in "ab"}
-    assert len(checked(files).images) == 4
+    names = [f"{channel}/{label}/1.jpg" for channel in ("train", "val") for label in "ab"]
+    assert len(checked(dict(zip(names, OTHERS, strict=True))).images) == 4
+
+
+def test_copies_and_missing_labels_are_warned_of() -> None:
+    one, two, three, four = OTHERS
+    files = {"train/a/1.jpg": one, "train/a/2.jpg": two, "train/b/1.jpg": three}
+    found = checked(files | {"test/a/1.jpg": two, "test/a/2.jpg": four, "val/a/3.jpg": JPEG})
+    assert found.warnings == (
+        "1 of the images of channel 'test' are in channel 'train', too, nearly or exactly, such as "
+        "test/a/1.jpg and train/a/2.jpg: measures of 'test' are too good",
+        "channel 'test' has no image of 'b': nothing is measured for it",
+        "channel 'validation' has no image of 'b': nothing is measured for it",
+    )
+
+
+def test_an_image_under_two_labels_is_refused_in_a_small_data_set() -> None:
+    with pytest.raises(
+        SourceError, match=r"2 of 5 images are under several labels, more than 1%: "
+    ):
+        checked(four() | {"cat/3.jpg": OTHERS[3]})
+
+
+def test_a_class_of_copies_alone_is_refused() -> None:
+    with pytest.raises(SourceError, match="class 'cat' has only copies of one image; two"):
+        checked(four() | {"cat/2.jpg": OTHERS[0]})
 
 
 @pytest.mark.parametrize(("name", "kind"), [("1.avif", "AVIF"), ("1.HEIC", "HEIF")])

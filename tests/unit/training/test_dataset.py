@@ -10,7 +10,8 @@ from PIL import Image
 
 from facet.manifest import InputSpec
 from facet.recipes import Hyperparameters
-from training.dataset import DataError, Dataset, load
+from training.data.splitting import DataError
+from training.dataset import Dataset, load
 
 SPEC = InputSpec(tensor="image", encoding="uint8", height=8, width=8)
 Read = Callable[..., Dataset]
@@ -72,10 +73,10 @@ def test_held_out_images_have_names_and_none_is_trained_on(tmp_path: Path, read:
 
 def test_the_same_seed_gives_the_same_split(tmp_path: Path, read: Read) -> None:
     train = tmp_path / "train"
-    for label in ("a", "b"):
+    for label, base in (("a", 0), ("b", 5)):
         (train / label).mkdir(parents=True)
         for value in range(20):
-            Image.new("L", (8, 8), value * 10).save(train / label / f"{value:02}.png")
+            Image.new("L", (8, 8), base + value * 10).save(train / label / f"{value:02}.png")
     half = SETTINGS.model_copy(update={"validation_share": 0.5})
     one, same = (read(half, train=train) for _ in range(2))
     other = read(half.model_copy(update={"seed": 4}), train=train)
@@ -229,3 +230,84 @@ def test_a_decomposed_class_name_is_the_composed_one(tmp_path: Path, read: Read)
     assert data.labels == ("caf\u00e9", "red")
     assert data.test
     assert data.test.classes.tolist() == [0]
+
+
+def noisy(path: Path, seed: int, **how: object) -> None:
+    """An image with a shape of its own."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    small = np.random.default_rng(seed).integers(0, 255, (6, 6, 3)).astype(np.uint8)
+    Image.fromarray(small).resize((64, 64)).save(path, **how)  # type: ignore[arg-type]
+
+
+def copied(root: Path, *, counts: int = 12) -> Path:
+    """Of each of two labels `counts` images, each one thrice: as it is, equal, and as a JPEG."""
+    for base, label in ((0, "a"), (100, "b")):
+        for number in range(counts):
+            noisy(root / label / f"{number:02}-1.png", base + number)
+            noisy(root / label / f"{number:02}-2.png", base + number, compress_level=0)
+            noisy(root / label / f"{number:02}-3.jpg", base + number, quality=92)
+    return root
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_copies_of_an_image_stay_on_one_side(tmp_path: Path, read: Read, seed: int) -> None:
+    changes = {"test_share": 0.2, "seed": seed}
+    data = read(SETTINGS.model_copy(update=changes), train=copied(tmp_path / "train"))
+    originals = [{name[: -len("-1.png")] for name in images.names} for images in data.sets.values()]
+    assert len(originals) == 3
+    assert sum(map(len, originals)) == len(set.union(*originals)) == 24
+    assert len(data.validation) == 18
+    assert {*data.validation.classes.tolist()} == {0, 1}
+
+
+def test_a_class_of_copies_alone_cannot_be_split(tmp_path: Path, read: Read) -> None:
+    train = tmp_path / "train"
+    for number in range(4):
+        noisy(train / "a" / f"{number}.png", 1)
+        noisy(train / "b" / f"{number}.png", 10 + number)
+    with pytest.raises(DataError, match="Class 'a' has only copies of one image"):
+        read(train=train)
+    assert len(read(train=train, validation=train).train) == 8
+
+
+def test_near_identical_images_are_split_if_a_class_has_no_others(
+    tmp_path: Path, read: Read
+) -> None:
+    train = tmp_path / "train"
+    for quality in (50, 60, 70, 80):
+        noisy(train / "a" / f"{quality}.jpg", 1, quality=quality)
+        noisy(train / "b" / f"{quality}.png", quality)
+    assert len(read(train=train).validation) == 2
+
+
+def test_an_image_under_two_labels_is_named_and_only_trained_on(
+    tmp_path: Path, read: Read, capsys: pytest.CaptureFixture[str]
+) -> None:
+    train = tmp_path / "train"
+    for number in range(110):
+        noisy(train / "a" / f"{number}.png", number)
+        noisy(train / "b" / f"{number}.png", 1000 + number)
+    noisy(train / "b" / "0.png", 0)
+    data = read(train=train)
+    assert {"train/a/0.png", "train/b/0.png"} <= {*data.train.names}
+    line = "warning: the same image is under several labels: train/a/0.png, train/b/0.png"
+    assert line in capsys.readouterr().out.splitlines()
+    noisy(train / "b" / "1.png", 1)
+    with pytest.raises(DataError, match=r"4 of 220 images .* more than 1%: train/a/0\.png, "):
+        read(train=train)
+
+
+def test_a_missing_label_and_a_leak_are_reported(
+    tmp_path: Path, read: Read, capsys: pytest.CaptureFixture[str]
+) -> None:
+    channels = {name: tmp_path / name for name in ("train", "validation", "test")}
+    for number in range(4):
+        noisy(channels["train"] / "a" / f"{number}.png", number)
+        noisy(channels["train"] / "b" / f"{number}.png", 10 + number)
+        noisy(channels["validation"] / "a" / f"{number}.png", 20 + number)
+        noisy(channels["test"] / "b" / f"{number}.jpg", 12 + number, quality=92)
+    read(**channels)
+    said = capsys.readouterr().out
+    assert "warning: channel 'validation' has no image of 'b': nothing is measured for it" in said
+    assert "warning: 2 of the images of channel 'test' are in channel 'train', too, nearly" in said
+    assert "images of channel 'validation' are in" not in said
