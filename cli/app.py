@@ -21,7 +21,7 @@ from cli.extras import CHECKOUT, ROOT, located, version
 from cli.logs import command as logs
 from cli.pack import command as pack
 from cli.predict import command as predict
-from cli.terminal.command import Command, without_bool, without_routes
+from cli.terminal.command import Command, one_line_paragraphs, without_bool, without_routes
 from cli.terminal.formatting import printable
 from cli.terminal.prompts import MissingOption
 from cli.train import command as train
@@ -126,6 +126,7 @@ for panel, commands in GROUPS.items():
         app.command(
             example.split()[1],
             cls=Command,
+            help=one_line_paragraphs(command.__doc__ or ""),
             rich_help_panel=panel,
             epilog=f"Example: {example}",
             # What follows the program in `facet env -- PROGRAM` belongs to it.

@@ -21,7 +21,7 @@ from deployment.docker import Docker, require_docker
 from deployment.progress import ImageError, say
 from deployment.registry import digest_of
 from deployment.sources import DEFAULT_RUNTIME, REQUIREMENTS, Sources, pack
-from facet.aws_environment import local_endpoint_warning
+from facet.aws_environment import explained, local_endpoint_warning
 
 
 def find_or_build(
@@ -82,7 +82,7 @@ def main() -> int:
             docker=options.docker,
         )
     except (BotoCoreError, ClientError, ImageError) as error:
-        say(f"error: {error}")
+        say(f"error: {explained(error)}")
         return 1
     except KeyboardInterrupt:
         say("Interrupted. A build that CodeBuild has started goes on; run it again to join it.")

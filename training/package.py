@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
-from facet.aws_environment import local_endpoint_warning
+from facet.aws_environment import explained, local_endpoint_warning
 from facet.keys import training_code_key
 
 if TYPE_CHECKING:
@@ -158,7 +158,7 @@ def main() -> int:
         if bucket:
             upload(code, boto3.client("s3"), bucket)
     except (BotoCoreError, ClientError, NoWheels) as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {explained(error)}", file=sys.stderr)
         return 1
     print(code_key(code))
     return 0

@@ -1,5 +1,6 @@
 """The class of all commands: help without jargon, usage errors in words, and suggestions."""
 
+import inspect
 import re
 from typing import Any
 
@@ -66,6 +67,11 @@ def without_bool(params: list[Any]) -> list[Any]:
         if getattr(each, "is_flag", False) and each.metavar is None:
             each.metavar = ""
     return params
+
+
+def one_line_paragraphs(text: str) -> str:
+    """Join the lines of each paragraph: Typer keeps the source's line breaks after the first."""
+    return re.sub(r"(?<!\n)\n(?!\n)", " ", inspect.cleandoc(text))
 
 
 def _words(error: ValidationError) -> str:

@@ -35,7 +35,7 @@ def clean_up(session: Session) -> str:
         )
     if not models:
         raise NotTried("no model was made")
-    return f"{len(models)} models and {len(keys)} other objects were deleted"
+    return f"models deleted: {len(models)}, other objects: {len(keys)}"
 
 
 def _deleted(session: Session, model: str) -> str:

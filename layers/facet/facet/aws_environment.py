@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
+from botocore.exceptions import NoCredentialsError, NoRegionError
+
 ALL_SERVICES = "AWS_ENDPOINT_URL"
 ONE_SERVICE = f"{ALL_SERVICES}_"
 IGNORED = "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"
@@ -26,6 +28,15 @@ def local_endpoints(environment: Mapping[str, str] = os.environ) -> dict[str, st
         for name, value in sorted(environment.items())
         if (name == ALL_SERVICES or name.startswith(ONE_SERVICE)) and _is_local(value)
     }
+
+
+def explained(error: Exception) -> str:
+    """The error's text, with what to do where botocore only says what is missing."""
+    if isinstance(error, NoRegionError):
+        return f"{error} Set AWS_REGION, or a region in your AWS profile."
+    if isinstance(error, NoCredentialsError):
+        return f"{error}. Set AWS_PROFILE, or log in (`aws sso login`)."
+    return str(error)
 
 
 def local_endpoint_warning(environment: Mapping[str, str] = os.environ) -> str:

@@ -38,6 +38,12 @@ def test_help_has_an_example_that_the_command_accepts(name: str, example: str) -
     assert "<bool>" not in shown
 
 
+def test_help_fills_the_lines_of_a_paragraph() -> None:
+    text = CliRunner().invoke(facet, ["doctor", "--help"], env={"COLUMNS": "80"}).stdout
+    (line,) = (each for each in text.splitlines() if "With --account" in each)
+    assert len(line.rstrip()) > 60
+
+
 def test_help_has_the_commands_in_groups() -> None:
     shown = CliRunner().invoke(facet, ["--help"], env={"COLUMNS": "80"}).stdout
     assert [shown.count(f"─ {group} ─") for group in GROUPS] == [1] * len(GROUPS)

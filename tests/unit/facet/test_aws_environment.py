@@ -1,8 +1,9 @@
 """AWS_ENDPOINT_URL variables that point to this machine are named."""
 
 import pytest
+from botocore.exceptions import NoCredentialsError, NoRegionError
 
-from facet.aws_environment import local_endpoint_warning, local_endpoints
+from facet.aws_environment import explained, local_endpoint_warning, local_endpoints
 
 
 @pytest.mark.parametrize(
@@ -49,3 +50,9 @@ def test_the_warning_names_variables_values_and_remedy() -> None:
         "AWS_ENDPOINT_URL=http://localhost:1 and AWS_ENDPOINT_URL_S3=http://[::1]:2 send requests "
         "to this machine instead of AWS; run `unset AWS_ENDPOINT_URL AWS_ENDPOINT_URL_S3`"
     )
+
+
+def test_what_is_missing_comes_with_what_to_do() -> None:
+    assert "Set AWS_REGION" in explained(NoRegionError())
+    assert "log in" in explained(NoCredentialsError())
+    assert explained(ValueError("other")) == "other"
