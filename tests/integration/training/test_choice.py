@@ -41,9 +41,12 @@ def weights(folder: Path, layer: str, filters: int) -> Path:
 
 
 def images(images_per_class: int) -> Dataset:
-    classes = np.arange(2 * images_per_class) % 2
-    train = ImageSet(np.zeros((len(classes), 16, 16, 3), np.uint8), classes)
-    return Dataset(("a", "b"), train, train, None)
+    """Two classes; two of the images of each are validation images."""
+
+    def part(count: int) -> ImageSet:
+        return ImageSet(np.zeros((2 * count, 16, 16, 3), np.uint8), np.arange(2 * count) % 2)
+
+    return Dataset(("a", "b"), part(images_per_class - 2), part(2), None)
 
 
 @pytest.mark.parametrize(
