@@ -28,6 +28,7 @@ OTHERS = ("hours-", "onboard-", "page", "train-")
 API_EVENTS = sorted(name for name in EVENTS if not name.startswith(OTHERS))
 PREDICT_EVENTS = [name for name in API_EVENTS if name.startswith("predict-")]
 WITHOUT_MODEL = {
+    "golden",
     "health",
     "inference-live",
     "inference-ready",
@@ -41,7 +42,8 @@ LAMBDA_LIMIT = 6 << 20
 @pytest.fixture
 def onboarded(functions: None, s3: "S3Client") -> dict[str, Any]:  # noqa: ARG001
     """The onboard handler's answer to the upload event after an upload."""
-    s3.put_object(Bucket=fakes.BUCKET, Key="mme/cifar.tar.gz", Body=artifacts.artifact())
+    artifact = artifacts.artifact(golden=artifacts.golden())
+    s3.put_object(Bucket=fakes.BUCKET, Key="mme/cifar.tar.gz", Body=artifact)
     image = base64.b64decode(EVENTS["predict-raw"]["body"])
     key = json.loads(base64.b64decode(EVENTS["predict-s3"]["body"]))["s3"]
     s3.put_object(Bucket=fakes.BUCKET, Key=key, Body=image)

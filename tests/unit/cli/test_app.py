@@ -40,7 +40,7 @@ def test_help_has_an_example_that_the_command_accepts(name: str, example: str) -
 
 def test_help_fills_the_lines_of_a_paragraph() -> None:
     text = CliRunner().invoke(facet, ["doctor", "--help"], env={"COLUMNS": "80"}).stdout
-    (line,) = (each for each in text.splitlines() if "With --account" in each)
+    line = next(each for each in text.splitlines() if "With --account" in each)
     assert len(line.rstrip()) > 60
 
 
