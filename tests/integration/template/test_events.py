@@ -165,3 +165,10 @@ def test_the_outcome_event_is_answered() -> None:
 @pytest.mark.usefixtures("functions")
 def test_the_summary_event_is_counted() -> None:
     assert sent_to(train.handler, "train-summary")["counts"] == {"READY": 1, "FAILED": 1}
+
+
+@pytest.mark.usefixtures("functions")
+def test_the_refusal_event_is_final() -> None:
+    answer = sent_to(train.handler, "train-refusal")
+    assert answer["again"] is False
+    assert "ml.m5.xlarge for training job usage" in answer["reason"]
