@@ -48,7 +48,8 @@ REPORT = {"model": "pets", "outcome": "READY"}
 @pytest.fixture
 def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[boto3.Session]:
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
-    with mock_aws():
+    # A local stack in the same process makes moto run state machines, which need a definition.
+    with mock_aws(config={"stepfunctions": {"execute_state_machine": False}}):
         yield boto3.Session("testing", "testing", region_name="us-east-1")
 
 
