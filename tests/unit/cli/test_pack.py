@@ -250,7 +250,7 @@ def test_labels_come_from_a_list_or_a_file(tmp_path: Path) -> None:
 
 def test_one_score_has_two_labels_or_one() -> None:
     assert options.labels("cat,dog", 1, NOBODY) == ("cat", "dog")
-    with pytest.raises(CannotPack, match="3 labels for 1 scores"):
+    with pytest.raises(CannotPack, match="3 labels, but the model gives one score"):
         options.labels("a,b,c", 1, NOBODY)
     with pytest.raises(MissingOption, match="What are the two labels"):
         options.labels(None, 1, NOBODY)

@@ -10,6 +10,7 @@ from typing import Any, cast
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import Image
 
 from facet import preprocess
 from facet.endpoint import Endpoint
@@ -71,20 +72,22 @@ def endpoint(runtime: Recording) -> Endpoint:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Every file, in each of two classes."""
+    """Every file, in one of two classes; the other has an image of its own."""
     root = tmp_path_factory.mktemp("images")
     for label in ("a", "b"):
         (root / label).mkdir()
-        for name, data in images.files().items():
-            (root / label / name).write_bytes(data)
+    for name, data in images.files().items():
+        (root / "a" / name).write_bytes(data)
+    other = np.random.default_rng(0).integers(0, 256, (24, 32, 3), np.uint8)
+    (root / "b/noise.png").write_bytes(artifacts.encoded(Image.fromarray(other)))
     return root
 
 
 def trained(spec: InputSpec, folder: Path, scratch: Path) -> dict[str, NDArray[Any]]:
     """What a network is trained with, by file: normalised, as its graph does it, for `float`."""
-    channels = {"train": folder, "validation": folder}
+    channels = dict.fromkeys(("train", "validation", "test"), folder)
     pixels = dataset.load(channels, spec, Hyperparameters(), scratch).train.pixels
-    assert len(pixels) == 2 * len(images.files())
+    assert len(pixels) == len(images.files()) + 1
     values = pixels if spec.encoding == "uint8" else preprocess.normalise(spec, pixels)
     return dict(zip(sorted(images.files()), values, strict=False))
 
