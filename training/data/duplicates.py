@@ -28,7 +28,10 @@ MAX_CONTRADICTIONS = 0.01
 """The share of a data set's images that may be identical to one under another label."""
 
 NAMED = 20
-"""Contradictions that a message names one by one."""
+"""Contradictions that the warnings name one by one."""
+
+IN_A_LINE = 4
+"""Files, or groups of files, that one line names: SageMaker keeps 1,024 characters of a reason."""
 
 BANDS = ((0, 21), (21, 21), (42, 22))
 """First bit and number of bits. Two hashes that differ in two bits have one of these in common."""
@@ -144,11 +147,10 @@ def too_many_contradictions(
     count = sum(map(len, found))
     if count <= MAX_CONTRADICTIONS * len(members):
         return None
-    named = "; ".join(map(_names, found[:NAMED]))
-    more = f"; and {len(found) - NAMED} more" if len(found) > NAMED else ""
     return (
         f"{count} of {len(members)} images are under several labels, more than "
-        f"{MAX_CONTRADICTIONS:.0%}: {named}{more}. Remove each from all labels but the right one"
+        f"{MAX_CONTRADICTIONS:.0%}. Remove each from all labels but the right one: "
+        f"{_shortened([_names(group) for group in found], '; ')}"
     )
 
 
@@ -200,4 +202,9 @@ def _of_several_labels(members: Sequence[Member], numbers: Sequence[int]) -> Ite
 
 
 def _names(group: Iterable[Member]) -> str:
-    return ", ".join(each.name for each in group)
+    return _shortened([each.name for each in group], ", ")
+
+
+def _shortened(names: Sequence[str], separator: str) -> str:
+    more = [f"and {len(names) - IN_A_LINE} more"] if len(names) > IN_A_LINE else []
+    return separator.join([*names[:IN_A_LINE], *more])

@@ -83,10 +83,23 @@ def test_copies_and_missing_labels_are_warned_of() -> None:
 
 
 def test_an_image_under_two_labels_is_refused_in_a_small_data_set() -> None:
-    with pytest.raises(
-        SourceError, match=r"2 of 5 images are under several labels, more than 1%: "
-    ):
+    with pytest.raises(SourceError) as refused:
         checked(four() | {"cat/3.jpg": OTHERS[3]})
+    assert str(refused.value).endswith(
+        "2 of 5 images are under several labels, more than 1%. "
+        "Remove each from all labels but the right one: dog/2.jpg, cat/3.jpg"
+    )
+
+
+def test_a_refusal_fits_into_the_reason_that_sagemaker_keeps() -> None:
+    copies = {f"cat/{number}{'x' * 90}.jpg": JPEG for number in range(40)}
+    groups = {f"dog/{number}{'x' * 90}.jpg": each for number, each in enumerate(OTHERS)}
+    under_cat = {name.replace("dog", "cat"): each for name, each in groups.items()}
+    with pytest.raises(SourceError) as refused:
+        checked(copies | groups | under_cat | {"dog/copy.jpg": JPEG})
+    assert len(str(refused.value)) <= 1024
+    assert "Remove each" in str(refused.value)
+    assert "more" in str(refused.value)
 
 
 def test_a_class_of_copies_alone_is_refused() -> None:
