@@ -23,7 +23,7 @@ import numpy as np
 
 from benchmarks import machine
 from benchmarks.document import write
-from tests.support import artifacts
+from tests.support.inputs import artifacts
 
 ROUNDS = 3
 PACKED_SIZE = 500_000_000

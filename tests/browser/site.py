@@ -19,7 +19,7 @@ from local.gateway.refusals import Refusal
 from page import app as page
 from predict.http import responses
 from tests.support import fakes
-from tests.support.artifacts import encoded
+from tests.support.inputs.artifacts import encoded
 from tests.support.listening import listening
 
 STAGE = "/v1"

@@ -16,7 +16,7 @@ from tests.browser.actions import choose_model, labels, results, use_sample
 from tests.browser.conftest import Open, page_opener
 from tests.browser.models import fill
 from tests.browser.site import KEY, Site, problem
-from tests.support.artifacts import encoded
+from tests.support.inputs.artifacts import encoded
 from tests.support.versions import VIOLATION
 
 FOCUSED = """() => {

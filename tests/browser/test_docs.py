@@ -11,7 +11,7 @@ from tests.browser import actions
 from tests.browser.conftest import Open
 from tests.browser.models import fill
 from tests.browser.site import KEY, Site
-from tests.support import artifacts
+from tests.support.inputs import artifacts
 
 DOCUMENT: dict[str, Any] = json.loads((STATIC / "openapi.json").read_text())
 OPERATIONS = [

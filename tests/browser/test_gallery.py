@@ -12,7 +12,7 @@ from tests.browser.actions import TIMES, choose_model, open_details, results
 from tests.browser.conftest import Open, page_opener
 from tests.browser.models import fill, live
 from tests.browser.site import KEY, Site
-from tests.support.artifacts import encoded
+from tests.support.inputs.artifacts import encoded
 from tests.support.versions import VIOLATION, pending, ready
 
 

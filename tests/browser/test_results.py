@@ -19,7 +19,7 @@ from tests.browser.actions import TIMES, choose_file, choose_model, labels, resu
 from tests.browser.conftest import Open, page_opener
 from tests.browser.models import GREY, fill, live
 from tests.browser.site import KEY, PREDICTIONS, Reply, Site, answer, problem, refusal
-from tests.support.artifacts import encoded
+from tests.support.inputs.artifacts import encoded
 from tests.support.versions import ready
 
 PNG = encoded()

@@ -14,7 +14,7 @@ from local.moto.aws import client
 from tests.browser import actions
 from tests.browser.actions import choose_file, choose_model, labels, results, use_sample
 from tests.browser.conftest import page_opener
-from tests.support.artifacts import packed
+from tests.support.inputs.artifacts import packed
 from tests.support.stacks import ROOT, Running, start
 
 IMAGES = ROOT / "samples/images"

@@ -22,7 +22,7 @@ from PIL import Image
 from facet.registry.models import Mode, Policy
 from facet.registry.releases import Releases
 from local.moto.aws import client
-from tests.support import artifacts
+from tests.support.inputs import artifacts
 from tests.support.stacks import ONBOARDING_SECONDS, ROOT, RUN, Reached, Running
 
 SAMPLE = (ROOT / "samples/cifar.tar.gz").read_bytes()

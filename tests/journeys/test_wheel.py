@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.artifacts import packed
+from tests.support.inputs.artifacts import packed
 from tests.support.stacks import ROOT, Running
 
 BIN = Path(sys.executable).parent

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from predict import app
-from tests.support import artifacts, contract, fakes
+from tests.support import contract, fakes
+from tests.support.inputs import artifacts
 
 PNG = artifacts.encoded()
 REQUEST_ID = "7f1c0b7e-3d0b-4c58-9a55-2f0d6a1b9c3e"

@@ -9,7 +9,7 @@ from facet.manifest import Manifest
 from facet.registry.models import Status, Version
 from facet.registry.releases import Placement, Releases
 from facet.registry.store import Registry
-from tests.support import artifacts
+from tests.support.inputs import artifacts
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table

@@ -25,7 +25,7 @@ from facet import preprocess
 from facet.artifact import archive, validation
 from facet.manifest import Manifest
 from serving.runtimes.litert import LiteRT
-from tests.support.artifacts import encoded, image
+from tests.support.inputs.artifacts import encoded, image
 
 WEIGHTS = np.random.default_rng(3).normal(size=(64, 4)).astype(np.float32)
 

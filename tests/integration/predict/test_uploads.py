@@ -18,8 +18,9 @@ from facet.keys import IMAGE_TYPES
 from facet.registry.models import Version
 from predict import clients
 from predict.inbox import Inbox
-from tests.support import artifacts, fakes
+from tests.support import fakes
 from tests.support.api import PNG, Reply, call, predict
+from tests.support.inputs import artifacts
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

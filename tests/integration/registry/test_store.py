@@ -12,7 +12,7 @@ from facet.manifest import Manifest
 from facet.registry.models import Canary, Mode, Model, Policy, Serving, Status
 from facet.registry.releases import Releases
 from facet.registry.store import Registry
-from tests.support import artifacts
+from tests.support.inputs import artifacts
 from tests.support.versions import (
     NOW,
     VIOLATION,

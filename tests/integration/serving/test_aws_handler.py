@@ -1,4 +1,4 @@
-"""AWS's own handler answers as tests.support.aws_answers says; it runs if FACET_AWS_HANDLER is set.
+"""AWS's own handler answers as container/aws_answers.py says; runs if FACET_AWS_HANDLER is set.
 
 Its name is that of the folder scripts/docker/tensorflow/inference/sagemaker in a clone of
 aws/deep-learning-containers.

@@ -31,7 +31,7 @@ from tests.integration.serving.endpoints import (
     stacks,
     wait_for,
 )
-from tests.support.artifacts import manifest
+from tests.support.inputs.artifacts import manifest
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

@@ -8,7 +8,7 @@ from facet.manifest import Manifest
 from onboard.prover import Prover
 from onboard.retry import RetryPolicy
 from tests.integration.serving.endpoints import BUCKET, ENDPOINT, packed, stacks
-from tests.support.artifacts import encoded, manifest
+from tests.support.inputs.artifacts import encoded, manifest
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

@@ -28,10 +28,11 @@ from onboard.bucket import Bucket
 from onboard.uploads import PendingUploads
 from predict.inbox import Inbox
 from tests.integration.conftest import RECORDER
-from tests.support import artifacts, fakes
+from tests.support import fakes
 from tests.support.api import PNG, call, predict
 from tests.support.choosing import many
 from tests.support.iam.language import Request
+from tests.support.inputs import artifacts
 from tests.support.onboarding import identity
 from tests.support.versions import NOW, pending
 from train import app as train

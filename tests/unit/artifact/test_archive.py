@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from facet.artifact import archive, gzip_stream, names
 from facet.artifact.archive import Archive
-from tests.support import artifacts
-from tests.support.hostile import block, header, info
+from tests.support.inputs import artifacts
+from tests.support.inputs.hostile import block, header, info
 
 GOOD = artifacts.artifact(golden=artifacts.golden())
 BLOCK = 512

@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 
 from facet.artifact import archive, validation
-from tests.support.hostile import CASES, Case
+from tests.support.inputs.hostile import CASES, Case
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)

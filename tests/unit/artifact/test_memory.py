@@ -10,7 +10,7 @@ import pytest
 
 from facet.artifact import archive, names, validation
 from facet.artifact.graphs import saved_model_pb2 as pb
-from tests.support import artifacts
+from tests.support.inputs import artifacts
 
 MIB = 1 << 20
 LIMIT = 256 * MIB

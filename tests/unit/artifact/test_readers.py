@@ -12,9 +12,9 @@ from facet.artifact import archive
 from facet.artifact.gzip_stream import Digested, Unpacked
 from facet.artifact.names import normalised
 from facet.artifact.tar_stream import members
-from tests.support import artifacts, tar_corpus, tar_readers
-from tests.support.hostile import block, distorted, header, pax
-from tests.support.tar_corpus import STYLES, Style, blocks, packed, record
+from tests.support.inputs import artifacts, tar_corpus, tar_readers
+from tests.support.inputs.hostile import block, distorted, header, pax
+from tests.support.inputs.tar_corpus import STYLES, Style, blocks, packed, record
 
 needs_readers = pytest.mark.skipif(
     bool(tar_readers.missing()), reason=f"not installed: {', '.join(tar_readers.missing())}"

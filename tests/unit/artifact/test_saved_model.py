@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from facet.artifact.graphs import saved_model_pb2 as pb
 from facet.artifact.graphs.graph import read
 from facet.artifact.graphs.saved_model import Signature, TensorSpec, UnreadableSavedModel
-from tests.support import artifacts
-from tests.support.artifacts import FLOAT, STRING
+from tests.support.inputs import artifacts
+from tests.support.inputs.artifacts import FLOAT, STRING
 
 GOOD = artifacts.saved_model()
 

@@ -13,8 +13,8 @@ from facet.artifact.graphs import saved_model_pb2 as pb
 from facet.errors import Violation
 from facet.manifest import Manifest
 from facet.registry.models import item_of
-from tests.support import artifacts
-from tests.support.artifacts import FLOAT, STRING
+from tests.support.inputs import artifacts
+from tests.support.inputs.artifacts import FLOAT, STRING
 from tests.support.versions import pending
 
 CLEAN = artifacts.members(golden=artifacts.golden())

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.support.hostile import CASES
+from tests.support.inputs.hostile import CASES
 
 ROOT = Path(__file__).parents[3]
 PAGE = ROOT / "docs" / "violations.md"

@@ -10,9 +10,9 @@ from facet import encoded, preprocess
 from facet.errors import BodyTooLarge
 from facet.manifest import InputSpec
 from facet.preprocess import Pixels
-from tests.support import images
-from tests.support.artifacts import encoded as file
-from tests.support.artifacts import image
+from tests.support.inputs import images
+from tests.support.inputs.artifacts import encoded as file
+from tests.support.inputs.artifacts import image
 
 SPEC = InputSpec(tensor="image_bytes", encoding="jpeg", height=6, width=8)
 

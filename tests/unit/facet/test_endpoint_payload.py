@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from facet.endpoint import MAX_BODY, Scores, check_size, payload, scores
 from facet.errors import BodyTooLarge, ModelFailed
 from facet.manifest import InputSpec, Manifest
-from tests.support import artifacts
+from tests.support.inputs import artifacts
 
 
 def spec(**changes: Any) -> InputSpec:

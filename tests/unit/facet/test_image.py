@@ -8,7 +8,7 @@ from PIL import Image, ImageCms
 
 from facet.errors import BrokenImage, UnsupportedImage
 from facet.image import decoding
-from tests.support import artifacts, images
+from tests.support.inputs import artifacts, images
 
 RED, WHITE = (255, 0, 0), (255, 255, 255)
 IMAGE = artifacts.image((40, 30))

@@ -12,7 +12,7 @@ from PIL import Image
 from facet.errors import BrokenImage
 from facet.image import exif, jpeg
 from facet.image.decoding import decode
-from tests.support import artifacts, images
+from tests.support.inputs import artifacts, images
 
 IMAGE = artifacts.image((40, 30))
 PNG = artifacts.encoded(IMAGE)

@@ -14,8 +14,8 @@ from facet.errors import BrokenImage
 from facet.image import memory
 from facet.image.memory import MAX_MEMORY
 from facet.manifest import InputSpec
-from tests.support import artifacts
-from tests.support import large_images as large
+from tests.support.inputs import artifacts
+from tests.support.inputs import large_images as large
 
 PHONE = (8192, 6144)
 """As many pixels as the API accepts."""

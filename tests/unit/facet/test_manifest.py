@@ -5,7 +5,7 @@ import pytest
 from pydantic import ValidationError
 
 from facet.manifest import GoldenSample, InputSpec, Manifest, OutputSpec
-from tests.support import artifacts
+from tests.support.inputs import artifacts
 
 FULL = artifacts.manifest(
     model="cifar",

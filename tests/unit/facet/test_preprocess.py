@@ -9,7 +9,7 @@ from facet.errors import BrokenImage
 from facet.image import decoding
 from facet.manifest import InputSpec
 from facet.resizing import fit, opencv, tensorflow
-from tests.support import artifacts, images
+from tests.support.inputs import artifacts, images
 
 PIXELS = (np.arange(4 * 8 * 3) * 37 % 251).astype(np.uint8).reshape(4, 8, 3)
 IMAGE = Image.fromarray(PIXELS)

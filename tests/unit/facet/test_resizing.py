@@ -10,7 +10,7 @@ from PIL import Image
 from facet import preprocess
 from facet.manifest import InputSpec
 from facet.resizing import fit, opencv, strips, tensorflow
-from tests.support import images
+from tests.support.inputs import images
 
 TARGETS = ((32, 32), (24, 32), (50, 50), (120, 160), (111, 8), (48, 32), (3, 300))
 """Heights and widths: smaller, larger, by whole factors, and larger in one direction only."""

@@ -21,7 +21,8 @@ from onboard.prover import Prover
 from onboard.retry import RetryPolicy
 from predict.classifier import Classifier
 from predict.timing import Deadline, Stopwatch
-from tests.support import artifacts, fakes, images, versions
+from tests.support import fakes, versions
+from tests.support.inputs import artifacts, images
 from training import dataset
 
 RESIZES = ("bilinear", "bicubic", "tf-bilinear", "cv2-area", "tf-bicubic-antialias")

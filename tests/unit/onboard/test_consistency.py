@@ -12,7 +12,7 @@ from PIL import Image
 
 from facet.errors import BodyTooLarge, ModelFailed
 from onboard.consistency import Answer, Check, Consistency
-from tests.support import artifacts
+from tests.support.inputs import artifacts
 
 LABELS = ("cat", "dog", "ship")
 SAMPLE = artifacts.image()

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from facet.errors import BadRequest, BodyTooLarge
 from predict.http.body import MAX_BODY, MAX_IMAGES, SentImages, read_images
-from tests.support import artifacts
+from tests.support.inputs import artifacts
 
 JPEG = b"\xff\xd8\xff not really"
 TEXT = base64.b64encode(JPEG).decode()

@@ -23,7 +23,8 @@ from facet.image.decoding import MAX_PIXELS
 from facet.registry.models import Version
 from predict.classifier import AT_ONCE, Classifier, Image, Predictions
 from predict.timing import Deadline, Stopwatch
-from tests.support import artifacts, versions
+from tests.support import versions
+from tests.support.inputs import artifacts
 
 PNG = artifacts.encoded()
 DARK = np.zeros((8, 8, 3), np.uint8)

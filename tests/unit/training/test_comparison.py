@@ -8,7 +8,7 @@ from scipy import stats  # type: ignore[import-untyped]
 
 from facet.manifest import Manifest
 from facet.registry.models import Status, Version
-from tests.support import artifacts
+from tests.support.inputs import artifacts
 from train.quality_gate import Gate, judge
 
 LIVE = "0123456789ab"

@@ -6,7 +6,7 @@ import random
 import pytest
 from PIL import Image
 
-from tests.support import artifacts, images
+from tests.support.inputs import artifacts, images
 from training.data import formats
 from training.data.check import check
 from training.data.layout import Entry, ImageFolder, SourceError, arrange

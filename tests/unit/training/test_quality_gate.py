@@ -12,7 +12,7 @@ from facet.artifact import archive, validation
 from facet.artifact.archive import MAX_MANIFEST
 from facet.manifest import Manifest
 from facet.registry.models import Status, Version
-from tests.support import artifacts
+from tests.support.inputs import artifacts
 from train.quality_gate import Candidate, Gate, NoManifest, NoMetric, TooLarge, judge, read
 
 GATE = Gate(metric="validation_accuracy", minimum=0.75, allow_worse=False)

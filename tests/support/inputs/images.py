@@ -7,7 +7,7 @@ from functools import cache
 import numpy as np
 from PIL import Image, ImageDraw
 
-from tests.support import artifacts
+from tests.support.inputs import artifacts
 
 ADOBE_TRANSFORM = 11
 """Offset in the `Adobe` marker of the byte that says how CMYK is stored; 2 is YCCK."""

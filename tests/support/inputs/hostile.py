@@ -16,9 +16,9 @@ from typing import Any
 from PIL import Image
 
 from facet.artifact import archive, gzip_stream, names, tar_stream
-from tests.support import artifacts
-from tests.support.artifacts import FLOAT, STRING
-from tests.support.tar_corpus import record, signed
+from tests.support.inputs import artifacts
+from tests.support.inputs.artifacts import FLOAT, STRING
+from tests.support.inputs.tar_corpus import record, signed
 
 MIB = 1 << 20
 END = bytes(1024)

@@ -6,7 +6,7 @@ import tarfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-NODE_MODULES = Path(__file__).parents[2] / "build" / "readers" / "node_modules"
+NODE_MODULES = Path(__file__).parents[3] / "build" / "readers" / "node_modules"
 """Where .ci/run installs node's `tar`."""
 
 UNPACK_ALL = """

@@ -6,7 +6,7 @@ Their pixels are all alike, so that they compress to almost nothing.
 import struct
 import zlib
 
-from tests.support import artifacts, images
+from tests.support.inputs import artifacts, images
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 

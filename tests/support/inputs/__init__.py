@@ -1,0 +1,1 @@
+"""What Facet is given: artifacts and images, valid and hostile."""
