@@ -18,7 +18,7 @@ from facet.registry.models import Model, Version
 from local.gateway.refusals import Refusal
 from page import app as page
 from predict.http import responses
-from tests.support import fakes
+from tests.support.aws import fakes
 from tests.support.inputs.artifacts import encoded
 from tests.support.listening import listening
 

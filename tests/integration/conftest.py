@@ -17,8 +17,8 @@ from onboard.app import onboarding
 from onboard.deletion import deletion
 from onboard.sweeper import sweeper
 from predict import clients
-from tests.support import fakes
-from tests.support.fakes import BUCKET
+from tests.support.aws import fakes
+from tests.support.aws.fakes import BUCKET
 from tests.support.iam.recorder import Recorder
 from tests.support.versions import make_live, pending
 

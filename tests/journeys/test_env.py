@@ -29,7 +29,7 @@ FUNCTIONS = sorted(
 )
 RUN = """
 import importlib, json, sys
-from tests.support.fakes import Context
+from tests.support.aws.fakes import Context
 module, _, name = sys.argv[1].rpartition(".")
 json.dump(getattr(importlib.import_module(module), name)(json.load(sys.stdin), Context(29)),
           sys.stdout)

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from predict import app
-from tests.support import contract, fakes
+from tests.support import contract
+from tests.support.aws import fakes
 from tests.support.inputs import artifacts
 
 PNG = artifacts.encoded()

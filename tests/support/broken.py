@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from local.stack import Stack
-from tests.support.moto_account import forget
+from tests.support.aws.moto_account import forget
 from tests.support.stacks import ROOT
 
 PARTS = ("functions", "layers", "statemachine", "template.yaml")

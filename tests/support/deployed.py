@@ -14,8 +14,9 @@ from typer.testing import CliRunner, Result
 
 from cli.app import app as cli
 from predict import app
-from tests.support import api, fakes
-from tests.support.fakes import BUCKET
+from tests.support import api
+from tests.support.aws import fakes
+from tests.support.aws.fakes import BUCKET
 from tests.support.listening import listening
 
 STACK = "facet-test"

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from facet.registry.models import Status
-from tests.support import fakes
+from tests.support.aws import fakes
 from tests.support.onboarding import Account, identity
 
 if TYPE_CHECKING:

@@ -25,8 +25,8 @@ from onboard.retention import Removal
 from onboard.retry import RetryPolicy
 from onboard.sweeper import Ages, Sweeper, Swept
 from onboard.uploads import OnboardingResult, PendingUploads, Upload
-from tests.support import fakes
-from tests.support.fakes import BUCKET
+from tests.support.aws import fakes
+from tests.support.aws.fakes import BUCKET
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table

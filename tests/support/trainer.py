@@ -20,7 +20,7 @@ from local.moto.aws import client
 from local.moto.training.step_functions import Execution
 from local.stack import Listeners, Stack
 from local.training.description import Document
-from tests.support.moto_account import forget
+from tests.support.aws.moto_account import forget
 from tests.support.stacks import ROOT
 from training.package import pack_code
 

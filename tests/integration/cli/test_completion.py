@@ -11,8 +11,8 @@ from cli.app import app
 from cli.terminal.completion import before
 from facet.registry.store import Registry
 from tests.support import deployed
+from tests.support.aws.fakes import BUCKET
 from tests.support.deployed import STACK
-from tests.support.fakes import BUCKET
 from tests.support.stacks import ROOT
 from tests.support.versions import make_live, pending, rejected
 

@@ -11,7 +11,8 @@ from local.moto.lambda_functions import invoking_functions
 from local.runtime.worker import Invocation
 from onboard.deletion import handler
 from onboard.uploads import Upload
-from tests.support import deployed, fakes
+from tests.support import deployed
+from tests.support.aws import fakes
 from tests.support.deployed import facet
 from tests.support.inputs import artifacts
 from tests.support.onboarding import Account

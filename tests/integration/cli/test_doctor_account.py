@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from cli.app import app
 from cli.doctor.account.checks import Deploy, check_account
 from cli.doctor.result import CheckResult
-from tests.support.stubbed import REGION, Session, client
+from tests.support.aws.stubbed import REGION, Session, client
 
 BUCKET = f"new-123456789012-{REGION}"
 CHECKS = (

@@ -17,7 +17,8 @@ from facet.registry.models import Mode, Policy
 from facet.registry.releases import Releases
 from facet.registry.store import Registry
 from tests.integration.conftest import REGION
-from tests.support import deployed, fakes
+from tests.support import deployed
+from tests.support.aws import fakes
 from tests.support.deployed import Gateway, facet
 from tests.support.inputs import artifacts
 from tests.support.versions import NOW, accept, make_live, pending, rejected

@@ -14,9 +14,10 @@ from botocore.exceptions import ClientError
 
 from facet.registry.store import Registry
 from onboard.uploads import Upload
-from tests.support import deployed, fakes
+from tests.support import deployed
+from tests.support.aws import fakes
+from tests.support.aws.fakes import BUCKET
 from tests.support.deployed import facet
-from tests.support.fakes import BUCKET
 from tests.support.inputs import artifacts
 from tests.support.onboarding import Account, identity
 from tests.support.versions import make_live, pending, rejected

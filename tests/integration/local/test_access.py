@@ -20,7 +20,7 @@ from local.moto import REGION
 from local.moto.access import Credentials
 from local.moto.aws import EVENTS_PATH, Aws
 from local.storage.state import State
-from tests.support.moto_account import forget
+from tests.support.aws.moto_account import forget
 
 BUCKET = "models"
 SITE = "https://site.example"

@@ -19,7 +19,7 @@ from botocore.exceptions import ClientError
 from local.moto.aws import Aws
 from local.runtime.worker import Invocation
 from local.storage.state import ObjectVersion, State
-from tests.support.moto_account import forget
+from tests.support.aws.moto_account import forget
 
 MESSAGE = {"MessageBody": "kept", "MessageAttributes": {}}
 NOTHING = Invocation(b"", None, "", b"")

@@ -19,7 +19,7 @@ from local.runtime.pool import Invocation, Runtime
 from local.schedule import Schedule, schedules
 from local.storage.state import State
 from local.supported import UnsupportedTemplate
-from tests.support.moto_account import forget
+from tests.support.aws.moto_account import forget
 
 TEMPLATE = Path(__file__).parents[2] / "handlers/account.yaml"
 DELAYS = (0.05, 0.1)

@@ -18,7 +18,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from local.moto.access import Credentials
-from tests.support.aws_process import BUCKET, unretried
+from tests.support.aws.process import BUCKET, unretried
 from tests.support.stacks import ROOT
 
 VERSIONS = int(os.environ.get("FACET_TEST_VERSIONS", "60"))
@@ -83,7 +83,7 @@ def _upload_in_parts(s3: Any, key: str, body: bytes) -> str:
 @contextmanager
 def running(folder: Path) -> Iterator[tuple[subprocess.Popen[str], Account]]:
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.support.aws_process", str(folder)],
+        [sys.executable, "-m", "tests.support.aws.process", str(folder)],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

@@ -24,9 +24,9 @@ from local.moto.aws import Aws
 from local.moto.s3 import objects
 from local.storage.objects import ObjectFiles
 from local.storage.state import State
-from tests.support.aws_process import BUCKET, unretried
+from tests.support.aws.moto_account import forget
+from tests.support.aws.process import BUCKET, unretried
 from tests.support.memory import resident
-from tests.support.moto_account import forget
 from training.data import upload
 from training.data.layout import LabelledImage
 from training.data.upload import Bucket, Change, synchronise

@@ -19,7 +19,7 @@ from onboard.bucket import Bucket
 from onboard.deletion import handler
 from onboard.retention import Removal
 from onboard.uploads import Upload
-from tests.support import fakes
+from tests.support.aws import fakes
 from tests.support.inputs import artifacts
 from tests.support.killing import House, Watched
 from tests.support.onboarding import Account, identity, patient

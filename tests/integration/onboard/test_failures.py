@@ -20,8 +20,9 @@ from onboard.failures import (
     SAME_FAULTS,
 )
 from onboard.uploads import Upload
-from tests.support import fakes, versions
-from tests.support.fakes import refusal
+from tests.support import versions
+from tests.support.aws import fakes
+from tests.support.aws.fakes import refusal
 from tests.support.inputs import artifacts
 from tests.support.onboarding import Account
 

@@ -14,7 +14,7 @@ import pytest
 
 from facet.registry.models import Mode, Policy, Status
 from facet.registry.releases import Placement
-from tests.support import fakes
+from tests.support.aws import fakes
 from tests.support.inputs import artifacts
 from tests.support.killing import House, Watched
 from tests.support.onboarding import Account, identity, patient

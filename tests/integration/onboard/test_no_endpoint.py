@@ -12,9 +12,9 @@ from facet.errors import EndpointRemoved
 from facet.registry.models import Status
 from onboard.app import handler
 from onboard.uploads import LONGEST_WAIT
-from tests.support import fakes
 from tests.support.api import predict
-from tests.support.fakes import Answer
+from tests.support.aws import fakes
+from tests.support.aws.fakes import Answer
 from tests.support.inputs import artifacts
 from tests.support.onboarding import Account, patient
 from tests.support.versions import make_live, pending

@@ -22,8 +22,8 @@ from onboard.app import handler
 from onboard.bucket import MAX_GOLDEN
 from onboard.retry import APART, RESERVE
 from onboard.uploads import Upload
-from tests.support import fakes
-from tests.support.fakes import refusal
+from tests.support.aws import fakes
+from tests.support.aws.fakes import refusal
 from tests.support.inputs import artifacts
 from tests.support.inputs.artifacts import FLOAT
 from tests.support.onboarding import Account, identity, patient

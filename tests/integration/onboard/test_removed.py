@@ -10,7 +10,7 @@ from facet.errors import NoLiveVersion, RegistryConflict
 from facet.registry.models import Mode, Policy, Status
 from onboard.app import handler, parse
 from onboard.retention import Removal, surplus
-from tests.support import fakes
+from tests.support.aws import fakes
 from tests.support.inputs import artifacts
 from tests.support.onboarding import IMPATIENT, Account, identity, patient
 

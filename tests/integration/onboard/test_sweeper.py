@@ -13,8 +13,8 @@ from facet.registry.models import Status
 from onboard import app
 from onboard.sweeper import MAX_OF_ONE_MODEL, handler, invoke
 from onboard.uploads import Upload
-from tests.support import fakes
-from tests.support.fakes import BUCKET
+from tests.support.aws import fakes
+from tests.support.aws.fakes import BUCKET
 from tests.support.inputs import artifacts
 from tests.support.killing import House, Watched
 from tests.support.onboarding import Account, identity

@@ -12,9 +12,9 @@ from PIL import Image
 from facet.registry.models import Version
 from facet.registry.store import Registry
 from predict import clients
-from tests.support import fakes
 from tests.support.api import PNG, REQUEST_ID, Reply, call, predict
-from tests.support.fakes import Answer
+from tests.support.aws import fakes
+from tests.support.aws.fakes import Answer
 from tests.support.inputs import artifacts
 from tests.support.versions import VIOLATION, make_live, pending, rejected
 

@@ -16,9 +16,9 @@ from facet.registry.releases import Placement, Releases
 from facet.registry.store import Registry
 from predict import clients
 from predict.canary import goes_to_candidate
-from tests.support import fakes
 from tests.support.api import call, predict
-from tests.support.fakes import Answer
+from tests.support.aws import fakes
+from tests.support.aws.fakes import Answer
 from tests.support.inputs import artifacts
 from tests.support.versions import NOW, accept, make_live, pending, ready
 

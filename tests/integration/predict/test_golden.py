@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from facet.keys import golden_key
-from tests.support import fakes
 from tests.support.api import PNG, call
+from tests.support.aws import fakes
 from tests.support.versions import make_live, pending, rejected
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from facet.registry.models import Version
-from tests.support import fakes
 from tests.support.api import PNG, Reply, call, predict
+from tests.support.aws import fakes
 from tests.support.versions import make_live, pending, rejected
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ import pytest
 
 from facet.registry.models import Version
 from predict import app
-from tests.support import fakes
 from tests.support.api import PNG, call, predict
-from tests.support.fakes import Answer
+from tests.support.aws import fakes
+from tests.support.aws.fakes import Answer
 from tests.support.versions import make_live, pending
 
 if TYPE_CHECKING:

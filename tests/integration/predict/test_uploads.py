@@ -18,8 +18,8 @@ from facet.keys import IMAGE_TYPES
 from facet.registry.models import Version
 from predict import clients
 from predict.inbox import Inbox
-from tests.support import fakes
 from tests.support.api import PNG, Reply, call, predict
+from tests.support.aws import fakes
 from tests.support.inputs import artifacts
 
 if TYPE_CHECKING:

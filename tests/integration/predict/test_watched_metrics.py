@@ -13,9 +13,10 @@ from facet.registry.releases import Placement, Releases
 from onboard import app as onboard
 from onboard import sweeper
 from predict.canary import goes_to_candidate
-from tests.support import fakes, watching
+from tests.support import watching
 from tests.support.api import call, predict
-from tests.support.fakes import BUCKET, Answer
+from tests.support.aws import fakes
+from tests.support.aws.fakes import BUCKET, Answer
 from tests.support.inputs import artifacts
 from tests.support.versions import NOW, accept, make_live, pending
 from tests.support.watching import MetricQuery, of_alarms, of_widgets

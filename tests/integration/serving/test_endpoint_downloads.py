@@ -14,7 +14,7 @@ import pytest
 
 from local.endpoint.downloads import Downloads
 from local.endpoint.errors import ServiceUnavailable, ValidationError
-from tests.support.faulty_s3 import Fault, FaultyS3, faulty_s3
+from tests.support.aws.faulty_s3 import Fault, FaultyS3, faulty_s3
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

@@ -25,7 +25,7 @@ from tests.integration.serving.endpoints import (
     wait_for,
 )
 from tests.integration.serving.fragile_container import ON_INVOKE, ON_LOAD, WAITS
-from tests.support.faulty_s3 import FaultyS3, faulty_s3
+from tests.support.aws.faulty_s3 import FaultyS3, faulty_s3
 
 FRAGILE = (sys.executable, str(Path(__file__).with_name("fragile_container.py")))
 

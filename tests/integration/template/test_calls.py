@@ -28,8 +28,8 @@ from onboard.bucket import Bucket
 from onboard.uploads import PendingUploads
 from predict.inbox import Inbox
 from tests.integration.conftest import RECORDER
-from tests.support import fakes
 from tests.support.api import PNG, call, predict
+from tests.support.aws import fakes
 from tests.support.choosing import many
 from tests.support.iam.language import Request
 from tests.support.inputs import artifacts

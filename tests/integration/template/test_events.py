@@ -15,7 +15,7 @@ from facet.registry.store import Registry
 from onboard import app as onboard
 from onboard import sweeper
 from predict import app as predict
-from tests.support import fakes
+from tests.support.aws import fakes
 from tests.support.inputs import artifacts
 from train import app as train
 

@@ -11,7 +11,7 @@ from facet.manifest import Manifest
 from facet.registry.models import Status, Version
 from facet.registry.releases import Releases
 from facet.registry.store import Registry
-from tests.support import fakes
+from tests.support.aws import fakes
 from tests.support.inputs import artifacts
 from tests.support.versions import make_live
 from train import app

@@ -7,7 +7,7 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.support.fakes import BUCKET
+from tests.support.aws.fakes import BUCKET
 from training.package import bucket_of, code_key, upload
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ from moto.moto_server.threaded_moto_server import ThreadedMotoServer
 from PIL import Image
 
 from facet.manifest import Manifest
-from tests.support.moto_account import forget
+from tests.support.aws.moto_account import forget
 from tests.support.pins import canonical, pins
 from train.bucket import Bucket
 from train.plan import plan

@@ -8,8 +8,8 @@ import pytest
 from cli.doctor.access import Access
 from cli.doctor.account import leftovers
 from cli.doctor.account.plan import UnknownEnvironment, read_environment
+from tests.support.aws.stubbed import ACCOUNT, REGION, Session, plan, run
 from tests.support.choosing import EVERYTHING, Chosen
-from tests.support.stubbed import ACCOUNT, REGION, Session, plan, run
 
 DENIED = "AccessDeniedException"
 BUCKET = f"new-{ACCOUNT}-{REGION}"

@@ -25,7 +25,7 @@ from cli.verify.price import estimate
 from cli.verify.report import Redaction, Report, about, plain
 from cli.verify.session import PREFIX, Session
 from facet.errors import UnknownModel
-from tests.support.stubbed import client
+from tests.support.aws.stubbed import client
 from tests.support.verifying import ACCOUNT, KEY, SAMPLE, SECRET, refused, session
 
 Raises = Callable[[Session], Any]

@@ -17,7 +17,7 @@ from facet.errors import EndpointUnavailable, FacetError, ModelFailed, ModelLoad
 from facet.manifest import Manifest
 from serving import errors
 from serving.app import STATUS, create_app
-from tests.support import fakes
+from tests.support.aws import fakes
 from tests.support.aws_answers import ANSWERS, Answer, Fault
 from tests.support.inputs import artifacts
 

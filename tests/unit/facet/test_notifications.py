@@ -10,7 +10,7 @@ from facet.notifications import SENTENCES, EventPublisher, EventType
 from facet.registry.models import Version
 from facet.registry.releases import Placement
 from tests.support import versions
-from tests.support.fakes import Events, Topic
+from tests.support.aws.fakes import Events, Topic
 
 TOPIC = "arn:aws:sns:eu-central-1:123456789012:news"
 READY = versions.ready(1, "cats")

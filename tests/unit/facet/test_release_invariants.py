@@ -12,7 +12,7 @@ from facet.errors import FacetError
 from facet.registry.models import Mode, Model, Policy, Status, Version
 from facet.registry.releases import Releases
 from facet.registry.store import Registry
-from tests.support.memory_table import memory_table
+from tests.support.aws.memory_table import memory_table
 from tests.support.versions import NOW, VIOLATION, overtaken
 
 if TYPE_CHECKING:

@@ -21,7 +21,8 @@ from onboard.prover import Prover
 from onboard.retry import RetryPolicy
 from predict.classifier import Classifier
 from predict.timing import Deadline, Stopwatch
-from tests.support import fakes, versions
+from tests.support import versions
+from tests.support.aws import fakes
 from tests.support.inputs import artifacts, images
 from training import dataset
 

@@ -20,7 +20,7 @@ from onboard.retry import (
     RESERVE,
     RetryPolicy,
 )
-from tests.support.fakes import refusal
+from tests.support.aws.fakes import refusal
 from tests.support.onboarding import patient
 
 

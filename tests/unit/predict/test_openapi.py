@@ -18,7 +18,8 @@ from openapi import document
 from openapi.models import PIXEL, PROBLEMS
 from page import app as page
 from page import files
-from tests.support import contract, fakes
+from tests.support import contract
+from tests.support.aws import fakes
 from tests.support.contract import DOCUMENT, FILE, operations
 
 ROOT = Path(__file__).parents[3]

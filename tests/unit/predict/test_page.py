@@ -13,7 +13,7 @@ from samcli.yamlhelper import yaml_parse
 
 from page.app import handler
 from page.files import STATIC, SWAGGER_UI, names
-from tests.support import fakes
+from tests.support.aws import fakes
 
 ROOT = Path(__file__).parents[3]
 CODE = sorted(path for path in STATIC.iterdir() if path.suffix in (".js", ".css", ".html"))

@@ -1,4 +1,4 @@
-"""An account in a process of its own, which tests kill: `python -m tests.support.aws_process DIR`.
+"""An account in a process of its own, which tests kill: `python -m tests.support.aws.process DIR`.
 
 It prints its URL when it has restored the bucket `models`.
 """

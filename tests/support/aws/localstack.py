@@ -20,7 +20,7 @@ import boto3
 import httpx
 import pytest
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 PINS = ROOT / ".ci/localstack.txt"
 ENVIRONMENT = ROOT / "build/localstack"
 PYTHON = "3.13"

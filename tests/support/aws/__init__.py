@@ -1,0 +1,1 @@
+"""AWS on this machine: fakes of its clients, moto's account, LocalStack."""
