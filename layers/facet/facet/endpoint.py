@@ -156,7 +156,7 @@ def _of_container(status: object, message: str) -> FacetError:
     SageMaker's own timeout has status 0. A slow load is answered 408; AWS's image answers a model
     that cannot be loaded in the same way. A 500 that gives no reason as JSON is not the model's:
     AWS's handler so answers loads that waited 60 seconds for others, and errors of the disk.
-    tests/support/aws_answers.py has the answers of AWS's image.
+    tests/support/container/aws_answers.py has the answers of AWS's image.
     """
     reason = _reason(message)
     if status == 408:

@@ -9,8 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.support.aws_answers import ANSWERS, HANDLER, Answer
-from tests.support.aws_handler import AwsHandler, aws_handler
+from tests.support.container.aws_answers import ANSWERS, HANDLER, Answer
+from tests.support.container.aws_handler import AwsHandler, aws_handler
 
 ROWS = [row for row in ANSWERS if row.source == HANDLER]
 SERVED = {

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from tests.support import sandbox
-from tests.support.dockerfile import Image, lay_out
+from tests.support.container.dockerfile import Image, lay_out
 from tests.support.environments import environment
 
 ROOT = Path(__file__).parents[3]

@@ -18,7 +18,7 @@ from facet.manifest import Manifest
 from serving import errors
 from serving.app import STATUS, create_app
 from tests.support.aws import fakes
-from tests.support.aws_answers import ANSWERS, Answer, Fault
+from tests.support.container.aws_answers import ANSWERS, Answer, Fault
 from tests.support.inputs import artifacts
 
 MANIFEST = Manifest.model_validate(artifacts.manifest())

@@ -1,0 +1,1 @@
+"""AWS's inference image and its model server, and the files of our images."""
