@@ -20,7 +20,7 @@ from page import app as page
 from predict.http import responses
 from tests.support.aws import fakes
 from tests.support.inputs.artifacts import encoded
-from tests.support.listening import listening
+from tests.support.processes.listening import listening
 
 STAGE = "/v1"
 KEY = "the-key-of-the-usage-plan"

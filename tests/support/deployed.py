@@ -17,7 +17,7 @@ from predict import app
 from tests.support import api
 from tests.support.aws import fakes
 from tests.support.aws.fakes import BUCKET
-from tests.support.listening import listening
+from tests.support.processes.listening import listening
 
 STACK = "facet-test"
 KEY = "k" * 20

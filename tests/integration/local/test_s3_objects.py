@@ -26,7 +26,7 @@ from local.storage.objects import ObjectFiles
 from local.storage.state import State
 from tests.support.aws.moto_account import forget
 from tests.support.aws.process import BUCKET, unretried
-from tests.support.memory import resident
+from tests.support.processes.memory import resident
 from training.data import upload
 from training.data.layout import LabelledImage
 from training.data.upload import Bucket, Change, synchronise

@@ -16,8 +16,8 @@ from facet.registry.models import Mode, Policy, Status
 from facet.registry.releases import Placement
 from tests.support.aws import fakes
 from tests.support.inputs import artifacts
-from tests.support.killing import House, Watched
 from tests.support.onboarding import Account, identity, patient
+from tests.support.processes.killing import House, Watched
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table

@@ -16,8 +16,8 @@ from onboard.uploads import Upload
 from tests.support.aws import fakes
 from tests.support.aws.fakes import BUCKET
 from tests.support.inputs import artifacts
-from tests.support.killing import House, Watched
 from tests.support.onboarding import Account, identity
+from tests.support.processes.killing import House, Watched
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table

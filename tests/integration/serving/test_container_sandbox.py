@@ -16,9 +16,9 @@ from typing import Any
 
 import pytest
 
-from tests.support import sandbox
 from tests.support.container.dockerfile import Image, lay_out
-from tests.support.environments import environment
+from tests.support.processes import sandbox
+from tests.support.processes.environments import environment
 
 ROOT = Path(__file__).parents[3]
 DOCKERFILE = (ROOT / "serving/Dockerfile").read_text()

@@ -22,8 +22,8 @@ from cli.app import app
 from facet import preprocess
 from facet.manifest import InputSpec
 from facet.recipes import Hyperparameters
-from tests.support.environments import environment
 from tests.support.inputs import saved_model_answers
+from tests.support.processes.environments import environment
 from training.export.export import save
 from training.export.graph import SCORES
 from training.networks import BACKBONES, article_cnn, cnn, spec

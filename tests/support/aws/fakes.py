@@ -11,7 +11,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from tests.support.listening import listening
+from tests.support.processes.listening import listening
 
 SCORES = (0.7, 0.2, 0.1)
 """The scores that a model with artifacts.LABELS answers for any image."""

@@ -18,8 +18,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.support import sandbox
-from tests.support.environments import environment
+from tests.support.processes import sandbox
+from tests.support.processes.environments import environment
 
 MODULES = ("python_service.py", "tfs_utils.py", "multi_model_utils.py")
 PACKAGES = (

@@ -17,7 +17,7 @@ from typer.testing import CliRunner, Result
 from cli.app import app
 from cli.data import upload_data_set
 from cli.terminal.output import Output
-from tests.support import partly_installed
+from tests.support.processes import partly_installed
 from training.data.source import data_source
 from training.data.upload import Bucket
 

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from cli.app import app
 from cli.doctor.machine import Machine, check_machine
 from cli.doctor.result import State
-from tests.support.partly_installed import facet
+from tests.support.processes.partly_installed import facet
 from tests.unit.cli.test_stack import OWN
 
 HEALTHY = Machine(

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from cli import extras
-from tests.support.partly_installed import facet
+from tests.support.processes.partly_installed import facet
 
 
 def old_and_absent(name: str) -> str:

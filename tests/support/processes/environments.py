@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 UV = Path(sys.executable).with_name("uv")
-FOLDER = Path(__file__).parents[2] / "build" / "environments"
+FOLDER = Path(__file__).parents[3] / "build" / "environments"
 
 
 def environment(

@@ -1,0 +1,1 @@
+"""Processes of their own: environments, sandboxes, servers, memory, and how they end."""
