@@ -19,7 +19,7 @@ from onboard.sweeper import sweeper
 from predict import clients
 from tests.support.aws import fakes
 from tests.support.aws.fakes import BUCKET
-from tests.support.iam.recorder import Recorder
+from tests.support.template.iam.recorder import Recorder
 from tests.support.versions import make_live, pending
 
 if TYPE_CHECKING:

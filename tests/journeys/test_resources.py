@@ -9,8 +9,8 @@ import pytest
 from local import supported
 from local.moto.aws import client
 from local.stack import NAME
-from tests.support.choosing import Chosen
 from tests.support.stacks import Running
+from tests.support.template.choosing import Chosen
 
 RESOURCES = Chosen().resources
 LOOKS: dict[str, tuple[str, Callable[[Any, str], Any]]] = {

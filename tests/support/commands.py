@@ -11,7 +11,7 @@ import typer.main
 from botocore import xform_name
 
 from cli.app import app
-from tests.support.watching import STACK
+from tests.support.template.watching import STACK
 
 ROOT = Path(__file__).parents[2]
 BLOCK = re.compile(r"^```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)

@@ -13,13 +13,13 @@ from facet.registry.releases import Placement, Releases
 from onboard import app as onboard
 from onboard import sweeper
 from predict.canary import goes_to_candidate
-from tests.support import watching
 from tests.support.api import call, predict
 from tests.support.aws import fakes
 from tests.support.aws.fakes import BUCKET, Answer
 from tests.support.inputs import artifacts
+from tests.support.template import watching
+from tests.support.template.watching import MetricQuery, of_alarms, of_widgets
 from tests.support.versions import NOW, accept, make_live, pending
-from tests.support.watching import MetricQuery, of_alarms, of_widgets
 from train import app as train
 
 if TYPE_CHECKING:

@@ -30,10 +30,10 @@ from predict.inbox import Inbox
 from tests.integration.conftest import RECORDER
 from tests.support.api import PNG, call, predict
 from tests.support.aws import fakes
-from tests.support.choosing import many
-from tests.support.iam.language import Request
 from tests.support.inputs import artifacts
 from tests.support.onboarding import identity
+from tests.support.template.choosing import many
+from tests.support.template.iam.language import Request
 from tests.support.versions import NOW, pending
 from train import app as train
 

@@ -9,8 +9,8 @@ import pytest
 from cfnlint.api import lint
 from cfnlint.config import ManualArgs
 
-from tests.support.choosing import ENVIRONMENTS, EVERYTHING, Chosen, of_environment
-from tests.support.watching import STACK
+from tests.support.template.choosing import ENVIRONMENTS, EVERYTHING, Chosen, of_environment
+from tests.support.template.watching import STACK
 
 ROOT = Path(__file__).parents[3]
 DEFINITION = (ROOT / "statemachine/train.asl.json").read_text().replace("${Partition}", "aws")

@@ -26,7 +26,7 @@ from samcli.yamlhelper import yaml_parse
 
 from deployment.registry import ACCEPTED
 from deployment.sources import pack
-from tests.support.deploying import overrides
+from tests.support.template.deploying import overrides
 from training.package import code_key, download_wheels, pack_code
 
 ROOT = Path(__file__).parents[3]

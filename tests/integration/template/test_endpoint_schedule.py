@@ -11,8 +11,8 @@ from botocore.exceptions import ClientError
 
 from endpoint_schedule.app import handler
 from endpoint_schedule.toggle import PARAMETER, EndpointToggle, StackBusy
-from tests.support import watching
 from tests.support.aws import fakes
+from tests.support.template import watching
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient

@@ -10,7 +10,13 @@ from typing import Any
 
 import pytest
 
-from tests.support.choosing import DOCUMENT, ENVIRONMENTS, EVERYTHING, Chosen, of_environment
+from tests.support.template.choosing import (
+    DOCUMENT,
+    ENVIRONMENTS,
+    EVERYTHING,
+    Chosen,
+    of_environment,
+)
 
 FULL = Chosen(stack="x" * 30, region="ap-southeast-2", **EVERYTHING)
 """Every resource, in a stack with a name as long as any."""

@@ -21,9 +21,9 @@ from local.gateway.server import Gateway
 from local.runtime.pool import Invocation
 from tests.integration.local.test_step_functions import METRICS, planned, quick
 from tests.support.aws.localstack import ACCOUNT, REGION, LocalStack, running
-from tests.support.choosing import Chosen
 from tests.support.processes.listening import listening
-from tests.support.watching import STACK
+from tests.support.template.choosing import Chosen
+from tests.support.template.watching import STACK
 
 DEFINITION = Path(__file__).parents[3] / "statemachine/train.asl.json"
 STAGE = "v1"

@@ -26,7 +26,7 @@ from cli.cost.model import (
 from cli.cost.prices import Instance, Region, read
 from serving.memory import SHARE_FOR_MODELS
 from tests.support.stacks import ROOT
-from tests.support.watching import ALARMS, of_alarms
+from tests.support.template.watching import ALARMS, of_alarms
 
 PRICES = read().region("us-east-1")
 OF_TARGET_TRACKING = 2

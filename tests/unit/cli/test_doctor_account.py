@@ -17,7 +17,7 @@ from cli.doctor.account.images import serving_image
 from cli.doctor.account.plan import Check
 from cli.doctor.result import CheckResult, guarded
 from tests.support.aws.stubbed import ACCOUNT, REGION, Answer, Session, client, plan, run
-from tests.support.watching import STACK
+from tests.support.template.watching import STACK
 
 DENIED = "AccessDeniedException"
 

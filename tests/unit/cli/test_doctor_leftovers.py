@@ -9,7 +9,7 @@ from cli.doctor.access import Access
 from cli.doctor.account import leftovers
 from cli.doctor.account.plan import UnknownEnvironment, read_environment
 from tests.support.aws.stubbed import ACCOUNT, REGION, Session, plan, run
-from tests.support.choosing import EVERYTHING, Chosen
+from tests.support.template.choosing import EVERYTHING, Chosen
 
 DENIED = "AccessDeniedException"
 BUCKET = f"new-{ACCOUNT}-{REGION}"

@@ -7,8 +7,8 @@ import pytest
 
 from cli.verify.check import Finding, State
 from cli.verify.checks.alarms import ONLY_AFTER, alarms
+from tests.support.template.watching import of_alarms
 from tests.support.verifying import session
-from tests.support.watching import of_alarms
 
 WHEN_USED = {
     ("/aws/sagemaker/Endpoints", "DiskUtilization"),

@@ -8,7 +8,7 @@ from samcli.yamlhelper import yaml_parse
 
 from deployment.sources import REPOSITORY
 from deployment.stack import TEMPLATE
-from tests.support import permissions
+from tests.support.template import permissions
 
 DOCUMENT: dict[str, Any] = yaml_parse(TEMPLATE.read_text())
 RESOURCES: dict[str, Any] = {

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from cli.verify.checks import CHECKS
-from tests.support.choosing import DOCUMENT, Chosen
-from tests.support.deploying import deploy, given
-from tests.support.permissions import SERVICES
+from tests.support.template.choosing import DOCUMENT, Chosen
+from tests.support.template.deploying import deploy, given
+from tests.support.template.permissions import SERVICES
 
 ROOT = Path(__file__).parents[3]
 TEXT = (ROOT / "docs/deployment.md").read_text()

@@ -9,8 +9,8 @@ import pytest
 from typer.testing import CliRunner
 
 from cli.app import app
-from tests.support.choosing import DEFAULTS, ENVIRONMENTS, of_environment
 from tests.support.readme import NOT_RUN, fences
+from tests.support.template.choosing import DEFAULTS, ENVIRONMENTS, of_environment
 
 ROOT = Path(__file__).parents[3]
 TEXT = (ROOT / "README.md").read_text()

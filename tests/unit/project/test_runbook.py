@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.commands import BLOCK, assigned, check, commands, lines, used
-from tests.support.watching import STACK, dashboard
+from tests.support.template.watching import STACK, dashboard
 
 ROOT = Path(__file__).parents[3]
 TEXT = (ROOT / "docs/operations.md").read_text()

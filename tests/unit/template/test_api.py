@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from local import template
-from tests.support.choosing import DOCUMENT, EVERYTHING, SUBSTITUTED, Chosen
+from tests.support.template.choosing import DOCUMENT, EVERYTHING, SUBSTITUTED, Chosen
 
 TEMPLATE = Path(__file__).parents[3] / "template.yaml"
 PARAMETERS = set(DOCUMENT["Parameters"])

@@ -12,7 +12,13 @@ import botocore.session
 import pytest
 from botocore.model import Shape
 
-from tests.support.choosing import DOCUMENT, ENVIRONMENTS, EVERYTHING, Chosen, of_environment
+from tests.support.template.choosing import (
+    DOCUMENT,
+    ENVIRONMENTS,
+    EVERYTHING,
+    Chosen,
+    of_environment,
+)
 
 SESSION = botocore.session.get_session()
 LONGEST_STACK, LONGEST_REGION = "s" * 30, "ap-southeast-2"

@@ -5,8 +5,8 @@ import subprocess
 
 import pytest
 
-from tests.support.choosing import ENVIRONMENTS, of_environment
-from tests.support.deploying import deploy, given, overrides, planned
+from tests.support.template.choosing import ENVIRONMENTS, of_environment
+from tests.support.template.deploying import deploy, given, overrides, planned
 
 environment = pytest.mark.parametrize("name", ENVIRONMENTS)
 

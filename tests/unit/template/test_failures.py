@@ -9,7 +9,7 @@ import botocore.session
 import pytest
 from moto.events.models import EventPattern
 
-from tests.support.choosing import Chosen, statements
+from tests.support.template.choosing import Chosen, statements
 
 SCHEDULED = {"RemoveAt": "cron(0 20 * * ? *)", "RestoreAt": "cron(40 6 * * ? *)"}
 DEFAULT, FULL = Chosen(), Chosen(**SCHEDULED)

@@ -1,10 +1,10 @@
-"""The evaluator of IAM's language that tests.support.iam has for the template's policies."""
+"""The evaluator of IAM's language that tests/support has for the template's policies."""
 
 from typing import Any
 
 import pytest
 
-from tests.support.iam.language import Request, met, refusal
+from tests.support.template.iam.language import Request, met, refusal
 
 ALLOW: dict[str, Any] = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "Bucket.Arn/a/*"}
 DENY = {"Sid": "Never", "Effect": "Deny", "Action": "s3:*", "Resource": "*/secret"}

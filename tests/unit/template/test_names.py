@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER
 
-from tests.support.choosing import ENVIRONMENTS, EVERYTHING, Chosen, statements
+from tests.support.template.choosing import ENVIRONMENTS, EVERYTHING, Chosen, statements
 
 LONGEST = "x" * 30
 """docs/deployment.md allows stack names of 30 characters."""

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.choosing import DOCUMENT, Chosen
+from tests.support.template.choosing import DOCUMENT, Chosen
 
 SUBNETS = {"SubnetIds": "subnet-0a1b,subnet-2c3d", "SecurityGroupIds": "sg-0a1b"}
 NIGHT, MORNING = "cron(0 20 ? * MON-FRI *)", "cron(40 6 ? * MON-FRI *)"

@@ -12,7 +12,7 @@ import pytest
 from botocore import xform_name
 from samcli.yamlhelper import yaml_parse
 
-from tests.support import permissions, reachable
+from tests.support.template import permissions, reachable
 
 ROOT = Path(__file__).parents[3]
 TEMPLATE: dict[str, Any] = yaml_parse((ROOT / "template.yaml").read_text())

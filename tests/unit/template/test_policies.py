@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from tests.support.choosing import Chosen, applies, many, statements
-from tests.support.iam import language
-from tests.support.iam.language import Request
+from tests.support.template.choosing import Chosen, applies, many, statements
+from tests.support.template.iam import language
+from tests.support.template.iam.language import Request
 
 KEY = "arn:aws:kms:us-east-1:123456789012:key/0a1b"
 SSE = "s3:x-amz-server-side-encryption"

@@ -17,8 +17,8 @@ from samcli.yamlhelper import yaml_parse
 from facet.registry.releases import CANARY
 from facet.settings import PREFIX, Settings
 from predict.app import app
-from tests.support.permissions import LOG_DELIVERY
 from tests.support.pins import canonical, named
+from tests.support.template.permissions import LOG_DELIVERY
 
 ROOT = Path(__file__).parents[3]
 TEMPLATE: dict[str, Any] = yaml_parse((ROOT / "template.yaml").read_text())

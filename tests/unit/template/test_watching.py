@@ -7,8 +7,15 @@ from typing import Any
 import pytest
 
 from facet.settings import WATCHED
-from tests.support import watching
-from tests.support.watching import ALARMS, MetricQuery, dashboard, of_alarms, of_widgets, resolved
+from tests.support.template import watching
+from tests.support.template.watching import (
+    ALARMS,
+    MetricQuery,
+    dashboard,
+    of_alarms,
+    of_widgets,
+    resolved,
+)
 
 ROOT = Path(__file__).parents[3]
 RUNBOOK = (ROOT / "docs/operations.md").read_text()

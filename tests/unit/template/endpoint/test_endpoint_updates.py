@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER
 
-from tests.support.choosing import DOCUMENT, Chosen, applies, many, statements
+from tests.support.template.choosing import DOCUMENT, Chosen, applies, many, statements
 
 DEFAULT = Chosen()
 NEWEST = "EndpointConfig.EndpointConfigName"

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER
 
-from tests.support.choosing import Chosen, applies, many, statements
+from tests.support.template.choosing import Chosen, applies, many, statements
 
 ROLE = "HoursFunctionRole"
 KEY = "arn:aws:kms:us-east-1:123456789012:key/0a1b"

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from local import template
 
-STACK = template.load(Path(__file__).parents[2] / "template.yaml")
+STACK = template.load(Path(__file__).parents[3] / "template.yaml")
 ALARMS = {
     name: STACK.resources[name]["Properties"] for name in STACK.of_type("AWS::CloudWatch::Alarm")
 }

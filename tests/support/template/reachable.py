@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 SOURCES = (ROOT / "functions", ROOT / "layers/facet")
 
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef

@@ -13,9 +13,9 @@ from typing import Any
 from botocore import handlers
 from botocore.model import OperationModel
 
-from tests.support.choosing import EVERYTHING, Chosen, statements
-from tests.support.iam import requests
-from tests.support.iam.language import Request, refusal
+from tests.support.template.choosing import EVERYTHING, Chosen, statements
+from tests.support.template.iam import requests
+from tests.support.template.iam.language import Request, refusal
 
 MODULES = {
     "predict": "PredictFunction",
@@ -51,7 +51,7 @@ def caller() -> str | None:
         top = module.partition(".")[0]
         if found := MODULES.get(module) or MODULES.get(top):
             return found
-        if top in OTHERS and not module.startswith("tests.support.iam"):
+        if top in OTHERS and not module.startswith("tests.support.template.iam"):
             return None
         frame = frame.f_back
     return None

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from samcli.cli.types import CfnParameterOverridesType
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def overrides(*words: str) -> dict[str, str]:

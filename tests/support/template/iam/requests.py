@@ -1,7 +1,7 @@
 """The IAM requests that one call of an AWS client makes, with their condition keys.
 
 From the Service Authorization Reference of each service, and S3's pages of each operation.
-Resources are named as in tests.support.choosing: `Bucket.Arn` is the bucket's ARN.
+Resources are named as in tests.support.template.choosing: `Bucket.Arn` is the bucket's ARN.
 """
 
 import re
@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 from urllib.parse import unquote
 
-from tests.support.choosing import EVERYTHING
-from tests.support.iam.language import Request
+from tests.support.template.choosing import EVERYTHING
+from tests.support.template.iam.language import Request
 
 Parameters = Mapping[str, Any]
 

@@ -20,10 +20,10 @@ from botocore.session import get_session
 
 from local import template
 from local.template import StackTemplate
-from tests.support.deploying import overrides
-from tests.support.watching import STACK
+from tests.support.template.deploying import overrides
+from tests.support.template.watching import STACK
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 DOCUMENT = STACK.document
 NOTHING = {"Ref": "AWS::NoValue"}
 SUBSTITUTED = re.compile(r"\$\{([\w.:]+)\}")
