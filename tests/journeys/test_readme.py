@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.readme import NOT_RUN, Fence, fences
+from tests.support.project.readme import NOT_RUN, Fence, fences
 from tests.support.stacks import ROOT, Running, start
 
 README = (ROOT / "README.md").read_text()

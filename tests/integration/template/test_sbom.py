@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.pins import pins
+from tests.support.project.pins import pins
 
 ROOT = Path(__file__).parents[3]
 BILLS = {

@@ -23,7 +23,7 @@ from PIL import Image
 
 from facet.manifest import Manifest
 from tests.support.aws.moto_account import forget
-from tests.support.pins import canonical, pins
+from tests.support.project.pins import canonical, pins
 from train.bucket import Bucket
 from train.plan import plan
 from train.training_job import DEFAULT_SECURITY, Execution

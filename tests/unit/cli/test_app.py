@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 
 from cli.app import GROUPS, OneLine
 from cli.app import app as facet
-from tests.support import commands
+from tests.support.project import commands
 
 COMMANDS = [(example.split()[1], example) for group in GROUPS.values() for _, example in group]
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.commands import assigned, check, commands, used
+from tests.support.project.commands import assigned, check, commands, used
 
 DOCS = Path(__file__).parents[3] / "docs"
 TEXT = (DOCS / "README.md").read_text()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.pins import digests, named, needed, pins
+from tests.support.project.pins import digests, named, needed, pins
 
 ROOT = Path(__file__).parents[3]
 CONSTRAINTS = pins(ROOT / "constraints.txt")

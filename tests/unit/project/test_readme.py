@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from cli.app import app
-from tests.support.readme import NOT_RUN, fences
+from tests.support.project.readme import NOT_RUN, fences
 from tests.support.template.choosing import DEFAULTS, ENVIRONMENTS, of_environment
 
 ROOT = Path(__file__).parents[3]

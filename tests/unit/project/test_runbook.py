@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.commands import BLOCK, assigned, check, commands, lines, used
+from tests.support.project.commands import BLOCK, assigned, check, commands, lines, used
 from tests.support.template.watching import STACK, dashboard
 
 ROOT = Path(__file__).parents[3]

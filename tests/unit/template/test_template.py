@@ -17,7 +17,7 @@ from samcli.yamlhelper import yaml_parse
 from facet.registry.releases import CANARY
 from facet.settings import PREFIX, Settings
 from predict.app import app
-from tests.support.pins import canonical, named
+from tests.support.project.pins import canonical, named
 from tests.support.template.permissions import LOG_DELIVERY
 
 ROOT = Path(__file__).parents[3]

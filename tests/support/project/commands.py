@@ -13,7 +13,7 @@ from botocore import xform_name
 from cli.app import app
 from tests.support.template.watching import STACK
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 BLOCK = re.compile(r"^```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SUBSTITUTION = re.compile(r"^([A-Z_]+)=\$\((.*)\)$")
 """A line that sets a variable to the output of a command."""

@@ -1,0 +1,1 @@
+"""The project's own texts: commands in the manual, README.md, pins."""
