@@ -14,7 +14,7 @@ from samcli.yamlhelper import yaml_parse
 
 from tests.support.template import permissions, reachable
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 TEMPLATE: dict[str, Any] = yaml_parse((ROOT / "template.yaml").read_text())
 RESOURCES = TEMPLATE["Resources"]
 FUNCTIONS = {
