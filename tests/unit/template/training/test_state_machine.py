@@ -14,7 +14,7 @@ from local.training.description import Metrics
 from train.app import STEP
 from train.quality_gate import EVALUATED
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 TEXT = (ROOT / "statemachine/train.asl.json").read_text()
 MACHINE: dict[str, Any] = json.loads(TEXT)
 EACH: dict[str, Any] = MACHINE["States"]["TrainEach"]["ItemProcessor"]

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 
 IN_RELEASE_DATA = {
     "2.21.0-cpu-py312-amzn2023-sagemaker",

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 DEFINITION = ROOT / "statemachine/train.asl.json"
 STATELINT = Path(sys.executable).parent / "statelint"
 Machine = dict[str, Any]
