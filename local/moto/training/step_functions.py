@@ -14,7 +14,7 @@ import logging
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import SimpleNamespace
@@ -53,7 +53,7 @@ from local.moto import ACCOUNT, REGION
 from local.moto.access import Credentials
 from local.moto.training.past_executions import STACK_ENDED, PastExecutions
 from local.training.description import RUNNING
-from local.training.jobs import Service
+from local.training.jobs import NotRunning, Service
 
 LOG = logging.getLogger(__name__)
 
@@ -61,6 +61,9 @@ SERVICE_FOR: Final = "state_task_service_for"
 
 BEGIN_SECONDS = 10.0
 """How long to wait until an execution begins, so that it can be stopped."""
+
+POLL_SECONDS = 0.5
+"""Between two descriptions of a training job."""
 
 
 @dataclass(frozen=True)
@@ -142,42 +145,40 @@ class _TrainingTask(StateTaskServiceUnsupported):
     """
 
     def __init__(self, service: Service) -> None:
-        patterns: Any = {ResourceCondition.WaitForTaskToken, ResourceCondition.Sync}
+        patterns: Any = {ResourceCondition.Sync}
         StateTaskServiceCallback.__init__(self, supported_integration_patterns=patterns)
         self._service = service
 
     def _log_unsupported_warning(self) -> None:
         """Logs nothing: it is supported here."""
 
-    def _build_sync_resolver(
+    def _eval_integration_pattern(
         self,
         env: Any,
         resource_runtime_part: Any,  # noqa: ARG002
         normalised_parameters: dict[str, Any],
         state_credentials: Any,  # noqa: ARG002
-    ) -> Callable[[], Any]:
-        env.stack.pop()
+    ) -> None:
+        """Replaces the response of CreateTrainingJob on the stack by the job's description.
 
-        def resolve(*, abandon: bool = False) -> Any:
-            job = self._service.describe(normalised_parameters["TrainingJobName"])
-            if job["TrainingJobStatus"] in RUNNING:
-                if abandon:
-                    self._service.stop(job["TrainingJobName"])
-                return None
-            document = _plain(job)
+        moto's own method evaluates the task's timeout first. In an execution that was stopped
+        while the job was being created, it takes the state's input for the number of seconds.
+        """
+        env.stack[-1] = self._at_end(env, normalised_parameters["TrainingJobName"])
+
+    def _at_end(self, env: Any, name: str) -> dict[str, Any] | None:
+        """Waits for the job; None if the execution ends before. Raises FailureEventException."""
+        while env.is_running():
+            job = self._service.describe(name)
             if job["TrainingJobStatus"] == "Completed":
-                return document
-            raise FailureEventException(
-                self._failure(env, "States.TaskFailed", json.dumps(document))
-            )
-
-        return resolve
-
-    def _eval_sync(self, env: Any, sync_resolver: Any, *given: Any, **named: Any) -> Any:
-        outcome = super()._eval_sync(env, sync_resolver, *given, **named)
-        if outcome is None:  # the execution was stopped
-            sync_resolver(abandon=True)
-        return outcome
+                return _plain(job)
+            if job["TrainingJobStatus"] not in RUNNING:
+                cause = json.dumps(_plain(job))
+                raise FailureEventException(self._failure(env, "States.TaskFailed", cause))
+            time.sleep(POLL_SECONDS)
+        with suppress(NotRunning):
+            self._service.stop(name)
+        return None
 
     def _from_error(self, env: Any, ex: Exception) -> FailureEvent:
         if not isinstance(ex, ClientError):

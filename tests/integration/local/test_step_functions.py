@@ -19,9 +19,10 @@ import pytest
 from botocore.config import Config
 from moto.core.exceptions import ServiceException
 from moto.stepfunctions.parser.backend.execution_worker import ExecutionWorker
+from moto.stepfunctions.parser.models import stepfunctions_parser_backends
 
 from local import template
-from local.moto import REGION
+from local.moto import ACCOUNT, REGION
 from local.moto.aws import Aws
 from local.moto.training.past_executions import STACK_ENDED, PastExecutions
 from local.moto.training.step_functions import Execution
@@ -572,6 +573,21 @@ def test_a_stopped_execution_stops_its_job_and_is_aborted(machine: Machine) -> N
         time.sleep(0.05)
     machine.aws.client("stepfunctions").stop_execution(executionArn=execution)
     assert machine.end(execution)["status"] == "ABORTED"
+    (job,) = machine.service.jobs.values()
+    assert job["TrainingJobStatus"] == "Stopped"
+
+
+def test_an_execution_stopped_while_its_job_is_created_stops_the_job(machine: Machine) -> None:
+    machine.service.ends = [("InProgress", "")]
+    create, state_machine = machine.service.create, machine.resolve({"Ref": MACHINE})
+    execution = f"{state_machine.replace(':stateMachine:', ':execution:')}:{machine.name}"
+
+    def create_and_stop(request: Mapping[str, Any], arn: str) -> None:
+        create(request, arn)
+        stepfunctions_parser_backends[ACCOUNT][REGION].stop_execution(execution)
+
+    with mock.patch.object(machine.service, "create", create_and_stop):
+        assert machine.end(machine.start())["status"] == "ABORTED"
     (job,) = machine.service.jobs.values()
     assert job["TrainingJobStatus"] == "Stopped"
 
