@@ -12,11 +12,11 @@ from facet.notifications import EventPublisher
 from facet.registry.releases import Releases
 from facet.registry.store import Registry
 from facet.settings import settings
+from predict.bucket.golden_images import GoldenImages
+from predict.bucket.inbox import Inbox
 from predict.canary import CanaryCounter
 from predict.classifier import Classifier
 from predict.endpoint_health import EndpointHealth
-from predict.golden_images import GoldenImages
-from predict.inbox import Inbox
 from predict.metrics import PredictionMetrics
 from predict.predictor import Predictor
 from predict.version_cache import VersionCache

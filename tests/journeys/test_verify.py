@@ -28,7 +28,7 @@ ORIGIN = "https://app.example"
 BREAKS = (
     Break("functions/onboard/prover.py", "if manifest.golden is not None:", "if False:"),
     Break("template.yaml", "        DEFAULT_4XX: {ResponseParameters", "        # {"),
-    Break("functions/predict/inbox.py", 'if code != "NoSuchKey":', "if code:"),
+    Break("functions/predict/bucket/objects.py", 'if code != "NoSuchKey":', "if code:"),
     Break("template.yaml", 'FACET_REGISTRY_TTL: "10"', 'FACET_REGISTRY_TTL: "3600"'),
     Break(
         "functions/onboard/deletion.py", "in range(0, len(nameable), MAX_AT_ONCE):", "in range(0):"

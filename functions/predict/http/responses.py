@@ -12,8 +12,8 @@ from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEvent
 from facet.errors import BadRequest, BodyTooLarge, FacetError, NoLiveVersion
 from facet.http import problems
 from facet.registry.models import Model, Version
+from predict.bucket.golden_images import StoredImage
 from predict.classifier import Prediction, Predictions
-from predict.golden_images import StoredImage
 
 MAX_ANSWER = 6_000_000
 """Bytes of a body in Lambda's answer, which has up to 6 MB with the headers."""

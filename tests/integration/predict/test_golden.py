@@ -2,9 +2,14 @@
 
 from typing import TYPE_CHECKING, Any
 
+import boto3
 import pytest
+from botocore.exceptions import ClientError
+from botocore.stub import Stubber
 
+from facet.errors import NoGoldenImage
 from facet.keys import golden_key
+from predict.bucket.golden_images import GoldenImages
 from tests.support.api import PNG, call
 from tests.support.aws import fakes
 from tests.support.versions import make_live, pending, rejected
@@ -70,3 +75,23 @@ def test_only_ready_versions_have_one(
 def test_a_version_may_have_none(s3: "S3Client") -> None:
     s3.delete_object(Bucket=fakes.BUCKET, Key=golden_key("cifar", pending(2).id))
     assert call("GET", GOLDEN).problem == (404, "no-golden-image")
+
+
+def denied(*listed: str) -> GoldenImages:
+    """Golden images where S3 denies GetObject, and lists these keys."""
+    s3 = boto3.client("s3")
+    stub = Stubber(s3)
+    stub.add_client_error("get_object", "AccessDenied", http_status_code=403)
+    stub.add_response("list_objects_v2", {"Contents": [{"Key": key} for key in listed]})
+    stub.activate()
+    return GoldenImages(s3, fakes.BUCKET)
+
+
+def test_a_missing_image_that_s3_answers_with_403_is_missing() -> None:
+    with pytest.raises(NoGoldenImage):
+        denied().read("cifar", pending(1).id)
+
+
+def test_an_image_that_is_there_but_cannot_be_read_is_not_called_missing() -> None:
+    with pytest.raises(ClientError, match="AccessDenied"):
+        denied(golden_key("cifar", pending(1).id)).read("cifar", pending(1).id)

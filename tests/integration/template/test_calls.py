@@ -26,7 +26,7 @@ from onboard import app as onboard
 from onboard import deletion, sweeper
 from onboard.bucket import Bucket
 from onboard.uploads import PendingUploads
-from predict.inbox import Inbox
+from predict.bucket.inbox import Inbox
 from tests.integration.conftest import RECORDER
 from tests.support.api import PNG, call, predict
 from tests.support.aws import fakes

@@ -31,10 +31,7 @@ MODULES = {
 OTHERS = ("tests", "cli", "local", "benchmarks", "training")
 """Packages whose calls, also through the functions' modules, are not a function's."""
 
-TAKES_403 = {
-    "PredictFunction": "after a 403 inbox.py asks for the key itself, and golden_images.py takes "
-    "it for a 404"
-}
+TAKES_403 = {"PredictFunction": "after a 403 predict/bucket/objects.py lists the key itself"}
 """Functions for which S3 may answer 403 for a missing key, with the reason."""
 
 NOT_FOUND = 404

@@ -3,16 +3,12 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import ClientError
-
 from facet.errors import NoGoldenImage
 from facet.keys import golden_key
+from predict.bucket import objects
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
-
-MISSING = ("NoSuchKey", "404", "AccessDenied")
-"""S3 answers AccessDenied for a missing key to those who may not list the bucket."""
 
 
 @dataclass(frozen=True)
@@ -31,11 +27,11 @@ class GoldenImages:
         self._bucket = bucket
 
     def read(self, model: str, version: str) -> StoredImage:
-        """Returns the image of a version's golden sample. Raises NoGoldenImage."""
-        try:
-            found = self._s3.get_object(Bucket=self._bucket, Key=golden_key(model, version))
-        except ClientError as error:
-            if error.response["Error"]["Code"] not in MISSING:
-                raise
-            raise NoGoldenImage(model, version) from error
+        """Returns the image of a version's golden sample.
+
+        Raises NoGoldenImage, and ClientError for an image that is there but cannot be read.
+        """
+        found = objects.find(self._s3, self._bucket, golden_key(model, version))
+        if found is None:
+            raise NoGoldenImage(model, version)
         return StoredImage(found["Body"].read(), found["ContentType"])

@@ -2,12 +2,11 @@
 
 import uuid
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
-
-from botocore.exceptions import ClientError
+from typing import TYPE_CHECKING
 
 from facet.errors import BadRequest, BodyTooLarge, UnknownUpload
 from facet.keys import IMAGE_TYPES, INBOX_KEY, INBOX_PREFIX
+from predict.bucket import objects
 from predict.http.request import shown
 
 if TYPE_CHECKING:
@@ -68,7 +67,9 @@ class Inbox:
             )
         if not INBOX_KEY.fullmatch(key):
             raise UnknownUpload(shown(key))
-        upload = self._object(key)
+        upload = objects.find(self._s3, self._bucket, key)
+        if upload is None:
+            raise UnknownUpload(key)
         if upload["ContentLength"] > self._max_bytes:
             upload["Body"].close()
             raise BodyTooLarge(
@@ -77,25 +78,3 @@ class Inbox:
             )
         content: bytes = upload["Body"].read()
         return content
-
-    def _object(self, key: str) -> Any:
-        """Opens the object. Raises UnknownUpload.
-
-        S3 answers a missing key with 404 if the caller may list the bucket, otherwise with 403. The
-        function may list the inbox only, and whether that is enough, S3's documentation does not
-        say. After a 403, listing the key, which the permission covers, decides.
-        https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
-        """
-        try:
-            return self._s3.get_object(Bucket=self._bucket, Key=key)
-        except ClientError as error:
-            code = error.response["Error"]["Code"]
-            if code == "AccessDenied" and not self._exists(key):
-                code = "NoSuchKey"
-            if code != "NoSuchKey":
-                raise
-            raise UnknownUpload(key) from error
-
-    def _exists(self, key: str) -> bool:
-        found = self._s3.list_objects_v2(Bucket=self._bucket, Prefix=key, MaxKeys=1)
-        return any(each["Key"] == key for each in found.get("Contents", []))
