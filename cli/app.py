@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 from boto3.exceptions import Boto3Error
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 from rich.console import Console
 from typer.core import TyperGroup
 
@@ -22,7 +23,7 @@ from cli.logs import command as logs
 from cli.pack import command as pack
 from cli.predict import command as predict
 from cli.terminal.command import Command, one_line_paragraphs, without_bool, without_routes
-from cli.terminal.formatting import printable
+from cli.terminal.formatting import one_line, printable
 from cli.terminal.prompts import MissingOption
 from cli.train import command as train
 from cli.verify import command as verify
@@ -30,8 +31,11 @@ from facet.errors import BadRequest, FacetError
 
 DEBUG = "--debug"
 FAILED, MISUSED = 1, 2
-EXPECTED_ERRORS = (FacetError, BotoCoreError, ClientError, Boto3Error, OSError)
-"""Expected errors, whose message is enough."""
+EXPECTED_ERRORS = (
+    *(FacetError, BotoCoreError, ClientError, Boto3Error, OSError),
+    ResponseParserError,
+)
+"""Expected errors, whose message is enough. The last one is of what a proxy answers for AWS."""
 
 USAGE_ERRORS = (BadRequest, MissingOption)
 """Those that another command line would avoid."""
@@ -50,7 +54,7 @@ class OneLine(TyperGroup):
             if ctx.params.get("debug"):
                 raise
             Console(stderr=True, highlight=False, soft_wrap=True).print(
-                f"error: {printable(located(without_routes(_one_line(error))))}", markup=False
+                f"error: {printable(located(without_routes(_message(error))))}", markup=False
             )
             raise typer.Exit(MISUSED if isinstance(error, USAGE_ERRORS) else FAILED) from error
 
@@ -143,7 +147,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     app([*debug, *(word for word in own if word != DEBUG), *rest])
 
 
-def _one_line(error: Exception) -> str:
+def _message(error: Exception) -> str:
     if isinstance(error, OSError) and error.filename is not None:
         return f"{error.filename}: {error.strerror}"
-    return " ".join(str(error).split()) or type(error).__name__
+    return one_line(error)

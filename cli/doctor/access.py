@@ -7,7 +7,8 @@ from typing import Any
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError, UnknownRegionError
 
-from cli.doctor.result import NETWORK, UNREACHABLE, CheckResult, line, missing, ok, warning
+from cli.doctor.result import NETWORK, UNREACHABLE, CheckResult, missing, ok, warning
+from cli.terminal.formatting import one_line
 from facet.aws_environment import local_endpoints
 
 
@@ -56,7 +57,7 @@ def check_access(session: boto3.Session) -> Generator[CheckResult, None, Access 
     except (BotoCoreError, ClientError) as error:
         log_in = "set AWS_PROFILE, or log in again (`aws sso login`)"
         remedy = (redirected or NETWORK) if isinstance(error, UNREACHABLE) else log_in
-        yield missing("credentials", line(error), remedy)
+        yield missing("credentials", one_line(error), remedy)
         return None
     yield ok("credentials", who["Arn"])
     return Access(session, who["Account"], who["Arn"], redirected)

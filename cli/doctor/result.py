@@ -8,6 +8,7 @@ from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as NoConnection
 from botocore.parsers import ResponseParserError
 
+from cli.terminal.formatting import one_line
 from facet.errors import FacetError
 
 UNREACHABLE = (NoConnection, HTTPClientError)
@@ -64,9 +65,4 @@ def guarded(check: str, run: Callable[[], CheckResult]) -> CheckResult:
         return run()
     except (FacetError, BotoCoreError, ClientError, ResponseParserError) as error:
         remedy = NETWORK if isinstance(error, UNREACHABLE) else PERMISSION
-        return unknown(check, line(error), remedy)
-
-
-def line(error: Exception) -> str:
-    """The error's message on one line."""
-    return " ".join(str(error).split())
+        return unknown(check, one_line(error), remedy)

@@ -18,8 +18,9 @@ from cli.client.resources import named_image
 from cli.client.stack import OLD_QUEUE_OUTPUT, Stack, deployed
 from cli.doctor.access import Access, check_access
 from cli.doctor.ecr import EcrImage
-from cli.doctor.result import CheckResult, guarded, line, missing, ok, warning
+from cli.doctor.result import CheckResult, guarded, missing, ok, warning
 from cli.extras import located, make
+from cli.terminal.formatting import one_line
 from facet.errors import FacetError
 
 OUTPUTS = (
@@ -71,7 +72,7 @@ def check_stack(name: str, session: boto3.Session) -> Iterator[CheckResult]:
     try:
         (described,) = session.client("cloudformation").describe_stacks(StackName=name)["Stacks"]
     except (BotoCoreError, ClientError) as error:
-        yield missing("stack", line(error), access.redirected or STACK_REMEDY)
+        yield missing("stack", one_line(error), access.redirected or STACK_REMEDY)
         return
     yield stack_status(described)
     if lacking := _lacking_outputs(described):
@@ -117,7 +118,7 @@ def endpoint(target: DeployedStack) -> CheckResult:
     except ClientError as error:
         if forbidden(error):
             raise
-        return missing("endpoint", line(error), f"create it again with {make('deploy')}")
+        return missing("endpoint", one_line(error), f"create it again with {make('deploy')}")
     state, reason = description["EndpointStatus"], description.get("FailureReason", "")
     words = f"{state}{f': {reason}' if reason else ''}"
     if state == "InService":

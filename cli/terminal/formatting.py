@@ -1,5 +1,6 @@
-"""Format sizes, times, violations and policies for people."""
+"""Format errors, sizes, times, violations and policies for people."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from unicodedata import category
 
@@ -10,6 +11,23 @@ from facet.registry.models import Mode, Policy
 UNITS = ("bytes", "kB", "MB", "GB")
 DETAILS = ("_images", "_correct", "_low", "_high", "_largest_class")
 """Ends of the metrics that say how sure another one is."""
+
+PAGE = re.compile(r"(\bb?['\"])?<(!doctype|\?xml|html|head|body)\b.*", re.IGNORECASE)
+TITLE = re.compile(r"<title[^>]*>(.{1,80}?)</title>", re.IGNORECASE)
+
+
+def one_line(error: Exception) -> str:
+    """The error's message on one line, with only the title of a page in it.
+
+    botocore quotes the whole page that a proxy answers instead of AWS.
+    """
+    text = " ".join(str(error).split()) or type(error).__name__
+    if not (page := PAGE.search(text)):
+        return text
+    title = TITLE.search(page[0])
+    name = f" '{title[1].strip()}'" if title else ""
+    before = text[: page.start()].rstrip(" :")
+    return f"{before}: a page{name} came instead of AWS's answer, perhaps from a proxy"
 
 
 def printable(text: str) -> str:

@@ -11,8 +11,9 @@ from cli.doctor.access import check_access
 from cli.doctor.account import images, leftovers, quotas, roles, services
 from cli.doctor.account.parameters import parameters
 from cli.doctor.account.plan import Check, Plan, read_environment, read_template
-from cli.doctor.result import CheckResult, State, guarded, line, unknown
+from cli.doctor.result import CheckResult, State, guarded, unknown
 from cli.extras import ensure
+from cli.terminal.formatting import one_line
 
 ALWAYS: Mapping[str, Check] = {
     "services": services.services,
@@ -56,7 +57,7 @@ def check_account(deploy: Deploy, session: boto3.Session) -> Iterator[CheckResul
         described = leftovers.describe(name, access)
         yield leftovers.stack(name, described)
     except (BotoCoreError, ClientError) as error:
-        yield unknown("stack", line(error), access.redirected or "ask for the permission")
+        yield unknown("stack", one_line(error), access.redirected or "ask for the permission")
     kept = {
         each["ParameterKey"]: each["ParameterValue"]
         for each in (described or {}).get("Parameters", [])

@@ -9,8 +9,9 @@ from collections.abc import Callable
 from cli.doctor.access import Access
 from cli.doctor.account.plan import NotPublished, Plan
 from cli.doctor.ecr import DOCKER, EcrImage
-from cli.doctor.result import CheckResult, line, missing, ok, unknown
+from cli.doctor.result import CheckResult, missing, ok, unknown
 from cli.extras import located
+from cli.terminal.formatting import one_line
 
 CHOSEN = "ServingImageUri"
 
@@ -37,7 +38,7 @@ def _own_image(access: Access) -> CheckResult:
         tag = sources.pack(sources.DEFAULT_RUNTIME).tag
         digest = repository and registry.digest_of(tag, stack.NAME, access.client("ecr"))
     except ImageError as error:
-        return missing("serving image", line(error), located("docs/deployment.md, `Container`"))
+        return missing("serving image", one_line(error), located("docs/deployment.md, `Container`"))
     if repository and digest:
         return ok("serving image", f"{repository.repository_uri}@{digest}")
     return ok("serving image", "a deploy builds it first, in minutes, with AWS CodeBuild")

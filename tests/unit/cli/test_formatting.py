@@ -1,10 +1,58 @@
 """What people read: sizes, policies, violations, and nothing that a terminal obeys."""
 
-import pytest
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from cli.terminal.formatting import moment, printable, reasons, short, size
+import boto3
+import pytest
+from botocore.config import Config
+from botocore.exceptions import ClientError
+from botocore.parsers import ResponseParserError
+
+from cli.terminal.formatting import moment, one_line, printable, reasons, short, size
 from facet.errors import Violation
 from facet.registry.models import Mode, Policy
+from tests.support.processes.listening import listening
+
+
+class Proxy(BaseHTTPRequestHandler):
+    """Answers a page instead of AWS."""
+
+    def do_POST(self) -> None:
+        page = b"<!DOCTYPE html>\n<html><head><title>Blocked</title></head>\n<body>a<br>secret"
+        self.send_response(403)
+        self.send_header("Content-Length", str(len(page)))
+        self.end_headers()
+        self.wfile.write(page)
+
+    def log_message(self, *_: object) -> None:
+        """Logs nothing."""
+
+
+@pytest.mark.parametrize(
+    ("service", "operation"),
+    [("sts", "get_caller_identity"), ("sagemaker", "list_models"), ("sqs", "list_queues")],
+)
+def test_a_proxys_page_is_named_by_its_title(service: str, operation: str) -> None:
+    """botocore raises another error for each protocol of AWS: XML, JSON 1.1, JSON 1.0."""
+    with listening(ThreadingHTTPServer(("127.0.0.1", 0), Proxy)) as server:
+        client = boto3.client(  # type: ignore[call-overload]
+            *(service, "us-east-1"),
+            endpoint_url=f"http://127.0.0.1:{server.server_port}",
+            aws_access_key_id="x",
+            aws_secret_access_key="x",
+            config=Config(retries={"total_max_attempts": 1}),
+        )
+        with pytest.raises((ClientError, ResponseParserError)) as raised:
+            getattr(client, operation)()
+    shown = one_line(raised.value)
+    assert shown.endswith(": a page 'Blocked' came instead of AWS's answer, perhaps from a proxy")
+    assert "<" not in shown
+    assert "secret" not in shown
+
+
+def test_other_messages_are_kept() -> None:
+    assert one_line(ValueError("a\n  b <c> 1 < 2")) == "a b <c> 1 < 2"
+    assert one_line(ValueError()) == "ValueError"
 
 
 @pytest.mark.parametrize(
