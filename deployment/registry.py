@@ -3,20 +3,7 @@
 from typing import Any
 
 from deployment.progress import ImageError
-
-ACCEPTED = "application/vnd.docker.distribution.manifest.v2+json"
-"""The type of manifest that SageMaker accepts: see build.sh."""
-
-MEDIA_TYPES = [
-    ACCEPTED,
-    "application/vnd.docker.distribution.manifest.list.v2+json",
-    "application/vnd.oci.image.manifest.v1+json",
-    "application/vnd.oci.image.index.v1+json",
-]
-"""Those that a build may push, so that ECR names the one that it has.
-
-Source: https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_BatchGetImage.html
-"""
+from facet.ecr import ACCEPTED, MEDIA_TYPES
 
 
 def digest_of(tag: str, repository: str, ecr: Any) -> str | None:

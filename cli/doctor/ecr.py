@@ -8,19 +8,9 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from cli.doctor.access import Access
+from facet.ecr import MEDIA_TYPES
 
 URI = re.compile(r"(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[^.]+)\.[^/]+/(?P<repository>[^:@]+)")
-DOCKER = "application/vnd.docker.distribution.manifest.v2+json"
-MEDIA_TYPES = [
-    DOCKER,
-    "application/vnd.docker.distribution.manifest.list.v2+json",
-    "application/vnd.oci.image.manifest.v1+json",
-    "application/vnd.oci.image.index.v1+json",
-]
-"""Those that a build may push, so that ECR names the one that it has.
-
-Source: https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_BatchGetImage.html
-"""
 
 
 @dataclass(frozen=True)

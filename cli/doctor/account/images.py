@@ -8,10 +8,11 @@ from collections.abc import Callable
 
 from cli.doctor.access import Access
 from cli.doctor.account.plan import NotPublished, Plan
-from cli.doctor.ecr import DOCKER, EcrImage
+from cli.doctor.ecr import EcrImage
 from cli.doctor.result import CheckResult, missing, ok, unknown
 from cli.extras import located
 from cli.terminal.formatting import one_line
+from facet.ecr import ACCEPTED
 
 CHOSEN = "ServingImageUri"
 
@@ -57,8 +58,7 @@ def training_image(plan: Plan, access: Access) -> CheckResult:
 def _image(check: str, parameter: str, uri: Callable[[], str], access: Access) -> CheckResult:
     """Check that SageMaker can pull an image.
 
-    It takes Docker's manifests only; of AWS's own images, whatever AWS has pushed. Source:
-    https://github.com/aws/amazon-sagemaker-feedback/issues/180
+    It takes Docker's manifests only; of AWS's own images, whatever AWS has pushed.
     """
     try:
         name = uri()
@@ -72,7 +72,7 @@ def _image(check: str, parameter: str, uri: Callable[[], str], access: Access) -
         own = "push it, or " if image.account == access.account else ""
         remedy = f"{own}deploy with another {parameter}"
         return missing(check, f"{name} does not exist", remedy)
-    if image.account == access.account and media_type != DOCKER:
+    if image.account == access.account and media_type != ACCEPTED:
         remedy = "build it with `--provenance=false --output type=docker`, and push it again"
         return missing(check, f"SageMaker refuses the media type {media_type} of {name}", remedy)
     return ok(check, name)
