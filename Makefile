@@ -1,6 +1,6 @@
 # Facet. `make` alone lists the targets; each sets up what it needs.
 .DEFAULT_GOAL := help
-.PHONY: help run data train test check lint template built audit sbom format bench samples notebook env training tensorflow build image deploy choice pins openapi proto clean
+.PHONY: help run data train test check lint template built audit sbom format bench samples notebook env training tensorflow build image deploy choice names pins openapi proto clean
 VENV := .venv/bin
 ENV ?= default
 # The endpoint's container: ours, or AWS's TensorFlow image. What ours can run: tensorflow and litert, or litert.
@@ -108,17 +108,18 @@ tensorflow:  ## install TensorFlow for the local endpoint; artifacts without a L
 training:  ## install what training jobs need on this machine (`make train` does this itself)
 	@.ci/setup training
 
+# SAM's progress and errors are on standard error; its output advises `sam deploy --guided`.
 build:  ## run sam build (needs Python 3.12, the functions' runtime)
 	@.ci/setup dev
 	@.ci/python 3.12 > /dev/null
-	$(SAM) build
+	$(SAM) build > /dev/null
 
 env: build  ## template and environment file for `sam local`, whose containers then reach the running stack
 	@$(VENV)/python -m local.sam_local $(ARGS)
 
 IMAGE = $(VENV)/python -m deployment.image --runtime $(RUNTIME) --stack $(IMAGES) $(if $(filter-out 0,$(DOCKER)),--docker)
 
-image:  ## build the container's image in the account, unless it is there (RUNTIME=litert; DOCKER=1 builds here)
+image: names  ## build the container's image in the account, unless it is there (RUNTIME=litert; DOCKER=1 builds here)
 	@.ci/setup dev
 	@$(IMAGE)
 
@@ -128,7 +129,7 @@ CHOSEN = $(findstring ServingImageUri,$(call SETTING,parameter_overrides) $(PARA
 SERVED = $(if $(CHOSEN)$(filter aws,$(SERVING)),'""',$$($(IMAGE)))
 
 # The first deploy creates the bucket, so the training code is uploaded after it; later deploys upload it before.
-deploy: choice build  ## run sam deploy in the account of your AWS credentials (ENV=dev|prod STACK=facet SERVING=aws PARAMETERS="LogLevel=DEBUG" ARGS=...)
+deploy: choice names build  ## run sam deploy in the account of your AWS credentials (ENV=dev|prod STACK=facet SERVING=aws PARAMETERS="LogLevel=DEBUG" ARGS=...)
 	$(if $(shell echo '$(DEPLOYED)' | grep -Ex '[a-z]([a-z0-9-]{0,28}[a-z0-9])?'),,$(error STACK=$(DEPLOYED): bucket and \
 		endpoint have its name, so use at most 30 lower-case letters, digits and hyphens))
 	@image=$(SERVED) && code=$$($(PACK) --stack $(DEPLOYED)) && \
@@ -141,6 +142,12 @@ deploy: choice build  ## run sam deploy in the account of your AWS credentials (
 choice:
 	@$(if $(filter default dev prod,$(ENV)),,$(error ENV=$(ENV): samconfig.toml has default, dev and prod))
 	@$(if $(filter facet aws,$(SERVING)),,$(error SERVING=$(SERVING): facet is our container, aws AWS's TensorFlow image))
+
+# The repository has the stack's name: ECR allows no capitals, and hyphens only between others.
+names:
+	@$(if $(shell echo '$(IMAGES)' | grep -Ex '[a-z][a-z0-9]*(-[a-z0-9]+)*' | grep -Ex '.{2,128}'),,$(error \
+		IMAGES=$(IMAGES): a stack and an image repository have its name, so use 2 to 128 lower-case letters, digits \
+		and single hyphens between them))
 
 pins:  ## pin the packages in pyproject.toml and requirements.in (ARGS=--upgrade: the newest, see CONTRIBUTING.md)
 	@.ci/setup dev

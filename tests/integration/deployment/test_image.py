@@ -17,9 +17,9 @@ import pytest
 
 from deployment.image import find_or_build
 from deployment.progress import ImageError
-from deployment.registry import ACCEPTED
 from deployment.sources import pack
 from deployment.stack import TEMPLATE
+from facet.ecr import ACCEPTED
 
 STACK = "facet-images"
 SOURCES = pack("litert")

@@ -24,8 +24,8 @@ import boto3
 import pytest
 from samcli.yamlhelper import yaml_parse
 
-from deployment.registry import ACCEPTED
 from deployment.sources import pack
+from facet.ecr import ACCEPTED
 from tests.support.template.deploying import overrides
 from training.package import code_key, download_wheels, pack_code
 
@@ -139,6 +139,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / ".venv").symlink_to(sys.prefix)
     built = make(folder, "build")
     assert built.returncode == 0, built.stderr
+    assert "sam deploy --guided" not in built.stdout + built.stderr
     return folder
 
 

@@ -17,18 +17,23 @@ def overrides(*words: str) -> dict[str, str]:
     return found
 
 
-@cache
-def planned(*arguments: str) -> list[str]:
-    """The commands that `make deploy` would run after the build, one a line."""
+def dry_run(target: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """What `make` would run for a target."""
     venv = f"VENV={Path(sys.executable).parent}"
-    made = subprocess.run(
-        ["make", "--dry-run", "deploy", venv, *arguments],
+    return subprocess.run(
+        ["make", "--dry-run", target, venv, *arguments],
         cwd=ROOT,
         capture_output=True,
         text=True,
-        check=True,
         timeout=120,
     )
+
+
+@cache
+def planned(*arguments: str) -> list[str]:
+    """The commands that `make deploy` would run after the build, one a line."""
+    made = dry_run("deploy", *arguments)
+    made.check_returncode()
     lines = made.stdout.replace("\\\n", " ").splitlines()
     (line,) = (each for each in lines if " sam deploy " in each)
     return line.split(" && ")

@@ -6,7 +6,7 @@ import subprocess
 import pytest
 
 from tests.support.template.choosing import ENVIRONMENTS, of_environment
-from tests.support.template.deploying import deploy, given, overrides, planned
+from tests.support.template.deploying import deploy, dry_run, given, overrides, planned
 
 environment = pytest.mark.parametrize("name", ENVIRONMENTS)
 
@@ -105,3 +105,19 @@ def test_an_unknown_environment_or_container_is_an_error(argument: str, expected
         deploy(argument)
     assert expected in refused.value.stderr
     assert "sam build" not in refused.value.stdout
+
+
+@pytest.mark.parametrize(
+    ("target", "name"),
+    [("deploy", "NO_"), *(("image", name) for name in ("Ours", "a", "ours-", "a--b", "x" * 129))],
+)
+def test_a_name_that_no_image_repository_can_have_is_an_error(target: str, name: str) -> None:
+    made = dry_run(target, f"IMAGES={name}")
+    assert f"IMAGES={name}: a stack and an image repository have its name" in made.stderr
+    assert made.returncode
+    assert made.stdout == ""
+
+
+@pytest.mark.parametrize("name", ["facet-images", "i2", "x" * 128])
+def test_make_image_accepts_names_of_repositories(name: str) -> None:
+    assert f"--stack {name}" in dry_run("image", f"IMAGES={name}").stdout
