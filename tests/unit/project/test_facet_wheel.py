@@ -99,7 +99,7 @@ def test_the_staged_project_is_one_package(tmp_path: Path) -> None:
     original = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert document["project"]["dependencies"] == original["dependencies"]
     assert document["project"]["version"] == original["version"]
-    assert document["project"]["scripts"] == {"facet": "facet.cli.app:main"}
+    assert document["project"]["scripts"] == {"facet": "facet.cli.__main__:main"}
     assert {*document["project"]["optional-dependencies"]} == {"chart", "heic", "tensorflow"}
 
 
