@@ -4,9 +4,6 @@ method, by the number of images."""
 import json
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
-
-import h5py
 
 from facet.effects import ineffective
 from facet.recipes import FROM_SCRATCH, Hyperparameters
@@ -14,6 +11,7 @@ from training.dataset import Dataset
 from training.fitting.workers import Workers
 from training.job import Job
 from training.networks import BadWeights, pretrained
+from training.weights import identify
 
 Download = Callable[[Hyperparameters, None], object]
 """Gets a backbone with Keras's weights. Raises BadWeights."""
@@ -26,9 +24,6 @@ MANY = 150
 was better with 122 ants or bees, fine-tuning with 171 hand signs. Nothing between was measured."""
 
 FEW = "docs/training.md#few-images"
-
-WIDEST = {"conv_pw_13": ("mobilenet", 1024), "block_16_project": ("mobilenet-v2", 320)}
-"""A layer of each MobileNet, and the number of its filters if alpha is 1."""
 
 
 def with_backbone(job: Job, workers: Workers, download: Download = pretrained) -> Job:
@@ -85,27 +80,3 @@ def _available(job: Job, download: Download) -> dict[str, object]:
         print(f"backbone={SCRATCH} reason={error}", flush=True)
         return {"backbone": SCRATCH}
     return {"backbone": DEFAULT}
-
-
-def identify(weights: Path) -> dict[str, object] | None:
-    """The hyperparameters `backbone` and `alpha` of a file of keras.applications, if it is one."""
-    try:
-        with h5py.File(weights) as file:
-            shapes = {name: item.shape for name, item in _arrays(file)}
-    except OSError:
-        return None
-    for layer, (backbone, filters) in WIDEST.items():
-        for name, shape in shapes.items():
-            if layer in name.split("/") and len(shape) == 4:
-                return {"backbone": backbone, "alpha": round(shape[-1] / filters, 2)}
-    if any("block5_conv3" in name.split("/") for name in shapes):
-        return {"backbone": "vgg16"}
-    return None
-
-
-def _arrays(file: h5py.File) -> list[tuple[str, h5py.Dataset]]:
-    found: list[tuple[str, h5py.Dataset]] = []
-    file.visititems(
-        lambda name, item: found.append((name, item)) if isinstance(item, h5py.Dataset) else None
-    )
-    return found

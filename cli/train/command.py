@@ -18,7 +18,7 @@ from cli.train import weights
 from cli.train.execution import resumed
 from cli.train.run import Training, run
 from facet.keys import MODEL_NAME
-from facet.recipes import RECIPES, Metric
+from facet.recipes import RECIPES, Hyperparameters, Metric
 from facet.registry.suggestions import did_you_mean
 from train.input import BadInput
 from train.quality_gate import LEVEL
@@ -164,15 +164,20 @@ def train(
             "instance_count": instance_count,
         }
     job = _given(changes)
-    epochs = 0 if resume else _epochs(job)
     file = weights.local_file(pretrained)
+    epochs = 0
+    if not resume:
+        resolved = _settings(job)
+        epochs = resolved.epochs
+        if file:
+            weights.check(file, resolved, job["hyperparameters"])
     # Cancelling a CI run must stop its training job, too.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with _temporary_stack(output, home, start=up):
         found = find(stack, home)
         if resume:
             job = {**resumed(found, resume, model), **job}
-            epochs = _epochs(job)
+            epochs = _settings(job).epochs
             images = DataSource(job["dataset"], job["dataset"])
         training = Training(job, epochs, images, upload, file, ask, not no_wait)
         ready = run(training, found, output)
@@ -225,11 +230,11 @@ def _hyperparameters(settings: Sequence[str]) -> dict[str, str]:
     return values
 
 
-def _epochs(job: dict[str, Any]) -> int:
-    """Validate the job as the state machine does, and return its maximum number of epochs."""
+def _settings(job: dict[str, Any]) -> Hyperparameters:
+    """Validate the job as the state machine does, and return its hyperparameters."""
     try:
         (resolved,) = resolve(parsed({"jobs": [job]}))
-        return resolved.settings.epochs
+        return resolved.settings
     except BadInput as error:
         problem = str(error).replace("jobs[0].hyperparameters.", "").replace("jobs[0].", "")
         raise typer.BadParameter(problem) from error

@@ -1,6 +1,7 @@
 """Pretrained weights: a local file to upload, or a prefix in the bucket."""
 
 import hashlib
+from collections.abc import Collection
 from pathlib import Path
 
 from cli.client.stack import Stack
@@ -8,10 +9,15 @@ from cli.client.upload import upload
 from cli.terminal.output import Output
 from facet.errors import FacetError
 from facet.keys import WEIGHTS_PREFIX, version_id
+from facet.recipes import Hyperparameters
 
 
 class NoWeights(FacetError):
     """The option names neither a file nor a prefix in the bucket."""
+
+
+class UnfitWeights(FacetError):
+    """The file does not fit the hyperparameters; the message says what would."""
 
 
 def local_file(option: str | None) -> Path | None:
@@ -29,6 +35,20 @@ def location(option: str | None) -> str | None:
             f"{option} is neither a file nor a prefix in the bucket such as {WEIGHTS_PREFIX}vgg16/"
         )
     return option
+
+
+def check(path: Path, settings: Hyperparameters, given: Collection[str]) -> None:
+    """Raises UnfitWeights if a job with these hyperparameters could not start from the file.
+
+    `given` are the names of those that the job sets. Without h5py, which TensorFlow brings, only
+    the job finds out.
+    """
+    try:
+        from training.weights import misfit
+    except ImportError:
+        return
+    if problem := misfit(path, settings, given):
+        raise UnfitWeights(problem)
 
 
 def upload_file(path: Path, stack: Stack, output: Output) -> None:

@@ -1,17 +1,20 @@
 """training/choice.py: the backbone by the weights that can be had, the method by the images."""
 
+from collections import Counter
 from pathlib import Path
 
-import h5py
 import numpy as np
 import pytest
 
 from facet.recipes import Hyperparameters
-from training.choice import MANY, identify, with_backbone, with_method
+from tests.support.inputs.backbones import weights_file
+from training.choice import MANY, with_backbone, with_method
 from training.dataset import Dataset, ImageSet
 from training.fitting.workers import SingleHost
 from training.job import Job, parse
+from training.networks import BACKBONES as BACKBONES_OF_KERAS
 from training.networks import BadWeights
+from training.weights import identify, shapes
 
 FOLDERS = {"SM_MODEL_DIR": "/opt/ml/model", "SM_OUTPUT_DATA_DIR": "/opt/ml/output/data"}
 
@@ -30,14 +33,10 @@ def chosen(given: Job, *, online: bool = True) -> Job:
     return with_backbone(given, SingleHost(), download)
 
 
-def weights(folder: Path, layer: str, filters: int) -> Path:
-    """A file as keras.applications has it, with one layer."""
-    file = folder / "weights" / "backbone.h5"
-    file.parent.mkdir()
-    with h5py.File(file, "w") as content:
-        content[f"{layer}/{layer}/kernel:0"] = np.zeros((1, 1, 8, filters), np.float32)
-        content[f"{layer}_bn/{layer}_bn/gamma:0"] = np.zeros(filters, np.float32)
-    return file
+def weights(folder: Path, backbone: str, alpha: float) -> Path:
+    """The only file of a channel."""
+    (folder / "weights").mkdir()
+    return weights_file(folder / "weights" / "backbone.h5", backbone, alpha)
 
 
 def images(images_per_class: int) -> Dataset:
@@ -49,22 +48,30 @@ def images(images_per_class: int) -> Dataset:
     return Dataset(("a", "b"), part(images_per_class - 2), part(2), None)
 
 
-@pytest.mark.parametrize(
-    ("layer", "filters", "backbone", "alpha"),
-    [
-        ("conv_pw_13", 768, "mobilenet", 0.75),
-        ("conv_pw_13", 1024, "mobilenet", 1.0),
-        ("block_16_project", 112, "mobilenet-v2", 0.35),
-        ("block5_conv3", 512, "vgg16", 1.0),
-    ],
-)
-def test_the_weights_name_their_backbone(
-    layer: str, filters: int, backbone: str, alpha: float, tmp_path: Path
-) -> None:
-    settings = chosen(job(weights=weights(tmp_path, layer, filters)), online=False).settings
+BACKBONES = [
+    ("mobilenet", 0.75),
+    ("mobilenet", 1.0),
+    ("mobilenet-v2", 0.35),
+    ("mobilenet-v2", 1.4),
+    ("vgg16", 1.0),
+]
+
+
+@pytest.mark.parametrize(("backbone", "alpha"), BACKBONES)
+def test_the_weights_name_their_backbone(backbone: str, alpha: float, tmp_path: Path) -> None:
+    settings = chosen(job(weights=weights(tmp_path, backbone, alpha)), online=False).settings
     assert (settings.backbone, settings.alpha) == (backbone, alpha)
     assert settings.image_size == 224
     assert settings.dense == 0
+
+
+@pytest.mark.parametrize(("backbone", "alpha"), BACKBONES)
+def test_backbones_have_the_shapes_of_keras(backbone: str, alpha: float) -> None:
+    known = BACKBONES_OF_KERAS[backbone]
+    width = {"alpha": alpha} if known.widths else {}
+    network = known.make(include_top=False, weights=None, input_shape=(32, 32, 3), **width)
+    found = Counter(tuple(each.shape) for each in network.weights if len(each.shape) > 1)
+    assert found == shapes(backbone, alpha)
 
 
 def test_real_weights_name_their_backbone(data: Path) -> None:

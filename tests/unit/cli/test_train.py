@@ -16,6 +16,7 @@ from botocore.exceptions import EndpointConnectionError
 from moto import mock_aws
 from rich.console import Console
 from typer.testing import CliRunner
+from typer.testing import Result as Finished
 
 from cli.app import app
 from cli.client.stack import Stack
@@ -39,6 +40,7 @@ from cli.train.progress import ProgressReporter
 from cli.train.report import confusion_lines, print_report
 from cli.train.results import TrainingResults, read
 from cli.train.run import Training, follow, run
+from tests.support.inputs.backbones import weights_file
 from tests.support.stacks import ROOT
 from training.data.source import DataSource
 
@@ -114,6 +116,72 @@ def test_weights_are_a_file_or_a_prefix_in_the_bucket(tmp_path: Path) -> None:
     assert weights.local_file("weights/vgg16/") is None
     with pytest.raises(weights.NoWeights, match="weights/vgg16 is neither a file nor"):
         weights.location("weights/vgg16")
+
+
+V2 = "backbone=mobilenet-v2"
+
+
+@pytest.mark.parametrize(
+    ("recipe", "settings", "problem"),
+    [
+        ("image-folder", [V2, "alpha=0.75"], "use --set backbone=mobilenet --set alpha=0.75"),
+        ("image-folder", ["backbone=mobilenet"], "not of backbone=mobilenet alpha=1.0: use --set"),
+        ("image-folder", ["alpha=0.5"], "not of backbone=auto alpha=0.5: use --set backbone="),
+        ("sign-language", [], "not of backbone=vgg16 alpha=1.0: use --set backbone=mobilenet"),
+    ],
+)
+def test_weights_of_another_backbone_are_refused_before_anything_is_uploaded(
+    recipe: str, settings: list[str], problem: str, tmp_path: Path
+) -> None:
+    file = weights_file(tmp_path / "w.h5", "mobilenet", 0.75)
+    failed = train(recipe, file, settings)
+    assert failed.exit_code == 1
+    assert failed.stderr.startswith(f"error: {file} has the weights of backbone=mobilenet alpha=0.")
+    assert problem in failed.stderr
+
+
+@pytest.mark.parametrize(
+    ("backbone", "alpha", "more", "problem"),
+    [
+        ("vgg16", 1.0, [(25088, 4096), (4096, 1000)], "has more layers than a backbone"),
+        ("mobilenet", 1.0, [(1, 1, 1024, 1000)], "has more layers than a backbone"),
+        ("mobilenet-v2", 0.01, [], "has no weights of vgg16, mobilenet, mobilenet-v2"),
+    ],
+)
+def test_weights_of_no_backbone_are_refused(
+    backbone: str, alpha: float, more: list[tuple[int, ...]], problem: str, tmp_path: Path
+) -> None:
+    failed = train("image-folder", weights_file(tmp_path / "w.h5", backbone, alpha, *more), [])
+    assert f"{problem}; give an .h5 file of keras.applications without its top" in failed.stderr
+
+
+def test_a_file_of_another_kind_is_refused_as_weights(tmp_path: Path) -> None:
+    (tmp_path / "w.h5").write_bytes(b"not HDF5")
+    failed = train("image-folder", tmp_path / "w.h5", [])
+    assert f"error: {tmp_path / 'w.h5'} is no HDF5 file" in failed.stderr
+
+
+@pytest.mark.parametrize(
+    ("backbone", "alpha", "recipe", "settings"),
+    [
+        ("mobilenet", 0.75, "image-folder", []),
+        ("mobilenet", 0.75, "image-folder", ["alpha=0.75"]),
+        ("mobilenet-v2", 0.35, "image-folder", [V2, "alpha=0.35"]),
+        ("vgg16", 1.0, "sign-language", []),
+    ],
+)
+def test_weights_that_fit_are_accepted(
+    backbone: str, alpha: float, recipe: str, settings: list[str], tmp_path: Path
+) -> None:
+    """The next problem is that no stack runs."""
+    file = weights_file(tmp_path / "w.h5", backbone, alpha)
+    assert "no stack runs on this machine" in train(recipe, file, settings).stderr
+
+
+def train(recipe: str, file: Path, settings: list[str]) -> Finished:
+    sets = [word for each in settings for word in ("--set", each)]
+    words = [recipe, "pets", "--weights", str(file), "--home", str(file.parent), *sets]
+    return CliRunner(env={"COLUMNS": "300"}).invoke(app, ["train", *words])
 
 
 # --- the execution ----------------------------------------------------------------------------
