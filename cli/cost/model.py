@@ -189,7 +189,7 @@ class Case:
         millions = requests / 1e6
         busy = requests * LAMBDA_GB * LAMBDA_SECONDS
         return Around(
-            api=millions * prices.api_million_requests,
+            api=prices.rest_api(requests),
             function=millions * prices.lambda_million_requests + busy * prices.lambda_gb_second,
             storage=models * self.terms.artifact_mb / 1e3 * prices.storage_gb_month,
             watching=(

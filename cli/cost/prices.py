@@ -1,5 +1,6 @@
 """Read AWS's prices of instances, requests and storage from a dated file, or from your own."""
 
+import math
 from collections.abc import Iterable, Mapping
 from datetime import date
 from pathlib import Path
@@ -17,6 +18,9 @@ Dollars = Annotated[float, Field(ge=0)]
 AROUND = ("api", "lambda", "storage", "watching")
 """Sources of the prices other than instances."""
 
+FARGATE = ("fargate", "balancer")
+"""Sources of the prices of Fargate, which a file may leave out."""
+
 
 class NoPrices(FacetError):
     """The file has no such price; the message lists what it has."""
@@ -26,7 +30,7 @@ class Instance(Frozen):
     """An instance type: dollars an hour, processors, memory in GiB."""
 
     hour: Annotated[float, Field(gt=0)]
-    vcpus: Annotated[int, Field(ge=1)]
+    vcpus: Annotated[float, Field(gt=0)]
     memory_gib: Annotated[float, Field(gt=0)]
 
 
@@ -38,17 +42,64 @@ class Source(Frozen):
     source: str
 
 
+class HttpApi(Frozen):
+    """API Gateway's HTTP API: a million requests, and what they cost above so many millions."""
+
+    million_requests: Dollars
+    above_million: dict[float, Dollars] = Field(default_factory=dict)
+
+
+class Fargate(Frozen):
+    """A task's vCPUs and memory, and the load balancer before the tasks, by the hour.
+
+    A balancer unit is a load balancer's capacity unit (LCU).
+    """
+
+    vcpu_hour: Annotated[float, Field(gt=0)]
+    gb_hour: Dollars
+    balancer_hour: Dollars
+    balancer_unit_hour: Dollars
+
+
 class Region(Frozen):
-    """Prices of a region, in dollars."""
+    """Prices of a region, in dollars. Files from before the optional ones remain valid.
+
+    `api_above_million` has the REST API's price of a million requests above so many millions a
+    month.
+    """
 
     instances: Annotated[dict[str, Instance], Field(min_length=1)]
     lambda_million_requests: Dollars
     lambda_gb_second: Dollars
     api_million_requests: Dollars
+    api_above_million: dict[float, Dollars] = Field(default_factory=dict)
+    http_api: HttpApi | None = None
     storage_gb_month: Dollars
+    storage_million_reads: Dollars | None = None
     metric_month: Dollars
     alarm_month: Dollars
     dashboard_month: Dollars
+    fargate: Fargate | None = None
+
+    def rest_api(self, requests: float) -> float:
+        """Return the dollars of so many requests a month to a REST API."""
+        return graded(requests / 1e6, self.api_million_requests, self.api_above_million)
+
+    def http_api_of(self, requests: float) -> float | None:
+        """Return the dollars of so many requests a month to an HTTP API; None without a price."""
+        prices = self.http_api
+        if prices is None:
+            return None
+        return graded(requests / 1e6, prices.million_requests, prices.above_million)
+
+    def lacking(self) -> list[str]:
+        """Name the optional prices that the file has not."""
+        optional = {
+            "http_api": self.http_api,
+            "storage_million_reads": self.storage_million_reads,
+            "fargate": self.fargate,
+        }
+        return [name for name, price in optional.items() if price is None]
 
     def instance(self, name: str) -> Instance:
         """Look up by name. Raises NoPrices."""
@@ -56,7 +107,10 @@ class Region(Frozen):
 
 
 class Prices(Frozen):
-    """A price file. `sources` has one for each family of instances, and those of AROUND."""
+    """A price file.
+
+    `sources` has one for each family of instances, those of AROUND, and with Fargate its own.
+    """
 
     currency: str
     sources: dict[str, Source]
@@ -65,7 +119,8 @@ class Prices(Frozen):
     @model_validator(mode="after")
     def _each_has_a_source(self) -> Self:
         instances = {name for region in self.regions.values() for name in region.instances}
-        lacking = {*map(family, instances), *AROUND} - self.sources.keys()
+        fargate = FARGATE if any(region.fargate for region in self.regions.values()) else ()
+        lacking = {*map(family, instances), *AROUND, *fargate} - self.sources.keys()
         if lacking:
             raise ValueError(f"sources lacks {', '.join(sorted(lacking))}")
         return self
@@ -79,7 +134,7 @@ class Prices(Frozen):
         return min(self.sources[name].date for name in self._needed(instance))
 
     def _needed(self, instance: str) -> Iterable[str]:
-        return (family(instance), *AROUND)
+        return (family(instance), *AROUND, *(name for name in FARGATE if name in self.sources))
 
     def region(self, name: str) -> Region:
         """Look up by name. Raises NoPrices."""
@@ -96,6 +151,15 @@ def read(path: Path = DEFAULT_PRICES) -> Prices:
         raise NoPrices(
             f"{path}: {place}: {first['msg']}; see cli/cost/prices.json for the form"
         ) from error
+
+
+def graded(millions: float, first: float, above: Mapping[float, float]) -> float:
+    """Return the dollars of so many millions; `above` so many, a million has another price."""
+    dollars, start, price = 0.0, 0.0, first
+    for end, next_price in (*sorted(above.items()), (math.inf, 0.0)):
+        dollars += max(0.0, min(millions, end) - start) * price
+        start, price = end, next_price
+    return dollars
 
 
 def family(instance: str) -> str:

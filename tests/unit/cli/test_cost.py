@@ -43,7 +43,9 @@ def test_the_default_is_a_thousand_models() -> None:
     assert ["saved", "99.9%", "167,732.10"] in lines
     date = json.loads(DEFAULT_PRICES.read_text())["sources"]["ml.m5"]["date"]
     assert f"(prices of {date})" in done.stdout
-    assert "not read on AWS's own pages: ml.m5, storage, watching." in done.stdout
+    assert (
+        "not read on AWS's own pages: ml.m5, storage, watching, fargate, balancer." in done.stdout
+    )
 
 
 def test_bars_are_to_scale() -> None:
@@ -65,7 +67,13 @@ def test_json_has_all_numbers() -> None:
     assert set(document["around"]) == {"api", "function", "storage", "watching"}
     assert [row["models"] for row in document["by_models"]] == [1, 10, 20, 100, 1000]
     assert document["prices"]["date"]
-    assert document["prices"]["unverified"] == ["ml.m5", "storage", "watching"]
+    assert document["prices"]["unverified"] == [
+        "ml.m5",
+        "storage",
+        "watching",
+        "fargate",
+        "balancer",
+    ]
     assert document["terms"]["hours"] == 100
 
 
@@ -164,7 +172,7 @@ def test_reads_a_price_file_of_the_user(tmp_path: Path) -> None:
         line.split() for line in done.stdout.splitlines()
     ]
     assert "(prices of 2025-01-02)" in done.stdout
-    assert "pages: storage, watching." in done.stdout
+    assert "pages: storage, watching, fargate, balancer." in done.stdout
 
 
 @pytest.mark.parametrize("page", ["cost.md", "cli.md"])

@@ -23,7 +23,7 @@ from cli.cost.model import (
     TooLarge,
     Traffic,
 )
-from cli.cost.prices import Instance, Region, read
+from cli.cost.prices import Instance, Region, graded, read
 from serving.memory import SHARE_FOR_MODELS
 from tests.support.stacks import ROOT
 from tests.support.template.watching import ALARMS, of_alarms
@@ -90,6 +90,14 @@ def test_the_bill_by_hand() -> None:
     whole = found.each.dollars + found.around.dollars
     shared = found.one.dollars + found.around.dollars
     assert found.saved_of_all == pytest.approx(1 - shared / whole)
+
+
+def test_requests_cost_less_above_so_many_millions() -> None:
+    """10,000 a minute."""
+    assert PRICES.rest_api(438e6) == pytest.approx(333 * 3.5 + 105 * 2.8)
+    assert PRICES.http_api_of(438e6) == pytest.approx(300 + 138 * 0.9)
+    assert graded(25, 1, {}) == 25
+    assert graded(25, 3, {20: 1, 10: 2}) == 30 + 20 + 5
 
 
 def test_instances_hold_what_is_loaded() -> None:
