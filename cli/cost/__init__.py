@@ -1,1 +1,1 @@
-"""What models cost: an endpoint for each, or one for all."""
+"""What models cost in each place where they may run."""

@@ -16,11 +16,12 @@ AWS_IMAGE = re.compile(r"\.amazonaws\.com(\.cn)?/tensorflow-inference[:@]")
 class Container:
     """A container. A loaded model takes `model_mb` (10⁶ bytes), measured as `source` says.
 
-    It holds `most` models at most, by `limit`.
+    With one model it takes `alone_mb`. It holds `most` models at most, by `limit`.
     """
 
     title: str
     model_mb: float
+    alone_mb: float
     source: str
     most: float = math.inf
     limit: str = ""
@@ -30,11 +31,13 @@ CONTAINERS: dict[Serving, Container] = {
     "facet": Container(
         "Facet's container",
         5.4,
+        56,
         "docs/benchmarks.md, Loading, and memory",
     ),
     "aws": Container(
         "AWS's TensorFlow image",
         204,
+        643,
         "docs/benchmarks.md, Loading, and memory: AWS Multi Model Server, also a process a model",
         449,
         "its ports: docs/decisions/0019-own-container-or-aws.md",

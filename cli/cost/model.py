@@ -1,7 +1,8 @@
 """Compute how many instances models need, and what they cost a month.
 
-Compares an endpoint for each model with one for all, on the same instances and traffic.
-docs/cost.md has the formulas and the sources of the numbers.
+Compares an endpoint for each model with one for all, on the same instances and traffic; `places.py`
+adds the other places where models may run. docs/cost.md has the formulas and the sources of the
+numbers.
 """
 
 import math
@@ -28,6 +29,10 @@ ARTIFACT_MB = 5.4
 MEMORY_SHARE = 0.8
 """Share of an instance's memory for models (`serving.memory.SHARE_FOR_MODELS`); assumed for AWS's
 image, too."""
+
+FUNCTION_MB = 1769
+"""Lambda gives a function of this memory one vCPU, and others in proportion:
+https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html"""
 
 LAMBDA_GB, LAMBDA_SECONDS = 1.0, 0.1
 """The predict function's memory (template.yaml), and the assumed time of a prediction."""
@@ -65,7 +70,8 @@ class Terms:
     Each has `minimum` instances or more. Their number follows the hour if `follows`, else the
     busiest hour. They run `hours` a month. `loaded` is the share of models that the one endpoint
     holds in memory, each of `model_mb` (10⁶ bytes), `container`'s if None. Artifacts are assumed to
-    be as large, or to have ARTIFACT_MB.
+    be as large, or to have ARTIFACT_MB. `function_mb` (2²⁰ bytes) is the memory of a function that
+    runs models.
     """
 
     minimum: int = 1
@@ -75,6 +81,7 @@ class Terms:
     model_mb: float | None = None
     requests_per_vcpu: float = REQUESTS_PER_VCPU
     container: Container = CONTAINERS["facet"]
+    function_mb: int = FUNCTION_MB
 
     @property
     def memory_mb(self) -> float:
@@ -148,8 +155,8 @@ class Case:
     @property
     def room(self) -> int:
         """Models that an instance holds."""
-        memory = self.instance.memory_gib * 2**30 * MEMORY_SHARE / (self.terms.memory_mb * 1e6)
-        return math.floor(min(memory, self.terms.container.most))
+        memory = fitting(self.instance.memory_gib, self.terms.memory_mb)
+        return int(min(memory, self.terms.container.most))
 
     def compare(self, models: int, traffic: Traffic) -> Comparison:
         """Compare both ways for this number of models. Raises TooLarge."""
@@ -159,33 +166,40 @@ class Case:
                 f"{self.instance.memory_gib:g} GiB, of which models get {MEMORY_SHARE:.0%}; choose "
                 "a larger --instance-type"
             )
-        requests = traffic.mean * 3600 * self.terms.hours
         return Comparison(
             models,
-            requests,
-            each=self._fleet([self._each(models, rate, traffic) for rate in _rates(traffic)]),
-            one=self._fleet([self._one(models, rate) for rate in _rates(traffic)]),
-            around=self._around(models, requests),
+            requests=self.requests(traffic),
+            each=self.each(models, traffic),
+            one=self.one(models, traffic),
+            around=self.around(models, traffic),
         )
 
-    def _each(self, models: int, rate: float, traffic: Traffic) -> int:
-        if traffic.popularity == "even":
-            return models * max(self.terms.minimum, _whole(rate / models / self.capacity))
-        weights = 1 / np.arange(1, models + 1)
-        needed = np.ceil(rate / weights.sum() * weights / self.capacity - TOLERANCE)
-        return int(np.maximum(self.terms.minimum, needed).sum())
+    def requests(self, traffic: Traffic) -> float:
+        """Requests a month."""
+        return traffic.mean * 3600 * self.terms.hours
 
-    def _one(self, models: int, rate: float) -> int:
-        held = _whole(models * self.terms.loaded / self.room)
-        return max(self.terms.minimum, held, _whole(rate / self.capacity))
+    def each(self, models: int, traffic: Traffic) -> Fleet:
+        """An endpoint for each model."""
+        least = self.terms.minimum
+        return self.fleet(
+            [copies(models, rate, traffic, self.capacity, least) for rate in rates(traffic)]
+        )
 
-    def _fleet(self, by_hour: Sequence[int]) -> Fleet:
+    def one(self, models: int, traffic: Traffic) -> Fleet:
+        """One multi-model endpoint; `room` is at least 1."""
+        held = whole(models * self.terms.loaded / self.room)
+        return self.fleet([max(held, self.busy(rate)) for rate in rates(traffic)])
+
+    def fleet(self, by_hour: Sequence[int]) -> Fleet:
+        """So many instances in each hour."""
         most = max(by_hour)
         mean = sum(by_hour) / len(by_hour) if self.terms.follows else most
         return Fleet(most, mean * self.instance.hour * self.terms.hours)
 
-    def _around(self, models: int, requests: float) -> Around:
+    def around(self, models: int, traffic: Traffic) -> Around:
+        """What every place has around it."""
         prices = self.region
+        requests = self.requests(traffic)
         millions = requests / 1e6
         busy = requests * LAMBDA_GB * LAMBDA_SECONDS
         return Around(
@@ -199,10 +213,32 @@ class Case:
             ),
         )
 
+    def busy(self, rate: float) -> int:
+        """Instances that answer so many requests a second, the minimum at least."""
+        return max(self.terms.minimum, whole(rate / self.capacity))
 
-def _rates(traffic: Traffic) -> list[float]:
+
+def copies(models: int, rate: float, traffic: Traffic, capacity: float, least: int) -> int:
+    """Count the copies of all models, if a copy answers `capacity` requests a second, and each
+    model has `least` or more.
+    """
+    if traffic.popularity == "even":
+        return models * max(least, whole(rate / models / capacity))
+    weights = 1 / np.arange(1, models + 1)
+    needed = np.ceil(rate / weights.sum() * weights / capacity - TOLERANCE)
+    return int(np.maximum(least, needed).sum())
+
+
+def fitting(memory_gib: float, model_mb: float) -> int:
+    """Count the models of so many MB (10⁶ bytes) that the share for models of a memory holds."""
+    return math.floor(memory_gib * 2**30 * MEMORY_SHARE / (model_mb * 1e6))
+
+
+def rates(traffic: Traffic) -> list[float]:
+    """Requests a second in each hour of the day."""
     return [traffic.mean * share for share in traffic.day]
 
 
-def _whole(number: float) -> int:
+def whole(number: float) -> int:
+    """Round up."""
     return math.ceil(number - TOLERANCE)
