@@ -1,18 +1,18 @@
-"""The command `facet cost`: compare one endpoint per model with one for all."""
+"""The command `facet cost`: what models cost in each place where they may run."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.text import Text
 
 from cli.client import stack
 from cli.cost import chart
 from cli.cost.containers import CONTAINERS, Serving, of_image
 from cli.cost.days import DAYS, Day
 from cli.cost.model import (
+    FUNCTION_MB,
     HOURS,
     REQUESTS_PER_VCPU,
     Case,
@@ -21,22 +21,54 @@ from cli.cost.model import (
     Terms,
     Traffic,
 )
-from cli.cost.prices import DEFAULT_PRICES, Prices, read
+from cli.cost.places import compare
+from cli.cost.prices import DEFAULT_PRICES, read
+from cli.cost.report import Report
 from cli.terminal.options import AsJson
 from cli.terminal.output import Output
+from cli.terminal.tables import print_table
 
-MAX_MODELS, MAX_RATE = 1_000_000, 1e9
-Many = Annotated[int, typer.Option(min=1, max=MAX_MODELS, help="Number of models.")]
+MAX_MODELS, MAX_RATE, MAX_MB = 1_000_000, 1e9, 1e6
+MAX_MILLISECONDS = 29_000
+"""API Gateway waits no longer for an answer."""
+
+MODELS, MAX_COLUMNS = (10, 1000, 10_000), 6
+"""The numbers of models that are compared side by side, and how many there may be."""
+
+EXAMPLE = 1000
+"""The article's number of models."""
+
+RATE = 10.0
+"""Requests a second, if none are given."""
 
 
 def cost(
-    models: Many = 1000,
+    models: Annotated[
+        list[int] | None,
+        typer.Option(
+            min=1,
+            max=MAX_MODELS,
+            help="Number of models; may be given several times. "
+            "Default: 10, 1,000 and 10,000 side by side.",
+            show_default=False,
+        ),
+    ] = None,
     instance: Annotated[
         str, typer.Option("--instance-type", metavar="TYPE", help="The endpoints' instance type.")
     ] = "ml.m5.xlarge",
     requests_per_second: Annotated[
-        float, typer.Option(min=0, max=MAX_RATE, help="Average rate, to all models together.")
-    ] = 10,
+        float | None,
+        typer.Option(
+            min=0,
+            max=MAX_RATE,
+            help="Average rate, to all models together. Default: 10.",
+            show_default=False,
+        ),
+    ] = None,
+    requests_per_minute: Annotated[
+        float | None,
+        typer.Option(min=0, max=MAX_RATE, help="The same rate by the minute.", show_default=False),
+    ] = None,
     traffic: Annotated[
         Day,
         typer.Option(
@@ -81,13 +113,33 @@ def cost(
         float | None,
         typer.Option(
             min=0.001,
+            max=MAX_MB,
             help="Memory of a loaded model, in MB. Default: 5.4 in facet, 204 in aws.",
             show_default=False,
         ),
     ] = None,
     requests_per_vcpu: Annotated[
-        float, typer.Option(min=0.001, help="Requests a second that a vCPU answers.")
-    ] = REQUESTS_PER_VCPU,
+        float | None,
+        typer.Option(
+            min=0.001,
+            max=MAX_RATE,
+            help="Requests a second that a vCPU answers. Default: 100.",
+            show_default=False,
+        ),
+    ] = None,
+    milliseconds: Annotated[
+        float | None,
+        typer.Option(
+            min=0.001,
+            max=MAX_MILLISECONDS,
+            help="The same as the time of an answer on a vCPU. Default: 10.",
+            show_default=False,
+        ),
+    ] = None,
+    function_mb: Annotated[
+        int,
+        typer.Option(min=512, max=10240, help="Memory of the function that runs models, in MB."),
+    ] = FUNCTION_MB,
     hours: Annotated[
         float, typer.Option(min=1, max=744, help="Hours a month that the endpoints run.")
     ] = HOURS,
@@ -100,28 +152,88 @@ def cost(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Compare one endpoint per model with one multi-model endpoint, in dollars a month.
+    """Compare what models cost in each place where they may run, in dollars a month.
+
+    An endpoint for each, a multi-model endpoint with AWS's image or with Facet's container,
+    inference components, a container on Fargate, or a function. Names the cheapest, and the rate
+    up to which the function costs less.
 
     docs/cost.md explains the arithmetic and where the prices are from.
     """
     known = read(prices)
     place = known.region(region)
+    per_second = _one(
+        "--requests-per-second",
+        requests_per_second,
+        "--requests-per-minute",
+        None if requests_per_minute is None else requests_per_minute / 60,
+    )
+    per_vcpu = _one(
+        "--requests-per-vcpu",
+        requests_per_vcpu,
+        "--milliseconds",
+        None if milliseconds is None else 1e3 / milliseconds,
+    )
     container = CONTAINERS[serving or (_of_stack(deployed) if deployed else "facet")]
-    terms = Terms(minimum, scaled, hours, loaded, model_mb, requests_per_vcpu, container)
+    terms = Terms(
+        minimum,
+        scaled,
+        hours,
+        loaded,
+        model_mb,
+        REQUESTS_PER_VCPU if per_vcpu is None else per_vcpu,
+        container,
+        function_mb,
+    )
     case = Case(place.instance(instance), place, terms)
-    load = Traffic(requests_per_second, DAYS[traffic], popularity)
-    found = case.compare(models, load)
-    rows = list(_rows(case, models, load))
-    title = (
-        f"{requests_per_second / models:,.3g} requests a second to a model on average ({traffic}), "
-        f"{instance} in {region}"
+    load = Traffic(RATE if per_second is None else per_second, DAYS[traffic], popularity)
+    counts = _counts(models)
+    main = models[0] if models else EXAMPLE
+    report = Report(
+        known,
+        region,
+        instance,
+        case,
+        load,
+        traffic,
+        columns=[compare(case, count, load) for count in counts],
+        found=case.compare(main, load),
+        rows=list(_rows(case, main, load)),
     )
     if image:
-        chart.image(image, rows, title)
-    Output(as_json).result(
-        _document(known, region, instance, case, found, rows),
-        [*_lines(case, known, instance, region, found), "", title, *chart.bars(rows)],
-    )
+        chart.image(image, report.rows, report.title)
+    _print(report, Output(as_json))
+
+
+def _print(report: Report, output: Output) -> None:
+    if output.as_json:
+        output.result(report.document(), [])
+        return
+    output.result({}, report.head())
+    print_table(output, report.table())
+    below = report.break_even()
+    if below.row_count:
+        output.result({}, ["", "The function costs less below so many requests a second:", ""])
+        print_table(output, below)
+    output.result({}, ["", *report.notes(), "", *report.example(), "", report.title])
+    output.result({}, chart.bars(report.rows))
+
+
+def _counts(models: list[int] | None) -> list[int]:
+    counts = sorted(set(models or MODELS))
+    if len(counts) > MAX_COLUMNS:
+        raise typer.BadParameter(
+            f"{len(counts)} numbers of models do not fit side by side; give {MAX_COLUMNS} at most",
+            param_hint="--models",
+        )
+    return counts
+
+
+def _one(name: str, value: float | None, other: str, same: float | None) -> float | None:
+    """Return the value of one of two options that say the same."""
+    if value is not None and same is not None:
+        raise typer.BadParameter(f"give {name} or {other}, not both", param_hint=name)
+    return same if value is None else value
 
 
 def _of_stack(name: str) -> Serving:
@@ -134,75 +246,3 @@ def _rows(case: Case, models: int, traffic: Traffic) -> Iterator[Comparison]:
     counts = {models} | {10**power for power in range(7) if 10**power <= max(models, 1000)}
     for count in sorted(counts):
         yield case.compare(count, replace(traffic, mean=traffic.mean * count / models))
-
-
-def _lines(
-    case: Case, prices: Prices, instance: str, region: str, found: Comparison
-) -> list[str | Text]:
-    terms, around = case.terms, found.around
-    return [
-        f"{found.models:,} models on {instance}, ${case.instance.hour:g} an hour in {region} "
-        f"(prices of {prices.oldest(instance)}), {terms.hours:g} hours a month",
-        "",
-        f"{'':26}{'at peak' if terms.follows else 'instances':>9}  {'a month':>14}",
-        f"{'an endpoint for each':26}{found.each.instances:>9,}  {found.each.dollars:>14,.2f}",
-        f"{'one multi-model endpoint':26}{found.one.instances:>9,}  {found.one.dollars:>14,.2f}",
-        f"{'saved':26}{found.saved:>9.1%}  {found.each.dollars - found.one.dollars:>14,.2f}",
-        "",
-        f"Both ways, for {found.requests:,.0f} requests: API Gateway {around.api:,.2f}, "
-        f"Lambda {around.function:,.2f}, storage {around.storage:,.2f}, "
-        f"metrics and alarms {around.watching:,.2f}.",
-        f"Saved of the whole bill: {found.saved_of_all:.1%}.",
-        f"An instance answers {case.capacity:,.0f} requests a second.",
-        f"{terms.container.title} holds {case.room:,} models of {terms.memory_mb:g} MB on it.",
-        f"Limited by {_limit(case)}.",
-        *_unverified(prices, instance),
-    ]
-
-
-def _limit(case: Case) -> str:
-    """What limits the number of models, with the source of the numbers that are not the user's."""
-    container = case.terms.container
-    if case.room == container.most:
-        return container.limit
-    return "memory" if case.terms.model_mb else f"memory: {container.source}"
-
-
-def _unverified(prices: Prices, instance: str) -> Iterator[str]:
-    if names := prices.unverified(instance):
-        yield (
-            f"Prices not read on AWS's own pages: {', '.join(names)}. Check them before you decide."
-        )
-
-
-def _document(
-    prices: Prices,
-    region: str,
-    instance: str,
-    case: Case,
-    found: Comparison,
-    rows: Sequence[Comparison],
-) -> dict[str, object]:
-    return {
-        "prices": {
-            "date": prices.oldest(instance).isoformat(),
-            "currency": prices.currency,
-            "unverified": prices.unverified(instance),
-        },
-        "region": region,
-        "instance": instance,
-        "terms": _terms(case.terms),
-        "models_per_instance": case.room,
-        "limited_by": _limit(case),
-        **_row(found),
-        "by_models": [_row(row) for row in rows],
-    }
-
-
-def _terms(terms: Terms) -> dict[str, object]:
-    container = terms.container
-    return asdict(terms) | {"model_mb": terms.memory_mb, "container": container.title}
-
-
-def _row(row: Comparison) -> dict[str, object]:
-    return asdict(row) | {"saved": row.saved, "saved_of_all": row.saved_of_all}

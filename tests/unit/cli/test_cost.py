@@ -3,7 +3,7 @@
 import json
 import sys
 from datetime import UTC, datetime
-from itertools import takewhile
+from itertools import dropwhile, takewhile
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,14 @@ from typer.testing import CliRunner, Result
 
 from cli.app import app
 from cli.client import stack
-from cli.cost.prices import DEFAULT_PRICES
+from cli.cost.containers import CONTAINERS
+from cli.cost.model import FUNCTION_MB
+from cli.cost.places import PLACES
+from cli.cost.prices import DEFAULT_PRICES, read
+from cli.cost.report import money
 from tests.support.stacks import ROOT
+
+UNVERIFIED = ["ml.m5", "storage", "watching", "fargate", "balancer"]
 
 
 def cost(*arguments: str) -> Result:
@@ -67,13 +73,7 @@ def test_json_has_all_numbers() -> None:
     assert set(document["around"]) == {"api", "function", "storage", "watching"}
     assert [row["models"] for row in document["by_models"]] == [1, 10, 20, 100, 1000]
     assert document["prices"]["date"]
-    assert document["prices"]["unverified"] == [
-        "ml.m5",
-        "storage",
-        "watching",
-        "fargate",
-        "balancer",
-    ]
+    assert document["prices"]["unverified"] == UNVERIFIED
     assert document["terms"]["hours"] == 100
 
 
@@ -175,13 +175,166 @@ def test_reads_a_price_file_of_the_user(tmp_path: Path) -> None:
     assert "pages: storage, watching, fargate, balancer." in done.stdout
 
 
+def test_compares_all_places_side_by_side() -> None:
+    lines = cost().stdout.splitlines()
+    at = next(at for at, line in enumerate(lines) if line.startswith("place "))
+    rows = [line.split("  ") for line in lines[at : at + 8]]
+    table = [[cell.strip() for cell in row if cell] for row in rows]
+    assert table[0] == ["place", "holds", "10 models", "1,000 models", "10,000 models"]
+    assert table[3] == ["multi-model, Facet", "2,545", "$168 (1)", "$168 (1)", "$672 (4)"]
+    assert table[4][1:] == ["102", "$168 (1)", "$1,679 (10)", "$16,622 (99)"]
+    assert table[7] == ["cheapest", "function", "Fargate", "function"]
+    assert max(map(len, lines[at : at + 8])) <= 80
+
+
+def test_all_places_as_json() -> None:
+    document = json.loads(cost("--models", "500", "--models", "20", "--json").stdout)
+    assert document["models"] == 500
+    assert document["requests_per_second"] == 10
+    assert [column["models"] for column in document["places"]] == [20, 500]
+    few, more = document["places"]
+    assert few["cheapest"] == "function"
+    assert few["needs"]["endpoints"]["instances"] == 20
+    assert few["needs"]["fargate"]["size"] == "0.25 vCPU, 0.5 GB"
+    assert few["needs"]["function"]["missed"] == 0
+    assert more["needs"]["function"]["missed"] == pytest.approx(1 - 274 / 500)
+    assert set(few["function_cheaper_below"]) == set(few["needs"]) - {"function"}
+    assert document["api"] == {
+        "rest": pytest.approx(91.98),
+        "http": pytest.approx(26.28),
+        "function_url": 0,
+    }
+
+
+def test_names_rates_and_times_either_way() -> None:
+    def same(first: list[str], second: list[str]) -> bool:
+        return cost(*first, "--json").stdout == cost(*second, "--json").stdout
+
+    assert same(["--requests-per-minute", "120"], ["--requests-per-second", "2"])
+    assert same(["--milliseconds", "5"], ["--requests-per-vcpu", "200"])
+    assert not same(["--milliseconds", "5"], [])
+
+
+def test_nothing_is_paid_for_a_function_while_nobody_asks() -> None:
+    document = json.loads(cost("--requests-per-second", "0", "--json").stdout)
+    for column in document["places"]:
+        assert column["cheapest"] == "function"
+        assert column["needs"]["function"]["dollars"] == 0
+        assert column["needs"]["facet"]["dollars"] > 100
+
+
+def test_a_place_without_room_for_a_model_is_left_out() -> None:
+    """Neither 1,769 MB nor a second copy of TensorFlow has room for 1,500 MB."""
+    done = cost("--model-mb", "1500", "--instance-type", "ml.c5.large", "--models", "3")
+    rows = [line.split() for line in done.stdout.splitlines()]
+    assert ["function", "-"] in rows
+    assert ["multi-model,", "Facet", "2", "$149", "(2)"] in rows
+    assert "costs less below" not in done.stdout
+
+
+def test_says_when_a_function_needs_a_larger_quota() -> None:
+    assert "quota" not in cost().stdout
+    assert (
+        "27 functions run at once"
+        in cost("--requests-per-minute", "10000", "--popularity", "zipf").stdout
+    )
+
+
+def test_a_price_file_from_before_the_other_places_is_read(tmp_path: Path) -> None:
+    document = json.loads(DEFAULT_PRICES.read_text())
+    for name in ("api_above_million", "http_api", "storage_million_reads", "fargate"):
+        del document["regions"]["us-east-1"][name]
+    for name in ("fargate", "balancer"):
+        del document["sources"][name]
+    path = tmp_path / "old.json"
+    path.write_text(json.dumps(document))
+    done = cost("--prices", str(path))
+    assert done.exit_code == 0, done.output
+    assert "lacks http_api, storage_million_reads, fargate: what needs them is left out" in (
+        done.stdout
+    )
+    rows = [line.split() for line in done.stdout.splitlines()]
+    assert ["Fargate", "-", "-", "-"] in rows
+    assert "As a function's URL 0.00" in done.stdout
+    found = json.loads(cost("--prices", str(path), "--json").stdout)
+    assert found["api"]["http"] is None
+    assert found["prices"]["unverified"] == ["ml.m5", "storage", "watching"]
+
+
 @pytest.mark.parametrize("page", ["cost.md", "cli.md"])
 def test_the_pages_show_what_it_prints(page: str) -> None:
     lines = (ROOT / "docs" / page).read_text().splitlines()
-    (at,) = [at for at, line in enumerate(lines) if line.startswith("    $ facet cost ")]
-    shown = takewhile(lambda line: not line or line.startswith("    "), lines[at + 1 :])
-    printed = cost(*lines[at].split()[3:]).stdout.splitlines()
-    assert [line[4:] for line in shown][:-1] == [line.rstrip() for line in printed]
+    commands = [at for at, line in enumerate(lines) if line.startswith("    $ facet cost")]
+    assert commands
+    for at in commands:
+        shown = takewhile(lambda line: not line or line.startswith("    "), lines[at + 1 :])
+        printed = cost(*lines[at].split()[3:]).stdout.splitlines()
+        assert [line[4:] for line in shown][:-1] == [line.rstrip() for line in printed]
+
+
+def table(after: str) -> list[list[str]]:
+    """The rows of the first table below a heading of docs/cost.md."""
+    lines = (ROOT / "docs/cost.md").read_text().partition(f"## {after}\n")[2].splitlines()
+    rows = takewhile(
+        lambda line: line.startswith("|"), dropwhile(lambda line: line[:1] != "|", lines)
+    )
+    return [[cell.strip() for cell in row.strip("|").split("|")] for row in rows][2:]
+
+
+def document(*arguments: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(cost(*arguments, "--json").stdout)
+    return found
+
+
+def test_the_page_names_the_cheapest_places() -> None:
+    for rate, *cells in table("The cheapest place"):
+        columns = document("--requests-per-minute", rate.replace(",", ""))["places"]
+        assert cells == [
+            f"{PLACES[each['cheapest']].title}, {money(each['needs'][each['cheapest']]['dollars'])}"
+            for each in columns
+        ]
+
+
+def test_the_page_has_what_a_vcpu_costs() -> None:
+    region = read().region("us-east-1")
+    instance = region.instance("ml.m5.xlarge")
+    assert region.fargate
+    seconds = (
+        instance.hour / instance.vcpus / 3600,
+        region.fargate.vcpu_hour / 3600,
+        region.lambda_gb_second * FUNCTION_MB / 1024,
+    )
+    words = " ".join((ROOT / "docs/cost.md").read_text().split())
+    here, fargate, function = (f"${each * 1e5:.2f}" for each in seconds)
+    assert (
+        f"{here} per 100,000 seconds on `ml.m5.xlarge`, {fargate} on Fargate and {function} in a"
+    ) in words
+
+
+def test_the_page_has_what_api_gateway_costs() -> None:
+    for rate, *cells in table("API Gateway"):
+        api = document("--requests-per-minute", rate.replace(",", ""), "--models", "1")["api"]
+        assert cells == [f"${api[name]:,.2f}" for name in ("rest", "http", "function_url")]
+
+
+def test_the_page_has_how_many_models_an_instance_holds() -> None:
+    *instances, by_ports = table("Facet's container, or AWS's image")
+    assert by_ports[2] == str(CONTAINERS["aws"].most)
+    for name, *cells in instances:
+        arguments = ["--instance-type", name.split("`")[1], "--models", "1"]
+        needs = document(*arguments)["places"][0]["needs"]
+        assert cells == [f"{needs[each]['holds']:,}" for each in ("facet", "aws")]
+
+
+def test_the_page_has_the_article_s_thousand_models() -> None:
+    common = ["--instance-type=ml.m5.2xlarge", "--minimum=2", "--requests-per-second=100"]
+    for size, each, one, saved in table("The article's thousand models"):
+        found = document(*common, "--model-mb", size.split()[0], "--models", "1000")
+        for cell, fleet in ((each, found["each"]), (one, found["one"])):
+            count, dollars = cell.split(" instances, $")
+            assert count.replace(",", "") == str(fleet["instances"])
+            assert float(dollars.replace(",", "")) == pytest.approx(fleet["dollars"], abs=0.006)
+        assert saved == f"{found['saved']:.1%}".replace("%", " %")
 
 
 @pytest.mark.parametrize(
@@ -196,6 +349,11 @@ def test_the_pages_show_what_it_prints(page: str) -> None:
         (["--model-mb", "20000"], 1, "choose a larger --instance-type"),
         (["--prices", "{}/none.json"], 1, "none.json: No such file"),
         (["--models", "0"], 2, "0 is less than 1"),
+        (["--models=1", *[f"--models={n}" for n in range(2, 8)]], 2, "7 numbers of models"),
+        (["--model-mb", "nan"], 2, "'--model-mb': "),
+        (["--function-mb", "100"], 2, "100 is less than 512"),
+        (["--requests-per-minute=1", "--requests-per-second=1"], 2, "not both"),
+        (["--milliseconds=1", "--requests-per-vcpu=1"], 2, "not both"),
         (["--requests-per-second", "inf"], 2, "'--requests-per-second': "),
         (["--traffic", "never"], 2, "never"),
         (["--chart", "{}/none/x.png"], 1, "x.png: No such file"),
@@ -216,6 +374,7 @@ def test_rejects_wrong_arguments(
         ({"instances": {}}, "regions.moon.instances: "),
         ({"instances": {"ml.x9.big": {"hour": 1, "vcpus": 1, "memory_gib": 1}}}, "lacks ml.x9"),
         ({"extra": 1}, "regions.moon.extra: "),
+        ({"fargate": {"vcpu_hour": 1}}, "regions.moon.fargate.gb_hour: "),
     ],
 )
 def test_rejects_a_wrong_price_file(change: dict[str, Any], message: str, tmp_path: Path) -> None:
