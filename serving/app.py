@@ -1,10 +1,8 @@
-"""The container's HTTP routes, as SageMaker calls them, and the status of each error."""
+"""The container's HTTP routes, as SageMaker calls them."""
 
 import asyncio
-import json
-import logging
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 from pathlib import Path
@@ -16,49 +14,21 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import ASGIApp
 
 from serving import errors
 from serving.guard.watchdog import Watchdog
+from serving.invocations import Invocations
 from serving.loads import Model
 from serving.metrics import CONTENT_TYPE_LATEST, Metrics
 from serving.models import Models
-from serving.rest import request as rest
+from serving.responses import error_response, falcon, json_response
 from serving.workers import BLOCKED
 
-log = logging.getLogger(__name__)
-
-STATUS: dict[type[errors.ServingError], HTTPStatus] = {
-    errors.BadRequest: HTTPStatus.BAD_REQUEST,
-    errors.BadInput: HTTPStatus.BAD_REQUEST,
-    errors.NotLoaded: HTTPStatus.NOT_FOUND,
-    errors.NoSuchVersion: HTTPStatus.NOT_FOUND,
-    errors.NoBasePath: HTTPStatus.NOT_FOUND,
-    errors.LoadTimedOut: HTTPStatus.REQUEST_TIMEOUT,
-    errors.AlreadyLoaded: HTTPStatus.CONFLICT,
-    errors.UnsupportedContent: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-    errors.MalformedLoad: HTTPStatus.INTERNAL_SERVER_ERROR,
-    errors.LoadFailed: HTTPStatus.INTERNAL_SERVER_ERROR,
-    errors.ModelRefused: HTTPStatus.INTERNAL_SERVER_ERROR,
-    errors.Overran: HTTPStatus.INTERNAL_SERVER_ERROR,
-    errors.Replacing: HTTPStatus.SERVICE_UNAVAILABLE,
-    errors.Blocked: HTTPStatus.SERVICE_UNAVAILABLE,
-    errors.InferenceFailed: HTTPStatus.INTERNAL_SERVER_ERROR,
-    errors.NoRoom: HTTPStatus.INSUFFICIENT_STORAGE,
-}
-
-OF_FRAMEWORK = (errors.BadInput, errors.NoSuchVersion, errors.InferenceFailed, errors.MalformedLoad)
-"""Errors to which the framework of AWS's image gives a form: TensorFlow Serving's, and its own."""
-
 MODEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}")
-# As in AWS's image, JSON lines and CSV are accepted but parsed as JSON.
-CONTENT_TYPES = {"application/json", "application/jsonlines", "application/jsons", "text/csv"}
-ATTRIBUTE = re.compile(r"(tfs-[a-z-]+)=([^,]+)")
-REQUEST = re.compile(r"\bfacet-request=([A-Za-z0-9-]{1,64})")
-"""The caller's id of a request, among the custom attributes."""
-METHODS = {"predict", "classify", "regress"}
 
 
-def create_app(models: Models, metrics: Metrics, watchdog: Watchdog) -> Starlette:
+def create_app(models: Models, metrics: Metrics, watchdog: Watchdog) -> ASGIApp:
     """The container's app. While it runs the watchdog watches; it closes the models at the end."""
 
     @asynccontextmanager
@@ -68,6 +38,7 @@ def create_app(models: Models, metrics: Metrics, watchdog: Watchdog) -> Starlett
         watching.cancel()
         await models.close()
 
+    invocations = Invocations(models, metrics, watchdog)
     app = Starlette(
         routes=[
             Route("/ping", _ping),
@@ -76,20 +47,20 @@ def create_app(models: Models, metrics: Metrics, watchdog: Watchdog) -> Starlett
             Route("/models", _load, methods=["POST"]),
             Route("/models/{name}", _describe),
             Route("/models/{name}", _unload, methods=["DELETE"]),
-            Route("/models/{name}/invoke", _invoke, methods=["POST"]),
+            Route("/models/{name}/invoke", invocations, methods=["POST"]),
             Route("/invocations", _invoke_without_model, methods=["POST"]),
         ],
         exception_handlers={
-            errors.ServingError: _expected_error,
+            errors.ServingError: _error,
             HTTPException: _no_route,
-            Exception: _unexpected_error,
+            Exception: _error,
         },
         lifespan=lifespan,
     )
     app.state.models = models
     app.state.metrics = metrics
     app.state.watchdog = watchdog
-    return app
+    return invocations.before(app)
 
 
 def _models(request: Request) -> Models:
@@ -97,18 +68,9 @@ def _models(request: Request) -> Models:
     return models
 
 
-def _json(
-    content: Any, status: int = HTTPStatus.OK, headers: Mapping[str, str] | None = None
-) -> Response:
-    return Response(orjson.dumps(content), status, headers, media_type="application/json")
-
-
-async def _expected_error(request: Request, error: Exception) -> Response:
+async def _error(request: Request, error: Exception) -> Response:
     request.app.state.metrics.add_error(type(error).__name__)
-    status = next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
-    if isinstance(error, OF_FRAMEWORK):
-        return _json(_falcon(status, str(error)), status)
-    return _json({"error": str(error)}, status)
+    return error_response(error)
 
 
 async def _no_route(request: Request, error: Exception) -> Response:
@@ -116,24 +78,8 @@ async def _no_route(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     status = HTTPStatus(error.status_code)
     if not request.url.path.startswith(("/models", "/ping", "/invocations")):
-        return _json({"error": status.phrase}, status)
-    return _json(_falcon(status), status, error.headers)
-
-
-def _falcon(status: HTTPStatus, reason: str = "") -> dict[str, str]:
-    """An error as falcon writes it, which AWS's image uses; `error` is ours, for all errors.
-
-    Its description is TensorFlow Serving's response.
-    """
-    title = f"{status.value} {status.phrase}"
-    if not reason:
-        return {"title": title, "error": title}
-    return {"title": title, "description": json.dumps({"error": reason}), "error": reason}
-
-
-async def _unexpected_error(request: Request, error: Exception) -> Response:
-    request.app.state.metrics.add_error(type(error).__name__)
-    return _json({"error": f"{type(error).__name__}: {error}"}, HTTPStatus.INTERNAL_SERVER_ERROR)
+        return json_response({"error": status.phrase}, status)
+    return json_response(falcon(status), status, error.headers)
 
 
 async def _ping(request: Request) -> Response:
@@ -151,7 +97,7 @@ async def _metrics(request: Request) -> Response:
 
 
 async def _list(request: Request) -> Response:
-    return _json({model.name: _status(model) for model in _models(request).loaded()})
+    return json_response({model.name: _status(model) for model in _models(request).loaded()})
 
 
 async def _describe(request: Request) -> Response:
@@ -161,7 +107,7 @@ async def _describe(request: Request) -> Response:
         "runtimes": {str(number): runtime.kind for number, runtime in model.runtimes.items()},
         "resident_bytes": model.reservation.size,
     }
-    return _json({"model": _status(model) | details})
+    return json_response({"model": _status(model) | details})
 
 
 def _status(model: Model) -> dict[str, Any]:
@@ -192,31 +138,13 @@ async def _load(request: Request) -> Response:
     versions = " and ".join(
         f"version {number} on {runtime.kind}" for number, runtime in model.runtimes.items()
     )
-    return _json({"success": f"Successfully loaded model {name}, {versions}."})
+    return json_response({"success": f"Successfully loaded model {name}, {versions}."})
 
 
 async def _unload(request: Request) -> Response:
     name = _model_name(request.path_params["name"])
     await _models(request).unload(name)
-    return _json({"success": f"Successfully unloaded model {name}."})
-
-
-async def _invoke(request: Request) -> Response:
-    name: str = request.path_params["name"]
-    models = _models(request)
-    request.app.state.watchdog.check()
-    models.model(name)
-    attributes = request.headers.get("x-amzn-sagemaker-custom-attributes", "")
-    version, method = _version_and_method(attributes)
-    content_type = request.headers.get("content-type", "").split(";")[0].strip().lower()
-    if content_type and content_type not in CONTENT_TYPES:
-        raise errors.UnsupportedContent(
-            f"Unsupported Media Type: {content_type}; send application/json"
-        )
-    request_id = match[1] if (match := REQUEST.search(attributes)) else "-"
-    call = rest.Request(await request.body(), method)
-    answer = await models.predict(name, version, call, request_id)
-    return Response(answer, media_type="application/json")
+    return json_response({"success": f"Successfully unloaded model {name}."})
 
 
 async def _invoke_without_model(_: Request) -> Response:
@@ -230,15 +158,3 @@ def _model_name(name: object) -> str:
             "starting with a letter or digit, up to 255 characters"
         )
     return name
-
-
-def _version_and_method(header: str) -> tuple[int | None, str]:
-    """The model version, if any, and the method in the custom attributes. Raises BadRequest."""
-    attributes = dict(ATTRIBUTE.findall(header))
-    version = attributes.get("tfs-model-version")
-    method = attributes.get("tfs-method", rest.PREDICT)
-    if version is not None and not (version.isascii() and version.isdigit()):
-        raise errors.BadRequest("invalid tfs-model-version: must be a positive integer")
-    if method not in METHODS:
-        raise errors.BadRequest("invalid tfs-method: must be one of predict|classify|regress")
-    return None if version is None else int(version), method

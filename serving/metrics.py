@@ -1,10 +1,7 @@
 """The container's metrics in Prometheus' text format."""
 
 import asyncio
-import time
 from collections import OrderedDict
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from prometheus_client import (
     CollectorRegistry,
@@ -64,19 +61,12 @@ class Metrics:
         """All metrics in the text format."""
         return await asyncio.to_thread(generate_latest, self._registry)
 
-    @contextmanager
-    def request(self, target: str) -> Iterator[None]:
-        """Count the `with` block as a request to that model."""
-        began = time.perf_counter()
-        try:
-            yield
-        except Exception:
+    def answered(self, target: str, seconds: float, *, failed: bool) -> None:
+        """Count a request to that model, and the seconds from its arrival to its answer."""
+        self._latency.observe(seconds)
+        self._seconds.labels(target).observe(seconds)
+        if failed:
             self._errors.labels(target).inc()
-            raise
-        finally:
-            took = time.perf_counter() - began
-            self._latency.observe(took)
-            self._seconds.labels(target).observe(took)
 
     def loaded(self, target: str, size: int) -> None:
         """Count a load. size: bytes reserved for the model."""

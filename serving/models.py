@@ -8,8 +8,6 @@ waits until its requests are answered, then frees its memory.
 import asyncio
 import logging
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from serving.batching import Batching
@@ -133,30 +131,28 @@ class Models:
         version: None for the newest.  request_id: the caller's, for the log. Raises NotLoaded,
         NoSuchVersion, BadInput, InferenceFailed, Overran.
         """
-        with self._use(name) as model, self._metrics.request(model.target):
-            number = max(model.runtimes) if version is None else version
-            if number not in model.runtimes:
+        model = self.model(name)
+        number = max(model.queues) if version is None else version
+        began, failed = time.perf_counter(), False
+        model.in_use += 1
+        model.unused.clear()
+        try:
+            if number not in model.queues:
                 raise NoSuchVersion(f"Servable not found for request: Specific({name}, {number})")
-            try:
-                return await model.queues[number].predict(request)
-            except (BadInput, InferenceFailed) as error:
+            return await model.queues[number].predict(request)
+        except Exception as error:
+            failed = True
+            if isinstance(error, BadInput | InferenceFailed):
                 log.warning(
                     "model %s (%s) failed on request %s: %s",
                     *(name, model.target, request_id, error),
                 )
-                raise
-
-    @contextmanager
-    def _use(self, name: str) -> Iterator[Model]:
-        model = self.model(name)
-        model.in_use += 1
-        model.unused.clear()
-        try:
-            yield model
+            raise
         finally:
             model.in_use -= 1
             if not model.in_use:
                 model.unused.set()
+            self._metrics.answered(model.target, time.perf_counter() - began, failed=failed)
 
     async def close(self) -> None:
         """Unload all models."""

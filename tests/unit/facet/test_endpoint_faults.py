@@ -3,20 +3,16 @@
 Models are rejected, and canaries end, only for the former.
 """
 
-import asyncio
 import json
-from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
-from starlette.datastructures import URL
-from starlette.requests import Request
 
 from facet.endpoint import Endpoint
 from facet.errors import EndpointUnavailable, FacetError, ModelFailed, ModelLoading
 from facet.manifest import Manifest
 from serving import errors
-from serving.app import STATUS, create_app
+from serving.responses import STATUS, error_response
 from tests.support.aws import fakes
 from tests.support.container.aws_answers import ANSWERS, Answer, Fault
 from tests.support.inputs import artifacts
@@ -61,13 +57,8 @@ def test_only_the_models_own_fault_in_awss_image_is_a_failure_of_the_model(row: 
 
 def answered(error: Exception) -> tuple[int, str]:
     """What Facet's container answers for an error."""
-    state = SimpleNamespace(metrics=SimpleNamespace(add_error=lambda _: None))
-    request = SimpleNamespace(app=SimpleNamespace(state=state), url=URL("/models"))
-    handlers = create_app(cast("Any", None), cast("Any", None), cast("Any", None))
-    known = [kind for kind in type(error).__mro__ if kind in handlers.exception_handlers]
-    handle = cast("Any", handlers.exception_handlers[known[0]])
-    response = asyncio.run(handle(cast("Request", request), error))
-    return response.status_code, response.body.decode()
+    response = error_response(error)
+    return response.status_code, bytes(response.body).decode()
 
 
 @pytest.mark.parametrize("kind", STATUS, ids=lambda kind: kind.__name__)

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from serving import errors
-from serving.app import STATUS, create_app
+from serving.app import create_app
 from serving.artifact import Version
 from serving.batching import Batching
 from serving.guard.crash_guard import CrashGuard
@@ -23,6 +23,7 @@ from serving.loads import Loader
 from serving.memory import MemoryBudget
 from serving.metrics import Metrics
 from serving.models import TRIM_EVERY, Models
+from serving.responses import STATUS
 from serving.rest.request import Request
 from serving.runtimes.runtime import Array, Signature, TensorSpec
 
