@@ -13,6 +13,9 @@ from serving.rest import examples
 from serving.rest.request import PREDICT, Query
 from serving.runtimes.runtime import Array
 
+NO_NUMBER = b"null"
+"""What orjson writes for NaN and infinities, and otherwise only in a text."""
+
 
 def render(query: Query, outputs: Mapping[str, Array]) -> bytes:
     """The body of the response to a query.
@@ -21,20 +24,22 @@ def render(query: Query, outputs: Mapping[str, Array]) -> bytes:
     single output has no name. classify and regress: `{"results": […]}`.
     Raises BadInput if rows were requested and an output does not have one value per row.
     """
-    fast = query.method == PREDICT and all(
-        array.dtype.kind != "f" or np.isfinite(array).all() for array in outputs.values()
-    )
+    if query.method == PREDICT:
+        document = _predictions(query, outputs, fast=True)
+        answer = orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY)
+        if NO_NUMBER not in answer:
+            return answer
+        return json.dumps(_predictions(query, outputs, fast=False)).encode()
+    columns = {name: _column(name, array, fast=False) for name, array in outputs.items()}
+    results = examples.results(query.method, query.rows or 0, outputs, columns)
+    return json.dumps({"results": results}).encode()
+
+
+def _predictions(query: Query, outputs: Mapping[str, Array], *, fast: bool) -> dict[str, Any]:
     columns = {name: _column(name, array, fast) for name, array in outputs.items()}
-    document: dict[str, Any]
-    if query.method != PREDICT:
-        document = {"results": examples.results(query.method, query.rows or 0, outputs, columns)}
-    elif query.rows is None:
-        document = {"outputs": columns if len(columns) > 1 else next(iter(columns.values()))}
-    else:
-        document = {"predictions": _rows(query.rows, outputs, columns)}
-    if fast:
-        return orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY)
-    return json.dumps(document).encode()
+    if query.rows is not None:
+        return {"predictions": _rows(query.rows, outputs, columns)}
+    return {"outputs": columns if len(columns) > 1 else next(iter(columns.values()))}
 
 
 def _rows(rows: int, outputs: Mapping[str, Array], columns: Mapping[str, Any]) -> Any:
@@ -50,7 +55,7 @@ def _rows(rows: int, outputs: Mapping[str, Array], columns: Mapping[str, Any]) -
 
 
 def _column(name: str, array: Array, fast: bool) -> Any:
-    """An output as lists or, if `fast`, as an array for orjson, which writes no NaN."""
+    """An output as lists or, if `fast`, as an array for orjson, which cannot write NaN."""
     if array.dtype.kind in "OS":
         return _texts(array.tolist(), name.endswith("_bytes"))
     if fast and array.ndim:

@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import math
 from typing import Any
 
 import numpy as np
@@ -65,7 +66,13 @@ def decode_base64(name: str, value: dict[str, str]) -> bytes:
     """The bytes of `{"b64": "…"}`. White space and missing padding do not matter, as for absl's
     Base64Unescape. Raises BadInput, which names the input.
     """
-    text = "".join(value["b64"].split())
+    try:
+        return binascii.a2b_base64(value["b64"], strict_mode=True)
+    except (binascii.Error, ValueError):
+        return _decode_loosely(name, "".join(value["b64"].split()))
+
+
+def _decode_loosely(name: str, text: str) -> bytes:
     if not text.endswith("="):
         text += "=" * (-len(text) % 4)
     try:
@@ -80,7 +87,7 @@ def _from_bytes(name: str, spec: TensorSpec, dtype: np.dtype[Any], values: list[
     sizes = [size for size in shape if size is not None]
     if len(sizes) < len(shape):
         raise BadInput(f'input "{name}" has no fixed size: send lists of numbers, not bytes')
-    expected = dtype.itemsize * int(np.prod(sizes, dtype=np.int64))
+    expected = dtype.itemsize * math.prod(sizes)
     rows = [_base64(name, value) for value in values]
     for index, row in enumerate(rows):
         if len(row) != expected:
