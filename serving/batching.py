@@ -1,16 +1,20 @@
 """Compute requests that wait for the same model together.
 
-A request is computed in a thread as soon as its runtime is free. Requests that arrive while it is
-busy wait, and are the next batch. In a batch, requests with the same signature and shapes are one
-call of the runtime; when a call fails, its requests are computed one by one, so that each request
-gets its own error.
+A request is computed as soon as its runtime is free. Requests that arrive together, or while it is
+busy, are the next batch. In a batch, requests with the same signature and shapes are one call of
+the runtime; when a call fails, its requests are computed one by one, so that each request gets its
+own error.
+
+A batch that takes under half a millisecond is computed on the event loop: to hand it to a thread
+and back would take as long again. Others are computed in threads.
 """
 
 import asyncio
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from time import thread_time
 
 import numpy as np
 
@@ -19,6 +23,11 @@ from serving.rest.request import Query, Request, parse
 from serving.rest.response import render
 from serving.runtimes.runtime import Array, Runtime
 from serving.workers import Workers
+
+QUICK = 0.0005  # seconds of computing for which the event loop may stop
+FORGET = (
+    8  # a computation counts as much as the last ones, one in so many, unless it is the longest
+)
 
 Results = list[bytes | Exception]
 
@@ -38,25 +47,42 @@ class Batching:
 class BatchQueue:
     """The requests of one runtime, in order of arrival. For use on one event loop."""
 
-    def __init__(self, runtime: Runtime, workers: Workers, batching: Batching) -> None:
+    def __init__(
+        self,
+        runtime: Runtime,
+        workers: Workers,
+        batching: Batching,
+        *,
+        is_steady: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """is_steady: whether the runtime takes about as long for all inputs of a size. Only then
+        may it compute on the event loop, where nothing could end it.
+        """
         self._runtime = runtime
+        self._is_steady = is_steady
+        self._steady: bool | None = None
+        self._seconds_per_byte: float | None = None
         self._workers = workers
         self._batching = batching
         self._waiting: deque[tuple[Request, asyncio.Future[bytes]]] = deque()
         self._running: dict[int, Sequence[asyncio.Future[bytes]]] = {}
         self._idle = asyncio.Event()
         self._idle.set()
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.Handle | None = None
 
     async def predict(self, request: Request) -> bytes:
         """The body of the answer to a request. Raises BadInput, InferenceFailed, Overran."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[bytes] = loop.create_future()
         self._waiting.append((request, future))
-        if not self._batching.wait or len(self._waiting) >= self._batching.rows:
+        if self._batching.wait and len(self._waiting) >= self._batching.rows:
             self._start()
         elif self._timer is None:
-            self._timer = loop.call_later(self._batching.wait, self._start)
+            # Without a wait, those that have arrived together are one batch.
+            wait = self._batching.wait
+            self._timer = (
+                loop.call_later(wait, self._start) if wait else loop.call_soon(self._start)
+            )
         return await future
 
     async def drain(self) -> None:
@@ -76,18 +102,51 @@ class BatchQueue:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        while self._waiting and len(self._running) < self._runtime.parallel:
-            count = min(len(self._waiting), self._batching.rows)
-            requests, futures = zip(*(self._waiting.popleft() for _ in range(count)), strict=True)
-            self._running[id(futures)] = futures
-            self._idle.clear()
-            self._workers.run(partial(self._compute, requests), partial(self._finish, futures))
+        while len(self._running) < self._runtime.parallel and (batch := self._next_batch()):
+            requests, futures = zip(*batch, strict=True)
+            if self._quick(requests):
+                _set_results(futures, self._compute(requests))
+            else:
+                self._running[id(futures)] = futures
+                self._idle.clear()
+                self._workers.run(partial(self._compute, requests), partial(self._finish, futures))
+
+    def _next_batch(self) -> list[tuple[Request, asyncio.Future[bytes]]]:
+        """Waiting requests, without those whose clients have disconnected."""
+        batch: list[tuple[Request, asyncio.Future[bytes]]] = []
+        while self._waiting and len(batch) < self._batching.rows:
+            request, future = self._waiting.popleft()
+            if not future.done():
+                batch.append((request, future))
+        return batch
+
+    def _quick(self, requests: Sequence[Request]) -> bool:
+        """Whether the event loop can compute them: the last ones took little time for their size.
+
+        The first two computations of a model never are: one that the crash guard suspects waits in
+        a thread, and many models are not asked again before they are unloaded.
+        """
+        if not self._steady or self._seconds_per_byte is None:
+            return False
+        return self._seconds_per_byte * _size(requests) <= QUICK
 
     def _compute(self, requests: Sequence[Request]) -> Results:
+        if self._steady is None and self._seconds_per_byte is not None:
+            self._steady = self._is_steady()
+        began = thread_time()
         try:
             return predict_batch(self._runtime, requests, self._batching.rows)
         except Exception as error:  # noqa: BLE001  every request must get an answer
             return [error] * len(requests)
+        finally:
+            self._remember((thread_time() - began) / max(_size(requests), 1))
+
+    def _remember(self, seconds_per_byte: float) -> None:
+        known = self._seconds_per_byte
+        if known is None or seconds_per_byte > known:
+            self._seconds_per_byte = seconds_per_byte
+        else:
+            self._seconds_per_byte = known + (seconds_per_byte - known) / FORGET
 
     def _finish(
         self, futures: Sequence[asyncio.Future[bytes]], work: asyncio.Future[Results]
@@ -97,6 +156,11 @@ class BatchQueue:
         if not self._running:
             self._idle.set()
         _set_results(futures, work.result())
+
+
+def _size(requests: Sequence[Request]) -> int:
+    """Bytes of their bodies, to which the time they take is about proportional."""
+    return sum(len(request.body) for request in requests)
 
 
 def _set_results(futures: Sequence[asyncio.Future[bytes]], results: Results) -> None:
@@ -111,6 +175,11 @@ def _set_results(futures: Sequence[asyncio.Future[bytes]], results: Results) -> 
 
 def predict_batch(runtime: Runtime, requests: Sequence[Request], rows: int) -> Results:
     """The answer to each request, or its error. A joined call has at most `rows` rows."""
+    if len(requests) == 1:
+        try:
+            return _compute(runtime, [parse(requests[0], runtime.signatures)])
+        except ServingError as error:
+            return [error]
     results: dict[int, bytes | Exception] = {}
     queries: dict[int, Query] = {}
     for index, request in enumerate(requests):

@@ -11,12 +11,14 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 from serving.artifact import Version, versions, without_lite
 from serving.batching import Batching, BatchQueue
 from serving.errors import AlreadyLoaded, LoadFailed, LoadTimedOut, NoRoom, ServingError
+from serving.guard.steady import is_steady
 from serving.memory import MemoryBudget, Reservation
 from serving.metrics import Metrics
 from serving.runtimes import saved_model
@@ -222,8 +224,13 @@ class Loads:
             if name in self._timed_out:
                 return None
             queues = {
-                number: BatchQueue(runtime, self._workers, self._batching)
-                for number, runtime in runtimes.items()
+                version.number: BatchQueue(
+                    runtimes[version.number],
+                    self._workers,
+                    self._batching,
+                    is_steady=partial(is_steady, version.source),
+                )
+                for version in artifact
             }
             for queue in queues.values():
                 resources.push_async_callback(queue.drain)

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import threading
+import time
 from collections.abc import Mapping
 from contextlib import closing
 from typing import Any
@@ -32,12 +33,18 @@ class Sums:
             "total": Signature({"x": ROW}, batchable),
         }
         self.calls: list[int] = []
+        self.threads: list[int] = []
+        self.work = 0.0  # seconds of computing
         self.gate = threading.Event()
         self.gate.set()
 
     def predict(self, signature: str, inputs: Mapping[str, Array]) -> dict[str, Array]:
         values = inputs["x"]
         self.calls.append(len(values))
+        self.threads.append(threading.get_ident())
+        until = time.thread_time() + self.work
+        while time.thread_time() < until:
+            pass
         assert self.gate.wait(5)
         if (values == 13).any():
             raise InferenceFailed("LiteRT: thirteen")
@@ -186,4 +193,77 @@ def test_all_requests_of_a_stopped_model_are_answered_at_once() -> None:
             await drained
 
     asyncio.run(asyncio.wait_for(scenario(), 5))
-    assert model.calls == [1], "the others are not computed"
+    assert model.calls == [2], "the other one is not computed"
+
+
+async def _ask(model: Sums, *, steady: bool, work: list[float]) -> list[bool]:
+    """Whether each request was computed on the event loop; the model works so long for each."""
+    with closing(Workers(1)) as workers:
+        queue = BatchQueue(model, workers, Batching(rows=4), is_steady=lambda: steady)
+        for model.work in work:
+            await queue.predict(body([1, 2]))
+    return [thread == threading.get_ident() for thread in model.threads]
+
+
+def test_a_model_that_was_quick_is_computed_on_the_event_loop() -> None:
+    on_loop = asyncio.run(_ask(Sums(), steady=True, work=[0.0] * 4))
+    assert on_loop[:2] == [False, False], "how long they take is not known"
+    assert on_loop[-1] is True
+
+
+def test_a_model_whose_time_depends_on_the_input_never_holds_the_event_loop() -> None:
+    assert asyncio.run(_ask(Sums(), steady=False, work=[0.0] * 4)) == [False] * 4
+
+
+def test_a_model_that_becomes_slow_leaves_the_event_loop_until_it_is_quick_again() -> None:
+    slow = asyncio.run(_ask(Sums(), steady=True, work=[0.0, 0.0, 0.0, 0.01, 0.0, 0.0]))
+    assert slow[2:4] == [True, True]
+    assert slow[4:] == [False, False]
+    again = asyncio.run(_ask(Sums(), steady=True, work=[0.01, *[0.0] * 80]))
+    assert again[1] is False
+    assert again[-1] is True
+
+
+def test_many_rows_of_a_quick_model_are_computed_in_a_thread() -> None:
+    model = Sums()
+
+    async def scenario() -> None:
+        with closing(Workers(1)) as workers:
+            queue = BatchQueue(model, workers, Batching(rows=4), is_steady=lambda: True)
+            for _ in range(3):
+                await queue.predict(body([1, 2]))
+            await queue.predict(body(*[[1, 2]] * 5000))
+
+    asyncio.run(scenario())
+    assert model.threads[-2] == threading.get_ident()
+    assert model.threads[-1] != threading.get_ident()
+
+
+def test_a_request_whose_client_has_left_is_not_computed() -> None:
+    model = Sums()
+
+    async def scenario() -> None:
+        with closing(Workers(1)) as workers:
+            queue = BatchQueue(model, workers, Batching(rows=4, wait=0.02))
+            left = asyncio.create_task(queue.predict(body([1, 2])))
+            await asyncio.sleep(0)
+            left.cancel()
+            await queue.drain()
+            await asyncio.sleep(0.05)
+
+    asyncio.run(scenario())
+    assert model.calls == [], "its model may be closed by then"
+
+
+def test_requests_that_arrive_together_are_one_batch() -> None:
+    model = Sums()
+
+    async def scenario() -> list[bytes]:
+        with closing(Workers(1)) as workers:
+            queue = BatchQueue(model, workers, Batching(rows=4))
+            return await asyncio.gather(*(queue.predict(body([1, n])) for n in range(3)))
+
+    assert [json.loads(each) for each in asyncio.run(scenario())] == [
+        {"predictions": [1 + n]} for n in range(3)
+    ]
+    assert model.calls == [3]
