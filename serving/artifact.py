@@ -1,8 +1,10 @@
 """The versions in an unpacked artifact: `<path>/<digits>/saved_model.pb` and its other files."""
 
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 from serving.errors import NoBasePath
@@ -19,12 +21,12 @@ class Version:
     folder: Path
     lite: bool
 
-    @property
+    @cached_property
     def tflite(self) -> Path:
         """The path of the LiteRT model, whether it exists or not."""
         return self.folder / TFLITE
 
-    @property
+    @cached_property
     def source(self) -> Path:
         """The file or folder that the version's runtime loads."""
         return self.tflite if self.lite else self.folder
@@ -40,14 +42,18 @@ class Version:
 
 def versions(path: Path, model: str) -> list[Version]:
     """The versions in an artifact, lowest number first. Raises NoBasePath if there is none."""
-    folders = [entry for entry in path.iterdir() if entry.is_dir()] if path.is_dir() else []
-    numbered = [
-        Version(int(folder.name), folder, lite=(folder / TFLITE).is_file())
-        for folder in folders
-        if DIGITS.fullmatch(folder.name)
-    ]
-    if not numbered:
+    try:
+        with os.scandir(path) as entries:
+            folders = [
+                each.name for each in entries if DIGITS.fullmatch(each.name) and each.is_dir()
+            ]
+    except (FileNotFoundError, NotADirectoryError):
+        folders = []
+    if not folders:
         raise NoBasePath(f"Could not find valid base path {path} for servable {model}")
+    numbered = [
+        Version(int(name), path / name, lite=(path / name / TFLITE).is_file()) for name in folders
+    ]
     return sorted(numbered, key=lambda version: version.number)
 
 

@@ -135,8 +135,9 @@ class CrashGuard:
     @contextmanager
     def loading(self, source: Path, model: str) -> Iterator[None]:
         """Note that `source` is being loaded. Raises ModelRefused, which calls it `model`."""
-        for activity in (LOADING, COMPUTING):
-            self._refuse(_key(activity, source), activity, model)
+        if self._overruns or self._crashes:
+            for activity in (LOADING, COMPUTING):
+                self._refuse(_key(activity, source), activity, model)
         with self._note(LOADING, _key(LOADING, source)):
             yield
 
