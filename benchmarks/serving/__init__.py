@@ -1,6 +1,6 @@
 """Facet's container against other multi-model servers, side by side in one run.
 
-    python -m benchmarks.serving [warm] [models] [thrash] [--servers KEY …] [--seconds S]
+    python -m benchmarks.serving [PART …] [--servers KEY …] [--seconds S]
 
 Linux only: memory is read from /proc.
 """

@@ -1,9 +1,10 @@
 """Facet's container against other multi-model servers, side by side in one run.
 
-    python -m benchmarks.serving [warm] [models] [thrash] [--servers KEY …] [--seconds S]
+    python -m benchmarks.serving [PART …] [--servers KEY …] [--seconds S]
 
-Writes its parts of docs/benchmarks.md if all servers are measured with the sample's network;
-otherwise only prints them.
+The parts are warm, models, thrash, cost and waits. Writes them into docs/benchmarks.md if all
+servers are measured with the sample's network; otherwise only prints them. cost and waits measure
+Facet alone, against LiteRT itself, and are always written.
 """
 
 import argparse
@@ -24,7 +25,7 @@ from benchmarks.serving.environments import NotSetUp
 from benchmarks.serving.load import Measured, WrongAnswer
 from benchmarks.serving.peers import MLServer, MultiModelServer, RayServe
 from benchmarks.serving.running import NotStarted
-from benchmarks.serving.servers import Facet, Server, TensorFlowLRU
+from benchmarks.serving.servers import BareServer, Facet, Server, TensorFlowLRU
 
 T = TypeVar("T")
 
@@ -44,6 +45,12 @@ SERVERS: Mapping[str, Server] = {
 }
 WARM: Mapping[str, Server] = {"mms": MultiModelServer(workers=os.cpu_count() or 1)}
 """Replaces the above for a single model: its default number of workers, and faster."""
+
+ALONE = ("cost", "waits")
+"""Parts in which no peer is measured."""
+
+LIMIT = BareServer()
+"""What our requests are compared with."""
 
 WARM_MODELS = {
     ARTICLE: ("warm-article", "The article's network"),
@@ -143,7 +150,7 @@ class Run:
         unit: str = "",
         bars: Mapping[str, float] | None = None,
     ) -> None:
-        if not self._whole:
+        if not self._whole and part not in ALONE:
             print("\n".join(lines), flush=True)
             return
         name = f"serving-{part}"
@@ -152,11 +159,35 @@ class Run:
             lines = [*lines, "", f"![{title}](benchmarks/{name}.png)"]
         write(name, lines)
 
+    async def cost(self) -> None:
+        """Processor time of our requests and loads, against the limits."""
+        servers = [LIMIT, SERVERS["facet"]]
+        print(f"cost: {' and '.join(server.title for server in servers)}", flush=True)
+        found = await measures.cost(servers, self._artifacts, 2 * self._seconds)
+        costs = {
+            "LiteRT without a server": measures.bare_litert(self._artifacts),
+            **{server.title: each for server, each in zip(servers, found, strict=True)},
+        }
+        lines = tables.cost(costs, measures.COST_CLIENTS, ROLES.ours, LIMIT.title)
+        bars = {
+            f"{title}, {clients} client{'s' if clients > 1 else ''}": each
+            for title, some in costs.items()
+            for clients, each in some.warm.items()
+        }
+        self._write("cost", lines, "Processor time of a warm request", "ms", bars)
+
+    async def waits(self) -> None:
+        """How long a small model's clients wait for a large one that loads."""
+        measured = await measures.waits(SERVERS["facet"], self._artifacts, self._seconds)
+        self._write("waits", tables.waits(measured))
+
 
 PARTS: Mapping[str, Callable[[Run], Awaitable[None]]] = {
     "warm": Run.warm,
     "models": Run.models,
     "thrash": Run.thrash,
+    "cost": Run.cost,
+    "waits": Run.waits,
 }
 
 

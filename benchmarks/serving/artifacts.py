@@ -1,4 +1,4 @@
-"""Models on disk: copies of the CIFAR sample under other names, and the article's network."""
+"""Models on disk: copies of the CIFAR sample, the article's network, and a VGG16."""
 
 import base64
 import os
@@ -15,10 +15,17 @@ from tempfile import TemporaryDirectory
 from benchmarks.serving.environments import REPOSITORY
 from facet import preprocess
 from facet.manifest import Manifest
+from serving.artifact import TFLITE
 
 SAMPLE = REPOSITORY / "samples" / "cifar.tar.gz"
 ARTICLE = "article"
 """Name of the model with the article's network."""
+
+LARGE = "large"
+"""Name of the VGG16, which only LiteRT can serve."""
+
+LARGE_SIDE = 128
+"""Pixels of LARGE's images."""
 
 NETWORKS = ("sample", ARTICLE)
 
@@ -44,17 +51,21 @@ class Artifacts:
         names = self.names[:count]
         return replace(self, names=names, golden={n: self.golden[n] for n in (*names, ARTICLE)})
 
+    def with_large(self) -> "Artifacts":
+        """The same, and LARGE, of which no label is known."""
+        return replace(self, golden=self.golden | {LARGE: Golden(_black(LARGE_SIDE), 0)})
+
 
 @contextmanager
 def artifacts(copies: int, network: str) -> Iterator[Artifacts]:
-    """Yields ARTICLE and `copies` copies of one of NETWORKS, each with files of its own."""
+    """Yields ARTICLE, LARGE and `copies` copies of one of NETWORKS, each with its own files."""
     with TemporaryDirectory(prefix="facet-") as scratch:
         sample, article = Path(scratch) / "sample", Path(scratch) / "article"
         with tarfile.open(SAMPLE) as tar:
             tar.extractall(sample, filter="data")
-        _write_article(article)
-        original = article if network == ARTICLE else sample
         folder = Path(scratch) / "models"
+        _write_networks(article, folder / LARGE / "1" / TFLITE)
+        original = article if network == ARTICLE else sample
         names = tuple(f"model-{number:03d}" for number in range(copies))
         for name in names:
             shutil.copytree(original / "1", folder / name / "1")
@@ -63,10 +74,10 @@ def artifacts(copies: int, network: str) -> Iterator[Artifacts]:
         yield Artifacts(folder, names, golden)
 
 
-def _write_article(folder: Path) -> None:
+def _write_networks(article: Path, large: Path) -> None:
     """Runs in a separate process: importing TensorFlow takes half a gigabyte of memory."""
     subprocess.run(
-        [sys.executable, "-m", "benchmarks.serving.article_network", str(folder)],
+        [sys.executable, "-m", "benchmarks.serving.networks", str(article), str(large)],
         env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
         cwd=REPOSITORY,
         check=True,
@@ -80,3 +91,7 @@ def _golden(artifact: Path) -> Golden:
     pixels = preprocess.geometry(manifest.input, image)
     label = manifest.labels.index(manifest.golden.label)
     return Golden(base64.b64encode(pixels.tobytes()).decode(), label)
+
+
+def _black(side: int) -> str:
+    return base64.b64encode(bytes(side * side * 3)).decode()

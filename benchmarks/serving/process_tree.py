@@ -1,4 +1,4 @@
-"""All processes that a server started: their memory, and ending them. Linux only."""
+"""All processes that a server started: memory, processor time, ending them. Linux only."""
 
 import contextlib
 import ctypes
@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 PROC = Path("/proc")
@@ -39,22 +40,45 @@ def descendants(root: int) -> list[int]:
     return found
 
 
-def pss(pids: Iterable[int]) -> int:
-    """Proportional set size in bytes: pages shared by several processes are counted once in all.
+@dataclass(frozen=True)
+class Memory:
+    """Bytes. pss: pages that several processes share are counted once in all.
 
-    Processes that have ended count as 0.
+    private: what was written to and belongs to one process, so that it cannot be evicted; pages of
+    files that are mapped are not among it.
     """
-    total = 0
+
+    pss: int
+    private: int
+
+    def __add__(self, other: "Memory") -> "Memory":
+        return Memory(self.pss + other.pss, self.private + other.private)
+
+
+def memory(pids: Iterable[int]) -> Memory:
+    """The memory of all these processes; those that have ended count as 0."""
+    total = Memory(0, 0)
     for pid in pids:
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-            total += pss_of((PROC / str(pid) / "smaps_rollup").read_text())
+            total += memory_of((PROC / str(pid) / "smaps_rollup").read_text())
     return total
 
 
-def pss_of(rollup: str) -> int:
-    """Bytes, from the text of a smaps_rollup; 0 if it is empty, as for a zombie."""
-    lines = (line.split() for line in rollup.splitlines())
-    return sum(int(fields[1]) * 1024 for fields in lines if fields[0] == "Pss:")
+def memory_of(rollup: str) -> Memory:
+    """From the text of a smaps_rollup; nothing if it is empty, as for a zombie."""
+    fields = (line.split() for line in rollup.splitlines())
+    sizes = {each[0]: int(each[1]) * 1024 for each in fields if each[-1] == "kB"}
+    return Memory(sizes.get("Pss:", 0), sizes.get("Private_Dirty:", 0))
+
+
+def processor_seconds(pids: Iterable[int]) -> float:
+    """Processor time of these processes and of their children that have ended."""
+    ticks = 0
+    for pid in pids:
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            after_name = (PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
+            ticks += sum(map(int, after_name[11:15]))  # utime, stime, cutime, cstime
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def end(child: "subprocess.Popen[bytes]", timeout: float = TERMINATE_TIMEOUT) -> None:

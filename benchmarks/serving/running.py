@@ -16,6 +16,10 @@ from benchmarks.serving.servers import Calls, Launch, Server, ServerSetup, free_
 START_TIMEOUT = 180.0
 """Seconds in which a server must become ready."""
 
+PROCESSORS = os.sched_getaffinity(0)
+GENERATOR = {min(PROCESSORS)}
+"""The load generator's processor while a server runs."""
+
 LOG_TAIL = 400
 """Characters from the end of a server's log, for the error if it does not start."""
 
@@ -28,8 +32,9 @@ class RunningServer:
     """A server that is ready; `connection` is for single requests."""
 
     def __init__(
-        self, port: int, calls: Calls, artifacts: Artifacts, connection: Connection
+        self, pid: int, port: int, calls: Calls, artifacts: Artifacts, connection: Connection
     ) -> None:
+        self.pid = pid
         self.port = port
         self.calls = calls
         self.artifacts = artifacts
@@ -40,6 +45,10 @@ class RunningServer:
         if self.calls.load is not None:
             await self.connection.send(self.calls.load(name))
         self.check(name, await self.connection.send(self.calls.invoke(name)))
+
+    def processor_seconds(self) -> float:
+        """Processor time of all its processes so far."""
+        return process_tree.processor_seconds([self.pid, *process_tree.descendants(self.pid)])
 
     def check(self, name: str, answer: bytes) -> None:
         """Checks the answer of an invocation. Raises WrongAnswer unless the label is right."""
@@ -55,14 +64,18 @@ async def run_server(
 ) -> AsyncIterator[RunningServer]:
     """Yields the server once it is ready; ends its processes and deletes its files afterwards.
 
-    `capacity` is the number of models that it may keep, if it evicts models itself.
-    Raises NotSetUp, NotStarted.
+    Meanwhile this process has one processor and the server all others, if there are several, so
+    that the load generator takes no time from the server.
+    `capacity` is the number of models that it may keep, if it evicts models itself. The end of one
+    server is the end of all that run. Raises NotSetUp, NotStarted.
     """
     with TemporaryDirectory(prefix="facet-", ignore_cleanup_errors=True) as folder:
         scratch, log = Path(folder) / "s", Path(folder) / "log"
         scratch.mkdir()
         setup = ServerSetup(free_port(), artifacts, scratch, capacity)
         launch = server.launch(setup)
+        before = os.sched_getaffinity(0)
+        os.sched_setaffinity(0, PROCESSORS - GENERATOR or PROCESSORS)  # the server inherits it
         with log.open("wb") as output:
             child = subprocess.Popen(
                 launch.command,
@@ -73,11 +86,13 @@ async def run_server(
                 stderr=output,
             )
         try:
+            os.sched_setaffinity(0, GENERATOR)
             connection = await _ready(child, launch, setup.port, log)
             calls = server.calls(setup)
-            yield RunningServer(setup.port, calls, artifacts, connection)
+            yield RunningServer(child.pid, setup.port, calls, artifacts, connection)
             connection.close()
         finally:
+            os.sched_setaffinity(0, before)
             process_tree.end(child)
 
 

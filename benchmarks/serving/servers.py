@@ -1,4 +1,4 @@
-"""The servers under test: how each is started and called. Facet and the baseline."""
+"""The servers under test: how each is started and called. Facet, the baseline and the limit."""
 
 import contextlib
 import json
@@ -109,10 +109,14 @@ def predictions(answer: bytes) -> list[float]:
 
 @dataclass(frozen=True)
 class Facet:
-    """Facet's container. `lite`: serve the LiteRT models; otherwise they are left out."""
+    """Facet's container. `lite`: serve the LiteRT models; otherwise they are left out.
+
+    memory: bytes for all models, None for the container's default.
+    """
 
     lite: bool
     runtime: str
+    memory: int | None = None
 
     @property
     def title(self) -> str:
@@ -132,6 +136,7 @@ class Facet:
             "SAGEMAKER_BIND_TO_PORT": str(setup.port),
             "SAGEMAKER_MULTI_MODEL": "true",
             "TMPDIR": str(setup.scratch),
+            "FACET_SERVING_MEMORY": str(self.memory or 0),
         }
         command = [sys.executable, "-m", "serving", "serve"]
         return Launch(command, "/ping", environment | PATHS)
@@ -155,6 +160,27 @@ class Facet:
 
     def _folder(self, setup: ServerSetup) -> Path:
         return setup.models if self.lite else setup.scratch / "models"
+
+
+@dataclass(frozen=True)
+class BareServer:
+    """The limit: LiteRT behind uvicorn with nothing in between."""
+
+    title: str = "uvicorn, orjson, LiteRT"
+
+    def launch(self, setup: ServerSetup) -> Launch:
+        """Starts it in our own interpreter."""
+        arguments = ["--port", setup.port, "--models", setup.models]
+        command = [sys.executable, "-m", f"{HANDLERS}.bare_server", *map(str, arguments)]
+        return Launch(command, "/ping", PATHS)
+
+    def calls(self, setup: ServerSetup) -> Calls:
+        """The server loads a model at its first request."""
+
+        def invoke(name: str) -> bytes:
+            return request("POST", f"/models/{name}/invoke", instances(setup.image(name)))
+
+        return Calls(invoke, predictions)
 
 
 @dataclass(frozen=True)

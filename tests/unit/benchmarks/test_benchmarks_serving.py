@@ -4,6 +4,7 @@ import asyncio
 import os
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
@@ -20,8 +21,9 @@ from benchmarks.serving.load import (
     percentile,
     request,
 )
-from benchmarks.serving.measures import LoadResult
+from benchmarks.serving.measures import Cost, LoadResult, Waits
 from benchmarks.serving.platform import Platform
+from benchmarks.serving.process_tree import Memory
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ngood"
 
@@ -211,22 +213,34 @@ def test_the_platform_loads_a_model_once_and_keeps_models_in_use() -> None:
     assert sum(call.startswith("unload") for call in connection.calls) > 3
 
 
-def test_proportional_memory_is_read_in_bytes() -> None:
+def test_memory_is_read_in_bytes() -> None:
     rollup = (
         "55d0-7ffd ---p 00000000 00:00 0    [rollup]\n"
         "Rss:                9000 kB\nPss:                5000 kB\nPss_Anon:           4000 kB\n"
+        "Private_Clean:       900 kB\nPrivate_Dirty:      2000 kB\n"
     )
-    assert process_tree.pss_of(rollup) == 5000 * 1024
-    assert process_tree.pss_of("") == 0
+    assert process_tree.memory_of(rollup) == Memory(pss=5000 * 1024, private=2000 * 1024)
+    assert process_tree.memory_of("") == Memory(0, 0)
 
 
 @linux_only
 def test_allocated_memory_is_measured() -> None:
-    before = process_tree.pss([os.getpid()])
+    before = process_tree.memory([os.getpid()])
     block = bytearray(os.urandom(1 << 20) * 32)
-    assert process_tree.pss([os.getpid()]) - before > 0.9 * len(block)
+    after = process_tree.memory([os.getpid()])
+    assert after.pss - before.pss > 0.9 * len(block)
+    assert after.private - before.private > 0.9 * len(block)
     never_a_pid = 1 << 30
-    assert process_tree.pss([never_a_pid]) == 0
+    assert process_tree.memory([never_a_pid]) == Memory(0, 0)
+
+
+@linux_only
+def test_processor_time_is_that_of_the_process_and_not_of_waiting() -> None:
+    before, own = process_tree.processor_seconds([os.getpid()]), time.process_time()
+    while time.process_time() < own + 0.2:
+        pass
+    time.sleep(0.2)
+    assert process_tree.processor_seconds([os.getpid()]) - before == pytest.approx(0.2, abs=0.1)
 
 
 @linux_only
@@ -309,18 +323,47 @@ def test_a_failed_server_is_listed_with_the_reason() -> None:
     assert columns == {4}
 
 
+def megabytes(pss: int, private: int = 0) -> Memory:
+    return Memory(pss * 10**6, private * 10**6)
+
+
+def test_requests_and_loads_are_compared_with_the_limits() -> None:
+    costs = {
+        "LiteRT": Cost({1: 0.1}, load=1.0),
+        "Bare": Cost({1: 0.2, 8: 0.2}, load=None),
+        "Ours": Cost({1: 0.3, 8: 0.25}, load=1.8),
+    }
+    lines = tables.cost(costs, [1, 8], ours="Ours", limit="Bare")
+    assert line(lines, "| LiteRT") == "| LiteRT | 0.100 |  | 1.00 |"
+    assert line(lines, "| Bare") == "| Bare | 0.200 | 0.200 |  |"
+    assert (
+        line(lines, "| Ours, times") == "| Ours, times the limit | **1.50** | **1.25** | **1.80** |"
+    )
+    assert lines[-1] == "| target | ≤ 1.5 | ≤ 1.25 | ≤ 2 |"
+
+
+def test_waits_beside_a_large_model() -> None:
+    lines = tables.waits(Waits([0.001] * 100, [0.002] * 99 + [0.0451], [0.003]))
+    assert line(lines, "| nothing") == "| nothing | 100 | 1.0 | 1.0 | 1.0 |"
+    assert line(lines, "| a VGG16 loads") == "| a VGG16 loads | 100 | 2.0 | 2.0 | 45.1 |"
+    assert lines[-1].startswith("Longest wait while a VGG16 loads: **45.1** ms")
+
+
 def test_loading_and_memory_are_compared() -> None:
     filled: dict[str, LoadResult | str] = {
-        "Base": LoadResult([0.2, 0.1, 0.3], {1: 500_000_000, 11: 600_000_000}),
-        "One": LoadResult([2.0], {1: 100_000_000, 11: 2_100_000_000}),
+        "Base": LoadResult([0.2, 0.1, 0.3], {1: megabytes(500), 11: megabytes(600)}),
+        "One": LoadResult([2.0], {1: megabytes(100), 11: megabytes(2100)}),
         "Other": "no Java",
-        "Ours": LoadResult([0.004, 0.005, 0.9], {1: 40_000_000, 11: 90_000_000, 200: 836_000_000}),
+        "Ours": LoadResult(
+            [0.004, 0.005, 0.9],
+            {1: megabytes(40), 11: megabytes(90, 30), 200: megabytes(836, 199)},
+        ),
     }
     lines = tables.models(filled, 1, 11, 200, ROLES)
-    assert line(lines, "| Ours") == "| Ours | 5.0 | 40 | 90 | 5.0 |"
-    assert line(lines, "| One") == "| One | 2,000 | 100 | 2,100 | 200.0 |"
-    assert line(lines, "| Other") == "| Other | not measured: no Java | | | |"
-    assert "4.00 MB for each extra one" in line(lines, "With 200 models")
+    assert line(lines, "| Ours") == "| Ours | 5.0 | 40 | 90 | 5.0 | 3.0 |"
+    assert line(lines, "| One") == "| One | 2,000 | 100 | 2,100 | 200.0 | 0.0 |"
+    assert line(lines, "| Other") == "| Other | not measured: no Java | | | | |"
+    assert "4.00 MB for each extra one, of which 1.00 MB" in line(lines, "With 200 models")
     assert "**40** times faster than the best of the others, Base" in line(lines, "It loads")
     assert "**50** times less memory than in One" in line(lines, "An extra model")
 
