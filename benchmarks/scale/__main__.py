@@ -2,11 +2,13 @@
 
     python -m benchmarks.scale [--models N] [--seconds S] [--clients N] [--memory MB]
 
+Then the same requests go to the container itself.
 Requests follow Zipf's law. Each answer is compared with the one that only this model gives. Writes
 its part of docs/benchmarks.md; a run with other options than the documented ones is only printed.
 """
 
 import argparse
+import asyncio
 import re
 import subprocess
 import sys
@@ -24,9 +26,11 @@ import numpy as np
 import orjson
 
 from benchmarks.document import write
-from benchmarks.scale.synthetic_models import Floats, SyntheticModels, build
+from benchmarks.scale import direct
+from benchmarks.scale.synthetic_models import PATH, Floats, SyntheticModels, build
 from benchmarks.scale.tables import Run, loads_of, plot, report
 from benchmarks.scale.traffic import ENDPOINT, Answers, Plan, drive, target
+from benchmarks.serving.process_tree import adopt_orphans, processor_seconds
 from facet.preprocess import Pixels
 from local.endpoint.platform import EndpointConfig, Platform
 
@@ -40,16 +44,19 @@ FULL = Plan(models=10_000, seconds=300, clients=16, memory=2_000_000_000)
 def main() -> None:
     """Runs the benchmark; writes a full run into the document."""
     plan = _plan()
+    adopt_orphans()
     pixels = np.random.default_rng(1).integers(0, 256, (IMAGES, SIDE, SIDE, 3), dtype=np.uint8)
     with _separate_process() as process:
         synthetic = process.submit(build, pixels).result()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         _store(synthetic, plan.models, folder / "s3" / BUCKET / "mme")
+        expected = synthetic.expected(range(plan.models))
         with file_server(folder / "s3") as url:
-            expected = synthetic.expected(range(plan.models))
             run = _measure(plan, expected, pixels, url, folder)
-    lines = report(plan, run)
+        _unpack(synthetic, plan.models, folder / "models")
+        itself = asyncio.run(direct.measure(plan, expected, pixels, folder / "models"))
+    lines = report(plan, run, itself)
     if plan == FULL:
         plot(plan, run)
         write("scale", [*lines, "", "![requests and memory](benchmarks/scale-run.png)"])
@@ -77,6 +84,13 @@ def _store(synthetic: SyntheticModels, models: int, folder: Path) -> None:
     artifacts = synthetic.artifacts()
     for number in range(models):
         (folder / target(number)).write_bytes(artifacts.artifact(number))
+
+
+def _unpack(synthetic: SyntheticModels, models: int, folder: Path) -> None:
+    for number in range(models):
+        file = folder / target(number) / PATH
+        file.parent.mkdir(parents=True)
+        file.write_bytes(synthetic.file(number))
 
 
 @contextmanager
@@ -130,12 +144,15 @@ def _measure(plan: Plan, expected: Floats, pixels: Pixels, s3_url: str, folder: 
             time.sleep(0.05)
         port = int(platform.url.rpartition(":")[2])
         future = process.submit(drive, port, plan, expected, pixels)
+        before = processor_seconds([pid]), time.process_time()
         memory = watch(pid, future)
+        container = processor_seconds([pid]) - before[0]
+        endpoint = time.process_time() - before[1]
         with urlopen(f"{platform.url}/metrics") as answer:
             metrics = orjson.loads(answer.read())[ENDPOINT]
     loaded = int(metrics.pop("LoadedModelCount"))
     loads = loads_of((folder / f"{ENDPOINT}.log").read_text())
-    return Run(future.result(), memory, metrics, loads, loaded)
+    return Run(future.result(), memory, metrics, loads, loaded, container, endpoint)
 
 
 def watch(pid: int, future: Future[Answers]) -> list[tuple[float, int]]:

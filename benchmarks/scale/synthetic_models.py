@@ -33,6 +33,11 @@ class SyntheticModels:
         _, labels = self.scores.shape
         return np.random.default_rng(number).standard_normal((labels,), dtype=np.float32)
 
+    def file(self, number: int) -> bytes:
+        """The LiteRT file of model `number`."""
+        biases = self.biases(number).tobytes()
+        return self.model[: self.at] + biases + self.model[self.at + len(biases) :]
+
     def expected(self, numbers: Sequence[int]) -> Floats:
         """The right answer of each model for each image: (models, images, labels)."""
         weights = np.exp([self.biases(number) for number in numbers])[:, None, :]

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks import plots
+from benchmarks.scale.direct import Direct
 from benchmarks.scale.traffic import Answers, Plan
 from benchmarks.serving.load import percentile
 
@@ -26,6 +27,7 @@ class Run:
     """memory: (Unix time, resident bytes of the container).  metrics: the platform's.
 
     loads: (model, Unix time).  loaded: models in memory at the end.
+    container, endpoint: seconds of processor time of the container and of the local endpoint.
     """
 
     answers: Answers
@@ -33,6 +35,8 @@ class Run:
     metrics: Mapping[str, Mapping[str, float]]
     loads: Sequence[tuple[int, float]]
     loaded: int
+    container: float
+    endpoint: float
 
     @property
     def begun(self) -> float:
@@ -72,8 +76,8 @@ def first(answers: Answers) -> Mask:
     return mask
 
 
-def report(plan: Plan, run: Run) -> list[str]:
-    """Formats two tables: latencies, and facts about the run."""
+def report(plan: Plan, run: Run, itself: Direct) -> list[str]:
+    """Formats three tables: latencies, facts about the run, and the container itself."""
     answers, loading = run.answers, cold(run.answers, run.loads)
     new = loading & first(answers)
     rows = {
@@ -107,7 +111,37 @@ def report(plan: Plan, run: Run) -> list[str]:
         "|---|---|",
         *(f"| {name} | {value} |" for name, value in facts.items()),
         *(["", f"The first error: {answers.errors[0]}"] if answers.errors else []),
+        "",
+        *_shares(run, itself),
     ]
+
+
+def _shares(run: Run, itself: Direct) -> list[str]:
+    """What of each request is the container's, and what the local endpoint's."""
+    lines = [
+        "| requests | a second | p50 / p99, ms | loads | loaded at the end | errors "
+        "| ms of the container's processor time | of the endpoint's |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for name, answers, loads, loaded, container, endpoint in (
+        (
+            *("through the local endpoint", run.answers),
+            *(len(run.loads), run.loaded, run.container, run.endpoint),
+        ),
+        (
+            *("the container itself", itself.answers),
+            *(itself.loads, itself.loaded, itself.processor_seconds, None),
+        ),
+    ):
+        count = len(answers.seconds)
+        p50, p99 = (percentile(answers.seconds.tolist(), share) * 1e3 for share in (0.5, 0.99))
+        share = "" if endpoint is None else f"{endpoint / count * 1e3:.2f}"
+        lines.append(
+            f"| {name} | {count / float(np.ptp(answers.sent)):,.0f} | {p50:.2f} / {p99:.2f} "
+            f"| {loads:,} | {loaded:,} | {len(answers.errors)} "
+            f"| {container / count * 1e3:.2f} | {share} |"
+        )
+    return [*lines, "", "Target: 2,000 requests a second at the container itself."]
 
 
 def _row(name: str, seconds: NDArray[np.float64], part: Mask) -> str:

@@ -4,7 +4,7 @@ import asyncio
 import base64
 import itertools
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +12,7 @@ import orjson
 from numpy.typing import NDArray
 
 from benchmarks.scale.synthetic_models import Floats
-from benchmarks.serving.load import WrongAnswer, connect, request
+from benchmarks.serving.load import Connection, WrongAnswer, connect, request
 from facet.preprocess import Pixels
 
 ENDPOINT = "scale"
@@ -60,7 +60,24 @@ def drive(port: int, plan: Plan, expected: Floats, pixels: Pixels) -> Answers:
     return asyncio.run(traffic(port, plan, expected, pixels))
 
 
-async def traffic(port: int, plan: Plan, expected: Floats, pixels: Pixels) -> Answers:
+Invoke = Callable[[Connection, int, bytes], Awaitable[bytes]]
+"""The answer of a model to a body. Raises WrongAnswer."""
+
+
+async def through_endpoint(connection: Connection, model: int, body: bytes) -> bytes:
+    """Invokes a model through the local endpoint."""
+    headers = {"X-Amzn-SageMaker-Target-Model": target(model)}
+    path = f"/endpoints/{ENDPOINT}/invocations"
+    return await connection.send(request("POST", path, body, headers))
+
+
+async def traffic(
+    port: int,
+    plan: Plan,
+    expected: Floats,
+    pixels: Pixels,
+    invoke: Invoke = through_endpoint,
+) -> Answers:
     """Runs the clients for `plan.seconds`; each sends its next request when it has an answer.
 
     `expected` is (models, images, labels), `pixels` uint8 (images, height, width, channels).
@@ -79,7 +96,7 @@ async def traffic(port: int, plan: Plan, expected: Floats, pixels: Pixels) -> An
             image = len(answered) % len(bodies)
             sent, began = time.time(), time.perf_counter()
             try:
-                body = await connection.send(_request(model, bodies[image]))
+                body = await invoke(connection, model, bodies[image])
                 _check(body, expected[model, image])
             except WrongAnswer as error:
                 errors.append(f"{target(model)}: {error}")
@@ -99,11 +116,6 @@ async def traffic(port: int, plan: Plan, expected: Floats, pixels: Pixels) -> An
 def _models(models: int, client: int) -> Iterator[int]:
     for block in itertools.count():
         yield from map(int, zipf(models, 4096, (client, block)))
-
-
-def _request(model: int, body: bytes) -> bytes:
-    headers = {"X-Amzn-SageMaker-Target-Model": target(model)}
-    return request("POST", f"/endpoints/{ENDPOINT}/invocations", body, headers)
 
 
 def _check(body: bytes, expected: Floats) -> None:

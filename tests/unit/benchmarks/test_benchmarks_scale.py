@@ -16,9 +16,11 @@ import orjson
 import pytest
 
 from benchmarks.scale.__main__ import file_server, watch
+from benchmarks.scale.direct import Direct, LoadedModels
 from benchmarks.scale.synthetic_models import PATH, SyntheticModels, find_biases
 from benchmarks.scale.tables import Run, cold, first, loads_of, report
 from benchmarks.scale.traffic import Answers, Plan, target, traffic, zipf
+from benchmarks.serving.load import Connection, WrongAnswer
 
 BIASES = np.array([1, 2, 3], np.float32)
 MODEL = b"before" + BIASES.tobytes() + b"after"
@@ -151,12 +153,15 @@ def run_of(answers: Answers) -> Run:
         metrics={"ModelCacheHit": {"Sum": 3, "SampleCount": 4}},
         loads=[(1, 10.05), (2, 10.05)],
         loaded=2,
+        container=0.008,
+        endpoint=0.02,
     )
 
 
 def test_the_report() -> None:
     answers = answered((1, 10.0, 0.1), (1, 10.2, 0.002), (1, 10.25, 0.004), (2, 10.3, 0.006))
-    lines = report(PLAN, run_of(answers))
+    itself = Direct(answers, processor_seconds=0.004, loads=7, loaded=3)
+    lines = report(PLAN, run_of(answers), itself)
     assert lines[0] == "5 models, 3 clients, 0 seconds, 4 requests, 2 GB for loaded models."
     for line in (
         "| warm | 75.0% | 4.00 | 6.00 |",
@@ -166,11 +171,13 @@ def test_the_report() -> None:
         "| requests with the model loaded (`ModelCacheHit`) | 75.0% |",
         "| the container's resident memory in the second half | 2,000 to 3,000 MB |",
         "| errors, wrong answers | 0 |",
+        "| through the local endpoint | 13 | 4.00 / 100.00 | 2 | 2 | 0 | 2.00 | 5.00 |",
+        "| the container itself | 13 | 4.00 / 100.00 | 7 | 3 | 0 | 1.00 |  |",
     ):
         assert line in lines
-    failed = report(PLAN, run_of(replace(answers, errors=["m00001.tar.gz: status 500"])))
+    failed = report(PLAN, run_of(replace(answers, errors=["m00001.tar.gz: status 500"])), itself)
     assert "| errors, wrong answers | 1 |" in failed
-    assert failed[-1] == "The first error: m00001.tar.gz: status 500"
+    assert "The first error: m00001.tar.gz: status 500" in failed
 
 
 def test_samples_memory_until_the_end() -> None:
@@ -188,3 +195,54 @@ def test_the_file_server_replaces_s3(tmp_path: Path) -> None:
     (tmp_path / "models" / "one").write_bytes(b"content")
     with file_server(tmp_path) as url, urlopen(f"{url}/models/one?X-Amz-Signature=1") as answer:
         assert answer.read() == b"content"
+
+
+class Container(Connection):
+    """Has room for two models; a load of a third is answered 507."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.loaded: set[str] = set()
+        self.calls: list[str] = []
+
+    def send(self, request: bytes) -> asyncio.Future[bytes]:
+        return asyncio.ensure_future(self._answer_to(request))
+
+    async def _answer_to(self, request: bytes) -> bytes:
+        head, _, body = request.decode().partition("\r\n\r\n")
+        method, path, _ = head.split("\r\n")[0].split()
+        await asyncio.sleep(0)
+        if path == "/models":
+            name = orjson.loads(body)["model_name"]
+            self.calls.append(f"load {name}")
+            assert name not in self.loaded
+            if len(self.loaded) == 2:
+                raise WrongAnswer("status 507: Memory exhausted")
+            self.loaded.add(name)
+        elif method == "DELETE":
+            self.calls.append(f"unload {path.split('/')[2]}")
+            self.loaded.remove(path.split("/")[2])
+        else:
+            assert path.split("/")[2] in self.loaded
+        return b"answer"
+
+
+def test_the_clients_make_room_in_the_container_itself(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        container, models = Container(), LoadedModels(tmp_path)
+        for model in (1, 2, 1, 3):
+            assert await models.invoke(container, model, b"{}") == b"answer"
+        one, two, three = map(target, (1, 2, 3))
+        assert container.calls == [
+            *(f"load {one}", f"load {two}", f"load {three}", f"unload {two}", f"load {three}"),
+        ]
+        assert (models.loads, len(models)) == (3, 2)
+        crowd = [models.invoke(container, model, b"{}") for model in (3, 3, 1, 3)]
+        assert await asyncio.gather(*crowd) == [b"answer"] * 4
+        assert models.loads == 3
+
+    asyncio.run(scenario())
+
+
+def test_a_models_file_is_the_one_in_its_artifact() -> None:
+    assert FAMILY.file(7) == member(FAMILY.artifacts().artifact(7))
