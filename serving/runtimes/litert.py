@@ -1,27 +1,27 @@
-"""Models as LiteRT interpreters: they load in milliseconds and take a few MB, no TensorFlow."""
+"""Models on LiteRT: they load in milliseconds and take a few MB, no TensorFlow."""
 
+import logging
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from ai_edge_litert.interpreter import Interpreter, SignatureRunner
 
 from serving.errors import InferenceFailed, LoadFailed
+from serving.litert.compiled import Compiled
+from serving.litert.interpreted import Interpreted
+from serving.litert.model_file import Function, Tensor, Unfit
 from serving.runtimes.quantisation import Quantisation, quantisation
 from serving.runtimes.runtime import Array, Signature, TensorSpec
+
+log = logging.getLogger(__name__)
 
 # Measured: 4.4 MB in memory for a file of 2 MB, 148 MB for VGG16's 58 MB. The weights are mapped
 # once, and copied once in XNNPACK's layout. Files with float16 weights take 3.3 to 4.1 times their
 # size, because the copy is float32; what the estimate lacks is measured while they load.
 MEMORY_PER_BYTE = 2.5
 MEMORY_FIXED = 300_000
-ROWS = 8  # in one call: more save no time, and an interpreter keeps the memory of its largest call
-LONG_REPORT = 10_000  # characters
-NO_REASON = "LiteRT gives no reason, as when there is no memory left"
+ROWS = 8  # in one call: more save no time, and a model keeps the memory of its largest call
 
 
 def estimate(size: int) -> int:
@@ -30,19 +30,48 @@ def estimate(size: int) -> int:
 
 
 class LiteRT:
-    """One interpreter. It computes once while it is loaded, so that its memory is measured."""
+    """One model. It computes once while it is loaded, so that its memory is measured.
+
+    The C API of LiteRT loads and computes it. Its interpreter, which holds Python's lock while it
+    loads, does that if the C API cannot.
+    """
 
     kind = "litert"
     parallel = 1
 
     def __init__(self, model: Path, threads: int) -> None:
         """Raises LoadFailed."""
-        self._load = partial(_load, model, threads)
-        self._functions, self.signatures = self._load()
-        self._report = ""
-        for name, signature in self.signatures.items():
+        try:
+            self._use(Compiled(model, threads))
+            self._compute_zeros()
+        except (Unfit, InferenceFailed) as reason:
+            log.info("%s is left to LiteRT's interpreter: %s", model, reason)
+            if isinstance(reason, InferenceFailed):
+                self.close()
+            self._use(Interpreted(model, threads))
             with suppress(InferenceFailed):  # some models fail on zeros
+                self._compute_zeros()
+
+    def _use(self, engine: Compiled | Interpreted) -> None:
+        """Raises LoadFailed, and closes the engine."""
+        try:
+            self._functions = {name: _Function(each) for name, each in engine.functions.items()}
+        except LoadFailed:
+            engine.close()
+            raise
+        self.signatures = {name: each.signature for name, each in self._functions.items()}
+        self._engine = engine
+
+    def _compute_zeros(self) -> None:
+        """Compute each signature once. Raises InferenceFailed, as some models fail on zeros."""
+        failure = None
+        for name, signature in self.signatures.items():
+            try:
                 self._call(name, {key: spec.one() for key, spec in signature.inputs.items()})
+            except InferenceFailed as error:
+                failure = error
+        if failure:
+            raise failure
 
     def predict(self, signature: str, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """Resize the inputs and compute, in calls of at most ROWS rows. Raises BadInput,
@@ -58,97 +87,52 @@ class LiteRT:
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
     def _call(self, signature: str, inputs: Mapping[str, Array]) -> dict[str, Array]:
-        called = self._functions[signature]
-        quantised = {name: called.stored(name, array) for name, array in inputs.items()}
-        try:
-            outputs = called.runner(**quantised)
-        except (ValueError, RuntimeError, MemoryError) as error:
-            raise InferenceFailed(f"LiteRT: {self._latest(str(error))}") from error
-        return {name: called.real(name, array) for name, array in outputs.items()}
+        function = self._functions[signature]
+        stored = {name: function.stored(name, array) for name, array in inputs.items()}
+        outputs = self._engine.call(signature, stored)
+        return {name: function.real(name, array) for name, array in outputs.items()}
 
     def cancel(self) -> None:
-        """LiteRT's interpreter for Python has no way to interrupt a call."""
+        """LiteRT has no way to interrupt a call."""
 
     def close(self) -> None:
-        """Delete the last references to the interpreter, whose destructor frees its memory."""
-        self._functions.clear()
-
-    def _latest(self, report: str) -> str:
-        """The newest error in an interpreter's report, which accumulates all errors.
-
-        The interpreter is loaded again when its report has become long.
-        """
-        latest = report.removeprefix(self._report) or NO_REASON
-        self._report = report
-        if len(report) > LONG_REPORT:
-            with suppress(LoadFailed):
-                (self._functions, _), self._report = self._load(), ""
-        return latest
+        """Give the memory back. No call may follow."""
+        self._engine.close()
 
 
-@dataclass(frozen=True)
 class _Function:
-    """A signature's runner, and the quantisation of each input and output that has one."""
+    """A signature, and the quantisation of each input and output that has one."""
 
-    runner: SignatureRunner
-    inputs: Mapping[str, Quantisation | None]
-    outputs: Mapping[str, Quantisation | None]
+    def __init__(self, function: Function) -> None:
+        """Raises LoadFailed."""
+        self._inputs = {name: quantisation(name, each) for name, each in function.inputs.items()}
+        self._outputs = {name: quantisation(name, each) for name, each in function.outputs.items()}
+        tensors = (*function.inputs.values(), *function.outputs.values())
+        self.signature = Signature(
+            {name: _spec(each, self._inputs[name]) for name, each in function.inputs.items()},
+            batchable=all(each.shape and each.shape[0] < 0 for each in tensors),
+        )
 
     def stored(self, name: str, values: Array) -> Array:
         """An input as the file's dtype. Raises BadInput."""
-        found = self.inputs[name]
+        found = self._inputs[name]
         return found.quantise(values) if found else values
 
     def real(self, name: str, values: Array) -> Array:
         """An output as real numbers."""
-        found = self.outputs[name]
+        found = self._outputs[name]
         return found.dequantise(values) if found else values
 
 
-def _load(model: Path, threads: int) -> tuple[dict[str, _Function], dict[str, Signature]]:
-    try:
-        interpreter = Interpreter(model_path=str(model), num_threads=threads)
-        interpreter.allocate_tensors()
-        names = interpreter.get_signature_list()
-        functions = {name: _function(interpreter.get_signature_runner(name)) for name in names}
-        signatures = {name: _signature(each) for name, each in functions.items()}
-    except (ValueError, TypeError, RuntimeError, MemoryError) as error:
-        raise LoadFailed(f"LiteRT cannot load {model.name}: {str(error) or NO_REASON}") from error
-    if not functions:
-        raise LoadFailed(
-            f"{model.name} has no signature. Convert it from a SavedModel with signatures"
-        )
-    return functions, signatures
-
-
-def _function(runner: SignatureRunner) -> _Function:
-    inputs, outputs = (
-        {name: quantisation(name, details) for name, details in tensors.items()}
-        for tensors in (runner.get_input_details(), runner.get_output_details())
-    )
-    return _Function(runner, inputs, outputs)
-
-
-def _signature(function: _Function) -> Signature:
-    inputs = function.runner.get_input_details()
-    outputs = function.runner.get_output_details()
-    shapes = [info["shape_signature"] for info in (*inputs.values(), *outputs.values())]
-    return Signature(
-        {name: _spec(details, function.inputs[name]) for name, details in inputs.items()},
-        batchable=all(len(shape) and shape[0] < 0 for shape in shapes),
-    )
-
-
-def _spec(details: Mapping[str, Any], quantised: Quantisation | None) -> TensorSpec:
+def _spec(tensor: Tensor, quantised: Quantisation | None) -> TensorSpec:
     """The first dimension counts as any number of rows, even if the converter fixed it at 1.
 
     Raw bytes are an image's pixels, which only a quantised uint8 can take as they are.
     """
-    dtype = np.dtype(details["dtype"])
-    numeric = dtype.kind not in "OSU"
-    shape = tuple(None if size < 0 else int(size) for size in details["shape_signature"])
+    dtype = np.dtype(tensor.dtype)
+    shape = tuple(None if size < 0 else size for size in tensor.shape)
     return TensorSpec(
-        dtype=np.dtype(np.float32) if quantised else dtype if numeric else np.dtype(object),
+        dtype=np.dtype(np.float32) if quantised else dtype,
         shape=(None, *shape[1:]) if shape else (),
-        raw=dtype if numeric and (not quantised or dtype == np.uint8) else None,
+        raw=dtype if not quantised or dtype == np.uint8 else None,
     )

@@ -4,13 +4,13 @@ A model may be converted with integers as input and output although its SavedMod
 float32. Scale and zero point are in the file, so that callers send and get the real numbers.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from serving.errors import BadInput, LoadFailed
+from serving.litert.model_file import STRING, Tensor
 from serving.runtimes.runtime import Array
 
 
@@ -43,20 +43,24 @@ class Quantisation:
         return (integers.astype(np.float32) - np.float32(self.zero_point)) * self.scale
 
 
-def quantisation(name: str, details: Mapping[str, Any]) -> Quantisation | None:
-    """The quantisation in LiteRT's details of a tensor; None for numbers that stand for themselves.
+def quantisation(name: str, tensor: Tensor) -> Quantisation | None:
+    """The quantisation of a tensor; None for numbers that stand for themselves.
 
-    Raises LoadFailed for one without a usable scale, or with one for each channel, as weights have.
+    Raises LoadFailed for strings, and for a tensor without a usable scale, or with one for each
+    channel, as weights have.
     """
-    dtype = np.dtype(details["dtype"])
-    scales = details["quantization_parameters"]["scales"]
-    zero_points = details["quantization_parameters"]["zero_points"]
+    if tensor.dtype == STRING:
+        raise LoadFailed(
+            f"tensor {name} holds strings, but a LiteRT model is served with numbers only. Convert "
+            "it from a signature that takes and gives numbers, or leave it out of the artifact"
+        )
+    dtype, scales, zero_points = np.dtype(tensor.dtype), tensor.scales, tensor.zero_points
     if dtype.kind not in "iu" or not len(scales):
         return None
     if len(scales) != 1 or len(zero_points) != 1 or not 0 < scales[0] < np.inf:
         raise LoadFailed(
-            f"tensor {name} is quantised with the scales {scales[:3].tolist()} and the zero points "
-            f"{zero_points[:3].tolist()}; an input or output has one of each, the scale above 0. "
+            f"tensor {name} is quantised with the scales {[*scales[:3]]} and the zero points "
+            f"{[*zero_points[:3]]}; an input or output has one of each, the scale above 0. "
             "Convert the model again"
         )
     return Quantisation(dtype, np.float32(scales[0]), int(zero_points[0]))

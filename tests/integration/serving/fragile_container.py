@@ -9,19 +9,20 @@ import os
 import runpy
 import signal
 import time
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-from ai_edge_litert import interpreter
+from serving.runtimes import litert
+from serving.runtimes.runtime import Array
 
 ON_LOAD, ON_INVOKE, WAITS = b"\nends on load", b"\nends on invoke", b"\nwaits for "
 
 
-class Fragile(interpreter.Interpreter):  # type: ignore[misc]
-    """An interpreter that obeys the last bytes of its file."""
+class Fragile(litert.LiteRT):
+    """A model that obeys the last bytes of its file."""
 
-    def __init__(self, model_path: str, **options: Any) -> None:
-        content = Path(model_path).read_bytes()
+    def __init__(self, model: Path, threads: int) -> None:
+        content = model.read_bytes()
         self._ends = content.endswith(ON_INVOKE)
         if content.endswith(ON_LOAD):
             os.kill(os.getpid(), signal.SIGKILL)
@@ -30,28 +31,14 @@ class Fragile(interpreter.Interpreter):  # type: ignore[misc]
             Path(f"{gate.decode()}.waiting").touch()
             while not Path(gate.decode()).exists():
                 time.sleep(0.01)
-        super().__init__(model_path=model_path, **options)
+        super().__init__(model, threads)
 
-    def get_signature_runner(self, signature_key: str | None = None) -> Any:
-        runner = super().get_signature_runner(signature_key)
-        return Ending(runner) if self._ends else runner
-
-
-class Ending:
-    """A signature runner that kills the process unless all inputs are zero."""
-
-    def __init__(self, runner: Any) -> None:
-        self._runner = runner
-
-    def __call__(self, **inputs: Any) -> Any:
-        if any(each.any() for each in inputs.values()):
+    def predict(self, signature: str, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        if self._ends and any(each.any() for each in inputs.values()):
             os.kill(os.getpid(), signal.SIGKILL)
-        return self._runner(**inputs)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._runner, name)
+        return super().predict(signature, inputs)
 
 
 if __name__ == "__main__":
-    interpreter.Interpreter = Fragile
+    litert.LiteRT = Fragile  # type: ignore[misc]
     runpy.run_module("serving", run_name="__main__")

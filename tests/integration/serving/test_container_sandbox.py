@@ -135,7 +135,7 @@ def test_the_container_serves_if_it_can_write_nothing(
     assert "models that end the process will not be refused" in done.stderr
 
 
-@pytest.mark.parametrize("part", ["", "runtimes/", "guard/", "rest/"])
+@pytest.mark.parametrize("part", ["", "litert/", "runtimes/", "guard/", "rest/"])
 def test_a_folder_that_is_not_copied_is_noticed(
     lite: Layout, artifacts: Path, outside: int, tmp_path: Path, part: str
 ) -> None:

@@ -1,19 +1,17 @@
 """Integers of LiteRT's quantised tensors, and the real numbers for which they stand."""
 
-from typing import Any
-
 import numpy as np
 import pytest
 
 from serving.errors import BadInput, LoadFailed
+from serving.litert.model_file import Tensor
 from serving.runtimes.quantisation import Quantisation, quantisation
 
 HALVES = Quantisation(np.dtype("int8"), np.float32(0.5), -3)
 
 
-def details(dtype: str, scales: list[float], zero_points: list[int]) -> dict[str, Any]:
-    parameters = {"scales": np.array(scales, "f"), "zero_points": np.array(zero_points, "i")}
-    return {"dtype": np.dtype(dtype), "quantization_parameters": parameters}
+def tensor(dtype: str, scales: list[float], zero_points: list[int]) -> Tensor:
+    return Tensor(dtype, (1,), scales, zero_points)
 
 
 def test_real_numbers_become_the_nearest_integers_and_come_back() -> None:
@@ -40,13 +38,13 @@ def test_integers_of_the_files_dtype_stay_as_they_are() -> None:
 
 
 def test_reads_the_quantisation_from_litert() -> None:
-    assert quantisation("x", details("uint8", [0.25], [128])) == Quantisation(
+    assert quantisation("x", tensor("uint8", [0.25], [128])) == Quantisation(
         np.dtype("uint8"), np.float32(0.25), 128
     )
 
 
-@pytest.mark.parametrize("found", [details("uint8", [], []), details("float32", [1.0], [0])])
-def test_numbers_that_stand_for_themselves_have_none(found: dict[str, Any]) -> None:
+@pytest.mark.parametrize("found", [tensor("uint8", [], []), tensor("float32", [1.0], [0])])
+def test_numbers_that_stand_for_themselves_have_none(found: Tensor) -> None:
     assert quantisation("x", found) is None
 
 
@@ -57,4 +55,4 @@ def test_a_file_with_unusable_scales_does_not_load(
     scales: list[float], zero_points: list[int]
 ) -> None:
     with pytest.raises(LoadFailed, match="tensor scores is quantised with the scales"):
-        quantisation("scores", details("int8", scales, zero_points))
+        quantisation("scores", tensor("int8", scales, zero_points))

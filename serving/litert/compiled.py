@@ -1,0 +1,198 @@
+"""A model on LiteRT's C API: loading and computing it stops no other thread of Python."""
+
+import ctypes
+import math
+import mmap
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack, suppress
+from ctypes import c_int, c_void_p
+from pathlib import Path
+
+import numpy as np
+
+from serving.errors import InferenceFailed
+from serving.litert import binding, memory
+from serving.litert.binding import LiteRTError
+from serving.litert.model_file import Function, Tensor, Unfit, functions
+from serving.runtimes.runtime import Array
+
+NO_REASON = "LiteRT gives no reason, as when there is no memory left"
+PAGE = mmap.PAGESIZE
+
+
+class Compiled:
+    """A model and what LiteRT compiled from it. Not for use by two threads."""
+
+    def __init__(
+        self, model: Path, threads: int, known: Mapping[str, Function] | None = None
+    ) -> None:
+        """known: the file's signatures, if they were read before. Raises Unfit."""
+        try:
+            self._library = binding.library()
+        except (OSError, AttributeError, LiteRTError) as error:
+            raise Unfit(f"the C API of LiteRT {binding.VERSION} is not here: {error}") from error
+        with ExitStack() as opened:
+            try:
+                file = memory.MappedFile(model)
+                opened.callback(file.close)
+                self.functions = known or functions(file.content)
+                self._compiled = self._open(file, threads, opened)
+            except (OSError, LiteRTError) as error:
+                raise Unfit(str(error)) from error
+            self._close = opened.pop_all()
+        self._index = {name: at for at, name in enumerate(self.functions)}
+        self._last: dict[int, tuple[list[tuple[int, ...]] | None, list[int]]] = {}
+        """By subgraph: the inputs' shapes of the last call, and the bytes of its outputs."""
+
+    def _open(self, file: memory.MappedFile, threads: int, opened: ExitStack) -> c_void_p:
+        library = self._library
+        model = library.made("CreateModelFromBuffer", library.environment, file.address, file.size)
+        opened.callback(library.DestroyModel, model)
+        options = library.made("CreateOptions")
+        try:
+            library.SetOptionsHardwareAccelerators(options, binding.CPU)
+            library.add_options(options, binding.RUNTIME, binding.COLLECT_ERRORS)
+            library.add_options(options, binding.XNNPACK, f"num_threads = {threads}\n".encode())
+            compiled = library.made("CreateCompiledModel", library.environment, model, options)
+        finally:
+            library.DestroyOptions(options)
+        opened.callback(library.DestroyCompiledModel, compiled)
+        return compiled
+
+    def call(self, signature: str, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """The outputs of a signature. Raises InferenceFailed."""
+        try:
+            with memory.room() as room:
+                return self._call(signature, inputs, room)
+        except LiteRTError as error:
+            raise InferenceFailed(f"LiteRT: {self._reason(error)}") from error
+        except (OSError, MemoryError) as error:
+            raise InferenceFailed(f"LiteRT: {str(error) or NO_REASON}") from error
+
+    def close(self) -> None:
+        """Give the memory back. No call may follow."""
+        self._close.close()
+
+    def _reason(self, error: LiteRTError) -> str:
+        """What the model reported, or the status of the call."""
+        report = ""
+        with suppress(LiteRTError):
+            report = self._library.errors(self._compiled)
+        return report or f"{NO_REASON} ({error})"
+
+    def _call(
+        self, signature: str, inputs: Mapping[str, Array], room: memory.Room
+    ) -> dict[str, Array]:
+        function, index = self.functions[signature], self._index[signature]
+        library, compiled = self._library, self._compiled
+        outputs = _Outputs(library, compiled, index, function.outputs, room)
+        shapes = [inputs[name].shape for name in function.inputs]
+        last_shapes, sizes = self._last.pop(function.subgraph, (None, []))
+        if shapes == last_shapes:
+            outputs.sizes = sizes
+        else:
+            for at, shape in enumerate(shapes):
+                if shape:
+                    library.CompiledModelResizeInputTensorNonStrict(
+                        *(compiled, index, at, (c_int * len(shape))(*shape), len(shape))
+                    )
+            outputs.measure(prepare=True)
+        self._last[function.subgraph] = shapes, outputs.sizes
+        with ExitStack() as taken:
+            given = [
+                self._given(inputs[name], tensor.dtype, taken)
+                for name, tensor in function.inputs.items()
+            ]
+            try:
+                outputs.run(given)
+            except LiteRTError:
+                if not outputs.measure(prepare=False):
+                    raise
+                outputs.run(given)
+        outputs.measure(prepare=False)
+        self._last[function.subgraph] = shapes, outputs.sizes
+        return outputs.arrays()
+
+    def _given(self, values: Array, dtype: str, taken: ExitStack) -> c_void_p:
+        """A buffer with an input. `taken` keeps its memory."""
+        stored = memory.aligned(values.nbytes)
+        stored.view(dtype)[:] = values.ravel()
+        taken.callback(lambda _: None, stored)
+        buffer = self._library.buffer(dtype, values.shape, stored.ctypes.data, values.nbytes)
+        taken.callback(self._library.DestroyTensorBuffer, buffer)
+        return buffer
+
+
+class _Outputs:
+    """The outputs of one call, each in a part of the room, and a part for their layouts."""
+
+    def __init__(
+        self,
+        library: binding.Library,
+        compiled: c_void_p,
+        index: int,
+        tensors: Mapping[str, Tensor],
+        room: memory.Room,
+    ) -> None:
+        self._library = library
+        self._compiled = compiled
+        self._index = index
+        self._tensors = tensors
+        self._room = room
+        self._part = memory.ROOM // (len(tensors) + 1) // PAGE * PAGE
+        layouts = room.address + len(tensors) * self._part
+        self._layouts = (binding.Layout * len(tensors)).from_address(layouts)
+        self.sizes = [0] * len(tensors)
+
+    def measure(self, *, prepare: bool) -> bool:
+        """Ask LiteRT for the shapes; whether an output has grown. Raises LiteRTError.
+
+        prepare: after the inputs were resized. Some shapes are known only after the computation.
+        """
+        self._library.GetCompiledModelOutputTensorLayouts(
+            *(self._compiled, self._index, len(self._tensors)),
+            *(ctypes.addressof(self._layouts), prepare),
+        )
+        before, self.sizes = self.sizes, [0] * len(self._tensors)
+        for at, (name, tensor) in enumerate(self._tensors.items()):
+            if self._layouts[at].rank > binding.MAX_RANK:
+                raise LiteRTError(f"output {name} has over {binding.MAX_RANK} dimensions")
+            size = math.prod(self._shape(at)) * np.dtype(tensor.dtype).itemsize
+            if not 0 <= size <= self._part:
+                raise LiteRTError(f"output {name} has {size:,} bytes, more than there is room for")
+            self.sizes[at] = size
+        return any(new > old for new, old in zip(self.sizes, before, strict=True))
+
+    def run(self, inputs: Sequence[c_void_p]) -> None:
+        """Raises LiteRTError."""
+        buffers: list[c_void_p] = []
+        try:
+            for at, (tensor, size) in enumerate(
+                zip(self._tensors.values(), self.sizes, strict=True)
+            ):
+                self._room.wrote(at * self._part, size)
+                address = self._room.address + at * self._part
+                size = max(size, np.dtype(tensor.dtype).itemsize)
+                buffers.append(self._library.buffer(tensor.dtype, (), address, size))
+            self._library.RunCompiledModel(
+                *(self._compiled, self._index),
+                *(len(inputs), (c_void_p * len(inputs))(*inputs)),
+                *(len(buffers), (c_void_p * len(buffers))(*buffers)),
+            )
+        finally:
+            for buffer in buffers:
+                self._library.DestroyTensorBuffer(buffer)
+
+    def arrays(self) -> dict[str, Array]:
+        """Copies of the outputs by name, as last measured."""
+        found = {}
+        for at, (name, tensor) in enumerate(self._tensors.items()):
+            start, size = at * self._part, self.sizes[at]
+            self._room.wrote(start, size)
+            values = self._room.bytes[start : start + size].view(tensor.dtype)
+            found[name] = values.reshape(self._shape(at)).copy()
+        return found
+
+    def _shape(self, at: int) -> tuple[int, ...]:
+        layout = self._layouts[at]
+        return tuple(layout.dimensions[: layout.rank])
