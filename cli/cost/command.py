@@ -48,6 +48,7 @@ def cost(
         typer.Option(
             min=1,
             max=MAX_MODELS,
+            metavar="N",
             help="Number of models; may be given several times. "
             "Default: 10, 1,000 and 10,000 side by side.",
             show_default=False,
@@ -87,12 +88,15 @@ def cost(
         typer.Option("--scaled", help="Scale instances by the hour instead of for the peak."),
     ] = False,
     minimum: Annotated[
-        int, typer.Option(min=1, help="Minimum number of instances of an endpoint.")
+        int,
+        typer.Option(min=1, max=10_000, help="Minimum number of instances of an endpoint."),
     ] = 1,
     loaded: Annotated[
         float,
         typer.Option(
-            min=0, max=1, help="Share of the models that the one endpoint keeps in memory."
+            min=0,
+            max=1,
+            help="Share of the models that a multi-model endpoint keeps in memory, or Fargate.",
         ),
     ] = 1,
     serving: Annotated[

@@ -350,6 +350,7 @@ def test_the_page_has_the_article_s_thousand_models() -> None:
         (["--prices", "{}/none.json"], 1, "none.json: No such file"),
         (["--models", "0"], 2, "0 is less than 1"),
         (["--models=1", *[f"--models={n}" for n in range(2, 8)]], 2, "7 numbers of models"),
+        (["--minimum", "1" + 20 * "0"], 2, "'--minimum': "),
         (["--model-mb", "nan"], 2, "'--model-mb': "),
         (["--function-mb", "100"], 2, "100 is less than 512"),
         (["--requests-per-minute=1", "--requests-per-second=1"], 2, "not both"),
