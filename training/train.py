@@ -27,6 +27,7 @@ from training.choice import with_backbone, with_method
 from training.dataset import Dataset, load
 from training.evaluate import Evaluation, calibrate, evaluate
 from training.export.export import ModelInfo, export
+from training.export.quantised import Quantising
 from training.fitting.checkpoint import Checkpoint, History
 from training.fitting.workers import Workers, join
 from training.job import Job, parse
@@ -125,7 +126,8 @@ def _export(
         ),
         proof=data.validation.pixels[:: -(-len(data.validation) // PROOF_IMAGES)],
         folder=job.model_folder,
-        held_out=data.sets[calibration.fitted_on],
+        quantising=Quantising.of(job.settings, data, calibration.fitted_on),
+        lite_only=job.settings.lite_only,
     )
     print(f"exported=1 runtimes_difference={difference:.2g}", flush=True)
     about = {
@@ -186,7 +188,7 @@ def _describe(job: Job) -> str:
     unused = without_effect(job.settings, job.channels)
     return " ".join(
         f"{name.replace('_', '-')}={value}"
-        for name, value in job.settings.model_dump().items()
+        for name, value in job.settings.model_dump(exclude_none=True).items()
         if name not in unused
     )
 

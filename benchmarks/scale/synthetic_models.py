@@ -86,14 +86,15 @@ def build(images: Pixels) -> SyntheticModels:
     Imports TensorFlow, so do not call it in a process that measures.
     """
     from facet.recipes import RECIPES
-    from training.export.export import convert, lite_scorer
+    from training.export.graph import pixels_model
+    from training.export.litert import convert_module, lite_scorer
     from training.networks import build as network_of
 
     sizes = {"width": 16, "dense": 24, "image_size": images.shape[1]}
     network = network_of(RECIPES["cifar10"].settings(sizes), LABELS, None)
     marks = np.random.default_rng(0).standard_normal((LABELS,), dtype=np.float32)
     network.whole.layers[-1].bias.assign(marks)
-    model = convert(network.whole, network.spec)
+    model = convert_module(pixels_model(network.whole, network.spec), network.spec)
     at = find_biases(model, marks)
     plain = model[:at] + bytes(marks.nbytes) + model[at + marks.nbytes :]
     return SyntheticModels(model, at, lite_scorer(plain, network.spec)(images))

@@ -15,7 +15,9 @@ import numpy as np
 from facet import preprocess
 from facet.recipes import RECIPES
 from training.export import golden
-from training.export.export import ModelInfo, convert, export
+from training.export.export import ModelInfo, export
+from training.export.graph import pixels_model
+from training.export.litert import convert_module
 from training.networks import build, spec
 
 PROOFS = 8
@@ -45,7 +47,7 @@ def write_large(file: Path) -> None:
         include_top=False, weights=None, input_shape=shape, pooling="avg"
     )
     file.parent.mkdir(parents=True)
-    file.write_bytes(convert(network, large))
+    file.write_bytes(convert_module(pixels_model(network, large), large))
 
 
 if __name__ == "__main__":

@@ -200,7 +200,7 @@ def _lite(
         file = plan.lite or scratch / f"{number}.tflite"
         try:
             if convert:
-                file.write_bytes(convert())
+                file.write_bytes(convert(None))
             _screen(file, settings)
             with inference.lite(file) as other:
                 one, two = (

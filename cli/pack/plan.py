@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,12 +32,14 @@ from facet.manifest import InputSpec
 
 if TYPE_CHECKING:
     from cli.pack.model.reexport import Network
+    from training.export.litert import Quantisation
 
 LITE = Path("assets.extra", "model.tflite")
 SIGNATURE, TENSOR, SCORES = "serving_default", "image", "scores"
 """The names in models exported here, as in `training.export.graph`."""
 
-Converter = Callable[[], bytes]
+Converter = Callable[["Quantisation | None"], bytes]
+"""Makes the LiteRT model, quantised or with float32. Raises CannotQuantise, and the converter's."""
 
 
 @dataclass(frozen=True)
@@ -144,17 +147,18 @@ def _plan_unchanged(
 ) -> Plan:
     spec = options.spec(takes, chosen.signature, chosen.input, input_options, prompter)
 
-    def direct() -> bytes:
-        from training.export.export import convert_saved_model
+    def direct(quantisation: "Quantisation | None") -> bytes:
+        from training.export.litert import convert_saved_model
 
-        return convert_saved_model(folder, chosen.signature)
+        return convert_saved_model(folder, spec, quantisation)
 
-    def frozen() -> bytes:
+    def frozen(quantisation: "Quantisation | None") -> bytes:
         from cli.pack.model import freezing
-        from training.export.export import convert_module
+        from training.export.litert import convert_module
 
         scores = freezing.frozen(folder, chosen.signature, chosen.input, chosen.output)
-        return convert_module(freezing.module(scores, spec, chosen.output, takes.own), spec)
+        module = freezing.module(scores, spec, chosen.output, takes.own)
+        return convert_module(module, spec, quantisation)
 
     def again() -> Plan:
         named = {"signature": SIGNATURE, "tensor": TENSOR}
@@ -280,5 +284,5 @@ def _plan_exported(kind: str, network: "Network", takes: Geometry, spec: InputSp
         SCORES,
         network.labels,
         export=lambda scratch: reexport.save(network, takes, spec, scratch),
-        converters=() if strings else (lambda: reexport.convert(network, takes, spec),),
+        converters=() if strings else (partial(reexport.convert, network, takes, spec),),
     )

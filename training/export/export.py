@@ -4,14 +4,12 @@
 """
 
 import tempfile
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import keras
 import numpy as np
 import tensorflow as tf
-from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
 from facet import preprocess
@@ -19,9 +17,10 @@ from facet.errors import FacetError
 from facet.keys import MANIFEST
 from facet.manifest import GoldenSample, InputSpec, Manifest, OutputSpec
 from facet.preprocess import Pixels
-from training.dataset import ImageSet
 from training.export import golden
-from training.export.graph import SCORES, bytes_model, pixels_model
+from training.export.graph import SCORES, bytes_model, pixels_model, save_module
+from training.export.loss import Scorer, Scores
+from training.export.quantised import Quantising, lite_model, quantise
 
 MAX_DIFFERENCE = 1e-4
 """Largest difference between the two runtimes' probabilities for one image."""
@@ -29,20 +28,10 @@ MAX_DIFFERENCE = 1e-4
 TOLERANCE = 0.01
 """Largest difference between the endpoint's score for the golden sample and the recorded one."""
 
-MAX_LOST = 0.001
-"""Share of the held-out images that float16 weights may get wrong in addition."""
-
-JUDGES = 1000
-"""Held-out images on which float16 weights are compared; at most this many."""
-
-BATCH = 64
-"""Images that LiteRT takes at once."""
+FAR = f"its scores for drawn images are further than {TOLERANCE / 2:g} from the SavedModel's"
 
 CANDIDATES = 64
 """Images that are drawn; the one with the most certain prediction becomes the golden sample."""
-
-Scores = NDArray[np.float32]
-Scorer = Callable[[Pixels], Scores]
 
 
 class ExportError(FacetError):
@@ -67,38 +56,44 @@ def export(
     *,
     proof: Pixels,
     folder: Path,
-    held_out: ImageSet | None = None,
+    quantising: Quantising | None = None,
+    lite_only: bool = False,
 ) -> float:
     """Writes the artifact's files into `folder`. Returns the largest difference of the runtimes.
 
     `proof` is uint8 (n, height, width, channels): real images on which the scores of SavedModel and
-    LiteRT must agree. Otherwise raises ExportError and writes neither LiteRT model nor manifest.
-    The LiteRT model gets float16 weights if those are right about as many `held_out` images.
+    LiteRT must agree before that is quantised. Otherwise raises ExportError and writes neither
+    LiteRT model nor manifest. With `lite_only` the SavedModel is left out.
     """
     version = folder / "1"
-    saved = save(network, spec, version)
-    lite_model = convert(network, spec)
-    lite = lite_scorer(lite_model, spec)
+    with tempfile.TemporaryDirectory() as scratch:
+        saved = save(network, spec, Path(scratch) if lite_only else version)
+    module = pixels_model(network, spec)
+    full = lite_model(module, spec)
     candidates = [golden.draw(seed) for seed in range(CANDIDATES)]
     drawn = np.stack(
         [preprocess.geometry(spec, preprocess.decode(spec, image)) for image in candidates]
     )
-    images = np.concatenate([proof, drawn])
-    difference = prove(saved, lite, images)
+    difference = prove(saved, full.scorer, np.concatenate([proof, drawn]))
     scores = saved(drawn)
-    best, sample = choose_golden_sample(scores, info.labels)
-    weights = "float32"
-    if held_out:
-        half_model = convert(network, spec, float16=True)
-        half = lite_scorer(half_model, spec)
-        apart = np.abs(half(drawn[best : best + 1]) - scores[best]).max()
-        if apart <= TOLERANCE / 2 and keeps_accuracy(lite, half, held_out):
-            lite_model, weights = half_model, "float16"
-    print(f"litert_weights={weights} bytes={len(lite_model)}", flush=True)
-    (version / "assets.extra").mkdir()
-    (version / "assets.extra" / "model.tflite").write_bytes(lite_model)
+    lite = quantise(quantising, module, spec, full) if quantising else full
+    answers = lite.scorer(drawn)
+    near = np.abs(answers - scores).max(axis=1) <= TOLERANCE / 2
+    if quantising and not near.any():
+        lite, answers = full.instead_of(quantising.kind, FAR), full.scorer(drawn)
+        near[:] = True
+    best, sample = choose_golden_sample(answers if lite_only else scores, near, info.labels)
+    print(
+        f"litert_weights={lite.provenance['litert_weights']} bytes={len(lite.content)}", flush=True
+    )
+    (version / "assets.extra").mkdir(parents=True)
+    (version / "assets.extra" / "model.tflite").write_bytes(lite.content)
     (folder / sample.image).write_bytes(candidates[best])
-    info = replace(info, provenance=info.provenance | {"litert_weights": weights})
+    info = replace(
+        info,
+        metrics=info.metrics | dict(lite.metrics),
+        provenance=info.provenance | dict(lite.provenance),
+    )
     (folder / MANIFEST).write_text(manifest(spec, info, sample).to_json() + "\n")
     return difference
 
@@ -111,45 +106,6 @@ def save(network: keras.Model, spec: InputSpec, folder: Path) -> Scorer:
     def scores(pixels: Pixels) -> Scores:
         rows = tf.constant([image.tobytes() for image in pixels])
         return np.asarray(signature(**{spec.tensor: rows})[SCORES])
-
-    return scores
-
-
-def convert(network: keras.Model, spec: InputSpec, *, float16: bool = False) -> bytes:
-    """Converts to LiteRT: the SavedModel's signature and names, but uint8 pixels as input."""
-    return convert_module(pixels_model(network, spec), spec, float16=float16)
-
-
-def save_module(module: tf.Module, spec: InputSpec, folder: Path) -> None:
-    """Writes a SavedModel; the module's `serve` becomes the signature that `spec` names."""
-    tf.saved_model.save(module, str(folder), signatures={spec.signature: module.serve})
-
-
-def convert_module(module: tf.Module, spec: InputSpec, *, float16: bool = False) -> bytes:
-    """Converts to LiteRT; the module's `serve` becomes the signature that `spec` names."""
-    with tempfile.TemporaryDirectory() as folder:
-        save_module(module, spec, Path(folder))
-        return convert_saved_model(Path(folder), spec.signature, float16=float16)
-
-
-def convert_saved_model(folder: Path, signature: str, *, float16: bool = False) -> bytes:
-    """Converts one signature of a SavedModel to LiteRT.
-
-    With `float16` the file has half the size; LiteRT computes with float32 all the same.
-    """
-    converter = tf.lite.TFLiteConverter.from_saved_model(str(folder), signature_keys=[signature])
-    if float16:
-        converter.optimizations = [tf.lite.Optimize.DEFAULT]
-        converter.target_spec.supported_types = [tf.float16]
-    return bytes(converter.convert())
-
-
-def lite_scorer(model: bytes, spec: InputSpec) -> Scorer:
-    """Returns a function that runs a LiteRT model."""
-    runner = Interpreter(model_content=model).get_signature_runner(spec.signature)
-
-    def scores(pixels: Pixels) -> Scores:
-        return np.asarray(runner(**{spec.tensor: pixels})[SCORES])
 
     return scores
 
@@ -169,24 +125,15 @@ def prove(one: Scorer, other: Scorer, images: Pixels) -> float:
     return difference
 
 
-def keeps_accuracy(full: Scorer, half: Scorer, held_out: ImageSet) -> bool:
-    """Whether `half` is right about as many images as `full`, but for the share `MAX_LOST`."""
-    step = -(-len(held_out) // JUDGES)
-    pixels, classes = held_out.pixels[::step], held_out.classes[::step]
-    lost = flips = 0
-    for begin in range(0, len(classes), BATCH):
-        batch, truth = pixels[begin : begin + BATCH], classes[begin : begin + BATCH]
-        one, other = full(batch).argmax(axis=1), half(batch).argmax(axis=1)
-        lost += int((one == truth).sum() - (other == truth).sum())
-        flips += int((one != other).sum())
-    print(f"float16_images={len(classes)} flips={flips} lost={lost}", flush=True)
-    return lost <= MAX_LOST * len(classes)
+def choose_golden_sample(
+    scores: Scores, near: NDArray[np.bool_], labels: tuple[str, ...]
+) -> tuple[int, GoldenSample]:
+    """Chooses the row, of those that are `near`, whose best score is farthest above its second.
 
-
-def choose_golden_sample(scores: Scores, labels: tuple[str, ...]) -> tuple[int, GoldenSample]:
-    """Chooses the row whose best score is farthest above its second; returns (index, sample)."""
+    Returns (index, sample).
+    """
     ranked = np.sort(scores, axis=1)
-    best = int(np.argmax(ranked[:, -1] - ranked[:, -2]))
+    best = int(np.argmax(np.where(near, ranked[:, -1] - ranked[:, -2], -1)))
     top = int(np.argmax(scores[best]))
     return best, GoldenSample(
         image="golden.png",

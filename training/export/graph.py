@@ -1,6 +1,7 @@
 """The graph of the exported model: raw pixels → scores. It restates `facet.preprocess`."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import keras
 import tensorflow as tf
@@ -56,6 +57,11 @@ def pixels_module(scores: Classifier, weights: object, spec: InputSpec) -> tf.Mo
     shape = [None, spec.height, spec.width, spec.channels]
     signature = tf.TensorSpec(shape, tf.uint8, spec.tensor)
     return _module(scores, weights, spec, signature, tf.identity)
+
+
+def save_module(module: tf.Module, spec: InputSpec, folder: Path) -> None:
+    """Writes a SavedModel; the module's `serve` becomes the signature that `spec` names."""
+    tf.saved_model.save(module, str(folder), signatures={spec.signature: module.serve})
 
 
 def _probabilities(network: keras.Model) -> Classifier:

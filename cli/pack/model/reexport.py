@@ -19,8 +19,8 @@ from cli.terminal.prompts import Prompter
 from facet.artifact.archive import MAX_GRAPH
 from facet.artifact.graphs.saved_model import TensorSpec
 from facet.manifest import InputSpec
-from training.export.export import convert_module, save_module
-from training.export.graph import SCORES, Classifier, bytes_module, pixels_module
+from training.export.graph import SCORES, Classifier, bytes_module, pixels_module, save_module
+from training.export.litert import Quantisation, convert_module
 
 UNIQUE = "fingerprint.pb"
 """Removed: loaders do not need it, and it differs each time a model is saved."""
@@ -124,9 +124,12 @@ def save(network: Network, takes: Geometry, spec: InputSpec, folder: Path) -> Pa
     return folder
 
 
-def convert(network: Network, takes: Geometry, spec: InputSpec) -> bytes:
-    """Convert to LiteRT. Raises what the converter raises."""
-    return convert_module(pixels_module(_classifier(network, takes), network.weights, spec), spec)
+def convert(
+    network: Network, takes: Geometry, spec: InputSpec, quantisation: Quantisation | None
+) -> bytes:
+    """Convert to LiteRT. Raises CannotQuantise, and what the converter raises."""
+    module = pixels_module(_classifier(network, takes), network.weights, spec)
+    return convert_module(module, spec, quantisation)
 
 
 def _module(network: Network, takes: Geometry, spec: InputSpec) -> tf.Module:

@@ -115,6 +115,11 @@ def _without_effect(
         "remove it, or set method to fine-tune",
     )
     yield (
+        settings.quantize == "none",
+        ("max_accuracy_loss",),
+        "nothing is lost without quantising; remove it, or set quantize to float16 or int8",
+    )
+    yield (
         "validation" in channels,
         ("validation_share",),
         "the data set has a channel 'validation', so that none is split off; remove it",

@@ -75,6 +75,10 @@ class Hyperparameters(Frozen):
     such channel; an image's content decides whether it is a test image.  max_unreadable: the share
     of a channel's files that may be unreadable.
 
+    quantize: how the LiteRT model is made smaller.  max_accuracy_loss: the share of the held-out
+    images that this may cost; None is none for float16, and one point for the others.
+    lite_only: leave the SavedModel out.
+
     shift: share of the side.  rotation: degrees.  zoom, contrast: factors.  flip: mirror every
     second image.  brightness, tint: of 255. Every amount is drawn evenly from -amount to +amount.
     """
@@ -102,6 +106,10 @@ class Hyperparameters(Frozen):
     validation_share: Share = 0.15
     test_share: Share = 0.1
     max_unreadable: Share = 0.05
+
+    quantize: Literal["none", "float16", "dynamic", "int8"] = "float16"
+    max_accuracy_loss: Share | None = None
+    lite_only: bool = False
 
     shift: Share = 0.0
     rotation: float = Field(default=0.0, ge=0, le=180)

@@ -61,6 +61,9 @@ INPUTS: dict[str, object] = {
 }
 """Another value for each of the others."""
 
+EXPORT: dict[str, object] = {"quantize": "int8", "max_accuracy_loss": 0.5, "lite_only": True}
+"""Another value for each of those that change the artifact alone: test_export."""
+
 TINY = {
     "image_size": 32,
     "alpha": 0.25,
@@ -95,7 +98,15 @@ def refused(name: str, changed: Hyperparameters) -> bool:
 
 
 def test_each_hyperparameter_is_changed() -> None:
-    assert {*NETWORK, *FITTING, *SPLITS, *INPUTS, "backbone"} == set(Hyperparameters.model_fields)
+    changed = {*NETWORK, *FITTING, *SPLITS, *INPUTS, *EXPORT, "backbone"}
+    assert changed == set(Hyperparameters.model_fields)
+
+
+def test_no_loss_is_stated_for_a_model_that_is_not_quantised() -> None:
+    stated = settings(EXPORT)
+    assert not [*ineffective(stated, EXPORT)]
+    (problem,) = ineffective(stated.model_copy(update={"quantize": "none"}), EXPORT)
+    assert problem.startswith("max-accuracy-loss 0.5: has no effect, because nothing is lost")
 
 
 @pytest.mark.parametrize("backbone", ["cnn", "article-cnn", *PRETRAINED])

@@ -14,18 +14,19 @@ from facet import preprocess
 from facet.image.decoding import decode
 from facet.manifest import InputSpec, Manifest
 from facet.preprocess import Pixels
-from training.dataset import ImageSet
+from facet.recipes import Hyperparameters
+from training.dataset import Dataset, ImageSet
 from training.export import golden
 from training.export.export import (
-    JUDGES,
     ExportError,
     ModelInfo,
     export,
-    keeps_accuracy,
-    lite_scorer,
     prove,
 )
 from training.export.graph import normalise
+from training.export.litert import lite_scorer
+from training.export.loss import EXAMPLES, MAX_LOSS, Kind
+from training.export.quantised import JUDGES, Quantising
 
 LABELS = ("cat", "dog", "frog")
 SPEC = InputSpec(
@@ -42,11 +43,11 @@ PIXELS = np.random.default_rng(0).integers(0, 256, (9, 6, 5, 3), dtype=np.uint8)
 INFO = ModelInfo("pets", "Three pets", LABELS, {"test_accuracy": 0.5}, {"recipe": "none"})
 
 
-def network() -> keras.Model:
+def network(width: int = 4) -> keras.Model:
     """A small network with non-default batch norm statistics, and dropout that must be off."""
     keras.utils.set_random_seed(5)
     image = values = keras.Input((6, 5, 3))
-    values = keras.layers.Conv2D(4, 3, padding="same")(values)
+    values = keras.layers.Conv2D(width, 3, padding="same")(values)
     values = keras.layers.BatchNormalization(
         moving_mean_initializer=keras.initializers.RandomNormal(),
         moving_variance_initializer=keras.initializers.RandomUniform(0.5, 2),
@@ -67,9 +68,9 @@ def manifest(artifact: Path) -> Manifest:
     return Manifest.model_validate_json((artifact / "facet.json").read_bytes())
 
 
-def expected(pixels: Pixels) -> NDArray[np.float32]:
+def expected(pixels: Pixels, model: keras.Model | None = None) -> NDArray[np.float32]:
     """Keras's scores for pixels that `facet.preprocess` normalised."""
-    logits = np.asarray(network()(preprocess.normalise(SPEC, pixels), training=False))
+    logits = np.asarray((model or network())(preprocess.normalise(SPEC, pixels), training=False))
     powers = np.exp(logits - logits.max(axis=1, keepdims=True))
     return np.asarray(powers / powers.sum(axis=1, keepdims=True), dtype=np.float32)
 
@@ -95,28 +96,53 @@ def test_the_lite_model_takes_batches_of_any_size(artifact: Path, count: int) ->
     )
 
 
-def exported(network: keras.Model, folder: Path) -> tuple[bytes, Manifest]:
-    """Exports with the network's own predictions as classes of held-out images."""
+def exported(
+    network: keras.Model, folder: Path, kind: Kind, *, lite_only: bool = False
+) -> tuple[bytes, Manifest]:
+    """Exports quantised; the network's own predictions are the classes of the judging images."""
     scores = np.asarray(network(preprocess.normalise(SPEC, PIXELS), training=False))
-    held_out = ImageSet(PIXELS, scores.argmax(axis=1))
-    export(network, SPEC, INFO, proof=PIXELS, folder=folder, held_out=held_out)
+    judges = ImageSet(PIXELS, scores.argmax(axis=1))
+    asked = Quantising(kind, MAX_LOSS[kind], judges, "test", PIXELS)
+    export(network, SPEC, INFO, proof=PIXELS, folder=folder, quantising=asked, lite_only=lite_only)
     manifest = Manifest.model_validate_json((folder / "facet.json").read_bytes())
     return (folder / "1/assets.extra/model.tflite").read_bytes(), manifest
 
 
-def test_float16_weights_that_keep_the_accuracy_are_exported(
-    artifact: Path, tmp_path: Path
+@pytest.mark.parametrize(
+    ("kind", "types", "alone"),
+    [
+        ("float16", {np.float16}, False),
+        ("dynamic", {np.int8}, False),
+        ("int8", {np.int8}, True),
+    ],
+)
+def test_a_quantised_model_that_keeps_the_accuracy_is_exported(
+    artifact: Path, tmp_path: Path, kind: Kind, types: set[type], alone: bool
 ) -> None:
-    model, manifest = exported(network(), tmp_path)
+    wide = network(40)
+    model, manifest = exported(wide, tmp_path, kind, lite_only=alone)
+    assert (tmp_path / "1/saved_model.pb").exists() is not alone
+    assert (tmp_path / "1/variables").exists() is not alone
     full = (artifact / "1/assets.extra/model.tflite").read_bytes()
-    assert (stored(full), stored(model)) == ({np.float32}, {np.float16})
-    assert manifest.provenance == {"recipe": "none", "litert_weights": "float16"}
+    assert (stored(full), stored(model)) == ({np.float32}, types)
     scores = lite_scorer(model, SPEC)(PIXELS)
-    assert 0 < np.abs(scores - expected(PIXELS)).max() < 0.01
+    apart = np.abs(scores - expected(PIXELS, wide)).max(axis=1)
+    assert 0 < apart.max() < 0.1
+    limit = f"{MAX_LOSS[kind]:g}"
+    assert manifest.provenance == INFO.provenance | {
+        "litert_weights": kind,
+        "litert_compared_on": "test",
+        "litert_max_accuracy_loss": limit,
+    }
+    measured = {name: manifest.metrics[f"litert_{name}"] for name in ("images", "correct")}
+    assert measured == {"images": 9, "correct": 9}
+    assert manifest.metrics["litert_score_difference"] == pytest.approx(apart.max(), abs=2e-4)
+    assert manifest.metrics["test_accuracy"] == 0.5
     assert manifest.golden
     image = preprocess.decode(SPEC, (tmp_path / manifest.golden.image).read_bytes())
     (row,) = lite_scorer(model, SPEC)(preprocess.geometry(SPEC, image)[None])
-    assert row.max() == pytest.approx(manifest.golden.score, abs=manifest.golden.tolerance / 2)
+    apart = 1e-6 if alone else manifest.golden.tolerance / 2
+    assert row.max() == pytest.approx(manifest.golden.score, abs=apart)
 
 
 def test_weights_too_large_for_float16_stay_float32(tmp_path: Path) -> None:
@@ -124,9 +150,39 @@ def test_weights_too_large_for_float16_stay_float32(tmp_path: Path) -> None:
     flat = keras.layers.Flatten()(image)
     hidden = keras.layers.Dense(8, "relu", kernel_initializer=large(1e5))(flat)
     wide = keras.Model(image, keras.layers.Dense(3, kernel_initializer=large(1e-6))(hidden))
-    model, manifest = exported(wide, tmp_path)
+    model, manifest = exported(wide, tmp_path, "float16")
     assert manifest.provenance["litert_weights"] == "float32"
     assert np.isfinite(lite_scorer(model, SPEC)(PIXELS)).all()
+
+
+def test_a_loss_above_the_limit_leaves_the_model_as_it_is(tmp_path: Path) -> None:
+    """The scores are far above their differences, which steps of int8 do not show."""
+    plain = network()
+    shifted = keras.layers.Rescaling(0.02, 50)(plain.output)
+    model, manifest = exported(keras.Model(plain.input, shifted), tmp_path, "int8")
+    assert stored(model) == {np.float32}
+    assert manifest.metrics == INFO.metrics
+    assert manifest.provenance["litert_weights"] == "float32"
+    reason = manifest.provenance["not_quantised"]
+    assert reason.startswith("int8: it may lose 0.01, but has ")
+    assert "of 9 images right" in reason
+
+
+def test_what_a_job_quantises_follows_from_its_hyperparameters() -> None:
+    def asked(**settings: object) -> Quantising | None:
+        return Quantising.of(Hyperparameters.model_validate(settings), data, "validation")
+
+    images = ImageSet(np.zeros((JUDGES * 2 + 1, 1, 1, 3), np.uint8), np.arange(JUDGES * 2 + 1))
+    data = Dataset(LABELS, images, images, None)
+    assert asked(quantize="none") is None
+    usual, stated = asked(), asked(quantize="int8", max_accuracy_loss=0.02)
+    assert usual
+    assert stated
+    assert (usual.kind, usual.max_loss, usual.channel) == ("float16", 0, "validation")
+    assert (stated.kind, stated.max_loss, len(stated.examples)) == ("int8", 0.02, EXAMPLES)
+    judged = np.concatenate([classes for _, classes in usual.batches()])
+    assert len(judged) <= JUDGES
+    assert {*np.diff(judged)} == {3}, "evenly from all classes"
 
 
 def stored(model: bytes) -> set[type]:
@@ -142,22 +198,6 @@ def stored(model: bytes) -> set[type]:
 
 def large(size: float) -> keras.initializers.Initializer:
     return keras.initializers.RandomNormal(stddev=size, seed=3)
-
-
-@pytest.mark.parametrize(("count", "lost", "keeps"), [(999, 1, False), (1000, 1, True)])
-def test_accuracy_may_fall_by_one_image_in_a_thousand(count: int, lost: int, keeps: bool) -> None:
-    assert count <= JUDGES
-    pixels = np.zeros((count, 1, 1, 3), np.uint8)
-    pixels[:lost] = 1
-
-    def full(batch: Pixels) -> NDArray[np.float32]:
-        return np.tile(np.array([1, 0], np.float32), (len(batch), 1))
-
-    def half(batch: Pixels) -> NDArray[np.float32]:
-        return np.where(batch[:, 0, 0, :1] > 0, full(batch)[:, ::-1], full(batch))
-
-    held_out = ImageSet(pixels, np.zeros(count, np.int64))
-    assert keeps_accuracy(full, half, held_out) is keeps
 
 
 def test_each_weight_is_stored_once(artifact: Path) -> None:

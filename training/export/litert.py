@@ -1,0 +1,96 @@
+"""Conversion of a SavedModel to LiteRT: with float32 as it is, or quantised.
+
+Input and output keep their names and types, so that the answers of all these files are comparable.
+"""
+
+import tempfile
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from ai_edge_litert.interpreter import Interpreter
+from numpy.typing import NDArray
+from tensorflow.lite.python.convert_phase import ConverterError
+
+from facet.errors import FacetError
+from facet.manifest import InputSpec
+from facet.preprocess import Pixels
+from training.export.graph import SCORES, save_module
+from training.export.loss import Kind, Scorer, Scores
+
+FLOAT = ["SOFTMAX"]
+"""Operators that keep float32. A softmax of int8 gives scores in steps of 1/256."""
+
+
+class CannotQuantise(FacetError):
+    """LiteRT's converter cannot make the quantised model."""
+
+
+@dataclass(frozen=True)
+class Quantisation:
+    """A kind, and for int8 the inputs, without a batch axis, whose values set the scales."""
+
+    kind: Kind
+    examples: Sequence[NDArray[Any]] = ()
+
+
+def convert_module(
+    module: tf.Module, spec: InputSpec, quantisation: Quantisation | None = None
+) -> bytes:
+    """Converts a module; its `serve` becomes the signature that `spec` names."""
+    with tempfile.TemporaryDirectory() as folder:
+        save_module(module, spec, Path(folder))
+        return convert_saved_model(Path(folder), spec, quantisation)
+
+
+def convert_saved_model(
+    folder: Path, spec: InputSpec, quantisation: Quantisation | None = None
+) -> bytes:
+    """Converts one signature of a SavedModel. Raises CannotQuantise, and the converter's errors."""
+    names = [spec.signature]
+    converter = tf.lite.TFLiteConverter.from_saved_model(str(folder), signature_keys=names)
+    if quantisation is None:
+        return bytes(converter.convert())
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    if quantisation.kind == "float16":
+        converter.target_spec.supported_types = [tf.float16]
+    try:
+        if quantisation.kind == "int8":
+            return _with_integers(converter, spec, quantisation.examples)
+        return bytes(converter.convert())
+    except (ConverterError, ValueError, RuntimeError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise CannotQuantise(f"LiteRT cannot quantise the model: {reason}") from error
+
+
+def _with_integers(
+    converter: tf.lite.TFLiteConverter, spec: InputSpec, examples: Sequence[NDArray[Any]]
+) -> bytes:
+    """TensorFlow's way to leave operators in float32 is the debugger of its quantiser."""
+
+    def inputs() -> Iterator[tuple[str, dict[str, NDArray[Any]]]]:
+        for each in examples:
+            yield spec.signature, {spec.tensor: np.ascontiguousarray(each[None])}
+
+    converter.representative_dataset = inputs
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # the debugger's own interpreter is deprecated
+        debugger = tf.lite.experimental.QuantizationDebugger(
+            converter=converter,
+            debug_options=tf.lite.experimental.QuantizationDebugOptions(denylisted_ops=FLOAT),
+        )
+        return bytes(debugger.get_nondebug_quantized_model())
+
+
+def lite_scorer(model: bytes, spec: InputSpec) -> Scorer:
+    """Returns a function that runs a LiteRT model which a recipe trained."""
+    runner = Interpreter(model_content=model).get_signature_runner(spec.signature)
+
+    def scores(pixels: Pixels) -> Scores:
+        return np.asarray(runner(**{spec.tensor: pixels})[SCORES])
+
+    return scores
