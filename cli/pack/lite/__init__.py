@@ -1,0 +1,1 @@
+"""The LiteRT model of an artifact: converted, and quantised if that is asked for."""
