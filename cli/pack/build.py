@@ -1,10 +1,11 @@
 """Build the manifest and the files of an artifact from a plan.
 
 The model is run as the endpoint will run it: one image, then onboarding's own proof. A LiteRT model
-is added if it gives the same probabilities.
+is added if it gives the same probabilities, or a quantised one if it loses no more than is allowed.
 """
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -14,21 +15,21 @@ from pydantic import ValidationError
 from cli.pack import artifact, inference, options
 from cli.pack.errors import CannotPack
 from cli.pack.inference import DoesNotRun
-from cli.pack.model import activation, graph_ops, tensorflow
+from cli.pack.lite import conversion, quantisation
+from cli.pack.lite.conversion import Reference
+from cli.pack.lite.images import LabelledImages, opened
+from cli.pack.lite.quantisation import QuantiseOptions
+from cli.pack.model import activation, tensorflow
 from cli.pack.model.source import GRAPH
 from cli.pack.plan import LITE, Plan
 from cli.terminal.prompts import Prompter
-from facet import preprocess
-from facet.artifact.graphs import op_policy
 from facet.errors import BodyTooLarge, Violation
 from facet.manifest import GoldenSample, Manifest, OutputSpec
+from onboard.prover import Proof
 from serving.runtimes.runtime import Runtime
 
 ALONE = "the only model: Facet's container serves it, AWS's TensorFlow image cannot"
 """What the result says about a LiteRT model without a SavedModel."""
-
-DRAWN_IMAGES = 16
-"""Drawn images, beside the golden sample, on which the two models must agree."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,8 @@ class ArtifactOptions:
     description: str = ""
     packed_from: str = ""
     lite: bool = True
+    lite_only: bool = False
+    quantise: QuantiseOptions | None = None
     reexport: bool = False
     more_ops: frozenset[str] = frozenset()
 
@@ -52,7 +55,7 @@ class Built:
     """An artifact's manifest and files; `lite` says whether it has a LiteRT model, and why not.
 
     `violations` are those that onboarding's proof would find. `max_batch_size` is 1 for a model
-    that answers single images only.
+    that answers single images only. `remarks` are about the images on which it was compared.
     """
 
     manifest: Manifest
@@ -60,6 +63,18 @@ class Built:
     lite: str
     violations: list[Violation] = field(default_factory=list)
     max_batch_size: int | None = None
+    remarks: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Made:
+    """The LiteRT model's file or None, a sentence about it, and the proof of what is served."""
+
+    file: Path | None
+    summary: str
+    manifest: Manifest
+    proof: Proof
+    remarks: list[str] = field(default_factory=list)
 
 
 def build(
@@ -83,7 +98,7 @@ def build(
     activated = options.activation(settings.activation, read, prompter)
     prompter.finish()
     manifest = _manifest(plan, settings, labels, activated)
-    remark("running it ...")
+    remark(_running(settings))
     try:
         return _run(plan, settings, manifest, folder, scratch)
     except DoesNotRun as error:
@@ -104,6 +119,13 @@ def build(
         raise CannotPack(f"{error} Export the model for smaller images.") from error
 
 
+def _running(settings: ArtifactOptions) -> str:
+    if not settings.quantise:
+        return "running it ..."
+    options = settings.quantise
+    return f"running it, and comparing it as {options.kind} on the images in {options.images} ..."
+
+
 def _ask_to_reexport(error: BodyTooLarge, prompter: Prompter) -> None:
     answer = prompter.ask(
         "--reexport",
@@ -115,14 +137,6 @@ def _ask_to_reexport(error: BodyTooLarge, prompter: Prompter) -> None:
         raise CannotPack(f"{error} The endpoint would reject the model.")
 
 
-@dataclass(frozen=True)
-class _LiteResult:
-    """The LiteRT model's file, or None, and a sentence about it."""
-
-    file: Path | None
-    summary: str
-
-
 def _run(
     plan: Plan, settings: ArtifactOptions, manifest: Manifest, folder: Path, scratch: Path
 ) -> Built:
@@ -130,29 +144,87 @@ def _run(
     image = settings.golden.read_bytes() if settings.golden else None
     alone = plan.detected is not None
     if alone:
-        _screen(folder / LITE, settings)
+        conversion.screen(folder / LITE, settings.more_ops)
     load = inference.lite(folder / LITE) if alone else inference.saved_model(folder)
-    with tensorflow.quiet(), load as runtime:
+    with ExitStack() as contexts:
+        images = _images(settings, manifest, contexts)
+        contexts.enter_context(tensorflow.quiet())
+        runtime = contexts.enter_context(load)
         inference.check(runtime, manifest)
         if image:
             sample = _golden(runtime, manifest, image, settings)
             manifest = manifest.model_copy(update={"golden": sample})
         proof = inference.prove(runtime, manifest, image)
-        most = proof.max_batch_size
-        lite = (
-            _LiteResult(folder / LITE, ALONE)
-            if alone
-            else _LiteResult(None, "left out: onboarding would reject the model")
-            if proof.violations
-            else _lite(plan, manifest, runtime, settings, image, folder, scratch, most)
+        reference = Reference(
+            plan, manifest, folder, runtime, proof.max_batch_size, settings.more_ops
         )
-    files = artifact.members(folder)
-    if lite.file:
-        files.append((f"1/{LITE.as_posix()}", lite.file))
-    if manifest.golden and settings.golden:
-        files.append((manifest.golden.image, settings.golden))
-    violations = [_named(each, folder, manifest) for each in proof.violations]
-    return Built(manifest, files, lite.summary, violations, most)
+        if alone:
+            made = Made(folder / LITE, ALONE, manifest, proof)
+        elif proof.violations:
+            made = Made(None, "left out: onboarding would reject the model", manifest, proof)
+        elif not settings.lite:
+            made = Made(None, "left out, because of --no-lite", manifest, proof)
+        else:
+            made = _lite(reference, settings, images, image, proof, scratch)
+    files = [] if settings.lite_only and made.file else artifact.members(folder)
+    if made.file:
+        files.append((f"1/{LITE.as_posix()}", made.file))
+    if made.manifest.golden and settings.golden:
+        files.append((made.manifest.golden.image, settings.golden))
+    violations = [_named(each, folder, manifest) for each in made.proof.violations]
+    return Built(
+        made.manifest, files, made.summary, violations, made.proof.max_batch_size, made.remarks
+    )
+
+
+def _images(
+    settings: ArtifactOptions, manifest: Manifest, contexts: ExitStack
+) -> LabelledImages | None:
+    if not settings.quantise:
+        return None
+    examples = settings.quantise.kind == "int8"
+    return contexts.enter_context(opened(settings.quantise.images, manifest, examples=examples))
+
+
+def _lite(
+    reference: Reference,
+    settings: ArtifactOptions,
+    images: LabelledImages | None,
+    image: bytes | None,
+    proof: Proof,
+    scratch: Path,
+) -> "Made":
+    """Add the LiteRT model. Raises CannotPack if it cannot be made as the options say."""
+    options, manifest = settings.quantise, reference.manifest
+    lite = conversion.convert(reference, image, scratch, anew=options is not None)
+    if settings.lite_only and not lite.file:
+        raise CannotPack(f"--lite-only needs a LiteRT model: {lite.summary}")
+    only = f"; {ALONE}" if settings.lite_only else ""
+    if options is None or images is None:
+        return Made(lite.file, f"{lite.summary}{only}", manifest, proof)
+    quantised = quantisation.quantise(options, images, reference, lite, scratch)
+    manifest = quantised.manifest
+    with inference.lite(quantised.file) as runtime:
+        if image and (full := manifest.golden):
+            sample = _golden(runtime, manifest, image, settings)
+            if settings.lite_only:
+                manifest = manifest.model_copy(update={"golden": sample})
+            else:
+                _check_golden(options.kind, full, sample)
+        proof = inference.prove(runtime, manifest, image)
+    return Made(quantised.file, f"{quantised.summary}{only}", manifest, proof, quantised.remarks)
+
+
+def _check_golden(kind: str, full: GoldenSample, small: GoldenSample) -> None:
+    """The endpoint may run either model, and both must answer the golden sample alike."""
+    apart = abs(full.score - small.score)
+    if full.label != small.label or apart > full.tolerance / 2:
+        raise CannotPack(
+            f"the {kind} model answers '{small.label}' ({small.score:.4f}) to --golden, the "
+            f"SavedModel '{full.label}' ({full.score:.4f}); they may be {full.tolerance / 2:g} "
+            "apart. Name an image of which the model is more certain, or leave the SavedModel out "
+            "with --lite-only"
+        )
 
 
 def _golden(
@@ -171,74 +243,13 @@ def _golden(
     )
 
 
-def _lite(
-    plan: Plan,
-    manifest: Manifest,
-    runtime: Runtime,
-    settings: ArtifactOptions,
-    image: bytes | None,
-    folder: Path,
-    scratch: Path,
-    max_batch_size: int | None,
-) -> _LiteResult:
-    """Convert to LiteRT; keep the model if it answers as the SavedModel does."""
-    import tensorflow as tf
-    from tensorflow.lite.python.convert_phase import ConverterError
-
-    from training.export import golden
-    from training.export.export import ExportError, prove
-
-    if not settings.lite:
-        return _LiteResult(None, "left out, because of --no-lite")
-    if not (plan.lite or plan.converters):
-        return _LiteResult(None, "left out: the input is a string, which LiteRT cannot decode")
-    spec = manifest.input
-    drawn = [golden.draw(seed) for seed in range(DRAWN_IMAGES)] + ([image] if image else [])
-    pixels = np.stack([preprocess.geometry(spec, preprocess.decode(spec, each)) for each in drawn])
-    problems = []
-    for number, convert in enumerate([None] if plan.lite else plan.converters):
-        file = plan.lite or scratch / f"{number}.tflite"
-        try:
-            if convert:
-                file.write_bytes(convert(None))
-            _screen(file, settings)
-            with inference.lite(file) as other:
-                one, two = (
-                    inference.scorer(each, manifest, max_batch_size) for each in (runtime, other)
-                )
-                apart = prove(one, two, pixels)
-        except (ExportError, CannotPack) as error:
-            problems.append(str(error))
-        except (ConverterError, tf.errors.OpError, *tensorflow.ERRORS) as error:
-            problems.append(f"it cannot be converted: {tensorflow.reason(error)}")
-        else:
-            return _LiteResult(
-                file, f"answers as the SavedModel does, within {max(apart, 1e-9):.0e}"
-            )
-    random = _random_layers(folder, manifest)
-    because = f"the model has random layers, which answer differently each time ({random})"
-    return _LiteResult(None, f"left out, {because if random else problems[0]}")
-
-
-def _random_layers(folder: Path, manifest: Manifest) -> str:
-    return graph_ops.used((folder / GRAPH).read_bytes(), manifest.input.signature).random
-
-
 def _named(violation: Violation, folder: Path, manifest: Manifest) -> Violation:
     """Name the random layers where they are the cause."""
     if violation.code != "not-repeatable" or not (folder / GRAPH).is_file():
         return violation
-    if not (random := _random_layers(folder, manifest)):
+    if not (random := conversion.random_layers(folder, manifest)):
         return violation
     return replace(violation, problem=f"{violation.problem}; the model has random layers: {random}")
-
-
-def _screen(file: Path, settings: ArtifactOptions) -> None:
-    """Raises CannotPack for a LiteRT model that onboarding would reject, before it is run."""
-    for violation in op_policy.check_litert(file.name, file.read_bytes(), settings.more_ops):
-        allow = "; if the stack's MoreOps allows it, name it with --more-ops"
-        control_flow = violation.code == "litert-control-flow"
-        raise CannotPack(f"{violation.problem}{allow if control_flow else ''}")
 
 
 def _manifest(

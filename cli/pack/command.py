@@ -9,10 +9,11 @@ import typer
 from cli.pack import artifact
 from cli.pack.build import ArtifactOptions, build
 from cli.pack.errors import CannotPack
+from cli.pack.lite.quantisation import QuantiseOptions
 from cli.pack.model.activation import Activation
 from cli.pack.model.geometry import Layout
 from cli.pack.model.scaling import Order
-from cli.pack.model.source import SavedModelFolder, find
+from cli.pack.model.source import LiteFile, SavedModelFolder, find
 from cli.pack.options import InputOptions, needed
 from cli.pack.plan import Names, plan
 from cli.pack.report import print_rejection, print_result
@@ -21,10 +22,12 @@ from cli.terminal.output import Output
 from cli.terminal.prompts import MissingOption, prompter
 from facet.keys import MODEL_NAME
 from facet.manifest import Fit, Resize
+from training.export.loss import Kind
 
 PANEL_MODEL = "Read from the model; needed only if it is ambiguous"
 PANEL_ASKED = "Not in the model (asked for on a terminal)"
-PANEL_PROOF = "Golden sample and LiteRT"
+PANEL_PROOF = "Golden sample and checks"
+PANEL_LITE = "LiteRT, which Facet's container prefers"
 
 Preprocessing = Literal["unit", "tf", "imagenet-torch", "imagenet-caffe", "per-image", "none"]
 
@@ -144,9 +147,43 @@ def pack(
     lite: Annotated[
         bool,
         typer.Option(
-            "--lite/--no-lite", help="Add the model for LiteRT, too.", rich_help_panel=PANEL_PROOF
+            "--lite/--no-lite", help="Add the model for LiteRT, too.", rich_help_panel=PANEL_LITE
         ),
     ] = True,
+    lite_only: Annotated[
+        bool,
+        typer.Option(
+            "--lite-only",
+            help="Leave the SavedModel out: smaller, but AWS's TensorFlow image cannot serve it.",
+            rich_help_panel=PANEL_LITE,
+        ),
+    ] = False,
+    quantize: Annotated[
+        Kind | None,
+        typer.Option(
+            help="Make the LiteRT model smaller. float16: half the size, as fast. int8: a quarter, "
+            "faster. dynamic: a quarter, slower on MobileNet and other depthwise networks.",
+            rich_help_panel=PANEL_LITE,
+        ),
+    ] = None,
+    images: Annotated[
+        Path | None,
+        typer.Option(
+            help="Images for --quantize, a folder or .zip: DIR/<label>/<image>, or a data set with "
+            "train/ and test/. The accuracies are compared on images that the model was not "
+            "trained on; int8 takes its scales from some others of them.",
+            rich_help_panel=PANEL_LITE,
+        ),
+    ] = None,
+    max_accuracy_loss: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            max=1,
+            help="What --quantize may cost; 0.01 is one point. Default: 0 for float16, else 0.01.",
+            rich_help_panel=PANEL_LITE,
+        ),
+    ] = None,
     reexport: Annotated[
         bool,
         typer.Option(
@@ -178,6 +215,9 @@ def pack(
     """
     output = Output(as_json)
     _check(model, golden, golden_label, out)
+    if lite_only and not lite:
+        raise CannotPack("--lite-only and --no-lite leave nothing; give one of them")
+    quantise = _quantise(quantize, images, max_accuracy_loss, lite=lite)
     ask = prompter(output.remarks, silent=yes or as_json)
     input_options = InputOptions(
         size, layout, preprocessing, scale, mean, std, order, resize, fit, resize_to, fill, invert
@@ -185,6 +225,11 @@ def pack(
     found = find(source)
     if isinstance(found, SavedModelFolder):
         artifact.check_variables(found.folder)
+    if isinstance(found, LiteFile) and quantise:
+        raise CannotPack(
+            f"--quantize {quantize}: {source} is a LiteRT model already. Quantise the SavedModel "
+            "or Keras file that it was converted from, or pack it as it is"
+        )
     settings = ArtifactOptions(
         labels,
         activation,
@@ -194,6 +239,8 @@ def pack(
         description,
         found.name,
         lite,
+        lite_only,
+        quantise,
         reexport,
         frozenset(filter(None, more_ops.split(","))),
     )
@@ -206,6 +253,8 @@ def pack(
         packed = artifact.write(
             built.manifest, built.files, out, built.violations, settings.more_ops
         )
+    for each in built.remarks:
+        output.remark(each)
     if packed.violations:
         print_rejection(output, packed)
     print_result(output, built, packed, out)
@@ -218,3 +267,22 @@ def _check(model: str | None, golden: Path | None, golden_label: str | None, out
         raise CannotPack("--golden-label needs --golden IMAGE")
     if not out.resolve().parent.is_dir():
         raise CannotPack(f"--out {out}: there is no folder {out.parent}")
+
+
+def _quantise(
+    kind: Kind | None, images: Path | None, max_loss: float | None, *, lite: bool
+) -> QuantiseOptions | None:
+    if kind is None:
+        if images or max_loss is not None:
+            raise CannotPack("--images and --max-accuracy-loss are for --quantize; add that")
+        return None
+    if not lite:
+        raise CannotPack(f"--quantize {kind} is for the LiteRT model; leave --no-lite out")
+    if images is None:
+        raise CannotPack(
+            f"--quantize {kind} needs --images DIR, with images at DIR/<label>/<image> that the "
+            "model was not trained on: the accuracies of both models are compared on them"
+        )
+    if not images.exists():
+        raise CannotPack(f"--images {images}: there is no such folder or zip")
+    return QuantiseOptions(kind, images, max_loss)
