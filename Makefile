@@ -9,7 +9,7 @@ RUNTIME ?= tensorflow
 # The stack of deployment/images.yaml, for all Facet stacks of an account and region.
 IMAGES ?= facet-images
 BILLS ?= build/sbom
-BENCH ?= training serving scale predict onboarding
+BENCH ?= training few serving scale predict onboarding
 export SAM_CLI_TELEMETRY := 0
 # Keep compiled modules: TensorFlow and botocore start many times slower without them.
 export PYTHONDONTWRITEBYTECODE :=
@@ -89,7 +89,7 @@ format:  ## format the code
 	$(VENV)/ruff check --fix
 	$(VENV)/ruff format
 
-bench:  ## measure, and write docs/benchmarks.md; two hours (BENCH="serving" runs a part; training needs FACET_DATA)
+bench:  ## measure, and write docs/benchmarks.md; two hours (BENCH="serving" runs a part; training and few need FACET_DATA)
 	@.ci/setup dev
 	@set -e; for part in $(BENCH); do $(VENV)/python -m benchmarks.$$part $(ARGS); done
 

@@ -55,6 +55,34 @@ def panels(
     _write(figure, path)
 
 
+def groups(
+    path: Path, title: str, values: Mapping[str, Mapping[str, tuple[float, float, float]]]
+) -> None:
+    """Writes a PNG with a dot and its interval for each (value, low, high), grouped by row.
+
+    The first series is drawn in the colour of what is ours.
+    """
+    names = list(dict.fromkeys(name for row in values.values() for name in row))
+    figure = _figure(height=1.2 + 0.16 * len(names) * len(values))
+    axes = figure.subplots()
+    axes.set_title(title, loc="left", fontsize=11)
+    _plain(axes)
+    greys = [str(0.25 + 0.5 * number / max(len(names) - 1, 1)) for number in range(len(names))]
+    for number, name in enumerate(names):
+        drawn = [(place, row[name]) for place, row in enumerate(values.values()) if name in row]
+        heights = [place + 0.7 * (number / len(names) - 0.5) for place, _ in drawn]
+        middles = [value for _, (value, _, _) in drawn]
+        reach = [[v - low for _, (v, low, _) in drawn], [high - v for _, (v, _, high) in drawn]]
+        colour = greys[number] if number else COLOURS[1]
+        marker = "osD^v"[number % 5]
+        axes.errorbar(middles, heights, xerr=reach, fmt=marker, ms=4, color=colour, label=name)
+    axes.set_yticks(range(len(values)), list(values))
+    axes.invert_yaxis()
+    axes.grid(axis="x", alpha=0.3)
+    figure.legend(loc="outside lower left", fontsize=8, ncols=2, frameon=False)
+    _write(figure, path)
+
+
 def _figure(*, height: float) -> Figure:
     figure = Figure(figsize=(7, height), dpi=100, layout="constrained")
     FigureCanvasAgg(figure)
