@@ -16,6 +16,7 @@ TensorFlow Serving's tests, with signatures to predict, classify and regress.
 Troublesome: abort: loading ends the process.  waiting: answers when the file in its input exists.
 hungry: allocates 4 kB for each of the `rows` in its input.  greedy: allocates 12 GB when it is
 loaded.  The last two exist for LiteRT too: hungry-lite, greedy-lite.
+huge: as large and as slow as a VGG16, for LiteRT alone.
 Endless: endless, endless-lite: compute for ever if an input is over 200. endless-load,
 endless-load-lite: load for ever.
 """
@@ -330,6 +331,23 @@ def troublesome(folder: Path) -> None:
     lite(hungry, folder / "hungry-lite")
 
 
+class Huge(tf.Module):
+    """As many weights as VGG16's convolutions: 57 MB, and 3.6 billion products for an image."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        random = np.random.default_rng(0)
+        shapes = [(3, 3, 3, 512), *[(3, 3, 512, 512)] * 6]
+        self.kernels = [random.normal(0, 0.01, shape).astype("f") for shape in shapes]
+
+    @tf.function(input_signature=[tf.TensorSpec([None, 16, 16, 3], tf.uint8, "image")])
+    def eat(self, image: tf.Tensor) -> dict[str, tf.Tensor]:
+        values = tf.cast(image, tf.float32)
+        for kernel in self.kernels:
+            values = tf.nn.relu(tf.nn.conv2d(values, kernel, 1, "SAME"))
+        return {"scores": tf.reduce_mean(values, [1, 2])}
+
+
 def endless(folder: Path) -> None:
     marked = Endless(over=200.0)
     tf.saved_model.save(marked, str(folder / "endless" / "1"), signatures=marked.eat)
@@ -346,6 +364,7 @@ def main(folder: Path) -> None:
     third_party(folder)
     troublesome(folder)
     endless(folder)
+    lite(Huge(), folder / "huge")
     export(Classifier(8, 4), folder / "classifier")
     export(Classifier(64, 102), folder / "large")
     shutil.copytree(folder / "classifier", folder / "plain")
