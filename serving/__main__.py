@@ -44,6 +44,8 @@ def main() -> None:
         help="the argument that SageMaker passes; serving is all this command does",
     )
     arguments.parse_args()
+    # What the format does not have need not be looked up for each line.
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     try:
         settings = from_environment(os.environ)
