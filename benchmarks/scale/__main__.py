@@ -4,7 +4,7 @@
 
 Then the same requests go to the container itself.
 Requests follow Zipf's law. Each answer is compared with the one that only this model gives. Writes
-its part of docs/benchmarks.md; a run with other options than the documented ones is only printed.
+its parts of docs/benchmarks.md; a run with other options than the documented ones is only printed.
 """
 
 import argparse
@@ -28,7 +28,7 @@ import orjson
 from benchmarks.document import write
 from benchmarks.scale import direct
 from benchmarks.scale.synthetic_models import PATH, Floats, SyntheticModels, build
-from benchmarks.scale.tables import Run, loads_of, plot, report
+from benchmarks.scale.tables import Run, loads_of, plot, report, shares
 from benchmarks.scale.traffic import ENDPOINT, Answers, Plan, drive, target
 from benchmarks.serving.process_tree import adopt_orphans, processor_seconds
 from facet.preprocess import Pixels
@@ -56,12 +56,13 @@ def main() -> None:
             run = _measure(plan, expected, pixels, url, folder)
         _unpack(synthetic, plan.models, folder / "models")
         itself = asyncio.run(direct.measure(plan, expected, pixels, folder / "models"))
-    lines = report(plan, run, itself)
+    lines, container = report(plan, run), shares(run, itself)
     if plan == FULL:
         plot(plan, run)
         write("scale", [*lines, "", "![requests and memory](benchmarks/scale-run.png)"])
+        write("scale-container", container)
     else:
-        print("\n".join(lines))
+        print("\n".join([*lines, "", *container]))
 
 
 def _plan() -> Plan:

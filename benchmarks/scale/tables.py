@@ -76,8 +76,8 @@ def first(answers: Answers) -> Mask:
     return mask
 
 
-def report(plan: Plan, run: Run, itself: Direct) -> list[str]:
-    """Formats three tables: latencies, facts about the run, and the container itself."""
+def report(plan: Plan, run: Run) -> list[str]:
+    """Formats two tables: latencies, and facts about the run."""
     answers, loading = run.answers, cold(run.answers, run.loads)
     new = loading & first(answers)
     rows = {
@@ -111,13 +111,11 @@ def report(plan: Plan, run: Run, itself: Direct) -> list[str]:
         "|---|---|",
         *(f"| {name} | {value} |" for name, value in facts.items()),
         *(["", f"The first error: {answers.errors[0]}"] if answers.errors else []),
-        "",
-        *_shares(run, itself),
     ]
 
 
-def _shares(run: Run, itself: Direct) -> list[str]:
-    """What of each request is the container's, and what the local endpoint's."""
+def shares(run: Run, itself: Direct) -> list[str]:
+    """The container itself, and what of each request is the container's and the endpoint's."""
     lines = [
         "| requests | a second | p50 / p99, ms | loads | loaded at the end | errors "
         "| ms of the container's processor time | of the endpoint's |",
