@@ -82,9 +82,9 @@ def _answers(artifact: Path, labels: tuple[str, ...], files: Sequence[Path]) -> 
     manifest = Manifest.model_validate_json(read.kept[MANIFEST].removeprefix(BOM_UTF8))
     if set(manifest.labels) != set(labels):
         raise NotComparable("has other labels")
-    if not read.litert:
+    if read.litert_model is None:
         raise NotComparable("has no LiteRT model")
-    scores = _scorer(bytes(next(iter(read.litert.values()))), manifest)
+    scores = _scorer(bytes(read.litert_model.content), manifest)
     own = np.array([labels.index(label) for label in manifest.labels], dtype=np.int64)
     return own[[_best(scores(file), manifest) for file in files]]
 

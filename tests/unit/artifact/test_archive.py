@@ -342,8 +342,8 @@ def test_a_litert_model_is_on_disk_and_not_in_memory() -> None:
     head = gzip_part(header(name, tarfile.REGTYPE, 64 * MIB))
     found, peak = peak_of(joined(chain([head], noise(64))))
     assert found.violations == []
-    assert len(found.litert[name]) == 64 * MIB
-    assert found.litert[name][-MIB:] == NOISE
+    assert found.litert[name].size == 64 * MIB
+    assert found.litert[name].content[-MIB:] == NOISE
     assert peak < 12 * MIB
 
 

@@ -1,4 +1,5 @@
 import gzip
+import hashlib
 import io
 import json
 import mmap
@@ -297,14 +298,17 @@ def test_a_rule_allows_an_op() -> None:
     assert validation.run(found(files), validation.Rules(ops=frozenset({"Print"})))[1] == []
 
 
-def test_a_litert_model_is_given_back_once_it_was_screened() -> None:
+def test_a_litert_model_is_screened_and_stays_to_be_published() -> None:
     artifact = found(CLEAN | {LITERT: b"?" * 5000})
-    model = artifact.litert[LITERT]
-    assert isinstance(model, mmap.mmap)
     _, violations = validation.run(artifact)
     assert [(each.code, each.place) for each in violations] == [("litert-unreadable", LITERT)]
-    assert model.closed
-    assert not artifact.litert
+    model = artifact.litert_model
+    assert model
+    assert bytes(model.content) == b"?" * 5000
+    assert model.sha256 == hashlib.sha256(b"?" * 5000).hexdigest()
+    model.close()
+    assert isinstance(model.content, mmap.mmap)
+    assert model.content.closed
 
 
 def test_a_litert_model_that_would_not_fit_on_disk() -> None:

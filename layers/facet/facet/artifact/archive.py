@@ -4,6 +4,7 @@ The layers below are gzip_stream (unpacks within limits), tar_stream (members) a
 not be in an artifact).
 """
 
+import hashlib
 import mmap
 import re
 import tempfile
@@ -32,10 +33,32 @@ MAX_IMAGE = 8 << 20
 """Bytes of a golden sample's image, and of all files at the top that could be one."""
 
 MAX_LITERT = 400 << 20
-"""Bytes of all LiteRT models, which are on disk during validation; Lambda has 512 MB of it."""
+"""Bytes of all LiteRT models, which are on disk until they are published; Lambda has 512 MB of
+it."""
 
 MAX_VIOLATIONS = 200
 """Violations of members that are listed; a report shows fewer."""
+
+
+@dataclass(frozen=True)
+class LiteRTFile:
+    """A LiteRT model in an unnamed file on disk: the mapped file, and its SHA-256 in hex.
+
+    The disk space is free again when this is closed.
+    """
+
+    content: mmap.mmap | bytes
+    sha256: str
+
+    @property
+    def size(self) -> int:
+        """Its bytes."""
+        return len(self.content)
+
+    def close(self) -> None:
+        """Unmaps the file, which deletes it."""
+        if isinstance(self.content, mmap.mmap):
+            self.content.close()
 
 
 @dataclass
@@ -44,7 +67,7 @@ class Archive:
 
     `sha256` (hex) and `size` (bytes) are those of the packed artifact, `files` has the size of each
     regular member, `folders` the members that are folders, `kept` the contents that validation
-    reads, `litert` the LiteRT models, mapped from disk. Only a `complete` archive, whose members
+    reads, `litert` the LiteRT models, on disk. Only a `complete` archive, whose members
     were all read, can lack something.
     """
 
@@ -53,9 +76,14 @@ class Archive:
     files: dict[str, int] = field(default_factory=dict)
     folders: set[str] = field(default_factory=set)
     kept: dict[str, bytes] = field(default_factory=dict)
-    litert: dict[str, mmap.mmap | bytes] = field(default_factory=dict, compare=False)
+    litert: dict[str, LiteRTFile] = field(default_factory=dict, compare=False)
     violations: list[Violation] = field(default_factory=list)
     complete: bool = False
+
+    @property
+    def litert_model(self) -> LiteRTFile | None:
+        """The LiteRT model; a valid artifact has at most one."""
+        return next(iter(self.litert.values()), None)
 
 
 @dataclass
@@ -128,12 +156,15 @@ def _keep(archive: Archive, room: _Room, member: Member, name: str) -> None:
         archive.kept[name] = member.content.read()
 
 
-def _spooled(content: Content) -> mmap.mmap | bytes:
-    """Writes the content to an unnamed file and maps it; unmapping frees the disk space."""
+def _spooled(content: Content) -> LiteRTFile:
+    """Writes the content to an unnamed file and maps it."""
+    digest = hashlib.sha256()
     if not content.left:
-        return b""
+        return LiteRTFile(b"", digest.hexdigest())
     with tempfile.TemporaryFile() as file:
         for block in content.blocks():
+            digest.update(block)
             file.write(block)
         file.flush()
-        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    return LiteRTFile(mapped, digest.hexdigest())

@@ -5,7 +5,6 @@ members (names), their layout, the manifest (manifest_file), its signature (sign
 the ops of graphs and LiteRT models (graphs/op_policy).
 """
 
-import mmap
 from collections.abc import Iterator, Sequence
 from dataclasses import astuple, dataclass
 
@@ -165,10 +164,7 @@ def _other_graphs(archive: Archive, checked: str, rules: Rules) -> Iterator[Viol
         if GRAPH.fullmatch(name) and name != checked:
             yield from op_policy.check_saved_model(name, graph.read(content), rules.ops)
     for name, model in archive.litert.items():
-        yield from op_policy.check_litert(name, model, rules.ops)
-        if isinstance(model, mmap.mmap):
-            model.close()
-    archive.litert.clear()
+        yield from op_policy.check_litert(name, model.content, rules.ops)
 
 
 _NO_GOLDEN = Violation(
