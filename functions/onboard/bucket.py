@@ -2,6 +2,8 @@
 
 import hashlib
 import io
+import mmap
+from base64 import b64encode
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
@@ -12,10 +14,18 @@ from PIL import Image
 
 from facet.artifact import archive
 from facet.errors import FacetError, Violation
-from facet.keys import IMAGE_FORMATS, golden_key, rejected_key, report_key, version_key
+from facet.keys import (
+    IMAGE_FORMATS,
+    golden_key,
+    lite_key,
+    rejected_key,
+    report_key,
+    version_key,
+)
 from facet.registry.models import Status, Version
 from facet.registry.store import Registry
 from onboard.uploads import Upload
+from onboard.validated import Extracts
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -124,19 +134,39 @@ class Bucket:
             Bucket=self.name, Key=upload.key, VersionId=upload.object_version or ""
         )
 
-    def publish(self, upload: Upload, version: Version, golden: bytes | None) -> None:
+    def publish(self, upload: Upload, version: Version, extracts: Extracts) -> None:
         """Copies the upload to the key from which the endpoint loads the version.
 
-        The image of the golden sample is kept beside it, to be shown as an example.
+        Beside it, the LiteRT model is kept to run without the endpoint, and the image of the
+        golden sample to be shown as an example.
         """
         self._copy(upload, version_key(version.model, version.id))
-        if golden and len(golden) <= MAX_GOLDEN:
+        if extracts.litert:
+            self.store_litert(version, extracts.litert)
+        if extracts.golden and len(extracts.golden) <= MAX_GOLDEN:
             self._s3.put_object(
                 Bucket=self.name,
                 Key=golden_key(version.model, version.id),
-                Body=golden,
-                ContentType=_media_type(golden),
+                Body=extracts.golden,
+                ContentType=_media_type(extracts.golden),
             )
+
+    def store_litert(self, version: Version, model: archive.LiteRTFile) -> str:
+        """Stores the LiteRT model of a version; its object version.
+
+        S3 refuses other bytes than those that validation read.
+        """
+        if isinstance(model.content, mmap.mmap):
+            model.content.seek(0)
+        answer = self._s3.put_object(
+            Bucket=self.name,
+            Key=lite_key(version.model, version.id),
+            Body=model.content,  # type: ignore[arg-type]  # mmap reads like a file
+            ContentType="application/octet-stream",
+            ChecksumAlgorithm="SHA256",
+            ChecksumSHA256=b64encode(bytes.fromhex(model.sha256)).decode(),
+        )
+        return answer["VersionId"]
 
     def quarantine(self, upload: Upload, rejected: Version, *, readable: bool = True) -> None:
         """Copies the upload to `rejected/` if S3 can read it, with the report beside it."""
@@ -158,7 +188,7 @@ class Bucket:
         return self._has(version_key(version.model, version.id))
 
     def delete_version(self, version: Version, registry: Registry) -> bool:
-        """Deletes the version's artifact and golden image for good.
+        """Deletes the version's artifact, and what is kept beside it, for good.
 
         Returns False if the registry has changed meanwhile.
 
@@ -176,7 +206,7 @@ class Bucket:
         return True
 
     def delete_orphan(self, version: Version, registry: Registry) -> None:
-        """Deletes the artifact of a version whose model was deleted while it was published.
+        """Deletes what was published of a version whose model was deleted meanwhile.
 
         The order is that of `delete_version`; what another upload of the same bytes began stays.
         """
@@ -194,7 +224,7 @@ class Bucket:
         A deletion that is interrupted is repeated until the artifact is gone.
         """
         pages = self._s3.get_paginator("list_object_versions")
-        for place in (golden_key, version_key):
+        for place in (golden_key, lite_key, version_key):
             key = place(version.model, version.id)
             for page in pages.paginate(Bucket=self.name, Prefix=key):
                 for each in [*page.get("Versions", []), *page.get("DeleteMarkers", [])]:

@@ -29,6 +29,8 @@ from facet.keys import (
     ARTIFACT_SUFFIX,
     ENDPOINT_PREFIX,
     GOLDEN_PREFIX,
+    LITE_PREFIX,
+    LITE_SUFFIX,
     REJECTED_PREFIX,
     VERSION_ID,
     misnamed_prefix,
@@ -67,6 +69,7 @@ SURELY_OLDER = timedelta(minutes=1)
 SUFFIXES = {
     ENDPOINT_PREFIX: (ARTIFACT_SUFFIX,),
     GOLDEN_PREFIX: ("",),
+    LITE_PREFIX: (LITE_SUFFIX,),
     REJECTED_PREFIX: (ARTIFACT_SUFFIX, ".json"),
 }
 """What follows a version's id in the keys of its objects."""
@@ -113,9 +116,7 @@ class ModelObjects:
         return [each for each in below if parse_misnamed_key(each.key) == model]
 
     def of_versions(self, model: str) -> dict[str, list[StoredVersion]]:
-        """Every object version of artifacts, golden images, rejected uploads and reports.
-
-        By version id.
+        """Every object version of what is stored for versions and rejected uploads, by version id.
 
         A name that no model can have has no artifacts: what is below it are other uploads.
         """

@@ -1,7 +1,8 @@
 """What happens to an upload: read, validate, publish, prove, register; or reject with reasons.
 
 1. Read the upload in one pass and validate it.
-2. Publish: copy it to its version's key, from which only the endpoint loads it.
+2. Publish: copy it to its version's key, from which only the endpoint loads it, with its LiteRT
+   model beside it.
 3. Prove it: the endpoint must answer its golden sample as the trainer recorded.
 4. Register it as READY, and release it as the model's policy says.
 5. Remove the upload.
@@ -18,7 +19,6 @@ from datetime import UTC, datetime
 
 from facet.artifact import validation
 from facet.errors import EndpointRemoved, FacetError, RegistryConflict, Violation
-from facet.keys import version_id
 from facet.manifest import Manifest
 from facet.notifications import EventPublisher
 from facet.observability import logger
@@ -31,7 +31,8 @@ from onboard.bucket import Bucket
 from onboard.prover import Prover
 from onboard.retention import Removal, Retention, Withdrawal
 from onboard.retry import RetryPolicy
-from onboard.uploads import OnboardingResult, Upload, invalid_name
+from onboard.uploads import OnboardingResult, Upload
+from onboard.validated import ValidatedUpload, pending_version
 
 CONTROLS = 10
 """Models of the registry among which one is sought that shows whether the endpoint answers."""
@@ -50,17 +51,6 @@ class Records:
     releases: Releases
     publisher: EventPublisher
     attempts: Attempts
-
-
-@dataclass(frozen=True)
-class _Validated:
-    """An upload after validation: its PENDING version, and the golden sample's encoded image."""
-
-    upload: Upload
-    version: Version
-    manifest: Manifest | None
-    golden: bytes | None
-    violations: Sequence[Violation]
 
 
 class Onboarding:
@@ -95,7 +85,7 @@ class Onboarding:
         """Onboards one upload, or rejects it."""
         name = upload.object_version or ""
         attempt = self._attempts.begin(upload.model, name, self._now())
-        validated: _Validated | None = None
+        validated: ValidatedUpload | None = None
         try:
             if violation := failures.without_result(attempt, self._time()):
                 result = self._reject_unvalidated(upload, violation)
@@ -112,16 +102,19 @@ class Onboarding:
                 self._attempts.fail(attempt, failures.name(error))
                 raise
             result = self._reject_failed(upload, validated, found)
+        finally:
+            if validated:
+                validated.extracts.close()
         self._attempts.end(upload.model, name)
         return result
 
-    def _settle(self, validated: _Validated, retry: RetryPolicy) -> OnboardingResult:
+    def _settle(self, validated: ValidatedUpload, retry: RetryPolicy) -> OnboardingResult:
         result = retry.until_no_conflict(lambda: self._register_or_reject(validated, retry))
         self._bucket.remove_upload(validated.upload)
         return result
 
     def _violation_of(
-        self, attempt: Attempt, upload: Upload, validated: _Validated | None, error: Exception
+        self, attempt: Attempt, upload: Upload, validated: ValidatedUpload | None, error: Exception
     ) -> Violation | None:
         """The violation that a failed attempt shows; None if the upload is to be tried again."""
         if validated and self._has_result(validated):
@@ -130,7 +123,7 @@ class Onboarding:
             attempt, error, self._time(), lambda: self._others_are_answered(upload.model)
         )
 
-    def _has_result(self, validated: _Validated) -> bool:
+    def _has_result(self, validated: ValidatedUpload) -> bool:
         """Whether the registry has this upload's result, so that only what follows it failed."""
         known = self._registry.find(validated.version.model, validated.version.id)
         if known is None or known.object_version != validated.version.object_version:
@@ -157,7 +150,7 @@ class Onboarding:
             return False
 
     def _reject_failed(
-        self, upload: Upload, validated: _Validated | None, violation: Violation
+        self, upload: Upload, validated: ValidatedUpload | None, violation: Violation
     ) -> OnboardingResult:
         """Rejects an upload for a failed attempt; its manifest may be too large to record."""
         if validated is None:
@@ -176,17 +169,8 @@ class Onboarding:
         digest = self._bucket.digest(upload, readable=violation.code not in failures.NOT_KEPT)
         if digest is None:
             return OnboardingResult(upload.model, "GONE")
-        version = Version(
-            model=upload.model,
-            id=version_id(digest.sha256),
-            status=Status.PENDING,
-            sha256=digest.sha256,
-            size=digest.size,
-            uploaded_at=digest.uploaded_at,
-            object_version=digest.upload.object_version,
-            sequencer=upload.sequencer,
-        )
-        validated = _Validated(digest.upload, version, None, None, [violation])
+        version = pending_version(digest.upload, digest.sha256, digest.size, digest.uploaded_at)
+        validated = ValidatedUpload(digest.upload, version, [violation])
         return self._reject_failed(upload, validated, violation)
 
     def withdraw(self, removal: Removal, retry: RetryPolicy) -> OnboardingResult | None:
@@ -196,30 +180,16 @@ class Onboarding:
     def _time(self) -> datetime:
         return datetime.fromisoformat(self._now())
 
-    def _validate(self, upload: Upload) -> _Validated | None:
-        """Keeps only the golden sample of what was read, because the proof needs the memory."""
+    def _validate(self, upload: Upload) -> ValidatedUpload | None:
+        """None if the upload is gone. Keeps little of it, because the proof needs the memory."""
         read = self._bucket.read_upload(upload)
         if read is None:
             return None
-        manifest, violations = validation.run(read.archive, self._rules)
-        if upload.misnamed:
-            violations = [invalid_name(upload.misnamed), *violations]
-        version = Version(
-            model=read.upload.model,
-            id=version_id(read.archive.sha256),
-            status=Status.PENDING,
-            sha256=read.archive.sha256,
-            size=read.archive.size,
-            uploaded_at=read.uploaded_at,
-            object_version=read.upload.object_version,
-            sequencer=read.upload.sequencer,
-            manifest=manifest,
-        )
-        golden = manifest.golden if manifest and not violations else None
-        image = read.archive.kept[golden.image] if golden else None
-        return _Validated(read.upload, version, manifest, image, violations)
+        return ValidatedUpload.of(read.upload, read.uploaded_at, read.archive, self._rules)
 
-    def _register_or_reject(self, validated: _Validated, retry: RetryPolicy) -> OnboardingResult:
+    def _register_or_reject(
+        self, validated: ValidatedUpload, retry: RetryPolicy
+    ) -> OnboardingResult:
         version = validated.version
         deletions = self._registry.deletions(version.model)  # before looking for the upload
         if not self._bucket.has_upload(validated.upload):
@@ -230,11 +200,11 @@ class Onboarding:
             if self._bucket.has_version(known):
                 return self._already_ready(known, validated)
             self._withdrawal.withdraw(known)
-        if validated.manifest is None or validated.violations:
+        if version.manifest is None or validated.violations:
             return self._reject(validated, validated.violations, deletions)
-        return self._publish_and_prove(validated, validated.manifest, retry, deletions)
+        return self._publish_and_prove(validated, version.manifest, retry, deletions)
 
-    def _already_ready(self, known: Version, validated: _Validated) -> OnboardingResult:
+    def _already_ready(self, known: Version, validated: ValidatedUpload) -> OnboardingResult:
         """UNCHANGED for a new upload of the same bytes; the same upload is finished."""
         if known.object_version != validated.upload.object_version:
             self._registry.uploaded_again(known, validated.version.order)
@@ -243,15 +213,15 @@ class Onboarding:
         return self._finish(known, _placement(model, known.id))
 
     def _publish_and_prove(
-        self, validated: _Validated, manifest: Manifest, retry: RetryPolicy, deletions: int
+        self, validated: ValidatedUpload, manifest: Manifest, retry: RetryPolicy, deletions: int
     ) -> OnboardingResult:
         pending = replace(validated.version, updated_at=self._now())
         self._registry.begin(pending, deletions)
-        self._bucket.publish(validated.upload, pending, validated.golden)
+        self._bucket.publish(validated.upload, pending, validated.extracts)
         if self._registry.deletions(pending.model) != deletions:  # which may have missed the copy
             self._bucket.delete_orphan(pending, self._registry)
             raise RegistryConflict(f"{pending.model} was deleted at the same time")
-        proof = self._prover.prove(pending.target, manifest, validated.golden, retry)
+        proof = self._prover.prove(pending.target, manifest, validated.extracts.golden, retry)
         proven = replace(pending, proof=proof.kind, max_batch_size=proof.max_batch_size)
         if proof.violations:
             return self._reject(replace(validated, version=proven), proof.violations, deletions)
@@ -269,7 +239,7 @@ class Onboarding:
 
     def _reject(
         self,
-        validated: _Validated,
+        validated: ValidatedUpload,
         violations: Sequence[Violation],
         deletions: int | None = None,
     ) -> OnboardingResult:

@@ -1,8 +1,10 @@
 """An account that onboards: the bucket, the registry, the endpoint, and what tests ask of them."""
 
 import hashlib
+import io
 import itertools
 import json
+import tarfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -27,6 +29,7 @@ from onboard.sweeper import Ages, Sweeper, Swept
 from onboard.uploads import OnboardingResult, PendingUploads, Upload
 from tests.support.aws import fakes
 from tests.support.aws.fakes import BUCKET
+from tests.support.inputs import artifacts
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
@@ -42,6 +45,15 @@ AGES = Ages(upload=timedelta(minutes=30), retired=timedelta(hours=1))
 def identity(data: bytes) -> str:
     """The version that these bytes become."""
     return hashlib.sha256(data).hexdigest()[:12]
+
+
+def litert_in(data: bytes) -> bytes | None:
+    """The LiteRT model in an artifact."""
+    with tarfile.open(fileobj=io.BytesIO(data)) as artifact:
+        if artifacts.LITERT not in artifact.getnames():
+            return None
+        member = artifact.extractfile(artifacts.LITERT)
+        return member.read() if member else None
 
 
 def patient(seconds: float = 900, patience: float = 900) -> tuple[RetryPolicy, list[float]]:
@@ -160,6 +172,18 @@ class Account:
         assert self.content(f"mme/{version.target}") == data
         assert f"mme/{model}.tar.gz" not in self.stored()
         return version
+
+    def assert_litert(self, version: Version) -> None:
+        """The LiteRT model of the artifact is kept, if it has one, and is the recorded one."""
+        key = f"lite/{version.model}/{version.id}.tflite"
+        model = litert_in(self.content(f"mme/{version.target}"))
+        if model is None:
+            assert (version.litert_size, version.litert_sha256) == (0, None)
+            assert key not in self.stored()
+        else:
+            digest = hashlib.sha256(model).hexdigest()
+            assert (version.litert_size, version.litert_sha256) == (len(model), digest)
+            assert self.content(key) == model
 
     def assert_live(self, data: bytes, model: str = "cifar") -> None:
         self.assert_ready(data, model)

@@ -6,7 +6,7 @@ from cli.delete import delete_model
 from cli.verify.check import Different, NotTried, check
 from cli.verify.session import PREFIX, Session
 from facet.errors import FacetError, UnknownModel
-from facet.keys import ENDPOINT_PREFIX, GOLDEN_PREFIX, REJECTED_PREFIX
+from facet.keys import ENDPOINT_PREFIX, GOLDEN_PREFIX, LITE_PREFIX, REJECTED_PREFIX
 
 
 class NotOwn(Exception):
@@ -24,7 +24,7 @@ def clean_up(session: Session) -> str:
     left = [
         key
         for model in models
-        for prefix in (ENDPOINT_PREFIX, GOLDEN_PREFIX, REJECTED_PREFIX)
+        for prefix in (ENDPOINT_PREFIX, GOLDEN_PREFIX, LITE_PREFIX, REJECTED_PREFIX)
         for key in _keys(session, f"{prefix}{model}")
     ]
     if failed or left:

@@ -4,6 +4,7 @@
     mme/<model>/<version>.tar.gz              a version's artifact; the endpoint loads it
     rejected/<model>/<version>.tar.gz, .json  a rejected upload, and the report with the reasons
     golden/<model>/<version>                  the image of a version's golden sample
+    lite/<model>/<version>.tflite             the LiteRT model in a version's artifact
     inbox/<uuid>                              an image that is too large for a request's body
     datasets/<name>/<channel>/<label>/<file>  a data set to train on
     weights/<name>/                           pretrained weights for training
@@ -23,6 +24,7 @@ ENDPOINT_PREFIX = "mme/"
 
 REJECTED_PREFIX = "rejected/"
 GOLDEN_PREFIX = "golden/"
+LITE_PREFIX = "lite/"
 INBOX_PREFIX = "inbox/"
 INBOX_KEY = re.compile(rf"{INBOX_PREFIX}[0-9A-Za-z._-]{{1,200}}")
 """What an upload in the inbox may be called. S3 rejects other names in many ways, such as
@@ -35,6 +37,7 @@ ARTIFACT = "model.tar.gz"
 """What reports call the artifact as a whole, and SageMaker a training job's output."""
 
 ARTIFACT_SUFFIX = ".tar.gz"
+LITE_SUFFIX = ".tflite"
 
 MANIFEST = "facet.json"
 """The manifest's file, at the top of an artifact."""
@@ -107,6 +110,11 @@ def report_key(model: str, version: str) -> str:
 def golden_key(model: str, version: str) -> str:
     """The image of a version's golden sample."""
     return f"{GOLDEN_PREFIX}{model}/{version}"
+
+
+def lite_key(model: str, version: str) -> str:
+    """The LiteRT model in a version's artifact."""
+    return f"{LITE_PREFIX}{model}/{version}{LITE_SUFFIX}"
 
 
 def dataset_prefix(name: str, channel: str = "") -> str:

@@ -19,6 +19,7 @@ from onboard.bucket import Bucket
 from onboard.deletion import handler
 from onboard.retention import Removal
 from onboard.uploads import Upload
+from onboard.validated import Extracts
 from tests.support.aws import fakes
 from tests.support.inputs import artifacts
 from tests.support.onboarding import Account, identity, patient
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 FIRST, SECOND, THIRD = (
-    artifacts.artifact(description=text, golden=artifacts.golden()) for text in "abc"
+    artifacts.with_litert(description=text, golden=artifacts.golden()) for text in "abc"
 )
 BAD = artifacts.packed(artifacts.members() | {"code/inference.py": b"import os"})
 
@@ -252,7 +253,8 @@ def test_deleted_before_any_write_of_an_onboarding_the_name_stays_away(
         with pytest.raises(UnknownModel):
             account.registry.model(model)
         assert account.registry.versions(model) == []
-        assert account.stored(f"mme/{model}") == set()
+        for prefix in ("mme/", "lite/", "golden/"):
+            assert account.stored(f"{prefix}{model}") == set()
     assert most > 6
 
 
@@ -263,16 +265,14 @@ def test_a_copy_that_ends_after_the_deletion_leaves_nothing(
     """With `again`, the same bytes are uploaded once more meanwhile, and stay."""
     publish = Bucket.publish
 
-    def late(_bucket: Bucket, _upload: Upload, version: Version, golden: bytes | None) -> None:
+    def late(_bucket: Bucket, _upload: Upload, version: Version, _extracts: Extracts) -> None:
         monkeypatch.setattr(Bucket, "publish", publish)
         account.deletion.delete("cifar", "anybody")
         if again:
             assert account.onboard(FIRST) == "READY"
-        key = f"mme/{version.target}"
-        account.s3.put_object(Bucket=fakes.BUCKET, Key=key, Body=FIRST)
-        if golden:
-            key = f"golden/cifar/{version.id}"
-            account.s3.put_object(Bucket=fakes.BUCKET, Key=key, Body=golden)
+        account.s3.put_object(Bucket=fakes.BUCKET, Key=f"mme/{version.target}", Body=FIRST)
+        for key in (f"golden/cifar/{version.id}", f"lite/cifar/{version.id}.tflite"):
+            account.s3.put_object(Bucket=fakes.BUCKET, Key=key, Body=b"late")
 
     upload = account.put(FIRST)
     monkeypatch.setattr(Bucket, "publish", late)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from onboard.uploads import Upload
 
 GOOD, OTHER, THIRD, FOURTH = (
-    artifacts.artifact(golden=artifacts.golden(), description=text) for text in "abcd"
+    artifacts.with_litert(golden=artifacts.golden(), description=text) for text in "abcd"
 )
 CODE = artifacts.packed(artifacts.members() | {"code/inference.py": b"import os"})
 WRONG_SCORES = (0.1, 0.8, 0.1)
@@ -60,18 +60,18 @@ class Case:
 
 PROMOTED = {"ModelReady", "ModelPromoted"}
 CASES = {
-    "first": Case(GOOD, Status.READY, PROMOTED, 12, before=(), at=Placement.LIVE),
-    "good": Case(GOOD, Status.READY, PROMOTED, 12, at=Placement.LIVE),
+    "first": Case(GOOD, Status.READY, PROMOTED, 13, before=(), at=Placement.LIVE),
+    "good": Case(GOOD, Status.READY, PROMOTED, 13, at=Placement.LIVE),
     "bad": Case(CODE, Status.REJECTED, {"ModelRejected"}, 8),
-    "unproven": Case(GOOD, Status.REJECTED, {"ModelRejected"}, 14, scores=WRONG_SCORES),
+    "unproven": Case(GOOD, Status.REJECTED, {"ModelRejected"}, 16, scores=WRONG_SCORES),
     "canary": Case(
-        GOOD, Status.READY, {"ModelReady"}, 10, mode=Mode.CANARY, at=Placement.CANDIDATE
+        GOOD, Status.READY, {"ModelReady"}, 11, mode=Mode.CANARY, at=Placement.CANDIDATE
     ),
     "same-bytes": Case(
         GOOD, Status.READY, PROMOTED, 4, before=(OTHER, GOOD), at=Placement.LIVE
     ),
     "retention": Case(
-        GOOD, Status.READY, PROMOTED, 15, before=(OTHER, THIRD, FOURTH), at=Placement.LIVE,
+        GOOD, Status.READY, PROMOTED, 16, before=(OTHER, THIRD, FOURTH), at=Placement.LIVE,
         retired=(OTHER,),
     ),
 }  # fmt: skip

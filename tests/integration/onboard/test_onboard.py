@@ -1,6 +1,9 @@
+import base64
 import gzip
+import hashlib
 import itertools
 import json
+import mmap
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -18,10 +21,12 @@ from facet.errors import (
     RegistryConflict,
     UnknownModel,
 )
+from facet.registry.models import Version
 from onboard.app import handler
-from onboard.bucket import MAX_GOLDEN
+from onboard.bucket import MAX_GOLDEN, Bucket
 from onboard.retry import APART, RESERVE
 from onboard.uploads import Upload
+from onboard.validated import Extracts
 from tests.support.aws import fakes
 from tests.support.aws.fakes import refusal
 from tests.support.inputs import artifacts
@@ -67,6 +72,56 @@ def test_a_golden_image_is_not_kept_if_it_is_too_large_to_be_answered(account: A
     files["golden.png"] += bytes(MAX_GOLDEN)  # after the image's end
     assert account.onboard(artifacts.packed(files)) == "READY"
     assert not [key for key in account.stored() if key.startswith("golden/")]
+
+
+def test_the_litert_model_of_the_artifact_is_kept_beside_it(account: Account) -> None:
+    data = artifacts.with_litert(golden=artifacts.golden())
+    assert account.onboard(data) == "READY"
+    version = account.registry.live("cifar")
+    account.assert_litert(version)
+    key = f"lite/cifar/{version.id}.tflite"
+    kept = account.s3.get_object(Bucket=fakes.BUCKET, Key=key, ChecksumMode="ENABLED")
+    assert kept["ContentType"] == "application/octet-stream"
+    digest = base64.b64decode(kept["ChecksumSHA256"])
+    assert digest.hex() == version.litert_sha256 == hashlib.sha256(artifacts.litert()).hexdigest()
+
+
+def test_without_a_litert_model_the_record_says_so(account: Account) -> None:
+    account.onboard(GOOD)
+    version = account.registry.live("cifar")
+    assert (version.litert_size, version.litert_sha256) == (0, None)
+    account.assert_litert(version)
+
+
+def test_a_rejected_upload_leaves_no_litert_model(account: Account) -> None:
+    files = artifacts.members() | {artifacts.LITERT: artifacts.litert(), "code/a.py": b""}
+    assert account.onboard(artifacts.packed(files)) == "REJECTED"
+    account.runtime.scores = WRONG_SCORES
+    assert account.onboard(artifacts.with_litert(golden=artifacts.golden())) == "REJECTED"
+    listed = account.s3.list_object_versions(Bucket=fakes.BUCKET, Prefix="lite/")
+    assert not [*listed.get("Versions", []), *listed.get("DeleteMarkers", [])]
+
+
+def test_the_disk_space_of_a_litert_model_is_free_after_onboarding(
+    account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    published: list[Extracts] = []
+    publish = Bucket.publish
+
+    def remember(bucket: Bucket, upload: Upload, version: Version, extracts: Extracts) -> None:
+        published.append(extracts)
+        publish(bucket, upload, version, extracts)
+
+    monkeypatch.setattr(Bucket, "publish", remember)
+    account.onboard(artifacts.with_litert(golden=artifacts.golden()))
+    account.runtime.error = refusal("ModelNotReadyException")
+    with pytest.raises(ModelLoading):
+        account.onboard(artifacts.with_litert())
+    for each in published:
+        assert each.litert
+        assert isinstance(each.litert.content, mmap.mmap)
+        assert each.litert.content.closed
+    assert len(published) == 2
 
 
 def test_without_a_golden_sample_the_proof_is_smoke(account: Account) -> None:

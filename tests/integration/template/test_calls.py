@@ -43,9 +43,9 @@ if TYPE_CHECKING:
 
 CONTEXT = cast("LambdaContext", fakes.Context(900))
 FIRST, SECOND, THIRD, FOURTH = (
-    artifacts.artifact(golden=artifacts.golden(), description=text) for text in "abcd"
+    artifacts.with_litert(golden=artifacts.golden(), description=text) for text in "abcd"
 )
-OTHER_LABEL = artifacts.artifact(golden=artifacts.golden("dog"))
+OTHER_LABEL = artifacts.with_litert(golden=artifacts.golden("dog"))
 BAD = artifacts.packed(artifacts.members() | {"code/inference.py": b"import os"})
 TRAINED = "training/monday/cifar/job/output/model.tar.gz"
 CODE = "code/0123456789ab/sourcedir.tar.gz"
@@ -237,6 +237,7 @@ def test_a_call_of_a_test_belongs_to_no_function(s3: "S3Client") -> None:
 
 ENDPOINT = "arn:aws:sagemaker:us-east-1:123456789012:endpoint/facet"
 VERSION = "Bucket.Arn/mme/cats/0123456789ab.tar.gz"
+LITERT = "Bucket.Arn/lite/cats/0123456789ab.tflite"
 
 
 @pytest.mark.parametrize(
@@ -253,6 +254,8 @@ VERSION = "Bucket.Arn/mme/cats/0123456789ab.tar.gz"
         ("Endpoint", "s3:ListBucket", "Bucket.Arn", "mme/", True),
         ("Endpoint", "s3:GetObject", VERSION, "", True),
         ("Endpoint", "s3:GetObject", "Bucket.Arn/inbox/1", "", False),
+        ("Endpoint", "s3:GetObject", LITERT, "", False),
+        ("PredictFunction", "s3:GetObject", LITERT, "", False),
         ("PredictFunction", "s3:ListBucket", "Bucket.Arn", "inbox/1", True),
         ("PredictFunction", "s3:ListBucket", "Bucket.Arn", "", False),
         ("PredictFunction", "dynamodb:UpdateItem", "Registry.Arn", "live", True),
@@ -261,6 +264,11 @@ VERSION = "Bucket.Arn/mme/cats/0123456789ab.tar.gz"
         ("PredictFunction", "sagemaker:InvokeEndpoint", ENDPOINT, "cats.tar.gz", False),
         ("OnboardFunction", "s3:PutObject", VERSION, "", True),
         ("SweepFunction", "s3:PutObject", VERSION, "", False),
+        ("OnboardFunction", "s3:PutObject", LITERT, "", True),
+        ("OnboardFunction", "s3:GetObject", LITERT, "", False),
+        ("SweepFunction", "s3:PutObject", LITERT, "", False),
+        ("SweepFunction", "s3:DeleteObjectVersion", LITERT, "", True),
+        ("DeleteFunction", "s3:DeleteObjectVersion", LITERT, "", True),
     ],
 )
 def test_conditions_and_the_buckets_policy_decide(

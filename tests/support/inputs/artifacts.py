@@ -3,6 +3,7 @@
 import gzip
 import io
 import json
+import struct
 import tarfile
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -13,6 +14,7 @@ from facet.artifact.graphs import saved_model_pb2 as pb
 
 LABELS = ("cat", "dog", "ship")
 FLOAT, STRING = 1, 7
+LITERT = "1/assets.extra/model.tflite"
 
 Members = Mapping[str, bytes]
 
@@ -82,6 +84,15 @@ def _describe(info: pb.TensorInfo, dtype: int, shape: Sequence[int] | None) -> N
         info.tensor_shape.dim.add().size = size
 
 
+def litert(weights: bytes = bytes(range(256)) * 8) -> bytes:
+    """A LiteRT file that passes screening: a model without operators, then `weights`.
+
+    A flatbuffer: the position of the root table, the identifier, a vtable without fields (its own
+    size, that of the table), and the table, which has only its distance from the vtable.
+    """
+    return struct.pack("<I4sHHi", 12, b"TFL3", 4, 4, 4) + weights
+
+
 def members(**changes: Any) -> dict[str, bytes]:
     """The files of a valid artifact; `changes` are the manifest's."""
     document = manifest(**changes)
@@ -118,3 +129,8 @@ def packed(files: Members | Iterable[tarfile.TarInfo | tuple[str, bytes]]) -> by
 def artifact(**changes: Any) -> bytes:
     """A valid `model.tar.gz`; `changes` are the manifest's."""
     return packed(members(**changes))
+
+
+def with_litert(**changes: Any) -> bytes:
+    """A valid `model.tar.gz` with a LiteRT model beside the SavedModel."""
+    return packed(members(**changes) | {LITERT: litert()})

@@ -126,6 +126,10 @@ class House:
             assert f"mme/{versions[each].target}" in stored, "a READY version's object is there"
             assert versions[each].target in self.watched.proven, "nothing unproven is READY"
         assert stored <= {f"mme/{each.target}" for each in versions.values()}, "no strays"
+        for each in ready:
+            account.assert_litert(versions[each])
+        lite = account.stored(f"lite/{model}/")
+        assert lite <= {f"lite/{model}/{each}.tflite" for each in versions}, "no strays"
         if versions:
             found = account.registry.model(model)
             assert found.live in ready or (found.live is None and not ready)
@@ -145,5 +149,6 @@ class House:
         for each in versions:
             if each.status is Status.REJECTED:
                 assert not account.bucket.has_version(each)
+                assert not account.stored(f"lite/{model}/{each.id}.tflite")
                 assert f"rejected/{model}/{each.id}.json" in account.stored("rejected/")
         assert not account.stored(f"mme/{model}.tar.gz")

@@ -212,7 +212,7 @@ def test_what_is_left_of_a_model_is_reported() -> None:
     own.made.append(own.model)
     (finding,) = clean_up.findings(own)
     assert finding.state is State.DIFFERENT
-    for prefix in ("mme/", "golden/", "rejected/"):
+    for prefix in ("mme/", "golden/", "lite/", "rejected/"):
         assert f"{prefix}{own.model}/0123456789ab" in finding.found
 
 

@@ -198,6 +198,7 @@ def test_onboarding_has_exactly_the_permissions_that_it_needs() -> None:
         "TakeUploads": {"s3:GetObject", "s3:GetObjectVersion", "s3:DeleteObjectVersion"},
         "KeepVersions": {"s3:PutObject"},
         "KeepGoldenImages": {"s3:PutObject", "s3:DeleteObjectVersion"},
+        "KeepLiteRTModels": {"s3:PutObject", "s3:DeleteObjectVersion"},
         "KeepRejected": {"s3:PutObject"},
         "KnowWhatIsThere": {"s3:ListBucket", "s3:ListBucketVersions"},
         "WriteRegistry": {
@@ -239,6 +240,7 @@ def test_the_sweeper_may_delete_versions_but_not_uploads() -> None:
     assert [str(each["Fn::Sub"]) for each in deleting] == [
         "${Bucket.Arn}/mme/*/*.tar.gz",
         "${Bucket.Arn}/golden/*",
+        "${Bucket.Arn}/lite/*",
     ]
     assert allowed("SweepFunction")["HandOver"] == {"lambda:InvokeFunction"}
 

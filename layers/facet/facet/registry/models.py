@@ -97,7 +97,9 @@ class Version:
     is the S3 object version that was checked, `sequencer` S3's order among uploads to one key.
     `proof` says how the endpoint proved it: `golden` or `smoke`. `max_batch_size` is 1 for a model
     that can only answer single images, None for any other. `again` is the `order` of the latest
-    upload of the same bytes that found it READY.
+    upload of the same bytes that found it READY. `litert_size` has the bytes of the LiteRT model
+    in the artifact, and `litert_sha256` its digest in hex: 0 and None if there is none. Both are
+    None for a version of a release that did not look.
     """
 
     model: str
@@ -114,6 +116,8 @@ class Version:
     max_batch_size: int | None = None
     violations: tuple[Violation, ...] = ()
     again: str | None = None
+    litert_size: int | None = None
+    litert_sha256: str | None = None
 
     @property
     def target(self) -> str:
@@ -206,6 +210,8 @@ def version_of(item: Mapping[str, Any]) -> Version:
         max_batch_size=int(item["max_batch_size"]) if "max_batch_size" in item else None,
         violations=tuple(Violation(**each) for each in item.get("violations", ())),
         again=item.get("again"),
+        litert_size=int(item["litert_size"]) if "litert_size" in item else None,
+        litert_sha256=item.get("litert_sha256"),
     )
 
 
@@ -230,6 +236,8 @@ def item_of(version: Version) -> dict[str, Any]:
         "proof": version.proof,
         "again": version.again,
         "max_batch_size": version.max_batch_size,
+        "litert_size": version.litert_size,
+        "litert_sha256": version.litert_sha256,
     }
     if version.manifest:
         item["manifest"] = version.manifest.model_dump_json(by_alias=True, exclude_none=True)

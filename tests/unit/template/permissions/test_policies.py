@@ -47,6 +47,7 @@ BUCKET = "Bucket.Arn"
 ONBOARD, SWEEP = "OnboardFunctionRole.Arn", "SweepFunctionRole.Arn"
 ANYBODY = "arn:aws:iam::123456789012:role/admin"
 VERSION = f"{BUCKET}/mme/cifar/0123456789ab.tar.gz"
+LITERT = f"{BUCKET}/lite/cifar/0123456789ab.tflite"
 UPLOAD = f"{BUCKET}/mme/cifar.tar.gz"
 
 
@@ -203,19 +204,21 @@ def test_the_bucket_denies_connections_without_tls(who: str, action: str) -> Non
 
 @pytest.mark.parametrize("who", [ANYBODY, SWEEP, "TrainStateMachineRole.Arn"])
 def test_only_onboarding_writes_versions(who: str) -> None:
-    assert denied(who, "s3:PutObject", VERSION) == {"OnboardingAloneWritesVersions"}
-    assert denied(ONBOARD, "s3:PutObject", VERSION) == set()
+    for each in (VERSION, LITERT):
+        assert denied(who, "s3:PutObject", each) == {"OnboardingAloneWritesVersions"}
+        assert denied(ONBOARD, "s3:PutObject", each) == set()
     assert denied(who, "s3:PutObject", UPLOAD) == set()
     assert denied(who, "s3:PutObject", f"{BUCKET}/inbox/1") == set()
 
 
 def test_only_onboarding_and_the_sweeper_delete_versions_permanently() -> None:
     sid = "NobodyElseDeletesVersionsForGood"
-    assert denied(ANYBODY, "s3:DeleteObjectVersion", VERSION) == {sid}
-    assert denied(ANYBODY, "s3:DeleteObject", VERSION) == set(), "a delete marker can be removed"
+    for each in (VERSION, LITERT):
+        assert denied(ANYBODY, "s3:DeleteObjectVersion", each) == {sid}
+        assert denied(ANYBODY, "s3:DeleteObject", each) == set(), "a delete marker can be removed"
+        for who in (ONBOARD, SWEEP, "DeleteFunctionRole.Arn"):
+            assert denied(who, "s3:DeleteObjectVersion", each) == set()
     assert denied(ANYBODY, "s3:DeleteObjectVersion", UPLOAD) == set()
-    for who in (ONBOARD, SWEEP):
-        assert denied(who, "s3:DeleteObjectVersion", VERSION) == set()
 
 
 @pytest.mark.parametrize(
