@@ -15,13 +15,14 @@ from botocore.config import Config
 from facet import endpoint
 from facet.artifact.validation import Rules
 from facet.errors import EndpointRemoved
-from facet.keys import parse_misnamed_key, parse_upload_key, parse_version_key
+from facet.keys import parse_lite_key, parse_misnamed_key, parse_upload_key, parse_version_key
 from facet.notifications import publisher
 from facet.observability import count, logger
 from facet.registry.attempts import Attempts
 from facet.registry.releases import Releases
 from facet.registry.store import Registry
 from facet.settings import settings
+from onboard.backfill import MissingLiteRT
 from onboard.bucket import Bucket
 from onboard.onboarding import Onboarding, Records
 from onboard.prover import Prover
@@ -29,12 +30,16 @@ from onboard.retention import Removal
 from onboard.retry import RetryPolicy
 from onboard.uploads import OnboardingResult, Upload
 
+Item = Upload | Removal | MissingLiteRT
+"""What an event may be about."""
+
 S3_CLIENT = Config(read_timeout=180)
 """A copy of several GB is answered when it is done, which may take minutes."""
 
 
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Onboards each upload of an S3 event, and withdraws each version whose artifact was deleted.
+    """Onboards each upload of an S3 event; withdraws versions whose artifact was deleted, and
+    stores LiteRT models again that were.
 
     The first error is raised, so that Lambda retries the event and finally sends it to the
     dead-letter queue. Uploads that were onboarded before the error are not there any more.
@@ -48,23 +53,29 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     return {"outcomes": [asdict(each) for each in results]}
 
 
-def process(item: Upload | Removal, retry: RetryPolicy) -> OnboardingResult | None:
-    """Onboards or withdraws, and counts the result, or FAILED for an error, which is raised.
+def process(item: Item, retry: RetryPolicy) -> OnboardingResult | None:
+    """Carries it out and counts the result, or FAILED for an error, which is raised.
 
     Without an endpoint the result is POSTPONED: the upload stays and the sweeper retries it.
-    Raising an error would only make Lambda retry twice within minutes.
+    Raising an error would only make Lambda retry twice within minutes. The same holds for a LiteRT
+    model, which is no upload that would have to wait in the dead-letter queue.
     """
     try:
         if isinstance(item, Removal):
             result = onboarding().withdraw(item, retry)
+        elif isinstance(item, MissingLiteRT):
+            result = onboarding().complete(item)
         else:
             result = onboarding().onboard(item, retry)
     except EndpointRemoved as error:
         logger().warning("postponed", model=item.model, reason=str(error))
         result = OnboardingResult(item.model, "POSTPONED")
-    except Exception:
+    except Exception as error:
         count("Uploads", outcome="FAILED")
-        raise
+        if not isinstance(item, MissingLiteRT):
+            raise
+        logger().warning("LiteRT model not stored", extra=asdict(item), exc_info=error)
+        return None
     if result:
         count("Uploads", outcome=result.outcome)
         codes = Counter(each.code for each in result.violations)
@@ -73,8 +84,8 @@ def process(item: Upload | Removal, retry: RetryPolicy) -> OnboardingResult | No
     return result
 
 
-def parse(event: dict[str, Any]) -> Iterator[Upload | Removal]:
-    """The uploads and the deleted versions in an S3 event.
+def parse(event: dict[str, Any]) -> Iterator[Item]:
+    """The uploads, the deleted versions and the deleted LiteRT models in an S3 event.
 
     Other records are ignored: onboarding itself writes versions and removes uploads.
     """
@@ -84,6 +95,8 @@ def parse(event: dict[str, Any]) -> Iterator[Upload | Removal]:
         if record["eventName"].startswith("ObjectRemoved:"):
             if version := parse_version_key(key):
                 yield Removal(*version, datetime.fromisoformat(record["eventTime"]))
+            elif lacking := parse_lite_key(key):
+                yield MissingLiteRT(*lacking)
             continue
         misnamed = parse_misnamed_key(key)
         if name := parse_upload_key(key) or misnamed:

@@ -82,7 +82,7 @@ class Bucket:
         If the upload has no time, S3's `LastModified` stands in for it, which for a multipart
         upload is when it began. Raises UploadTooLarge.
         """
-        response = self._open(upload)
+        response = self._open(upload.key, upload.object_version)
         if response is None:
             return None
         pinned = replace(upload, object_version=response["VersionId"])
@@ -99,7 +99,7 @@ class Bucket:
             name = f"{upload.key}?versionId={upload.object_version}"
             sha256 = hashlib.sha256(name.encode()).hexdigest()
             return Digest(upload, sha256, 0, upload.uploaded_at or "")
-        response = self._open(upload)
+        response = self._open(upload.key, upload.object_version)
         if response is None:
             return None
         content = hashlib.sha256()
@@ -109,10 +109,15 @@ class Bucket:
         uploaded_at = upload.uploaded_at or response["LastModified"].isoformat()
         return Digest(pinned, content.hexdigest(), response["ContentLength"], uploaded_at)
 
-    def _open(self, upload: Upload) -> "GetObjectOutputTypeDef | None":
-        request: GetObjectRequestTypeDef = {"Bucket": self.name, "Key": upload.key}
-        if upload.object_version:
-            request["VersionId"] = upload.object_version
+    def read_version(self, version: Version) -> archive.Archive | None:
+        """Reads a version's artifact in one pass; None if it is gone."""
+        response = self._open(version_key(version.model, version.id))
+        return archive.read(response["Body"]) if response else None
+
+    def _open(self, key: str, object_version: str | None = None) -> "GetObjectOutputTypeDef | None":
+        request: GetObjectRequestTypeDef = {"Bucket": self.name, "Key": key}
+        if object_version:
+            request["VersionId"] = object_version
         try:
             response = self._s3.get_object(**request)
         except ClientError as error:
@@ -168,6 +173,10 @@ class Bucket:
         )
         return answer["VersionId"]
 
+    def delete_litert(self, version: Version, object_version: str) -> None:
+        """Deletes this object version of a LiteRT model for good."""
+        self._delete([(lite_key(version.model, version.id), object_version)])
+
     def quarantine(self, upload: Upload, rejected: Version, *, readable: bool = True) -> None:
         """Copies the upload to `rejected/` if S3 can read it, with the report beside it."""
         if readable:
@@ -182,6 +191,12 @@ class Bucket:
             Body=_report(rejected),
             ContentType="application/json",
         )
+
+    def keys(self, prefix: str) -> Iterator[str]:
+        """The keys of all objects below a prefix."""
+        pages = self._s3.get_paginator("list_objects_v2")
+        for page in pages.paginate(Bucket=self.name, Prefix=prefix):
+            yield from (each["Key"] for each in page.get("Contents", []))
 
     def has_version(self, version: Version) -> bool:
         """Whether the version's artifact is where the endpoint loads it from."""

@@ -27,6 +27,7 @@ from facet.registry.models import Model, Status, Version
 from facet.registry.releases import Placement, Releases
 from facet.registry.store import Registry
 from onboard import failures
+from onboard.backfill import Backfill, MissingLiteRT
 from onboard.bucket import Bucket
 from onboard.prover import Prover
 from onboard.retention import Removal, Retention, Withdrawal
@@ -79,6 +80,7 @@ class Onboarding:
         self._rules = rules
         self._now = now
         self._retention = Retention(self._registry, self._releases, self._publisher, keep)
+        self._backfill = Backfill(bucket, self._registry, rules)
         self._withdrawal = Withdrawal(bucket, self._registry, self._releases, self._publisher, now)
 
     def onboard(self, upload: Upload, retry: RetryPolicy) -> OnboardingResult:
@@ -176,6 +178,10 @@ class Onboarding:
     def withdraw(self, removal: Removal, retry: RetryPolicy) -> OnboardingResult | None:
         """Retires a version whose artifact was deleted; None if there is nothing to do."""
         return retry.until_no_conflict(lambda: self._withdrawal.removed(removal))
+
+    def complete(self, missing: MissingLiteRT) -> OnboardingResult | None:
+        """Stores the LiteRT model that a version lacks; None if there is nothing to do."""
+        return self._backfill.add(missing)
 
     def _time(self) -> datetime:
         return datetime.fromisoformat(self._now())

@@ -1,9 +1,11 @@
 """The sweeper: on a schedule, it finishes what events did not.
 
 It resubmits uploads without a result, deletes the artifacts of RETIRED versions once they are old
-enough, and rejects PENDING versions whose upload was deleted.
+enough, rejects PENDING versions whose upload was deleted, and has LiteRT models stored that READY
+versions lack.
 """
 
+import random
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,7 +22,14 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from botocore.exceptions import ClientError
 
 from facet.errors import RegistryConflict, Violation
-from facet.keys import ARTIFACT, parse_misnamed_key
+from facet.keys import (
+    ARTIFACT,
+    ENDPOINT_PREFIX,
+    LITE_PREFIX,
+    lite_key,
+    parse_misnamed_key,
+    parse_version_key,
+)
 from facet.notifications import EventPublisher, publisher
 from facet.observability import count, logger
 from facet.registry.models import Status, Version
@@ -33,10 +42,16 @@ if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
 
 MAX_PER_RUN = 200
-"""Of each of the three kinds of work; the next run continues."""
+"""Of each kind of work; the next run continues."""
 
 MAX_OF_ONE_MODEL = 3
 """Uploads of one model that a run resubmits, so that they do not take every place of onboarding."""
+
+MAX_LITERT = 25
+"""LiteRT models that a run has stored, so that they do not take every place of onboarding."""
+
+MAX_LITERT_READ = 1 << 30
+"""Bytes of the artifacts that are read for them; a single one may be larger."""
 
 ABANDONED_AFTER = timedelta(days=1)
 
@@ -58,6 +73,7 @@ class Swept:
     misnamed: list[str] = field(default_factory=list)
     deleted: list[str] = field(default_factory=list)
     abandoned: list[str] = field(default_factory=list)
+    without_litert: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
 
 
@@ -96,7 +112,7 @@ class Sweeper:
         pending = self._older(Status.PENDING, now - ABANDONED_AFTER)
         for upload in islice(self._due(now, swept), MAX_PER_RUN):
             with _logged(swept, upload.key):
-                self._resubmit(_event(self._bucket.name, upload))
+                self._resubmit(_uploaded(self._bucket.name, upload))
                 swept.handed_over.append(upload.key)
                 self._uploads.mark_swept(upload, now)
         for version in islice(retired, MAX_PER_RUN):
@@ -108,6 +124,8 @@ class Sweeper:
             with _logged(swept, version.target):
                 if self._abandon(version, now):
                     swept.abandoned.append(version.target)
+        with _logged(swept, LITE_PREFIX):
+            self._complete(now, swept)
         return swept
 
     def _due(self, now: datetime, swept: Swept) -> Iterator[PendingUpload]:
@@ -130,6 +148,33 @@ class Sweeper:
         for each in self._registry.unsettled(status):
             if datetime.fromisoformat(each.updated_at) <= than:
                 yield each
+
+    def _complete(self, now: datetime, swept: Swept) -> None:
+        """Has LiteRT models stored by onboarding, within this run's limits."""
+        left = MAX_LITERT_READ
+        for version in self._without_litert():
+            if swept.without_litert and version.size > left:
+                continue
+            self._resubmit(_litert_deleted(self._bucket.name, version, now))
+            swept.without_litert.append(version.target)
+            left -= version.size
+            if len(swept.without_litert) == MAX_LITERT:
+                break
+
+    def _without_litert(self) -> Iterator[Version]:
+        """READY versions without a stored LiteRT model that have one, or may have one.
+
+        At most MAX_PER_RUN versions are looked up, any of those without one: so many may have none
+        in their artifact, or keep failing, that the same ones would take up each run.
+        """
+        found = map(parse_version_key, self._bucket.keys(ENDPOINT_PREFIX))
+        versions = [each for each in found if each]
+        stored = {*self._bucket.keys(LITE_PREFIX)}
+        lacking = [each for each in versions if lite_key(*each) not in stored]
+        for each in random.sample(lacking, min(len(lacking), MAX_PER_RUN)):
+            version = self._registry.find(*each)
+            if version and version.status is Status.READY and version.litert_size != 0:
+                yield version
 
     def _abandon(self, version: Version, now: datetime) -> bool:
         """Rejects a version whose upload was deleted, or hidden by a delete marker.
@@ -167,17 +212,27 @@ def _logged(swept: Swept, subject: str) -> Iterator[None]:
         swept.failed.append(subject)
 
 
-def _event(bucket: str, upload: PendingUpload) -> Event:
+def _uploaded(bucket: str, upload: PendingUpload) -> Event:
     """The event that S3 would send. An upload hidden by a newer one sorts first in its second."""
     described = {"key": quote_plus(upload.key), "versionId": upload.object_version}
     if not upload.newest:
         described["sequencer"] = "0"
+    return _event("ObjectCreated:Put", upload.uploaded_at, bucket, described)
+
+
+def _litert_deleted(bucket: str, version: Version, now: datetime) -> Event:
+    """The event that S3 would send if the LiteRT model had been deleted now."""
+    described = {"key": lite_key(version.model, version.id)}
+    return _event("ObjectRemoved:Delete", now, bucket, described)
+
+
+def _event(name: str, at: datetime, bucket: str, described: dict[str, str]) -> Event:
     return {
         "Records": [
             {
                 "eventSource": "facet:sweeper",
-                "eventName": "ObjectCreated:Put",
-                "eventTime": upload.uploaded_at.isoformat(),
+                "eventName": name,
+                "eventTime": at.isoformat(),
                 "s3": {"bucket": {"name": bucket}, "object": described},
             }
         ]

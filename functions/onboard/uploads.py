@@ -48,7 +48,8 @@ class OnboardingResult:
 
     `READY` and `REJECTED` are the two ends of an upload. `UNCHANGED`: the same bytes are READY
     already. `GONE`: the upload is not there any more. `POSTPONED`: there is no endpoint now, the
-    sweeper retries it. `RETIRED`: the artifact of a version was deleted.
+    sweeper retries it. `RETIRED`: the artifact of a version was deleted. `LITERT_STORED`: a READY
+    version lacked its LiteRT model.
     """
 
     model: str

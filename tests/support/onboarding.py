@@ -19,6 +19,7 @@ from facet.registry.models import Status, Version
 from facet.registry.releases import Releases
 from facet.registry.store import Registry
 from onboard.app import parse
+from onboard.backfill import MissingLiteRT
 from onboard.bucket import Bucket
 from onboard.deletion import Deletion, ModelObjects
 from onboard.onboarding import Onboarding, Records, utc_now
@@ -126,6 +127,9 @@ class Account:
         for each in parse(event):
             if isinstance(each, Removal):
                 if outcome := self.onboarding.withdraw(each, retry):
+                    outcomes.append(outcome)
+            elif isinstance(each, MissingLiteRT):
+                if outcome := self.onboarding.complete(each):
                     outcomes.append(outcome)
             else:
                 outcomes.append(self.onboarding.onboard(each, retry))

@@ -181,10 +181,19 @@ def misnamed_prefix(name: str) -> str:
 
 def parse_version_key(key: str) -> VersionKey | None:
     """The version whose artifact this is; None for any other key."""
-    name = key.removeprefix(ENDPOINT_PREFIX).removesuffix(ARTIFACT_SUFFIX)
+    found = _version(key.removeprefix(ENDPOINT_PREFIX).removesuffix(ARTIFACT_SUFFIX))
+    return found if found and key == version_key(*found) else None
+
+
+def parse_lite_key(key: str) -> VersionKey | None:
+    """The version whose LiteRT model this is; None for any other key."""
+    found = _version(key.removeprefix(LITE_PREFIX).removesuffix(LITE_SUFFIX))
+    return found if found and key == lite_key(*found) else None
+
+
+def _version(name: str) -> VersionKey | None:
+    """The version in `<model>/<version>`."""
     model, _, version = name.partition("/")
-    if key != version_key(model, version):
-        return None
     if not (MODEL_NAME.fullmatch(model) and VERSION_ID.fullmatch(version)):
         return None
     return VersionKey(model, version)

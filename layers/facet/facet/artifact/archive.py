@@ -85,6 +85,11 @@ class Archive:
         """The LiteRT model; a valid artifact has at most one."""
         return next(iter(self.litert.values()), None)
 
+    def close(self) -> None:
+        """Frees the disk space of LiteRT models."""
+        for each in self.litert.values():
+            each.close()
+
 
 @dataclass
 class _Room:

@@ -195,6 +195,25 @@ class Registry:
         except self._table.meta.client.exceptions.ConditionalCheckFailedException:
             return
 
+    def record_litert(self, version: Version, size: int, sha256: str | None) -> bool:
+        """Records the LiteRT model of a READY version; False if it is not READY any more."""
+        change = "SET litert_size = :size"
+        values: dict[str, str | int] = {":size": size, ":ready": Status.READY}
+        if sha256 is not None:
+            change += ", litert_sha256 = :sha256"
+            values[":sha256"] = sha256
+        try:
+            self._table.update_item(
+                Key={"model": version.model, "item": VERSION_ITEM + version.id},
+                UpdateExpression=change,
+                ConditionExpression="#status = :ready",
+                ExpressionAttributeNames={"#status": "status"},
+                ExpressionAttributeValues=values,
+            )
+        except self._table.meta.client.exceptions.ConditionalCheckFailedException:
+            return False
+        return True
+
     def settle(self, version: Version) -> None:
         """Records that a RETIRED version's artifact is deleted. Raises RegistryConflict."""
         try:

@@ -1,0 +1,77 @@
+"""Stores the LiteRT models that versions lack under `lite/`.
+
+Versions of earlier releases have none, and somebody may delete one. The sweeper finds such versions
+and sends onboarding the event of a deleted object, because onboarding alone may write there.
+"""
+
+from contextlib import closing
+from dataclasses import dataclass, replace
+
+from facet.artifact import validation
+from facet.artifact.archive import Archive, LiteRTFile
+from facet.observability import logger
+from facet.registry.models import Status, Version
+from facet.registry.store import Registry
+from onboard.bucket import Bucket
+from onboard.uploads import OnboardingResult
+
+
+@dataclass(frozen=True)
+class MissingLiteRT:
+    """A version whose LiteRT model is not stored."""
+
+    model: str
+    version: str
+
+
+class Backfill:
+    """Stores LiteRT models that are still in the artifacts of READY versions."""
+
+    def __init__(self, bucket: Bucket, registry: Registry, rules: validation.Rules) -> None:
+        self._bucket = bucket
+        self._registry = registry
+        self._rules = rules
+
+    def add(self, missing: MissingLiteRT) -> OnboardingResult | None:
+        """Reads the version's artifact and stores its LiteRT model; None if there is none.
+
+        Raises botocore's errors.
+        """
+        version = self._registry.find(missing.model, missing.version)
+        if version is None or version.status is not Status.READY or version.litert_size == 0:
+            return None
+        artifact = self._bucket.read_version(version)
+        if artifact is None:  # another event withdraws the version
+            return None
+        with closing(artifact):
+            if artifact.sha256 != version.sha256:
+                logger().error("the artifact is not the registered one", target=version.target)
+                return None
+            return self._store(version, self._screened(version, artifact))
+
+    def _screened(self, version: Version, artifact: Archive) -> LiteRTFile | None:
+        """None also if the artifact violates rules that are newer than the version."""
+        _, violations = validation.run(artifact, replace(self._rules, golden_required=False))
+        if violations:
+            codes = [each.code for each in violations]
+            logger().warning("LiteRT model not stored", target=version.target, codes=codes)
+            return None
+        return artifact.litert_model
+
+    def _store(self, version: Version, model: LiteRTFile | None) -> OnboardingResult | None:
+        """Records it first, so that the sweeper finds the version again if this is interrupted.
+
+        The version may be retired and deleted meanwhile, which then does not know of the object.
+        """
+        digest = model.sha256 if model else None
+        if not self._registry.record_litert(version, model.size if model else 0, digest):
+            return None
+        if model is None:
+            return None
+        stored = self._bucket.store_litert(version, model)
+        known = self._registry.find(version.model, version.id)
+        if known is None or known.status is not Status.READY:
+            self._bucket.delete_litert(version, stored)
+            return None
+        logger().info("LiteRT model stored", model=version.model, version=version.id)
+        return OnboardingResult(version.model, "LITERT_STORED", version.id)
