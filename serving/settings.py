@@ -22,7 +22,8 @@ class Settings:
     load_limit, compute_limit: seconds after which a load, or one call of a runtime, is stopped.
     parent: the process with which this one ends (Linux), None for none.
     batching: limits of the batches of one model.
-    state: folder of the crash guard, None for `crash_guard.default_folder`.
+    state: folder of the crash guard and of packed weights, None for `crash_guard.default_folder`.
+    weight_cache: bytes of packed weights on disk, 0 for none, None for a share of the disk.
     """
 
     host: str
@@ -36,6 +37,7 @@ class Settings:
     parent: int | None
     batching: Batching
     state: Path | None
+    weight_cache: int | None
 
 
 def from_environment(environ: Mapping[str, str]) -> Settings:
@@ -61,6 +63,9 @@ def from_environment(environ: Mapping[str, str]) -> Settings:
         load_limit=number("FACET_SERVING_LOAD_LIMIT", LOAD_LIMIT) or LOAD_LIMIT,
         compute_limit=number("FACET_SERVING_COMPUTE_LIMIT", COMPUTE_LIMIT) or COMPUTE_LIMIT,
         parent=number("FACET_SERVING_PARENT", 0) or None,
+        weight_cache=number("FACET_SERVING_WEIGHT_CACHE", 0)
+        if "FACET_SERVING_WEIGHT_CACHE" in environ
+        else None,
         state=Path(state) if (state := environ.get("FACET_SERVING_STATE")) else None,
         batching=Batching(
             rows=(number("SAGEMAKER_TFS_MAX_BATCH_SIZE", BATCH_ROWS) or 1) if batched else 1,

@@ -1,11 +1,14 @@
 """A model on LiteRT's C API: loading and computing it stops no other thread of Python."""
 
 import ctypes
+import hashlib
 import math
 import mmap
+import os
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
 from ctypes import c_int, c_void_p
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +17,12 @@ from serving.errors import InferenceFailed
 from serving.litert import binding, memory
 from serving.litert.binding import LiteRTError
 from serving.litert.model_file import Function, Tensor, Unfit, functions
+from serving.litert.weights import WeightCache
 from serving.runtimes.runtime import Array
 
+SMALLEST = 100_000
+"""Bytes of a file whose packed weights are kept on disk; a smaller one loads as fast without."""
+MOST_KNOWN = 20_000
 NO_REASON = "LiteRT gives no reason, as when there is no memory left"
 PAGE = mmap.PAGESIZE
 
@@ -23,10 +30,8 @@ PAGE = mmap.PAGESIZE
 class Compiled:
     """A model and what LiteRT compiled from it. Not for use by two threads."""
 
-    def __init__(
-        self, model: Path, threads: int, known: Mapping[str, Function] | None = None
-    ) -> None:
-        """known: the file's signatures, if they were read before. Raises Unfit."""
+    def __init__(self, model: Path, threads: int, weights: WeightCache | None = None) -> None:
+        """weights: packed ones on disk. Raises Unfit."""
         try:
             self._library = binding.library()
         except (OSError, AttributeError, LiteRTError) as error:
@@ -35,29 +40,62 @@ class Compiled:
             try:
                 file = memory.MappedFile(model)
                 opened.callback(file.close)
-                self.functions = known or functions(file.content)
-                self._compiled = self._open(file, threads, opened)
+                known = _known(file)
+                model_handle = self._library.made(
+                    "CreateModelFromBuffer", self._library.environment, file.address, file.size
+                )
+                opened.callback(self._library.DestroyModel, model_handle)
+                if weights is None or file.size < SMALLEST:
+                    self._compiled, self.mapped = self._compile(model_handle, threads), file.size
+                else:
+                    key = weights.key(known.digest_of(file))
+                    self._compiled, size = self._compile_with(weights, key, model_handle, threads)
+                    self.mapped = file.size + size
             except (OSError, LiteRTError) as error:
                 raise Unfit(str(error)) from error
+            opened.callback(self._library.DestroyCompiledModel, self._compiled)
             self._close = opened.pop_all()
+        self.functions = known.functions
         self._index = {name: at for at, name in enumerate(self.functions)}
         self._last: dict[int, tuple[list[tuple[int, ...]] | None, list[int]]] = {}
         """By subgraph: the inputs' shapes of the last call, and the bytes of its outputs."""
 
-    def _open(self, file: memory.MappedFile, threads: int, opened: ExitStack) -> c_void_p:
+    def _compile(self, model: c_void_p, threads: int, packed: int | None = None) -> c_void_p:
+        """packed: a file descriptor of packed weights, or of an empty file for them."""
         library = self._library
-        model = library.made("CreateModelFromBuffer", library.environment, file.address, file.size)
-        opened.callback(library.DestroyModel, model)
+        toml = f"num_threads = {threads}\n"
+        if packed is not None:
+            toml += f'weight_cache_file_path = "/proc/self/fd/{packed}"\n'
         options = library.made("CreateOptions")
         try:
             library.SetOptionsHardwareAccelerators(options, binding.CPU)
             library.add_options(options, binding.RUNTIME, binding.COLLECT_ERRORS)
-            library.add_options(options, binding.XNNPACK, f"num_threads = {threads}\n".encode())
-            compiled = library.made("CreateCompiledModel", library.environment, model, options)
+            library.add_options(options, binding.XNNPACK, toml.encode())
+            return library.made("CreateCompiledModel", library.environment, model, options)
         finally:
             library.DestroyOptions(options)
-        opened.callback(library.DestroyCompiledModel, compiled)
-        return compiled
+
+    def _compile_with(
+        self, weights: WeightCache, key: str, model: c_void_p, threads: int
+    ) -> tuple[c_void_p, int]:
+        """Compile with weights from disk, which are written if they are not there.
+
+        Also gives the bytes that are mapped from disk.
+        """
+        with weights.found(key) as packed:
+            if packed is not None:
+                return self._compile(model, threads, packed), os.fstat(packed).st_size
+        written = os.memfd_create("facet-weights", os.MFD_CLOEXEC)
+        try:
+            compiled = self._compile(model, threads, written)
+            weights.keep(key, written)
+        finally:
+            os.close(written)
+        with weights.found(key) as packed:
+            if packed is None:
+                return compiled, 0
+            self._library.DestroyCompiledModel(compiled)
+            return self._compile(model, threads, packed), os.fstat(packed).st_size
 
     def call(self, signature: str, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """The outputs of a signature. Raises InferenceFailed."""
@@ -121,6 +159,33 @@ class Compiled:
         buffer = self._library.buffer(dtype, values.shape, stored.ctypes.data, values.nbytes)
         taken.callback(self._library.DestroyTensorBuffer, buffer)
         return buffer
+
+
+@dataclass
+class _Known:
+    """What was read of a file. digest: of its content, if it was needed."""
+
+    functions: dict[str, Function]
+    digest: bytes = b""
+
+    def digest_of(self, file: memory.MappedFile) -> bytes:
+        if not self.digest:
+            self.digest = hashlib.sha256(file.content).digest()
+        return self.digest
+
+
+_files: dict[tuple[int, ...], _Known] = {}
+
+
+def _known(file: memory.MappedFile) -> _Known:
+    """What is known of a file that may have been read before. Raises Unfit."""
+    found = _files.get(file.identity)
+    if found is None:
+        found = _Known(functions(file.content))
+        if len(_files) >= MOST_KNOWN:
+            _files.clear()
+        _files[file.identity] = found
+    return found
 
 
 class _Outputs:

@@ -50,12 +50,20 @@ def aligned(size: int) -> Array:
 
 
 class MappedFile:
-    """A file's content in memory, read from disk as it is used. It holds no file descriptor."""
+    """A file's content in memory, read from disk as it is used. It holds no file descriptor.
+
+    identity: another one if the file has changed.
+    """
 
     def __init__(self, path: Path) -> None:
         """Raises OSError."""
         with path.open("rb") as file:
-            self.size = os.fstat(file.fileno()).st_size
+            status = os.fstat(file.fileno())
+            self.size = status.st_size
+            self.identity = (
+                *(status.st_dev, status.st_ino, status.st_size),
+                *(status.st_mtime_ns, status.st_ctime_ns),
+            )
             self.address = _map(self.size, mmap.PROT_READ, mmap.MAP_SHARED, file.fileno())
 
     @property

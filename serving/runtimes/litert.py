@@ -11,6 +11,7 @@ from serving.errors import InferenceFailed, LoadFailed
 from serving.litert.compiled import Compiled
 from serving.litert.interpreted import Interpreted
 from serving.litert.model_file import Function, Tensor, Unfit
+from serving.litert.weights import WeightCache
 from serving.runtimes.quantisation import Quantisation, quantisation
 from serving.runtimes.runtime import Array, Signature, TensorSpec
 
@@ -39,10 +40,10 @@ class LiteRT:
     kind = "litert"
     parallel = 1
 
-    def __init__(self, model: Path, threads: int) -> None:
-        """Raises LoadFailed."""
+    def __init__(self, model: Path, threads: int, weights: WeightCache | None = None) -> None:
+        """weights: packed ones on disk. Raises LoadFailed."""
         try:
-            self._use(Compiled(model, threads))
+            self._use(Compiled(model, threads, weights))
             self._compute_zeros()
         except (Unfit, InferenceFailed) as reason:
             log.info("%s is left to LiteRT's interpreter: %s", model, reason)

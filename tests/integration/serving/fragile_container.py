@@ -12,6 +12,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
+from serving.litert.weights import WeightCache
 from serving.runtimes import litert
 from serving.runtimes.runtime import Array
 
@@ -21,7 +22,7 @@ ON_LOAD, ON_INVOKE, WAITS = b"\nends on load", b"\nends on invoke", b"\nwaits fo
 class Fragile(litert.LiteRT):
     """A model that obeys the last bytes of its file."""
 
-    def __init__(self, model: Path, threads: int) -> None:
+    def __init__(self, model: Path, threads: int, weights: WeightCache | None = None) -> None:
         content = model.read_bytes()
         self._ends = content.endswith(ON_INVOKE)
         if content.endswith(ON_LOAD):
@@ -31,7 +32,7 @@ class Fragile(litert.LiteRT):
             Path(f"{gate.decode()}.waiting").touch()
             while not Path(gate.decode()).exists():
                 time.sleep(0.01)
-        super().__init__(model, threads)
+        super().__init__(model, threads, weights)
 
     def predict(self, signature: str, inputs: Mapping[str, Array]) -> dict[str, Array]:
         if self._ends and any(each.any() for each in inputs.values()):

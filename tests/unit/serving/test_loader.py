@@ -14,7 +14,7 @@ from serving.runtimes import litert, saved_model
 from serving.runtimes.loader import loader
 from serving.settings import from_environment
 
-SETTINGS = from_environment({})
+SETTINGS = from_environment({"FACET_SERVING_WEIGHT_CACHE": "0"})
 LIMITS = TimeLimits(60, 60)
 
 

@@ -16,7 +16,11 @@ def test_defaults() -> None:
     assert (settings.port, settings.memory, settings.load_timeout) == (8080, None, 55)
     assert (settings.load_limit, settings.compute_limit) == (120, 55)
     assert settings.batching == Batching(rows=8, wait=0)
-    assert settings.state is None
+    assert (settings.state, settings.weight_cache) == (None, None)
+
+
+def test_no_bytes_of_packed_weights_are_not_the_default() -> None:
+    assert from_environment({"FACET_SERVING_WEIGHT_CACHE": "0"}).weight_cache == 0
 
 
 @pytest.mark.parametrize(
