@@ -116,6 +116,9 @@ class _Uploads:
         self._bucket = bucket
         self._prefix = prefix
         self._done = done
+        # botocore asks S3 first whether to send the body (Expect: 100-continue): a round trip
+        # for an image that is sent in one packet or two.
+        bucket.s3.meta.events.register_last("before-call.s3", _send_at_once, "send-at-once")
         self._pool = ThreadPoolExecutor(self.concurrency, thread_name_prefix="upload")
         self._running: deque[tuple[Future[Any], int]] = deque()
 
@@ -150,6 +153,10 @@ class _Uploads:
         upload.result()
         for _ in range(images):
             self._done()
+
+
+def _send_at_once(params: dict[str, Any], **_: object) -> None:
+    params["headers"].pop("Expect", None)
 
 
 class _Batches(_Uploads):

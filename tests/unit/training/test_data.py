@@ -372,6 +372,19 @@ def test_lists_and_removes_objects_in_several_requests(
     assert objects(s3) == {"datasets/cats/train/cat/new.jpg": b"new"}
 
 
+def test_an_image_is_sent_without_asking_s3_first(s3: "S3Client") -> None:
+    """`Expect: 100-continue` takes a round trip for each image."""
+    headers: list[dict[str, object]] = []
+    s3.meta.events.register(
+        "request-created.s3.PutObject", lambda request, **_: headers.append(dict(request.headers))
+    )
+    image = LabelledImage("train", "cat", "1.jpg", lambda: b"one")
+    for prefix in ("datasets/cats/", "datasets/dogs/"):
+        synchronise([image], Bucket(BUCKET, s3), prefix, lambda: None)
+    assert len(headers) == 2
+    assert not [each for each in headers if "Expect" in each]
+
+
 def test_the_number_of_images_in_memory_is_limited(s3: "S3Client") -> None:
     watched = Watched(5 * CONCURRENCY)
     synchronise(watched.images, Bucket(BUCKET, s3), "datasets/cats/", watched.uploaded)
