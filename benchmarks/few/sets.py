@@ -17,7 +17,7 @@ class Row:
     each: int
 
     def __str__(self) -> str:
-        return f"{self.dataset}, {self.each or 'all'} per class"
+        return f"{self.dataset}, " + (f"{self.each} per class" if self.each else "all images")
 
 
 ROWS = (

@@ -52,6 +52,7 @@ RESULTS = [
     result("image-folder", 0.74, seed=2, cpu=30.0),
     result("gradient", 0.66, cpu=50.0),
     result("logistic", 0.71),
+    result("logistic", 0.75, seed=3),
 ]
 
 
@@ -71,8 +72,8 @@ def test_the_report_compares_with_the_best_other_column(tmp_path: Path) -> None:
     text = "\n".join(report(RESULTS, "weights.h5"))
     assert "| clothes, 10 per class; 700 | **0.730** (0.696 to 0.762; 0.720 to 0.740), 25 s" in text
     assert "one seed" in text
-    assert "- clothes, 10 per class: +0.020 against the best other column (logistic" in text
-    assert "0.50 times the CPU" in text
+    assert "- clothes, 10 per class: +0.010 against the best other column (logistic" in text
+    assert "; seeds in common: 1); 0.40 times the CPU" in text
     plot(RESULTS, tmp_path / "few.png")
     assert (tmp_path / "few.png").stat().st_size < 60_000
 
