@@ -41,10 +41,16 @@ def fit_head(
     """Fits the layer that maps features (views, n, width) to targets (n, labels), one-hot.
 
     The first view is the image itself. The others take part if they lower the loss of images left
-    out, each with all its views. `balanced`: rare classes count as much as frequent ones. Features
-    keep their scales: those of a trained network that vary little say little.
+    out, each with all its views. `balanced`: rare classes count as much as frequent ones.
+
+    Features are divided by their own standard deviation plus the mean one. Alone, their own would
+    count features that vary little, and say little, as much as all others; keeping their scales
+    was worse on some data (docs/training.md#few-images).
     """
     rows = features.astype(np.float64)
+    mean, spread = rows[0].mean(axis=0), rows[0].std(axis=0)
+    spread += spread.mean() or 1.0
+    rows = (rows - mean) / spread
     weights = _weights(targets, balanced=balanced)
     fits = [_Ridge(rows[:views], targets, weights) for views in sorted({1, len(rows)})]
     best, fit = min(
@@ -56,9 +62,11 @@ def fit_head(
         key=lambda tried: tried[0].loss,
     )
     kernel, bias = fit.layer(best.strength)
+    kernel = best.scale * kernel / spread[:, None]
+    bias = best.scale * bias - mean @ kernel
     return Head(
-        (best.scale * kernel).astype(np.float32),
-        (best.scale * bias).astype(np.float32),
+        kernel.astype(np.float32),
+        bias.astype(np.float32),
         best.strength,
         fit.views,
         best.accuracy,
