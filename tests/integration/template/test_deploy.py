@@ -143,28 +143,30 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-once = pytest.mark.parametrize(("environment", "serving"), [("prod", "facet")], indirect=True)
-"""For what is the same in every environment."""
-
-
-@pytest.fixture(scope="module", params=["default", "dev", "prod"])
-def environment(request: pytest.FixtureRequest) -> str:
-    name: str = request.param
-    return name
-
-
-@pytest.fixture(scope="module", params=["facet", "aws"])
-def serving(request: pytest.FixtureRequest) -> str:
-    name: str = request.param
-    return name
-
-
 @pytest.fixture(scope="module")
-def deployed(
-    environment: str, serving: str, checkout: Path, account: Account
-) -> subprocess.CompletedProcess[str]:
-    """Runs `make deploy` without executing the change set."""
-    return make(
+def training_code(checkout: Path) -> str:
+    """The key of the training code, with the wheels that the deploy has downloaded."""
+    return code_key(pack_code(ROOT, download_wheels(checkout)))
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """An environment, a container, and what `make deploy` of them printed."""
+
+    environment: str
+    serving: str
+    output: subprocess.CompletedProcess[str]
+
+
+@pytest.fixture(scope="module", params=[("default", "facet"), ("dev", "aws"), ("prod", "facet")])
+def deployed(request: pytest.FixtureRequest, checkout: Path, account: Account) -> Deployment:
+    """Runs `make deploy` without executing the change set.
+
+    The other pairs differ in the words of the command only, as tests/unit/template/
+    test_environments.py has them.
+    """
+    environment, serving = request.param
+    output = make(
         checkout,
         "--old-file=build",
         "deploy",
@@ -173,6 +175,11 @@ def deployed(
         "ARGS=--no-execute-changeset --no-confirm-changeset",
         AWS_ENDPOINT_URL=account.url,
     )
+    return Deployment(environment, serving, output)
+
+
+once = pytest.mark.parametrize("deployed", [("prod", "facet")], indirect=True)
+"""For what is the same in every environment."""
 
 
 def make(folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -186,33 +193,28 @@ def make(folder: Path, *arguments: str, **variables: str) -> subprocess.Complete
     )
 
 
-def test_it_creates_a_change_set_and_then_misses_the_stack(
-    deployed: subprocess.CompletedProcess[str], environment: str
-) -> None:
+def test_it_creates_a_change_set_and_then_misses_the_stack(deployed: Deployment) -> None:
     """The training code is uploaded to the stack's bucket once that exists."""
-    stack = CONFIG[environment]["deploy"]["parameters"]["stack_name"]
-    assert "Changeset created successfully" in deployed.stdout, deployed.stderr
-    assert "warning: AWS_ENDPOINT_URL=http://localhost:" in deployed.stderr
-    assert f"error: stack {stack} has no bucket to upload to" in deployed.stderr
-    assert deployed.returncode
+    stack = CONFIG[deployed.environment]["deploy"]["parameters"]["stack_name"]
+    output = deployed.output
+    assert "Changeset created successfully" in output.stdout, output.stderr
+    assert "warning: AWS_ENDPOINT_URL=http://localhost:" in output.stderr
+    assert f"error: stack {stack} has no bucket to upload to" in output.stderr
+    assert output.returncode
 
 
 def test_the_change_set_has_the_environments_parameters_and_its_container(
-    deployed: subprocess.CompletedProcess[str],
-    environment: str,
-    serving: str,
-    account: Account,
-    checkout: Path,
+    deployed: Deployment, account: Account, training_code: str
 ) -> None:
-    expected = CONFIG[environment]["deploy"]["parameters"]
-    (change,) = re.findall(r"successfully\. (arn:\S+)", deployed.stdout)
+    expected = CONFIG[deployed.environment]["deploy"]["parameters"]
+    (change,) = re.findall(r"successfully\. (arn:\S+)", deployed.output.stdout)
     made = account.client("cloudformation").describe_change_set(ChangeSetName=change)
     assert made["StackName"] == expected["stack_name"]
     given = {each["ParameterKey"]: each.get("ParameterValue") for each in made["Parameters"]}
     words = expected.get("parameter_overrides", "").split()
     expected = overrides(*words) if words else {}
-    expected["TrainingCode"] = code_key(pack_code(ROOT, download_wheels(checkout)))
-    expected["ServingImageUri"] = account.image if serving == "facet" else ""
+    expected["TrainingCode"] = training_code
+    expected["ServingImageUri"] = account.image if deployed.serving == "facet" else ""
     assert {name: given[name] for name in expected} == expected
 
 
