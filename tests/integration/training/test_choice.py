@@ -50,7 +50,6 @@ def images(images_per_class: int) -> Dataset:
 
 BACKBONES = [
     ("mobilenet", 0.75),
-    ("mobilenet", 1.0),
     ("mobilenet-v2", 0.35),
     ("mobilenet-v2", 1.4),
     ("vgg16", 1.0),

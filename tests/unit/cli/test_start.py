@@ -33,7 +33,7 @@ def interrupted(folder: Path, module: str, **more: object) -> subprocess.Complet
     )
 
 
-@pytest.mark.parametrize("module", ["cli.app", "typer", "botocore", "numpy", "cli.verify.command"])
+@pytest.mark.parametrize("module", ["cli.app", "numpy", "cli.verify.command"])
 def test_ctrl_c_while_the_commands_are_imported_is_quiet(tmp_path: Path, module: str) -> None:
     done = interrupted(tmp_path, module)
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
