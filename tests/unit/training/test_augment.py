@@ -63,6 +63,14 @@ def test_a_shift_stays_within_its_share_of_the_side() -> None:
     assert y.std() > 2
 
 
+def test_shifts_and_flips_are_the_map_that_rotation_and_zoom_take_part_in() -> None:
+    """Whole pixels are copied; a map that also turns by almost nothing interpolates."""
+    moved = changed(Augmentation(shift=0.4, flip=True))
+    turned = changed(Augmentation(shift=0.4, flip=True, rotation=1e-6))
+    assert np.abs(moved - turned).max() < 0.1
+    assert np.abs(moved - PIXELS).mean() > 5
+
+
 def test_rotation_turns_about_the_centre() -> None:
     """Of a bright column through the centre, the centre stays and the ends leave."""
     bars = np.zeros((16, 41, 41, 1), dtype=np.uint8)
