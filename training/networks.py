@@ -30,19 +30,34 @@ class Network:
 
     Without a trunk, `tail` maps images. Images are float32 (batch, height, width, channels),
     normalised as `spec` says; logits are (batch, labels). The trunk runs in inference mode.
+    With `mirror_average`, the logits of an image and of its mirrored image are averaged, except
+    in training.
     """
 
     spec: InputSpec
     trunk: keras.Model | None
     tail: keras.Model
+    mirror_average: bool = False
 
     @cached_property
     def whole(self) -> keras.Model:
-        """Images → logits; shares the weights of trunk and tail."""
+        """Images → logits, as in training; shares the weights of trunk and tail."""
         if self.trunk is None:
             return self.tail
-        image = keras.Input((self.spec.height, self.spec.width, self.spec.channels))
+        image = self._image()
         return keras.Model(image, self.tail(self.trunk(image, training=False)))
+
+    @cached_property
+    def exported(self) -> keras.Model:
+        """Images → logits, as they are evaluated and exported; shares the weights."""
+        if not self.mirror_average:
+            return self.whole
+        image = self._image()
+        both = [self.whole(image), self.whole(keras.ops.flip(image, axis=2))]
+        return keras.Model(image, layers.Average(dtype="float32")(both))
+
+    def _image(self) -> Any:
+        return keras.Input((self.spec.height, self.spec.width, self.spec.channels))
 
 
 @dataclass(frozen=True)
@@ -99,7 +114,7 @@ def build(settings: Hyperparameters, labels: int, weights: Path | None) -> Netwo
     input_spec = spec(settings)
     if settings.backbone in SCRATCH:
         make = cnn if settings.backbone == "cnn" else article_cnn
-        return Network(input_spec, None, make(settings, labels))
+        return Network(input_spec, None, make(settings, labels), settings.mirror_average)
     backbone = BACKBONES[settings.backbone]
     base = pretrained(settings, weights)
     middle = base.get_layer(backbone.split).output
@@ -111,7 +126,8 @@ def build(settings: Hyperparameters, labels: int, weights: Path | None) -> Netwo
         layer.trainable = not isinstance(layer, layers.BatchNormalization)
     features = keras.Input(trunk.output_shape[1:])
     pooled = layers.GlobalAveragePooling2D()(block(features))
-    return Network(input_spec, trunk, keras.Model(features, _head(pooled, settings, labels)))
+    tail = keras.Model(features, _head(pooled, settings, labels))
+    return Network(input_spec, trunk, tail, settings.mirror_average)
 
 
 def cnn(settings: Hyperparameters, labels: int) -> keras.Model:

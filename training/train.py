@@ -93,11 +93,11 @@ def _evaluate(
     network: Network, data: Dataset, settings: Hyperparameters, scratch: Path
 ) -> dict[str, Evaluation]:
     """Evaluates on validation and test images; each by a network that was not fitted to them."""
-    evaluations = {"validation": evaluate(network.whole, network.spec, data.validation)}
+    evaluations = {"validation": evaluate(network.exported, network.spec, data.validation)}
     if settings.method == "head":
         refit(network, data, settings, scratch)
     if data.test:
-        evaluations["test"] = evaluate(network.whole, network.spec, data.test)
+        evaluations["test"] = evaluate(network.exported, network.spec, data.test)
     return evaluations
 
 
@@ -115,7 +115,7 @@ def _export(
     metrics |= compared.metrics
     print(" ".join(f"{name}={value:.10g}" for name, value in metrics.items()), flush=True)
     difference = export(
-        calibrated(network.whole, calibration.temperature),
+        calibrated(network.exported, calibration.temperature),
         network.spec,
         ModelInfo(
             model=job.model,

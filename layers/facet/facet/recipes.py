@@ -78,6 +78,7 @@ class Hyperparameters(Frozen):
     quantize: how the LiteRT model is made smaller.  max_accuracy_loss: the share of the held-out
     images that this may cost; None is none for float16, and one point for the others.
     lite_only: leave the SavedModel out.
+    mirror_average: average the exported model's scores with those of the mirrored image.
 
     shift: share of the side.  rotation: degrees.  zoom, contrast: factors.  flip: mirror every
     second image.  brightness, tint: of 255. Every amount is drawn evenly from -amount to +amount.
@@ -102,6 +103,7 @@ class Hyperparameters(Frozen):
     cache_features: bool = True
     views: int = Field(default=1, ge=1, le=64)
     seed: int = Field(default=1, ge=0, lt=2**31)
+    mirror_average: bool = False
 
     validation_share: Share = 0.15
     test_share: Share = 0.1
@@ -214,6 +216,7 @@ RECIPES = {
                 validation_share=0.04,
                 shift=0.12,
                 flip=True,
+                mirror_average=True,
             ),
             minimum=0.75,
             instance_type="ml.c6i.2xlarge",

@@ -23,7 +23,14 @@ from training.fitting.workers import SingleHost
 from training.networks import BACKBONES, Network, build, spec
 from training.trainer import dtype_policy, train
 
-NETWORK = {"alpha": 0.5, "width": 8, "dense": 6, "dropout": 0.6, "image_size": 48}
+NETWORK = {
+    "alpha": 0.5,
+    "width": 8,
+    "dense": 6,
+    "dropout": 0.6,
+    "image_size": 48,
+    "mirror_average": True,
+}
 """Another value for each hyperparameter that changes the layers."""
 
 FITTING: dict[str, object] = {
@@ -122,7 +129,7 @@ def test_layers(backbone: str, tmp_path: Path) -> None:
 
 
 def layout(changes: dict[str, Any], folder: Path) -> str:
-    """The trained layers, and the size of the input."""
+    """The trained layers, those around them that are exported, and the size of the input."""
     chosen = settings(changes)
     keras.backend.clear_session()
     weights = None
@@ -137,7 +144,8 @@ def layout(changes: dict[str, Any], folder: Path) -> str:
             made.save_weights(weights)
             keras.backend.clear_session()
     network = build(chosen, 2, weights)
-    return f"{network.spec} {network.tail.to_json()}"
+    exported = [type(layer).__name__ for layer in network.exported.layers]
+    return f"{network.spec} {network.tail.to_json()} {exported}"
 
 
 HUES = {"green": (60, 200, 60), "red": (200, 60, 60)}

@@ -100,6 +100,21 @@ def test_vgg16_trains_its_fifth_block(weights: dict[str, Path]) -> None:
     assert len(trained) == 8
 
 
+@pytest.mark.parametrize("name", ["cnn", "mobilenet"])
+def test_scores_are_averaged_with_those_of_the_mirrored_image(
+    name: str, weights: dict[str, Path]
+) -> None:
+    network = pretrained(name, weights | {"cnn": Path()}, mirror_average=True)
+    images = np.random.default_rng(4).standard_normal((3, 32, 32, 3)).astype(np.float32)
+    one, mirrored = (network.whole(each, training=False) for each in (images, images[:, :, ::-1]))
+    exported = np.asarray(network.exported(images, training=False))
+    np.testing.assert_allclose(exported, (one + mirrored) / 2, rtol=1e-4, atol=1e-6)
+    assert not np.array_equal(exported, one)
+    assert network.exported.count_params() == network.whole.count_params()
+    alone = pretrained(name, weights | {"cnn": Path()})
+    assert alone.exported is alone.whole
+
+
 NORMALISE = {
     "vgg16": keras.applications.vgg16.preprocess_input,
     "mobilenet": keras.applications.mobilenet.preprocess_input,
