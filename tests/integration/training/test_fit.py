@@ -303,7 +303,27 @@ def test_precision_selects_the_dtype_policy() -> None:
     precise = TINY.model_copy(update={"precision": "float32"})
     assert dtype_policy(precise) == "float32"
     assert dtype_policy(TINY.model_copy(update={"precision": "bfloat16"})) == "mixed_bfloat16"
-    assert dtype_policy(TINY) in ("float32", "mixed_bfloat16")
+
+
+@pytest.mark.parametrize(
+    ("flags", "backbone", "fast"),
+    [
+        ("fma avx512f", "cnn", False),
+        ("fma avx512f avx512_bf16", "cnn", True),
+        ("fma avx512f avx512_bf16", "vgg16", True),
+        ("fma avx512f avx512_bf16", "mobilenet", False),
+        ("fma avx512f avx512_bf16 amx_bf16", "mobilenet", True),
+    ],
+)
+def test_the_processor_selects_the_precision(
+    flags: str, backbone: str, fast: bool, tmp_path: Path
+) -> None:
+    """Depthwise convolutions are slower in bfloat16, except with matrix units."""
+    (tmp_path / "cpuinfo").write_text(f"model name\t: a processor\nflags\t\t: {flags}\n")
+    settings = TINY.model_copy(update={"backbone": backbone})
+    policy = dtype_policy(settings, tmp_path / "cpuinfo")
+    assert policy == ("mixed_bfloat16" if fast else "float32")
+    assert dtype_policy(settings, tmp_path / "none") == "float32"
 
 
 def test_rare_classes_count_as_much_as_frequent_ones(tmp_path: Path) -> None:
