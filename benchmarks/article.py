@@ -48,12 +48,13 @@ class Examples:
 
 @dataclass(frozen=True)
 class CifarTraining:
-    """`seconds` includes validation, `images_per_second` does not. `steps` counts all epochs;
-    `validation_accuracy` has one value per epoch."""
+    """`seconds` and `processor_seconds`, of all threads, include validation, `images_per_second`
+    does not. `steps` counts all epochs; `validation_accuracy` has one value per epoch."""
 
     epochs: int
     steps: int
     seconds: float
+    processor_seconds: float
     images_per_second: float
     validation_accuracy: tuple[float, ...]
     test_accuracy: float
@@ -104,16 +105,18 @@ def train_cifar(train: Examples, test: Examples, *, epochs: int, seed: int = 1) 
     network = cifar_network()
     _compile(network, keras.optimizers.Adam())
     timer = EpochTimer()
-    began = time.perf_counter()
+    began, processor_began = time.perf_counter(), time.process_time()
     history = network.fit(
         batches, validation_data=_scaled(validation), epochs=epochs, verbose=0, callbacks=[timer]
     )
     seconds = time.perf_counter() - began
+    processor_seconds = time.process_time() - processor_began
     _, accuracy = network.evaluate(*_scaled(test), verbose=0)
     return CifarTraining(
         epochs=epochs,
         steps=int(network.optimizer.iterations),
         seconds=seconds,
+        processor_seconds=processor_seconds,
         images_per_second=timer.images_per_second(len(rest)),
         validation_accuracy=tuple(map(float, history.history["val_accuracy"])),
         test_accuracy=float(accuracy),

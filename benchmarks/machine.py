@@ -16,9 +16,8 @@ MATRIX_UNITS = {"amx_bf16": "AMX", "avx512_bf16": "AVX-512 BF16", "avx512f": "AV
 def describe() -> str:
     """CPU, cores, memory, system, Python and TensorFlow; no host name and no path."""
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / (1 << 30)
-    cores = os.cpu_count()
     return (
-        f"{processor()}, {cores} cores, {memory:.0f} GB of memory, {_system()}, "
+        f"{processor()}, {_cores()}, {memory:.0f} GB of memory, {_system()}, "
         f"Python {platform.python_version()}, {_tensorflow()}"
     )
 
@@ -33,6 +32,13 @@ def processor(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
     flags = facts.get("flags", "").split()
     best = next((unit for flag, unit in MATRIX_UNITS.items() if flag in flags), "")
     return f"{name} ({best})" if best else name
+
+
+def _cores() -> str:
+    """How many there are, and how many this process may use if `taskset` left it fewer."""
+    every = os.cpu_count()
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else every
+    return f"{every} cores" if usable == every else f"{usable} of {every} cores"
 
 
 def _pairs(text: str) -> list[tuple[str, str]]:

@@ -1,6 +1,6 @@
 """Compares our training with the article's, side by side in one run.
 
-    FACET_DATA=DIR python -m benchmarks.training [--epochs N] [speed] [vgg16] [accuracy]
+    FACET_DATA=DIR python -m benchmarks.training [speed] [vgg16] [accuracy] [--epochs N --seeds N…]
 
 It measures images per second with the article's own network, the accuracy reached in the time of
 ten of its epochs, and the duration of an epoch of fine-tuning VGG16. Writes its parts of
@@ -15,7 +15,8 @@ from contextlib import redirect_stdout
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
-from time import perf_counter
+from statistics import mean
+from time import perf_counter, process_time
 
 import keras
 import numpy as np
@@ -39,6 +40,7 @@ ROUNDS = 3
 
 SPEED_IMAGES = 9600
 ARTICLE_EPOCHS = 10
+SEEDS = (1, 2, 3)
 SIGN_STEPS = 4
 SIGN_IMAGES = 96
 """Images on which VGG16's steps are measured; an epoch of 1,712 is extrapolated."""
@@ -59,6 +61,9 @@ def main() -> None:
     parser.add_argument(
         "--epochs", type=int, default=ARTICLE_EPOCHS, help="of the article's CIFAR-10 training"
     )
+    parser.add_argument(
+        "--seeds", type=int, nargs="+", default=SEEDS, metavar="N", help="of our CIFAR-10 training"
+    )
     parser.add_argument("parts", nargs="*", help="speed, vgg16, accuracy (default: all)")
     options = parser.parse_args()
     parts = options.parts or ["speed", "vgg16", "accuracy"]
@@ -73,7 +78,9 @@ def main() -> None:
         if "speed" in parts:
             write("training-speed", _speed(cifar))
         if "accuracy" in parts:
-            write("training-accuracy", _accuracy(cifar, options.epochs, Path(scratch)))
+            write(
+                "training-accuracy", _accuracy(cifar, options.epochs, options.seeds, Path(scratch))
+            )
 
 
 def _cifar(folder: Path, scratch: Path) -> Dataset:
@@ -83,13 +90,15 @@ def _cifar(folder: Path, scratch: Path) -> Dataset:
 
 
 def _train(data: Dataset, settings: Hyperparameters, scratch: Path) -> tuple[Network, list[float]]:
-    """Returns the trained network and the seconds of each epoch."""
+    """Returns the trained network, in float32 as a job exports it, and the epochs' seconds."""
     keras.utils.set_random_seed(settings.seed)
     keras.config.set_dtype_policy(dtype_policy(settings))
     network = build(settings, len(data.labels), None)
     history = train(network, data, settings, scratch, Checkpoint(None, ""), SingleHost())
     keras.config.set_dtype_policy("float32")
-    return network, history["seconds"]
+    final = build(settings, len(data.labels), None)
+    final.tail.set_weights(network.tail.get_weights())
+    return final, history["seconds"]
 
 
 def _speed(data: Dataset) -> Sequence[str]:
@@ -126,8 +135,8 @@ def _speed(data: Dataset) -> Sequence[str]:
     ]
 
 
-def _accuracy(data: Dataset, epochs: int, scratch: Path) -> Sequence[str]:
-    """Runs the article's complete training, then our recipe's."""
+def _accuracy(data: Dataset, epochs: int, seeds: Sequence[int], scratch: Path) -> Sequence[str]:
+    """Runs the article's complete training, then our recipe's with each seed."""
     assert data.test is not None
     every = article.Examples(
         np.concatenate([data.train.pixels, data.validation.pixels]),
@@ -136,20 +145,32 @@ def _accuracy(data: Dataset, epochs: int, scratch: Path) -> Sequence[str]:
     theirs = article.train_cifar(
         every, article.Examples(data.test.pixels, data.test.classes), epochs=epochs
     )
-    print(f"article: {theirs.seconds:.0f} s, test accuracy {theirs.test_accuracy:.4f}", flush=True)
-    settings = RECIPES["cifar10"].defaults
-    network, seconds = _train(data, settings, scratch)
-    accuracy = evaluate(network.whole, network.spec, data.test).accuracy
-    budget = theirs.seconds / epochs * ARTICLE_EPOCHS
+    budget = theirs.processor_seconds / epochs * ARTICLE_EPOCHS
+    rows = [
+        f"| the article's recipe | {epochs} | {theirs.seconds:,.0f} "
+        f"| {theirs.processor_seconds:,.0f} | {theirs.test_accuracy:.4f} |"
+    ]
+    accuracies, ours = [], []
+    for seed in seeds:
+        settings = RECIPES["cifar10"].settings({"seed": seed})
+        began = process_time()
+        network, seconds = _train(data, settings, scratch)
+        ours.append(process_time() - began)
+        accuracies.append(evaluate(network.exported, network.spec, data.test).accuracy)
+        rows.append(
+            f"| `cifar10`, seed {seed} | {len(seconds)} | {sum(seconds):,.0f} | {ours[-1]:,.0f} "
+            f"| {accuracies[-1]:.4f} |"
+        )
+        print(rows[-1], flush=True)
     extrapolated = "" if epochs == ARTICLE_EPOCHS else f", extrapolated from {epochs}"
     return [
-        "| training | epochs | seconds | test accuracy |",
-        "|---|---|---|---|",
-        f"| the article's recipe | {epochs} | {theirs.seconds:,.0f} | {theirs.test_accuracy:.4f} |",
-        f"| `cifar10` | {len(seconds)} | {sum(seconds):,.0f} | {accuracy:.4f} |",
+        "| training | epochs | seconds | seconds of processor time | test accuracy |",
+        "|---|---|---|---|---|",
+        *rows,
         "",
-        f"Ours takes **{sum(seconds) / budget:.2f}** times as long as ten epochs of the article's "
-        f"({budget:,.0f} s{extrapolated}); targets: ≤ 1, and an accuracy ≥ 0.82.",
+        f"Ours reaches **{mean(accuracies):.4f}**, the mean of {len(seeds)} seeds, and takes "
+        f"**{mean(ours) / budget:.2f}** times as much processor time as ten epochs of the "
+        f"article's ({budget:,.0f} s{extrapolated}); targets: ≥ 0.85, and ≤ 1.",
     ]
 
 
