@@ -42,7 +42,7 @@ SAMPLES = (
         "CIFAR-10, JPEG copies",
         "cifar10",
         ("train", "test"),
-        {"width": "32", "epochs": "22", "dropout": "0.3", "learning-rate": "0.004"},
+        {},
     ),
     # The small CNN from scratch, because the repository has no ImageNet weights.
     Sample(

@@ -19,6 +19,9 @@ BN_MOMENTUM = 0.95
 
 MAX_FILTERS = 128
 
+WHITENED = "whitened"
+"""The name of a cnn's first convolution, whose filters training computes before it starts."""
+
 
 class BadWeights(FacetError):
     """Pretrained weights that cannot be loaded or do not fit the backbone."""
@@ -135,12 +138,13 @@ def cnn(settings: Hyperparameters, labels: int) -> keras.Model:
 
     Batch norm after pooling takes a quarter of the time. Features are flattened, not averaged,
     because position distinguishes hand signs. At 32x32 it is the article's network with 3x3
-    kernels.
+    kernels. `training.fitting.whitening` computes the first filters.
     """
     image = values = keras.Input((settings.image_size, settings.image_size, 3))
     for depth in range((settings.image_size // 4).bit_length() - 1):
         filters = min(settings.width << depth, max(settings.width, MAX_FILTERS))
-        values = layers.Conv2D(filters, 3, padding="same", use_bias=False)(values)
+        name = None if depth else WHITENED
+        values = layers.Conv2D(filters, 3, padding="same", use_bias=False, name=name)(values)
         values = layers.MaxPooling2D()(values)
         values = layers.BatchNormalization(momentum=BN_MOMENTUM)(values)
         values = layers.Activation("silu")(values)

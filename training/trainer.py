@@ -20,6 +20,7 @@ from training.fitting.features import Features, extract, pool, restore
 from training.fitting.fit import MEASURES, fit
 from training.fitting.head import Head, fit_head
 from training.fitting.stream import Examples, plan_epoch
+from training.fitting.whitening import whiten
 from training.fitting.workers import Workers
 from training.networks import Network
 
@@ -192,6 +193,7 @@ def _train_on_pixels(
 
     train, validation = examples(data.train), examples(data.validation)
     steps = (augmented, unchanged)
+    whiten(network, data.train, workers)
     return fit(network.whole, train, validation, steps, settings, checkpoint, workers)
 
 
