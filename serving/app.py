@@ -106,6 +106,7 @@ async def _describe(request: Request) -> Response:
         "target_model": model.target,
         "runtimes": {str(number): runtime.kind for number, runtime in model.runtimes.items()},
         "resident_bytes": model.reservation.size,
+        "mapped_bytes": model.mapped,
     }
     return json_response({"model": _status(model) | details})
 

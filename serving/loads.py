@@ -37,12 +37,14 @@ T = TypeVar("T")
 class Loader:
     """Loads versions of models.
 
-    estimate: bytes that a version will take in memory.
+    estimate: private bytes that a version will take in memory while it is loaded.  settled: those
+    that it takes from then on.
     load: a version on its runtime, given the target model for messages. Blocks; raises LoadFailed,
     ModelRefused.
     """
 
     estimate: Callable[[Version], int]
+    settled: Callable[[Version, Runtime], int]
     load: Callable[[Version, str], Runtime]
 
 
@@ -63,6 +65,11 @@ class Model:
     resources: AsyncExitStack
     in_use: int = 0
     unused: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def mapped(self) -> int:
+        """Bytes of the files that its runtimes map."""
+        return sum(runtime.mapped for runtime in self.runtimes.values())
 
 
 @dataclass(frozen=True)
@@ -220,7 +227,8 @@ class Loads:
                 runtime = await self.in_thread(self._loader.load, version, target)
                 resources.push_async_callback(self.in_thread, runtime.close)
                 runtimes[version.number] = runtime
-            self._budget.end_load(reservation)
+            settled = (self._loader.settled(each, runtimes[each.number]) for each in artifact)
+            self._budget.end_load(reservation, sum(settled))
             if name in self._timed_out:
                 return None
             queues = {
@@ -236,7 +244,7 @@ class Loads:
                 resources.push_async_callback(queue.drain)
             model = Model(name, target, runtimes, queues, reservation, resources.pop_all())
             self._table[name] = model
-            self._metrics.loaded(target, reservation.size)
+            self._metrics.loaded(target, reservation.size, model.mapped)
             return model
 
     async def _import_tensorflow(self, target: str) -> None:

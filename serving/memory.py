@@ -1,13 +1,16 @@
 """Keep the memory of all models within a budget, and the process within a limit.
 
-A model reserves an estimate before it is loaded. While it loads, the growth of the process is
-measured, and the model keeps the larger of the two reserved until it is unloaded. As estimates miss
+Memory is what the system cannot take back: pages that are mapped from files, as the weights of
+LiteRT models are, count nothing. A model reserves an estimate before it is loaded. While it loads,
+the growth of the process is measured, and the model keeps the larger of that and a second estimate
+reserved until it is unloaded. As estimates miss
 what grows later, a load that would take the whole process over its limit is refused too, and
 allocations beyond that limit fail instead of having the system kill the process.
 """
 
 import ctypes
 import os
+import re
 import resource
 import sys
 import time
@@ -19,6 +22,7 @@ from pathlib import Path
 from serving.errors import NoRoom
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
+PRIVATE = re.compile(rb"Rss(?:Anon|Shmem):\s*(\d+) kB")  # /proc/self/status
 # The limit of the container's control group, version 2 and version 1.
 LIMIT_FILES = (
     Path("/sys/fs/cgroup/memory.max"),
@@ -32,17 +36,22 @@ M_ARENA_MAX = -8  # malloc.h
 STACKS = 800_000_000  # bytes of address space for threads; RLIMIT_DATA counts them, used or not
 
 
-def resident_bytes() -> int:
-    """Resident bytes of this process; without /proc (macOS), the most it ever had."""
+def private_bytes() -> int:
+    """Resident bytes of this process that are not mapped from files.
+
+    The system takes back pages that are mapped from files when memory is short; only these must
+    stay. Without /proc (macOS), all that the process ever had.
+    """
     if sys.platform == "linux":
-        return int(os.pread(_statm(), 100, 0).split()[1]) * PAGE
+        status = os.pread(_status(), 8192, 0)
+        return sum(int(number) for number in PRIVATE.findall(status)) * 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 @cache
-def _statm() -> int:
+def _status() -> int:
     """The open file with the sizes of this process. A load reads it five times."""
-    return os.open("/proc/self/statm", os.O_RDONLY)
+    return os.open("/proc/self/status", os.O_RDONLY)
 
 
 def machine_bytes() -> int:
@@ -56,24 +65,24 @@ def machine_bytes() -> int:
 
 def spare_bytes() -> int:
     """The default budget: a share of the machine, minus what the process already uses."""
-    return max(0, int(machine_bytes() * SHARE_FOR_MODELS) - resident_bytes())
+    return max(0, int(machine_bytes() * SHARE_FOR_MODELS) - private_bytes())
 
 
 def process_limit(budget: int) -> int:
     """The limit of the whole process for a budget of its models. Call before any is loaded."""
     return min(
-        int(machine_bytes() * SHARE_FOR_PROCESS), resident_bytes() + int(budget / SHARE_FOR_MODELS)
+        int(machine_bytes() * SHARE_FOR_PROCESS), private_bytes() + int(budget / SHARE_FOR_MODELS)
     )
 
 
 def cap(limit: int) -> None:
-    """Make allocations beyond `limit` resident bytes fail (Linux).
+    """Make allocations beyond `limit` private bytes fail (Linux).
 
     A failed allocation ends one request or load. Without the limit, the system would kill the
     process, or another one.
     """
     if sys.platform == "linux":
-        unused = _data_bytes() - resident_bytes()
+        unused = _data_bytes() - private_bytes()
         _, hard = resource.getrlimit(resource.RLIMIT_DATA)
         soft = limit + max(0, unused) + STACKS
         if hard != resource.RLIM_INFINITY:
@@ -125,7 +134,7 @@ class Reservation:
 class MemoryBudget:
     """The reservations of all models. Not for use by two threads.
 
-    budget: bytes that all reservations together may have.  limit: resident bytes of the process.
+    budget: bytes that all reservations together may have.  limit: private bytes of the process.
     The growth of the process is divided equally among the models that are loading, except those
     that hang. A reservation is never less than its estimate, because memory that a runtime had
     freed but kept, and uses again, does not show as growth.
@@ -135,7 +144,7 @@ class MemoryBudget:
         self,
         budget: int,
         limit: int,
-        resident: Callable[[], int] = resident_bytes,
+        resident: Callable[[], int] = private_bytes,
         trim: Callable[[], None] = trim,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -166,11 +175,14 @@ class MemoryBudget:
         self._loading.add(reservation)
         return reservation
 
-    def end_load(self, reservation: Reservation) -> None:
+    def end_load(self, reservation: Reservation, estimate: int | None = None) -> None:
         """End a load. Raises NoRoom, and releases the reservation, if it outgrew the budget.
 
-        The model's next `reserve` then asks for the size that was measured.
+        The model's next `reserve` then asks for the size that was measured.  estimate: a new one,
+        for a model that took more while it was loaded.
         """
+        if estimate is not None:
+            reservation.estimate = estimate
         self.keep(reservation)
         try:
             self._check_budget(reservation, self.used)

@@ -54,6 +54,9 @@ class Metrics:
         self._bytes = Gauge(
             "facet_resident_bytes", "Memory reserved for a loaded model", model, registry=registry
         )
+        self._mapped = Gauge(
+            "facet_mapped_bytes", "Files that a loaded model maps", model, registry=registry
+        )
         self._count = Gauge("facet_loaded_models", "Models in memory", registry=registry)
         ProcessCollector(registry=registry)
 
@@ -68,10 +71,13 @@ class Metrics:
         if failed:
             self._errors.labels(target).inc()
 
-    def loaded(self, target: str, size: int) -> None:
-        """Count a load. size: bytes reserved for the model."""
+    def loaded(self, target: str, size: int, mapped: int) -> None:
+        """Count a load. size: bytes reserved for the model.  mapped: bytes of the files that it
+        maps.
+        """
         self._loads.labels(target).inc()
         self._bytes.labels(target).set(size)
+        self._mapped.labels(target).set(mapped)
         self._count.inc()
         self._unloaded.pop(target, None)
 
@@ -89,6 +95,7 @@ class Metrics:
     def unloaded(self, target: str) -> None:
         self._unloads.labels(target).inc()
         self._bytes.remove(target)
+        self._mapped.remove(target)
         self._count.dec()
         self._keep_for_now(target)
 

@@ -24,6 +24,7 @@ class Interpreted:
         """Raises LoadFailed."""
         self._load = partial(_load, model, threads)
         self._runners, self.functions = self._load()
+        self.mapped = model.stat().st_size
         self._report = ""
 
     def call(self, signature: str, inputs: Mapping[str, Array]) -> dict[str, Array]:

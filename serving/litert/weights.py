@@ -10,6 +10,7 @@ import hashlib
 import logging
 import os
 import platform
+import resource
 import stat
 import sys
 import threading
@@ -196,7 +197,9 @@ class WeightCache:
 def _opened(folder: Path) -> int:
     """A file descriptor of our own folder, made if it is not there. Raises OSError."""
     if sys.platform != "linux":
-        raise OSError("they need Linux")
+        raise OSError("that needs Linux")
+    if resource.getrlimit(resource.RLIMIT_FSIZE)[0] != resource.RLIM_INFINITY:
+        raise OSError("the size of files is limited (RLIMIT_FSIZE), in memory too")
     folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     if (kind := _file_system(folder.parent.stat().st_dev)) in IN_MEMORY:
         raise OSError(f"{folder.parent} is in memory ({kind})")

@@ -26,6 +26,7 @@ class BoundedRuntime:
     ) -> None:
         self.kind = runtime.kind
         self.parallel = runtime.parallel
+        self.mapped = runtime.mapped
         self.signatures = runtime.signatures
         self._runtime = runtime
         self._cancel = runtime.cancel

@@ -29,7 +29,7 @@ def loader(settings: Settings, guard: CrashGuard, limits: TimeLimits) -> Loader:
             runtime = _load(version, settings, running, weights)
         return BoundedRuntime(runtime, guard, limits, target, source)
 
-    return Loader(_estimate, load)
+    return Loader(_estimate, _settled, load)
 
 
 def _weights(settings: Settings) -> WeightCache | None:
@@ -72,3 +72,9 @@ def _estimate(version: Version) -> int:
     if version.lite:
         return litert.estimate(version.size)
     return saved_model.estimate(version.size)
+
+
+def _settled(version: Version, runtime: Runtime) -> int:
+    if runtime.kind == litert.LiteRT.kind and runtime.mapped > version.size:
+        return litert.estimate(version.size, packed_on_disk=True)
+    return _estimate(version)

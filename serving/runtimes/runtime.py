@@ -54,6 +54,10 @@ class Runtime(Protocol):
         """The number of threads that may call `predict` at once."""
 
     @property
+    def mapped(self) -> int:
+        """Bytes of the files that are mapped into memory, which the system can take back."""
+
+    @property
     def signatures(self) -> Mapping[str, Signature]:
         """The model's functions by name."""
 

@@ -68,6 +68,7 @@ class SavedModel:
     """
 
     kind = "tensorflow"
+    mapped = 0
 
     def __init__(
         self,

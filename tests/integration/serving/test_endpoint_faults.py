@@ -206,10 +206,11 @@ def test_two_hundred_clients_on_one_cold_model_are_one_load(
 
 
 def test_a_model_is_unloaded_while_fifty_requests_run(
-    start: StartStack, put: Put, clients: ThreadPoolExecutor
+    start: StartStack, put: Put, clients: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Room for one large model: every request for another one unloads it."""
-    stack = start(memory_budget=20_000_000)
+    monkeypatch.setenv("FACET_SERVING_WEIGHT_CACHE", "0")
+    stack = start(memory_budget=14_000_000)
     targets = [put(f"large-{number}", "large") for number in range(3)]
     asked = [targets[0]] * 50 + targets * 4
     found = list(clients.map(lambda target: stack.invoke(target, LARGE), asked))
@@ -298,9 +299,14 @@ def test_downloads_again_what_the_container_rejects_of_an_earlier_run(
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_faults_leak_neither_files_nor_threads(
-    start: StartStack, put: Put, server: FaultyS3, clients: ThreadPoolExecutor
+    start: StartStack,
+    put: Put,
+    server: FaultyS3,
+    clients: ThreadPoolExecutor,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    stack = start(stall=0.5, memory_budget=25_000_000)
+    monkeypatch.setenv("FACET_SERVING_WEIGHT_CACHE", "0")
+    stack = start(stall=0.5, memory_budget=14_000_000)
     broken = put("broken")
     large = [put(f"large-{number}", "large") for number in range(2)]
 

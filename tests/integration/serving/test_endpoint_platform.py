@@ -169,8 +169,15 @@ def test_errors_of_the_container_are_model_errors(start: StartStack, put: Put) -
         assert "Could not find valid base path" in empty["OriginalMessage"]
 
 
+@pytest.fixture
+def no_packed_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A large model takes 8 MB then; with its weights on disk, one."""
+    monkeypatch.setenv("FACET_SERVING_WEIGHT_CACHE", "0")
+
+
+@pytest.mark.usefixtures("no_packed_weights")
 def test_unloads_the_least_recently_used_model(start: StartStack, put: Put) -> None:
-    stack = start(memory_budget=45_000_000)  # a large model takes 13 to 18 MB
+    stack = start(memory_budget=25_000_000)
     targets = [put(f"model-{number}", "large") for number in range(6)]
     for target in [*targets, targets[0]]:
         assert len(stack.invoke(target, LARGE)["Body"]["predictions"][0]) == 102
@@ -182,8 +189,9 @@ def test_unloads_the_least_recently_used_model(start: StartStack, put: Put) -> N
     assert stack.metrics()["ModelCacheHit"]["Sum"] == 1
 
 
+@pytest.mark.usefixtures("no_packed_weights")
 def test_answers_many_clients_with_more_models_than_fit(start: StartStack, put: Put) -> None:
-    stack = start(memory_budget=45_000_000)
+    stack = start(memory_budget=25_000_000)
     targets = [put(f"model-{number}", "large") for number in range(6)]
     with ThreadPoolExecutor(12) as clients:
         answers = list(clients.map(lambda target: stack.invoke(target, LARGE), targets * 6))
@@ -192,7 +200,7 @@ def test_answers_many_clients_with_more_models_than_fit(start: StartStack, put: 
 
 
 def test_a_model_larger_than_the_memory_is_507(start: StartStack, put: Put) -> None:
-    stack = start(memory_budget=8_000_000)
+    stack = start(memory_budget=7_000_000)
     small, large = put("small"), put("large", "large")
     assert stack.invoke(small)
     refused = stack.refused(large, LARGE)

@@ -279,13 +279,13 @@ FIRST_ANSWERS = """
 import sys
 from pathlib import Path
 from serving.runtimes.litert import LiteRT
-from serving.memory import resident_bytes
+from serving.memory import private_bytes
 models = [LiteRT(Path(sys.argv[1]), 1) for _ in range(20)]
-before = resident_bytes()
+before = private_bytes()
 for model in models:
     for name, signature in model.signatures.items():
         model.predict(name, {key: each.one() for key, each in signature.inputs.items()})
-print(resident_bytes() - before)
+print(private_bytes() - before)
 """
 
 

@@ -24,6 +24,7 @@ class Sums:
     """Answers the sum of each row. `calls` has the rows of every call."""
 
     kind = "litert"
+    mapped = 40
     parallel = 1
 
     def __init__(self, *, batchable: bool = True) -> None:

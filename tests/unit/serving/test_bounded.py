@@ -21,6 +21,7 @@ class Slow:
     """Takes `seconds` of the clock for each row."""
 
     kind = "litert"
+    mapped = 40
     parallel = 3
 
     def __init__(self, seconds: float, *, per_row: bool = True) -> None:
@@ -70,7 +71,7 @@ def doubled(count: int) -> list[int]:
 def test_a_fast_model_gets_all_rows_in_one_call(guard: CrashGuard) -> None:
     runtime = Slow(0.001)
     made, _ = limited(runtime, guard)
-    assert (made.kind, made.parallel) == ("litert", 3)
+    assert (made.kind, made.parallel, made.mapped) == ("litert", 3, 40)
     assert made.signatures is runtime.signatures
     assert predict(made, 3) == doubled(3)
     assert predict(made, 500) == doubled(500)

@@ -36,6 +36,7 @@ class Sums:
     """A model that answers the sum of its two pixels, once `gate` is set."""
 
     kind = "litert"
+    mapped = 40
     parallel = 1
     signatures: Mapping[str, Signature] = {
         "serving_default": Signature({"image": TensorSpec(UINT8, (None, 2), UINT8)})
@@ -74,7 +75,7 @@ class Bench:
         self.load_gates: dict[str, threading.Event] = {}
         self.opened: list[Sums] = []
         self.trims = 0
-        loader = Loader(estimate=lambda _: SIZE, load=self.load_version)
+        loader = Loader(lambda _: SIZE, lambda *_: SIZE, self.load_version)
         metrics = Metrics(unloaded_models=2)
         self.models = Models(
             loader,
@@ -190,6 +191,7 @@ def test_a_model_is_loaded_listed_invoked_and_unloaded(bench: Bench) -> None:
                     "target_model": "cifar/1.tar.gz",
                     "runtimes": {"1": "litert"},
                     "resident_bytes": SIZE,
+                    "mapped_bytes": 40,
                 }
             },
         )
@@ -528,6 +530,7 @@ def test_metrics_count_loads_requests_and_errors(bench: Bench) -> None:
             'facet_loads_total{model="cifar/1.tar.gz"} 1.0',
             'facet_load_failures_total{model="cifar/1.tar.gz"} 1.0',
             'facet_resident_bytes{model="cifar/1.tar.gz"} 100.0',
+            'facet_mapped_bytes{model="cifar/1.tar.gz"} 40.0',
             'facet_request_seconds_count{model="cifar/1.tar.gz"} 2.0',
             'facet_request_errors_total{model="cifar/1.tar.gz"} 1.0',
             'facet_errors_total{error="LoadFailed"} 1.0',
@@ -539,6 +542,7 @@ def test_metrics_count_loads_requests_and_errors(bench: Bench) -> None:
         text = (await bench.http.get("/metrics")).text
         assert 'facet_unloads_total{model="cifar/1.tar.gz"} 1.0' in text.splitlines()
         assert "facet_resident_bytes{" not in text
+        assert "facet_mapped_bytes{" not in text
 
     run(scenario())
 

@@ -14,7 +14,7 @@ from serving.errors import InferenceFailed
 from serving.litert import binding, memory
 from serving.litert.compiled import Compiled
 from serving.litert.interpreted import Interpreted
-from serving.memory import resident_bytes
+from serving.memory import private_bytes
 from serving.runtimes.litert import LiteRT
 from serving.runtimes.runtime import Array
 from tests.support.inputs.lite_models import dense
@@ -168,7 +168,7 @@ def test_loading_and_unloading_leaves_no_memory(model: Path) -> None:
             runtime = LiteRT(model, 1)
             runtime.predict("serving_default", images(8))
             runtime.close()
-        return resident_bytes()
+        return private_bytes()
 
     settled = cycles(50)
     assert cycles(400) - settled < 2_000_000

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import resource
 import sys
 import time
 from collections.abc import Callable
@@ -228,6 +229,13 @@ def test_a_folder_of_another_user_or_a_link_is_refused(
     folder.unlink()
     monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
     with pytest.raises(OSError, match="others may write or read"):
+        WeightCache(folder, None)
+
+
+def test_a_limit_of_files_turns_it_off(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """XNNPACK would end the process when it cannot write all."""
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (10**9, 10**9))
+    with pytest.raises(OSError, match="RLIMIT_FSIZE"):
         WeightCache(folder, None)
 
 

@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, closing
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
@@ -12,6 +14,7 @@ from serving.guard.crash_guard import SLOT_FILE, CrashGuard
 from serving.guard.time_limits import TimeLimits
 from serving.runtimes import litert, saved_model
 from serving.runtimes.loader import loader
+from serving.runtimes.runtime import Runtime
 from serving.settings import from_environment
 
 SETTINGS = from_environment({"FACET_SERVING_WEIGHT_CACHE": "0"})
@@ -42,6 +45,19 @@ def test_estimates_memory_per_runtime(artifact: Path, guard: CrashGuard) -> None
     assert estimate(lite) == litert.estimate(10_000)
     assert estimate(full) == saved_model.estimate(20_000)
     assert estimate(lite) < estimate(full)
+
+
+def test_estimates_less_for_a_model_whose_packed_weights_are_on_disk(
+    artifact: Path, guard: CrashGuard
+) -> None:
+    settled = loader(SETTINGS, guard, LIMITS).settled
+    lite, full = versions(artifact, "m")
+    runtime = SimpleNamespace(kind="litert", mapped=25_000)
+    assert settled(lite, cast(Runtime, runtime)) == litert.estimate(10_000, packed_on_disk=True)
+    runtime.mapped = 10_000
+    assert settled(lite, cast(Runtime, runtime)) == litert.estimate(10_000)
+    tensorflow = SimpleNamespace(kind="tensorflow", mapped=0)
+    assert settled(full, cast(Runtime, tensorflow)) == saved_model.estimate(20_000)
 
 
 def test_a_failed_load_gives_the_reason_of_the_runtime(artifact: Path, guard: CrashGuard) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from serving.errors import NoRoom
-from serving.memory import MemoryBudget, machine_bytes, process_limit, resident_bytes
+from serving.memory import MemoryBudget, machine_bytes, private_bytes, process_limit
 
 UNLIMITED = 1 << 60
 
@@ -99,12 +99,34 @@ def test_keep_reserves_growth_even_beyond_the_budget() -> None:
     assert budget.used == 500
 
 
-def test_measures_resident_memory() -> None:
-    before = resident_bytes()
+def test_a_model_that_loaded_reserves_its_second_estimate() -> None:
+    process = Process()
+    budget = MemoryBudget(1000, UNLIMITED, process)
+    small, grown = budget.reserve("a", 400), budget.reserve("b", 500)
+    budget.end_load(small, 30)
+    process.size += 80
+    budget.end_load(grown, 30)
+    assert (small.size, grown.size, budget.used) == (30, 80, 110)
+    budget.release(small)
+    assert budget.used == 80
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_pages_mapped_from_files_are_not_private(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(bytes(50_000_000))
+    before = private_bytes()
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) as mapped:
+        assert not any(mapped[page] for page in range(0, len(mapped), mmap.PAGESIZE))
+        assert private_bytes() - before < 10_000_000
+
+
+def test_measures_private_memory() -> None:
+    before = private_bytes()
     with mmap.mmap(-1, 50_000_000) as block:  # what the process has of its own may be free memory
         for page in range(0, len(block), mmap.PAGESIZE):
             block[page] = 1
-        assert 40_000_000 < resident_bytes() - before < 80_000_000
+        assert 40_000_000 < private_bytes() - before < 80_000_000
         assert len(block) < machine_bytes()
 
 
@@ -141,7 +163,7 @@ def test_trims_memory_before_refusing_a_load() -> None:
 
 
 def test_the_process_limit_adds_room_for_requests_up_to_the_machine() -> None:
-    assert 1_250_000_000 < process_limit(1_000_000_000) < 1_250_000_000 + 2 * resident_bytes()
+    assert 1_250_000_000 < process_limit(1_000_000_000) < 1_250_000_000 + 2 * private_bytes()
     assert process_limit(1 << 60) < machine_bytes()
 
 
@@ -149,7 +171,7 @@ def test_the_process_limit_adds_room_for_requests_up_to_the_machine() -> None:
 def test_an_allocation_beyond_the_limit_raises_memory_error() -> None:
     script = """
 from serving import memory
-memory.cap(memory.resident_bytes() + 100_000_000)
+memory.cap(memory.private_bytes() + 100_000_000)
 kept = bytearray(90_000_000)
 try:
     bytearray(2_000_000_000)

@@ -20,8 +20,8 @@ def reported(metrics: Metrics) -> dict[tuple[str, str], float]:
 
 def test_counts_requests_loads_and_errors_by_model() -> None:
     metrics = Metrics()
-    metrics.loaded("a", 100)
-    metrics.loaded("b", 20)
+    metrics.loaded("a", 100, 70)
+    metrics.loaded("b", 20, 0)
     metrics.load_failed("c")
     for _ in range(3):
         metrics.answered("a", 0.1, failed=False)
@@ -39,7 +39,9 @@ def test_counts_requests_loads_and_errors_by_model() -> None:
     assert figures["facet_load_failures_total", "c"] == 1
     assert figures["facet_unloads_total", "b"] == 1
     assert figures["facet_resident_bytes", "a"] == 100
+    assert figures["facet_mapped_bytes", "a"] == 70
     assert ("facet_resident_bytes", "b") not in figures
+    assert ("facet_mapped_bytes", "b") not in figures
     assert figures["facet_loaded_models", ""] == 1
     assert figures["facet_latency_seconds_count", ""] == 4
     assert figures["process_resident_memory_bytes", ""] > 1e6
@@ -48,11 +50,11 @@ def test_counts_requests_loads_and_errors_by_model() -> None:
 def test_forgets_the_models_unloaded_longest_ago() -> None:
     metrics = Metrics(unloaded_models=2)
     for name in ("a", "b", "c", "d"):
-        metrics.loaded(name, 1)
+        metrics.loaded(name, 1, 0)
         metrics.answered(name, 0.1, failed=False)
     for name in ("b", "a", "c"):
         metrics.unloaded(name)
-    metrics.loaded("a", 1)
+    metrics.loaded("a", 1, 0)
     metrics.load_failed("broken")
     models = {name for metric, name in reported(metrics) if metric == "facet_request_seconds_count"}
     assert models == {"a", "c", "d"}

@@ -38,6 +38,7 @@ class Model:
     """Computes the sum of each row; for 13 it waits for `gate`, for SLOW it sleeps."""
 
     kind = "litert"
+    mapped = 40
     parallel = 1
     signatures: Mapping[str, Signature] = {"serving_default": Signature({"x": ROW}, True)}
 
@@ -72,7 +73,7 @@ class Process:
         self.limits = TimeLimits(LIMIT, LIMIT)
         self.metrics = Metrics()
         self.models = Models(
-            Loader(lambda _: 1, self._load),
+            Loader(lambda _: 1, lambda *_: 1, self._load),
             MemoryBudget(1 << 40, 1 << 60, lambda: 0, lambda: None),
             self.metrics,
             workers=2,
