@@ -34,6 +34,7 @@ class Metrics:
         self._seconds = Summary(
             "facet_request_seconds", "Requests, and the seconds they took", model, registry=registry
         )
+        self._seconds_of: dict[str, Summary] = {}
         self._latency = Histogram(
             "facet_latency_seconds", "Latency of all requests", buckets=BUCKETS, registry=registry
         )
@@ -67,7 +68,9 @@ class Metrics:
     def answered(self, target: str, seconds: float, *, failed: bool) -> None:
         """Count a request to that model, and the seconds from its arrival to its answer."""
         self._latency.observe(seconds)
-        self._seconds.labels(target).observe(seconds)
+        if target not in self._seconds_of:
+            self._seconds_of[target] = self._seconds.labels(target)
+        self._seconds_of[target].observe(seconds)
         if failed:
             self._errors.labels(target).inc()
 
@@ -105,6 +108,7 @@ class Metrics:
         self._unloaded.move_to_end(target)
         if len(self._unloaded) > self._unloaded_models:
             oldest, _ = self._unloaded.popitem(last=False)
+            self._seconds_of.pop(oldest, None)
             counters = (
                 *(self._errors, self._loads, self._failures, self._overruns, self._unloads),
             )
