@@ -1,6 +1,6 @@
 """PNGs for docs/benchmarks.md: bars that compare values, and one panel per quantity over time."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
 
 from matplotlib.axes import Axes
@@ -16,13 +16,23 @@ COLOURS = ("#9aa5b1", "#2563eb")
 """Grey for the baseline, blue for everything else."""
 
 
-def bars(path: Path, title: str, unit: str, values: Mapping[str, float]) -> None:
-    """Writes a PNG with one horizontal bar per value, the first, the baseline, on top."""
+def bars(
+    path: Path,
+    title: str,
+    unit: str,
+    values: Mapping[str, float],
+    baselines: Container[str] | None = None,
+) -> None:
+    """Writes a PNG with one horizontal bar per value, from the top.
+
+    `baselines` are grey: by default the first one.
+    """
     figure = _figure(height=1.3 + 0.42 * len(values))
     axes = figure.subplots()
     axes.set_title(title, loc="left", fontsize=11)
     _plain(axes)
-    colours = [COLOURS[0], *[COLOURS[1]] * (len(values) - 1)]
+    grey = [next(iter(values))] if baselines is None else baselines
+    colours = [COLOURS[name not in grey] for name in values]
     drawn = axes.barh(list(values), list(values.values()), color=colours)
     axes.bar_label(drawn, [f"{value:,.4g}" for value in values.values()], padding=4)
     axes.margins(x=0.12)

@@ -12,7 +12,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Container, Mapping, Sequence
 from typing import TypeVar
 
 import uvloop
@@ -149,13 +149,14 @@ class Run:
         title: str = "",
         unit: str = "",
         bars: Mapping[str, float] | None = None,
+        baselines: Container[str] | None = None,
     ) -> None:
         if not self._whole and part not in ALONE:
             print("\n".join(lines), flush=True)
             return
         name = f"serving-{part}"
         if bars:
-            plots.bars(plots.FOLDER / f"{name}.png", title, unit, bars)
+            plots.bars(plots.FOLDER / f"{name}.png", title, unit, bars, baselines)
             lines = [*lines, "", f"![{title}](benchmarks/{name}.png)"]
         write(name, lines)
 
@@ -169,12 +170,15 @@ class Run:
             **{server.title: each for server, each in zip(servers, found, strict=True)},
         }
         lines = tables.cost(costs, measures.COST_CLIENTS, ROLES.ours, LIMIT.title)
-        bars = {
-            f"{title}, {clients} client{'s' if clients > 1 else ''}": each
-            for title, some in costs.items()
-            for clients, each in some.warm.items()
-        }
-        self._write("cost", lines, "Processor time of a warm request", "ms", bars)
+        limits = {"LiteRT alone": next(iter(costs.values())).warm[1]}
+        bars = dict(limits)
+        for clients in measures.COST_CLIENTS:
+            plural = "s" if clients > 1 else ""
+            limits[f"{clients} client{plural}: the limit"] = costs[LIMIT.title].warm[clients]
+            bars |= limits
+            bars[f"{clients} client{plural}: Facet"] = costs[ROLES.ours].warm[clients]
+        title = "Processor time of a warm request"
+        self._write("cost", lines, title, "ms", bars, limits)
 
     async def waits(self) -> None:
         """How long a small model's clients wait for a large one that loads."""
