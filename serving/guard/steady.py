@@ -5,9 +5,10 @@ input says. A model without any of them, that was quick, is quick again.
 """
 
 import mmap
-import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
+
+from serving.litert.model_file import Unfit, operators
 
 STEADY: Mapping[int, str] = {
     0: "ADD",
@@ -77,43 +78,11 @@ STEADY: Mapping[int, str] = {
 """Operators, by their numbers in TensorFlow's schema.fbs, whose time and results have sizes that
 follow from the shapes of their inputs. Most classifiers consist of them."""
 
-UINT16, UINT32 = struct.Struct("<H"), struct.Struct("<I")
-INT8, INT32 = struct.Struct("<b"), struct.Struct("<i")
-CODES, DEPRECATED_BUILTIN, BUILTIN = 1, 0, 3  # fields of a model and of an operator's code
-
 
 def is_steady(source: Path) -> bool:
     """Whether all operators of a LiteRT file are STEADY; false for anything else."""
     try:
         with source.open("rb") as file, mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) as content:
-            return all(builtin in STEADY for builtin in _builtins(content))
-    except (OSError, ValueError, struct.error):
+            return all(operator in STEADY for operator in operators(content))
+    except (OSError, ValueError, Unfit):
         return False
-
-
-def _builtins(content: mmap.mmap) -> Iterator[int]:
-    """The operators of a flatbuffer. Raises struct.error beyond its end."""
-
-    def number(form: struct.Struct, position: int) -> int:
-        value: int = form.unpack_from(content, position)[0]
-        return value
-
-    def field(layout: int, index: int) -> int:
-        """How far from its beginning a table of that layout has a field; 0 if it has none."""
-        entry = 4 + 2 * index
-        return number(UINT16, layout + entry) if entry < number(UINT16, layout) else 0
-
-    model = number(UINT32, 0)
-    vector = model + field(model - number(INT32, model), CODES)
-    vector += number(UINT32, vector)
-    fields: dict[int, tuple[int, int]] = {}  # by layout: most tables of a kind share it
-    for item in range(vector + 4, vector + 4 + 4 * number(UINT32, vector), 4):
-        code = item + number(UINT32, item)
-        layout = code - number(INT32, code)
-        if layout not in fields:
-            fields[layout] = field(layout, DEPRECATED_BUILTIN), field(layout, BUILTIN)
-        deprecated, builtin = fields[layout]
-        yield max(
-            number(INT8, code + deprecated) if deprecated else 0,
-            number(INT32, code + builtin) if builtin else 0,
-        )

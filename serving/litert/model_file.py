@@ -73,15 +73,28 @@ def functions(model: Buffer) -> dict[str, Function]:
         raise Unfit(f"the file is damaged: {error}") from error
 
 
+def operators(model: Buffer) -> list[int]:
+    """The kinds of operators in a file, numbers of the schema's BuiltinOperator. Raises Unfit."""
+    try:
+        read = _Reader(model)
+        return [_kind(read, code) for code in read.tables(read.offset(0), MODEL_CODES)]
+    except (struct.error, IndexError) as error:
+        raise Unfit(f"the file is damaged: {error}") from error
+
+
+def _kind(read: "_Reader", code: int) -> int:
+    """A converter writes numbers below 127 into the old field alone, others into both."""
+    old, new = read.scalar(code, CODE_DEPRECATED_BUILTIN, "<b"), read.scalar(code, CODE_BUILTIN)
+    return max(old, new)
+
+
 def _functions(read: "_Reader") -> dict[str, Function]:
     root = read.offset(0)
     if any(read.field(root, each) for each in MODEL_EXTERNAL):
         raise Unfit("it has weights in other files")
     codes = [*read.tables(root, MODEL_CODES)]
-    for code in codes:
-        old, new = read.scalar(code, CODE_DEPRECATED_BUILTIN, "<b"), read.scalar(code, CODE_BUILTIN)
-        if max(old, new) == CUSTOM:
-            raise Unfit("it has custom operators")
+    if CUSTOM in (_kind(read, code) for code in codes):
+        raise Unfit("it has custom operators")
     if not all(read.field(each, METADATA_NAME) for each in read.tables(root, MODEL_METADATA)):
         raise Unfit("its metadata have no name")
     buffers = [*read.tables(root, MODEL_BUFFERS)]
