@@ -162,16 +162,15 @@ def pack(
         Kind | None,
         typer.Option(
             help="Make the LiteRT model smaller. float16: half the size, as fast. int8: a quarter, "
-            "faster. dynamic: a quarter, slower on MobileNet and other depthwise networks.",
+            "faster. dynamic: a quarter, but slower or no faster on MobileNet.",
             rich_help_panel=PANEL_LITE,
         ),
     ] = None,
     images: Annotated[
         Path | None,
         typer.Option(
-            help="Images for --quantize, a folder or .zip: DIR/<label>/<image>, or a data set with "
-            "train/ and test/. The accuracies are compared on images that the model was not "
-            "trained on; int8 takes its scales from some others of them.",
+            help="Labelled images for --quantize, a folder or .zip: DIR/<label>/<image>, or a data "
+            "set with test/<label>/<image>. Use images that the model was not trained on.",
             rich_help_panel=PANEL_LITE,
         ),
     ] = None,

@@ -15,7 +15,8 @@ Scorer = Callable[[Pixels], Scores]
 
 Kind = Literal["float16", "dynamic", "int8"]
 """float16: the weights have half the size; LiteRT computes with float32. dynamic: the weights are
-int8, and each call quantises what they are multiplied with. int8: all layers compute with int8."""
+int8, and each call quantises what they are multiplied with. int8: all layers but the last one
+compute with int8."""
 
 EXAMPLES = 200
 """Images whose values set the scales of int8."""

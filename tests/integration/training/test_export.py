@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
@@ -23,8 +24,8 @@ from training.export.export import (
     export,
     prove,
 )
-from training.export.graph import normalise
-from training.export.litert import lite_scorer
+from training.export.graph import normalise, pixels_model
+from training.export.litert import Quantisation, convert_module, lite_scorer
 from training.export.loss import EXAMPLES, MAX_LOSS, Kind
 from training.export.quantised import JUDGES, Quantising
 
@@ -43,16 +44,17 @@ PIXELS = np.random.default_rng(0).integers(0, 256, (9, 6, 5, 3), dtype=np.uint8)
 INFO = ModelInfo("pets", "Three pets", LABELS, {"test_accuracy": 0.5}, {"recipe": "none"})
 
 
-def network(width: int = 4) -> keras.Model:
+def network(hidden: int = 0) -> keras.Model:
     """A small network with non-default batch norm statistics, and dropout that must be off."""
     keras.utils.set_random_seed(5)
     image = values = keras.Input((6, 5, 3))
-    values = keras.layers.Conv2D(width, 3, padding="same")(values)
+    values = keras.layers.Conv2D(40 if hidden else 4, 3, padding="same")(values)
     values = keras.layers.BatchNormalization(
         moving_mean_initializer=keras.initializers.RandomNormal(),
         moving_variance_initializer=keras.initializers.RandomUniform(0.5, 2),
     )(values)
     values = keras.layers.Dropout(0.5)(keras.layers.Flatten()(values))
+    values = keras.layers.Dense(hidden, "relu")(values) if hidden else values
     return keras.Model(image, keras.layers.Dense(3)(values))
 
 
@@ -119,7 +121,7 @@ def exported(
 def test_a_quantised_model_that_keeps_the_accuracy_is_exported(
     artifact: Path, tmp_path: Path, kind: Kind, types: set[type], alone: bool
 ) -> None:
-    wide = network(40)
+    wide = network(hidden=8)
     model, manifest = exported(wide, tmp_path, kind, lite_only=alone)
     assert (tmp_path / "1/saved_model.pb").exists() is not alone
     assert (tmp_path / "1/variables").exists() is not alone
@@ -156,10 +158,11 @@ def test_weights_too_large_for_float16_stay_float32(tmp_path: Path) -> None:
 
 
 def test_a_loss_above_the_limit_leaves_the_model_as_it_is(tmp_path: Path) -> None:
-    """The scores are far above their differences, which steps of int8 do not show."""
-    plain = network()
-    shifted = keras.layers.Rescaling(0.02, 50)(plain.output)
-    model, manifest = exported(keras.Model(plain.input, shifted), tmp_path, "int8")
+    """The last layer's inputs are far above their differences, which int8 does not show."""
+    plain = network(hidden=8)
+    far = keras.layers.Rescaling(-0.02, 50)(plain.output)
+    last = keras.layers.Dense(3, use_bias=False, kernel_initializer="identity")(far)
+    model, manifest = exported(keras.Model(plain.input, last), tmp_path, "int8")
     assert stored(model) == {np.float32}
     assert manifest.metrics == INFO.metrics
     assert manifest.provenance["litert_weights"] == "float32"
@@ -183,6 +186,20 @@ def test_what_a_job_quantises_follows_from_its_hyperparameters() -> None:
     judged = np.concatenate([classes for _, classes in usual.batches()])
     assert len(judged) <= JUDGES
     assert {*np.diff(judged)} == {3}, "evenly from all classes"
+
+
+def test_the_last_layer_is_left_in_float32() -> None:
+    """With what follows it: a temperature, and the softmax."""
+    plain = network(hidden=8)
+    tempered = keras.Model(plain.input, keras.layers.Rescaling(0.7)(plain.output))
+    module = pixels_model(tempered, SPEC)
+    model = convert_module(module, SPEC, Quantisation("int8", [*PIXELS]))
+    read = schema.ModelT.InitFromObj(schema.Model.GetRootAsModel(bytearray(model), 0))
+    kinds = [
+        read.operatorCodes[each.opcodeIndex].builtinCode for each in read.subgraphs[0].operators
+    ]
+    op = schema.BuiltinOperator
+    assert kinds[-4:] == [op.FULLY_CONNECTED, op.DEQUANTIZE, op.FULLY_CONNECTED, op.SOFTMAX]
 
 
 def stored(model: bytes) -> set[type]:
