@@ -114,7 +114,7 @@ def _export(
     metrics = _metrics(calibration.after) | {"temperature": calibration.temperature}
     metrics |= compared.metrics
     print(" ".join(f"{name}={value:.10g}" for name, value in metrics.items()), flush=True)
-    difference = export(
+    exported = export(
         calibrated(network.exported, calibration.temperature),
         network.spec,
         ModelInfo(
@@ -129,9 +129,9 @@ def _export(
         quantising=Quantising.of(job.settings, data, calibration.fitted_on),
         lite_only=job.settings.lite_only,
     )
-    print(f"exported=1 runtimes_difference={difference:.2g}", flush=True)
+    print(f"exported=1 runtimes_difference={exported.difference:.2g}", flush=True)
     about = {
-        "metrics": metrics,
+        "metrics": exported.metrics,
         "comparison": compared.provenance,
         "skipped": data.skipped,
         "training_seconds": round(sum(history["seconds"]), 1),

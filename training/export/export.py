@@ -49,6 +49,14 @@ class ModelInfo:
     provenance: dict[str, str]
 
 
+@dataclass(frozen=True)
+class Exported:
+    """The largest difference of the two runtimes, and the metrics in the manifest."""
+
+    difference: float
+    metrics: dict[str, float]
+
+
 def export(
     network: keras.Model,
     spec: InputSpec,
@@ -58,8 +66,8 @@ def export(
     folder: Path,
     quantising: Quantising | None = None,
     lite_only: bool = False,
-) -> float:
-    """Writes the artifact's files into `folder`. Returns the largest difference of the runtimes.
+) -> Exported:
+    """Writes the artifact's files into `folder`.
 
     `proof` is uint8 (n, height, width, channels): real images on which the scores of SavedModel and
     LiteRT must agree before that is quantised. Otherwise raises ExportError and writes neither
@@ -95,7 +103,7 @@ def export(
         provenance=info.provenance | dict(lite.provenance),
     )
     (folder / MANIFEST).write_text(manifest(spec, info, sample).to_json() + "\n")
-    return difference
+    return Exported(difference, info.metrics)
 
 
 def save(network: keras.Model, spec: InputSpec, folder: Path) -> Scorer:
