@@ -28,7 +28,7 @@ def test_twenty_images_of_each_sign(data: Path, tmp_path: Path) -> None:
     train = tmp_path / "train"
     for label in sorted((data / "sign_language/train").iterdir()):
         (train / label.name).mkdir(parents=True)
-        for image in sorted(label.iterdir())[:20]:
+        for image in sorted(label.iterdir())[::8][:20]:  # neighbours are of one hand
             (train / label.name / image.name).symlink_to(image)
     weights = tmp_path / "weights"
     weights.mkdir()
