@@ -162,6 +162,15 @@ class Facet:
         return setup.models if self.lite else setup.scratch / "models"
 
 
+def invocations(setup: ServerSetup) -> Calls:
+    """TensorFlow Serving's requests, to a server that loads models itself."""
+
+    def invoke(name: str) -> bytes:
+        return request("POST", f"/models/{name}/invoke", instances(setup.image(name)))
+
+    return Calls(invoke, predictions)
+
+
 @dataclass(frozen=True)
 class BareServer:
     """The limit: LiteRT behind uvicorn with nothing in between."""
@@ -176,11 +185,7 @@ class BareServer:
 
     def calls(self, setup: ServerSetup) -> Calls:
         """The server loads a model at its first request."""
-
-        def invoke(name: str) -> bytes:
-            return request("POST", f"/models/{name}/invoke", instances(setup.image(name)))
-
-        return Calls(invoke, predictions)
+        return invocations(setup)
 
 
 @dataclass(frozen=True)
@@ -197,8 +202,4 @@ class TensorFlowLRU:
 
     def calls(self, setup: ServerSetup) -> Calls:
         """The server loads the model if necessary."""
-
-        def invoke(name: str) -> bytes:
-            return request("POST", f"/models/{name}/invoke", instances(setup.image(name)))
-
-        return Calls(invoke, predictions)
+        return invocations(setup)
