@@ -2,7 +2,7 @@
 
 A model's outputs may turn out larger than its file says, and the C API then writes them beyond the
 memory that it was given. It therefore gets far more addresses than outputs need, of which only
-those that are written become memory. Whoever writes behind them ends the process.
+those that are written become memory. Writing behind them ends the process.
 """
 
 import ctypes
