@@ -166,11 +166,19 @@ def _train_on_features(
 
     plan_epoch(len(data.train), settings, workers)  # fails before features take an hour
     train, validation = cached("train"), cached("validation")
-    if settings.method == "fine-tune":
-        head = _start_from_head(network, data, settings, pool(network, train.rows), workers)
-        print(f"head=1 strength={head.strength:.2g} accuracy={head.accuracy:.4f}", flush=True)
     steps = (prepare, prepare)
-    return fit(network.tail, train, validation, steps, settings, checkpoint, workers)
+    if settings.method != "fine-tune":
+        return fit(network.tail, train, validation, steps, settings, checkpoint, workers)
+    head = _start_from_head(network, data, settings, pool(network, train.rows), workers)
+    pooled = pool(network, validation.rows)[0]
+    _, accuracy = _measures(network, pooled, data.validation)
+    print(f"head=1 strength={head.strength:.2g} val_accuracy={accuracy:.4f}", flush=True)
+    start = network.tail.get_weights()
+    history = fit(network.tail, train, validation, steps, settings, checkpoint, workers)
+    if accuracy > max(history["val_accuracy"]):
+        print("kept=head reason=no epoch has as many validation images right", flush=True)
+        network.tail.set_weights(start)
+    return history
 
 
 def _train_on_pixels(

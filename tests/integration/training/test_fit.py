@@ -287,6 +287,39 @@ def test_fine_tuning_starts_from_the_head(tmp_path: Path, backbone: Path) -> Non
         np.testing.assert_allclose(one, other, atol=1e-4)
 
 
+def test_fine_tuning_never_ends_below_its_head(
+    tmp_path: Path, backbone: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Large steps leave every image in the same class; the head tells bright from dark."""
+
+    def bright_or_dark(count: int) -> ImageSet:
+        classes = np.arange(count) % 2
+        pixels = np.random.default_rng(1).integers(0, 60, (count, 32, 32, 3), dtype=np.uint8)
+        pixels[classes == 1] += 150
+        return ImageSet(pixels, classes)
+
+    easy = Dataset(("dark", "bright"), bright_or_dark(24), bright_or_dark(6), None)
+    head = replace(tuned(tmp_path, backbone, method="head"), data=easy)
+    far = {"method": "fine-tune", "learning_rate": 1.0, "epochs": 1}
+    expected, measured = head.run()
+    kept, history = head.changed(**far).run()
+    assert measured["val_accuracy"] == [1.0]
+    assert history["val_accuracy"] == [0.5]
+    assert "kept=head" in capsys.readouterr().out
+    for one, other in zip(expected.tail.get_weights(), kept.tail.get_weights(), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-4)
+
+
+def test_fine_tuning_has_gentle_defaults() -> None:
+    """A head was fitted without dropout, and large steps move the features away from it."""
+    folder = RECIPES["image-folder"]
+    tuned_gently = folder.settings({"backbone": "mobilenet", "method": "fine-tune"})
+    assert (tuned_gently.dropout, tuned_gently.learning_rate) == (0.0, 1e-4)
+    asked = folder.settings({"backbone": "mobilenet", "method": "fine-tune", "dropout": 0.2})
+    assert (asked.dropout, asked.learning_rate) == (0.2, 1e-4)
+    assert folder.settings({"backbone": "mobilenet", "method": "gradient"}).dropout == 0.3
+
+
 def test_bfloat16_features_are_stored_without_loss(tmp_path: Path, backbone: Path) -> None:
     training = tuned(tmp_path, backbone, dropout=0.0)
     keras.config.set_dtype_policy("mixed_bfloat16")
