@@ -103,6 +103,17 @@ def load(
     return Dataset(labels, sets["train"], sets["validation"], sets.get("test"))
 
 
+def resized(data: Dataset, spec: InputSpec, folder: Path) -> Dataset:
+    """Reads the same images again for another input; `folder` is another one."""
+    sets = {
+        name: _read(
+            name, list(zip(images.classes.tolist(), images.files, strict=True)), spec, folder
+        )
+        for name, images in data.sets.items()
+    }
+    return Dataset(data.labels, sets["train"], sets["validation"], sets.get("test"))
+
+
 def _split_shares(files: Mapping[str, list[File]], settings: Hyperparameters) -> dict[str, float]:
     """The shares to split off `train` for the sets that have no channel."""
     shares = {"validation": settings.validation_share, "test": settings.test_share}

@@ -1,6 +1,7 @@
 """The command line and the environment of a training job → a validated `Job`."""
 
 import argparse
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,6 +45,14 @@ class Job:
     output_folder: Path
     checkpoints: Path | None
     live: Path | None = None
+
+    @property
+    def weights_digest(self) -> str:
+        """Of the file of pretrained weights; empty if there is none."""
+        if not self.weights:
+            return ""
+        with self.weights.open("rb") as content:
+            return f"sha256:{hashlib.file_digest(content, 'sha256').hexdigest()}"
 
 
 def parse(arguments: Sequence[str], environment: Mapping[str, str]) -> Job:

@@ -6,7 +6,6 @@ with pretrained weights, `SM_MODEL_DIR` the folder for the artifact's files, `SM
 the folder for the report, and `SM_HOSTS` the hosts that share the work.
 """
 
-import hashlib
 import os
 import platform
 import sys
@@ -20,20 +19,18 @@ import tensorflow as tf
 
 from facet.effects import without_effect
 from facet.errors import FacetError
-from facet.recipes import Hyperparameters
 from training import report
 from training.calibration import calibrated
-from training.choice import with_backbone, with_method
-from training.dataset import Dataset, load
+from training.choice import Trained, from_scratch_too, train_best, with_backbone, with_method
+from training.dataset import load
 from training.evaluate import Evaluation, calibrate, evaluate
 from training.export.export import ModelInfo, export
 from training.export.quantised import Quantising
-from training.fitting.checkpoint import Checkpoint, History
 from training.fitting.workers import Workers, join
 from training.job import Job, parse
 from training.live import compare
 from training.networks import Network, build, spec
-from training.trainer import dtype_policy, refit, train
+from training.trainer import refit
 
 FAILURE = "Exception:"
 """The line before an error. Of a failed job's output, the toolkit in AWS's image reports only what
@@ -64,51 +61,39 @@ def run(job: Job, workers: Workers) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         data = load(job.channels, spec(job.settings), job.settings, Path(scratch))
         job = with_method(job, data)
-        settings = job.settings
-        checkpoint = Checkpoint(job.checkpoints, _fingerprint(job, data, workers))
-        keras.utils.set_random_seed(settings.seed)
-        keras.config.set_dtype_policy(_shared_dtype_policy(settings, workers))
-        network = build(settings, len(data.labels), job.weights)
-        history = train(network, data, settings, Path(scratch), checkpoint, workers)
+        trained = train_best(job, data, from_scratch_too(job, data), Path(scratch), workers)
         if workers.rank == 0:
-            network = _in_float32(network, job, data)
-            evaluations = _evaluate(network, data, settings, Path(scratch))
-            _export(job, data, network, evaluations, history, workers)
+            network = _in_float32(trained)
+            _export(trained, network, _evaluate(network, trained), workers)
 
 
-def _shared_dtype_policy(settings: Hyperparameters, workers: Workers) -> str:
-    """The first host's policy, for all hosts."""
-    return workers.all_gather(dtype_policy(settings).encode())[0].decode()
-
-
-def _in_float32(trained: Network, job: Job, data: Dataset) -> Network:
+def _in_float32(trained: Trained) -> Network:
     """Copies the network to float32: this is what is evaluated and exported."""
+    job, labels = trained.job, len(trained.data.labels)
     keras.config.set_dtype_policy("float32")
-    network = build(job.settings, len(data.labels), job.weights)
-    network.tail.set_weights(trained.tail.get_weights())
+    network = build(job.settings, labels, job.weights)
+    network.tail.set_weights(trained.network.tail.get_weights())
     return network
 
 
-def _evaluate(
-    network: Network, data: Dataset, settings: Hyperparameters, scratch: Path
-) -> dict[str, Evaluation]:
+def _evaluate(network: Network, trained: Trained) -> dict[str, Evaluation]:
     """Evaluates on validation and test images; each by a network that was not fitted to them."""
+    data, settings = trained.data, trained.job.settings
     evaluations = {"validation": evaluate(network.exported, network.spec, data.validation)}
     if settings.method == "head":
-        refit(network, data, settings, scratch)
+        refit(network, data, settings, trained.folder)
     if data.test:
         evaluations["test"] = evaluate(network.exported, network.spec, data.test)
     return evaluations
 
 
 def _export(
-    job: Job,
-    data: Dataset,
+    trained: Trained,
     network: Network,
     evaluations: Mapping[str, Evaluation],
-    history: History,
     workers: Workers,
 ) -> None:
+    job, data, history = trained.job, trained.data, trained.history
     calibration = calibrate(evaluations, data)
     compared = compare(job.live, data, evaluations)
     metrics = _metrics(calibration.after) | {"temperature": calibration.temperature}
@@ -122,7 +107,7 @@ def _export(
             description=job.recipe.description,
             labels=data.labels,
             metrics=metrics,
-            provenance=_provenance(job, data, history, workers) | dict(compared.provenance),
+            provenance=_provenance(trained, workers) | dict(compared.provenance),
         ),
         proof=data.validation.pixels[:: -(-len(data.validation) // PROOF_IMAGES)],
         folder=job.model_folder,
@@ -148,14 +133,16 @@ def _metrics(evaluations: Mapping[str, Evaluation]) -> dict[str, float]:
     }
 
 
-def _provenance(job: Job, data: Dataset, history: History, workers: Workers) -> dict[str, str]:
+def _provenance(trained: Trained, workers: Workers) -> dict[str, str]:
     """How the model was made. Without paths, which mean nothing on another machine."""
-    pretrained = {"weights": _digest(job.weights)} if job.weights else {}
+    job, data, history = trained.job, trained.data, trained.history
+    pretrained = {"weights": job.weights_digest} if job.weights else {}
     held_out = data.test is not None and "test" not in job.channels
     split = {"held_out": f"{job.settings.test_share:g}"} if held_out else {}
     return {
         **pretrained,
         **split,
+        **trained.choice,
         "recipe": job.recipe.name,
         "hyperparameters": _describe(job),
         "dataset": job.dataset,
@@ -168,19 +155,6 @@ def _provenance(job: Job, data: Dataset, history: History, workers: Workers) -> 
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "training_seconds": f"{sum(history['seconds']):.0f}",
     }
-
-
-def _fingerprint(job: Job, data: Dataset, workers: Workers) -> str:
-    """Identifies the training: a checkpoint with another fingerprint is not resumed from."""
-    counts = {name: len(images) for name, images in data.sets.items()}
-    weights = _digest(job.weights) if job.weights else ""
-    parts = (job.settings.model_dump_json(), data.labels, counts, weights, workers.count)
-    return hashlib.sha256(repr(parts).encode()).hexdigest()
-
-
-def _digest(file: Path) -> str:
-    with file.open("rb") as content:
-        return f"sha256:{hashlib.file_digest(content, 'sha256').hexdigest()}"
 
 
 def _describe(job: Job) -> str:

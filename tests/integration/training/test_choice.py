@@ -1,19 +1,20 @@
-"""training/choice.py: the backbone by the weights that can be had, the method by the images."""
+"""training/choice.py: the backbone by the weights that can be had, the network by the images."""
 
 from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from facet.recipes import Hyperparameters
 from tests.support.inputs.backbones import weights_file
-from training.choice import MANY, with_backbone, with_method
-from training.dataset import Dataset, ImageSet
+from training.choice import MANY, from_scratch_too, train_best, with_backbone, with_method
+from training.dataset import Dataset, ImageSet, load
 from training.fitting.workers import SingleHost
 from training.job import Job, parse
 from training.networks import BACKBONES as BACKBONES_OF_KERAS
-from training.networks import BadWeights
+from training.networks import BadWeights, spec
 from training.weights import identify, shapes
 
 FOLDERS = {"SM_MODEL_DIR": "/opt/ml/model", "SM_OUTPUT_DATA_DIR": "/opt/ml/output/data"}
@@ -118,8 +119,8 @@ def test_a_backbone_that_was_asked_for_is_not_replaced() -> None:
     [
         (10, "", "head"),
         (MANY - 1, "", "head"),
-        (MANY, "", "fine-tune"),
-        (MANY, "--method head", "head"),
+        (MANY, "", "head"),
+        (MANY, "--learning-rate 0.01", "fine-tune"),
         (10, "--method fine-tune", "fine-tune"),
         (10, "--epochs 3", "fine-tune"),
         (10, "--rotation 45", "fine-tune"),
@@ -134,3 +135,60 @@ def test_the_images_of_a_class_decide_on_the_method(count: int, words: str, meth
 def test_no_warning_about_enough_images(capsys: pytest.CaptureFixture[str]) -> None:
     assert with_method(job("--backbone cnn"), images(MANY)).settings.method == "gradient"
     assert "warning" not in capsys.readouterr().out
+
+
+def test_with_many_images_a_network_from_scratch_is_trained_too() -> None:
+    scratch = from_scratch_too(with_method(chosen(job("--seed 4")), images(MANY)), images(MANY))
+    assert scratch
+    assert scratch.weights is None
+    settings = scratch.settings
+    assert (settings.backbone, settings.method, settings.image_size) == ("cnn", "gradient", 64)
+    assert (settings.seed, settings.epochs) == (4, 16)
+
+
+@pytest.mark.parametrize(
+    ("count", "words"),
+    [
+        (MANY - 1, ""),
+        (MANY, "--backbone mobilenet"),
+        (MANY, "--backbone cnn"),
+        (MANY, "--method head"),
+        (MANY, "--image-size 128"),
+        (MANY, "--epochs 3"),
+    ],
+)
+def test_what_is_asked_for_is_compared_with_nothing(count: int, words: str) -> None:
+    assert from_scratch_too(with_method(chosen(job(words)), images(count)), images(count)) is None
+
+
+LEARNS = "--backbone cnn --width 4 --dense 4 --epochs 8 --batch-size 4 --learning-rate 0.01"
+STAYS = LEARNS.replace("0.01", "1e-9").replace("--epochs 8", "--epochs 1")
+
+
+@pytest.mark.parametrize(("words", "others", "side"), [(STAYS, LEARNS, 20), (LEARNS, LEARNS, 16)])
+def test_the_validation_images_choose_the_network(
+    words: str, others: str, side: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of two that have as many right, the first; each has its own size of images."""
+    random = np.random.default_rng(1)
+    for label, hue in {"green": (60, 200, 60), "red": (200, 60, 60)}.items():
+        (tmp_path / "train" / label).mkdir(parents=True)
+        for number in range(16):
+            pixels = (random.integers(-50, 50, (24, 24, 3)) + hue).astype(np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "train" / label / f"{number}.png")
+    small = "--method gradient --patience 0 --precision float32 --validation-share 0.25"
+    first, second = (
+        job(f"{words} {small} --image-size 16"),
+        job(f"{others} {small} --image-size 20"),
+    )
+    (tmp_path / "scratch").mkdir()
+    data = load(
+        {"train": tmp_path / "train"}, spec(first.settings), first.settings, tmp_path / "scratch"
+    )
+    best = train_best(first, data, second, tmp_path / "scratch", SingleHost())
+    assert best.network.spec.height == best.data.train.pixels.shape[1] == side
+    assert best.data.validation.names == data.validation.names
+    assert best.correct == len(data.validation)
+    assert best.choice["chosen_by"] == "8 of 8 validation images right"
+    assert best.choice["instead_of"].startswith("cnn-gradient: ")
+    assert "chosen=cnn-gradient reason=8 of 8 validation images right; " in capsys.readouterr().out
