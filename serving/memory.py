@@ -3,9 +3,9 @@
 Memory is what the system cannot take back: pages that are mapped from files, as the weights of
 LiteRT models are, count nothing. A model reserves an estimate before it is loaded. While it loads,
 the growth of the process is measured, and the model keeps the larger of that and a second estimate
-reserved until it is unloaded. As estimates miss
-what grows later, a load that would take the whole process over its limit is refused too, and
-allocations beyond that limit fail instead of having the system kill the process.
+reserved until it is unloaded. When it was loaded twice, it reserves the smaller one at once. As
+estimates miss what grows later, a load that would take the whole process over its limit is refused
+too, and allocations beyond that limit fail instead of having the system kill the process.
 """
 
 import ctypes
@@ -30,9 +30,11 @@ LIMIT_FILES = (
 )
 SHARE_FOR_MODELS = 0.8  # of the machine; the rest is for requests in flight and the system
 SHARE_FOR_PROCESS = 0.95  # of the machine
+FOR_REQUESTS = 16_000_000  # bytes that a process has beside its models, however small their budget
 HANGING = 60.0  # seconds after which a load that has not ended gets no more growth
 NO_ROOM_ADVICE = "Unload other models, or use an instance with more memory."
 M_ARENA_MAX = -8  # malloc.h
+MOST_REMEMBERED = 20_000  # models whose size is known after they are unloaded
 STACKS = 800_000_000  # bytes of address space for threads; RLIMIT_DATA counts them, used or not
 
 
@@ -50,7 +52,7 @@ def private_bytes() -> int:
 
 @cache
 def _status() -> int:
-    """The open file with the sizes of this process. A load reads it five times."""
+    """The open file with the sizes of this process. Each load reads it."""
     return os.open("/proc/self/status", os.O_RDONLY)
 
 
@@ -68,11 +70,15 @@ def spare_bytes() -> int:
     return max(0, int(machine_bytes() * SHARE_FOR_MODELS) - private_bytes())
 
 
+def has_room_for(size: int) -> bool:
+    """Whether the process may get so many more private bytes without being killed."""
+    return private_bytes() + size <= machine_bytes() * SHARE_FOR_PROCESS
+
+
 def process_limit(budget: int) -> int:
     """The limit of the whole process for a budget of its models. Call before any is loaded."""
-    return min(
-        int(machine_bytes() * SHARE_FOR_PROCESS), private_bytes() + int(budget / SHARE_FOR_MODELS)
-    )
+    beside = max(int(budget / SHARE_FOR_MODELS) - budget, FOR_REQUESTS)
+    return min(int(machine_bytes() * SHARE_FOR_PROCESS), private_bytes() + budget + beside)
 
 
 def cap(limit: int) -> None:
@@ -117,12 +123,15 @@ def trim() -> None:
 class Reservation:
     """The memory of one model: its estimate, or the growth measured while it loaded if larger.
 
-    since: when the load began, on the budget's clock.
+    asked: the estimate in the reservation.  since: when the load began, on the budget's clock.
+    measured: the estimate is what the model had reserved after earlier loads.
     """
 
     model: str
+    asked: int
     estimate: int
     since: float
+    measured: bool
     grown: float = field(default=0.0)
 
     @property
@@ -158,6 +167,9 @@ class MemoryBudget:
         self._reservations: set[Reservation] = set()
         self._loading: set[Reservation] = set()
         self._refused_sizes: dict[str, int] = {}
+        # By target model and estimate: what it had after one load, and the smaller of two.
+        self._first_sizes: dict[tuple[str, int], int] = {}
+        self._loaded_sizes: dict[tuple[str, int], int] = {}
 
     @property
     def used(self) -> int:
@@ -166,23 +178,28 @@ class MemoryBudget:
 
     def reserve(self, model: str, estimate: int) -> Reservation:
         """Reserve memory for a model that starts to load now. Raises NoRoom."""
-        size = max(estimate, self._refused_sizes.get(model, 0))
-        reservation = Reservation(model, size, self._clock())
+        loaded = self._loaded_sizes.get((model, estimate))
+        size = max(loaded or estimate, self._refused_sizes.get(model, 0))
+        reservation = Reservation(model, estimate, size, self._clock(), loaded is not None)
         self._check_budget(reservation, self.used + reservation.size)
-        self._check_process(reservation)
         self._measure()
+        self._check_process(reservation)
         self._reservations.add(reservation)
         self._loading.add(reservation)
         return reservation
 
-    def end_load(self, reservation: Reservation, estimate: int | None = None) -> None:
+    def end_load(
+        self, reservation: Reservation, estimate: int | None = None, *, remember: bool = False
+    ) -> None:
         """End a load. Raises NoRoom, and releases the reservation, if it outgrew the budget.
 
         The model's next `reserve` then asks for the size that was measured.  estimate: a new one,
-        for a model that took more while it was loaded.
+        for a model that took more while it was loaded; of a known size, only a larger one counts.
+        remember: what it has now is reserved when it is loaded again.
         """
         if estimate is not None:
-            reservation.estimate = estimate
+            known = reservation.estimate if reservation.measured else 0
+            reservation.estimate = max(estimate, known)
         self.keep(reservation)
         try:
             self._check_budget(reservation, self.used)
@@ -191,16 +208,30 @@ class MemoryBudget:
             self.release(reservation)
             raise
         self._refused_sizes.pop(reservation.model, None)
+        if remember and not reservation.measured:
+            self._remember((reservation.model, reservation.asked), reservation.size)
+
+    def _remember(self, model: tuple[str, int], size: int) -> None:
+        """The first load may take more than later ones: it packs weights."""
+        if (first := self._first_sizes.pop(model, None)) is not None:
+            self._loaded_sizes[model] = min(first, size)
+        else:
+            self._first_sizes[model] = size
+        for sizes in (self._first_sizes, self._loaded_sizes):
+            if len(sizes) > MOST_REMEMBERED:
+                sizes.clear()
 
     def keep(self, reservation: Reservation) -> None:
         """End a load of something that stays in any case, as TensorFlow does."""
-        self._measure()
+        if not reservation.measured or len(self._loading) > 1:
+            self._measure()
         self._loading.remove(reservation)
         self._loaded_bytes += reservation.size
 
     def release(self, reservation: Reservation) -> None:
         """Give back the memory of a model that was unloaded or failed to load."""
-        self._measure()
+        if self._loading:  # otherwise the next load measures before it begins
+            self._measure()
         if reservation in self._reservations:
             self._reservations.remove(reservation)
             if reservation in self._loading:
@@ -218,9 +249,10 @@ class MemoryBudget:
             )
 
     def _check_process(self, reservation: Reservation) -> None:
-        if self._resident() + reservation.size > self._limit:
+        if self._last_resident + reservation.size > self._limit:
             self.trim()
-        if (used := self._resident()) + reservation.size > self._limit:
+            self._measure()
+        if (used := self._last_resident) + reservation.size > self._limit:
             raise NoRoom(
                 f"Memory exhausted: not enough memory to load model {reservation.model}: it takes "
                 f"{_megabytes(reservation.size)}, and the process has {_megabytes(used)} of "

@@ -1,14 +1,12 @@
 """A model on LiteRT's C API: loading and computing it stops no other thread of Python."""
 
 import ctypes
-import hashlib
 import math
 import mmap
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
 from ctypes import c_int, c_void_p
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -16,13 +14,13 @@ import numpy as np
 from serving.errors import InferenceFailed
 from serving.litert import binding, memory
 from serving.litert.binding import LiteRTError
-from serving.litert.model_file import Function, Tensor, Unfit, functions
-from serving.litert.weights import WeightCache
+from serving.litert.known import known_file
+from serving.litert.model_file import Tensor, Unfit
+from serving.litert.weights import BUILT_PER_BYTE, WeightCache
 from serving.runtimes.runtime import Array
 
 SMALLEST = 100_000
 """Bytes of a file whose packed weights are kept on disk; a smaller one loads as fast without."""
-MOST_KNOWN = 20_000
 NO_REASON = "LiteRT gives no reason, as when there is no memory left"
 PAGE = mmap.PAGESIZE
 
@@ -38,21 +36,26 @@ class Compiled:
             raise Unfit(f"the C API of LiteRT {binding.VERSION} is not here: {error}") from error
         with ExitStack() as opened:
             try:
-                file = memory.MappedFile(model)
+                file = memory.MappedFile.at(model)
                 opened.callback(file.close)
-                known = _known(file)
+                known = self._known = known_file(file)
+                digest, building = None, BUILT_PER_BYTE * file.size
+                if weights is not None and file.size >= SMALLEST:
+                    digest = known.digest_of(file)
                 model_handle = self._library.made(
                     "CreateModelFromBuffer", self._library.environment, file.address, file.size
                 )
                 opened.callback(self._library.DestroyModel, model_handle)
-                if weights is None or file.size < SMALLEST:
+                if weights is None or digest is None:
                     self._compiled, self.mapped = self._compile(model_handle, threads), file.size
                 else:
-                    key = weights.key(known.digest_of(file))
-                    self._compiled, size = self._compile_with(weights, key, model_handle, threads)
+                    key = weights.key(digest)
+                    self._compiled, size = self._compile_with(
+                        weights, key, model_handle, threads, building
+                    )
                     self.mapped = file.size + size
-            except (OSError, LiteRTError) as error:
-                raise Unfit(str(error)) from error
+            except (OSError, MemoryError, LiteRTError) as error:
+                raise Unfit(str(error) or NO_REASON) from error
             opened.callback(self._library.DestroyCompiledModel, self._compiled)
             self._close = opened.pop_all()
         self.functions = known.functions
@@ -76,21 +79,25 @@ class Compiled:
             library.DestroyOptions(options)
 
     def _compile_with(
-        self, weights: WeightCache, key: str, model: c_void_p, threads: int
+        self, weights: WeightCache, key: str, model: c_void_p, threads: int, building: int
     ) -> tuple[c_void_p, int]:
         """Compile with weights from disk, which are written if they are not there.
 
-        Also gives the bytes that are mapped from disk.
+        building: bytes of memory that writing them takes. Also gives the bytes that are mapped from
+        disk.
         """
         with weights.found(key) as packed:
             if packed is not None:
                 return self._compile(model, threads, packed), os.fstat(packed).st_size
-        written = os.memfd_create("facet-weights", os.MFD_CLOEXEC)
-        try:
-            compiled = self._compile(model, threads, written)
-            weights.keep(key, written)
-        finally:
-            os.close(written)
+        with weights.building(building) as allowed:
+            if not allowed:
+                return self._compile(model, threads), 0
+            written = os.memfd_create("facet-weights", os.MFD_CLOEXEC)
+            try:
+                compiled = self._compile(model, threads, written)
+                weights.keep(key, written)
+            finally:
+                os.close(written)
         with weights.found(key) as packed:
             if packed is None:
                 return compiled, 0
@@ -106,6 +113,15 @@ class Compiled:
             raise InferenceFailed(f"LiteRT: {self._reason(error)}") from error
         except (OSError, MemoryError) as error:
             raise InferenceFailed(f"LiteRT: {str(error) or NO_REASON}") from error
+
+    @property
+    def proven(self) -> bool:
+        """Whether a model of the same content has computed all its signatures."""
+        return self._known.proven
+
+    def prove(self) -> None:
+        """Note that it has computed all its signatures."""
+        self._known.proven = True
 
     def close(self) -> None:
         """Give the memory back. No call may follow."""
@@ -159,33 +175,6 @@ class Compiled:
         buffer = self._library.buffer(dtype, values.shape, stored.ctypes.data, values.nbytes)
         taken.callback(self._library.DestroyTensorBuffer, buffer)
         return buffer
-
-
-@dataclass
-class _Known:
-    """What was read of a file. digest: of its content, if it was needed."""
-
-    functions: dict[str, Function]
-    digest: bytes = b""
-
-    def digest_of(self, file: memory.MappedFile) -> bytes:
-        if not self.digest:
-            self.digest = hashlib.sha256(file.content).digest()
-        return self.digest
-
-
-_files: dict[tuple[int, ...], _Known] = {}
-
-
-def _known(file: memory.MappedFile) -> _Known:
-    """What is known of a file that may have been read before. Raises Unfit."""
-    found = _files.get(file.identity)
-    if found is None:
-        found = _Known(functions(file.content))
-        if len(_files) >= MOST_KNOWN:
-            _files.clear()
-        _files[file.identity] = found
-    return found
 
 
 class _Outputs:

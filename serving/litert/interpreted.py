@@ -1,18 +1,23 @@
-"""A model on LiteRT's interpreter, for files that its C API must not open, or cannot."""
+"""A model on LiteRT's interpreter, for files that its C API must not open, or cannot.
+
+Its module is imported for the first of them, because few models need it.
+"""
 
 from collections.abc import Mapping
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from ai_edge_litert.interpreter import Interpreter, SignatureRunner
 
 from serving.errors import InferenceFailed, LoadFailed
 from serving.litert.compiled import NO_REASON
 from serving.litert.model_file import STRING, Function, Tensor
 from serving.runtimes.runtime import Array
+
+if TYPE_CHECKING:
+    from ai_edge_litert.interpreter import SignatureRunner
 
 LONG_REPORT = 10_000  # characters
 
@@ -52,7 +57,9 @@ class Interpreted:
         return latest
 
 
-def _load(model: Path, threads: int) -> tuple[dict[str, SignatureRunner], dict[str, Function]]:
+def _load(model: Path, threads: int) -> tuple[dict[str, "SignatureRunner"], dict[str, Function]]:
+    from ai_edge_litert.interpreter import Interpreter
+
     try:
         interpreter = Interpreter(model_path=str(model), num_threads=threads)
         interpreter.allocate_tensors()
@@ -68,7 +75,7 @@ def _load(model: Path, threads: int) -> tuple[dict[str, SignatureRunner], dict[s
     return runners, functions
 
 
-def _function(runner: SignatureRunner) -> Function:
+def _function(runner: "SignatureRunner") -> Function:
     return Function(0, _tensors(runner.get_input_details()), _tensors(runner.get_output_details()))
 
 

@@ -55,16 +55,24 @@ class MappedFile:
     identity: another one if the file has changed.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, descriptor: int) -> None:
+        """descriptor: of the file, which may be closed afterwards. Raises OSError."""
+        status = os.fstat(descriptor)
+        self.size = status.st_size
+        self.identity = (
+            *(status.st_dev, status.st_ino, status.st_size),
+            *(status.st_mtime_ns, status.st_ctime_ns),
+        )
+        self.address = _map(self.size, mmap.PROT_READ, mmap.MAP_SHARED, descriptor)
+
+    @classmethod
+    def at(cls, path: Path) -> "MappedFile":
         """Raises OSError."""
-        with path.open("rb") as file:
-            status = os.fstat(file.fileno())
-            self.size = status.st_size
-            self.identity = (
-                *(status.st_dev, status.st_ino, status.st_size),
-                *(status.st_mtime_ns, status.st_ctime_ns),
-            )
-            self.address = _map(self.size, mmap.PROT_READ, mmap.MAP_SHARED, file.fileno())
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            return cls(descriptor)
+        finally:
+            os.close(descriptor)
 
     @property
     def content(self) -> memoryview:

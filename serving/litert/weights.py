@@ -22,6 +22,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from serving import memory
 from serving.litert import binding
 
 log = logging.getLogger(__name__)
@@ -31,8 +32,9 @@ IN_MEMORY = {"tmpfs", "ramfs"}
 """File systems whose files are memory that the system cannot take back."""
 SHARE = 0.5
 """Of the free space of the disk, that the files may take by default."""
-SMALLEST = 100_000
-"""Bytes of a model whose weights are kept; smaller ones load as fast without."""
+BUILT_PER_BYTE = 3
+"""Memory in which a model's files are made, for each of its bytes. Those with float16 weights take
+that much, others a third."""
 CHUNK = 1 << 20
 PROCESSOR = ("vendor_id", "cpu family", "model", "stepping", "flags", "Features", "CPU ")
 """How lines of /proc/cpuinfo begin that say which kernels of XNNPACK run here."""
@@ -60,6 +62,7 @@ class WeightCache:
         self._lock = threading.Lock()
         self._files: OrderedDict[str, _File] = OrderedDict()
         self._bytes = 0
+        self._building = 0
         self._warned = False
         self._runtime = _runtime()
         self._read_folder()
@@ -80,6 +83,21 @@ class WeightCache:
         finally:
             if descriptor is not None:
                 os.close(descriptor)
+
+    @contextmanager
+    def building(self, size: int) -> Iterator[bool]:
+        """Whether files of `size` bytes may be made in memory, before they are written.
+
+        No limit of the process counts them, but that of the machine or its control group does.
+        """
+        with self._lock:
+            self._building += size
+            building = self._building
+        try:
+            yield memory.has_room_for(building)
+        finally:
+            with self._lock:
+                self._building -= size
 
     def keep(self, key: str, source: int) -> bool:
         """Copy a model's weights into the folder; whether that succeeded.

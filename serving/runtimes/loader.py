@@ -20,13 +20,13 @@ def loader(settings: Settings, guard: CrashGuard, limits: TimeLimits) -> Loader:
     """LiteRT if the version has a model for it, otherwise TensorFlow."""
     weights = _weights(settings)
 
-    def load(version: Version, target: str) -> Runtime:
+    def load(version: Version, target: str, measured: bool) -> Runtime:
         source = version.source
         with (
             guard.loading(source, target),
             limits.running(LOADING, target, source) as running,
         ):
-            runtime = _load(version, settings, running, weights)
+            runtime = _load(version, settings, running, weights, measured)
         return BoundedRuntime(runtime, guard, limits, target, source)
 
     return Loader(_estimate, _settled, load)
@@ -49,12 +49,16 @@ def _weights(settings: Settings) -> WeightCache | None:
 
 
 def _load(
-    version: Version, settings: Settings, running: Running, weights: WeightCache | None
+    version: Version,
+    settings: Settings,
+    running: Running,
+    weights: WeightCache | None,
+    measured: bool,
 ) -> Runtime:
     """Raises LoadFailed, Overran."""
     try:
         runtime: Runtime = (
-            litert.LiteRT(version.source, settings.litert_threads, weights)
+            litert.LiteRT(version.source, settings.litert_threads, weights, measured=measured)
             if version.lite
             else saved_model.SavedModel(version.source, settings.workers, running.cancel_with)
         )
@@ -76,5 +80,6 @@ def _estimate(version: Version) -> int:
 
 def _settled(version: Version, runtime: Runtime) -> int:
     if runtime.kind == litert.LiteRT.kind and runtime.mapped > version.size:
-        return litert.estimate(version.size, packed_on_disk=True)
+        # Half of it are weights as LiteRT computes with them: float32, if the file has float16.
+        return litert.estimate(runtime.mapped // 2, packed_on_disk=True)
     return _estimate(version)

@@ -22,7 +22,14 @@ ON_LOAD, ON_INVOKE, WAITS = b"\nends on load", b"\nends on invoke", b"\nwaits fo
 class Fragile(litert.LiteRT):
     """A model that obeys the last bytes of its file."""
 
-    def __init__(self, model: Path, threads: int, weights: WeightCache | None = None) -> None:
+    def __init__(
+        self,
+        model: Path,
+        threads: int,
+        weights: WeightCache | None = None,
+        *,
+        measured: bool = False,
+    ) -> None:
         content = model.read_bytes()
         self._ends = content.endswith(ON_INVOKE)
         if content.endswith(ON_LOAD):
@@ -32,7 +39,7 @@ class Fragile(litert.LiteRT):
             Path(f"{gate.decode()}.waiting").touch()
             while not Path(gate.decode()).exists():
                 time.sleep(0.01)
-        super().__init__(model, threads, weights)
+        super().__init__(model, threads, weights, measured=measured)
 
     def predict(self, signature: str, inputs: Mapping[str, Array]) -> dict[str, Array]:
         if self._ends and any(each.any() for each in inputs.values()):

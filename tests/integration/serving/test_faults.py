@@ -317,6 +317,6 @@ def test_loading_and_unloading_leaks_nothing(
     for _ in range(cycles):
         cycle()
     files_after, threads_after, resident_after = held(container.process.pid)
-    assert files_after == files
+    assert files_after <= files
     assert threads_after - threads < cycles / 2, "pools grow to their size, not with each cycle"
     assert resident_after - resident < growth

@@ -10,16 +10,18 @@ import pytest
 from numpy.typing import NDArray
 
 from serving.errors import InferenceFailed
+from serving.litert import compiled, weights
 from serving.litert.compiled import Compiled
 from serving.litert.interpreted import Interpreted
 from serving.litert.model_file import Tensor
+from serving.litert.weights import WeightCache
 from serving.runtimes.litert import LiteRT
 
 tf = pytest.importorskip("tensorflow", reason="TensorFlow is not installed (make tensorflow)")
 
 Options = dict[str, Any]
 SIDE = 12
-INTERPRETED = {"places"}
+INTERPRETED = {"flatten", "places"}
 """Their outputs get a size while they are computed, in memory that the C API does not give."""
 
 
@@ -153,6 +155,20 @@ MODELS: Mapping[str, Callable[[], tuple[Any, Options]]] = {
         one(lambda x: {"places": tf.where(x > 0.0)}, tf.TensorSpec([None], tf.float32, "x")),
         {},
     ),
+    "flatten": lambda: (
+        one(
+            lambda x: {"flat": tf.reshape(x, [tf.shape(x)[0], 12])},
+            tf.TensorSpec([None, 2, 2, 3], tf.float32, "x"),
+        ),
+        {},
+    ),
+    "flatten-and-scale": lambda: (
+        one(
+            lambda x: {"flat": tf.reshape(x, [tf.shape(x)[0], 12]) * 2.0 + 1.0},
+            tf.TensorSpec([None, 2, 2, 3], tf.float32, "x"),
+        ),
+        {},
+    ),
     "loop": lambda: (
         one(
             lambda x: {
@@ -192,27 +208,40 @@ def drawn(tensor: Tensor, count: int) -> NDArray[Any]:
     return np.abs(values * 20).astype(tensor.dtype)
 
 
-def test_answers_are_the_interpreters_bit_for_bit(model: Path) -> None:
-    runtime, interpreted = LiteRT(model, 1), Interpreted(model, 1)
-    engine = runtime._engine
-    assert isinstance(engine, Interpreted if model.stem in INTERPRETED else Compiled)
-    assert engine.functions.keys() == interpreted.functions.keys()
-    for name, function in interpreted.functions.items():
-        assert engine.functions[name].inputs == function.inputs
-        assert engine.functions[name].outputs == function.outputs
-    for name, function in engine.functions.items():
-        for count in (1, 3, 8, 2, 2):
-            inputs = {each: drawn(tensor, count) for each, tensor in function.inputs.items()}
-            try:
-                wanted = interpreted.call(name, inputs)
-            except InferenceFailed:  # as a batch of one that cannot be another
-                with pytest.raises(InferenceFailed):
-                    engine.call(name, inputs)
-                continue
-            answer = engine.call(name, inputs)
-            assert {each: (array.dtype, array.shape) for each, array in answer.items()} == {
-                each: (array.dtype, array.shape) for each, array in wanted.items()
-            }
-            assert all(answer[each].tobytes() == wanted[each].tobytes() for each in wanted)
-    runtime.close()
+def test_answers_are_the_interpreters_bit_for_bit(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With and without weights on disk."""
+    monkeypatch.setattr(compiled, "SMALLEST", 0)
+    monkeypatch.setattr(weights, "IN_MEMORY", frozenset())
+    cache = WeightCache(tmp_path / "weights", None)
+    runtimes = [LiteRT(model, 1), LiteRT(model, 1, cache)]
+    interpreted = Interpreted(model, 1)
+    for engine in (each._engine for each in runtimes):
+        assert isinstance(engine, Interpreted if model.stem in INTERPRETED else Compiled)
+        assert engine.functions.keys() == interpreted.functions.keys()
+        for name, function in interpreted.functions.items():
+            assert engine.functions[name].inputs == function.inputs
+            assert engine.functions[name].outputs == function.outputs
+            for count in (1, 3, 8, 2, 2):
+                compare(engine, interpreted, name, count)
+    for runtime in runtimes:
+        runtime.close()
     interpreted.close()
+
+
+def compare(engine: Any, interpreted: Interpreted, name: str, count: int) -> None:
+    """Both compute the same random rows."""
+    function = engine.functions[name]
+    inputs = {each: drawn(tensor, count) for each, tensor in function.inputs.items()}
+    try:
+        wanted = interpreted.call(name, inputs)
+    except InferenceFailed:  # as a batch of one that cannot be another
+        with pytest.raises(InferenceFailed):
+            engine.call(name, inputs)
+        return
+    answer = engine.call(name, inputs)
+    assert {each: (array.dtype, array.shape) for each, array in answer.items()} == {
+        each: (array.dtype, array.shape) for each, array in wanted.items()
+    }
+    assert all(answer[each].tobytes() == wanted[each].tobytes() for each in wanted)

@@ -74,6 +74,7 @@ class Bench:
         self.gate.set()
         self.load_gates: dict[str, threading.Event] = {}
         self.opened: list[Sums] = []
+        self.measured: list[bool] = []
         self.trims = 0
         loader = Loader(lambda _: SIZE, lambda *_: SIZE, self.load_version)
         metrics = Metrics(unloaded_models=2)
@@ -98,7 +99,8 @@ class Bench:
             tflite.write_bytes(b"")
         return str(self.folder / name)
 
-    def load_version(self, version: Version, target: str) -> Sums:
+    def load_version(self, version: Version, target: str, measured: bool) -> Sums:
+        self.measured.append(measured)
         assert target in (TARGET["X-Amzn-SageMaker-Target-Model"], "m")
         name = version.folder.parent.name
         if name in self.load_gates:
@@ -260,6 +262,17 @@ def test_a_failed_load_releases_its_memory(bench: Bench) -> None:
         assert status_and_body(await bench.http.get("/models")) == (200, {})
 
     run(scenario())
+
+
+def test_a_model_that_was_loaded_twice_is_not_measured_again(bench: Bench) -> None:
+    async def scenario() -> None:
+        document = {"model_name": "m", "url": bench.artifact("m")}
+        for headers in ({}, {}, TARGET, {}, TARGET):
+            assert (await bench.http.post("/models", json=document, headers=headers)).is_success
+            assert (await bench.http.delete("/models/m")).is_success
+
+    run(scenario())
+    assert bench.measured == [False, False, False, True, False]
 
 
 def test_concurrent_loads_of_one_model_are_one_load(bench: Bench) -> None:

@@ -120,6 +120,28 @@ def test_without_the_library_the_interpreter_serves(
     runtime.close()
 
 
+def test_a_model_that_the_process_has_seen_compute_is_loaded_without_a_computation(
+    model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = []
+    call = Compiled.call
+
+    def counted(self: Compiled, signature: str, inputs: dict[str, Array]) -> dict[str, Array]:
+        calls.append(signature)
+        return call(self, signature, inputs)
+
+    monkeypatch.setattr(Compiled, "call", counted)
+    counts = []
+    for measured in (True, True, False):
+        calls.clear()
+        LiteRT(model, 1, measured=measured).close()
+        counts.append(len(calls))
+    model.write_bytes(dense(2 * WEIGHTS))
+    calls.clear()
+    LiteRT(model, 1, measured=True).close()
+    assert [*counts, len(calls)] == [1, 0, 1, 1]
+
+
 def longest_gap(work: Callable[[], object]) -> float:
     """Seconds for which another thread could not run while `work` did."""
     gaps, done = [0.0], threading.Event()

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from serving import memory
 from serving.litert import binding, weights
 from serving.litert.compiled import SMALLEST, Compiled
 from serving.litert.weights import ABANDONED, WeightCache
@@ -177,6 +178,33 @@ def test_models_are_served_if_the_disk_is_full(
         assert np.array_equal(answer(model(1), cache), wanted)
     assert names(folder) == []
     assert caplog.text.count("packed weights cannot be kept: No space left on device") == 1
+
+
+def test_models_are_served_without_files_for_which_there_is_no_memory(
+    folder: Path, model: Callable[[int], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = WeightCache(folder, None)
+    wanted, claimed = answer(model(1)), []
+
+    def none(size: int) -> bool:
+        claimed.append(size)
+        return False
+
+    monkeypatch.setattr(memory, "has_room_for", none)
+    assert np.array_equal(answer(model(1), cache), wanted)
+    assert names(folder) == []
+    monkeypatch.undo()
+    assert claimed[-1] == 3 * model(1).stat().st_size
+    assert np.array_equal(answer(model(1), cache), wanted)
+    assert len(names(folder)) == 1
+
+
+def test_files_that_are_made_at_the_same_time_need_memory_together(folder: Path) -> None:
+    cache, half = WeightCache(folder, None), int(0.6 * memory.machine_bytes())
+    with cache.building(half) as first, cache.building(half) as second:
+        assert (first, second) == (True, False)
+    with cache.building(half) as again:
+        assert again
 
 
 def test_weights_that_another_process_removed_are_made_again(

@@ -53,7 +53,7 @@ def test_estimates_less_for_a_model_whose_packed_weights_are_on_disk(
     settled = loader(SETTINGS, guard, LIMITS).settled
     lite, full = versions(artifact, "m")
     runtime = SimpleNamespace(kind="litert", mapped=25_000)
-    assert settled(lite, cast(Runtime, runtime)) == litert.estimate(10_000, packed_on_disk=True)
+    assert settled(lite, cast(Runtime, runtime)) == litert.estimate(12_500, packed_on_disk=True)
     runtime.mapped = 10_000
     assert settled(lite, cast(Runtime, runtime)) == litert.estimate(10_000)
     tensorflow = SimpleNamespace(kind="tensorflow", mapped=0)
@@ -63,7 +63,7 @@ def test_estimates_less_for_a_model_whose_packed_weights_are_on_disk(
 def test_a_failed_load_gives_the_reason_of_the_runtime(artifact: Path, guard: CrashGuard) -> None:
     lite, _ = versions(artifact, "m")
     with pytest.raises(LoadFailed, match=r"LiteRT cannot load model\.tflite: ."):
-        loader(SETTINGS, guard, LIMITS).load(lite, "m")
+        loader(SETTINGS, guard, LIMITS).load(lite, "m", False)
 
 
 @pytest.mark.parametrize("activity", ["loading", "computing"])
@@ -83,5 +83,5 @@ def test_refuses_a_model_that_ended_the_process_twice(
         guard.close()
     refused = pytest.raises(ModelRefused, match=f"Model m ended .* 2 times while it was {activity}")
     with closing(CrashGuard(state)) as survivor, refused:
-        loader(SETTINGS, survivor, LIMITS).load(lite, "m")
+        loader(SETTINGS, survivor, LIMITS).load(lite, "m", False)
     assert not any(each.read_bytes().strip(b"\0") for each in state.glob(f"*{SLOT_FILE}"))

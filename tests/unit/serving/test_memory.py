@@ -111,6 +111,60 @@ def test_a_model_that_loaded_reserves_its_second_estimate() -> None:
     assert budget.used == 80
 
 
+def test_a_model_reserves_at_once_what_it_took_when_it_was_loaded_twice() -> None:
+    process = Process()
+    budget = MemoryBudget(1000, UNLIMITED, process)
+    for grown in (200, 80):
+        loaded = budget.reserve("a", 400)
+        assert not loaded.measured
+        process.size += grown
+        budget.end_load(loaded, 30, remember=True)
+        assert loaded.size == grown
+        budget.release(loaded)
+    again = budget.reserve("a", 400)
+    assert (again.measured, again.size) == (True, 80)
+    budget.end_load(again, 30, remember=True)
+    assert (again.size, budget.used) == (80, 80)
+    without_its_weights_on_disk = budget.reserve("a", 400)
+    budget.end_load(without_its_weights_on_disk, 300)
+    assert (without_its_weights_on_disk.size, budget.used) == (300, 380)
+    budget.release(without_its_weights_on_disk)
+    changed, other = budget.reserve("a", 500), budget.reserve("b", 400)
+    assert (changed.measured, other.measured, changed.size, other.size) == (False, False, 500, 400)
+
+
+def test_a_load_of_a_known_model_reads_the_size_of_the_process_once() -> None:
+    process, reads = Process(), [0]
+
+    def size() -> int:
+        reads[0] += 1
+        return process.size
+
+    budget = MemoryBudget(10_000, UNLIMITED, size)
+    counts = []
+    for _ in range(4):
+        reads[0] = 0
+        reservation = budget.reserve("a", 10)
+        budget.end_load(reservation, remember=True)
+        budget.release(reservation)
+        counts.append(reads[0])
+    assert counts == [2, 2, 1, 1]
+
+
+def test_an_unload_while_others_load_does_not_hide_their_growth() -> None:
+    process = Process()
+    budget = MemoryBudget(10_000, UNLIMITED, process)
+    leaving = budget.reserve("a", 0)
+    process.size += 100
+    budget.end_load(leaving)
+    loading = budget.reserve("b", 0)
+    process.size -= 100
+    budget.release(leaving)
+    process.size += 60
+    budget.end_load(loading)
+    assert loading.size == 60
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_pages_mapped_from_files_are_not_private(tmp_path: Path) -> None:
     path = tmp_path / "file"
@@ -164,6 +218,7 @@ def test_trims_memory_before_refusing_a_load() -> None:
 
 def test_the_process_limit_adds_room_for_requests_up_to_the_machine() -> None:
     assert 1_250_000_000 < process_limit(1_000_000_000) < 1_250_000_000 + 2 * private_bytes()
+    assert 11_000_000 < process_limit(1_000_000) - private_bytes() < 21_000_000
     assert process_limit(1 << 60) < machine_bytes()
 
 

@@ -89,7 +89,7 @@ class Process:
         self.ended.append(status)
         self.in_flight_at_the_end = self.models.in_flight
 
-    def _load(self, version: Version, target: str) -> BoundedRuntime:
+    def _load(self, version: Version, target: str, _: bool) -> BoundedRuntime:
         cancelled = threading.Event()
         with (
             self.guard.loading(version.source, target),
