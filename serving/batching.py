@@ -54,12 +54,15 @@ class BatchQueue:
         batching: Batching,
         *,
         is_steady: Callable[[], bool] = lambda: False,
+        formed: Callable[[int], object] = lambda _: None,
     ) -> None:
         """is_steady: whether the runtime takes about as long for all inputs of a size. Only then
-        may it compute on the event loop, where nothing could end it.
+        may it compute on the event loop, where nothing could end it.  formed: gets the number of
+        requests of each batch.
         """
         self._runtime = runtime
         self._is_steady = is_steady
+        self._formed = formed
         self._steady: bool | None = None
         self._seconds_per_byte: float | None = None
         self._workers = workers
@@ -104,6 +107,7 @@ class BatchQueue:
             self._timer = None
         while len(self._running) < self._runtime.parallel and (batch := self._next_batch()):
             requests, futures = zip(*batch, strict=True)
+            self._formed(len(requests))
             if self._quick(requests):
                 _set_results(futures, self._compute(requests))
             else:

@@ -243,6 +243,7 @@ class Loads:
                     self._workers,
                     self._batching,
                     is_steady=partial(is_steady, version.source),
+                    formed=self._metrics.batched,
                 )
                 for version in artifact
             }

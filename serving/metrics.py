@@ -38,6 +38,9 @@ class Metrics:
         self._latency = Histogram(
             "facet_latency_seconds", "Latency of all requests", buckets=BUCKETS, registry=registry
         )
+        self._batches = Summary(
+            "facet_batch_requests", "Batches, and the requests in them", registry=registry
+        )
         self._errors = Counter(
             "facet_request_errors", "Requests that failed", model, registry=registry
         )
@@ -73,6 +76,10 @@ class Metrics:
         self._seconds_of[target].observe(seconds)
         if failed:
             self._errors.labels(target).inc()
+
+    def batched(self, requests: int) -> None:
+        """Count a batch of so many requests."""
+        self._batches.observe(requests)
 
     def loaded(self, target: str, size: int, mapped: int) -> None:
         """Count a load. size: bytes reserved for the model.  mapped: bytes of the files that it

@@ -12,6 +12,7 @@ import numpy as np
 
 from serving.batching import Batching, BatchQueue, Results, predict_batch
 from serving.errors import BadInput, InferenceFailed, Overran
+from serving.metrics import Metrics
 from serving.rest.request import Request
 from serving.runtimes.runtime import Array, Signature, TensorSpec
 from serving.workers import Workers
@@ -117,10 +118,12 @@ def test_requests_are_computed_alone_if_an_output_is_not_one_value_per_row() -> 
     assert model.calls == [2, 1, 1]
 
 
-async def _flood(model: Sums, batching: Batching, first: int, later: int) -> list[bytes]:
+async def _flood(
+    model: Sums, batching: Batching, first: int, later: int, metrics: Metrics | None = None
+) -> list[bytes]:
     """`first` requests, then `later` ones while the model computes."""
     with closing(Workers(4)) as workers:
-        queue = BatchQueue(model, workers, batching)
+        queue = BatchQueue(model, workers, batching, formed=(metrics or Metrics()).batched)
         model.gate.clear()
         requests = [asyncio.create_task(queue.predict(body([1, n]))) for n in range(first)]
         while not model.calls:
@@ -132,12 +135,14 @@ async def _flood(model: Sums, batching: Batching, first: int, later: int) -> lis
 
 
 def test_requests_that_arrive_during_a_computation_are_the_next_batch() -> None:
-    model = Sums()
-    results = asyncio.run(_flood(model, Batching(rows=4), first=1, later=6))
+    model, metrics = Sums(), Metrics()
+    results = asyncio.run(_flood(model, Batching(rows=4), first=1, later=6, metrics=metrics))
     assert [json.loads(each) for each in results] == [
         {"predictions": [1 + n]} for n in (0, 0, 1, 2, 3, 4, 5)
     ]
     assert model.calls == [1, 4, 2]
+    text = asyncio.run(metrics.text()).decode()
+    assert "facet_batch_requests_count 3.0\nfacet_batch_requests_sum 7.0\n" in text
 
 
 def test_batches_of_one_row_are_one_call_per_request() -> None:
