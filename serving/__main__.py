@@ -1,10 +1,8 @@
 """`python -m serving`: the container's `serve` entry point."""
 
 import argparse
-import ctypes
 import logging
 import os
-import signal
 import sys
 
 import uvicorn
@@ -12,6 +10,7 @@ import uvicorn
 from serving import memory
 from serving.app import create_app
 from serving.guard.crash_guard import CrashGuard, default_folder
+from serving.guard.end_with import end_with
 from serving.guard.time_limits import TimeLimits
 from serving.guard.watchdog import Watchdog
 from serving.memory import MemoryBudget
@@ -20,18 +19,9 @@ from serving.models import Models
 from serving.runtimes.loader import loader
 from serving.settings import from_environment
 
-PR_SET_PDEATHSIG = 1  # prctl(2)
 GRACE = 25  # seconds for requests in flight; SageMaker kills 30 s after SIGTERM
 SWITCH_INTERVAL = 0.0005  # seconds; Python's default / 10: threads wait less for its global lock
 KEEP_ALIVE = 75  # seconds; longer than Facet's clients keep an idle connection
-
-
-def end_with(parent: int) -> None:
-    """End this process when `parent` ends, even if it is killed (Linux only)."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-    if os.getppid() != parent:
-        sys.exit(0)
 
 
 def main() -> None:
@@ -46,6 +36,7 @@ def main() -> None:
     arguments.parse_args()
     # What the format does not have need not be looked up for each line.
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+    logging._srcfile = None  # nor which line of code wrote it
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     try:
         settings = from_environment(os.environ)

@@ -1,14 +1,11 @@
 """The container's HTTP routes, as SageMaker calls them."""
 
 import asyncio
-import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from http import HTTPStatus
-from pathlib import Path
 from typing import Any
 
-import orjson
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -18,14 +15,12 @@ from starlette.types import ASGIApp
 
 from serving import errors
 from serving.guard.watchdog import Watchdog
-from serving.invocations import Invocations
+from serving.invocations import Invocations, model_name
 from serving.loads import Model
 from serving.metrics import CONTENT_TYPE_LATEST, Metrics
 from serving.models import Models
 from serving.responses import error_response, falcon, json_response
 from serving.workers import BLOCKED
-
-MODEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}")
 
 
 def create_app(models: Models, metrics: Metrics, watchdog: Watchdog) -> ASGIApp:
@@ -38,16 +33,13 @@ def create_app(models: Models, metrics: Metrics, watchdog: Watchdog) -> ASGIApp:
         watching.cancel()
         await models.close()
 
-    invocations = Invocations(models, metrics, watchdog)
     app = Starlette(
         routes=[
             Route("/ping", _ping),
             Route("/metrics", _metrics),
             Route("/models", _list),
-            Route("/models", _load, methods=["POST"]),
             Route("/models/{name}", _describe),
-            Route("/models/{name}", _unload, methods=["DELETE"]),
-            Route("/models/{name}/invoke", invocations, methods=["POST"]),
+            Route("/models/{name}/invoke", _invoke_without_model, methods=["POST"]),
             Route("/invocations", _invoke_without_model, methods=["POST"]),
         ],
         exception_handlers={
@@ -60,7 +52,7 @@ def create_app(models: Models, metrics: Metrics, watchdog: Watchdog) -> ASGIApp:
     app.state.models = models
     app.state.metrics = metrics
     app.state.watchdog = watchdog
-    return invocations.before(app)
+    return Invocations(models, metrics, watchdog).before(app)
 
 
 def _models(request: Request) -> Models:
@@ -101,7 +93,7 @@ async def _list(request: Request) -> Response:
 
 
 async def _describe(request: Request) -> Response:
-    model = _models(request).model(_model_name(request.path_params["name"]))
+    model = _models(request).model(model_name(request.path_params["name"]))
     details = {
         "target_model": model.target,
         "runtimes": {str(number): runtime.kind for number, runtime in model.runtimes.items()},
@@ -125,37 +117,5 @@ def _status(model: Model) -> dict[str, Any]:
     }
 
 
-async def _load(request: Request) -> Response:
-    try:
-        document = orjson.loads(await request.body())
-        name, url = document["model_name"], document["url"]
-    except (orjson.JSONDecodeError, KeyError, TypeError) as error:
-        raise errors.MalformedLoad(
-            f"The body of a load request must be JSON with model_name and url: {error}"
-        ) from error
-    request.app.state.watchdog.check()
-    target = request.headers.get("x-amzn-sagemaker-target-model") or str(name)
-    model = await _models(request).load(_model_name(name), Path(str(url)), target)
-    versions = " and ".join(
-        f"version {number} on {runtime.kind}" for number, runtime in model.runtimes.items()
-    )
-    return json_response({"success": f"Successfully loaded model {name}, {versions}."})
-
-
-async def _unload(request: Request) -> Response:
-    name = _model_name(request.path_params["name"])
-    await _models(request).unload(name)
-    return json_response({"success": f"Successfully unloaded model {name}."})
-
-
 async def _invoke_without_model(_: Request) -> Response:
     raise errors.BadRequest("Invocation request does not contain model name.")
-
-
-def _model_name(name: object) -> str:
-    if not isinstance(name, str) or not MODEL_NAME.fullmatch(name):
-        raise errors.BadRequest(
-            f"invalid model_name: {name!r}; use letters, digits, dots, dashes and underscores, "
-            "starting with a letter or digit, up to 255 characters"
-        )
-    return name

@@ -31,9 +31,9 @@ class Version:
         """The file or folder that the version's runtime loads."""
         return self.tflite if self.lite else self.folder
 
-    @property
+    @cached_property
     def size(self) -> int:
-        """The bytes of all files that the version's runtime reads."""
+        """The bytes of all files that the version's runtime reads, when it was first asked for."""
         if self.lite:
             return self.source.stat().st_size
         files = [self.folder / "saved_model.pb", *self.folder.glob("variables/*")]
@@ -52,7 +52,7 @@ def versions(path: Path, model: str) -> list[Version]:
     if not folders:
         raise NoBasePath(f"Could not find valid base path {path} for servable {model}")
     numbered = [
-        Version(int(name), path / name, lite=(path / name / TFLITE).is_file()) for name in folders
+        Version(int(name), path / name, lite=Path(path, name, TFLITE).is_file()) for name in folders
     ]
     return sorted(numbered, key=lambda version: version.number)
 

@@ -1,4 +1,4 @@
-"""The container's errors. The text of each is what the caller reads; `app.STATUS` maps them."""
+"""The container's errors. The caller reads the text of each; `statuses.STATUS` maps them."""
 
 
 class ServingError(Exception):

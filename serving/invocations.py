@@ -1,12 +1,17 @@
-"""Invocations: the one route that nearly every request takes, as an ASGI application.
+"""The routes that invoke, load and unload a model, as an ASGI application.
 
-A small model answers in a tenth of a millisecond. Starlette's middleware, table of routes, request
-and response would take half as long again, so this reads the scope and sends the answer itself.
+Nearly every request takes one of them. A small model answers in a tenth of a millisecond;
+Starlette's middleware, table of routes, request and response would take half as long again, so this
+reads the scope and sends the answer itself.
 """
 
 import re
+from collections.abc import Awaitable
+from http import HTTPStatus
+from pathlib import Path
 from typing import Any
 
+import orjson
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from serving import errors
@@ -19,6 +24,8 @@ from serving.rest import request as rest
 # As in AWS's image, JSON lines and CSV are accepted but parsed as JSON.
 CONTENT_TYPES = {"application/json", "application/jsonlines", "application/jsons", "text/csv"}
 ATTRIBUTES, CONTENT_TYPE = b"x-amzn-sagemaker-custom-attributes", b"content-type"
+TARGET = b"x-amzn-sagemaker-target-model"
+MODEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}")
 ATTRIBUTE = re.compile(r"(tfs-[a-z-]+)=([^,]+)")
 REQUEST = re.compile(r"\bfacet-request=([A-Za-z0-9-]{1,64})")
 """The caller's id of a request, among the custom attributes."""
@@ -27,7 +34,7 @@ JSON = (b"content-type", b"application/json")
 
 
 class Invocations:
-    """Answers `POST /models/{name}/invoke`."""
+    """Answers `POST /models/{name}/invoke`, `POST /models` and `DELETE /models/{name}`."""
 
     def __init__(self, models: Models, metrics: Metrics, watchdog: Watchdog) -> None:
         self._models = models
@@ -35,22 +42,36 @@ class Invocations:
         self._watchdog = watchdog
 
     def before(self, app: ASGIApp) -> ASGIApp:
-        """An application that answers invocations, and has `app` answer everything else."""
+        """An application that answers these routes, and has `app` answer all others."""
 
         async def first(scope: Scope, receive: Receive, send: Send) -> None:
-            if scope["type"] == "http" and scope["method"] == "POST":
-                parts = scope["path"].split("/")
-                if len(parts) == 4 and parts[1] == "models" and parts[2] and parts[3] == "invoke":
-                    await self(scope, receive, send)
-                    return
-            await app(scope, receive, send)
+            answer = self._route(scope, receive) if scope["type"] == "http" else None
+            if answer is None:
+                await app(scope, receive, send)
+            else:
+                await self._send(answer, scope, receive, send)
 
         return first
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one invocation. An unexpected error is answered, and raised for the log."""
+    def _route(self, scope: Scope, receive: Receive) -> Awaitable[bytes] | None:
+        """The answer to a request, None for another route."""
+        method, parts = scope["method"], scope["path"].split("/")
+        if parts[:2] != ["", "models"]:
+            return None
+        if method == "POST" and len(parts) == 4 and parts[2] and parts[3] == "invoke":
+            return self._invoke(parts[2], scope, receive)
+        if method == "POST" and len(parts) == 2:
+            return self._load(scope, receive)
+        if method == "DELETE" and len(parts) == 3 and parts[2]:
+            return self._unload(parts[2])
+        return None
+
+    async def _send(
+        self, answer: Awaitable[bytes], scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        """Send an answer. An unexpected error is answered, and raised for the log."""
         try:
-            answer = await self._answer(scope, receive)
+            body = await answer
         except Disconnected:
             return
         except Exception as error:
@@ -59,12 +80,31 @@ class Invocations:
             if not isinstance(error, errors.ServingError):
                 raise
             return
-        headers = [JSON, (b"content-length", b"%d" % len(answer))]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": answer})
+        headers = [JSON, (b"content-length", b"%d" % len(body))]
+        await send({"type": "http.response.start", "status": HTTPStatus.OK, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
 
-    async def _answer(self, scope: Scope, receive: Receive) -> bytes:
-        name: str = scope["path"].split("/")[2]
+    async def _load(self, scope: Scope, receive: Receive) -> bytes:
+        try:
+            document = orjson.loads(await _body(receive))
+            name, url = document["model_name"], document["url"]
+        except (orjson.JSONDecodeError, KeyError, TypeError) as error:
+            raise errors.MalformedLoad(
+                f"The body of a load request must be JSON with model_name and url: {error}"
+            ) from error
+        self._watchdog.check()
+        target = dict(reversed(scope["headers"])).get(TARGET, b"").decode("latin-1") or str(name)
+        model = await self._models.load(model_name(name), Path(str(url)), target)
+        versions = " and ".join(
+            f"version {number} on {runtime.kind}" for number, runtime in model.runtimes.items()
+        )
+        return orjson.dumps({"success": f"Successfully loaded model {name}, {versions}."})
+
+    async def _unload(self, name: str) -> bytes:
+        await self._models.unload(model_name(name))
+        return orjson.dumps({"success": f"Successfully unloaded model {name}."})
+
+    async def _invoke(self, name: str, scope: Scope, receive: Receive) -> bytes:
         self._watchdog.check()
         self._models.model(name)
         found: dict[bytes, bytes] = {}
@@ -118,3 +158,13 @@ def _version_and_method(header: str) -> tuple[int | None, str]:
     if method not in METHODS:
         raise errors.BadRequest("invalid tfs-method: must be one of predict|classify|regress")
     return None if version is None else int(version), method
+
+
+def model_name(name: object) -> str:
+    """A model's name in a request. Raises BadRequest."""
+    if not isinstance(name, str) or not MODEL_NAME.fullmatch(name):
+        raise errors.BadRequest(
+            f"invalid model_name: {name!r}; use letters, digits, dots, dashes and underscores, "
+            "starting with a letter or digit, up to 255 characters"
+        )
+    return name

@@ -9,25 +9,7 @@ import orjson
 from starlette.responses import Response
 
 from serving import errors
-
-STATUS: dict[type[errors.ServingError], HTTPStatus] = {
-    errors.BadRequest: HTTPStatus.BAD_REQUEST,
-    errors.BadInput: HTTPStatus.BAD_REQUEST,
-    errors.NotLoaded: HTTPStatus.NOT_FOUND,
-    errors.NoSuchVersion: HTTPStatus.NOT_FOUND,
-    errors.NoBasePath: HTTPStatus.NOT_FOUND,
-    errors.LoadTimedOut: HTTPStatus.REQUEST_TIMEOUT,
-    errors.AlreadyLoaded: HTTPStatus.CONFLICT,
-    errors.UnsupportedContent: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-    errors.MalformedLoad: HTTPStatus.INTERNAL_SERVER_ERROR,
-    errors.LoadFailed: HTTPStatus.INTERNAL_SERVER_ERROR,
-    errors.ModelRefused: HTTPStatus.INTERNAL_SERVER_ERROR,
-    errors.Overran: HTTPStatus.INTERNAL_SERVER_ERROR,
-    errors.Replacing: HTTPStatus.SERVICE_UNAVAILABLE,
-    errors.Blocked: HTTPStatus.SERVICE_UNAVAILABLE,
-    errors.InferenceFailed: HTTPStatus.INTERNAL_SERVER_ERROR,
-    errors.NoRoom: HTTPStatus.INSUFFICIENT_STORAGE,
-}
+from serving.statuses import status
 
 OF_FRAMEWORK = (errors.BadInput, errors.NoSuchVersion, errors.InferenceFailed, errors.MalformedLoad)
 """Errors to which the framework of AWS's image gives a form: TensorFlow Serving's, and its own."""
@@ -45,10 +27,10 @@ def error_response(error: Exception) -> Response:
     if not isinstance(error, errors.ServingError):
         text = f"{type(error).__name__}: {error}"
         return json_response({"error": text}, HTTPStatus.INTERNAL_SERVER_ERROR)
-    status = next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
+    found = status(error)
     if isinstance(error, OF_FRAMEWORK):
-        return json_response(falcon(status, str(error)), status)
-    return json_response({"error": str(error)}, status)
+        return json_response(falcon(found, str(error)), found)
+    return json_response({"error": str(error)}, found)
 
 
 def falcon(status: HTTPStatus, reason: str = "") -> dict[str, str]:

@@ -12,7 +12,8 @@ from facet.endpoint import Endpoint
 from facet.errors import EndpointUnavailable, FacetError, ModelFailed, ModelLoading
 from facet.manifest import Manifest
 from serving import errors
-from serving.responses import STATUS, error_response
+from serving.responses import error_response
+from serving.statuses import STATUS
 from tests.support.aws import fakes
 from tests.support.container.aws_answers import ANSWERS, Answer, Fault
 from tests.support.inputs import artifacts

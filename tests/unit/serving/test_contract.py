@@ -23,9 +23,9 @@ from serving.loads import Loader
 from serving.memory import MemoryBudget
 from serving.metrics import Metrics
 from serving.models import TRIM_EVERY, Models
-from serving.responses import STATUS
 from serving.rest.request import Request
 from serving.runtimes.runtime import Array, Signature, TensorSpec
+from serving.statuses import STATUS
 
 SIZE = 100  # bytes that each model reserves
 TARGET = {"X-Amzn-SageMaker-Target-Model": "cifar/1.tar.gz"}
