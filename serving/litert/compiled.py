@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from serving.errors import InferenceFailed
-from serving.litert import binding, memory
+from serving.litert import binding, float16, memory
 from serving.litert.binding import LiteRTError
 from serving.litert.known import known_file
 from serving.litert.model_file import Tensor, Unfit
@@ -42,6 +42,10 @@ class Compiled:
                 digest, building = None, BUILT_PER_BYTE * file.size
                 if weights is not None and file.size >= SMALLEST:
                     digest = known.digest_of(file)
+                    if wide := float16.widened(weights, known, file):
+                        file = wide
+                        opened.callback(file.close)
+                        digest += b"float32"
                 model_handle = self._library.made(
                     "CreateModelFromBuffer", self._library.environment, file.address, file.size
                 )

@@ -14,11 +14,13 @@ MOST = 20_000
 class Known:
     """What was found out about a file.
 
-    digest: SHA-256 of its content, empty until it was needed.  proven: its model has computed.
+    digest: SHA-256 of its content, empty until it was needed.  wide: whether it has a copy with
+    float32 weights (`float16.py`), None if that is not known.  proven: its model has computed.
     """
 
     functions: dict[str, Function]
     digest: bytes = b""
+    wide: bool | None = None
     proven: bool = False
 
     def digest_of(self, file: MappedFile) -> bytes:

@@ -1,5 +1,7 @@
 """Packed weights of models on disk, so that they are mapped and not made for each load.
 
+Copies of models with float16 weights (`float16.py`) are kept here, too.
+
 XNNPACK packs a model's weights for the processor. It ends the process if it cannot write them, or
 if what it reads is damaged, so it writes to memory only, and reads only files whose checksum was
 compared. A file's name is `<model>-<checksum>`; `<model>` is a digest of the model's file, of
