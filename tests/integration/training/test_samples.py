@@ -13,6 +13,8 @@ from ai_edge_litert.interpreter import Interpreter
 
 from facet import preprocess
 from facet.manifest import Manifest
+from facet.recipes import RECIPES
+from samples import build
 
 SAMPLES = Path(__file__).parents[3] / "samples"
 MODELS = ("cifar", "sign-language")
@@ -90,14 +92,23 @@ def test_each_model_has_sample_images() -> None:
     assert min(counts.values()) >= 2
 
 
-def test_cifar_is_calibrated_and_small(samples: dict[str, Sample]) -> None:
-    """As the recipe writes it now: a temperature, and a LiteRT model with float16 weights."""
-    manifest = samples["cifar"].manifest
+@pytest.mark.parametrize("model", MODELS)
+def test_samples_are_as_their_recipes_write_them_now(
+    samples: dict[str, Sample], model: str
+) -> None:
+    """A temperature, a LiteRT model with float16 weights, and today's hyperparameters."""
+    manifest = samples[model].manifest
     assert manifest.metrics["temperature"] != 1
     assert manifest.metrics["test_calibration_error"] < 0.03
     assert manifest.provenance["litert_weights"] == "float16"
-    assert "mirror-average=True" in manifest.provenance["hyperparameters"]
-    assert (SAMPLES / "cifar.tar.gz").stat().st_size < 4e6
+    recipe, given = next(
+        (each.recipe, each.settings) for each in build.SAMPLES if each.model == model
+    )
+    used = dict(each.split("=") for each in manifest.provenance["hyperparameters"].split())
+    settings = RECIPES[recipe].settings(given).model_dump()
+    changed = {name: value for name, value in used.items() if name not in ("method",)}
+    assert {name: str(settings[name.replace("-", "_")]) for name in changed} == changed
+    assert (SAMPLES / f"{model}.tar.gz").stat().st_size < 4e6
 
 
 def test_cifar_reaches_its_accuracy(samples: dict[str, Sample], data: Path) -> None:
