@@ -10,8 +10,6 @@ its parts of docs/benchmarks.md; a run with other options than the documented on
 import argparse
 import asyncio
 import re
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -26,19 +24,23 @@ import numpy as np
 import orjson
 
 from benchmarks.document import write
+from benchmarks.file_server import file_server
 from benchmarks.scale import direct
 from benchmarks.scale.synthetic_models import PATH, Floats, SyntheticModels, build
-from benchmarks.scale.tables import Run, loads_of, plot, report, shares
+from benchmarks.scale.tables import Memory, Run, loads_of, plot, report, shares
 from benchmarks.scale.traffic import ENDPOINT, Answers, Plan, drive, target
 from benchmarks.serving.process_tree import adopt_orphans, processor_seconds
 from facet.preprocess import Pixels
 from local.endpoint.platform import EndpointConfig, Platform
 
+OF_MEMORY = re.compile(r"^(?:VmRSS|RssAnon):\s+(\d+) kB$", re.M)
+"""In a process's status, which has them in this order."""
+
 BUCKET = "models"
 IMAGES = 4
 SIDE = 32
 
-FULL = Plan(models=10_000, seconds=300, clients=16, memory=2_000_000_000)
+FULL = Plan(models=10_000, seconds=150, clients=16, memory=2_000_000_000)
 
 
 def main() -> None:
@@ -50,11 +52,9 @@ def main() -> None:
         synthetic = process.submit(build, pixels).result()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        _store(synthetic, plan.models, folder / "s3" / BUCKET / "mme")
-        expected = synthetic.expected(range(plan.models))
-        with file_server(folder / "s3") as url:
-            run = _measure(plan, expected, pixels, url, folder)
+        run = _through_the_endpoint(plan, synthetic, pixels, folder)
         _unpack(synthetic, plan.models, folder / "models")
+        expected = synthetic.expected(range(plan.models))
         itself = asyncio.run(direct.measure(plan, expected, pixels, folder / "models"))
     lines, container = report(plan, run), shares(run, itself)
     if plan == FULL:
@@ -63,6 +63,14 @@ def main() -> None:
         write("scale-container", container)
     else:
         print("\n".join([*lines, "", *container]))
+
+
+def _through_the_endpoint(
+    plan: Plan, synthetic: SyntheticModels, pixels: Pixels, folder: Path
+) -> Run:
+    _store(synthetic, plan.models, folder / "s3" / BUCKET / "mme")
+    with file_server(folder / "s3") as url:
+        return _measure(plan, synthetic.expected(range(plan.models)), pixels, url, folder)
 
 
 def _plan() -> Plan:
@@ -92,26 +100,6 @@ def _unpack(synthetic: SyntheticModels, models: int, folder: Path) -> None:
         file = folder / target(number) / PATH
         file.parent.mkdir(parents=True)
         file.write_bytes(synthetic.file(number))
-
-
-@contextmanager
-def file_server(folder: Path) -> Iterator[str]:
-    """Serves the folder over HTTP, in place of S3. Yields its address."""
-    command = [sys.executable, "-u", "-m", "http.server", "0", "--bind", "127.0.0.1"]
-    with subprocess.Popen(
-        [*command, "--directory", str(folder)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    ) as server:
-        assert server.stdout is not None
-        try:
-            match = re.search(r"port (\d+)", server.stdout.readline())
-            if match is None:
-                raise OSError("the file server did not start")
-            yield f"http://127.0.0.1:{match[1]}"
-        finally:
-            server.terminate()
 
 
 @contextmanager
@@ -156,13 +144,13 @@ def _measure(plan: Plan, expected: Floats, pixels: Pixels, s3_url: str, folder: 
     return Run(future.result(), memory, metrics, loads, loaded, container, endpoint)
 
 
-def watch(pid: int, future: Future[Answers]) -> list[tuple[float, int]]:
-    """Samples (Unix time, resident bytes) of a process every second until the future is done."""
-    samples: list[tuple[float, int]] = []
+def watch(pid: int, future: Future[Answers]) -> list[Memory]:
+    """Samples the memory of a process every second until the future is done."""
+    samples: list[Memory] = []
     while True:
         status = Path(f"/proc/{pid}/status").read_text()
-        resident = next(line for line in status.splitlines() if line.startswith("VmRSS:"))
-        samples.append((time.time(), int(resident.split()[1]) * 1024))
+        resident, private = (int(found) * 1024 for found in OF_MEMORY.findall(status))
+        samples.append(Memory(time.time(), resident, private))
         if wait([future], timeout=1).done:
             return samples
 

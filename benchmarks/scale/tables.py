@@ -3,8 +3,9 @@
 import re
 import time
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,21 +18,30 @@ from benchmarks.serving.load import percentile
 CLOCK = 0.002
 """Tolerance in seconds: the container's log has milliseconds."""
 
-LOADED = re.compile(r"^(\S+ \S+),(\d{3}) \S+ \S+ loaded model \w+ \(m(\d+)\.tar\.gz\): ", re.M)
+LOADED = r"^(\S+ \S+),(\d{3}) \S+ \S+ loaded model \w+ \(%s\): "
+TARGET = r"m(\d+)\.tar\.gz"
 
 Mask = NDArray[np.bool_]
 
 
+class Memory(NamedTuple):
+    """Bytes of a process at a Unix time: with the pages of files that it maps, and without."""
+
+    at: float
+    resident: int
+    private: int
+
+
 @dataclass(frozen=True)
 class Run:
-    """memory: (Unix time, resident bytes of the container).  metrics: the platform's.
+    """memory: the container's.  metrics: the platform's.
 
     loads: (model, Unix time).  loaded: models in memory at the end.
     container, endpoint: seconds of processor time of the container and of the local endpoint.
     """
 
     answers: Answers
-    memory: Sequence[tuple[float, int]]
+    memory: Sequence[Memory]
     metrics: Mapping[str, Mapping[str, float]]
     loads: Sequence[tuple[int, float]]
     loaded: int
@@ -44,11 +54,11 @@ class Run:
         return float(self.answers.sent.min())
 
 
-def loads_of(log: str) -> list[tuple[int, float]]:
-    """(model, Unix time) of every load in the container's log."""
+def loads_of(log: str, target: str = TARGET) -> list[tuple[int, float]]:
+    """(model, Unix time) of every load in the container's log, whose targets have the number."""
     return [
         (int(number), time.mktime(time.strptime(second, "%Y-%m-%d %H:%M:%S")) + int(milli) / 1e3)
-        for second, milli, number in LOADED.findall(log)
+        for second, milli, number in re.findall(LOADED % target, log, re.M)
     ]
 
 
@@ -87,7 +97,7 @@ def report(plan: Plan, run: Run) -> list[str]:
         "all": np.ones(len(loading), np.bool_),
     }
     whole = float(np.ptp(answers.sent))
-    late = [size / 1e6 for at, size in run.memory if at >= run.begun + plan.seconds / 2]
+    late = [each for each in run.memory if each.at >= run.begun + plan.seconds / 2]
     hits = run.metrics["ModelCacheHit"]
     hit_share = hits["Sum"] / hits["SampleCount"]
     facts = {
@@ -95,8 +105,10 @@ def report(plan: Plan, run: Run) -> list[str]:
         "requests with the model loaded (`ModelCacheHit`)": f"{hit_share:.1%}",
         "loads": f"{len(run.loads):,}",
         "models loaded at the end": f"{run.loaded:,}",
-        "the container's resident memory in the second half": f"{min(late):,.0f} to "
-        f"{max(late):,.0f} MB",
+        "the container's private memory in the second half": least_and_most(
+            each.private for each in late
+        ),
+        "with the files that it maps": least_and_most(each.resident for each in late),
         "errors, wrong answers": f"{len(answers.errors)}",
     }
     return [
@@ -114,12 +126,18 @@ def report(plan: Plan, run: Run) -> list[str]:
     ]
 
 
+def least_and_most(sizes: Iterable[int]) -> str:
+    """Of sizes in bytes, in MB."""
+    megabytes = [size / 1e6 for size in sizes]
+    return f"{min(megabytes):,.0f} to {max(megabytes):,.0f} MB"
+
+
 def shares(run: Run, itself: Direct) -> list[str]:
     """The container itself, and what of each request is the container's and the endpoint's."""
     lines = [
-        "| requests | a second | p50 / p99, ms | loads | loaded at the end | errors "
-        "| ms of the container's processor time | of the endpoint's |",
-        "|---|---|---|---|---|---|---|---|",
+        "| requests | a second | in the second half | p50 / p99, ms | loads | loaded at the end "
+        "| errors | ms of the container's processor time | of the endpoint's |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     for name, answers, loads, loaded, container, endpoint in (
         (
@@ -131,11 +149,12 @@ def shares(run: Run, itself: Direct) -> list[str]:
             *(itself.loads, itself.loaded, itself.processor_seconds, None),
         ),
     ):
-        count = len(answers.seconds)
+        count, whole = len(answers.seconds), float(np.ptp(answers.sent))
+        late = np.count_nonzero(answers.sent > answers.sent.min() + whole / 2)
         p50, p99 = (percentile(answers.seconds.tolist(), share) * 1e3 for share in (0.5, 0.99))
         share = "" if endpoint is None else f"{endpoint / count * 1e3:.2f}"
         lines.append(
-            f"| {name} | {count / float(np.ptp(answers.sent)):,.0f} | {p50:.2f} / {p99:.2f} "
+            f"| {name} | {count / whole:,.0f} | {late / (whole / 2):,.0f} | {p50:.2f} / {p99:.2f} "
             f"| {loads:,} | {loaded:,} | {len(answers.errors)} "
             f"| {container / count * 1e3:.2f} | {share} |"
         )
@@ -155,8 +174,8 @@ def plot(plan: Plan, run: Run) -> None:
     counts, edges = np.histogram(run.answers.sent - run.begun, np.arange(0, plan.seconds + 1, 5))
     series = {
         "requests a second": list(zip(edges[1:], counts / np.diff(edges), strict=True)),
-        "the container's memory, MB": [
-            (at - run.begun, size / 1e6) for at, size in run.memory[::5]
+        "private memory of the container, MB": [
+            (each.at - run.begun, each.private / 1e6) for each in run.memory[::5]
         ],
     }
     plots.panels(plots.FOLDER / "scale-run.png", "10,000 models", "seconds", series)

@@ -19,7 +19,7 @@ import uvloop
 
 from benchmarks import machine, plots
 from benchmarks.document import write
-from benchmarks.serving import measures, process_tree, tables
+from benchmarks.serving import measures, process_tree, tables, targets
 from benchmarks.serving.artifacts import ARTICLE, NETWORKS, Artifacts, artifacts
 from benchmarks.serving.environments import NotSetUp
 from benchmarks.serving.load import Measured, WrongAnswer
@@ -53,10 +53,11 @@ LIMIT = BareServer()
 """What our requests are compared with."""
 
 WARM_MODELS = {
-    ARTICLE: ("warm-article", "The article's network"),
-    "model-000": ("warm-sample", "The sample's network"),
+    ARTICLE: ("warm-article", "The article's network", 8.0),
+    "model-000": ("warm-sample", "The sample's network", 5.0),
 }
-"""Models of the warm measurement: part of the document, and title of the network."""
+"""Models of the warm measurement: part of the document, title of the network, and the target: our
+requests per request of the best peer."""
 
 Round = Mapping[str, Mapping[int, Measured]]
 
@@ -77,6 +78,7 @@ class Run:
         self._seconds: float = options.seconds
         self._rounds: int = options.rounds
         self._artifacts = artifacts
+        self._rows: list[targets.Row] = []
         self._whole = len(self._servers) == len(SERVERS) and options.network == NETWORKS[0]
 
     async def warm(self) -> None:
@@ -96,7 +98,7 @@ class Run:
                     rounds[server.title] = outcome
                 else:
                     some.append(outcome)
-        for name, (part, network) in WARM_MODELS.items():
+        for name, (part, network, wanted) in WARM_MODELS.items():
             self._write_warm(
                 part,
                 network,
@@ -104,13 +106,18 @@ class Run:
                     title: some if isinstance(some, str) else [each[name] for each in some]
                     for title, some in rounds.items()
                 },
+                wanted,
             )
 
-    def _write_warm(self, part: str, network: str, rounds: tables.Outcomes[tables.Rounds]) -> None:
+    def _write_warm(
+        self, part: str, network: str, rounds: tables.Outcomes[tables.Rounds], wanted: float
+    ) -> None:
         most = max(measures.CLIENTS)
         title = f"{network}, {most} clients"
-        lines = tables.warm(rounds, measures.CLIENTS, ROLES)
+        lines = tables.warm(rounds, measures.CLIENTS, ROLES, wanted)
         self._write(part, lines, title, "answers/s", tables.rates(rounds, most))
+        name = network.replace("The", "the")
+        self._compare(lambda: targets.warm(name, rounds, most, ROLES, wanted))
 
     async def models(self) -> None:
         """Time to load and answer, and memory."""
@@ -121,6 +128,7 @@ class Run:
 
         filled = await self._each("models", fill)
         self._write("models", tables.models(filled, FIRST, LAST, MOST, ROLES))
+        self._compare(lambda: targets.models(filled, FIRST, LAST, MOST, ROLES))
 
     async def thrash(self) -> None:
         """More models than fit into memory."""
@@ -134,6 +142,7 @@ class Run:
             f"{measures.MODELS} models, room for {measures.CAPACITY}, {measures.THRASHERS} clients"
         )
         self._write("thrash", tables.thrash(outcomes, ROLES), title, "answers/s", bars)
+        self._compare(lambda: targets.thrash(outcomes, ROLES))
 
     async def _each(self, part: str, work: Callable[[Server], Awaitable[T]]) -> dict[str, T | str]:
         outcomes = {}
@@ -179,11 +188,27 @@ class Run:
             bars[f"{clients} client{plural}: Facet"] = costs[ROLES.ours].warm[clients]
         title = "Processor time of a warm request"
         self._write("cost", lines, title, "ms", bars, limits)
+        counts = measures.COST_CLIENTS
+        self._compare(lambda: targets.cost(costs, counts, ROLES.ours, LIMIT.title))
 
     async def waits(self) -> None:
         """How long a small model's clients wait for a large one that loads."""
         measured = await measures.waits(SERVERS["facet"], self._artifacts, self._seconds)
         self._write("waits", tables.waits(measured))
+        self._compare(lambda: targets.waits(measured))
+
+    def _compare(self, make: Callable[[], targets.Row | list[targets.Row]]) -> None:
+        self._rows += targets.each_of(make)
+
+    def summary(self) -> None:
+        """All ratios of the run beside their targets."""
+        lines = targets.table(self._rows)
+        if not self._whole:
+            print("\n".join(lines), flush=True)
+            return
+        name = "serving-targets.png"
+        targets.plot(self._rows, plots.FOLDER / name)
+        write("serving-targets", [*lines, "", f"![share of the targets](benchmarks/{name})"])
 
 
 PARTS: Mapping[str, Callable[[Run], Awaitable[None]]] = {
@@ -217,6 +242,8 @@ async def run(options: argparse.Namespace) -> None:
         whole = Run(options, models)
         for part in options.parts or PARTS:
             await PARTS[part](whole)
+        if not options.parts:
+            whole.summary()
 
 
 def main() -> None:
@@ -229,8 +256,8 @@ def main() -> None:
     parser.add_argument(
         "--network", choices=NETWORKS, default=NETWORKS[0], help="of models, thrash"
     )
-    parser.add_argument("--seconds", type=float, default=5.0, help="of a measurement")
-    parser.add_argument("--rounds", type=int, default=3, help="of warm throughput")
+    parser.add_argument("--seconds", type=float, default=4.0, help="of a measurement")
+    parser.add_argument("--rounds", type=int, default=2, help="of warm throughput")
     options = parser.parse_args()
     if unknown := set(options.parts) - set(PARTS):
         parser.error(f"unknown part {min(unknown)}: choose from {', '.join(PARTS)}")

@@ -249,5 +249,6 @@ def _predict(calls: Calls) -> Callable[[Connection, str], Awaitable[bytes]]:
     """Invokes a model that may not be loaded, through `Platform` unless the server loads models."""
     invoke = cache(calls.invoke)
     if calls.load is not None and calls.unload is not None:
-        return Platform(calls.load, invoke, calls.unload, CAPACITY).predict
+        platform = Platform(calls.load, calls.unload, CAPACITY)
+        return lambda connection, name: platform.send(connection, name, invoke(name))
     return lambda connection, name: connection.send(invoke(name))

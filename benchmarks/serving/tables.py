@@ -39,7 +39,9 @@ def rates(rounds: Outcomes[Rounds], clients: int) -> dict[str, float]:
     }
 
 
-def warm(rounds: Outcomes[Rounds], clients: Sequence[int], roles: Roles) -> list[str]:
+def warm(
+    rounds: Outcomes[Rounds], clients: Sequence[int], roles: Roles, target: float
+) -> list[str]:
     """Throughput and latency, and the ratio of ours to the best peer."""
     heads = [f"{count} clients, answers/s | p50 / p99, ms" for count in clients]
     lines = [f"| server | {' | '.join(heads)} |", "|---" * (1 + 2 * len(clients)) + "|"]
@@ -48,7 +50,7 @@ def warm(rounds: Outcomes[Rounds], clients: Sequence[int], roles: Roles) -> list
             lines.append(_missing(title, some, 2 * len(clients)))
         else:
             lines.append(f"| {title} | {' | '.join(_speed(some, each) for each in clients)} |")
-    ratios = [_warm_ratio(measured(rounds), each, roles) for each in clients]
+    ratios = [_warm_ratio(measured(rounds), each, roles, target) for each in clients]
     return [*lines, "", *ratios]
 
 
@@ -59,7 +61,7 @@ def _speed(rounds: Rounds, clients: int) -> str:
     return f"{rate:,.0f} | {_ms(middle)} / {_ms(high)}"
 
 
-def _warm_ratio(rounds: Mapping[str, Rounds], clients: int, roles: Roles) -> str:
+def _warm_ratio(rounds: Mapping[str, Rounds], clients: int, roles: Roles, target: float) -> str:
     by_server = rates(rounds, clients)
     others = {title: by_server[title] for title in roles.peers if title in by_server}
     if roles.ours not in by_server or not others:
@@ -71,7 +73,8 @@ def _warm_ratio(rounds: Mapping[str, Rounds], clients: int, roles: Roles) -> str
     )
     line = (
         f"At {clients} clients {roles.ours} answers **{by_server[roles.ours] / others[best]:.1f}** "
-        f"times as many requests as the best peer, {best} (by round: {by_round}); target ≥ 4."
+        f"times as many requests as the best peer, {best} (by round: {by_round}); "
+        f"target ≥ {target:g}."
     )
     if roles.baseline in by_server:
         times = by_server[roles.ours] / by_server[roles.baseline]

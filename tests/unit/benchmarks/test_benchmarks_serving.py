@@ -7,11 +7,12 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 import uvloop
 
-from benchmarks.serving import process_tree, tables
+from benchmarks.serving import process_tree, tables, targets
 from benchmarks.serving.load import (
     Connection,
     Measured,
@@ -176,14 +177,15 @@ def platform(capacity: int) -> Platform:
     def call(action: str) -> Callable[[str], bytes]:
         return lambda name: f"{action} {name}".encode()
 
-    return Platform(call("load"), call("invoke"), call("unload"), capacity)
+    return Platform(call("load"), call("unload"), capacity)
 
 
 def test_the_platform_unloads_the_least_recently_used() -> None:
     async def visit(names: str, connection: Connection) -> None:
         models = platform(capacity=2)
         for name in names:
-            assert await models.predict(connection, name) == f"invoke {name}".encode()
+            invocation = f"invoke {name}".encode()
+            assert await models.send(connection, name, invocation) == invocation
 
     connection = Recorder(capacity=2)
     uvloop.run(visit("abacb", connection))
@@ -203,7 +205,8 @@ def test_the_platform_loads_a_model_once_and_keeps_models_in_use() -> None:
 
         async def client(number: int) -> None:
             for step in range(40):
-                await models.predict(connection, "abcdefg"[(number * 3 + step * number) % 7])
+                name = "abcdefg"[(number * 3 + step * number) % 7]
+                await models.send(connection, name, f"invoke {name}".encode())
 
         await asyncio.gather(*(client(number) for number in range(3)))
 
@@ -301,13 +304,16 @@ def test_throughput_is_compared_with_the_best_peer() -> None:
         "Other": [{8: at(rate)} for rate in (50, 200, 60)],
         "Ours": [{8: at(rate)} for rate in (400, 500, 600)],
     }
-    lines = tables.warm(rounds, [8], ROLES)
+    lines = tables.warm(rounds, [8], ROLES, 8)
     assert line(lines, "| Ours") == "| Ours | 500 | 10.0 / 10.0 |"
     assert line(lines, "| One") == "| One | 100 | 10.0 / 10.0 |"
     ratio = line(lines, "At 8 clients")
     assert "**5.0** times as many requests as the best peer, One" in ratio
     assert "by round: 4.0 / 2.5 / 5.0" in ratio
     assert "1.7 times as many as Base" in ratio
+    assert "target ≥ 8." in ratio
+    row = targets.warm("some network", rounds, 8, ROLES, 8)
+    assert (row.value, row.share) == (5, 5 / 8)
 
 
 def test_a_failed_server_is_listed_with_the_reason() -> None:
@@ -316,7 +322,7 @@ def test_a_failed_server_is_listed_with_the_reason() -> None:
         "Other": [{8: at(100)}],
         "Ours": [{8: at(200)}],
     }
-    lines = tables.warm(rounds, [8], ROLES)
+    lines = tables.warm(rounds, [8], ROLES, 8)
     assert line(lines, "| One") == "| One | not measured: uv pip: no / such package | |"
     assert "**2.0** times as many requests as the best peer, Other" in lines[-1]
     columns = {each.count("|") for each in lines if each.startswith("|")}
@@ -340,6 +346,8 @@ def test_requests_and_loads_are_compared_with_the_limits() -> None:
         line(lines, "| Ours, times") == "| Ours, times the limit | **1.50** | **1.25** | **1.80** |"
     )
     assert lines[-1] == "| target | ≤ 1.5 | ≤ 1.25 | ≤ 2 |"
+    rows = targets.cost(costs, [1, 8], "Ours", "Bare")
+    assert [(row.target, row.share >= 1) for row in rows] == [(1.5, True), (1.25, True), (2, True)]
 
 
 def test_waits_beside_a_large_model() -> None:
@@ -347,12 +355,13 @@ def test_waits_beside_a_large_model() -> None:
     assert line(lines, "| nothing") == "| nothing | 100 | 1.0 | 1.0 | 1.0 |"
     assert line(lines, "| a VGG16 loads") == "| a VGG16 loads | 100 | 2.0 | 2.0 | 45.1 |"
     assert lines[-1].startswith("Longest wait while a VGG16 loads: **45.1** ms")
+    assert targets.waits(Waits([], [0.002, 0.02], [])).share == 0.5
 
 
 def test_loading_and_memory_are_compared() -> None:
     filled: dict[str, LoadResult | str] = {
         "Base": LoadResult([0.2, 0.1, 0.3], {1: megabytes(500), 11: megabytes(600)}),
-        "One": LoadResult([2.0], {1: megabytes(100), 11: megabytes(2100)}),
+        "One": LoadResult([2.0], {1: megabytes(100), 11: megabytes(2100, 3000)}),
         "Other": "no Java",
         "Ours": LoadResult(
             [0.004, 0.005, 0.9],
@@ -361,11 +370,27 @@ def test_loading_and_memory_are_compared() -> None:
     }
     lines = tables.models(filled, 1, 11, 200, ROLES)
     assert line(lines, "| Ours") == "| Ours | 5.0 | 40 | 90 | 5.0 | 3.0 |"
-    assert line(lines, "| One") == "| One | 2,000 | 100 | 2,100 | 200.0 | 0.0 |"
+    assert line(lines, "| One") == "| One | 2,000 | 100 | 2,100 | 200.0 | 300.0 |"
     assert line(lines, "| Other") == "| Other | not measured: no Java | | | | |"
     assert "4.00 MB for each extra one, of which 1.00 MB" in line(lines, "With 200 models")
     assert "**40** times faster than the best of the others, Base" in line(lines, "It loads")
     assert "**50** times less memory than in One" in line(lines, "An extra model")
+    rows = targets.models(filled, 1, 11, 200, ROLES)
+    assert [row.value for row in rows] == [40, 1, 300]
+    assert targets.table(rows)[2:] == [
+        "| load and first answer, times the best peer | 40 | ≥ 60 |",
+        "| private MB of an extra model | 1.00 | ≤ 0.8 |",
+        "| private memory, times less than One | 300 | ≥ 250 |",
+    ]
+    without = {title: each for title, each in filled.items() if title != "One"}
+    assert targets.each_of(lambda: targets.models(without, 1, 11, 200, ROLES)) == []
+
+
+def test_the_targets_are_drawn(tmp_path: Path) -> None:
+    rows = [targets.Row("faster", 30, 60), targets.Row("smaller", 0.4, 0.8, at_least=False)]
+    assert [row.share for row in rows] == [0.5, 2]
+    targets.plot(rows, tmp_path / "targets.png")
+    assert (tmp_path / "targets.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_thrashing_is_compared_with_servers_that_evict_models() -> None:
@@ -373,5 +398,6 @@ def test_thrashing_is_compared_with_servers_that_evict_models() -> None:
     lines = tables.thrash(outcomes, ROLES)
     assert line(lines, "| Base") == "| Base | itself | 4.0 | 10.0 / 10.0 |"
     assert line(lines, "| One").startswith("| One | the platform |")
+    assert targets.thrash(outcomes, ROLES).value == 125
     assert lines[-1] == "Ours answers **125** times Base; target ≥ 100."
     assert tables.thrash({"Ours": "down"}, ROLES)[-1] == "Nothing to compare."
