@@ -81,7 +81,7 @@ built: build
 
 audit:  ## look up known vulnerabilities of deployed packages (skipped if no database can be reached)
 	@.ci/setup dev
-	$(VENV)/python .ci/audit layers/facet/requirements.txt serving/requirements-tensorflow.txt \
+	$(VENV)/python .ci/audit layers/facet/requirements.txt layers/litert/requirements.txt serving/requirements-tensorflow.txt \
 		training/wheels.txt -- $(call TOOL,pip-audit) pip-audit
 
 format:  ## format the code
@@ -157,6 +157,7 @@ sbom:  ## write bills of materials of deployed packages (CycloneDX) to build/sbo
 	@.ci/setup dev
 	@mkdir -p $(BILLS)
 	@$(BILL) layers/facet/requirements.txt --output-file $(BILLS)/layer.json
+	@$(BILL) layers/litert/requirements.txt --output-file $(BILLS)/layer-litert.json
 	@$(BILL) serving/requirements.txt --output-file $(BILLS)/container.json
 	@$(BILL) serving/requirements-tensorflow.txt --output-file $(BILLS)/container-tensorflow.json
 	@$(BILL) training/wheels.txt --output-file $(BILLS)/training.json

@@ -12,6 +12,7 @@ from tests.support.project.pins import pins
 ROOT = Path(__file__).parents[3]
 BILLS = {
     "layer": "layers/facet/requirements.txt",
+    "layer-litert": "layers/litert/requirements.txt",
     "container": "serving/requirements.txt",
     "container-tensorflow": "serving/requirements-tensorflow.txt",
     "training": "training/wheels.txt",

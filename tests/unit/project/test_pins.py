@@ -13,6 +13,7 @@ ROOT = Path(__file__).parents[3]
 CONSTRAINTS = pins(ROOT / "constraints.txt")
 DEPLOYED = [
     ROOT / "layers/facet/requirements",
+    ROOT / "layers/litert/requirements",
     ROOT / "serving/requirements",
     ROOT / "serving/requirements-tensorflow",
     ROOT / "training/wheels",
