@@ -9,10 +9,11 @@ from pathlib import Path
 
 from tests.support.stacks import ROOT
 
-FUNCTIONS = {"endpoint_schedule", "onboard", "page", "predict", "train"}
+FUNCTIONS = {"endpoint_schedule", "infer", "onboard", "page", "predict", "train"}
 BELOW: dict[str, set[str]] = {
     "facet": set(),
     **{each: {"facet"} for each in FUNCTIONS},
+    "infer": {"serving"},
     "serving": {"facet"},
     "training": {"facet"},
     "deployment": {"facet"},
