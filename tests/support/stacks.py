@@ -109,10 +109,13 @@ def command(home: Path, *arguments: str) -> list[str]:
     return [str(facet), "up", "--home", str(home), *arguments]
 
 
-def start(home: Path, **more: str) -> Running:
-    """Starts a stack in a folder and waits until it serves."""
+def start(home: Path, *arguments: str, **more: str) -> Running:
+    """Starts a stack in a folder and waits until it serves.
+
+    `arguments` are those of `facet up`, `more` are environment variables.
+    """
     process = subprocess.Popen(
-        command(home),
+        command(home, *arguments),
         cwd=ROOT,
         env=environment(**more),
         stdout=subprocess.PIPE,

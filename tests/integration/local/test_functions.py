@@ -1,4 +1,4 @@
-"""A template's functions on the local account: how they call each other, and what is told of it."""
+"""A template's functions on the local account: how they call each other, and what is logged."""
 
 import json
 import threading

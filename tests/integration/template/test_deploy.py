@@ -243,11 +243,31 @@ def test_it_uploads_the_layer_and_the_state_machine(account: Account) -> None:
     assert account.read(definition["Key"]) == (ROOT / "statemachine/train.asl.json").read_bytes()
 
 
+@once
+@pytest.mark.usefixtures("deployed")
+def test_it_uploads_litert_without_what_a_processor_does_not_need(account: Account) -> None:
+    """Lambda developer guide, quotas: function and layers may have 250 MB unpacked."""
+    packaged = account.packaged()
+    layer = sizes(account, packaged["LiteRTLayer"]["Properties"]["ContentUri"])
+    code = sizes(account, packaged["InferFunction"]["Properties"]["CodeUri"])
+    package = "python/ai_edge_litert"
+    assert {"python/serving/litert/compiled.py", "python/numpy/__init__.py"} <= layer.keys()
+    assert {f"{package}/libLiteRt.so", f"{package}/interpreter.py"} <= layer.keys()
+    assert not [name for name in layer if "WebGpu" in name or "/tests/" in name]
+    assert 60e6 < sum(layer.values()) < 110e6
+    assert sum(layer.values()) + sum(code.values()) < 150e6
+
+
 def files(account: Account, location: str) -> set[str]:
     """The names in an uploaded archive."""
+    return set(sizes(account, location))
+
+
+def sizes(account: Account, location: str) -> dict[str, int]:
+    """The unpacked bytes of each file in an uploaded archive."""
     key = location.removeprefix(f"s3://{account.bucket}/")
     with zipfile.ZipFile(io.BytesIO(account.read(key))) as archive:
-        return set(archive.namelist())
+        return {each.filename: each.file_size for each in archive.infolist()}
 
 
 def test_make_image_deploys_its_stack_once(checkout: Path, account: Account) -> None:

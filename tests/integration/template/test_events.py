@@ -1,8 +1,10 @@
 """Sends every event of events/ to its handler, as `sam local invoke` would."""
 
 import base64
+import hashlib
 import io
 import json
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +13,9 @@ import pytest
 from PIL import Image
 from samcli.yamlhelper import yaml_parse
 
+from facet.keys import lite_key, version_id
 from facet.registry.store import Registry
+from infer import app as infer
 from onboard import app as onboard
 from onboard import sweeper
 from predict import app as predict
@@ -26,7 +30,7 @@ ROOT = Path(__file__).parents[3]
 EVENTS = {path.stem: json.loads(path.read_text()) for path in (ROOT / "events").glob("*.json")}
 PAGE_EVENTS = sorted(name for name in EVENTS if name.startswith("page"))
 OTHERS = ("hours-", "onboard-", "page", "train-")
-API_EVENTS = sorted(name for name in EVENTS if not name.startswith(OTHERS))
+API_EVENTS = sorted(name for name in EVENTS if not name.startswith(OTHERS) and name != "infer")
 PREDICT_EVENTS = [name for name in API_EVENTS if name.startswith("predict-")]
 WITHOUT_MODEL = {
     "golden",
@@ -56,7 +60,7 @@ def sent_to(handler: Callable[[dict[str, Any], Any], dict[str, Any]], name: str)
     return answer
 
 
-def test_there_is_an_event_for_each_route_and_each_kind_of_body() -> None:
+def test_there_is_an_event_for_each_route() -> None:
     template = yaml_parse((ROOT / "template.yaml").read_text())
     events = template["Resources"]["PredictFunction"]["Properties"]["Events"].values()
     routes = {
@@ -65,6 +69,9 @@ def test_there_is_an_event_for_each_route_and_each_kind_of_body() -> None:
         if "{version}" not in each["Properties"]["Path"]  # there is none that every reader has
     }
     assert {(EVENTS[name]["httpMethod"], EVENTS[name]["resource"]) for name in API_EVENTS} == routes
+
+
+def test_there_is_an_event_for_each_kind_of_body_and_each_step() -> None:
     kinds = [EVENTS[name]["headers"]["Content-Type"].split(";")[0] for name in PREDICT_EVENTS]
     assert sorted(set(kinds)) == ["application/json", "image/jpeg", "multipart/form-data"]
     assert {"onboard-put", "onboard-removed", "onboard-sweep"} <= set(EVENTS)
@@ -135,6 +142,32 @@ def test_the_removal_event_of_an_unknown_version_does_nothing() -> None:
 @pytest.mark.usefixtures("onboarded")
 def test_the_sweep_event_finds_nothing_to_do() -> None:
     assert not any(sent_to(sweeper.handler, "onboard-sweep").values())
+
+
+@pytest.mark.usefixtures("functions")
+def test_the_infer_event_asks_the_sample_model(
+    s3: "S3Client", monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The key and the digest are those that onboarding gives samples/cifar.tar.gz."""
+    sample = (ROOT / "samples/cifar.tar.gz").read_bytes()
+    with tarfile.open(fileobj=io.BytesIO(sample)) as archive:
+        (lite,) = (each for each in archive if each.name.endswith(".tflite"))
+        model = archive.extractfile(lite).read()  # type: ignore[union-attr]
+    key = lite_key("cifar", version_id(hashlib.sha256(sample).hexdigest()))
+    s3.put_object(Bucket=fakes.BUCKET, Key=key, Body=model)
+    monkeypatch.setenv("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "1769")
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    infer.inference.cache_clear()
+    try:
+        answer = sent_to(infer.handler, "infer")
+    finally:
+        infer.inference().close()
+        infer.inference.cache_clear()
+    assert answer["status"] == 200, answer
+    (scores,) = answer["response"]["predictions"]
+    assert len(scores) == 10
+    assert sum(scores) == pytest.approx(1, abs=1e-5)
 
 
 @pytest.mark.usefixtures("functions")

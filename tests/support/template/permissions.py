@@ -7,7 +7,7 @@ from typing import Any
 ACTIONS = {
     "describe_stacks": {"cloudformation:DescribeStacks"},
     "update_stack": {"cloudformation:UpdateStack"},
-    "copy_object": {"s3:GetObject", "s3:GetObjectVersion", "s3:PutObject"},
+    "copy_object": {"s3:GetObject", "s3:PutObject"},
     "delete_object": {"s3:DeleteObject"},
     "delete_objects": {"s3:DeleteObjectVersion"},
     "get_object": {"s3:GetObject", "s3:ListBucket"},
@@ -98,8 +98,16 @@ def _of_call(node: ast.AST) -> set[str]:
         assert isinstance(node, ast.Call)
         (method,) = _names(node.args)
     actions = ACTIONS.get(method or "", set())
-    if method == "copy_object" or not isinstance(node, ast.Call):
+    if not isinstance(node, ast.Call):
         return actions
+    if method == "copy_object":
+        names = {
+            name
+            for each in ast.walk(node)
+            if isinstance(each, ast.Dict)
+            for name in _names(each.keys)
+        }
+        return actions | ({"s3:GetObjectVersion"} if "VersionId" in names else set())
     keywords = {each.arg for each in node.keywords}
     if not keywords & {"VersionId", None}:
         return actions

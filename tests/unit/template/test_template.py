@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from facet_wheel.imports import needed
 from samcli.yamlhelper import yaml_parse
 
 from facet.registry.releases import CANARY
 from facet.settings import PREFIX, Settings
-from predict.app import app
+from predict.app import app as predict_app
 from tests.support.project.pins import canonical, named
 from tests.support.template.permissions import LOG_DELIVERY
 
@@ -51,21 +52,28 @@ def by_default(value: Any) -> str:
 def imports(folder: Path) -> Iterator[tuple[Path, str]]:
     """Pairs of a module below a folder and a top-level name that it imports at run time."""
     for path in folder.rglob("*.py"):
-        tree = ast.parse(path.read_text())
-        typing_only = {
-            child
-            for node in ast.walk(tree)
-            if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
-            for child in ast.walk(node)
-        }
-        for node in ast.walk(tree):
-            if node in typing_only:
-                continue
-            if isinstance(node, ast.Import):
-                yield from ((path, each.name.split(".")[0]) for each in node.names)
-            elif isinstance(node, ast.ImportFrom):
-                assert node.level == 0, f"{path} imports relatively"
-                yield path, str(node.module).split(".")[0]
+        yield from ((path, name) for name in sorted(of_module(path)))
+
+
+def of_module(path: Path) -> set[str]:
+    """The top-level names that a module imports at run time."""
+    tree = ast.parse(path.read_text())
+    typing_only = {
+        child
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        for child in ast.walk(node)
+    }
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        if node in typing_only:
+            continue
+        if isinstance(node, ast.Import):
+            found |= {each.name.split(".")[0] for each in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path} imports relatively"
+            found.add(str(node.module).split(".")[0])
+    return found
 
 
 def without_names(path: str) -> str:
@@ -94,7 +102,9 @@ def test_settings_are_valid_by_default(name: str) -> None:
 
 @function
 def test_an_invocation_of_the_endpoint_times_out_before_the_function(name: str) -> None:
-    assert float(environment(name)["FACET_INVOKE_TIMEOUT"]) < FUNCTIONS[name]["Timeout"]
+    """`infer` invokes none."""
+    if name != "InferFunction":
+        assert float(environment(name)["FACET_INVOKE_TIMEOUT"]) < FUNCTIONS[name]["Timeout"]
 
 
 @function
@@ -115,7 +125,7 @@ def test_the_templates_routes_are_the_resolvers() -> None:
     } - {("OPTIONS", "/{proxy+}")}
     resolved = {
         (method.upper(), without_names(path))
-        for path, item in (app.get_openapi_schema().paths or {}).items()
+        for path, item in (predict_app.get_openapi_schema().paths or {}).items()
         for method in item.model_dump(exclude_none=True)
     }
     assert routed == resolved
@@ -140,8 +150,31 @@ def test_the_layer_has_every_imported_package() -> None:
     dists = packages_distributions()
     for folder in ("layers/facet/facet", "functions"):
         for path, name in imports(ROOT / folder):
-            if name not in sys.stdlib_module_names | ours:
+            if name not in sys.stdlib_module_names | ours and "infer" not in path.parts:
                 assert brought & {canonical(each) for each in dists[name]}, f"{path} imports {name}"
+
+
+def test_the_litert_layer_has_every_imported_package() -> None:
+    """What the function's two processes can import, except TensorFlow, which no model there asks
+    for."""
+    brought = named(ROOT / "layers/litert/requirements.in") | IN_LAMBDA
+    dists = packages_distributions()
+    folders = [ROOT / "functions", ROOT]
+    modules = needed("infer.app", folders, set()) | needed("infer.process.runner", folders, set())
+    assert "serving.litert.compiled" in modules
+    for name, path in modules.items():
+        assert name.partition(".")[0] in {"infer", "serving"}, name
+        for package in of_module(path) - sys.stdlib_module_names - {"infer", "serving"}:
+            if package != "tensorflow":
+                assert brought & {canonical(each) for each in dists[package]}, f"{name}: {package}"
+
+
+@function
+def test_each_function_has_one_layer(name: str) -> None:
+    """Two would both bring numpy. Layers in Globals would be added to each function's own."""
+    assert "Layers" not in GLOBALS
+    layer = "LiteRTLayer" if name == "InferFunction" else "FacetLayer"
+    assert FUNCTIONS[name]["Layers"] == [{"Ref": layer}]
 
 
 def statements(policies: list[dict[str, Any]]) -> dict[str, set[str]]:
@@ -243,6 +276,15 @@ def test_the_sweeper_may_delete_versions_but_not_uploads() -> None:
         "${Bucket.Arn}/lite/*",
     ]
     assert allowed("SweepFunction")["HandOver"] == {"lambda:InvokeFunction"}
+
+
+def test_the_function_that_runs_models_reads_them_and_nothing_else() -> None:
+    (policy,) = FUNCTIONS["InferFunction"]["Policies"]
+    reading, logging = policy["Statement"]
+    assert logging["Effect"] == "Deny"
+    assert reading["Action"] == "s3:GetObject"
+    assert set(reading["Resource"]) == {"Fn::Sub"}
+    assert reading["Resource"]["Fn::Sub"].endswith("-${AWS::Region}/lite/*")
 
 
 def test_the_function_has_time_left_after_the_last_attempt_at_the_endpoint() -> None:

@@ -19,6 +19,7 @@ from tests.support.template.iam.language import Request, refusal
 
 MODULES = {
     "predict": "PredictFunction",
+    "infer": "InferFunction",
     "train": "TrainFunction",
     "endpoint_schedule": "HoursFunction",
     "onboard.app": "OnboardFunction",
@@ -31,8 +32,16 @@ MODULES = {
 OTHERS = ("tests", "cli", "local", "benchmarks", "training")
 """Packages whose calls, also through the functions' modules, are not a function's."""
 
-TAKES_403 = {"PredictFunction": "after a 403 predict/bucket/objects.py lists the key itself"}
+TAKES_403 = {
+    "PredictFunction": "after a 403 predict/bucket/objects.py lists the key itself",
+    "InferFunction": "infer/store.py takes a 403 for a missing key",
+}
 """Functions for which S3 may answer 403 for a missing key, with the reason."""
+
+FORMS = {
+    "PredictFunction": "inbox/7f1c0b7e-3d0b-4c58-9a55-2f0d6a1b9c3e",
+}
+"""The key of the presigned forms that a function makes."""
 
 NOT_FOUND = 404
 SERVICES = {"s3", "dynamodb", "sagemaker-runtime", "events", "sns", "lambda", "cloudformation"}
@@ -130,6 +139,8 @@ class Recorder:
 
     def _record(self, service: str, operation: str, parameters: Mapping[str, Any]) -> None:
         if function := caller():
+            if operation == "CreateBucket":
+                parameters = {"Key": FORMS[function]}
             for each in requests.of_call(service, operation, parameters):
                 self._judge(function, each)
 

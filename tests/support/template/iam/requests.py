@@ -64,9 +64,11 @@ def _put(parameters: Parameters) -> Iterator[Request]:
         yield Request("s3:PutObjectTagging", _arn(parameters["Key"]))
 
 
-def _form(_: Parameters) -> Iterator[Request]:
-    """What a presigned form allows. botocore reads its address from CreateBucket's parameters."""
-    yield from _put({"Key": "inbox/7f1c0b7e-3d0b-4c58-9a55-2f0d6a1b9c3e"})
+def _form(parameters: Parameters) -> Iterator[Request]:
+    """What a presigned form allows. botocore reads its address from CreateBucket's parameters,
+    which lack the key; the recorder adds it.
+    """
+    yield from _put(parameters)
 
 
 def _copy(parameters: Parameters) -> Iterator[Request]:
@@ -159,8 +161,8 @@ def _publish(_: Parameters) -> Iterator[Request]:
     yield Request("sns:Publish", EVERYTHING["NotificationTopicArn"])
 
 
-def _invoke(_: Parameters) -> Iterator[Request]:
-    yield Request("lambda:InvokeFunction", "OnboardFunction.Arn")
+def _invoke(parameters: Parameters) -> Iterator[Request]:
+    yield Request("lambda:InvokeFunction", INVOKED[parameters["FunctionName"]])
 
 
 def _stack(action: str) -> Callable[[Parameters], Iterator[Request]]:
@@ -169,6 +171,13 @@ def _stack(action: str) -> Callable[[Parameters], Iterator[Request]]:
         yield Request(f"cloudformation:{action}", arn)
 
     return requests
+
+
+INVOKED = {
+    "onboard": "OnboardFunction.Arn",
+    "infer": "InferFunction.Arn",
+}
+"""The functions by the names that tests/integration/conftest.py gives them."""
 
 
 CALLS: dict[tuple[str, str], Callable[[Parameters], Iterator[Request]]] = {

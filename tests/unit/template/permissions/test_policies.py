@@ -43,7 +43,7 @@ OF_AWS = {
 }
 """What SAM attaches, and what API Gateway requires."""
 
-BUCKET = "Bucket.Arn"
+BUCKET, NAMED = "Bucket.Arn", "arn:aws:s3:::facet-123456789012-us-east-1"
 ONBOARD, SWEEP = "OnboardFunctionRole.Arn", "SweepFunctionRole.Arn"
 ANYBODY = "arn:aws:iam::123456789012:role/admin"
 VERSION = f"{BUCKET}/mme/cifar/0123456789ab.tar.gz"
@@ -151,10 +151,40 @@ def test_sagemaker_assumes_the_roles_for_this_account_only(role: str) -> None:
 
 def test_roles_can_invoke_only_versions_on_this_endpoint() -> None:
     invoking = [each for each in policies(FULL) if each["Action"] == "sagemaker:InvokeEndpoint"]
-    assert len(invoking) == 2
+    assert len(invoking) == 3
     for each in invoking:
         assert each["Resource"].endswith(":123456789012:endpoint/facet")
         assert each["Condition"] == {"StringLike": {"sagemaker:TargetModel": "*/*.tar.gz"}}
+
+
+def test_the_function_that_runs_models_can_only_read_them() -> None:
+    """With every parameter set. Of logs, which AWS's managed policies allow, it has its own.
+
+    The policy has the bucket by its name, because the bucket depends on the function.
+    """
+    (policy,) = FULL.resources["InferFunctionRole"]["Properties"]["Policies"]
+    own = [*statements(policy["PolicyDocument"])]
+    log = own.pop()
+    assert (log["Effect"], log["NotResource"]) == ("Deny", "InferLogs.Arn")
+    assert log["Action"] == ["logs:CreateLogStream", "logs:PutLogEvents"]
+    group = FULL.resources["InferFunction"]["Properties"]["LoggingConfig"]["LogGroup"]
+    assert group == "InferLogs"
+    own += statements(FULL.resources["UseOfKeyToReadModels"]["Properties"]["PolicyDocument"])
+    assert [each["Action"] for each in own] == ["s3:GetObject", "kms:Decrypt"]
+    may = {
+        (action, resource)
+        for action in ("s3:GetObject", "s3:PutObject", "s3:ListBucket", "dynamodb:GetItem")
+        for resource in (LITERT, VERSION, UPLOAD, f"{BUCKET}/golden/a", BUCKET, "Registry.Arn")
+        for each in own
+        if language.applies(each, Request(action, resource.replace(BUCKET, NAMED), {}))
+    }
+    assert may == {("s3:GetObject", LITERT)}
+    attached_to = {
+        name
+        for name, each in FULL.of_type("AWS::IAM::ManagedPolicy").items()
+        if "InferFunctionRole" in each.get("Roles", [])
+    }
+    assert attached_to == {"FunctionsKeepToThemselves", "UseOfKeyToReadModels"}
 
 
 def test_training_jobs_read_versions_but_no_uploads() -> None:
@@ -388,7 +418,9 @@ def test_without_kms_key_arn_aws_keys_encrypt() -> None:
 
 def test_every_role_that_handles_encrypted_data_may_use_the_key() -> None:
     machine = {"TrainStateMachineRole"}
-    assert attached(FULL, "UseOfKey") == function_roles(FULL) | machine | {
+    running = {"InferFunctionRole"}
+    assert attached(FULL, "UseOfKeyToReadModels") == running
+    assert attached(FULL, "UseOfKey") == (function_roles(FULL) - running) | machine | {
         "TrainingRole",
         "EndpointRole",
         "HoursFunctionRemoveRole",
@@ -399,7 +431,7 @@ def test_every_role_that_handles_encrypted_data_may_use_the_key() -> None:
         "EndpointRole",
         "HoursFunctionRole",
     }
-    for name in ("UseOfKey", "UseOfKeyForVolumes", "UploadersPolicy"):
+    for name in ("UseOfKey", "UseOfKeyToReadModels", "UseOfKeyForVolumes", "UploadersPolicy"):
         for each in statements(FULL.resources[name]["Properties"]["PolicyDocument"]):
             actions = many(each["Action"])
             if actions[0].startswith("kms:"):
