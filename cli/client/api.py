@@ -21,7 +21,7 @@ TIMEOUT = urllib3.Timeout(connect=5.0, read=35.0)
 """Seconds. API Gateway answers within 29."""
 
 RETRYABLE = (429, 503)
-FORBIDDEN = 403
+FORBIDDEN, NOT_FOUND = 403, 404
 TOO_LARGE, UPLOAD_FAILED = 413, 502
 """The statuses of errors that concern one upload."""
 

@@ -10,9 +10,10 @@ import numpy as np
 
 from cli.pack.errors import CannotPack
 from facet import preprocess
-from facet.endpoint import Endpoint, Scores, payload, scores
 from facet.errors import ModelFailed
 from facet.manifest import Manifest
+from facet.places.endpoint import Endpoint
+from facet.places.predict_call import Scores, payload, scores
 from facet.preprocess import Pixels, Tensor
 from onboard.prover import Proof, Prover
 from onboard.retry import RetryPolicy

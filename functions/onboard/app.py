@@ -12,12 +12,12 @@ import boto3
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from botocore.config import Config
 
-from facet import endpoint
 from facet.artifact.validation import Rules
 from facet.errors import EndpointRemoved
 from facet.keys import parse_lite_key, parse_misnamed_key, parse_upload_key, parse_version_key
 from facet.notifications import publisher
 from facet.observability import count, logger
+from facet.places import endpoint
 from facet.registry.attempts import Attempts
 from facet.registry.releases import Releases
 from facet.registry.store import Registry

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageOps
 
-from facet.endpoint import Scores
 from facet.errors import BodyTooLarge, ModelFailed, Violation
+from facet.places.predict_call import Scores
 
 COMPANY = 4
 """Images in one request of the check."""

@@ -14,11 +14,12 @@ import numpy as np
 from PIL import Image
 
 from facet import preprocess
-from facet.endpoint import Endpoint, Scores
 from facet.errors import BodyTooLarge, ModelFailed, Violation
 from facet.keys import MANIFEST
 from facet.manifest import TOLERANCE, GoldenSample, Manifest
 from facet.observability import logger
+from facet.places.endpoint import Endpoint
+from facet.places.predict_call import Scores
 from facet.preprocess import Pixels, Tensor
 from onboard.consistency import Answer, Check, Consistency
 from onboard.retry import RetryPolicy

@@ -13,7 +13,6 @@ from functools import partial
 import numpy as np
 
 from facet import preprocess
-from facet.endpoint import Endpoint, Scores, check_size
 from facet.errors import (
     BadRequest,
     BodyTooLarge,
@@ -28,6 +27,8 @@ from facet.errors import (
 )
 from facet.manifest import InputSpec, Manifest
 from facet.observability import logger
+from facet.places.endpoint import Endpoint
+from facet.places.predict_call import Scores, check_size
 from facet.preprocess import Pixels, Tensor
 from facet.registry.models import Version
 from predict.timing import Deadline, Stopwatch

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import boto3
 from botocore.config import Config
 
-from facet.endpoint import Endpoint, client
 from facet.notifications import EventPublisher
+from facet.places.endpoint import Endpoint, client
 from facet.registry.releases import Releases
 from facet.registry.store import Registry
 from facet.settings import settings

@@ -11,8 +11,8 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from facet.artifact.validation import Rules
-from facet.endpoint import Endpoint
 from facet.notifications import EventPublisher
+from facet.places.endpoint import Endpoint
 from facet.registry.attempts import Attempts
 from facet.registry.deletions import Deletions
 from facet.registry.models import Status, Version

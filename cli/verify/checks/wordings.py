@@ -11,7 +11,7 @@ from cli.client.permissions import forbidden
 from cli.client.resources import LOG_GROUP, resources
 from cli.verify.check import Different, NotTried, check
 from cli.verify.session import Session
-from facet.endpoint import NO_ENDPOINT
+from facet.places.endpoint import NO_ENDPOINT
 
 NOTHING = "0" * 12
 """The id of a version that no model has."""

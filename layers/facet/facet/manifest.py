@@ -210,3 +210,7 @@ class Manifest(Frozen):
     def to_json(self) -> str:
         """The manifest as it stands in `facet.json`."""
         return self.model_dump_json(by_alias=True, exclude_none=True, indent=2)
+
+
+AnyManifest = Manifest
+"""That of any model which a place runs."""

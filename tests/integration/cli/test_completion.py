@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from cli.app import app
 from cli.terminal.completion import before
+from facet.recipes import RECIPES
 from facet.registry.store import Registry
 from tests.support import deployed
 from tests.support.aws.fakes import BUCKET
@@ -67,7 +68,7 @@ def test_versions(table: "Table") -> None:
 def test_recipes_and_data_sets(s3: "S3Client") -> None:
     for name in ("lights", "lamps", "pets"):
         s3.put_object(Bucket=BUCKET, Key=f"datasets/{name}/train/a/1.png", Body=b"")
-    assert offered("train ") == ["cifar10", "sign-language", "image-folder"]
+    assert offered("train ") == [*RECIPES]
     assert offered(f"train {DEPLOYED} image-folder ") == ["lamps", "lights", "pets"]
     assert offered(f"train {DEPLOYED} image-folder l") == ["lamps", "lights"]
 

@@ -105,7 +105,7 @@ def packed(source: Path, *options: str) -> tuple[Manifest, dict[str, bytes]]:
     assert done.exit_code == 0, done.output
     data = (source.parent / "model.tar.gz").read_bytes()
     manifest, violations = validation.run(archive.read(io.BytesIO(data)))
-    assert manifest
+    assert isinstance(manifest, Manifest)
     assert violations == []
     with tarfile.open(fileobj=io.BytesIO(data)) as tar:
         members = {each.name: tar.extractfile(each) for each in tar.getmembers()}

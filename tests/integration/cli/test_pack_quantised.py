@@ -99,7 +99,7 @@ def packed(folder: Path, source: Path, *options: str) -> tuple[Manifest, Files, 
     assert done.exit_code == 0, done.output
     data = (folder / "model.tar.gz").read_bytes()
     manifest, violations = validation.run(archive.read(io.BytesIO(data)))
-    assert manifest
+    assert isinstance(manifest, Manifest)
     assert violations == []
     with tarfile.open(fileobj=io.BytesIO(data)) as tar:
         members = {each.name: tar.extractfile(each) for each in tar.getmembers()}

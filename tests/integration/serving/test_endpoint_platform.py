@@ -17,9 +17,9 @@ import httpx
 import numpy as np
 import pytest
 
-from facet.endpoint import Endpoint
 from facet.errors import ModelFailed
 from facet.manifest import Manifest
+from facet.places.endpoint import Endpoint
 from tests.integration.serving.endpoints import (
     BUCKET,
     ENDPOINT,

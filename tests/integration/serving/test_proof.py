@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from facet.endpoint import Endpoint
 from facet.manifest import Manifest
+from facet.places.endpoint import Endpoint
 from onboard.prover import Prover
 from onboard.retry import RetryPolicy
 from tests.integration.serving.endpoints import BUCKET, ENDPOINT, packed, stacks

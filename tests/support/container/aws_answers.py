@@ -2,7 +2,7 @@
 
 Recorded from AWS's own handler, over a stand-in for its model server (aws_handler.py), which
 waited 2 seconds for a load instead of 60; and from nginx 1.22 with the image's configuration.
-tests/integration/serving/test_aws_handler.py holds the handler's rows; facet.endpoint is held
+tests/integration/serving/test_aws_handler.py holds the handler's rows; facet.places is held
 against all of them.
 
 Two things cannot be read from a status. A SavedModel that cannot be loaded ends its server, whose

@@ -8,9 +8,9 @@ from typing import Any, cast
 
 import pytest
 
-from facet.endpoint import Endpoint
 from facet.errors import EndpointUnavailable, FacetError, ModelFailed, ModelLoading
 from facet.manifest import Manifest
+from facet.places.endpoint import Endpoint
 from serving import errors
 from serving.responses import error_response
 from serving.statuses import STATUS

@@ -1,4 +1,4 @@
-"""`payload` and `scores` of facet.endpoint: what goes to the container, and what may come back."""
+"""`payload` and `scores`: what goes to the container, and what may come back."""
 
 import base64
 import json
@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from facet.endpoint import MAX_BODY, Scores, check_size, payload, scores
 from facet.errors import BodyTooLarge, ModelFailed
 from facet.manifest import InputSpec, Manifest
+from facet.places.predict_call import MAX_BODY, Scores, check_size, payload, scores
 from tests.support.inputs import artifacts
 
 

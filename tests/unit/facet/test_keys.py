@@ -16,6 +16,7 @@ def test_keys_have_the_documented_form() -> None:
     assert keys.target_model("cifar", ID) == f"cifar/{ID}.tar.gz"
     assert keys.rejected_key("cifar", ID) == f"rejected/cifar/{ID}.tar.gz"
     assert keys.report_key("cifar", ID) == f"rejected/cifar/{ID}.json"
+    assert keys.lite_key("cifar", ID) == f"lite/cifar/{ID}.tflite"
     assert keys.dataset_prefix("cats") == "datasets/cats/"
     assert keys.dataset_prefix("cats", "train") == "datasets/cats/train/"
     assert keys.training_prefix("monday", "cats") == "training/monday/cats"
@@ -48,6 +49,10 @@ def test_other_keys_name_no_upload(key: str) -> None:
 
 def test_a_version_key_is_parsed_into_model_and_version() -> None:
     assert keys.parse_version_key(f"mme/cifar/{ID}.tar.gz") == ("cifar", ID)
+
+
+def test_the_keys_of_what_is_kept_beside_an_artifact_are_parsed_too() -> None:
+    assert keys.parse_lite_key(f"lite/cifar/{ID}.tflite") == ("cifar", ID)
 
 
 @pytest.mark.parametrize(

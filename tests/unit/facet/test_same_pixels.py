@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from facet import preprocess
-from facet.endpoint import Endpoint
 from facet.image.decoding import MAX_PIXELS
 from facet.manifest import InputSpec, Manifest
+from facet.places.endpoint import Endpoint
 from facet.recipes import Hyperparameters
 from onboard.prover import Prover
 from onboard.retry import RetryPolicy

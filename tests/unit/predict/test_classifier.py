@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from facet.endpoint import Scores
 from facet.errors import (
     BadRequest,
     EndpointThrottled,
@@ -20,6 +19,7 @@ from facet.errors import (
     UnsupportedImage,
 )
 from facet.image.decoding import MAX_PIXELS
+from facet.places.predict_call import Scores
 from facet.registry.models import Version
 from predict.classifier import AT_ONCE, Classifier, Image, Predictions
 from predict.timing import Deadline, Stopwatch

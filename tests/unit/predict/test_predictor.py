@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from botocore.exceptions import ClientError
 
-from facet.endpoint import Scores
 from facet.errors import (
     BodyTooLarge,
     BrokenImage,
@@ -19,6 +18,7 @@ from facet.errors import (
     NoLiveVersion,
     UnknownVersion,
 )
+from facet.places.predict_call import Scores
 from facet.registry.models import Canary, Model, Serving, Status, Version
 from predict.canary import Variant, goes_to_candidate
 from predict.classifier import Predictions

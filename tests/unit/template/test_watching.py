@@ -43,7 +43,10 @@ OF_AWS: dict[str, tuple[set[str], dict[str, str]]] = {
         },
     ),
     # docs.aws.amazon.com/lambda: Types of metrics for Lambda functions
-    "AWS/Lambda": (FUNCTION, {"Errors": "Sum", "Throttles": "Sum", "Duration": P}),
+    "AWS/Lambda": (
+        FUNCTION,
+        {"Errors": "Sum", "Throttles": "Sum", "Invocations": "Sum", "Duration": P},
+    ),
     # docs.aws.amazon.com/sagemaker: Amazon SageMaker AI metrics in Amazon CloudWatch
     "AWS/SageMaker": (
         ENDPOINT,

@@ -1,42 +1,28 @@
-"""Invokes the multi-model endpoint: a batch of input tensors in, scores of each out."""
+"""TensorFlow Serving's REST predict call, which every place answers: body, scores and errors."""
 
 import base64
 import json
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import boto3
-import botocore.exceptions as botocore_errors
 import numpy as np
 import orjson
-from botocore.config import Config
 from numpy.typing import NDArray
 
-from facet.errors import (
-    BodyTooLarge,
-    EndpointRemoved,
-    EndpointThrottled,
-    EndpointUnavailable,
-    FacetError,
-    ModelFailed,
-    ModelLoading,
+from facet.errors import BodyTooLarge, EndpointUnavailable, FacetError, ModelFailed, ModelLoading
+from facet.manifest import (
+    AnyManifest,
+    InputSpec,
+    OutputSpec,
 )
-from facet.manifest import InputSpec, Manifest, OutputSpec
 from facet.preprocess import Pixels, Tensor
-
-if TYPE_CHECKING:
-    from mypy_boto3_sagemaker_runtime import SageMakerRuntimeClient
 
 Scores = NDArray[np.float32]
 """One score for each label."""
 
 MAX_BODY = 6_291_456
 """Bytes of an InvokeEndpoint body, from botocore's service model."""
-
-REQUEST = "facet-request"
-"""The custom attribute with the request's id. SageMaker forwards it verbatim (InvokeEndpoint in its
-API reference), and AWS's TensorFlow image ignores attributes that do not begin with tfs-."""
 
 NOT_LOADED = re.compile(r"^(Model \S+ is not loaded yet|Servable not found for request)")
 """What Facet's container and AWS's image answer when an earlier process had loaded the model."""
@@ -58,99 +44,8 @@ for each other."""
 CUT_SHORT = re.compile(r'"(?:error|description)"\s*:\s*"(.+)', re.DOTALL)
 """The reason in JSON without its end: messages have up to 2,048 characters in SageMaker's model."""
 
-NO_ENDPOINT = re.compile(r"Endpoint \S+ of account \d+ not found")
-"""The text of SageMaker's ValidationError for an endpoint that does not exist, or not yet."""
 
-BAD_ARCHIVE = re.compile(r"Failed to extract model data archive")
-"""The text of SageMaker's ValidationError for an artifact that it cannot unpack."""
-
-
-def client(timeout: float) -> "SageMakerRuntimeClient":
-    """A runtime client that waits `timeout` seconds for an answer and does not retry."""
-    return boto3.client(
-        "sagemaker-runtime",
-        config=Config(connect_timeout=2, read_timeout=timeout, retries={"total_max_attempts": 1}),
-    )
-
-
-class Endpoint:
-    """The multi-model endpoint called `name`."""
-
-    def __init__(self, runtime: "SageMakerRuntimeClient", name: str) -> None:
-        self._runtime = runtime
-        self._name = name
-
-    def classify(
-        self,
-        target: str,
-        manifest: Manifest,
-        batch: Sequence[Pixels | Tensor],
-        request_id: str,
-    ) -> list[Scores | ModelFailed]:
-        """For each image float32 (labels,) scores in 0..1, or why the model gave none for it.
-
-        `batch` has each image's tensor from `preprocess.apply`; `target` is the TargetModel.
-        `request_id` is logged by the container with its errors.
-        Raises BodyTooLarge, EndpointThrottled, EndpointUnavailable, EndpointRemoved, ModelLoading,
-        ModelFailed if the whole request fails, and botocore's ClientError for other causes, such as
-        permissions.
-        """
-        body = payload(manifest.input, batch)
-        _check_size(len(body))
-        return scores(manifest, self._invoke(target, body, request_id), len(batch))
-
-    def _invoke(self, target: str, body: bytes, request_id: str) -> bytes:
-        try:
-            answer = self._runtime.invoke_endpoint(
-                EndpointName=self._name,
-                TargetModel=target,
-                ContentType="application/json",
-                Accept="application/json",
-                CustomAttributes=f"{REQUEST}={request_id}",
-                Body=body,
-            )
-            return answer["Body"].read()
-        except botocore_errors.ReadTimeoutError as error:
-            raise ModelLoading(
-                "The model did not answer in time, because it is loading. Try again shortly."
-            ) from error
-        except (botocore_errors.ConnectionError, botocore_errors.HTTPClientError) as error:
-            raise EndpointUnavailable(
-                "The endpoint cannot be reached at the moment. Try again shortly."
-            ) from error
-        except botocore_errors.ClientError as error:
-            if translated := _translated(error):
-                raise translated from error
-            raise
-
-
-def _translated(error: botocore_errors.ClientError) -> FacetError | None:
-    code = error.response["Error"]["Code"]
-    if code in ("ThrottlingException", "TooManyRequestsException"):
-        return EndpointThrottled("The endpoint has too many requests. Try again shortly.")
-    if code == "ModelNotReadyException":
-        return ModelLoading("The model is loading. Try again shortly.")
-    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    if code in ("ServiceUnavailable", "InternalFailure", "InternalDependencyException") or (
-        status >= 500  # of a proxy or load balancer, whose errors have no code of SageMaker's
-    ):
-        return EndpointUnavailable(
-            "The endpoint cannot take requests at the moment. Try again shortly."
-        )
-    if code == "ValidationError" and NO_ENDPOINT.search(str(error)):
-        return EndpointRemoved(
-            "There is no endpoint at the moment: it was removed for off-hours, or is being "
-            "created. Try again later."
-        )
-    if code == "ValidationError" and BAD_ARCHIVE.search(str(error)):
-        return ModelFailed("the endpoint cannot unpack the archive")
-    if code != "ModelError":
-        return None
-    message = str(error.response.get("OriginalMessage") or error)
-    return _of_container(error.response.get("OriginalStatusCode"), message)
-
-
-def _of_container(status: object, message: str) -> FacetError:
+def of_container(status: object, message: str) -> FacetError:
     """The container's error, which SageMaker passes on: the model's fault, or one that passes.
 
     SageMaker's own timeout has status 0. A slow load is answered 408; AWS's image answers a model
@@ -200,10 +95,11 @@ def check_size(spec: InputSpec, count: int) -> None:
     Image files may have any size.
     """
     if spec.encoding != "jpeg":
-        _check_size(count * spec.size * 4 // (3 if spec.encoding == "uint8" else 1))
+        check_bytes(count * spec.size * 4 // (3 if spec.encoding == "uint8" else 1))
 
 
-def _check_size(size: int) -> None:
+def check_bytes(size: int) -> None:
+    """Raises BodyTooLarge for a body of more bytes than MAX_BODY."""
     if size > MAX_BODY:
         raise BodyTooLarge(
             f"As this model's input the images have {size:,} bytes; "
@@ -227,19 +123,25 @@ def payload(spec: InputSpec, batch: Sequence[Pixels | Tensor]) -> bytes:
     )
 
 
-def scores(manifest: Manifest, body: bytes, count: int) -> list[Scores | ModelFailed]:
+def scores(manifest: AnyManifest, body: bytes, count: int) -> list[Scores | ModelFailed]:
     """The scores in the container's response `body`, float32 (labels,) for each of `count` images.
 
     A row with a number that is not finite is a ModelFailed. Raises ModelFailed for everything else,
     such as an HTTP 200 with an `error` body.
     """
     try:
-        answer = _document(body)
-        rows = np.asarray([_row(manifest.output, row) for row in answer["predictions"]])
+        response = read_json(body)
+    except (ValueError, RecursionError) as error:
+        raise _without_predictions(body.decode(errors="replace")) from error
+    return scores_in(manifest, response, count)
+
+
+def scores_in(manifest: AnyManifest, response: Any, count: int) -> list[Scores | ModelFailed]:
+    """As `scores`, of a response that was parsed."""
+    try:
+        rows = np.asarray([_row(manifest.output, row) for row in response["predictions"]])
     except (ValueError, TypeError, KeyError, RecursionError) as error:
-        raise ModelFailed(
-            f"it answered without predictions: {body[:500].decode(errors='replace')}"
-        ) from error
+        raise _without_predictions(json.dumps(response)) from error
     if rows.shape != (count, manifest.width) or rows.dtype.kind not in "iuf":
         raise ModelFailed(
             f"it answered {rows.dtype} of shape {rows.shape} "
@@ -264,7 +166,11 @@ def probabilities(output: OutputSpec, values: Scores) -> Scores:
     return softmax(values) if output.activation == "logits" else values
 
 
-def _document(body: bytes) -> Any:
+def _without_predictions(response: str) -> ModelFailed:
+    return ModelFailed(f"it answered without predictions: {response[:500]}")
+
+
+def read_json(body: bytes) -> Any:
     """Parses JSON with NaN and Infinity, which TensorFlow Serving writes. Raises ValueError."""
     try:
         return orjson.loads(body)
