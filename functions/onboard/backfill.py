@@ -63,8 +63,12 @@ class Backfill:
 
         The version may be retired and deleted meanwhile, which then does not know of the object.
         """
-        digest = model.sha256 if model else None
-        if not self._registry.record_litert(version, model.size if model else 0, digest):
+        found = replace(
+            version,
+            litert_size=model.size if model else 0,
+            litert_sha256=model.sha256 if model else None,
+        )
+        if not self._registry.record_litert(found):
             return None
         if model is None:
             return None

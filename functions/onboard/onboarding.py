@@ -24,7 +24,8 @@ from facet.notifications import EventPublisher
 from facet.observability import logger
 from facet.registry.attempts import Attempt, Attempts
 from facet.registry.models import Model, Status, Version
-from facet.registry.releases import Placement, Releases
+from facet.registry.placement import Placement
+from facet.registry.releases import Releases
 from facet.registry.store import Registry
 from onboard import failures
 from onboard.backfill import Backfill, MissingLiteRT

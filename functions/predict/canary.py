@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import BotoCoreError, ClientError
 
 from facet.observability import count, logger
-from facet.registry.models import CANARY_COUNTS, Canary, Model, counted
+from facet.registry.items import counted
+from facet.registry.models import CANARY_COUNTS, Canary, Model
 from facet.registry.releases import Releases
 
 if TYPE_CHECKING:

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 from facet.errors import Violation
 from facet.manifest import Manifest
-from facet.registry.models import Status, Version
-from facet.registry.releases import Placement, Releases
+from facet.registry.models import Place, Status, Version
+from facet.registry.placement import Placement
+from facet.registry.releases import Releases
 from facet.registry.store import Registry
 from tests.support.inputs import artifacts
 
@@ -34,7 +35,13 @@ def pending(number: int, model: str = "cifar", **manifest: Any) -> Version:
 
 def proven(version: Version) -> Version:
     """The same, as it is accepted."""
-    return replace(version, status=Status.READY, proof="smoke")
+    return replace(version, status=Status.READY, proof="smoke", proven_in={Place.ENDPOINT: NOW})
+
+
+def of_target(target: str) -> Version:
+    """The PENDING version with that TargetModel."""
+    model, _, file = target.partition("/")
+    return replace(pending(1, model), id=file.removesuffix(".tar.gz"))
 
 
 def ready(number: int, model: str = "cifar") -> Version:

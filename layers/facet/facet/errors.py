@@ -10,7 +10,12 @@ from facet.keys import MODEL_NAME, MODEL_NAME_RULE, upload_key
 
 
 class FacetError(Exception):
-    """Base class of Facet's errors."""
+    """Base class of Facet's errors.
+
+    `place` is where the model was to run (`facet.registry.models.Place`), if it was asked there.
+    """
+
+    place: str | None = None
 
 
 class BadRequest(FacetError):
@@ -117,6 +122,22 @@ class NoLiveVersion(FacetError):
             reason = f"all of its versions were retired; upload an artifact to {upload_key(model)}"
         super().__init__(f"Model '{model}' has no live version: {reason}.")
         self.violations = tuple(violations)
+
+
+class WaitsForEndpoint(NoLiveVersion):
+    """No version is live, and the newest upload can be proven on the endpoint only, which was away.
+
+    `why` and `remedy` are those of `facet.registry.reasons.endpoint_only`.
+    """
+
+    def __init__(self, model: str, version: str, *, why: str, remedy: str) -> None:
+        FacetError.__init__(
+            self,
+            f"Model '{model}' has no live version: its newest upload, version {version}, waits for "
+            f"the endpoint, because {why}. It is tried again within two hours after there is an "
+            f"endpoint, or at once if you upload it again. To use it without one, {remedy}.",
+        )
+        self.violations = ()
 
 
 class NotAllowed(FacetError):

@@ -16,7 +16,7 @@ from botocore.exceptions import ClientError
 
 from facet.keys import report_key
 from facet.registry.models import Version
-from facet.registry.releases import Placement
+from facet.registry.placement import Placement
 from facet.settings import settings
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class EventType(StrEnum):
 
 
 SENTENCES = {
-    EventType.READY: "is ready: it passed validation, and the endpoint proved it",
+    EventType.READY: "is ready: it passed validation, and was proven where it runs",
     EventType.REJECTED: "was rejected",
     EventType.PROMOTED: "answers predictions from now on",
     EventType.ROLLED_BACK: "was rolled back",
@@ -63,7 +63,14 @@ class EventPublisher:
 
     def ready(self, version: Version, at: Placement) -> None:
         """A version was proven; it is live (also published as `promoted`), a candidate or READY."""
-        self._publish(EventType.READY, version.model, version.id, proof=version.proof, placement=at)
+        self._publish(
+            EventType.READY,
+            version.model,
+            version.id,
+            proof=version.proof,
+            proven_in=sorted(version.proven_in),
+            placement=at,
+        )
         if at is Placement.LIVE:
             self.promoted(version.model, version.id, by="onboarding")
 

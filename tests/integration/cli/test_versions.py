@@ -13,7 +13,7 @@ from typer.testing import CliRunner, Result
 
 from cli.app import app
 from facet.registry.models import Mode, Policy, Status
-from facet.registry.releases import Placement
+from facet.registry.placement import Placement
 from facet.registry.store import Registry
 from tests.integration.conftest import REGION
 from tests.support.versions import accept, make_live, pending

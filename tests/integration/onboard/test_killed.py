@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from facet.registry.models import Mode, Policy, Status
-from facet.registry.releases import Placement
+from facet.registry.placement import Placement
 from tests.support.aws import fakes
 from tests.support.inputs import artifacts
 from tests.support.onboarding import Account, identity, patient

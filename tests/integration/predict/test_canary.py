@@ -12,7 +12,8 @@ import pytest
 from samcli.yamlhelper import yaml_parse
 
 from facet.registry.models import Canary, Mode, Policy
-from facet.registry.releases import Placement, Releases
+from facet.registry.placement import Placement
+from facet.registry.releases import Releases
 from facet.registry.store import Registry
 from predict import clients
 from predict.canary import goes_to_candidate

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 
 from facet.registry.models import Mode, Policy, Version
-from facet.registry.releases import Placement, Releases
+from facet.registry.placement import Placement
+from facet.registry.releases import Releases
 from onboard import app as onboard
 from onboard import sweeper
 from predict.canary import goes_to_candidate

@@ -16,7 +16,8 @@ from facet.errors import (
     VersionInUse,
 )
 from facet.registry.models import Canary, Mode, Model, Policy, Status, Version
-from facet.registry.releases import MAX_GOOD_ANSWERS, Placement, Releases
+from facet.registry.placement import Placement
+from facet.registry.releases import MAX_GOOD_ANSWERS, Releases
 from facet.registry.store import Registry
 from tests.support.versions import (
     NOW,

@@ -7,9 +7,15 @@ from typing import TYPE_CHECKING
 import pytest
 from botocore.exceptions import ClientError
 
-from facet.errors import NoLiveVersion, RegistryConflict, UnknownModel, UnknownVersion
+from facet.errors import (
+    NoLiveVersion,
+    RegistryConflict,
+    UnknownModel,
+    UnknownVersion,
+    WaitsForEndpoint,
+)
 from facet.manifest import Manifest
-from facet.registry.models import Canary, Mode, Model, Policy, Serving, Status
+from facet.registry.models import Canary, Mode, Model, Place, Policy, RunIn, Serving, Status
 from facet.registry.releases import Releases
 from facet.registry.store import Registry
 from tests.support.inputs import artifacts
@@ -58,9 +64,38 @@ def test_every_field_of_a_version_is_stored(registry: Registry) -> None:
         sequencer="00A1",
         proof="smoke",
         violations=(VIOLATION,) * 2,
+        proven_in={Place.FUNCTION: NOW},
+        not_proven={Place.ENDPOINT: (VIOLATION,) * 2},
+        function_seconds=0.0123,
     )
     registry.reject(whole)
     assert registry.find("cifar", whole.id) == whole
+
+
+def test_a_version_of_an_earlier_release_was_proven_on_the_endpoint(
+    registry: Registry, table: "Table"
+) -> None:
+    make_live(table, pending(1))
+    registry.begin(pending(2))
+    for number in (1, 2):
+        table.update_item(
+            Key={"model": "cifar", "item": f"version#{pending(number).id}"},
+            UpdateExpression="REMOVE proven_in, not_proven",
+        )
+    assert registry.live("cifar").proven_in == {Place.ENDPOINT: pending(1).updated_at}
+    waiting = registry.find("cifar", pending(2).id)
+    assert waiting == pending(2)
+
+
+def test_a_model_may_have_a_place_of_its_own(registry: Registry, table: "Table") -> None:
+    with pytest.raises(UnknownModel):
+        registry.set_run_in("cifar", RunIn.AUTO, NOW)
+    make_live(table, pending(1))
+    assert registry.set_run_in("cifar", RunIn.AUTO, NOW).run_in is None
+    assert registry.model("cifar").run_in is RunIn.AUTO
+    Releases(table).set_policy("cifar", Policy(Mode.CANARY, 20, 30), NOW)
+    assert registry.set_run_in("cifar", None, NOW).run_in is RunIn.AUTO
+    assert registry.model("cifar").run_in is None
 
 
 def test_every_field_of_a_model_is_stored(registry: Registry, table: "Table") -> None:
@@ -90,6 +125,23 @@ def test_a_model_whose_first_upload_was_rejected_is_known_with_its_violations(
     with pytest.raises(NoLiveVersion, match="rejected") as caught:
         registry.live("cifar")
     assert caught.value.violations == (VIOLATION,)
+
+
+def test_an_upload_that_waits_for_the_endpoint_says_so(registry: Registry) -> None:
+    registry.begin(pending(1))
+    reasons = {Place.FUNCTION: (VIOLATION,)}
+    waits = replace(pending(1), postponed_at=NOW, not_proven=reasons)
+    assert not registry.postpone(replace(waits, object_version="another upload"))
+    assert registry.postpone(waits)
+    assert registry.find("cifar", waits.id) == waits
+    with pytest.raises(WaitsForEndpoint, match=r"there is none.*add one"):
+        registry.live("cifar")
+    registry.begin(pending(1))
+    with pytest.raises(NoLiveVersion, match="still being validated"):
+        registry.live("cifar")
+    registry.begin(waits)
+    registry.reject(rejected(1))
+    assert not registry.postpone(waits), "it has a result"
 
 
 def test_a_new_upload_after_a_rejected_one_is_still_being_checked(registry: Registry) -> None:

@@ -13,7 +13,7 @@ from facet.artifact.archive import Archive
 from facet.artifact.graphs import saved_model_pb2 as pb
 from facet.errors import Violation
 from facet.manifest import Manifest
-from facet.registry.models import item_of
+from facet.registry.items import item_of
 from tests.support.inputs import artifacts
 from tests.support.inputs.artifacts import FLOAT, STRING
 from tests.support.versions import pending

@@ -8,7 +8,7 @@ from botocore.exceptions import ClientError
 
 from facet.notifications import SENTENCES, EventPublisher, EventType
 from facet.registry.models import Version
-from facet.registry.releases import Placement
+from facet.registry.placement import Placement
 from tests.support import versions
 from tests.support.aws.fakes import Events, Topic
 
@@ -27,12 +27,20 @@ def publisher(events: Events, topic: Topic, arn: str = "") -> EventPublisher:
     [
         (
             lambda to: to.ready(READY, Placement.CANDIDATE),
-            [("ModelReady", OF | {"proof": "smoke", "placement": "candidate"})],
+            [
+                (
+                    "ModelReady",
+                    OF | {"proof": "smoke", "proven_in": ["endpoint"], "placement": "candidate"},
+                )
+            ],
         ),
         (
             lambda to: to.ready(READY, Placement.LIVE),
             [
-                ("ModelReady", OF | {"proof": "smoke", "placement": "live"}),
+                (
+                    "ModelReady",
+                    OF | {"proof": "smoke", "proven_in": ["endpoint"], "placement": "live"},
+                ),
                 ("ModelPromoted", OF | {"by": "onboarding"}),
             ],
         ),

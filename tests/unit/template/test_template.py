@@ -15,7 +15,7 @@ import pytest
 from facet_wheel.imports import needed
 from samcli.yamlhelper import yaml_parse
 
-from facet.registry.releases import CANARY
+from facet.registry.placement import CANARY
 from facet.settings import PREFIX, Settings
 from predict.app import app as predict_app
 from tests.support.project.pins import canonical, named

@@ -23,6 +23,7 @@ from facet.errors import (
     UnknownVersion,
     UnsupportedImage,
     VersionInUse,
+    WaitsForEndpoint,
 )
 
 
@@ -36,6 +37,7 @@ class Problem:
     retry_after: int | None = None
 
 
+NO_ENDPOINT = Problem("no-endpoint", 503, "Endpoint switched off", retry_after=300)
 TABLE: dict[type[FacetError], Problem] = {
     BadRequest: Problem("bad-request", 400, "Invalid request"),
     NotAllowed: Problem("not-allowed", 403, "Not allowed"),
@@ -55,7 +57,8 @@ TABLE: dict[type[FacetError], Problem] = {
     ModelLoading: Problem("model-loading", 503, "The model is loading", retry_after=5),
     OutOfTime: Problem("out-of-time", 503, "Out of time", retry_after=5),
     EndpointUnavailable: Problem("unavailable", 503, "Endpoint unavailable", retry_after=5),
-    EndpointRemoved: Problem("no-endpoint", 503, "Endpoint switched off", retry_after=300),
+    EndpointRemoved: NO_ENDPOINT,
+    WaitsForEndpoint: NO_ENDPOINT,
 }
 PROBLEM_TYPE = "application/problem+json"
 NO_ROUTE = Problem("no-route", 404, "Route not found")

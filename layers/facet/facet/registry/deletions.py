@@ -30,6 +30,7 @@ OF_MODEL = (
     *CANARY_COUNTS,
     "rolled_back",
     "newest",
+    "run_in",
     "updated_at",
 )
 """The attributes that a model's item loses."""

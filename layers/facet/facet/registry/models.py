@@ -1,13 +1,12 @@
-"""Models, versions and policies, and the DynamoDB items that the registry stores them in."""
+"""Models, versions and policies."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
 
 from facet.errors import Violation
 from facet.keys import MODEL_NAME, target_model
-from facet.manifest import Manifest
+from facet.manifest import AnyManifest
 
 MODEL_ITEM = "model"
 VERSION_ITEM = "version#"
@@ -31,6 +30,10 @@ UNSETTLED = {Status.PENDING: "pending", Status.RETIRED: "retired"}
 artifact to be deleted."""
 
 
+UNPROVEN = "unproven"
+"""The `kind` under which the index lists READY versions with a proof to come in another place."""
+
+
 MISNAMED = "misnamed"
 """The `kind` under which the index lists rejected uploads with a name that no model can have."""
 
@@ -41,6 +44,21 @@ class Mode(StrEnum):
     AUTO = "auto"
     MANUAL = "manual"
     CANARY = "canary"
+
+
+class Place(StrEnum):
+    """Where a version may run: on the multi-model endpoint, or in InferFunction."""
+
+    ENDPOINT = "endpoint"
+    FUNCTION = "function"
+
+
+class RunIn(StrEnum):
+    """Where versions are to run: in one place, or where they cost less."""
+
+    ENDPOINT = "endpoint"
+    FUNCTION = "function"
+    AUTO = "auto"
 
 
 @dataclass(frozen=True)
@@ -74,7 +92,8 @@ class Model:
     """A model: a name, and the versions that predictions use now and used before.
 
     `rolled_back` is the last candidate that was rolled back, `newest` the `order` of the newest
-    upload that was accepted. `deletions` is how often a model of this name was deleted.
+    upload that was accepted. `deletions` is how often a model of this name was deleted. `run_in` is
+    where its versions are to run, None to run them where the stack does (parameter RunIn).
     """
 
     name: str
@@ -86,6 +105,7 @@ class Model:
     updated_at: str = ""
     newest: str | None = None
     deletions: int = 0
+    run_in: RunIn | None = None
 
 
 @dataclass(frozen=True)
@@ -95,11 +115,18 @@ class Version:
     `id` is the first 12 hex digits of `sha256`, `size` its bytes. `uploaded_at` is when S3 took
     the upload, `updated_at` when the status last changed; both ISO 8601 in UTC. `object_version`
     is the S3 object version that was checked, `sequencer` S3's order among uploads to one key.
-    `proof` says how the endpoint proved it: `golden` or `smoke`. `max_batch_size` is 1 for a model
+    `proof` says how it was proven: `golden` or `smoke`. `max_batch_size` is 1 for a model
     that can only answer single images, None for any other. `again` is the `order` of the latest
     upload of the same bytes that found it READY. `litert_size` has the bytes of the LiteRT model
     in the artifact, and `litert_sha256` its digest in hex: 0 and None if there is none. Both are
     None for a version of a release that did not look.
+
+    `postponed_at` is when the proof of a PENDING version was put off, because it needs the endpoint
+    and there was none.
+
+    `proven_in` has the places that may answer for it, with the time (ISO 8601) of its proof there.
+    `not_proven` says of others why they may not. `function_seconds` is how long the function, with
+    the model loaded, took to answer one image in the proof.
     """
 
     model: str
@@ -111,13 +138,24 @@ class Version:
     updated_at: str = ""
     object_version: str | None = None
     sequencer: str | None = None
-    manifest: Manifest | None = None
+    manifest: AnyManifest | None = None
     proof: str | None = None
     max_batch_size: int | None = None
     violations: tuple[Violation, ...] = ()
     again: str | None = None
     litert_size: int | None = None
     litert_sha256: str | None = None
+    proven_in: Mapping[Place, str] = field(default_factory=dict)
+    not_proven: Mapping[Place, tuple[Violation, ...]] = field(default_factory=dict)
+    function_seconds: float | None = None
+    postponed_at: str | None = None
+
+    @property
+    def to_prove(self) -> tuple[Place, ...]:
+        """The places where it may still be proven: where it neither was, nor failed its proof."""
+        runs_in = Place if self.litert_sha256 else (Place.ENDPOINT,)
+        tried = {*self.proven_in, *self.not_proven}
+        return tuple(each for each in runs_in if each not in tried)
 
     @property
     def target(self) -> str:
@@ -151,98 +189,3 @@ class Serving:
 def is_model(name: str) -> bool:
     """Whether a model can have this name; other names have rejected uploads only."""
     return MODEL_NAME.fullmatch(name) is not None
-
-
-def model_of(item: Mapping[str, Any]) -> Model:
-    """The model of a DynamoDB item."""
-    return Model(
-        name=item["model"],
-        live=item.get("live"),
-        previous=item.get("previous"),
-        policy=Policy(
-            Mode(item["policy"]),
-            int(item.get("percent", Policy.percent)),
-            int(item.get("good_answers", Policy.good_answers)),
-        ),
-        canary=_canary_of(item) if "candidate" in item else None,
-        rolled_back=item.get("rolled_back"),
-        updated_at=item["updated_at"],
-        newest=item.get("newest"),
-        deletions=int(item.get("deletions", 0)),
-    )
-
-
-def _canary_of(item: Mapping[str, Any]) -> Canary:
-    canary = Canary(
-        candidate=item["candidate"],
-        percent=int(item["canary_percent"]),
-        good_answers=int(item["canary_good_answers"]),
-    )
-    return counted(canary, item)
-
-
-def counted(canary: Canary, item: Mapping[str, Any]) -> Canary:
-    """The canary with the counts of an item."""
-    return replace(
-        canary,
-        candidate_good=int(item["candidate_good"]),
-        candidate_bad=int(item["candidate_bad"]),
-        live_good=int(item["live_good"]),
-        live_bad=int(item["live_bad"]),
-    )
-
-
-def version_of(item: Mapping[str, Any]) -> Version:
-    """The version of a DynamoDB item."""
-    manifest = item.get("manifest")
-    return Version(
-        model=item["model"],
-        id=item["item"].removeprefix(VERSION_ITEM),
-        status=Status(item["status"]),
-        sha256=item["sha256"],
-        size=int(item["size"]),
-        uploaded_at=item.get("uploaded_at") or item["dropped_at"],  # 0.1 wrote dropped_at and drop
-        updated_at=item["updated_at"],
-        object_version=item.get("object_version", item.get("drop")),
-        sequencer=item.get("sequencer"),
-        manifest=Manifest.model_validate_json(manifest) if manifest else None,
-        proof=item.get("proof"),
-        max_batch_size=int(item["max_batch_size"]) if "max_batch_size" in item else None,
-        violations=tuple(Violation(**each) for each in item.get("violations", ())),
-        again=item.get("again"),
-        litert_size=int(item["litert_size"]) if "litert_size" in item else None,
-        litert_sha256=item.get("litert_sha256"),
-    )
-
-
-def item_of(version: Version) -> dict[str, Any]:
-    """The DynamoDB item of a version."""
-    item: dict[str, Any] = {
-        "model": version.model,
-        "item": VERSION_ITEM + version.id,
-        "status": version.status,
-        "sha256": version.sha256,
-        "size": version.size,
-        "uploaded_at": version.uploaded_at,
-        "dropped_at": version.uploaded_at,  # 0.1 reads it: during an update, and after a rollback
-        "updated_at": version.updated_at,
-        "violations": [asdict(each) for each in version.violations],
-    }
-    optional = {
-        "kind": _kind(version),
-        "object_version": version.object_version,
-        "drop": version.object_version,  # its name in 0.1
-        "sequencer": version.sequencer,
-        "proof": version.proof,
-        "again": version.again,
-        "max_batch_size": version.max_batch_size,
-        "litert_size": version.litert_size,
-        "litert_sha256": version.litert_sha256,
-    }
-    if version.manifest:
-        item["manifest"] = version.manifest.model_dump_json(by_alias=True, exclude_none=True)
-    return item | {name: value for name, value in optional.items() if value is not None}
-
-
-def _kind(version: Version) -> str | None:
-    return UNSETTLED.get(version.status) if is_model(version.model) else MISNAMED

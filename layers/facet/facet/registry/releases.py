@@ -4,7 +4,6 @@ A release is a change of `live`, `previous` or `candidate` in the model's item. 
 conditional write; if another writer was faster, it raises RegistryConflict and changes nothing.
 """
 
-from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from facet.errors import (
@@ -14,16 +13,24 @@ from facet.errors import (
     UnknownVersion,
     VersionInUse,
 )
+from facet.registry.items import counted
 from facet.registry.models import (
     CANARY_COUNTS,
     MODEL_ITEM,
     Canary,
-    Mode,
     Model,
     Policy,
     Status,
     Version,
-    counted,
+)
+from facet.registry.placement import (
+    CANARY,
+    Placement,
+    candidate_of,
+    now_live,
+    over,
+    place,
+    placed,
 )
 from facet.registry.store import Registry
 from facet.registry.writes import Change, Writes
@@ -32,14 +39,6 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
 
 MAX_GOOD_ANSWERS = 1_000_000
-
-
-class Placement(StrEnum):
-    """What a proven version became: the live one, the candidate of a canary, or READY only."""
-
-    LIVE = "live"
-    CANDIDATE = "candidate"
-    READY = "ready"
 
 
 class Releases:
@@ -110,7 +109,7 @@ class Releases:
         if version == before.live and before.canary is None:
             return
         values = {"updated_at": now} if version == before.live else now_live(before, version, now)
-        seen = {"live": before.live, "candidate": _candidate(before)}
+        seen = {"live": before.live, "candidate": candidate_of(before)}
         writes = [
             self._writes.update(before.name, Change(values, over(before, version)), seen),
             self._writes.still_ready(before.name, version),
@@ -183,7 +182,7 @@ class Releases:
         Raises UnknownModel, VersionInUse, RegistryConflict.
         """
         model = self._registry.model(version.model)
-        if version.id in (model.live, _candidate(model)):
+        if version.id in (model.live, candidate_of(model)):
             raise VersionInUse(version.model, version.id)
         gone = ("previous",) if model.previous == version.id else ()
         self._take_out(model, version, Change({"updated_at": now}, gone))
@@ -203,7 +202,7 @@ class Releases:
             self._take_out(model, version, change, successor)
             return successor
         gone = ("previous",) if model.previous == version.id else ()
-        gone += CANARY if _candidate(model) == version.id else ()
+        gone += CANARY if candidate_of(model) == version.id else ()
         self._take_out(model, version, Change({"updated_at": now}, gone))
         return None
 
@@ -220,7 +219,7 @@ class Releases:
     def _take_out(
         self, model: Model, version: Version, change: Change, successor: str | None = None
     ) -> None:
-        seen = {"live": model.live, "candidate": _candidate(model)}
+        seen = {"live": model.live, "candidate": candidate_of(model)}
         writes = [
             self._writes.update(model.name, change, seen),
             self._writes.retired(version, str(change.set["updated_at"])),
@@ -239,48 +238,3 @@ class Releases:
         if model.previous in ready:
             return model.previous
         return min(ready, key=lambda each: each == model.rolled_back, default=None)
-
-
-def _candidate(model: Model) -> str | None:
-    return model.canary.candidate if model.canary else None
-
-
-CANARY = ("candidate", "canary_percent", "canary_good_answers", *CANARY_COUNTS)
-"""The attributes of a canary under way."""
-
-
-def place(model: Model) -> Placement:
-    """As the model's policy says. Without a live version there is nothing to compare with."""
-    if model.policy.mode is Mode.MANUAL:
-        return Placement.READY
-    if model.policy.mode is Mode.CANARY and model.live:
-        return Placement.CANDIDATE
-    return Placement.LIVE
-
-
-def placed(model: Model, version: Version, at: Placement) -> Change:
-    """The model's item with a new version in its place; a canary under way is superseded."""
-    newest = {"newest": version.order}
-    if at is Placement.LIVE:
-        values = newest | now_live(model, version.id, version.updated_at)
-        return Change(values, over(model, version.id))
-    if at is Placement.CANDIDATE:
-        canary = {
-            "candidate": version.id,
-            "canary_percent": model.policy.percent,
-            "canary_good_answers": model.policy.good_answers,
-            **dict.fromkeys(CANARY_COUNTS, 0),
-        }
-        values = newest | canary | {"updated_at": version.updated_at}
-        return Change(values, over(model, version.id))
-    return Change(newest)
-
-
-def now_live(model: Model, version: str, now: str) -> dict[str, object]:
-    """The values of the model's item with another version live."""
-    return {"live": version, "previous": model.live, "updated_at": now}
-
-
-def over(model: Model, version: str) -> tuple[str, ...]:
-    """The attributes that the model's item loses when a version is live or a candidate again."""
-    return (*CANARY, "rolled_back") if version == model.rolled_back else CANARY

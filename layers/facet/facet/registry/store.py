@@ -6,33 +6,38 @@ One DynamoDB table. A model's items share its name as partition key (`model`): o
 `facet.registry.releases` changes which version is live.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from boto3.dynamodb.conditions import ConditionBase, Key
+from boto3.dynamodb.conditions import Attr, ConditionBase, Key
 
-from facet.errors import NoLiveVersion, RegistryConflict, UnknownModel, UnknownVersion
+from facet.errors import RegistryConflict, UnknownModel, UnknownVersion
+from facet.registry.items import item_of, model_of, version_of
 from facet.registry.models import (
     DELETED_AT,
     MISNAMED,
     MODEL_ITEM,
+    UNPROVEN,
     UNSETTLED,
     VERSION_ITEM,
     Model,
+    RunIn,
     Serving,
     Status,
     Version,
     is_model,
-    model_of,
-    version_of,
 )
-from facet.registry.writes import Writes
+from facet.registry.reasons import none_live
+from facet.registry.writes import Change, Writes
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
 
 
 NEIGHBOURS = 50
+PROVEN = ("proven_in", "not_proven", "function_seconds", "max_batch_size", "kind")
+"""The attributes of a version's item that its proofs decide."""
+
 SEARCH_PAGES = 4
 """Pages that one search reads: about 20,000 models."""
 
@@ -92,14 +97,7 @@ class Registry:
             model = self.model(name)
             if model.live == live:
                 raise UnknownVersion(name, live)
-        raise self._none_live(name)
-
-    def _none_live(self, name: str) -> NoLiveVersion:
-        versions = self.versions(name)
-        proven = next((each.id for each in versions if each.status is Status.READY), None)
-        violations = versions[0].violations if versions else ()
-        retired = bool(versions) and versions[0].status is Status.RETIRED
-        return NoLiveVersion(name, violations, proven=proven, pending=not retired)
+        raise none_live(name, self.versions(name))
 
     def versions(self, model: str) -> list[Version]:
         """All versions of a model, the newest upload first."""
@@ -156,6 +154,18 @@ class Registry:
         """All models' versions that are PENDING, or RETIRED with an artifact to be deleted."""
         return map(version_of, self._pages(**_of_kind(UNSETTLED[status])))
 
+    def unproven(self, start: str) -> Iterator[Version]:
+        """All models' READY versions with a proof to come in another place.
+
+        They begin with the model `start`, or the next one by name; those before it come last.
+        """
+        for half in (Key("model").gte(start), Key("model").lt(start)):
+            query = {
+                "IndexName": "models",
+                "KeyConditionExpression": Key("kind").eq(UNPROVEN) & half,
+            }
+            yield from map(version_of, self._pages(**query))
+
     def misnamed(self) -> Iterator[Version]:
         """The rejected uploads with a name that no model can have, by name."""
         return map(version_of, self._pages(**_of_kind(MISNAMED)))
@@ -182,6 +192,16 @@ class Registry:
             recorded.append(writes.model_of(version, deletions))
         writes.commit(recorded, version.target)
 
+    def postpone(self, after: Version) -> bool:
+        """Records that a PENDING version waits for the endpoint, and why, as in `after`.
+
+        Returns False if it has a result meanwhile, or another upload of the same bytes has begun.
+        """
+        object_version = Attr("object_version")
+        known = after.object_version
+        same = object_version.eq(known) if known else object_version.not_exists()
+        return self._update(after, Status.PENDING, ("postponed_at", "not_proven"), same)
+
     def uploaded_again(self, version: Version, order: str) -> None:
         """Records the `order` of a later upload of a READY version's bytes; nothing otherwise."""
         try:
@@ -195,24 +215,60 @@ class Registry:
         except self._table.meta.client.exceptions.ConditionalCheckFailedException:
             return
 
-    def record_litert(self, version: Version, size: int, sha256: str | None) -> bool:
-        """Records the LiteRT model of a READY version; False if it is not READY any more."""
-        change = "SET litert_size = :size"
-        values: dict[str, str | int] = {":size": size, ":ready": Status.READY}
-        if sha256 is not None:
-            change += ", litert_sha256 = :sha256"
-            values[":sha256"] = sha256
+    def record_litert(self, after: Version) -> bool:
+        """Records what a READY version's artifact has of a LiteRT model, as in `after`.
+
+        Returns False if it is not READY any more.
+        """
+        names = ("litert_size", "litert_sha256", "not_proven", "kind")
+        return self._update(after, Status.READY, names)
+
+    def record_proof(self, before: Version, after: Version) -> bool:
+        """Records where a READY version is proven, and where it failed its proof, as in `after`.
+
+        Returns False if either was changed since it was read as `before`.
+        """
+        known = Attr("litert_sha256")
+        same = known.eq(before.litert_sha256) if before.litert_sha256 else known.not_exists()
+        proven = Attr("proven_in").not_exists() | Attr("proven_in").eq(dict(before.proven_in))
+        return self._update(after, Status.READY, PROVEN, proven & same)
+
+    def _update(
+        self,
+        after: Version,
+        status: Status,
+        names: Sequence[str],
+        condition: ConditionBase | None = None,
+    ) -> bool:
+        """Writes these attributes as `after` has them, if the version has that status."""
+        item = item_of(after)
+        kept = {name: item[name] for name in names if name in item}
+        change = "SET " + ", ".join(f"#{name} = :{name}" for name in kept)
+        if lost := [name for name in names if name not in kept]:
+            change += " REMOVE " + ", ".join(f"#{name}" for name in lost)
+        same: ConditionBase = Attr("status").eq(status)
         try:
             self._table.update_item(
-                Key={"model": version.model, "item": VERSION_ITEM + version.id},
+                Key={"model": after.model, "item": item["item"]},
                 UpdateExpression=change,
-                ConditionExpression="#status = :ready",
-                ExpressionAttributeNames={"#status": "status"},
-                ExpressionAttributeValues=values,
+                ConditionExpression=same & condition if condition else same,
+                ExpressionAttributeNames={f"#{name}": name for name in names},
+                ExpressionAttributeValues={f":{name}": value for name, value in kept.items()},
             )
         except self._table.meta.client.exceptions.ConditionalCheckFailedException:
             return False
         return True
+
+    def set_run_in(self, model: str, run_in: RunIn | None, now: str) -> Model:
+        """Sets where the model's versions are to run; None: where the stack says.
+
+        Returns the model as it was. Raises UnknownModel, RegistryConflict.
+        """
+        before = self.model(model)
+        change = Change({"run_in": run_in, "updated_at": now}, () if run_in else ("run_in",))
+        writes = Writes(self._table)
+        writes.commit([writes.update(model, change, {})], model)
+        return before
 
     def settle(self, version: Version) -> None:
         """Records that a RETIRED version's artifact is deleted. Raises RegistryConflict."""

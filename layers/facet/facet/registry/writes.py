@@ -7,15 +7,8 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from facet.errors import RegistryConflict
-from facet.registry.models import (
-    DELETED_AT,
-    MODEL_ITEM,
-    VERSION_ITEM,
-    Mode,
-    Status,
-    Version,
-    item_of,
-)
+from facet.registry.items import item_of
+from facet.registry.models import DELETED_AT, MODEL_ITEM, VERSION_ITEM, Mode, Status, Version
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
