@@ -38,6 +38,11 @@ EXAMPLES: dict[str, FacetError] = {
         "Try again with fewer or smaller images."
     ),
     "unavailable": errors.EndpointUnavailable(f"The endpoint cannot be reached. {_RETRY}"),
+    "too-large-for-function": errors.TooLargeForFunction(""),
+    "function-unavailable": errors.FunctionUnavailable(
+        f"The function cannot answer for the model now. {_RETRY}"
+    ),
+    "litert-missing": errors.LiteRTMissing("cifar", "3f1a9c07be42"),
     "no-endpoint": errors.EndpointRemoved(
         "There is no endpoint at the moment: it was removed for off-hours, or is being created. "
         "Try again later."

@@ -86,7 +86,10 @@ PREDICTION_PROBLEMS = (
     "model-failed",
     "model-loading",
     "out-of-time",
+    "too-large-for-function",
     "unavailable",
+    "function-unavailable",
+    "litert-missing",
     "no-endpoint",
 )
 

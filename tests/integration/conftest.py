@@ -31,6 +31,8 @@ REGION: Final = "eu-central-1"
 ENVIRONMENT = {
     "FACET_BUCKET": BUCKET,
     "FACET_ENDPOINT": "endpoint",
+    "FACET_INFER_FUNCTION": "infer",
+    "FACET_RUN_IN": "endpoint",
     "FACET_INVOKE_TIMEOUT": "3",
     "FACET_REGISTRY_TTL": "0",
     "FACET_TOPIC": "",

@@ -164,7 +164,7 @@ class VersionInUse(FacetError):
 
 
 class EndpointThrottled(FacetError):
-    """The endpoint has as many requests as it can take."""
+    """The endpoint, or the function, has as many requests as it can take."""
 
 
 class ModelLoading(FacetError):
@@ -183,6 +183,27 @@ class EndpointRemoved(EndpointUnavailable):
     """There is no endpoint: it was removed for off-hours, or is being created."""
 
 
+class FunctionUnavailable(EndpointUnavailable):
+    """The function that runs LiteRT models cannot take requests, or failed by itself.
+
+    `cause` is what it said. It is for the log.
+    """
+
+    def __init__(self, message: str, *, cause: str | None = None) -> None:
+        super().__init__(message)
+        self.cause = cause
+
+
+class LiteRTMissing(FunctionUnavailable):
+    """The LiteRT model of a version is not stored, or is not the registered one."""
+
+    def __init__(self, model: str, version: str) -> None:
+        super().__init__(
+            f"The LiteRT model of version {version} of '{model}' is not stored at the moment. The "
+            "sweeper has it stored again; it takes up to 25 every 15 minutes."
+        )
+
+
 class ModelFailed(FacetError):
     """The model answered with an error, or with something that is not a prediction.
 
@@ -195,6 +216,10 @@ class ModelFailed(FacetError):
             "The model failed on this request. The reason is in the log, for the model's owner."
         )
         self.reason = reason
+
+
+class TooLargeForFunction(ModelFailed):
+    """The model needs more memory than the function has."""
 
 
 class RegistryConflict(FacetError):

@@ -6,6 +6,7 @@ from functools import cache
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from facet.keys import MODEL_NAME
+from facet.registry.models import RunIn
 
 PREFIX = "FACET_"
 WATCHED = rf"^({MODEL_NAME.pattern}(,{MODEL_NAME.pattern}){{0,19}})?$"
@@ -28,6 +29,8 @@ class Settings(BaseModel):
     sweep_after: minutes that an upload waits before the sweeper resubmits it.
     delete_after: minutes after which a RETIRED version's artifact is deleted.
     onboard_function: name of the function that the sweeper resubmits uploads to; empty elsewhere.
+    infer_function: name of the function that runs LiteRT models; empty where none are run.
+    run_in: where models run whose policy does not say it: `endpoint`, `function` or `auto`.
     max_body: bytes of a request's body.  max_pixels: pixels of an image, as its file has them.
     max_images: images of one request.  max_upload: bytes of an image under `inbox/`.
     upload_expires: seconds for which a place under `inbox/` can be uploaded to.
@@ -51,6 +54,8 @@ class Settings(BaseModel):
     sweep_after: float = Field(gt=0)
     delete_after: float = Field(gt=0)
     onboard_function: str
+    infer_function: str
+    run_in: RunIn
     max_body: int = Field(ge=1, le=4_500_000)
     max_pixels: int = Field(ge=1)
     max_images: int = Field(ge=1)

@@ -10,6 +10,8 @@ from facet.errors import (
     EndpointThrottled,
     EndpointUnavailable,
     FacetError,
+    FunctionUnavailable,
+    LiteRTMissing,
     ModelFailed,
     ModelLoading,
     NoGoldenImage,
@@ -18,6 +20,7 @@ from facet.errors import (
     NothingToRollBack,
     OutOfTime,
     RegistryConflict,
+    TooLargeForFunction,
     UnknownModel,
     UnknownUpload,
     UnknownVersion,
@@ -54,9 +57,14 @@ TABLE: dict[type[FacetError], Problem] = {
     BrokenImage: Problem("broken-image", 422, "Invalid image"),
     EndpointThrottled: Problem("throttled", 429, "Too many requests", retry_after=1),
     ModelFailed: Problem("model-failed", 502, "The model failed"),
+    TooLargeForFunction: Problem("too-large-for-function", 502, "Model too large"),
     ModelLoading: Problem("model-loading", 503, "The model is loading", retry_after=5),
     OutOfTime: Problem("out-of-time", 503, "Out of time", retry_after=5),
     EndpointUnavailable: Problem("unavailable", 503, "Endpoint unavailable", retry_after=5),
+    FunctionUnavailable: Problem(
+        "function-unavailable", 503, "Function unavailable", retry_after=5
+    ),
+    LiteRTMissing: Problem("litert-missing", 503, "LiteRT model not stored", retry_after=60),
     EndpointRemoved: NO_ENDPOINT,
     WaitsForEndpoint: NO_ENDPOINT,
 }
