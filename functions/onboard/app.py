@@ -22,15 +22,16 @@ from facet.registry.attempts import Attempts
 from facet.registry.releases import Releases
 from facet.registry.store import Registry
 from facet.settings import settings
-from onboard.backfill import MissingLiteRT
 from onboard.bucket import Bucket
-from onboard.onboarding import Onboarding, Records
+from onboard.completion.backfill import MissingFile
+from onboard.onboarding import Onboarding
 from onboard.prover import Prover
+from onboard.records import Records
 from onboard.retention import Removal
 from onboard.retry import RetryPolicy
 from onboard.uploads import OnboardingResult, Upload
 
-Item = Upload | Removal | MissingLiteRT
+Item = Upload | Removal | MissingFile
 """What an event may be about."""
 
 S3_CLIENT = Config(read_timeout=180)
@@ -63,7 +64,7 @@ def process(item: Item, retry: RetryPolicy) -> OnboardingResult | None:
     try:
         if isinstance(item, Removal):
             result = onboarding().withdraw(item, retry)
-        elif isinstance(item, MissingLiteRT):
+        elif isinstance(item, MissingFile):
             result = onboarding().complete(item)
         else:
             result = onboarding().onboard(item, retry)
@@ -72,7 +73,7 @@ def process(item: Item, retry: RetryPolicy) -> OnboardingResult | None:
         result = OnboardingResult(item.model, "POSTPONED")
     except Exception as error:
         count("Uploads", outcome="FAILED")
-        if not isinstance(item, MissingLiteRT):
+        if not isinstance(item, MissingFile):
             raise
         logger().warning("LiteRT model not stored", extra=asdict(item), exc_info=error)
         return None
@@ -96,7 +97,7 @@ def parse(event: dict[str, Any]) -> Iterator[Item]:
             if version := parse_version_key(key):
                 yield Removal(*version, datetime.fromisoformat(record["eventTime"]))
             elif lacking := parse_lite_key(key):
-                yield MissingLiteRT(*lacking)
+                yield MissingFile(*lacking)
             continue
         misnamed = parse_misnamed_key(key)
         if name := parse_upload_key(key) or misnamed:

@@ -1,21 +1,18 @@
 """The models' bucket as onboarding uses it: uploads, versions' artifacts, rejected uploads."""
 
 import hashlib
-import io
 import mmap
 from base64 import b64encode
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterator, Set
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import TYPE_CHECKING
 
-import orjson
 from botocore.exceptions import ClientError
-from PIL import Image
 
 from facet.artifact import archive
 from facet.errors import FacetError, Violation
 from facet.keys import (
-    IMAGE_FORMATS,
     golden_key,
     lite_key,
     rejected_key,
@@ -24,10 +21,11 @@ from facet.keys import (
 )
 from facet.registry.models import Status, Version
 from facet.registry.store import Registry
-from onboard.uploads import Upload
+from onboard.uploads import Upload, report_of
 from onboard.validated import Extracts
 
 if TYPE_CHECKING:
+    from botocore.response import StreamingBody
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_s3.type_defs import GetObjectOutputTypeDef, GetObjectRequestTypeDef
 
@@ -102,17 +100,17 @@ class Bucket:
         response = self._open(upload.key, upload.object_version)
         if response is None:
             return None
-        content = hashlib.sha256()
-        for chunk in response["Body"].iter_chunks(CHUNK):
-            content.update(chunk)
+        sha256 = _sha256(response["Body"])
         pinned = replace(upload, object_version=response["VersionId"])
         uploaded_at = upload.uploaded_at or response["LastModified"].isoformat()
-        return Digest(pinned, content.hexdigest(), response["ContentLength"], uploaded_at)
+        return Digest(pinned, sha256, response["ContentLength"], uploaded_at)
 
-    def read_version(self, version: Version) -> archive.Archive | None:
-        """Reads a version's artifact in one pass; None if it is gone."""
+    def read_version(
+        self, version: Version, *, only: Set[str] | None = None
+    ) -> archive.Archive | None:
+        """Reads a version's artifact in one pass; None if it is gone. `only` as `archive.read`."""
         response = self._open(version_key(version.model, version.id))
-        return archive.read(response["Body"]) if response else None
+        return archive.read(response["Body"], only=only) if response else None
 
     def _open(self, key: str, object_version: str | None = None) -> "GetObjectOutputTypeDef | None":
         request: GetObjectRequestTypeDef = {"Bucket": self.name, "Key": key}
@@ -142,40 +140,40 @@ class Bucket:
     def publish(self, upload: Upload, version: Version, extracts: Extracts) -> None:
         """Copies the upload to the key from which the endpoint loads the version.
 
-        Beside it, the LiteRT model is kept to run without the endpoint, and the image of the
-        golden sample to be shown as an example.
+        Beside it, the LiteRT model is kept to run without the endpoint, and the image of the golden
+        sample to be shown as an example.
         """
         self._copy(upload, version_key(version.model, version.id))
-        if extracts.litert:
-            self.store_litert(version, extracts.litert)
+        for key, file in extracts.files(version):
+            self.store(key, file)
         if extracts.golden and len(extracts.golden) <= MAX_GOLDEN:
             self._s3.put_object(
                 Bucket=self.name,
                 Key=golden_key(version.model, version.id),
                 Body=extracts.golden,
-                ContentType=_media_type(extracts.golden),
+                ContentType=extracts.golden_type,
             )
 
-    def store_litert(self, version: Version, model: archive.LiteRTFile) -> str:
-        """Stores the LiteRT model of a version; its object version.
+    def store(self, key: str, file: archive.SpooledFile) -> str:
+        """Stores a file of a version's artifact; its object version.
 
         S3 refuses other bytes than those that validation read.
         """
-        if isinstance(model.content, mmap.mmap):
-            model.content.seek(0)
+        if isinstance(file.content, mmap.mmap):
+            file.content.seek(0)
         answer = self._s3.put_object(
             Bucket=self.name,
-            Key=lite_key(version.model, version.id),
-            Body=model.content,  # type: ignore[arg-type]  # mmap reads like a file
+            Key=key,
+            Body=file.content,  # type: ignore[arg-type]  # mmap reads like a file
             ContentType="application/octet-stream",
             ChecksumAlgorithm="SHA256",
-            ChecksumSHA256=b64encode(bytes.fromhex(model.sha256)).decode(),
+            ChecksumSHA256=b64encode(bytes.fromhex(file.sha256)).decode(),
         )
         return answer["VersionId"]
 
-    def delete_litert(self, version: Version, object_version: str) -> None:
-        """Deletes this object version of a LiteRT model for good."""
-        self._delete([(lite_key(version.model, version.id), object_version)])
+    def delete_stored(self, key: str, object_version: str) -> None:
+        """Deletes this object version for good."""
+        self._delete([(key, object_version)])
 
     def quarantine(self, upload: Upload, rejected: Version, *, readable: bool = True) -> None:
         """Copies the upload to `rejected/` if S3 can read it, with the report beside it."""
@@ -188,15 +186,15 @@ class Bucket:
         self._s3.put_object(
             Bucket=self.name,
             Key=report_key(rejected.model, rejected.id),
-            Body=_report(rejected),
+            Body=report_of(rejected),
             ContentType="application/json",
         )
 
-    def keys(self, prefix: str) -> Iterator[str]:
-        """The keys of all objects below a prefix."""
+    def keys(self, prefix: str) -> Iterator[tuple[str, datetime]]:
+        """The keys of all objects below a prefix, and when S3 took each object."""
         pages = self._s3.get_paginator("list_objects_v2")
         for page in pages.paginate(Bucket=self.name, Prefix=prefix):
-            yield from (each["Key"] for each in page.get("Contents", []))
+            yield from ((each["Key"], each["LastModified"]) for each in page.get("Contents", []))
 
     def has_version(self, version: Version) -> bool:
         """Whether the version's artifact is where the endpoint loads it from."""
@@ -278,22 +276,8 @@ def missing(error: ClientError) -> bool:
     return error.response["Error"]["Code"] in MISSING
 
 
-def _media_type(image: bytes) -> str:
-    """The media type of an image that validation has decoded."""
-    with Image.open(io.BytesIO(image), formats=IMAGE_FORMATS) as file:
-        return file.get_format_mimetype() or "application/octet-stream"
-
-
-def _report(rejected: Version) -> bytes:
-    return orjson.dumps(
-        {
-            "model": rejected.model,
-            "version": rejected.id,
-            "sha256": rejected.sha256,
-            "size": rejected.size,
-            "uploaded_at": rejected.uploaded_at,
-            "rejected_at": rejected.updated_at,
-            "violations": [asdict(each) for each in rejected.violations],
-        },
-        option=orjson.OPT_INDENT_2,
-    )
+def _sha256(body: "StreamingBody") -> str:
+    content = hashlib.sha256()
+    for chunk in body.iter_chunks(CHUNK):
+        content.update(chunk)
+    return content.hexdigest()

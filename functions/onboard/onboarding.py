@@ -14,23 +14,21 @@ same way is rejected with that error (failures.py).
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from facet.artifact import validation
 from facet.errors import EndpointRemoved, FacetError, RegistryConflict, Violation
 from facet.manifest import Manifest
-from facet.notifications import EventPublisher
 from facet.observability import logger
-from facet.registry.attempts import Attempt, Attempts
+from facet.registry.attempts import Attempt
 from facet.registry.models import Model, Status, Version
 from facet.registry.placement import Placement
-from facet.registry.releases import Releases
-from facet.registry.store import Registry
 from onboard import failures
-from onboard.backfill import Backfill, MissingLiteRT
 from onboard.bucket import Bucket
+from onboard.completion.backfill import Backfill, MissingFile
 from onboard.prover import Prover
+from onboard.records import Records
 from onboard.retention import Removal, Retention, Withdrawal
 from onboard.retry import RetryPolicy
 from onboard.uploads import OnboardingResult, Upload
@@ -43,16 +41,6 @@ CONTROLS = 10
 def utc_now() -> str:
     """ISO 8601 with milliseconds."""
     return datetime.now(UTC).isoformat(timespec="milliseconds")
-
-
-@dataclass(frozen=True)
-class Records:
-    """Where versions are registered and released, and their events published."""
-
-    registry: Registry
-    releases: Releases
-    publisher: EventPublisher
-    attempts: Attempts
 
 
 class Onboarding:
@@ -80,9 +68,9 @@ class Onboarding:
         self._prover = prover
         self._rules = rules
         self._now = now
-        self._retention = Retention(self._registry, self._releases, self._publisher, keep)
+        self._retention = Retention(records, keep)
         self._backfill = Backfill(bucket, self._registry, rules)
-        self._withdrawal = Withdrawal(bucket, self._registry, self._releases, self._publisher, now)
+        self._withdrawal = Withdrawal(bucket, records, now)
 
     def onboard(self, upload: Upload, retry: RetryPolicy) -> OnboardingResult:
         """Onboards one upload, or rejects it."""
@@ -180,8 +168,8 @@ class Onboarding:
         """Retires a version whose artifact was deleted; None if there is nothing to do."""
         return retry.until_no_conflict(lambda: self._withdrawal.removed(removal))
 
-    def complete(self, missing: MissingLiteRT) -> OnboardingResult | None:
-        """Stores the LiteRT model that a version lacks; None if there is nothing to do."""
+    def complete(self, missing: MissingFile) -> OnboardingResult | None:
+        """Stores the file that a version lacks; None if there is nothing to do."""
         return self._backfill.add(missing)
 
     def _time(self) -> datetime:

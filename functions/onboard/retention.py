@@ -12,21 +12,18 @@ from facet.errors import RegistryConflict, UnknownModel, VersionInUse
 from facet.notifications import EventPublisher
 from facet.observability import logger
 from facet.registry.models import Model, Status, Version
-from facet.registry.releases import Releases
-from facet.registry.store import Registry
 from onboard.bucket import Bucket
+from onboard.records import Records
 from onboard.uploads import OnboardingResult
 
 
 class Retention:
     """Retires surplus READY versions; the sweeper deletes their artifacts later."""
 
-    def __init__(
-        self, registry: Registry, releases: Releases, publisher: EventPublisher, keep: int
-    ) -> None:
-        self._registry = registry
-        self._releases = releases
-        self._publisher = publisher
+    def __init__(self, records: Records, keep: int) -> None:
+        self._registry = records.registry
+        self._releases = records.releases
+        self._publisher = records.publisher
         self._keep = keep
 
     def retain(self, model: str, now: str) -> None:
@@ -64,18 +61,11 @@ class Removal:
 class Withdrawal:
     """Retires versions whose artifact is gone."""
 
-    def __init__(
-        self,
-        bucket: Bucket,
-        registry: Registry,
-        releases: Releases,
-        publisher: EventPublisher,
-        now: Callable[[], str],
-    ) -> None:
+    def __init__(self, bucket: Bucket, records: Records, now: Callable[[], str]) -> None:
         self._bucket = bucket
-        self._registry = registry
-        self._releases = releases
-        self._publisher = publisher
+        self._registry = records.registry
+        self._releases = records.releases
+        self._publisher = records.publisher
         self._now = now
 
     def removed(self, removal: Removal) -> OnboardingResult | None:

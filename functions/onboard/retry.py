@@ -21,6 +21,7 @@ from facet.errors import (
     RegistryConflict,
 )
 from facet.observability import logger
+from facet.registry.models import Place
 
 RESERVE = 60.0
 """Seconds kept for what follows the last attempt: registry, bucket and events."""
@@ -40,6 +41,9 @@ APART = 10.0
 
 MAX_CONFLICTS = 10
 """Attempts that may lose against another writer before the event is left to Lambda's retries."""
+
+ATTEMPTS_OF_PROOF = 4
+"""Attempts for which a proof of a READY version must have time when it begins."""
 
 T = TypeVar("T")
 
@@ -66,12 +70,25 @@ class RetryPolicy:
 
     def of_attempt(self, number: int) -> "RetryPolicy":
         """The policy of an upload's first, second, … attempt."""
-        return self if number == 1 else replace(self, patience=LATER_PATIENCE)
+        return self if number == 1 else self.later()
 
-    def until_endpoint_answers(self, invoke: Callable[[], T]) -> T:
-        """Retries while the endpoint is busy, unreachable or loading; not if there is none."""
+    def later(self) -> "RetryPolicy":
+        """The policy of what can also be done by a later event."""
+        return replace(self, patience=LATER_PATIENCE)
+
+    def has_time(self) -> bool:
+        """Whether there is time to begin another proof, even if the endpoint hangs."""
+        return self.left() >= RESERVE + ATTEMPTS_OF_PROOF * self.attempt
+
+    def until_endpoint_answers(self, invoke: Callable[[], T], place: Place = Place.ENDPOINT) -> T:
+        """Retries while the endpoint is busy, unreachable or loading; not if there is none.
+
+        The same for the function, except that a throttled one is not asked again: this invocation
+        holds one of the account's concurrent executions, which the function may lack.
+        """
         until = self.left() - self.patience
-        return self._until(_is_temporary, invoke, until=until)
+        passes = _is_temporary if place is Place.ENDPOINT else _passes_meanwhile
+        return self._until(passes, invoke, until=until)
 
     def looks_again(self) -> bool:
         """Whether to look at a fault again; waits until one of the moment has passed.
@@ -117,6 +134,10 @@ class RetryPolicy:
 def _is_temporary(error: BaseException) -> bool:
     temporary = isinstance(error, EndpointThrottled | EndpointUnavailable | ModelLoading)
     return temporary and not isinstance(error, EndpointRemoved)
+
+
+def _passes_meanwhile(error: BaseException) -> bool:
+    return _is_temporary(error) and not isinstance(error, EndpointThrottled)
 
 
 def _is_conflict(error: BaseException) -> bool:

@@ -1,41 +1,34 @@
 """The sweeper: on a schedule, it finishes what events did not.
 
 It resubmits uploads without a result, deletes the artifacts of RETIRED versions once they are old
-enough, rejects PENDING versions whose upload was deleted, and has LiteRT models stored that READY
-versions lack.
+enough, rejects PENDING versions whose upload was deleted, has LiteRT models stored that READY
+versions lack, and has READY versions proven in places where they are not yet.
 """
 
-import random
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache, partial
 from itertools import islice
-from typing import TYPE_CHECKING, Any
-from urllib.parse import quote_plus
+from typing import TYPE_CHECKING
 
 import boto3
 import orjson
 from aws_lambda_powertools.utilities.typing import LambdaContext
-from botocore.exceptions import ClientError
 
-from facet.errors import RegistryConflict, Violation
-from facet.keys import (
-    ARTIFACT,
-    ENDPOINT_PREFIX,
-    LITE_PREFIX,
-    lite_key,
-    parse_misnamed_key,
-    parse_version_key,
-)
+from facet.errors import Violation
+from facet.keys import ARTIFACT, parse_misnamed_key
 from facet.notifications import EventPublisher, publisher
 from facet.observability import count, logger
 from facet.registry.models import Status, Version
 from facet.registry.store import Registry
 from facet.settings import settings
-from onboard.bucket import Bucket, missing
+from onboard import events
+from onboard.bucket import Bucket
+from onboard.completion.lacking import Lacking
+from onboard.completion.swept import Swept, logged
+from onboard.events import Event
 from onboard.uploads import PendingUpload, PendingUploads, Upload, due
 
 if TYPE_CHECKING:
@@ -47,34 +40,14 @@ MAX_PER_RUN = 200
 MAX_OF_ONE_MODEL = 3
 """Uploads of one model that a run resubmits, so that they do not take every place of onboarding."""
 
-MAX_LITERT = 25
-"""LiteRT models that a run has stored, so that they do not take every place of onboarding."""
-
-MAX_LITERT_READ = 1 << 30
-"""Bytes of the artifacts that are read for them; a single one may be larger."""
-
 ABANDONED_AFTER = timedelta(days=1)
 
 ABANDONED = Violation(
     "abandoned",
     ARTIFACT,
-    "the upload was deleted before the endpoint had proven it",
+    "the upload was deleted before it was proven",
     "upload it again",
 )
-
-Event = dict[str, Any]
-
-
-@dataclass
-class Swept:
-    """What one run did: keys of uploads, TargetModels of versions, and what failed of either."""
-
-    handed_over: list[str] = field(default_factory=list)
-    misnamed: list[str] = field(default_factory=list)
-    deleted: list[str] = field(default_factory=list)
-    abandoned: list[str] = field(default_factory=list)
-    without_litert: list[str] = field(default_factory=list)
-    failed: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -103,6 +76,7 @@ class Sweeper:
         self._registry = registry
         self._publisher = publisher
         self._resubmit = resubmit
+        self._lacking = Lacking(bucket, registry, resubmit)
         self._ages = ages
 
     def sweep(self, now: datetime) -> Swept:
@@ -111,21 +85,20 @@ class Sweeper:
         retired = self._older(Status.RETIRED, now - self._ages.retired)
         pending = self._older(Status.PENDING, now - ABANDONED_AFTER)
         for upload in islice(self._due(now, swept), MAX_PER_RUN):
-            with _logged(swept, upload.key):
-                self._resubmit(_uploaded(self._bucket.name, upload))
+            with logged(swept, upload.key):
+                self._resubmit(events.uploaded(self._bucket.name, upload))
                 swept.handed_over.append(upload.key)
                 self._uploads.mark_swept(upload, now)
         for version in islice(retired, MAX_PER_RUN):
-            with _logged(swept, version.target):
+            with logged(swept, version.target):
                 if self._bucket.delete_version(version, self._registry):
                     self._registry.settle(version)
                     swept.deleted.append(version.target)
         for version in islice(pending, MAX_PER_RUN):
-            with _logged(swept, version.target):
+            with logged(swept, version.target):
                 if self._abandon(version, now):
                     swept.abandoned.append(version.target)
-        with _logged(swept, LITE_PREFIX):
-            self._complete(now, swept)
+        self._lacking.sweep(now, swept)
         return swept
 
     def _due(self, now: datetime, swept: Swept) -> Iterator[PendingUpload]:
@@ -137,7 +110,7 @@ class Sweeper:
                 continue
             elif now - upload.uploaded_at >= self._ages.upload:
                 is_due = False
-                with _logged(swept, upload.key):
+                with logged(swept, upload.key):
                     swept_at = self._uploads.swept_at(upload)
                     is_due = due(now, upload.uploaded_at, swept_at, self._ages.upload)
                 if is_due:
@@ -148,33 +121,6 @@ class Sweeper:
         for each in self._registry.unsettled(status):
             if datetime.fromisoformat(each.updated_at) <= than:
                 yield each
-
-    def _complete(self, now: datetime, swept: Swept) -> None:
-        """Has LiteRT models stored by onboarding, within this run's limits."""
-        left = MAX_LITERT_READ
-        for version in self._without_litert():
-            if swept.without_litert and version.size > left:
-                continue
-            self._resubmit(_litert_deleted(self._bucket.name, version, now))
-            swept.without_litert.append(version.target)
-            left -= version.size
-            if len(swept.without_litert) == MAX_LITERT:
-                break
-
-    def _without_litert(self) -> Iterator[Version]:
-        """READY versions without a stored LiteRT model that have one, or may have one.
-
-        At most MAX_PER_RUN versions are looked up, any of those without one: so many may have none
-        in their artifact, or keep failing, that the same ones would take up each run.
-        """
-        found = map(parse_version_key, self._bucket.keys(ENDPOINT_PREFIX))
-        versions = [each for each in found if each]
-        stored = {*self._bucket.keys(LITE_PREFIX)}
-        lacking = [each for each in versions if lite_key(*each) not in stored]
-        for each in random.sample(lacking, min(len(lacking), MAX_PER_RUN)):
-            version = self._registry.find(*each)
-            if version and version.status is Status.READY and version.litert_size != 0:
-                yield version
 
     def _abandon(self, version: Version, now: datetime) -> bool:
         """Rejects a version whose upload was deleted, or hidden by a delete marker.
@@ -191,6 +137,7 @@ class Sweeper:
             version,
             status=Status.REJECTED,
             violations=(ABANDONED,),
+            postponed_at=None,
             updated_at=now.isoformat(timespec="milliseconds"),
         )
         self._bucket.write_report(rejected)
@@ -199,44 +146,6 @@ class Sweeper:
         self._publisher.rejected(rejected)
         self._registry.reject(rejected, deletions)
         return True
-
-
-@contextmanager
-def _logged(swept: Swept, subject: str) -> Iterator[None]:
-    try:
-        yield
-    except (ClientError, RegistryConflict) as error:
-        if isinstance(error, ClientError) and missing(error):
-            return  # it was onboarded meanwhile
-        logger().warning("not swept", subject=subject, exc_info=error)
-        swept.failed.append(subject)
-
-
-def _uploaded(bucket: str, upload: PendingUpload) -> Event:
-    """The event that S3 would send. An upload hidden by a newer one sorts first in its second."""
-    described = {"key": quote_plus(upload.key), "versionId": upload.object_version}
-    if not upload.newest:
-        described["sequencer"] = "0"
-    return _event("ObjectCreated:Put", upload.uploaded_at, bucket, described)
-
-
-def _litert_deleted(bucket: str, version: Version, now: datetime) -> Event:
-    """The event that S3 would send if the LiteRT model had been deleted now."""
-    described = {"key": lite_key(version.model, version.id)}
-    return _event("ObjectRemoved:Delete", now, bucket, described)
-
-
-def _event(name: str, at: datetime, bucket: str, described: dict[str, str]) -> Event:
-    return {
-        "Records": [
-            {
-                "eventSource": "facet:sweeper",
-                "eventName": name,
-                "eventTime": at.isoformat(),
-                "s3": {"bucket": {"name": bucket}, "object": described},
-            }
-        ]
-    }
 
 
 def handler(_: Event, context: LambdaContext) -> dict[str, list[str]]:

@@ -3,9 +3,11 @@
 import re
 import unicodedata
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
+
+import orjson
 
 from facet.errors import Violation
 from facet.keys import (
@@ -16,6 +18,7 @@ from facet.keys import (
     parse_upload_key,
     upload_key,
 )
+from facet.registry.models import Version
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -47,15 +50,33 @@ class OnboardingResult:
     """The outcome of an event.
 
     `READY` and `REJECTED` are the two ends of an upload. `UNCHANGED`: the same bytes are READY
-    already. `GONE`: the upload is not there any more. `POSTPONED`: there is no endpoint now, the
-    sweeper retries it. `RETIRED`: the artifact of a version was deleted. `LITERT_STORED`: a READY
-    version lacked its LiteRT model.
+    already. `GONE`: the upload is not there any more. `POSTPONED`: it needs the endpoint and there
+    is none now, `reason` says why; the sweeper retries it. `RETIRED`: the artifact of a version was
+    deleted. `LITERT_STORED`: a READY version lacked its LiteRT model.
+    `PROVEN`, `NOT_PROVEN`: what the proof of a READY version in another place found.
     """
 
     model: str
     outcome: str
     version: str | None = None
     violations: tuple[Violation, ...] = ()
+    reason: str | None = None
+
+
+def report_of(rejected: Version) -> bytes:
+    """The JSON report that says why a version was rejected."""
+    return orjson.dumps(
+        {
+            "model": rejected.model,
+            "version": rejected.id,
+            "sha256": rejected.sha256,
+            "size": rejected.size,
+            "uploaded_at": rejected.uploaded_at,
+            "rejected_at": rejected.updated_at,
+            "violations": [asdict(each) for each in rejected.violations],
+        },
+        option=orjson.OPT_INDENT_2,
+    )
 
 
 ANY_ARCHIVE = re.compile(r"\.(tar(\.[a-z0-9]+)?|tgz|gz|zip)$", re.IGNORECASE)

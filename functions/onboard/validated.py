@@ -1,12 +1,15 @@
 """An upload after validation: the version that it becomes, and what is kept beside its artifact."""
 
-from collections.abc import Sequence
+import io
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from PIL import Image
+
 from facet.artifact import validation
-from facet.artifact.archive import Archive, LiteRTFile
+from facet.artifact.archive import Archive, SpooledFile
 from facet.errors import Violation
-from facet.keys import version_id
+from facet.keys import IMAGE_FORMATS, lite_key, version_id
 from facet.registry.models import Status, Version
 from onboard.uploads import Upload, invalid_name
 
@@ -16,7 +19,18 @@ class Extracts:
     """What is kept of an artifact beside it: the golden sample's image, and the LiteRT model."""
 
     golden: bytes | None = None
-    litert: LiteRTFile | None = None
+    litert: SpooledFile | None = None
+
+    def files(self, version: Version) -> Iterator[tuple[str, SpooledFile]]:
+        """The files, each with its key for this version."""
+        if self.litert:
+            yield lite_key(version.model, version.id), self.litert
+
+    @property
+    def golden_type(self) -> str:
+        """The media type of the image, which validation has decoded."""
+        with Image.open(io.BytesIO(self.golden or b""), formats=IMAGE_FORMATS) as file:
+            return file.get_format_mimetype() or "application/octet-stream"
 
     def close(self) -> None:
         """Frees the disk space of the LiteRT model."""

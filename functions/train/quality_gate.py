@@ -81,7 +81,7 @@ def read(stream: Readable, size: int) -> Candidate:
     """
     if wrong := archive.oversize(size):
         raise TooLarge(f"The training job's artifact is too large: {wrong.problem}.")
-    artifact = archive.read(stream, only=MANIFEST)
+    artifact = archive.read(stream, only={MANIFEST})
     file = manifest_file.read(artifact)
     if file.manifest is None:
         reasons = file.violations or artifact.violations or [manifest_file.NO_MANIFEST]

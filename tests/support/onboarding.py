@@ -19,14 +19,16 @@ from facet.registry.models import Status, Version
 from facet.registry.releases import Releases
 from facet.registry.store import Registry
 from onboard.app import parse
-from onboard.backfill import MissingLiteRT
 from onboard.bucket import Bucket
+from onboard.completion.backfill import MissingFile
+from onboard.completion.swept import Swept
 from onboard.deletion import Deletion, ModelObjects
-from onboard.onboarding import Onboarding, Records, utc_now
+from onboard.onboarding import Onboarding, utc_now
 from onboard.prover import Prover
+from onboard.records import Records
 from onboard.retention import Removal
 from onboard.retry import RetryPolicy
-from onboard.sweeper import Ages, Sweeper, Swept
+from onboard.sweeper import Ages, Sweeper
 from onboard.uploads import OnboardingResult, PendingUploads, Upload
 from tests.support.aws import fakes
 from tests.support.aws.fakes import BUCKET
@@ -128,7 +130,7 @@ class Account:
             if isinstance(each, Removal):
                 if outcome := self.onboarding.withdraw(each, retry):
                     outcomes.append(outcome)
-            elif isinstance(each, MissingLiteRT):
+            elif isinstance(each, MissingFile):
                 if outcome := self.onboarding.complete(each):
                     outcomes.append(outcome)
             else:

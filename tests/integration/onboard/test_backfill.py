@@ -11,9 +11,9 @@ import pytest
 from facet.artifact.graphs import saved_model_pb2 as pb
 from facet.artifact.validation import Rules
 from facet.registry.models import VERSION_ITEM
-from onboard import sweeper
 from onboard.app import handler, parse
-from onboard.backfill import MissingLiteRT
+from onboard.completion import lacking
+from onboard.completion.backfill import MissingFile
 from tests.support.aws import fakes
 from tests.support.aws.fakes import BUCKET
 from tests.support.inputs import artifacts
@@ -55,7 +55,7 @@ def swept(account: Account) -> list[str]:
 
 
 def complete(account: Account, data: bytes = GOOD) -> str | None:
-    result = account.onboarding.complete(MissingLiteRT("cifar", identity(data)))
+    result = account.onboarding.complete(MissingFile("cifar", identity(data)))
     return result.outcome if result else None
 
 
@@ -99,10 +99,11 @@ def test_versions_that_are_not_ready_get_none(account: Account) -> None:
     events: list[dict[str, Any]] = []
     found = account.sweeper(events.append).sweep(datetime.now(UTC))
     assert found.without_litert == [target(OTHER)]
-    (missing,) = [each for event in events for each in parse(event)]
-    assert missing == MissingLiteRT("cifar", identity(OTHER))
+    items = [each for event in events for each in parse(event)]
+    (missing,) = [each for each in items if isinstance(each, MissingFile)]
+    assert missing == MissingFile("cifar", identity(OTHER))
     assert complete(account, GOOD) is None
-    assert account.onboarding.complete(MissingLiteRT("nobody", "0" * 12)) is None
+    assert account.onboarding.complete(MissingFile("nobody", "0" * 12)) is None
     assert account.stored("lite/") == set()
 
 
@@ -112,7 +113,7 @@ def test_versions_that_are_not_ready_get_none(account: Account) -> None:
 def test_a_run_has_few_stored_and_the_next_one_goes_on(
     account: Account, monkeypatch: pytest.MonkeyPatch, limit: str, value: int
 ) -> None:
-    monkeypatch.setattr(sweeper, limit, value)
+    monkeypatch.setattr(lacking, limit, value)
     models = ("a", "b", "c")
     for model in models:
         account.onboard(GOOD, model)
@@ -123,7 +124,7 @@ def test_a_run_has_few_stored_and_the_next_one_goes_on(
 
 
 def test_a_large_artifact_is_read_alone(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sweeper, "MAX_LITERT_READ", 1)
+    monkeypatch.setattr(lacking, "MAX_LITERT_READ", 1)
     for model in ("a", "b"):
         account.onboard(GOOD, model)
         older(account, GOOD, model)
@@ -239,7 +240,7 @@ def test_an_error_is_counted_and_left_to_the_sweeper(
         raise fakes.refusal("SlowDown")
 
     with monkeypatch.context() as broken:
-        broken.setattr("onboard.bucket.Bucket.store_litert", refuse)
+        broken.setattr("onboard.bucket.Bucket.store", refuse)
         assert handler(missing, fakes.Context(900)) == {"outcomes": []}  # type: ignore[arg-type]
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [each["outcome"] for each in lines if "Uploads" in each] == ["FAILED"]

@@ -8,10 +8,12 @@ from facet.errors import (
     EndpointThrottled,
     EndpointUnavailable,
     FacetError,
+    FunctionUnavailable,
     ModelFailed,
     ModelLoading,
     RegistryConflict,
 )
+from facet.registry.models import Place
 from onboard.retry import (
     LATER_PATIENCE,
     LONGEST_PAUSE,
@@ -56,6 +58,16 @@ def test_the_log_has_the_platforms_own_words(caplog: pytest.LogCaptureFixture) -
     (line,) = (vars(each) for each in caplog.records)
     assert (line["message"], line["reason"]) == ("retrying", "no memory")
     assert line["cause"] == str(error.__cause__)
+
+
+def test_a_function_that_throttles_is_not_asked_again() -> None:
+    """Whoever waits for it holds one of the executions that it lacks."""
+    retry, pauses = patient()
+    with pytest.raises(EndpointThrottled):
+        retry.until_endpoint_answers(failing(1, EndpointThrottled("x")), Place.FUNCTION)
+    assert pauses == []
+    call = failing(1, FunctionUnavailable("x"))
+    assert retry.until_endpoint_answers(call, Place.FUNCTION) == 2
 
 
 @pytest.mark.parametrize("error", [ModelFailed("x"), RegistryConflict("x"), KeyError("x")])

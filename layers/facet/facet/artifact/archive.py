@@ -8,6 +8,7 @@ import hashlib
 import mmap
 import re
 import tempfile
+from collections.abc import Set
 from dataclasses import dataclass, field
 
 from facet.artifact.gzip_stream import Digested, Readable, StopReading, Unpacked
@@ -41,8 +42,8 @@ MAX_VIOLATIONS = 200
 
 
 @dataclass(frozen=True)
-class LiteRTFile:
-    """A LiteRT model in an unnamed file on disk: the mapped file, and its SHA-256 in hex.
+class SpooledFile:
+    """A member in an unnamed file on disk: the mapped file, and its SHA-256 in hex.
 
     The disk space is free again when this is closed.
     """
@@ -76,12 +77,12 @@ class Archive:
     files: dict[str, int] = field(default_factory=dict)
     folders: set[str] = field(default_factory=set)
     kept: dict[str, bytes] = field(default_factory=dict)
-    litert: dict[str, LiteRTFile] = field(default_factory=dict, compare=False)
+    litert: dict[str, SpooledFile] = field(default_factory=dict, compare=False)
     violations: list[Violation] = field(default_factory=list)
     complete: bool = False
 
     @property
-    def litert_model(self) -> LiteRTFile | None:
+    def litert_model(self) -> SpooledFile | None:
         """The LiteRT model; a valid artifact has at most one."""
         return next(iter(self.litert.values()), None)
 
@@ -113,11 +114,11 @@ def oversize(size: int) -> Violation | None:
     )
 
 
-def read(stream: Readable, *, only: str | None = None) -> Archive:
+def read(stream: Readable, *, only: Set[str] | None = None) -> Archive:
     """Reads a `tar.gz` in one pass and in bounded memory.
 
     What is wrong with it becomes a violation, and the digest is always that of all its bytes. With
-    `only`, the content of no other file is kept.
+    `only`, the contents of no other files are kept.
     """
     archive, packed = Archive(), Digested(stream)
     check, room = MemberCheck(), _Room()
@@ -130,7 +131,7 @@ def read(stream: Readable, *, only: str | None = None) -> Archive:
                 archive.folders.add(name)
             if member.is_file and not is_from_macos(name):
                 archive.files[name] = member.size
-                if only in (None, name):
+                if only is None or name in only:
                     _keep(archive, room, member, name)
         archive.complete = True
     except StopReading as stop:
@@ -161,15 +162,15 @@ def _keep(archive: Archive, room: _Room, member: Member, name: str) -> None:
         archive.kept[name] = member.content.read()
 
 
-def _spooled(content: Content) -> LiteRTFile:
+def _spooled(content: Content) -> SpooledFile:
     """Writes the content to an unnamed file and maps it."""
     digest = hashlib.sha256()
     if not content.left:
-        return LiteRTFile(b"", digest.hexdigest())
+        return SpooledFile(b"", digest.hexdigest())
     with tempfile.TemporaryFile() as file:
         for block in content.blocks():
             digest.update(block)
             file.write(block)
         file.flush()
         mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    return LiteRTFile(mapped, digest.hexdigest())
+    return SpooledFile(mapped, digest.hexdigest())

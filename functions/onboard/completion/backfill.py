@@ -8,7 +8,8 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 
 from facet.artifact import validation
-from facet.artifact.archive import Archive, LiteRTFile
+from facet.artifact.archive import Archive, SpooledFile
+from facet.keys import lite_key
 from facet.observability import logger
 from facet.registry.models import Status, Version
 from facet.registry.store import Registry
@@ -17,7 +18,7 @@ from onboard.uploads import OnboardingResult
 
 
 @dataclass(frozen=True)
-class MissingLiteRT:
+class MissingFile:
     """A version whose LiteRT model is not stored."""
 
     model: str
@@ -25,15 +26,15 @@ class MissingLiteRT:
 
 
 class Backfill:
-    """Stores LiteRT models that are still in the artifacts of READY versions."""
+    """Stores files that are still in the artifacts of READY versions."""
 
     def __init__(self, bucket: Bucket, registry: Registry, rules: validation.Rules) -> None:
         self._bucket = bucket
         self._registry = registry
         self._rules = rules
 
-    def add(self, missing: MissingLiteRT) -> OnboardingResult | None:
-        """Reads the version's artifact and stores its LiteRT model; None if there is none.
+    def add(self, missing: MissingFile) -> OnboardingResult | None:
+        """Reads the version's artifact and stores its file; None if there is none.
 
         Raises botocore's errors.
         """
@@ -49,7 +50,7 @@ class Backfill:
                 return None
             return self._store(version, self._screened(version, artifact))
 
-    def _screened(self, version: Version, artifact: Archive) -> LiteRTFile | None:
+    def _screened(self, version: Version, artifact: Archive) -> SpooledFile | None:
         """None also if the artifact violates rules that are newer than the version."""
         _, violations = validation.run(artifact, replace(self._rules, golden_required=False))
         if violations:
@@ -58,7 +59,7 @@ class Backfill:
             return None
         return artifact.litert_model
 
-    def _store(self, version: Version, model: LiteRTFile | None) -> OnboardingResult | None:
+    def _store(self, version: Version, model: SpooledFile | None) -> OnboardingResult | None:
         """Records it first, so that the sweeper finds the version again if this is interrupted.
 
         The version may be retired and deleted meanwhile, which then does not know of the object.
@@ -72,10 +73,15 @@ class Backfill:
             return None
         if model is None:
             return None
-        stored = self._bucket.store_litert(version, model)
+        return self._kept(version, lite_key(version.model, version.id), model, "LITERT_STORED")
+
+    def _kept(
+        self, version: Version, key: str, file: SpooledFile, outcome: str
+    ) -> OnboardingResult | None:
+        stored = self._bucket.store(key, file)
         known = self._registry.find(version.model, version.id)
         if known is None or known.status is not Status.READY:
-            self._bucket.delete_litert(version, stored)
+            self._bucket.delete_stored(key, stored)
             return None
-        logger().info("LiteRT model stored", model=version.model, version=version.id)
-        return OnboardingResult(version.model, "LITERT_STORED", version.id)
+        logger().info("file stored", model=version.model, version=version.id, key=key)
+        return OnboardingResult(version.model, outcome, version.id)

@@ -1,0 +1,1 @@
+"""What READY versions of earlier releases, or after accidents, lack."""

@@ -1,0 +1,39 @@
+"""Events that the sweeper sends onboarding, in the form of S3's."""
+
+from datetime import datetime
+from typing import Any
+from urllib.parse import quote_plus
+
+from facet.keys import lite_key
+from facet.registry.models import Version
+from onboard.uploads import PendingUpload
+
+Event = dict[str, Any]
+
+
+def uploaded(bucket: str, upload: PendingUpload) -> Event:
+    """The event that S3 would send. An upload hidden by a newer one sorts first in its second."""
+    described = {"key": quote_plus(upload.key), "versionId": upload.object_version}
+    if not upload.newest:
+        described["sequencer"] = "0"
+    return _event("ObjectCreated:Put", upload.uploaded_at, bucket, described)
+
+
+def litert_deleted(bucket: str, version: Version, now: datetime) -> Event:
+    """The event that S3 would send if the LiteRT model had been deleted now."""
+    described = {"key": lite_key(version.model, version.id)}
+    return _event("ObjectRemoved:Delete", now, bucket, described)
+
+
+def _event(name: str, at: datetime, bucket: str, *described: dict[str, str]) -> Event:
+    return {
+        "Records": [
+            {
+                "eventSource": "facet:sweeper",
+                "eventName": name,
+                "eventTime": at.isoformat(),
+                "s3": {"bucket": {"name": bucket}, "object": each},
+            }
+            for each in described
+        ]
+    }
