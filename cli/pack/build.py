@@ -25,7 +25,7 @@ from cli.pack.plan import LITE, Plan
 from cli.terminal.prompts import Prompter
 from facet.errors import BodyTooLarge, Violation
 from facet.manifest import GoldenSample, Manifest, OutputSpec
-from onboard.prover import Proof
+from onboard.proof.prover import Proof
 from serving.runtimes.runtime import Runtime
 
 ALONE = "the only model: Facet's container serves it, AWS's TensorFlow image cannot"

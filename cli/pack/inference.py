@@ -11,11 +11,13 @@ import numpy as np
 from cli.pack.errors import CannotPack
 from facet import preprocess
 from facet.errors import ModelFailed
-from facet.manifest import Manifest
+from facet.keys import VERSION_ID_LENGTH
+from facet.manifest import AnyManifest
 from facet.places.endpoint import Endpoint
 from facet.places.predict_call import Scores, payload, scores
 from facet.preprocess import Pixels, Tensor
-from onboard.prover import Proof, Prover
+from facet.registry.models import Status, Version
+from onboard.proof.prover import Proof, Prover
 from onboard.retry import RetryPolicy
 from serving.batching import predict_batch
 from serving.errors import ServingError
@@ -29,6 +31,7 @@ Scorer = Callable[[Pixels], Scores]
 """uint8 (images, height, width, channels) → float32 (images, labels), as the API answers."""
 
 NAME = "pack"
+VERSION = Version(NAME, "0" * VERSION_ID_LENGTH, Status.PENDING, "", size=0, uploaded_at="")
 
 
 class DoesNotRun(CannotPack):
@@ -65,7 +68,7 @@ def _closed(load: Callable[[], Runtime]) -> Iterator[Runtime]:
         runtime.close()
 
 
-def scorer(runtime: Runtime, manifest: Manifest, max_batch_size: int | None = None) -> Scorer:
+def scorer(runtime: Runtime, manifest: AnyManifest, max_batch_size: int | None = None) -> Scorer:
     """Return a function that asks for all images in one request of any length, or one by one."""
 
     def answer(pixels: Pixels) -> Scores:
@@ -83,35 +86,35 @@ def scorer(runtime: Runtime, manifest: Manifest, max_batch_size: int | None = No
     return answer
 
 
-def score(runtime: Runtime, manifest: Manifest, image: bytes) -> Scores:
+def score(runtime: Runtime, manifest: AnyManifest, image: bytes) -> Scores:
     """Return float32 (labels,) scores of an image file. Raises BodyTooLarge, DoesNotRun."""
     decoded = preprocess.decode(manifest.input, image)
     tensor = preprocess.apply(manifest.input, decoded, image)
     return _classify(runtime, manifest, tensor)
 
 
-def largest(manifest: Manifest) -> Pixels:
+def largest(manifest: AnyManifest) -> Pixels:
     """Return an image of noise: of all images of the input's size it takes the most bytes."""
     spec = manifest.input
     shape = (spec.height, spec.width, spec.channels)
     return np.random.default_rng(0).integers(0, 256, shape, np.uint8)
 
 
-def check(runtime: Runtime, manifest: Manifest) -> None:
+def check(runtime: Runtime, manifest: AnyManifest) -> None:
     """Classify one image. Raises BodyTooLarge, DoesNotRun."""
     tensor = preprocess.tensor(manifest.input, largest(manifest))
     _classify(runtime, manifest, tensor)
 
 
-def prove(runtime: Runtime, manifest: Manifest, golden: bytes | None) -> Proof:
+def prove(runtime: Runtime, manifest: AnyManifest, golden: bytes | None) -> Proof:
     """Return what onboarding's own proof finds, whatever time it takes here."""
     prover = Prover(_endpoint(runtime), float("inf"))
-    return prover.prove(NAME, manifest, golden, RetryPolicy.never())
+    return prover.prove(VERSION, manifest, golden, RetryPolicy.never())
 
 
-def _classify(runtime: Runtime, manifest: Manifest, tensor: Pixels | Tensor) -> Scores:
+def _classify(runtime: Runtime, manifest: AnyManifest, tensor: Pixels | Tensor) -> Scores:
     try:
-        (row,) = _endpoint(runtime).classify(NAME, manifest, [tensor], NAME)
+        (row,) = _endpoint(runtime).classify(VERSION, manifest, [tensor], NAME)
     except ModelFailed as error:
         raise _does_not_run(error) from error
     return _sound(row)

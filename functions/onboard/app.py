@@ -14,18 +14,25 @@ from botocore.config import Config
 
 from facet.artifact.validation import Rules
 from facet.errors import EndpointRemoved
-from facet.keys import parse_lite_key, parse_misnamed_key, parse_upload_key, parse_version_key
+from facet.keys import (
+    parse_lite_key,
+    parse_misnamed_key,
+    parse_upload_key,
+    parse_version_key,
+)
 from facet.notifications import publisher
 from facet.observability import count, logger
-from facet.places import endpoint
+from facet.places import endpoint, function
 from facet.registry.attempts import Attempts
+from facet.registry.models import Place
 from facet.registry.releases import Releases
 from facet.registry.store import Registry
 from facet.settings import settings
 from onboard.bucket import Bucket
 from onboard.completion.backfill import MissingFile
-from onboard.onboarding import Onboarding
-from onboard.prover import Prover
+from onboard.onboarding import Onboarding, utc_now
+from onboard.proof.places import Places
+from onboard.proof.prover import Prover
 from onboard.records import Records
 from onboard.retention import Removal
 from onboard.retry import RetryPolicy
@@ -39,8 +46,8 @@ S3_CLIENT = Config(read_timeout=180)
 
 
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Onboards each upload of an S3 event; withdraws versions whose artifact was deleted, and
-    stores LiteRT models again that were.
+    """Onboards each upload of an S3 event; withdraws versions whose artifact was deleted, stores
+    LiteRT models again that were, and proves READY versions in another place.
 
     The first error is raised, so that Lambda retries the event and finally sends it to the
     dead-letter queue. Uploads that were onboarded before the error are not there any more.
@@ -57,9 +64,10 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 def process(item: Item, retry: RetryPolicy) -> OnboardingResult | None:
     """Carries it out and counts the result, or FAILED for an error, which is raised.
 
-    Without an endpoint the result is POSTPONED: the upload stays and the sweeper retries it.
-    Raising an error would only make Lambda retry twice within minutes. The same holds for a LiteRT
-    model, which is no upload that would have to wait in the dead-letter queue.
+    Without an endpoint, a version that needs it is POSTPONED: the upload stays and the sweeper
+    retries it. Raising an error would only make Lambda retry twice within minutes. The same holds
+    for a file or a proof that a READY version lacks, which are no uploads that would have
+    to wait in the dead-letter queue.
     """
     try:
         if isinstance(item, Removal):
@@ -70,12 +78,12 @@ def process(item: Item, retry: RetryPolicy) -> OnboardingResult | None:
             result = onboarding().onboard(item, retry)
     except EndpointRemoved as error:
         logger().warning("postponed", model=item.model, reason=str(error))
-        result = OnboardingResult(item.model, "POSTPONED")
+        result = OnboardingResult(item.model, "POSTPONED", reason=str(error))
     except Exception as error:
         count("Uploads", outcome="FAILED")
         if not isinstance(item, MissingFile):
             raise
-        logger().warning("LiteRT model not stored", extra=asdict(item), exc_info=error)
+        logger().warning("file not stored", extra=asdict(item), exc_info=error)
         return None
     if result:
         count("Uploads", outcome=result.outcome)
@@ -86,7 +94,8 @@ def process(item: Item, retry: RetryPolicy) -> OnboardingResult | None:
 
 
 def parse(event: dict[str, Any]) -> Iterator[Item]:
-    """The uploads, the deleted versions and the deleted LiteRT models in an S3 event.
+    """The uploads, the deleted versions and the deleted files of versions in an S3 event, and the
+    versions that the sweeper wants to have proven.
 
     Other records are ignored: onboarding itself writes versions and removes uploads.
     """
@@ -115,11 +124,22 @@ def onboarding() -> Onboarding:
     """This process's Onboarding, made from its settings."""
     name = settings()
     table = boto3.resource("dynamodb").Table(name.table)
-    runtime = endpoint.Endpoint(endpoint.client(name.invoke_timeout), name.endpoint)
     return Onboarding(
         Bucket(boto3.client("s3", config=S3_CLIENT), name.bucket),
         Records(Registry(table), Releases(table), publisher(), Attempts(table)),
-        Prover(runtime, name.answer_within),
+        Places(provers(), name.run_in, utc_now),
         Rules(name.golden_required, name.ops),
         name.keep_versions,
     )
+
+
+def provers() -> dict[Place, Prover]:
+    """A prover for each place: the endpoint, and the function if the stack has one."""
+    name = settings()
+    runtime = endpoint.Endpoint(endpoint.client(name.invoke_timeout), name.endpoint)
+    found = {Place.ENDPOINT: Prover(runtime, name.answer_within)}
+    if name.infer_function:
+        timeout = name.invoke_timeout
+        infer = function.Function(function.client(timeout), name.infer_function, timeout)
+        found[Place.FUNCTION] = Prover(infer, name.answer_within, place=Place.FUNCTION)
+    return found

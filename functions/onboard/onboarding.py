@@ -3,7 +3,7 @@
 1. Read the upload in one pass and validate it.
 2. Publish: copy it to its version's key, from which only the endpoint loads it, with its LiteRT
    model beside it.
-3. Prove it: the endpoint must answer its golden sample as the trainer recorded.
+3. Prove it: each place where it may run must answer its golden sample as the trainer recorded.
 4. Register it as READY, and release it as the model's policy says.
 5. Remove the upload.
 
@@ -18,16 +18,16 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from facet.artifact import validation
-from facet.errors import EndpointRemoved, FacetError, RegistryConflict, Violation
-from facet.manifest import Manifest
+from facet.errors import EndpointRemoved, RegistryConflict, Violation
+from facet.manifest import AnyManifest
 from facet.observability import logger
 from facet.registry.attempts import Attempt
-from facet.registry.models import Model, Status, Version
+from facet.registry.models import Model, Place, Status, Version
 from facet.registry.placement import Placement
 from onboard import failures
 from onboard.bucket import Bucket
 from onboard.completion.backfill import Backfill, MissingFile
-from onboard.prover import Prover
+from onboard.proof.places import Places
 from onboard.records import Records
 from onboard.retention import Removal, Retention, Withdrawal
 from onboard.retry import RetryPolicy
@@ -44,7 +44,7 @@ def utc_now() -> str:
 
 
 class Onboarding:
-    """Onboards the uploads of one bucket into one registry, proven on one endpoint.
+    """Onboards the uploads of one bucket into one registry, proven where they run.
 
     EndpointThrottled, EndpointUnavailable, ModelLoading, RegistryConflict and botocore's errors are
     raised for reasons outside the artifact; the upload stays where it is and can be retried.
@@ -54,7 +54,7 @@ class Onboarding:
         self,
         bucket: Bucket,
         records: Records,
-        prover: Prover,
+        places: Places,
         rules: validation.Rules,
         keep: int,
         now: Callable[[], str] = utc_now,
@@ -65,11 +65,11 @@ class Onboarding:
         self._releases = records.releases
         self._publisher = records.publisher
         self._attempts = records.attempts
-        self._prover = prover
+        self._places = places
         self._rules = rules
         self._now = now
         self._retention = Retention(records, keep)
-        self._backfill = Backfill(bucket, self._registry, rules)
+        self._backfill = Backfill(bucket, self._registry, rules, places)
         self._withdrawal = Withdrawal(bucket, records, now)
 
     def onboard(self, upload: Upload, retry: RetryPolicy) -> OnboardingResult:
@@ -111,7 +111,7 @@ class Onboarding:
         if validated and self._has_result(validated):
             return None
         return failures.of_artifact(error) or failures.kept_failing(
-            attempt, error, self._time(), lambda: self._others_are_answered(upload.model)
+            attempt, error, self._time(), lambda: self._others_are_answered(upload.model, error)
         )
 
     def _has_result(self, validated: ValidatedUpload) -> bool:
@@ -121,24 +121,20 @@ class Onboarding:
             return False
         return known.status is not Status.PENDING
 
-    def _others_are_answered(self, model: str) -> bool | None:
-        """Whether the endpoint answers for another live model; None if there is none to ask."""
+    def _others_are_answered(self, model: str, error: Exception) -> bool | None:
+        """Whether the place that failed answers for another live model; None without another."""
+        place = Place(getattr(error, "place", None) or Place.ENDPOINT)
         answered = None
         for each in self._registry.models(CONTROLS)[0]:
             if each.name == model or each.live is None:
                 continue
-            answered = self._is_answered(self._registry.live(each.name))
+            live = self._registry.live(each.name)
+            if place not in live.proven_in:
+                continue
+            answered = self._places.answers(live, place)
             if answered:
                 break
         return answered
-
-    def _is_answered(self, version: Version) -> bool:
-        if version.manifest is None:
-            return False
-        try:
-            return self._prover.answers(version.target, version.manifest, RetryPolicy.never())
-        except FacetError:
-            return False
 
     def _reject_failed(
         self, upload: Upload, validated: ValidatedUpload | None, violation: Violation
@@ -208,18 +204,22 @@ class Onboarding:
         return self._finish(known, _placement(model, known.id))
 
     def _publish_and_prove(
-        self, validated: ValidatedUpload, manifest: Manifest, retry: RetryPolicy, deletions: int
+        self, validated: ValidatedUpload, manifest: AnyManifest, retry: RetryPolicy, deletions: int
     ) -> OnboardingResult:
-        pending = replace(validated.version, updated_at=self._now())
+        pending = replace(self._places.cannot(validated.version), updated_at=self._now())
         self._registry.begin(pending, deletions)
+        run_in = self._registry.model(pending.model).run_in
         self._bucket.publish(validated.upload, pending, validated.extracts)
         if self._registry.deletions(pending.model) != deletions:  # which may have missed the copy
             self._bucket.delete_orphan(pending, self._registry)
             raise RegistryConflict(f"{pending.model} was deleted at the same time")
-        proof = self._prover.prove(pending.target, manifest, validated.extracts.golden, retry)
-        proven = replace(pending, proof=proof.kind, max_batch_size=proof.max_batch_size)
-        if proof.violations:
-            return self._reject(replace(validated, version=proven), proof.violations, deletions)
+        golden = validated.extracts.golden
+        proven, violations, waits = self._places.prove(pending, manifest, golden, run_in, retry)
+        if violations:
+            return self._reject(replace(validated, version=proven), violations, deletions)
+        if waits:
+            self._registry.postpone(replace(proven, postponed_at=self._now()))
+            raise waits
         ready = replace(proven, status=Status.READY, updated_at=self._now())
         at = self._releases.accept(ready, deletions)
         if not self._bucket.has_version(ready):

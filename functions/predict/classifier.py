@@ -178,7 +178,7 @@ class Classifier:
         """One invocation with all images; if the model fails on it, one for each."""
         endpoint = self._endpoint(request.deadline.invocation_timeout(self._timeout))
         try:
-            return [*endpoint.classify(request.version.target, request.manifest, batch, request.id)]
+            return [*endpoint.classify(request.version, request.manifest, batch, request.id)]
         except ModelFailed as error:
             if len(batch) == 1:
                 return [error]
@@ -218,9 +218,7 @@ class Classifier:
 
 def _single(endpoint: Endpoint, request: _Request, tensor: Pixels | Tensor) -> Scores | FacetError:
     try:
-        (answer,) = endpoint.classify(
-            request.version.target, request.manifest, [tensor], request.id
-        )
+        (answer,) = endpoint.classify(request.version, request.manifest, [tensor], request.id)
     except OF_INVOCATION as error:
         return error
     return answer

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 from facet.artifact.validation import Rules
 from facet.notifications import EventPublisher
 from facet.places.endpoint import Endpoint
+from facet.places.function import Function
 from facet.registry.attempts import Attempts
 from facet.registry.deletions import Deletions
-from facet.registry.models import Status, Version
+from facet.registry.models import Place, RunIn, Status, Version
 from facet.registry.releases import Releases
 from facet.registry.store import Registry
 from onboard.app import parse
@@ -24,7 +25,8 @@ from onboard.completion.backfill import MissingFile
 from onboard.completion.swept import Swept
 from onboard.deletion import Deletion, ModelObjects
 from onboard.onboarding import Onboarding, utc_now
-from onboard.prover import Prover
+from onboard.proof.places import Places
+from onboard.proof.prover import Prover
 from onboard.records import Records
 from onboard.retention import Removal
 from onboard.retry import RetryPolicy
@@ -67,7 +69,10 @@ def patient(seconds: float = 900, patience: float = 900) -> tuple[RetryPolicy, l
 
 @dataclass
 class Account:
-    """`events` and `topic` have what was published, `runtime` the invocations of the endpoint."""
+    """`events` and `topic` have what was published, `runtime` the invocations of the endpoint.
+
+    `infer` is Lambda's client; without it, there is no function.
+    """
 
     s3: "S3Client"
     table: "Table"
@@ -79,6 +84,8 @@ class Account:
     within: float = 10
     clock: Callable[[], float] = lambda: 0
     now: Callable[[], str] = utc_now
+    infer: Any = None
+    run_in: RunIn = RunIn.ENDPOINT
     sequence: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     @property
@@ -100,8 +107,14 @@ class Account:
     @property
     def onboarding(self) -> Onboarding:
         records = Records(self.registry, self.releases, self.publisher, Attempts(self.table))
-        prover = Prover(Endpoint(self.runtime, "endpoint"), self.within, self.clock)
-        return Onboarding(self.bucket, records, prover, self.rules, self.keep, self.now)
+        provers = {
+            Place.ENDPOINT: Prover(Endpoint(self.runtime, "endpoint"), self.within, self.clock)
+        }
+        if self.infer:
+            function = Function(self.infer, "infer", 25)
+            provers[Place.FUNCTION] = Prover(function, self.within, self.clock, Place.FUNCTION)
+        places = Places(provers, self.run_in, self.now)
+        return Onboarding(self.bucket, records, places, self.rules, self.keep, self.now)
 
     @property
     def deletion(self) -> Deletion:
@@ -122,9 +135,11 @@ class Account:
         """An upload and its event."""
         return self.process(self.put(data, model)).outcome
 
-    def send(self, event: dict[str, Any]) -> list[OnboardingResult]:
+    def send(
+        self, event: dict[str, Any], retry: RetryPolicy | None = None
+    ) -> list[OnboardingResult]:
         """What the handler does with an event, with retry and this account's collaborators."""
-        retry, _ = patient()
+        retry = retry or patient()[0]
         outcomes: list[OnboardingResult] = []
         for each in parse(event):
             if isinstance(each, Removal):

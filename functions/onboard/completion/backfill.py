@@ -14,6 +14,7 @@ from facet.observability import logger
 from facet.registry.models import Status, Version
 from facet.registry.store import Registry
 from onboard.bucket import Bucket
+from onboard.proof.places import Places
 from onboard.uploads import OnboardingResult
 
 
@@ -28,10 +29,13 @@ class MissingFile:
 class Backfill:
     """Stores files that are still in the artifacts of READY versions."""
 
-    def __init__(self, bucket: Bucket, registry: Registry, rules: validation.Rules) -> None:
+    def __init__(
+        self, bucket: Bucket, registry: Registry, rules: validation.Rules, places: Places
+    ) -> None:
         self._bucket = bucket
         self._registry = registry
         self._rules = rules
+        self._places = places
 
     def add(self, missing: MissingFile) -> OnboardingResult | None:
         """Reads the version's artifact and stores its file; None if there is none.
@@ -62,6 +66,7 @@ class Backfill:
     def _store(self, version: Version, model: SpooledFile | None) -> OnboardingResult | None:
         """Records it first, so that the sweeper finds the version again if this is interrupted.
 
+        The function may run the version once it is proven there, which is a later event's work.
         The version may be retired and deleted meanwhile, which then does not know of the object.
         """
         found = replace(
@@ -69,7 +74,7 @@ class Backfill:
             litert_size=model.size if model else 0,
             litert_sha256=model.sha256 if model else None,
         )
-        if not self._registry.record_litert(found):
+        if not self._registry.record_litert(self._places.cannot(found)):
             return None
         if model is None:
             return None

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from facet.registry.models import Mode, Policy, Status
+from facet.registry.models import Mode, Place, Policy, Status
 from facet.registry.placement import Placement
 from tests.support.aws import fakes
 from tests.support.inputs import artifacts
@@ -148,3 +148,18 @@ def test_killed_in_the_replay_too(house: House) -> None:
         if not ended:
             break
     assert_ended(house, CASES["good"], "m")
+
+
+def test_killed_while_it_is_proven_in_both_places(house: House) -> None:
+    house.account.infer = house.watched
+    for most in itertools.count(1):
+        model = f"m{most}"
+        upload = house.put(model, GOOD)
+        ended = house.killed(most, partial(house.account.process, upload))
+        house.assert_sound(model)
+        replayed(house, upload)
+        house.assert_settled(model)
+        assert {*house.account.registry.live(model).proven_in} == {*Place}
+        if not ended:
+            break
+    assert most == CASES["first"].writes + 2, "the function is one more that is asked"

@@ -12,7 +12,7 @@ from facet.errors import EndpointRemoved
 from facet.registry.models import Status
 from onboard.app import handler
 from onboard.uploads import LONGEST_WAIT
-from tests.support.api import predict
+from tests.support.api import call, predict
 from tests.support.aws import fakes
 from tests.support.aws.fakes import Answer
 from tests.support.inputs import artifacts
@@ -87,6 +87,8 @@ def test_an_upload_waits_and_is_not_rejected(
     sagemaker.answer = AWAY
     (outcome,) = onboard(uploaded)
     assert (outcome["model"], outcome["outcome"]) == ("cifar", "POSTPONED")
+    assert "has no LiteRT model" in outcome["reason"]
+    assert "facet pack" in outcome["reason"]
     assert account.content("mme/cifar.tar.gz") == GOOD
     assert account.status(GOOD) is Status.PENDING
     assert not any(key.startswith("rejected/") for key in account.stored())
@@ -94,6 +96,14 @@ def test_an_upload_waits_and_is_not_rejected(
         json.loads(line) for line in capsys.readouterr().out.splitlines() if '"_aws"' in line
     )
     assert (counted["Uploads"], counted["outcome"]) == ([1.0], "POSTPONED")
+    reply = predict()
+    assert (reply.status, reply.document["type"]) == (503, "urn:facet:problem:no-endpoint")
+    assert "has no LiteRT model" in reply.document["detail"]
+    assert "facet pack" in reply.document["detail"]
+    assert int(reply.headers["Retry-After"]) >= 60
+    (shown,) = call("GET", "/models/cifar").document["versions"]
+    assert shown["postponed_at"]
+    assert [each["code"] for each in shown["not_proven"]["function"]] == ["needs-tensorflow"]
 
 
 def test_the_sweeper_brings_it_in_when_the_endpoint_is_back(
@@ -113,3 +123,4 @@ def test_the_sweeper_brings_it_in_when_the_endpoint_is_back(
     sagemaker.answer = Answer()
     sweeper.sweep(start + night + LONGEST_WAIT)
     account.assert_live(GOOD)
+    assert account.registry.live("cifar").postponed_at is None

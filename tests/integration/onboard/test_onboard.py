@@ -662,6 +662,7 @@ def test_the_handler_onboards_what_the_event_names(account: Account) -> None:
                 "outcome": "READY",
                 "version": identity(GOOD),
                 "violations": [],
+                "reason": None,
             }
         ]
     }

@@ -32,6 +32,7 @@ from tests.integration.serving.endpoints import (
     wait_for,
 )
 from tests.support.inputs.artifacts import manifest
+from tests.support.versions import of_target
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -108,8 +109,9 @@ def test_the_containers_log_has_the_id_of_a_failed_request(start: StartStack, pu
     document = manifest(input=manifest()["input"] | {"tensor": "nothing"})
     endpoint = Endpoint(stack.runtime, ENDPOINT)
     image = np.zeros((8, 8, 3), np.uint8)
+    version, described = of_target(target), Manifest.model_validate(document)
     with pytest.raises(ModelFailed):
-        endpoint.classify(target, Manifest.model_validate(document), [image], "7f1c0b7e-3d0b")
+        endpoint.classify(version, described, [image], "7f1c0b7e-3d0b")
     wait_for(lambda: f"({target}) failed on request 7f1c0b7e-3d0b: " in stack.log.read_text())
 
 

@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING
 
 from facet.manifest import Manifest
 from facet.places.endpoint import Endpoint
-from onboard.prover import Prover
+from onboard.proof.prover import Prover
 from onboard.retry import RetryPolicy
 from tests.integration.serving.endpoints import BUCKET, ENDPOINT, packed, stacks
 from tests.support.inputs.artifacts import encoded, manifest
+from tests.support.versions import of_target
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -46,7 +47,7 @@ def test_what_the_proof_finds_in_each_model(
             target = f"{name}/0123456789ab.tar.gz"
             s3.put_object(Bucket=BUCKET, Key=f"mme/{target}", Body=packed(artifacts / name))
             for golden in (encoded(), None):
-                proof = prover.prove(target, FLOATS, golden, RETRY)
+                proof = prover.prove(of_target(target), FLOATS, golden, RETRY)
                 codes = [each.code for each in proof.violations]
                 found[proof.kind][name] = codes, proof.max_batch_size
         log = stack.log.read_text()

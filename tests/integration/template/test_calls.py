@@ -22,6 +22,7 @@ from facet.errors import UnknownUpload
 from facet.registry.models import Mode, Policy, Version
 from facet.registry.releases import Releases
 from facet.registry.store import Registry
+from infer.store import Store
 from onboard import app as onboard
 from onboard import deletion, sweeper
 from onboard.bucket import Bucket
@@ -60,7 +61,7 @@ KEYS = {
 
 FUNCTIONS = (
     *("PredictFunction", "OnboardFunction", "SweepFunction"),
-    *("DeleteFunction", "TrainFunction"),
+    *("DeleteFunction", "TrainFunction", "InferFunction"),
 )
 
 
@@ -87,15 +88,18 @@ def image(key: str) -> bytes:
 def made(
     s3: "S3Client",
     table: "Table",
+    sagemaker: fakes.SageMaker,
     monkeypatch: pytest.MonkeyPatch,
     cold_start: None,  # noqa: ARG001
 ) -> Iterator[dict[str, list[Request]]]:
     """The requests of all functions while they do all of their work once, by function."""
     topic = boto3.client("sns").create_topic(Name="news")["TopicArn"]
     monkeypatch.setenv("FACET_TOPIC", topic)
+    monkeypatch.setenv("AWS_ENDPOINT_URL_LAMBDA", sagemaker.url)
     notifications.publisher.cache_clear()
     RECORDER.made.clear()
     onboards(s3, table)
+    runs_models(s3)
     predicts(s3)
     trains(s3)
     sweeps(s3, table)
@@ -117,6 +121,14 @@ def onboards(s3: "S3Client", table: "Table") -> None:
     onboard.handler(event("ObjectRemoved:Delete", {"key": key}), CONTEXT)
     Releases(table).set_policy("cifar", Policy(Mode.CANARY, percent=100, good_answers=1), NOW)
     onboard.handler(upload(s3, SECOND), CONTEXT)
+
+
+def runs_models(s3: "S3Client") -> None:
+    """Reads a model."""
+    key = f"lite/cifar/{identity(FIRST)}.tflite"
+    stored = s3.get_object(Bucket=fakes.BUCKET, Key=key)["Body"].read()
+    with Store.of(fakes.BUCKET).open(key) as (size, parts):
+        assert (size, b"".join(parts)) == (len(stored), stored)
 
 
 def predicts(s3: "S3Client") -> None:
@@ -256,6 +268,10 @@ LITERT = "Bucket.Arn/lite/cats/0123456789ab.tflite"
         ("Endpoint", "s3:GetObject", "Bucket.Arn/inbox/1", "", False),
         ("Endpoint", "s3:GetObject", LITERT, "", False),
         ("PredictFunction", "s3:GetObject", LITERT, "", False),
+        ("InferFunction", "s3:GetObject", LITERT, "", True),
+        ("InferFunction", "s3:GetObject", VERSION, "", False),
+        ("InferFunction", "s3:PutObject", LITERT, "", False),
+        ("InferFunction", "s3:ListBucket", "Bucket.Arn", "lite/", False),
         ("PredictFunction", "s3:ListBucket", "Bucket.Arn", "inbox/1", True),
         ("PredictFunction", "s3:ListBucket", "Bucket.Arn", "", False),
         ("PredictFunction", "dynamodb:UpdateItem", "Registry.Arn", "live", True),

@@ -3,7 +3,7 @@
 import io
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -85,15 +85,43 @@ class Runtime:
             meanwhile()
         if self.error:
             raise self.error
-        count = len(json.loads(Body)["instances"])
-        rows = self.rows(len(self.images), count) if self.rows else [self.scores] * count
+        request = json.loads(Body)
+        count = len(request["instances"])
+        row = self.scores
+        rows = self.rows(len(self.images), count) if self.rows else [row] * count
         self.images.append(count)
         return {"Body": io.BytesIO(json.dumps({"predictions": rows}).encode())}
 
 
 @dataclass
+class Lambda:
+    """Lambda's client, of InferFunction: answers `scores` for each image, or raises `error`.
+
+    `answer` is the function's whole answer instead. `asked` records the keys.
+    """
+
+    scores: tuple[float, ...] = SCORES
+    error: Exception | None = None
+    answer: dict[str, Any] | None = None
+    asked: list[str] = field(default_factory=list)
+
+    def invoke(self, *, FunctionName: str, Payload: bytes) -> dict[str, Any]:  # noqa: N803
+        assert FunctionName == "infer"
+        request = json.loads(Payload)
+        self.asked.append(request["key"])
+        if self.error:
+            raise self.error
+        asked = request["request"]
+        row = self.scores
+        rows = [row] * len(asked["instances"])
+        answer = self.answer or {"status": 200, "response": {"predictions": rows}}
+        return {"StatusCode": 200, "Payload": io.BytesIO(json.dumps(answer).encode())}
+
+
+@dataclass
 class Answer:
-    """One answer of the HTTP endpoint: `body`, or `scores` for each image.
+    """One answer of the HTTP endpoint: `body`, or `scores` for each image, which those of the
+    request's signature in `signatures` replace.
 
     `code` is the error's name, `seconds` the delay; `hangs_up` closes the connection unanswered.
     """
@@ -102,12 +130,15 @@ class Answer:
     code: str | None = None
     body: bytes | None = None
     scores: tuple[float, ...] = SCORES
+    signatures: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     seconds: float = 0
     hangs_up: bool = False
 
 
 class SageMaker(ThreadingHTTPServer):
     """`POST /endpoints/{name}/invocations` on a free port; `asked` records target and body.
+
+    Invoked as Lambda's `infer` it answers in that function's form.
 
     `attributes` records the custom attributes. `answers` overrides `answer` by target.
     """
@@ -139,7 +170,12 @@ class _Invocation(BaseHTTPRequestHandler):
         if answer.hangs_up:
             self.close_connection = True
             return
-        predictions = {"predictions": [answer.scores] * len(body["instances"])}
+        request = body.get("request", body)
+        count = len(request.get("instances", ()))  # the event of a teaching has none
+        row = answer.signatures.get(request.get("signature_name"), answer.scores)
+        predictions: dict[str, Any] = {"predictions": [row] * count}
+        if request is not body:
+            predictions = {"status": 200, "response": predictions}
         content = json.dumps(predictions).encode() if answer.body is None else answer.body
         self.send_response(answer.status)
         if answer.code:

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from facet.registry.models import Status
+from facet.registry.models import Place, Status, Version
 from tests.support.aws import fakes
 from tests.support.onboarding import Account, identity
 
@@ -49,20 +49,32 @@ class Fuse:
 
 @dataclass
 class Watched:
-    """The endpoint, EventBridge and SNS behind a fuse. `proven` has the targets that did well."""
+    """The endpoint, the function, EventBridge and SNS behind a fuse.
+
+    `proven` has the targets that did well, `proven_in_function` the keys of LiteRT models.
+    """
 
     runtime: fakes.Runtime = field(default_factory=fakes.Runtime)
+    infer: fakes.Lambda = field(default_factory=fakes.Lambda)
     events: fakes.Events = field(default_factory=fakes.Events)
     topic: fakes.Topic = field(default_factory=fakes.Topic)
     proven: set[str] = field(default_factory=set)
+    proven_in_function: set[str] = field(default_factory=set)
     fuse: Fuse = field(default_factory=Fuse)
 
     def invoke_endpoint(self, **asked: Any) -> dict[str, Any]:
         if self.fuse.writes[-1:] != ["InvokeEndpoint"]:  # a proof invokes several times in a row
             self.fuse.before("InvokeEndpoint")
-        if self.runtime.scores == fakes.SCORES:
+        if self.runtime.scores == fakes.SCORES and not self.runtime.error:
             self.proven.add(asked["TargetModel"])
         return self.runtime.invoke_endpoint(**asked)
+
+    def invoke(self, **asked: Any) -> dict[str, Any]:
+        if self.fuse.writes[-1:] != ["Invoke"]:
+            self.fuse.before("Invoke")
+        answer = self.infer.invoke(**asked)
+        self.proven_in_function.add(self.infer.asked[-1])
+        return answer
 
     def put_events(self, **event: Any) -> dict[str, Any]:
         self.fuse.before("PutEvents")
@@ -124,7 +136,7 @@ class House:
         ready = {each.id for each in versions.values() if each.status is Status.READY}
         for each in ready:
             assert f"mme/{versions[each].target}" in stored, "a READY version's object is there"
-            assert versions[each].target in self.watched.proven, "nothing unproven is READY"
+            self._assert_proven(versions[each])
         assert stored <= {f"mme/{each.target}" for each in versions.values()}, "no strays"
         for each in ready:
             account.assert_litert(versions[each])
@@ -139,6 +151,16 @@ class House:
             version = versions.get(identity(data))
             done = version and version.status is not Status.PENDING
             assert done or account.bucket.has_upload(upload), "no upload is lost"
+
+    def _assert_proven(self, version: Version) -> None:
+        """A READY version was proven in each place where it may answer, and in one at least."""
+        lite = f"lite/{version.model}/{version.id}.tflite"
+        proven = {
+            Place.ENDPOINT: version.target in self.watched.proven,
+            Place.FUNCTION: lite in self.watched.proven_in_function,
+        }
+        assert version.proven_in
+        assert all(proven[each] for each in version.proven_in), "it was proven where it runs"
 
     def assert_settled(self, model: str) -> None:
         """What holds when all uploads had their outcome."""

@@ -49,7 +49,7 @@ def test_a_good_artifact_has_no_violation(model: str | None) -> None:
     found = archive.read(io.BytesIO(artifacts.packed(files)))
     manifest, violations = validation.run(found)
     assert violations == []
-    assert manifest
+    assert isinstance(manifest, Manifest)
     assert manifest.labels == artifacts.LABELS
 
 

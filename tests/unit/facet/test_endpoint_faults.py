@@ -14,11 +14,13 @@ from facet.places.endpoint import Endpoint
 from serving import errors
 from serving.responses import error_response
 from serving.statuses import STATUS
+from tests.support import versions
 from tests.support.aws import fakes
 from tests.support.container.aws_answers import ANSWERS, Answer, Fault
 from tests.support.inputs import artifacts
 
 MANIFEST = Manifest.model_validate(artifacts.manifest())
+VERSION = versions.pending(1)
 PASSING = {
     errors.NotLoaded,
     errors.NoSuchVersion,
@@ -41,7 +43,7 @@ def fault(status: int, message: str) -> FacetError:
     runtime = fakes.Runtime()
     runtime.error = fakes.refusal("ModelError", OriginalStatusCode=status, OriginalMessage=message)
     with pytest.raises(FacetError) as raised:
-        Endpoint(cast("Any", runtime), "endpoint").classify("m", MANIFEST, [], "id")
+        Endpoint(cast("Any", runtime), "endpoint").classify(VERSION, MANIFEST, [], "id")
     return raised.value
 
 
@@ -111,4 +113,4 @@ def test_an_answer_of_a_load_balancer_has_no_code_of_sagemakers(status: int) -> 
     metadata = {"HTTPStatusCode": status}
     runtime.error = fakes.refusal(str(status), ResponseMetadata=metadata)
     with pytest.raises(EndpointUnavailable):
-        Endpoint(cast("Any", runtime), "endpoint").classify("m", MANIFEST, [], "id")
+        Endpoint(cast("Any", runtime), "endpoint").classify(VERSION, MANIFEST, [], "id")

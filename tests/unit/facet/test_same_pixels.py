@@ -17,7 +17,7 @@ from facet.image.decoding import MAX_PIXELS
 from facet.manifest import InputSpec, Manifest
 from facet.places.endpoint import Endpoint
 from facet.recipes import Hyperparameters
-from onboard.prover import Prover
+from onboard.proof.prover import Prover
 from onboard.retry import RetryPolicy
 from predict.classifier import Classifier
 from predict.timing import Deadline, Stopwatch
@@ -111,7 +111,7 @@ def test_training_serving_and_onboarding_see_the_same(
     proven = []
     for data in files:
         recording = Recording()
-        Prover(endpoint(recording), within=60).prove("target", manifest, data, retry)
+        Prover(endpoint(recording), within=60).prove(version, manifest, data, retry)
         first, again, *_ = recording.sent(spec)
         assert np.array_equal(first, again)
         proven.append(first)

@@ -1,4 +1,4 @@
-"""functions/onboard/consistency.py: answers that depend on more than the image."""
+"""functions/onboard/proof/consistency.py: answers that depend on more than the image."""
 
 import itertools
 from collections.abc import Callable, Sequence
@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from facet.errors import BodyTooLarge, ModelFailed
-from onboard.consistency import Answer, Check, Consistency
+from facet.manifest import Manifest
+from onboard.proof.consistency import Answer, Check, Consistency
+from onboard.proof.rows import ScoreRows
 from tests.support.inputs import artifacts
 
-LABELS = ("cat", "dog", "ship")
 SAMPLE = artifacts.image()
 GREY = Image.new("RGB", (256, 256), "grey")
 WEIGHTS = np.random.default_rng(1).normal(0, 0.3, (8 * 8 * 3, 3)).astype(np.float32)
@@ -22,6 +23,11 @@ WEIGHTS = np.random.default_rng(1).normal(0, 0.3, (8 * 8 * 3, 3)).astype(np.floa
 Rows = NDArray[Any]
 Model = Callable[[Rows], Rows]
 """(images, values) in 0..1 → (images, labels)."""
+
+
+def rows(tolerance: float = 0.02) -> ScoreRows:
+    golden = artifacts.golden() | {"tolerance": tolerance}
+    return ScoreRows(Manifest.model_validate(artifacts.manifest(golden=golden)))
 
 
 def softmax(logits: Rows) -> Rows:
@@ -58,11 +64,11 @@ class Asked:
 
 
 def of_sample(asked: Asked, tolerance: float = 0.02, within: float = 10) -> Consistency:
-    return Check(asked, LABELS, tolerance, within).of_sample(SAMPLE, [asked([SAMPLE])])
+    return Check(asked, rows(tolerance), within).of_sample(SAMPLE, [asked([SAMPLE])])
 
 
 def of_any(asked: Asked) -> Consistency:
-    return Check(asked, LABELS, 0.02, 10).of_any(GREY, [asked([GREY])])
+    return Check(asked, rows(), 10).of_any(GREY, [asked([GREY])])
 
 
 def codes(found: Consistency) -> list[str]:
@@ -78,7 +84,7 @@ def test_a_sound_model_is_asked_twice_alone_and_twice_in_company() -> None:
 def test_an_answer_given_before_is_not_asked_for_again() -> None:
     asked = Asked(sound)
     before = [asked([SAMPLE]), asked([SAMPLE])]
-    assert Check(asked, LABELS, 0.02).of_sample(SAMPLE, before) == Consistency()
+    assert Check(asked, rows()).of_sample(SAMPLE, before) == Consistency()
     assert asked.requests == [1, 1, 4, 4]
 
 
@@ -111,7 +117,7 @@ def batch_statistics(rows: Rows) -> Rows:
 
 
 def softmax_across_images(rows: Rows) -> Rows:
-    return softmax((rows @ WEIGHTS).T).T / len(LABELS)
+    return softmax((rows @ WEIGHTS).T).T / len(artifacts.LABELS)
 
 
 def numbered(rows: Rows) -> Rows:
@@ -196,7 +202,7 @@ def fails_for_bright(rows: Rows) -> Rows:
 def test_a_companion_on_which_the_model_fails_is_no_violation(model: Model) -> None:
     dark = SAMPLE.point(lambda value: value // 3)
     asked = Asked(model)
-    found = Check(asked, LABELS, 0.02).of_sample(dark, [asked([dark])])
+    found = Check(asked, rows()).of_sample(dark, [asked([dark])])
     assert found == Consistency()
 
 
@@ -207,7 +213,7 @@ def test_a_companion_that_makes_the_sample_fail_is_one() -> None:
 
     dark = SAMPLE.point(lambda value: value // 3)
     asked = Asked(spreads)
-    found = Check(asked, LABELS, 0.02).of_sample(dark, [asked([dark])])
+    found = Check(asked, rows()).of_sample(dark, [asked([dark])])
     assert codes(found) == ["batch-dependent"]
     assert "no finite scores" in found.violations[0].problem
 

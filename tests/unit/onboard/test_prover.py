@@ -1,6 +1,6 @@
 import pytest
 
-from onboard.prover import without_folders
+from onboard.proof.prover import without_folders
 
 
 @pytest.mark.parametrize(

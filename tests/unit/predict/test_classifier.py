@@ -51,7 +51,7 @@ class Endpoint:
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def classify(
-        self, _: str, __: object, batch: Sequence[NDArray[Any]], request_id: str
+        self, _: Version, __: object, batch: Sequence[NDArray[Any]], request_id: str
     ) -> list[Scores | ModelFailed]:
         assert request_id == "request"
         with self.lock:

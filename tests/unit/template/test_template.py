@@ -246,6 +246,7 @@ def test_onboarding_has_exactly_the_permissions_that_it_needs() -> None:
             )
         },
         "ProveVersions": {"sagemaker:InvokeEndpoint"},
+        "RunModels": {"lambda:InvokeFunction"},
         "TellNews": {"events:PutEvents"},
     }
 
@@ -285,6 +286,15 @@ def test_the_function_that_runs_models_reads_them_and_nothing_else() -> None:
     assert reading["Action"] == "s3:GetObject"
     assert set(reading["Resource"]) == {"Fn::Sub"}
     assert reading["Resource"]["Fn::Sub"].endswith("-${AWS::Region}/lite/*")
+
+
+@pytest.mark.parametrize("name", ["OnboardFunction"])
+def test_functions_may_invoke_the_one_that_runs_models(name: str) -> None:
+    (policy,) = FUNCTIONS[name]["Policies"]
+    (running,) = (each for each in policy["Statement"] if each.get("Sid") == "RunModels")
+    assert running["Action"] == "lambda:InvokeFunction"
+    assert running["Resource"] == {"Fn::GetAtt": ["InferFunction", "Arn"]}
+    assert environment(name)["FACET_INFER_FUNCTION"] == {"Ref": "InferFunction"}
 
 
 def test_the_function_has_time_left_after_the_last_attempt_at_the_endpoint() -> None:

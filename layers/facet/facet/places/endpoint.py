@@ -19,6 +19,7 @@ from facet.errors import (
 from facet.manifest import AnyManifest
 from facet.places.predict_call import Scores, check_bytes, of_container, payload, scores
 from facet.preprocess import Pixels, Tensor
+from facet.registry.models import Version
 
 if TYPE_CHECKING:
     from mypy_boto3_sagemaker_runtime import SageMakerRuntimeClient
@@ -51,7 +52,7 @@ class Endpoint:
 
     def classify(
         self,
-        target: str,
+        version: Version,
         manifest: AnyManifest,
         batch: Sequence[Pixels | Tensor],
         request_id: str,
@@ -59,7 +60,7 @@ class Endpoint:
         """As `Runner.classify`. The container logs `request_id` with its errors."""
         body = payload(manifest.input, batch)
         check_bytes(len(body))
-        return scores(manifest, self._invoke(target, body, request_id), len(batch))
+        return scores(manifest, self._invoke(version.target, body, request_id), len(batch))
 
     def _invoke(self, target: str, body: bytes, request_id: str) -> bytes:
         try:

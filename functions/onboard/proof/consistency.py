@@ -15,12 +15,11 @@ from PIL import Image, ImageOps
 
 from facet.errors import BodyTooLarge, ModelFailed, Violation
 from facet.places.predict_call import Scores
+from facet.registry.models import Place
+from onboard.proof.rows import ScoreRows
 
 COMPANY = 4
 """Images in one request of the check."""
-
-NOISE = 1e-6
-"""Differences of float32 arithmetic, whatever the size of the scores."""
 
 
 @dataclass(frozen=True)
@@ -45,19 +44,19 @@ class Consistency:
 
 
 class Check:
-    """Checks one model. Scores of one image may differ by `tolerance`.
+    """Checks one model in one place, whose answers `rows` compares.
 
     `within` is the most seconds that one image may take; a model that needs much of it gets fewer
     and smaller requests, so that the check takes at most about three times as long.
     """
 
     def __init__(
-        self, ask: Ask, labels: Sequence[str], tolerance: float, within: float = math.inf
+        self, ask: Ask, rows: ScoreRows, within: float = math.inf, place: Place = Place.ENDPOINT
     ) -> None:
         self._ask = ask
-        self._labels = labels
-        self._tolerance = tolerance
+        self._rows = rows
         self._within = within
+        self._place = place
 
     def of_sample(self, image: Image.Image, answers: Sequence[Answer]) -> Consistency:
         """Checks with an image that the model answers, and its `answers` so far.
@@ -123,7 +122,7 @@ class Check:
             return self._not_repeatable(together[-1], again[-1])
         return Violation(
             "batch-dependent",
-            "endpoint",
+            self._place,
             f"the answer to an image depends on the others in its request: {self._said(alone)} "
             f"alone, {self._said(together[-1])} together with {len(images) - 1} others",
             "export the network for inference (training=False), so that batch normalisation uses "
@@ -143,7 +142,7 @@ class Check:
                 return self._not_repeatable(one, again)
             return Violation(
                 "order-dependent",
-                "endpoint",
+                self._place,
                 f"the answer to an image depends on its place among the others: {self._said(one)} "
                 f"as number {at + 1} of {len(images)}, {self._said(other)} as number "
                 f"{len(images) - at}",
@@ -155,7 +154,7 @@ class Check:
     def _not_repeatable(self, one: Scores | ModelFailed, other: Scores | ModelFailed) -> Violation:
         return Violation(
             "not-repeatable",
-            "endpoint",
+            self._place,
             f"two identical requests got different answers: {self._said(one)}, then "
             f"{self._said(other)}",
             "export the network for inference (training=False), so that dropout, noise and random "
@@ -163,22 +162,14 @@ class Check:
         )
 
     def _differ(self, one: Scores | ModelFailed, other: Scores | ModelFailed) -> bool:
-        """Whether a score moved by more than the tolerance or, among small scores, the best label
-        changed although its score moved by more than that part of it.
-        """
         if isinstance(one, ModelFailed) or isinstance(other, ModelFailed):
             return type(one) is not type(other)
-        apart = float(np.abs(one - other).max())
-        if apart > self._tolerance:
-            return True
-        part = self._tolerance * float(max(one.max(), other.max()))
-        return int(one.argmax()) != int(other.argmax()) and apart > max(part, NOISE)
+        return self._rows.differ(one, other)
 
     def _said(self, row: Scores | ModelFailed) -> str:
         if isinstance(row, ModelFailed):
             return "no finite scores"
-        best = int(row.argmax())
-        return f"'{self._labels[best]}' ({row[best]:.4f})"
+        return self._rows.said(row)
 
 
 def texture() -> Image.Image:

@@ -1,0 +1,180 @@
+"""Where a version is proven: in every place where it may answer.
+
+An upload is READY if it is proven in one place. It is rejected if it failed its proof where it is
+to run first, or in each place that was asked. A place that cannot be asked now, because the
+endpoint is away or busy, is proven later by the sweeper; until then the version answers elsewhere.
+If it cannot, because it needs the endpoint or failed where the endpoint may not, its upload waits.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import chain
+from typing import NamedTuple
+
+from facet.artifact import validation
+from facet.errors import (
+    EndpointRemoved,
+    EndpointThrottled,
+    EndpointUnavailable,
+    FacetError,
+    ModelLoading,
+    Violation,
+)
+from facet.keys import ARTIFACT
+from facet.manifest import AnyManifest
+from facet.observability import logger
+from facet.places.choice import preferred, without_endpoint
+from facet.registry.models import Place, RunIn, Version
+from onboard.proof.prover import OF_THE_MOMENT, Proof, Prover
+from onboard.proof.rows import AS_RECORDED
+from onboard.retry import RetryPolicy
+
+OF_THE_PLACE = (EndpointThrottled, EndpointUnavailable, ModelLoading)
+"""Errors that say nothing about the version: it may be proven there later."""
+
+NEEDS_TENSORFLOW = Violation(
+    "needs-tensorflow",
+    ARTIFACT,
+    "it has no LiteRT model, and the function runs nothing else",
+    "add one (`facet pack` does), or let the model run on the endpoint",
+)
+
+CANNOT = {NEEDS_TENSORFLOW.code, "too-large-for-function"}
+"""Violations of an artifact that only cannot run in the function. They reject an upload if its
+model's `run_in` demands the function."""
+
+
+MAY_PASS_ELSEWHERE = {*OF_THE_MOMENT, *AS_RECORDED}
+"""Violations in the function that the endpoint may not have: it has more memory and time, and AWS's
+image runs the SavedModel. They do not reject an upload that is to run on an endpoint that is away.
+"""
+
+
+class Proven(NamedTuple):
+    """A version with what its proofs found, and the violations for which to reject its upload.
+
+    `waits` says why it must wait for the endpoint, if it was neither proven nor is to be rejected.
+    """
+
+    version: Version
+    violations: Sequence[Violation] = ()
+    waits: EndpointRemoved | None = None
+
+
+class Places:
+    """Proves versions with one prover for each place that the stack has.
+
+    `run_in` is the stack's parameter RunIn.
+    """
+
+    def __init__(
+        self, provers: Mapping[Place, Prover], run_in: RunIn, now: Callable[[], str]
+    ) -> None:
+        self._provers = provers
+        self._run_in = run_in
+        self._now = now
+
+    def cannot(self, version: Version) -> Version:
+        """The version with why it cannot be proven in the function, as its artifact shows."""
+        reasons = {**version.not_proven, Place.FUNCTION: (NEEDS_TENSORFLOW,)}
+        if version.litert_sha256 or Place.FUNCTION not in self._provers:
+            del reasons[Place.FUNCTION]
+        return replace(version, not_proven=reasons)
+
+    def prove(
+        self,
+        version: Version,
+        manifest: AnyManifest,
+        golden: bytes | None,
+        run_in: RunIn | None,
+        retry: RetryPolicy,
+    ) -> Proven:
+        """Proves the version of an upload; `run_in` is its model's.
+
+        Raises what `Prover.prove` raises if no place could be asked, except EndpointRemoved.
+        """
+        found, errors = version, list[FacetError]()
+        for place in self._in_order(version.to_prove, run_in or self._run_in):
+            patience = retry.later() if found.proven_in else retry
+            try:
+                found = self._proven(found, place, manifest, golden, patience)
+            except OF_THE_PLACE as error:
+                error.place = place
+                errors.append(error)
+        if violations := self._rejects(found, run_in, errors):
+            return Proven(found, violations)
+        if found.proven_in:
+            return Proven(found)
+        passing = [each for each in errors if not isinstance(each, EndpointRemoved)]
+        away = [*passing, *errors][0]  # Lambda tries an error that passes again within minutes
+        if isinstance(away, EndpointRemoved):
+            return Proven(found, waits=without_endpoint(found, away))
+        raise away
+
+    def answers(self, version: Version, place: Place) -> bool:
+        """Whether a version that is proven in that place is answered there now."""
+        if place not in version.proven_in or version.manifest is None:
+            return False
+        try:
+            return self._provers[place].answers(version, version.manifest, RetryPolicy.never())
+        except FacetError:
+            return False
+
+    def _in_order(self, places: Sequence[Place], run_in: RunIn) -> Iterator[Place]:
+        first = Place.ENDPOINT if run_in is RunIn.ENDPOINT else Place.FUNCTION
+        for place in sorted(places, key=lambda each: each is not first):
+            if place in self._provers:
+                yield place
+
+    def _proven(
+        self,
+        version: Version,
+        place: Place,
+        manifest: AnyManifest,
+        golden: bytes | None,
+        retry: RetryPolicy,
+    ) -> Version:
+        proof = self._provers[place].prove(version, manifest, golden, retry)
+        if proof.violations:
+            codes = [each.code for each in proof.violations]
+            logger().warning("not proven", target=version.target, place=place, codes=codes)
+            reasons = validation.reported(proof.violations)
+            return replace(version, not_proven={**version.not_proven, place: reasons})
+        return _with(proof, version, place, self._now())
+
+    def _rejects(
+        self,
+        found: Version,
+        run_in: RunIn | None,
+        errors: Sequence[FacetError],
+    ) -> Sequence[Violation]:
+        """The violations that reject the upload; none if it is READY, or to be asked again."""
+        demanded = found.not_proven.get(Place.FUNCTION, ())
+        if run_in is RunIn.FUNCTION and demanded:
+            return demanded
+        failed = {
+            place: reasons
+            for place, reasons in found.not_proven.items()
+            if not CANNOT.issuperset(each.code for each in reasons)
+        }
+        first = preferred(run_in or self._run_in, found)
+        if first in failed:
+            return failed[first]
+        wait = any(not isinstance(each, EndpointRemoved) for each in errors)
+        if found.proven_in or wait:
+            return ()
+        reasons = [each for reasons in found.not_proven.values() for each in reasons]
+        if errors and MAY_PASS_ELSEWHERE.issuperset(each.code for each in chain(*failed.values())):
+            return ()
+        return reasons
+
+
+def _with(proof: Proof, version: Version, place: Place, now: str) -> Version:
+    single = 1 in (proof.max_batch_size, version.max_batch_size)
+    return replace(
+        version,
+        proof=proof.kind,
+        max_batch_size=1 if single else None,
+        proven_in={**version.proven_in, place: now},
+        function_seconds=proof.seconds if place is Place.FUNCTION else version.function_seconds,
+    )
