@@ -30,15 +30,17 @@ from facet.registry.store import Registry
 from facet.settings import settings
 from onboard.bucket import Bucket
 from onboard.completion.backfill import MissingFile
+from onboard.events import UNPROVEN
 from onboard.onboarding import Onboarding, utc_now
-from onboard.proof.places import Places
+from onboard.proof.missing import MissingProof
+from onboard.proof.places import Places, Reached
 from onboard.proof.prover import Prover
 from onboard.records import Records
 from onboard.retention import Removal
 from onboard.retry import RetryPolicy
 from onboard.uploads import OnboardingResult, Upload
 
-Item = Upload | Removal | MissingFile
+Item = Upload | Removal | MissingFile | MissingProof
 """What an event may be about."""
 
 S3_CLIENT = Config(read_timeout=180)
@@ -57,12 +59,15 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         left=lambda: context.get_remaining_time_in_millis() / 1000,
         attempt=settings().invoke_timeout,
     )
-    results = [result for item in parse(event) if (result := process(item, retry))]
+    reached = Reached()
+    results = [result for item in parse(event) if (result := process(item, retry, reached))]
     return {"outcomes": [asdict(each) for each in results]}
 
 
-def process(item: Item, retry: RetryPolicy) -> OnboardingResult | None:
+def process(item: Item, retry: RetryPolicy, reached: Reached) -> OnboardingResult | None:
     """Carries it out and counts the result, or FAILED for an error, which is raised.
+
+    `reached` has what proofs of this event found of each place.
 
     Without an endpoint, a version that needs it is POSTPONED: the upload stays and the sweeper
     retries it. Raising an error would only make Lambda retry twice within minutes. The same holds
@@ -74,6 +79,8 @@ def process(item: Item, retry: RetryPolicy) -> OnboardingResult | None:
             result = onboarding().withdraw(item, retry)
         elif isinstance(item, MissingFile):
             result = onboarding().complete(item)
+        elif isinstance(item, MissingProof):
+            result = onboarding().prove(item, retry, reached)
         else:
             result = onboarding().onboard(item, retry)
     except EndpointRemoved as error:
@@ -81,9 +88,10 @@ def process(item: Item, retry: RetryPolicy) -> OnboardingResult | None:
         result = OnboardingResult(item.model, "POSTPONED", reason=str(error))
     except Exception as error:
         count("Uploads", outcome="FAILED")
-        if not isinstance(item, MissingFile):
+        if not isinstance(item, MissingFile | MissingProof):
             raise
-        logger().warning("file not stored", extra=asdict(item), exc_info=error)
+        what = "not proven yet" if isinstance(item, MissingProof) else "file not stored"
+        logger().warning(what, extra=asdict(item), exc_info=error)
         return None
     if result:
         count("Uploads", outcome=result.outcome)
@@ -102,6 +110,10 @@ def parse(event: dict[str, Any]) -> Iterator[Item]:
     for record in event.get("Records", []):
         s3_object = record["s3"]["object"]
         key = unquote_plus(s3_object["key"])
+        if record["eventName"] == UNPROVEN:
+            if version := parse_version_key(key):
+                yield MissingProof(*version)
+            continue
         if record["eventName"].startswith("ObjectRemoved:"):
             if version := parse_version_key(key):
                 yield Removal(*version, datetime.fromisoformat(record["eventTime"]))

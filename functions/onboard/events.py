@@ -1,14 +1,18 @@
 """Events that the sweeper sends onboarding, in the form of S3's."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote_plus
 
-from facet.keys import lite_key
+from facet.keys import lite_key, version_key
 from facet.registry.models import Version
 from onboard.uploads import PendingUpload
 
 Event = dict[str, Any]
+
+UNPROVEN = "VersionUnproven"
+"""The name of the event about a READY version that lacks a proof."""
 
 
 def uploaded(bucket: str, upload: PendingUpload) -> Event:
@@ -23,6 +27,12 @@ def litert_deleted(bucket: str, version: Version, now: datetime) -> Event:
     """The event that S3 would send if the LiteRT model had been deleted now."""
     described = {"key": lite_key(version.model, version.id)}
     return _event("ObjectRemoved:Delete", now, bucket, described)
+
+
+def unproven(bucket: str, versions: Sequence[Version], now: datetime) -> Event:
+    """The event about versions that lack a proof, in the form of S3's."""
+    keys = [{"key": version_key(each.model, each.id)} for each in versions]
+    return _event(UNPROVEN, now, bucket, *keys)
 
 
 def _event(name: str, at: datetime, bucket: str, *described: dict[str, str]) -> Event:

@@ -27,7 +27,8 @@ from facet.registry.placement import Placement
 from onboard import failures
 from onboard.bucket import Bucket
 from onboard.completion.backfill import Backfill, MissingFile
-from onboard.proof.places import Places
+from onboard.proof.missing import MissingProof, MissingProofs
+from onboard.proof.places import Places, Reached
 from onboard.records import Records
 from onboard.retention import Removal, Retention, Withdrawal
 from onboard.retry import RetryPolicy
@@ -70,6 +71,7 @@ class Onboarding:
         self._now = now
         self._retention = Retention(records, keep)
         self._backfill = Backfill(bucket, self._registry, rules, places)
+        self._missing = MissingProofs(bucket, self._registry, places)
         self._withdrawal = Withdrawal(bucket, records, now)
 
     def onboard(self, upload: Upload, retry: RetryPolicy) -> OnboardingResult:
@@ -167,6 +169,12 @@ class Onboarding:
     def complete(self, missing: MissingFile) -> OnboardingResult | None:
         """Stores the file that a version lacks; None if there is nothing to do."""
         return self._backfill.add(missing)
+
+    def prove(
+        self, missing: MissingProof, retry: RetryPolicy, reached: Reached
+    ) -> OnboardingResult | None:
+        """Proves a READY version in places that lack its proof; None if there is nothing to do."""
+        return self._missing.prove(missing, retry, reached)
 
     def _time(self) -> datetime:
         return datetime.fromisoformat(self._now())

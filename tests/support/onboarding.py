@@ -25,7 +25,8 @@ from onboard.completion.backfill import MissingFile
 from onboard.completion.swept import Swept
 from onboard.deletion import Deletion, ModelObjects
 from onboard.onboarding import Onboarding, utc_now
-from onboard.proof.places import Places
+from onboard.proof.missing import MissingProof
+from onboard.proof.places import Places, Reached
 from onboard.proof.prover import Prover
 from onboard.records import Records
 from onboard.retention import Removal
@@ -141,12 +142,16 @@ class Account:
         """What the handler does with an event, with retry and this account's collaborators."""
         retry = retry or patient()[0]
         outcomes: list[OnboardingResult] = []
+        reached = Reached()
         for each in parse(event):
             if isinstance(each, Removal):
                 if outcome := self.onboarding.withdraw(each, retry):
                     outcomes.append(outcome)
             elif isinstance(each, MissingFile):
                 if outcome := self.onboarding.complete(each):
+                    outcomes.append(outcome)
+            elif isinstance(each, MissingProof):
+                if outcome := self.onboarding.prove(each, retry, reached):
                     outcomes.append(outcome)
             else:
                 outcomes.append(self.onboarding.onboard(each, retry))

@@ -7,6 +7,7 @@ run.
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
+from itertools import islice
 
 from facet.keys import (
     ENDPOINT_PREFIX,
@@ -20,13 +21,17 @@ from facet.registry.store import Registry
 from onboard import events
 from onboard.bucket import Bucket
 from onboard.completion.swept import Swept, logged
-from onboard.events import Event
+from onboard.events import UNPROVEN, Event
 
 MAX_LOOKED_UP = 200
 """Versions that a run looks up in the registry for each kind of work."""
 
 MAX_LITERT = 25
 """LiteRT models that a run has stored, so that they do not take every place of onboarding."""
+
+MAX_PROOFS = 50
+"""Versions that a run has proven in another place. One event has them all, so that they take one
+place of onboarding."""
 
 MAX_LITERT_READ = 1 << 30
 """Bytes of the artifacts that are read for them; a single one may be larger."""
@@ -52,6 +57,8 @@ class Lacking:
             artifacts = self._stored(ENDPOINT_PREFIX, parse_version_key)
         with logged(swept, LITE_PREFIX):
             self._files(artifacts, now, swept)
+        with logged(swept, UNPROVEN):
+            self._proofs(artifacts, now, swept)
 
     def _stored(
         self, prefix: str, parse: Callable[[str], VersionKey | None]
@@ -82,3 +89,18 @@ class Lacking:
             version = self._registry.find(*each)
             if version and version.status is Status.READY:
                 yield version
+
+    def _proofs(self, artifacts: Artifacts, now: datetime, swept: Swept) -> None:
+        """Has onboarding prove some READY versions where they lack a proof, with one event.
+
+        They are picked at random from a random model on, so that those which cannot be proven yet
+        do not take up each run: without an endpoint, all versions lack its proof.
+        """
+        if not artifacts:
+            return
+        start, _ = random.choice([*artifacts])
+        lacking = [*islice(self._registry.unproven(start), MAX_LOOKED_UP)]
+        some = random.sample(lacking, min(len(lacking), MAX_PROOFS))
+        if some:
+            self._resubmit(events.unproven(self._bucket.name, some, now))
+            swept.unproven += [each.target for each in some]

@@ -17,6 +17,7 @@ from facet.errors import (
     EndpointThrottled,
     EndpointUnavailable,
     FacetError,
+    LiteRTMissing,
     ModelLoading,
     Violation,
 )
@@ -48,6 +49,37 @@ MAY_PASS_ELSEWHERE = {*OF_THE_MOMENT, *AS_RECORDED}
 """Violations in the function that the endpoint may not have: it has more memory and time, and AWS's
 image runs the SavedModel. They do not reject an upload that is to run on an endpoint that is away.
 """
+
+SILENT = 2
+"""Versions of one event that a place may leave without an answer; a single one may be large."""
+
+
+class Reached:
+    """What one event found of each place, so that it does not ask again for each of its versions
+    where a place is away, busy or hangs.
+    """
+
+    def __init__(self) -> None:
+        self._left: dict[Place, int] = {}
+
+    def knows(self, place: Place) -> bool:
+        """Whether `found` was called for the place."""
+        return place in self._left
+
+    def found(self, place: Place, there: bool) -> None:
+        """Records whether the stack has the place."""
+        self._left[place] = SILENT if there else 0
+
+    def failed(self, place: Place, error: FacetError) -> None:
+        """Records that the place answered for no version, or left one without an answer."""
+        if isinstance(error, LiteRTMissing):
+            return
+        loading = isinstance(error, ModelLoading)
+        self._left[place] = self._left.get(place, SILENT) - 1 if loading else 0
+
+    def is_there(self, place: Place) -> bool:
+        """Whether to ask it for another version."""
+        return self._left.get(place, SILENT) > 0
 
 
 class Proven(NamedTuple):
@@ -110,6 +142,53 @@ class Places:
         if isinstance(away, EndpointRemoved):
             return Proven(found, waits=without_endpoint(found, away))
         raise away
+
+    def askable(self, version: Version, reached: Reached) -> bool:
+        """Whether a place that lacks the version's proof can be asked: the endpoint may be away.
+
+        `reached` gets the answer.
+        """
+        places = version.to_prove
+        for place in places:
+            if not reached.knows(place):
+                has = place is Place.FUNCTION or self._has_endpoint(version)
+                reached.found(place, place in self._provers and has)
+        return any(map(reached.is_there, places))
+
+    def _has_endpoint(self, version: Version) -> bool:
+        if version.manifest is None:
+            return False
+        try:
+            never = RetryPolicy.never()
+            self._provers[Place.ENDPOINT].answers(version, version.manifest, never)
+        except EndpointRemoved:
+            return False
+        except OF_THE_PLACE:
+            return True
+        return True
+
+    def prove_missing(
+        self,
+        version: Version,
+        manifest: AnyManifest,
+        golden: bytes | None,
+        retry: RetryPolicy,
+        reached: Reached,
+    ) -> Version:
+        """The READY version, with what its proofs in the places that lack one found.
+
+        A place that `reached` has as away is not asked; `reached` gets what each one did.
+        """
+        found = version
+        for place in version.to_prove:
+            if place not in self._provers or not reached.is_there(place):
+                continue
+            try:
+                found = self._proven(found, place, manifest, golden, retry.later())
+            except OF_THE_PLACE as error:
+                logger().info("not proven yet", target=version.target, place=place, why=str(error))
+                reached.failed(place, error)
+        return found
 
     def answers(self, version: Version, place: Place) -> bool:
         """Whether a version that is proven in that place is answered there now."""

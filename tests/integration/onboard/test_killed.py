@@ -11,9 +11,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from facet.registry.models import Mode, Place, Policy, Status
 from facet.registry.placement import Placement
+from onboard.proof.missing import MissingProof
+from onboard.proof.places import Reached
 from tests.support.aws import fakes
 from tests.support.inputs import artifacts
 from tests.support.onboarding import Account, identity, patient
@@ -31,6 +34,17 @@ GOOD, OTHER, THIRD, FOURTH = (
 CODE = artifacts.packed(artifacts.members() | {"code/inference.py": b"import os"})
 WRONG_SCORES = (0.1, 0.8, 0.1)
 NOW = "2026-01-01T00:00:00.000+00:00"
+
+
+AWAY = ClientError(
+    {
+        "Error": {
+            "Code": "ValidationError",
+            "Message": "Endpoint endpoint of account 123456789012 not found.",
+        }
+    },
+    "InvokeEndpoint",
+)
 
 
 @pytest.fixture
@@ -163,3 +177,24 @@ def test_killed_while_it_is_proven_in_both_places(house: House) -> None:
         if not ended:
             break
     assert most == CASES["first"].writes + 2, "the function is one more that is asked"
+
+
+def test_killed_while_the_endpoint_proves_what_the_function_answers(house: House) -> None:
+    account = house.account
+    account.infer = house.watched
+    for most in itertools.count(1):
+        model, house.watched.runtime.error = f"m{most}", AWAY
+        house.onboarded(model, GOOD)
+        assert [*account.registry.live(model).proven_in] == [Place.FUNCTION]
+        house.watched.runtime.error = None
+        missing, retry = MissingProof(model, identity(GOOD)), patient()[0]
+        reached = Reached()
+        ended = house.killed(most, lambda: account.onboarding.prove(missing, retry, reached))  # noqa: B023
+        house.assert_sound(model)
+        account.sweep()
+        house.assert_settled(model)
+        assert {*account.registry.live(model).proven_in} == {*Place}
+        assert account.onboarding.prove(missing, retry, Reached()) is None, "there is nothing to do"
+        if not ended:
+            break
+    assert most == 3, "it asks, and it records"
