@@ -3,6 +3,7 @@
 from typing import Any
 
 from facet.keys import MODEL_NAME, NAME_PART, VERSION_ID
+from facet.registry.models import Place
 from predict.app import DEFAULT_TOP_K, MAX_PAGE, MAX_TOP_K
 
 VERSION = "1.0.0"
@@ -118,7 +119,15 @@ HEADERS = {
     "Server-Timing": _header(
         "The duration of each step in milliseconds.",
         type="string",
-        examples=["registry;dur=2.10, decode;dur=3.40, preprocess;dur=0.80, invoke;dur=21.00"],
+        examples=[
+            "registry;dur=2.10, decode;dur=3.40, preprocess;dur=0.80, "
+            'invoke;dur=21.00;desc="endpoint"'
+        ],
+    ),
+    "X-Facet-Ran-In": _header(
+        "The place where the version ran. Absent if no image could be read.",
+        type="string",
+        enum=[each.value for each in Place],
     ),
     "X-Model-Version": _header("The version that answered.", **VERSION_SCHEMA),
 }

@@ -4,7 +4,12 @@ from openapi import models
 from openapi.operations import JSON, PREDICTION_PROBLEMS, Operation, binary
 from predict.http import tensors
 
-METADATA_PROBLEMS = ("unknown-model", "no-live-version", "internal-error")
+METADATA_PROBLEMS = (
+    "unknown-model",
+    "no-live-version",
+    "internal-error",
+    "no-endpoint",
+)
 TAG = "inference"
 
 
@@ -76,7 +81,7 @@ def _model_operations(path: str, name: str, *, versioned: bool) -> tuple[Operati
             "`Inference-Header-Content-Length`. A response with binary data has the same header.",
             "Returns the output tensors.",
             {JSON: models.InferenceResponse, **binary()},
-            headers=("X-Model-Version", "Server-Timing"),
+            headers=("X-Model-Version", "X-Facet-Ran-In", "Server-Timing"),
             parameters=parameters,
             request={JSON: tensors.InferenceRequest, **binary()},
             problems=PREDICTION_PROBLEMS,

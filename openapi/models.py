@@ -13,8 +13,8 @@ from facet.errors import Violation
 from facet.http.problems import BUG, NO_ROUTE, TABLE
 from facet.keys import IMAGE_TYPES, INBOX_PREFIX, MODEL_NAME, VERSION_ID
 from facet.manifest import Finite, Frozen, InputSpec
-from facet.registry.models import Canary, Policy, Status
-from predict.classifier import Prediction
+from facet.registry.models import Canary, Place, Policy, RunIn, Status
+from predict.classification.predictions import Prediction
 
 PROBLEMS = {each.name: each for each in (*TABLE.values(), NO_ROUTE, BUG)}
 URN = "urn:facet:problem:"
@@ -128,6 +128,10 @@ class _ReleaseState(ResponseModel):
     live: VersionId | None = Field(description="The version that answers predictions.")
     previous: VersionId | None = Field(description="The version that a rollback makes live.")
     policy: Policy
+    run_in: RunIn | None = Field(
+        description="Where the model's versions are to run; null: where the stack says (the "
+        "parameter `RunIn`)."
+    )
     canary: Canary | None = Field(description="The canary in progress, or null.")
     rolled_back: VersionId | None = Field(description="The candidate rolled back most recently.")
     updated_at: Timestamp
@@ -156,9 +160,31 @@ class VersionSummary(ResponseModel):
     size: int = Field(description="The size of the artifact in bytes.")
     uploaded_at: Timestamp
     updated_at: Timestamp
+    postponed_at: Timestamp | None = Field(
+        description="When onboarding found no endpoint, on which alone the version can be proven: "
+        "it is PENDING, and its upload waits. `not_proven` says why it is not proven in the "
+        "function. Null for others."
+    )
     proof: Literal["golden", "smoke"] | None = Field(
-        description="How the version was tested on the endpoint: `golden` with the golden sample "
-        "of its manifest, `smoke` with a neutral image, null if it was not tested."
+        description="How the version was tested: `golden` with the golden sample of its manifest, "
+        "`smoke` with a neutral image, null if it was not tested."
+    )
+    proven_in: dict[Place, Timestamp] = Field(
+        description="The places where the version may answer, with the time of its proof there."
+    )
+    not_proven: dict[Place, list[Violation]] = Field(
+        description="The places where its proof failed, and why. It does not answer there."
+    )
+    runs_in: list[Place] = Field(
+        description="The places that are asked for the version, in this order: the next one if a "
+        "place is away. Empty if it is not READY."
+    )
+    function_seconds: float | None = Field(
+        description="How long the function, with the model loaded, took for one image in the proof."
+    )
+    litert_size: int | None = Field(
+        description="The size of the LiteRT model in bytes, 0 if the artifact has none, null if it "
+        "is not known. Only LiteRT models run in the function."
     )
     max_batch_size: int | None = Field(
         description="1 for a model that can only answer single images, which Facet then sends one "

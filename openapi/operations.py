@@ -50,17 +50,18 @@ def _file_schema(media_type: str) -> dict[str, Any]:
     return {"type": "string", "format": "binary", "contentMediaType": media_type}
 
 
-def _files(*media_types: str) -> dict[str, Body]:
+def files(*media_types: str) -> dict[str, Body]:
+    """Returns the content of a body of a file, by its media types."""
     return {each: _file_schema(each) for each in media_types}
 
 
 def binary() -> dict[str, Body]:
     """Returns the content of a body of arbitrary bytes."""
-    return _files("application/octet-stream")
+    return files("application/octet-stream")
 
 
 IMAGE_CONTENT: Content = {
-    **_files(*IMAGE_TYPES, "application/octet-stream"),
+    **files(*IMAGE_TYPES, "application/octet-stream"),
     "multipart/form-data": {
         "type": "object",
         "required": ["image"],
@@ -111,7 +112,7 @@ OPERATIONS = (
         "up to 32 images. Use `POST /uploads` for larger images.",
         "Returns `predictions` for a single image, or `results` for `images`.",
         {JSON: (models.Predictions, models.Results)},
-        headers=("X-Model-Version", "Server-Timing"),
+        headers=("X-Model-Version", "X-Facet-Ran-In", "Server-Timing"),
         parameters=("model", "top_k", "version"),
         request=IMAGE_CONTENT,
         problems=(*PREDICTION_PROBLEMS, "unknown-upload"),
@@ -152,8 +153,8 @@ OPERATIONS = (
         "models",
         "Retrieve a model",
         "Returns the labels and input of the model's live version, and its versions with their "
-        "status, proof, metrics and violations, one page of up to 100 versions and about 1 MB at a "
-        "time.",
+        "status, proof, places, metrics and violations, one page of up to 100 versions and about "
+        "1 MB at a time.",
         "Returns the model.",
         {JSON: models.ModelDescription},
         headers=("ETag",),
@@ -169,7 +170,7 @@ OPERATIONS = (
         "Returns the image of the golden sample with which the live version, or `version`, was "
         "proven: an example that fits the model. Images over 4 MB are not kept.",
         "Returns the image.",
-        _files(*IMAGE_TYPES),
+        files(*IMAGE_TYPES),
         headers=("ETag", "X-Model-Version"),
         parameters=("model", "version"),
         problems=(
@@ -179,6 +180,7 @@ OPERATIONS = (
             "no-golden-image",
             "no-live-version",
             "internal-error",
+            "no-endpoint",
         ),
     ),
     Operation(
@@ -256,7 +258,7 @@ OPERATIONS = (
         {
             "text/javascript": {"type": "string"},
             "text/css": {"type": "string"},
-            **_files("image/jpeg", "image/png", "image/svg+xml"),
+            **files("image/jpeg", "image/png", "image/svg+xml"),
         },
         headers=("ETag",),
         parameters=("file",),

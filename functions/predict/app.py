@@ -14,7 +14,7 @@ from facet.keys import MODEL_NAME, NAME_PART
 from facet.observability import count, logger
 from facet.registry.suggestions import suggestion
 from facet.settings import settings
-from predict.clients import endpoint_health, golden_images, inbox, predictor, registry
+from predict.clients import choice, endpoint_health, golden_images, inbox, predictor, registry
 from predict.http import body, inference_protocol, responses
 from predict.http.request import (
     asked_version,
@@ -78,7 +78,7 @@ def show_model(name: str) -> Response[str]:
     event = app.current_event
     model = registry().model(model_name(name))
     token = event.query_string_parameters.get("next_token")
-    document = responses.model_body(model, registry().versions(model.name), token)
+    document = responses.model_body(model, registry().versions(model.name), choice(), token)
     return cacheable(event, document)
 
 

@@ -8,14 +8,17 @@ import boto3
 from botocore.config import Config
 
 from facet.notifications import EventPublisher
-from facet.places.endpoint import Endpoint, client
+from facet.places import endpoint, function
+from facet.places.choice import Choice, Runner
+from facet.registry.models import Place
 from facet.registry.releases import Releases
 from facet.registry.store import Registry
 from facet.settings import settings
 from predict.bucket.golden_images import GoldenImages
 from predict.bucket.inbox import Inbox
 from predict.canary import CanaryCounter
-from predict.classifier import Classifier
+from predict.classification.classifier import Classifier
+from predict.classification.network import Networks
 from predict.endpoint_health import EndpointHealth
 from predict.metrics import PredictionMetrics
 from predict.predictor import Predictor
@@ -26,8 +29,8 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 FAIL_FAST = Config(connect_timeout=1, read_timeout=1, retries={"total_max_attempts": 2})
-"""For every client but the endpoint's: an outage must show early enough to answer from the cache
-within API Gateway's 29 seconds."""
+"""For every client but those of the places: an outage must show early enough to answer from the
+cache within API Gateway's 29 seconds."""
 
 
 @cache
@@ -37,11 +40,23 @@ def predictor() -> Predictor:
     versions = VersionCache(registry(), config.registry_ttl)
     return Predictor(
         versions,
-        Classifier(endpoint, config.invoke_timeout, config.max_pixels),
+        Classifier(
+            Networks(choice()),
+            choice(),
+            runner,
+            config.invoke_timeout,
+            config.max_pixels,
+        ),
         CanaryCounter(Releases(table()), publisher, versions.expire),
         PredictionMetrics(config.watched),
         endpoint_health(),
     )
+
+
+@cache
+def choice() -> Choice:
+    """Where versions run: by the stack's parameter, and by what predictions found."""
+    return Choice(settings().run_in)
 
 
 @cache
@@ -51,9 +66,11 @@ def endpoint_health() -> EndpointHealth:
 
 
 @cache
-def endpoint(timeout: float) -> Endpoint:
-    """The endpoint, through a client that times out after so many seconds."""
-    return Endpoint(client(timeout), settings().endpoint)
+def runner(place: Place, timeout: float) -> Runner:
+    """The endpoint or the function, through a client that times out after so many seconds."""
+    if place is Place.FUNCTION:
+        return function.Function(function.client(timeout), settings().infer_function, timeout)
+    return endpoint.Endpoint(endpoint.client(timeout), settings().endpoint)
 
 
 @cache

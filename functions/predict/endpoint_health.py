@@ -20,15 +20,22 @@ class EndpointHealth:
     def answered(self) -> None:
         """Any answer of a model, even an error of its own."""
         self._models: set[str] = set()
+        self._removed = False
         self._failures = 0
         self._first = self._last = self._clock()
 
-    def failed(self, model: str) -> None:
-        """The endpoint did not answer for a model in time."""
+    def function_answered(self) -> None:
+        """The function answered: if there is no endpoint, that is what a stack has to do."""
+        if self._removed:
+            self.answered()
+
+    def failed(self, model: str, *, removed: bool = False) -> None:
+        """The endpoint did not answer for a model in time, or there is none."""
         now = self._clock()
         if not self._failures or now - self._last > RECENT:
             self.answered()
         self._models.add(model)
+        self._removed = removed
         self._failures += 1
         self._last = now
 

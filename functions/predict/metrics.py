@@ -5,7 +5,7 @@ from collections.abc import Container
 from facet.errors import ModelFailed, ModelLoading
 from facet.observability import measure
 from facet.registry.models import Version
-from predict.classifier import Predictions
+from predict.classification.predictions import Predictions
 
 OTHER = "other"
 """The dimension `model` and `version` of every model that is not watched: CloudWatch bills each
@@ -33,21 +33,30 @@ class PredictionMetrics:
             counts["ImagesAlone"] = predictions.alone
         steps = predictions.stopwatch.milliseconds
         times = {f"{name.capitalize()}Time": spent for name, spent in steps.items()}
-        self._measure(counts, times, predictions.version, request_id)
+        self._measure(counts, times, predictions.version, request_id, predictions.place)
 
     def record_failure(
         self, version: Version, error: ModelFailed | ModelLoading, request_id: str
     ) -> None:
         """Records one failed invocation. The log line names the version, watched or not."""
-        self._measure({FAILURE_METRICS[type(error)]: 1}, {}, version, request_id)
+        metric = next(name for kind, name in FAILURE_METRICS.items() if isinstance(error, kind))
+        self._measure({metric: 1}, {}, version, request_id, error.place)
 
     def _measure(
-        self, counts: dict[str, int], times: dict[str, float], version: Version, request_id: str
+        self,
+        counts: dict[str, int],
+        times: dict[str, float],
+        version: Version,
+        request_id: str,
+        place: str | None,
     ) -> None:
+        """`place` is a property of the line, not a dimension, which CloudWatch would bill."""
         watched = version.model in self._watched
         dimensions = {
             "model": version.model if watched else OTHER,
             "version": version.id if watched else OTHER,
         }
         properties = {"target": version.target, "request_id": request_id}
+        if place:
+            properties["ran_in"] = place
         measure(counts, times, dimensions, properties)

@@ -2,7 +2,7 @@
 
 1. The registry, through the version cache, names the version that answers: the one in the request,
    a canary's candidate, or the live one.
-2. The classifier decodes and preprocesses the images, and invokes the endpoint.
+2. The classifier decodes and preprocesses the images, and invokes the place where it runs.
 3. The outcome is measured; while a canary runs, it is also counted.
 
 If a candidate fails, the live version answers in its place.
@@ -15,26 +15,33 @@ from botocore.exceptions import ClientError
 
 from facet.errors import (
     BodyTooLarge,
+    EndpointRemoved,
     EndpointUnavailable,
     FacetError,
+    LiteRTMissing,
     ModelFailed,
     ModelLoading,
 )
 from facet.observability import logger
-from facet.registry.models import Serving, Version
+from facet.registry.models import Place, RunIn, Serving, Version
 from predict.canary import CanaryCounter, Variant, goes_to_candidate
-from predict.classifier import Classifier, Image, Predictions
+from predict.classification.classifier import Classifier, Image
+from predict.classification.predictions import Predictions
 from predict.endpoint_health import EndpointHealth
 from predict.metrics import PredictionMetrics
 from predict.timing import Deadline, Stopwatch
 from predict.version_cache import VersionCache
+
+DELETED = (ClientError, LiteRTMissing)
+"""Errors of which some say that an object in the models' bucket has been deleted."""
 
 
 @dataclass(frozen=True)
 class PredictionRequest:
     """Images for a model, in the form `Classifier.classify` takes, and the time for the answer.
 
-    Without a `version` the live version or a canary's candidate answers.
+    Without a `version` the live version or a canary's candidate answers. `explain` asks why the
+    only image got its first label.
     """
 
     request_id: str
@@ -64,24 +71,24 @@ class Predictor:
     def predict(self, request: PredictionRequest) -> Predictions:
         """Returns the scores of every image, or its error.
 
-        If the cached version has been deleted from the endpoint's bucket, reads the registry again
-        and retries once. Raises what `VersionCache` and `Classifier.classify` raise.
+        If the cached version has been deleted from the models' bucket, reads the registry again and
+        retries once. Raises what `VersionCache` and `Classifier.classify` raise.
         """
         stopwatch = Stopwatch()
         try:
             return self._predict(request, stopwatch)
-        except ClientError as error:
+        except DELETED as error:
             if not _is_deleted(error):
                 raise
             logger().warning("target not found", model=request.model, exc_info=error)
-        self._versions.expire(request.model, request.version)
         return self._predict(request, stopwatch)
 
     def _predict(self, request: PredictionRequest, stopwatch: Stopwatch) -> Predictions:
         if request.version:
             with stopwatch.step("registry"):
                 version = self._versions.ready(request.model, request.version)
-            return self._classify(request, version, stopwatch)
+                run_in = self._versions.model(request.model).run_in
+            return self._classify(request, version, run_in, stopwatch)
         with stopwatch.step("registry"):
             serving = self._versions.serving(request.model)
         canary = serving.model.canary
@@ -104,8 +111,7 @@ class Predictor:
             if not _is_deleted(error):
                 raise
             logger().warning("candidate not found", target=candidate.target, exc_info=error)
-            self._versions.expire(request.model)
-        return self._classify(request, serving.live, stopwatch)
+        return self._classify(request, serving.live, serving.model.run_in, stopwatch)
 
     def _classify_and_count(
         self,
@@ -121,7 +127,11 @@ class Predictor:
         """
         try:
             predictions = self._classify(
-                request, version, stopwatch, whole=variant is Variant.CANDIDATE
+                request,
+                version,
+                serving.model.run_in,
+                stopwatch,
+                whole=variant is Variant.CANDIDATE,
             )
         except ModelFailed:
             self._count(serving, variant, stopwatch, good=False)
@@ -135,35 +145,61 @@ class Predictor:
         self,
         request: PredictionRequest,
         version: Version,
+        run_in: RunIn | None,
         stopwatch: Stopwatch,
         *,
         whole: bool = False,
     ) -> Predictions:
         """If `whole`, raises a ModelFailed or EndpointUnavailable of any image."""
         try:
-            predictions = self._classifier.classify(
-                version, request.images, request.deadline, stopwatch, request.request_id
-            )
+            predictions = self._ask(request, version, run_in, stopwatch)
             error = _first(ModelFailed, predictions) or _first(EndpointUnavailable, predictions)
             if whole and error:
                 raise error
         except (EndpointUnavailable, ModelLoading) as error:
-            self._health.failed(request.model)
+            if error.place is not Place.FUNCTION:
+                self._health.failed(request.model, removed=isinstance(error, EndpointRemoved))
             if isinstance(error, ModelLoading):
                 self._metrics.record_failure(version, error, request.request_id)
             raise
         except ModelFailed as error:
-            self._health.answered()
+            if error.place is not Place.FUNCTION:
+                self._health.answered()
             self._metrics.record_failure(version, error, request.request_id)
             raise
         if predictions.answered:
-            self._health.answered()
+            if predictions.place is Place.FUNCTION:
+                self._health.function_answered()
+            else:
+                self._health.answered()
             self._metrics.record_prediction(predictions, request.request_id)
         for failure in predictions.failures.values():
             if isinstance(failure, ModelFailed | ModelLoading):
                 self._metrics.record_failure(version, failure, request.request_id)
                 break
         return predictions
+
+    def _ask(
+        self,
+        request: PredictionRequest,
+        version: Version,
+        run_in: RunIn | None,
+        stopwatch: Stopwatch,
+    ) -> Predictions:
+        """If something that it needs has been deleted, the registry is read again after this."""
+        try:
+            return self._classifier.classify(
+                version,
+                request.images,
+                request.deadline,
+                stopwatch,
+                request.request_id,
+                run_in,
+            )
+        except DELETED as error:
+            if _is_deleted(error):
+                self._versions.expire(request.model, request.version)
+            raise
 
     def _count(
         self, serving: Serving, variant: Variant, stopwatch: Stopwatch, *, good: bool
@@ -177,6 +213,8 @@ def _first(kind: type[FacetError], predictions: Predictions) -> FacetError | Non
     return next((each for each in predictions.failures.values() if isinstance(each, kind)), None)
 
 
-def _is_deleted(error: ClientError) -> bool:
+def _is_deleted(error: ClientError | LiteRTMissing) -> bool:
     """SageMaker answers ValidationError when the target model has no object, among other cases."""
+    if isinstance(error, LiteRTMissing):
+        return True
     return error.response["Error"]["Code"] == "ValidationError"

@@ -13,13 +13,15 @@ from typing import Any, TypeVar
 from botocore.exceptions import BotoCoreError, ClientError
 
 from facet.observability import count, logger
-from facet.registry.models import Serving, Version
+from facet.registry.models import Model, Serving, Version
 from facet.registry.store import Registry
 
 CAPACITY = 10_000
 """Entries kept; the one read longest ago is evicted first."""
 
-Value = TypeVar("Value", Serving, Version)
+Value = TypeVar("Value", Model, Serving, Version)
+MODEL = ""
+"""Stands for the version in the key of a model."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,10 @@ class VersionCache:
     def ready(self, model: str, version: str) -> Version:
         """Returns a READY version. Raises UnknownModel, UnknownVersion, and as `serving`."""
         return self._get((model, version), lambda: self._registry.ready(model, version))
+
+    def model(self, model: str) -> Model:
+        """Returns the model of that name. Raises UnknownModel, and as `serving`."""
+        return self._get((model, MODEL), lambda: self._registry.model(model))
 
     def expire(self, model: str, version: str | None = None) -> None:
         """Makes the next call read the registry; the entry stays as the fallback in an outage."""

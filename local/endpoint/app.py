@@ -51,15 +51,19 @@ class Endpoint:
 def create_app(
     endpoints: Mapping[str, Endpoint],
     region: str,
+    exists: Callable[[str], bool],
     lifespan: Callable[[Starlette], AbstractAsyncContextManager[None]],
 ) -> Starlette:
-    """`POST /endpoints/{name}/invocations`, and `GET /metrics` of all endpoints as JSON."""
+    """`POST /endpoints/{name}/invocations`, and `GET /metrics` of all endpoints as JSON.
+
+    Of `endpoints` those answer for which `exists` is true at the moment.
+    """
 
     async def invoke(request: Request) -> Response:
         started = time.perf_counter()
         name = request.path_params["name"]
         endpoint = endpoints.get(name)
-        if endpoint is None:
+        if endpoint is None or not exists(name):
             raise ValidationError(f"Endpoint {name} of account {ACCOUNT} not found.")
         try:
             answer = await _invoke(endpoint.models, request)

@@ -7,7 +7,7 @@ and SageMaker's metrics. Requests are InvokeEndpoint calls, as boto3 sends them.
 import asyncio
 import socket
 import threading
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,11 +61,14 @@ class Platform:
         cold_wait: float = COLD_WAIT,
         stall: float = STALL,
         command: Sequence[str] = SERVING,
+        exists: Callable[[str], bool] = lambda _: True,
     ) -> None:
         """Budgets are bytes per endpoint; port 0 picks a free port.
 
         cold_wait: seconds that an invocation waits for its model.  stall: seconds without a byte
         from S3 after which a download is retried.  command: starts a container.
+        exists: whether SageMaker's API knows an endpoint, which can be deleted and created again;
+        its container runs on.
         """
         self._configs = endpoints
         self._s3 = s3
@@ -77,6 +80,7 @@ class Platform:
         self._cold_wait = cold_wait
         self._stall = stall
         self._command = command
+        self._exists = exists
         self._endpoints: Mapping[str, Endpoint] = {}
         self._started = threading.Event()
 
@@ -84,7 +88,7 @@ class Platform:
         """Listen, and start the containers in the background. OSError if the port is taken."""
         self._socket = _listen(self._port)
         self._endpoints = {config.name: self._endpoint(config) for config in self._configs}
-        app = create_app(self._endpoints, self._s3.meta.region_name, self._lifespan)
+        app = create_app(self._endpoints, self._s3.meta.region_name, self._exists, self._lifespan)
         config = uvicorn.Config(
             app,
             lifespan="on",

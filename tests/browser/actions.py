@@ -45,7 +45,7 @@ def open_details(page: Page) -> None:
 
 def choose_file(page: Page, *files: Any) -> None:
     """Adds images with the file chooser: paths, or {name, mimeType, buffer}."""
-    page.get_by_label("Choose images").set_input_files(list(files))
+    page.get_by_label("Choose images", exact=True).set_input_files(list(files))
 
 
 def use_sample(page: Page, name: str) -> None:

@@ -12,9 +12,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from facet.errors import FacetError, NotAllowed
+from facet.errors import FacetError, NotAllowed, UnknownModel
 from facet.http import problems
-from facet.registry.models import Model, Version
+from facet.places.choice import Choice
+from facet.registry.models import Model, RunIn, Version
 from local.gateway.refusals import Refusal
 from page import app as page
 from predict.http import responses
@@ -25,6 +26,7 @@ from tests.support.processes.listening import listening
 STAGE = "/v1"
 KEY = "the-key-of-the-usage-plan"
 REQUEST_ID = "7f1c0b7e-3d0b-4c58-9a55-2f0d6a1b9c3e"
+CHOICE = Choice(RunIn.AUTO)
 PREDICTIONS = (("cat", 0.93), ("dog", 0.05), ("a " + "very " * 12 + "long label", 0.0002))
 
 
@@ -53,13 +55,22 @@ def refusal(kind: Refusal) -> Reply:
 
 
 def answer(
-    model: str, version: str, invoke: float = 20.0, ranked: tuple[tuple[str, float], ...] = ()
+    model: str,
+    version: str,
+    invoke: float = 20.0,
+    ranked: tuple[tuple[str, float], ...] = (),
+    place: str = "endpoint",
 ) -> Reply:
     """Returns a prediction whose invocation took `invoke` milliseconds."""
     predictions = [{"label": label, "score": score} for label, score in ranked or PREDICTIONS]
     document = {"model": model, "version": version, "predictions": predictions}
     timing = f"registry;dur=2.00, decode;dur=3.00, preprocess;dur=1.00, invoke;dur={invoke:.2f}"
-    return _json(document, {"Server-Timing": timing, "X-Model-Version": version})
+    headers = {
+        "Server-Timing": f'{timing};desc="{place}"',
+        "X-Model-Version": version,
+        responses.RAN_IN: place,
+    }
+    return _json(document, headers)
 
 
 def _json(document: object, headers: dict[str, str] | None = None) -> Reply:
@@ -108,7 +119,13 @@ class Site(ThreadingHTTPServer):
             return problem(NotAllowed("The API key a1b2c3 may not delete models."))
         _, versions = self.models[name] if dry_run else self.models.pop(name)
         ids = [each.id for each in versions]
-        return _json({"model": name, "versions": ids, "uploads": 2, "deleted": not dry_run})
+        planned = {"model": name, "versions": ids, "uploads": 2}
+        return _json(planned | {"deleted": not dry_run})
+
+    def described(self, name: str) -> Reply:
+        """Responds to GET /models/{name}."""
+        model, versions = self.models[name]
+        return _json(responses.model_body(model, versions, CHOICE))
 
     def predicted(self, name: str, images: int | None) -> Reply:
         """Responds to POST /models/{name}/predict with one image, or with several in JSON."""
@@ -142,8 +159,10 @@ class _Request(BaseHTTPRequestHandler):
                 self._reply(refusal(Refusal.FORBIDDEN))
             case ["", "models"]:
                 self._reply(self._listed(query))
+            case ["", "models", name] if name not in self.server.models:
+                self._reply(problem(UnknownModel(name)))
             case ["", "models", name]:
-                self._reply(_json(responses.model_body(*self.server.models[name])))
+                self._reply(self.server.described(name))
             case ["", "models", _, "golden"]:
                 self._reply(Reply(200, encoded(), {"Content-Type": "image/png"}))
 

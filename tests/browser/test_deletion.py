@@ -54,6 +54,7 @@ def test_nothing_is_deleted_on_cancel(open_page: Open, site: Site) -> None:
     expect(page.get_by_role("button", name="Delete cifar …")).to_be_focused()
     page.get_by_role("button", name="Delete cifar …").click()
     expect(dialog.get_by_label("Type the model's name to confirm")).to_have_value("")
+    expect(dialog).to_contain_text("This deletes")
     assert deletions(site) == ["/v1/models/cifar?dry_run=true"] * 2
 
 

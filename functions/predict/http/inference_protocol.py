@@ -15,7 +15,7 @@ from aws_lambda_powertools.event_handler.router import APIGatewayRouter
 from facet.errors import BadRequest, NoLiveVersion
 from facet.registry.models import Status, Version
 from facet.settings import settings
-from predict.classifier import Predictions, best_labels
+from predict.classification.predictions import Predictions, best_labels
 from predict.clients import endpoint_health, predictor, registry
 from predict.http import body as bodies
 from predict.http import tensors

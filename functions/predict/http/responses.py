@@ -9,11 +9,15 @@ import orjson
 from aws_lambda_powertools.event_handler.api_gateway import Response
 from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEvent
 
-from facet.errors import BadRequest, BodyTooLarge, FacetError, NoLiveVersion
+from facet.errors import BadRequest, BodyTooLarge, FacetError, NoLiveVersion, WaitsForEndpoint
 from facet.http import problems
-from facet.registry.models import Model, Version
+from facet.places.choice import Choice
+from facet.registry.models import Model, Place, Status, Version
 from predict.bucket.golden_images import StoredImage
-from predict.classifier import Prediction, Predictions
+from predict.classification.predictions import Predictions, Ranking
+
+RAN_IN = "X-Facet-Ran-In"
+"""The header with the place where the version ran."""
 
 MAX_ANSWER = 6_000_000
 """Bytes of a body in Lambda's answer, which has up to 6 MB with the headers."""
@@ -92,7 +96,7 @@ def problem(
     document = problems.document(kind, detail, request_id)
     if protocol:
         document["error"] = document["detail"]
-    if isinstance(error, NoLiveVersion):
+    if isinstance(error, NoLiveVersion) and not isinstance(error, WaitsForEndpoint):
         document["violations"] = [asdict(each) for each in error.violations]
     return Response(
         status_code=kind.status,
@@ -103,10 +107,21 @@ def problem(
 
 
 def prediction_headers(predictions: Predictions) -> dict[str, str]:
-    """Returns `X-Model-Version` and `Server-Timing`, the milliseconds of each step."""
-    milliseconds = predictions.stopwatch.milliseconds
-    steps = (f"{name};dur={spent:.2f}" for name, spent in milliseconds.items())
-    return {"X-Model-Version": predictions.version.id, "Server-Timing": ", ".join(steps)}
+    """Returns `X-Model-Version`, `X-Facet-Ran-In` (the place where it ran) and `Server-Timing`.
+
+    The latter has the milliseconds of each step; that of invoke also has the place.
+    """
+    place = predictions.place
+    steps = {
+        name: f"{name};dur={spent:.2f}"
+        for name, spent in predictions.stopwatch.milliseconds.items()
+    }
+    ran_in = {}
+    if place:
+        ran_in[RAN_IN] = place.value
+        steps["invoke"] += f';desc="{place}"'
+    timing = ", ".join(steps.values())
+    return {"X-Model-Version": predictions.version.id, **ran_in, "Server-Timing": timing}
 
 
 def prediction_body(predictions: Predictions, many: bool, top_k: int) -> dict[str, object]:
@@ -124,10 +139,10 @@ def prediction_body(predictions: Predictions, many: bool, top_k: int) -> dict[st
     return head | _result(ranked[0])
 
 
-def _result(ranked: list[Prediction] | FacetError) -> dict[str, object]:
+def _result(ranked: Ranking | FacetError) -> dict[str, object]:
     if isinstance(ranked, FacetError):
         return {"predictions": [], "error": problems.of_image(ranked)}
-    return {"predictions": [asdict(each) for each in ranked]}
+    return {"predictions": [asdict(each) for each in ranked.predictions]}
 
 
 def listed_model(model: Model) -> dict[str, object]:
@@ -136,15 +151,20 @@ def listed_model(model: Model) -> dict[str, object]:
 
 
 def model_body(
-    model: Model, versions: list[Version], next_token: str | None = None
+    model: Model, versions: list[Version], choice: Choice, next_token: str | None = None
 ) -> dict[str, object]:
     """Returns the body of `GET /models/{model}`: a page of `versions`, which begin with the newest.
 
+    `choice` says where each runs.
     `next_token` is that of the page before. Raises BadRequest if the model has no such version.
     """
     live = next((each for each in versions if each.id == model.live), None)
     manifest = live.manifest.model_dump(mode="json") if live and live.manifest else {}
-    page, following = _page(versions, next_token)
+
+    def places(version: Version) -> list[Place]:
+        return choice.places(version, model.run_in) if version.status is Status.READY else []
+
+    page, following = _page(versions, places, next_token)
     return {
         "model": model.name,
         **_release_state(model),
@@ -156,7 +176,9 @@ def model_body(
     }
 
 
-def _page(versions: list[Version], after: str | None) -> tuple[list[dict[str, object]], str | None]:
+def _page(
+    versions: list[Version], places: Callable[[Version], list[Place]], after: str | None
+) -> tuple[list[dict[str, object]], str | None]:
     """Returns the versions that follow the one with the id `after`, and the token of the next page.
 
     A page has at least one version, and at most MAX_VERSIONS and about PAGE_BYTES.
@@ -170,7 +192,7 @@ def _page(versions: list[Version], after: str | None) -> tuple[list[dict[str, ob
     page: list[dict[str, object]] = []
     size = 0
     for at, each in enumerate(versions[first:], first):
-        summary = _version_summary(each)
+        summary = _version_summary(each, places(each))
         size += len(orjson.dumps(summary))
         if page and (size > PAGE_BYTES or len(page) == MAX_VERSIONS):
             return page, ids[at - 1]
@@ -183,20 +205,30 @@ def _release_state(model: Model) -> dict[str, object]:
         "live": model.live,
         "previous": model.previous,
         "policy": asdict(model.policy),
+        "run_in": model.run_in,
         "canary": asdict(model.canary) if model.canary else None,
         "rolled_back": model.rolled_back,
         "updated_at": model.updated_at,
     }
 
 
-def _version_summary(version: Version) -> dict[str, object]:
+def _version_summary(version: Version, places: list[Place]) -> dict[str, object]:
     return {
         "version": version.id,
         "status": version.status,
         "size": version.size,
         "uploaded_at": version.uploaded_at,
         "updated_at": version.updated_at,
+        "postponed_at": version.postponed_at,
         "proof": version.proof,
+        "proven_in": {place.value: at for place, at in version.proven_in.items()},
+        "not_proven": {
+            place.value: [asdict(each) for each in reasons]
+            for place, reasons in version.not_proven.items()
+        },
+        "runs_in": places,
+        "function_seconds": version.function_seconds,
+        "litert_size": version.litert_size,
         "max_batch_size": version.max_batch_size,
         "metrics": version.manifest.metrics if version.manifest else {},
         "violations": [asdict(each) for each in version.violations],

@@ -16,7 +16,7 @@ from tests.support.api import PNG, REQUEST_ID, Reply, call, predict
 from tests.support.aws import fakes
 from tests.support.aws.fakes import Answer
 from tests.support.inputs import artifacts
-from tests.support.versions import VIOLATION, make_live, pending, rejected
+from tests.support.versions import NOW, VIOLATION, make_live, pending, rejected
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
@@ -174,7 +174,10 @@ def test_a_requested_version_answers(live: Version, table: "Table") -> None:
 def test_headers_have_the_version_and_the_steps_timing(live: Version) -> None:
     headers = predict().headers
     assert headers["X-Model-Version"] == live.id
-    steps = dict(step.split(";dur=") for step in headers["Server-Timing"].split(", "))
+    assert headers["X-Facet-Ran-In"] == "endpoint"
+    assert headers["Server-Timing"].endswith(';desc="endpoint"')
+    timing = headers["Server-Timing"].removesuffix(';desc="endpoint"')
+    steps = dict(step.split(";dur=") for step in timing.split(", "))
     assert {"decode", "preprocess", "invoke"} <= set(steps)
     assert all(0 <= float(spent) < 10_000 for spent in steps.values())
 
@@ -400,6 +403,7 @@ def test_models_are_listed_in_pages(table: "Table") -> None:
         "policy": {"mode": "auto", "percent": 10, "good_answers": 100},
         "canary": None,
         "rolled_back": None,
+        "run_in": None,
         "updated_at": pending(1).updated_at,
     }
 
@@ -453,7 +457,13 @@ def test_a_model_is_shown_with_its_versions_and_violations(
         "size": live.size,
         "uploaded_at": live.uploaded_at,
         "updated_at": live.updated_at,
+        "postponed_at": None,
         "proof": "smoke",
+        "proven_in": {"endpoint": NOW},
+        "not_proven": {},
+        "runs_in": ["endpoint"],
+        "function_seconds": None,
+        "litert_size": None,
         "max_batch_size": None,
         "metrics": {"accuracy": 0.9},
         "violations": [],

@@ -67,6 +67,7 @@ def test_an_image_file_gets_the_same_answer_as_with_predict(
     assert outputs(reply)["scores"]["data"] == pytest.approx([0.7, 0.2, 0.1])
     assert outputs(reply)["label"]["data"] == ["cat"]
     assert reply.headers["X-Model-Version"] == live.id
+    assert reply.headers["X-Facet-Ran-In"] == "endpoint"
     predict()
     assert sagemaker.asked[0] == sagemaker.asked[1]
 

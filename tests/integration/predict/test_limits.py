@@ -113,6 +113,7 @@ def test_responses_and_errors_are_readable_by_the_configured_origin(body: bytes)
     exposed = headers["Access-Control-Expose-Headers"]
     expected = {
         "X-Model-Version",
+        "X-Facet-Ran-In",
         "Server-Timing",
         "Retry-After",
         "Inference-Header-Content-Length",

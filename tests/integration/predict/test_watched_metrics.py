@@ -12,7 +12,6 @@ from facet.registry.models import Mode, Policy, Version
 from facet.registry.placement import Placement
 from facet.registry.releases import Releases
 from onboard import app as onboard
-from onboard import sweeper
 from predict.canary import goes_to_candidate
 from tests.support.api import call, predict
 from tests.support.aws import fakes
@@ -93,7 +92,6 @@ def run_uploads(s3: "S3Client", sagemaker: fakes.SageMaker) -> None:
         onboarded(s3, artifacts.artifact())
     sagemaker.answer = Answer()
     onboarded(s3, artifacts.artifact())
-    sweeper.handler({}, fakes.Context())  # type: ignore[arg-type]
 
 
 def run_predictions(sagemaker: fakes.SageMaker) -> None:
@@ -141,7 +139,10 @@ def emits(metric: Written, used: MetricQuery) -> bool:
 
 @pytest.mark.usefixtures("live")
 def test_every_metric_in_alarms_and_dashboard_is_written(
-    s3: "S3Client", table: "Table", sagemaker: fakes.SageMaker, read: Read
+    s3: "S3Client",
+    table: "Table",
+    sagemaker: fakes.SageMaker,
+    read: Read,
 ) -> None:
     run_predictions(sagemaker)
     run_batches(table)

@@ -19,7 +19,7 @@ from botocore.stub import Stubber
 
 from facet import notifications
 from facet.errors import UnknownUpload
-from facet.registry.models import Mode, Policy, Version
+from facet.registry.models import Mode, Policy, RunIn, Version
 from facet.registry.releases import Releases
 from facet.registry.store import Registry
 from infer.store import Store
@@ -100,7 +100,7 @@ def made(
     RECORDER.made.clear()
     onboards(s3, table)
     runs_models(s3)
-    predicts(s3)
+    predicts(s3, table)
     trains(s3)
     sweeps(s3, table)
     for name in ("cifar", "cats"):
@@ -131,9 +131,12 @@ def runs_models(s3: "S3Client") -> None:
         assert (size, b"".join(parts)) == (len(stored), stored)
 
 
-def predicts(s3: "S3Client") -> None:
-    """Promotes the candidate; rolls back the next one; an upload, and one that does not exist."""
+def predicts(s3: "S3Client", table: "Table") -> None:
+    """Promotes the candidate; runs one version in the function, and rolls back the
+    next one; an upload, and one that does not exist."""
     assert predict().document["version"] == identity(SECOND)
+    Registry(table).set_run_in("cifar", RunIn.FUNCTION, NOW)
+    assert predict().headers["X-Facet-Ran-In"] == "function"
     onboard.handler(upload(s3, FOURTH), CONTEXT)
     form = call("POST", "/uploads").document
     assert predict(image(form["s3"]), "application/json").problem == (404, "unknown-upload")

@@ -13,15 +13,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from facet import preprocess
-from facet.image.decoding import MAX_PIXELS
 from facet.manifest import InputSpec, Manifest
 from facet.places.endpoint import Endpoint
 from facet.recipes import Hyperparameters
 from onboard.proof.prover import Prover
 from onboard.retry import RetryPolicy
-from predict.classifier import Classifier
 from predict.timing import Deadline, Stopwatch
-from tests.support import versions
+from tests.support import classifiers, versions
 from tests.support.aws import fakes
 from tests.support.inputs import artifacts, images
 from training import dataset
@@ -103,7 +101,7 @@ def test_training_serving_and_onboarding_see_the_same(
     served = Recording()
     manifest = Manifest.model_validate(artifacts.manifest(input=spec.model_dump()))
     version = replace(versions.ready(1), manifest=manifest)
-    classifier = Classifier(lambda _: endpoint(served), 25, MAX_PIXELS)
+    classifier = classifiers.classifier(lambda *_: endpoint(served))
     names = sorted(images.files())
     files = [images.files()[name] for name in names]
     classifier.classify(version, files, Deadline.after(600), Stopwatch(), "request")

@@ -1,4 +1,4 @@
-"""functions/predict/classifier.py: which images share an invocation, and what fails alone."""
+"""The classifier of predictions: which images share an invocation, and what fails alone."""
 
 import threading
 import time
@@ -18,12 +18,12 @@ from facet.errors import (
     OutOfTime,
     UnsupportedImage,
 )
-from facet.image.decoding import MAX_PIXELS
 from facet.places.predict_call import Scores
 from facet.registry.models import Version
-from predict.classifier import AT_ONCE, Classifier, Image, Predictions
+from predict.classification.classifier import AT_ONCE, Image
+from predict.classification.predictions import Predictions
 from predict.timing import Deadline, Stopwatch
-from tests.support import versions
+from tests.support import classifiers, versions
 from tests.support.inputs import artifacts
 
 PNG = artifacts.encoded()
@@ -70,7 +70,7 @@ def classify(
     version: Version = SEVERAL,
     deadline: Deadline | None = None,
 ) -> Predictions:
-    classifier = Classifier(lambda _: cast("Any", endpoint), 25, MAX_PIXELS)
+    classifier = classifiers.classifier(lambda *_: cast("Any", endpoint))
     within = deadline or Deadline.after(29)
     return classifier.classify(version, images, within, Stopwatch(), "request")
 

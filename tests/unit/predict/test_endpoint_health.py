@@ -50,3 +50,20 @@ def test_old_failures_do_not_count(clock: Clock) -> None:
     health.check()
     fail(health, clock, "a")
     health.check()
+
+
+@pytest.mark.parametrize("removed", [True, False])
+def test_without_an_endpoint_the_functions_answers_count(clock: Clock, *, removed: bool) -> None:
+    """The models that need the endpoint cannot answer then, which the operator chose."""
+    health = EndpointHealth(clock)
+    for model in "ababab":
+        health.failed(model, removed=removed)
+        clock.now += 5
+    with pytest.raises(EndpointUnavailable):
+        health.check()
+    health.function_answered()
+    if removed:
+        health.check()
+    else:
+        with pytest.raises(EndpointUnavailable):
+            health.check()

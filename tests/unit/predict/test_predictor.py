@@ -19,9 +19,9 @@ from facet.errors import (
     UnknownVersion,
 )
 from facet.places.predict_call import Scores
-from facet.registry.models import Canary, Model, Serving, Status, Version
+from facet.registry.models import Canary, Model, RunIn, Serving, Status, Version
 from predict.canary import Variant, goes_to_candidate
-from predict.classifier import Predictions
+from predict.classification.predictions import Predictions
 from predict.endpoint_health import EndpointHealth
 from predict.predictor import PredictionRequest, Predictor
 from predict.timing import Deadline, Stopwatch
@@ -40,7 +40,7 @@ def version(identity: str) -> Version:
 
 def serving(live: str, candidate: str | None = None) -> Serving:
     canary = Canary(candidate, PERCENT, 100) if candidate else None
-    model = Model("cifar", live=live, canary=canary)
+    model = Model("cifar", live=live, canary=canary, run_in=RunIn.AUTO)
     return Serving(model, version(live), version(candidate) if candidate else None)
 
 
@@ -56,6 +56,9 @@ class Registry:
     def ready(self, _: str, identity: str) -> Version:
         self._next()
         return version(identity)
+
+    def model(self, name: str) -> Model:
+        return Model(name, run_in=RunIn.AUTO)
 
     def _next(self) -> Serving:
         value = self.reads.pop(0) if len(self.reads) > 1 else self.reads[0]
@@ -82,7 +85,9 @@ class Classifier:
         deadline: Deadline,
         stopwatch: Stopwatch,
         request_id: str,
+        run_in: RunIn | None,
     ) -> Predictions:
+        assert run_in is RunIn.AUTO
         assert deadline.invocation_timeout(1) == 1
         assert request_id in (TO_CANDIDATE, TO_LIVE)
         self.invoked.append(version.id)

@@ -288,7 +288,7 @@ def test_the_function_that_runs_models_reads_them_and_nothing_else() -> None:
     assert reading["Resource"]["Fn::Sub"].endswith("-${AWS::Region}/lite/*")
 
 
-@pytest.mark.parametrize("name", ["OnboardFunction"])
+@pytest.mark.parametrize("name", ["PredictFunction", "OnboardFunction"])
 def test_functions_may_invoke_the_one_that_runs_models(name: str) -> None:
     (policy,) = FUNCTIONS[name]["Policies"]
     (running,) = (each for each in policy["Statement"] if each.get("Sid") == "RunModels")

@@ -17,7 +17,8 @@ Working around these takes more code than this module.
 from typing import Any
 
 EXPOSED_HEADERS = (
-    "ETag, Inference-Header-Content-Length, Retry-After, Server-Timing, X-Model-Version"
+    "ETag, Inference-Header-Content-Length, Retry-After, Server-Timing, X-Facet-Ran-In, "
+    "X-Model-Version"
 )
 ALLOWED_HEADERS = "Content-Type, If-None-Match, Inference-Header-Content-Length, X-Api-Key"
 ALLOWED_METHODS = "GET, POST, DELETE, OPTIONS"

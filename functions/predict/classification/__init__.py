@@ -1,0 +1,1 @@
+"""Images → the answers of one version, wherever it runs."""
