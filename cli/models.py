@@ -8,12 +8,13 @@ from rich.text import Text
 
 from cli.client.api import connect, parse
 from cli.client.stack import find
+from cli.places import DEFAULT_PLACE, WORDS, asked, run_in_text, waits
 from cli.terminal.formatting import measures, moment, printable, reasons, short, size
 from cli.terminal.options import THIS_HOME, AsJson, Home, ModelName, StackName
 from cli.terminal.output import Output, facts
 from cli.terminal.tables import plain_table, print_table
 from facet.errors import Violation
-from facet.registry.models import Canary, Policy, Status
+from facet.registry.models import Canary, Place, Policy, RunIn, Status
 
 LABELS_WIDTH = 72
 """Characters of the labels that are printed."""
@@ -33,6 +34,7 @@ class ModelSummary(BaseModel):
     canary: Canary | None
     rolled_back: str | None
     updated_at: str
+    run_in: RunIn | None = None
 
 
 class ImageInput(BaseModel):
@@ -57,7 +59,12 @@ class VersionSummary(BaseModel):
     size: int
     uploaded_at: str
     proof: str | None
+    postponed_at: str | None = None
+    litert_size: int | None = None
     max_batch_size: int | None = None
+    proven_in: dict[Place, str] = Field(default_factory=dict)
+    not_proven: dict[Place, tuple[Violation, ...]] = Field(default_factory=dict)
+    runs_in: tuple[Place, ...] = ()
     metrics: dict[str, float]
     violations: tuple[Violation, ...]
 
@@ -89,7 +96,7 @@ def show(
     home: Home = THIS_HOME,
     as_json: AsJson = False,
 ) -> None:
-    """Show a model: its live version, all versions, and why uploads were rejected."""
+    """Show a model: its live version, all versions, and why uploads were rejected or wait."""
     output = Output(as_json)
     document = connect(find(stack, home)).model(model)
     details = parse(ModelDetails, document)
@@ -104,9 +111,16 @@ def show(
 
 
 def _table(rows: list[ModelSummary]) -> Table:
-    table = plain_table("model", "live", "policy", UPDATED, whole=frozenset({UPDATED}))
+    heads = ("model", "live", "policy", "run in", UPDATED)
+    table = plain_table(*heads, whole=frozenset({UPDATED}))
     for each in rows:
-        table.add_row(Text(each.name), each.live or "none", _policy(each), moment(each.updated_at))
+        table.add_row(
+            Text(each.name),
+            each.live or "none",
+            _policy(each),
+            each.run_in or DEFAULT_PLACE,
+            moment(each.updated_at),
+        )
     return table
 
 
@@ -124,11 +138,22 @@ def _facts(model: ModelDetails) -> dict[str, str]:
         "previous": model.previous or "",
         "rolled back": model.rolled_back or "",
         "policy": short(model.policy),
+        "runs in": _runs_in(model),
         "canary": _canary(model.canary) if model.canary else "",
         "images": _images(model.images) if model.images else "",
         "labels": _labels(model.labels) if model.labels else "",
     }
     return {name: value for name, value in rows.items() if value}
+
+
+def _runs_in(model: ModelDetails) -> str:
+    """Where the live version runs, when it was proven there, and the model's own choice."""
+    live = next((each for each in model.versions if each.version == model.live), None)
+    said = f"; --run-in {model.run_in}" if model.run_in else ""
+    if live is None or not live.runs_in:
+        return run_in_text(model.run_in).removeprefix("runs ") if model.run_in else ""
+    when = moment(live.proven_in[live.runs_in[0]])
+    return f"{asked(live.runs_in)} (proven there {when}{said})"
 
 
 def _canary(canary: Canary) -> str:
@@ -151,13 +176,14 @@ def _labels(labels: tuple[str, ...]) -> str:
 
 
 def _versions(model: ModelDetails) -> Table:
-    heads = ("version", "status", "place", "proof", "size", UPLOADED, "metrics")
+    heads = ("version", "status", "place", "runs in", "proof", "size", UPLOADED, "metrics")
     table = plain_table(*heads, whole=frozenset({UPLOADED}))
     for each in model.versions:
         table.add_row(
             each.version,
             each.status.value,
             _place(model, each.version),
+            asked(each.runs_in),
             _proof(each),
             size(each.size),
             moment(each.uploaded_at),
@@ -185,3 +211,11 @@ def _rejections(model: ModelDetails) -> Iterator[Text]:
             yield Text()
             yield Text(f"why {each.version} was rejected", style="bold")
             yield from (Text(f"  {line}") for line in reasons(each.violations))
+        if each.postponed_at:
+            yield Text()
+            yield Text(f"why {each.version} waits for the endpoint", style="bold")
+            yield from map(Text, waits(model.name, each.version, each.not_proven, each.litert_size))
+        for place, found in each.not_proven.items() if each.status is Status.READY else ():
+            yield Text()
+            yield Text(f"why {each.version} does not run {WORDS[place]}", style="bold")
+            yield from (Text(f"  {line}") for line in reasons(found))

@@ -24,7 +24,7 @@ from cli.watch import TIMEOUT, WatchTarget, print_version, watch_and_print
 from facet.artifact import archive, validation
 from facet.errors import BadRequest, FacetError, Violation
 from facet.keys import ARTIFACT_SUFFIX, MODEL_NAME, MODEL_NAME_RULE, version_id, version_key
-from facet.manifest import Manifest
+from facet.manifest import AnyManifest
 from facet.registry.models import Status, Version
 from facet.registry.store import Registry
 from onboard.bucket import missing
@@ -48,7 +48,7 @@ class CheckedArtifact:
 
     version: str
     size: int
-    manifest: Manifest | None
+    manifest: AnyManifest | None
     violations: Sequence[Violation]
 
 
@@ -62,7 +62,7 @@ def check(path: Path, rules: validation.Rules) -> CheckedArtifact:
     )
 
 
-def model_name(option: str | None, manifest: Manifest | None, path: Path) -> str:
+def model_name(option: str | None, manifest: AnyManifest | None, path: Path) -> str:
     """Choose the model's name: the option's, else the manifest's, else the file's.
 
     Raises BadRequest, and MissingOption if none of them names a model.

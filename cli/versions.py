@@ -13,13 +13,14 @@ import typer
 from botocore.exceptions import BotoCoreError, ClientError
 
 from cli.client.stack import Stack, find
+from cli.places import DEFAULT_PLACE, RunInOption, elsewhere, run_in_text
 from cli.terminal import completion
 from cli.terminal.options import THIS_HOME, AsJson, Home, ModelName, StackName, Yes
 from cli.terminal.output import Output
 from cli.terminal.prompts import prompter
 from facet.errors import BadRequest, FacetError, UnknownVersion
 from facet.notifications import EventPublisher, EventType
-from facet.registry.models import Mode, Model, Policy, Status, Version
+from facet.registry.models import Mode, Model, Policy, RunIn, Status, Version
 from facet.registry.releases import Releases
 from facet.registry.store import Registry
 
@@ -97,21 +98,48 @@ def policy(
     good_answers: Annotated[
         int | None, typer.Option(min=1, help="canary: good answers until it goes live.")
     ] = None,
+    run_in: Annotated[
+        RunInOption | None,
+        typer.Option(
+            help="Where its versions run. auto: small, quick LiteRT models in the function; "
+            "default: where the stack says (RunIn).",
+            show_default=False,
+        ),
+    ] = None,
     stack: StackName = None,
     home: Home = THIS_HOME,
     as_json: AsJson = False,
 ) -> None:
-    """Show or set how new versions go live: at once, when promoted, or after a canary."""
+    """Show or set how new versions of a model go live, and where its versions run.
+
+    They go live at once, when promoted, or after a canary.
+    """
     if mode is not Mode.CANARY and (percent or good_answers):
         raise BadRequest("--percent and --good-answers need the policy canary")
     table = find(stack, home).registry()
-    current = Registry(table).model(model).policy
-    new = current
+    registry = Registry(table)
+    found = registry.model(model)
+    new, place = found.policy, found.run_in
     if mode:
-        new = Policy(mode, percent or current.percent, good_answers or current.good_answers)
+        new = Policy(mode, percent or new.percent, good_answers or new.good_answers)
         Releases(table).set_policy(model, new, _now())
+    if run_in:
+        place = None if run_in == DEFAULT_PLACE else RunIn(run_in)
+        registry.set_run_in(model, place, _now())
+    live = registry.find(model, found.live) if found.live else None
     Output(as_json).result(
-        {"model": model, "policy": asdict(new)}, [f"{model}: {_policy_text(new)}"]
+        {
+            "model": model,
+            "policy": asdict(new),
+            "run_in": place,
+            "live": found.live,
+            "proven_in": live.proven_in if live else {},
+        },
+        [
+            f"{model}: {_policy_text(new)}",
+            f"{model}: {run_in_text(place)}",
+            *(elsewhere(live, place) if live and place else ()),
+        ],
     )
 
 

@@ -1,4 +1,4 @@
-"""`facet watch`: follow an upload until onboarding accepts or rejects it.
+"""`facet watch`: follow an upload until onboarding accepts, rejects or postpones it.
 
 An upload's object stays in the bucket until its result is in the registry, so both are read: the
 object says that work remains, the registry's version says what came of it. `facet push` follows its
@@ -6,16 +6,17 @@ upload the same way.
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from botocore.exceptions import ClientError
 
 from cli.client.stack import Stack, find
+from cli.places import WORDS, proven, waits
 from cli.terminal import completion
-from cli.terminal.formatting import printable, reasons
+from cli.terminal.formatting import moment, printable, reasons
 from cli.terminal.options import THIS_HOME, AsJson, Home, ModelName, StackName
 from cli.terminal.output import Output
 from cli.terminal.progress import spinner
@@ -46,10 +47,14 @@ class UploadRemoved(FacetError):
 
 @dataclass(frozen=True)
 class UploadState:
-    """The registry's `version`, and whether an upload of the model is still in the bucket."""
+    """The registry's `version`, and whether an upload of the model is still in the bucket.
+
+    `object_version` is S3's version of that upload.
+    """
 
     version: Version | None
     upload_pending: bool
+    object_version: str | None = None
 
 
 @dataclass(frozen=True)
@@ -66,7 +71,8 @@ class WatchTarget:
     uploaded: bool = False
 
     def settled(self, state: UploadState) -> Version | None:
-        """Return the version if it is READY, REJECTED or RETIRED, None if it may still change.
+        """Return the version if it is READY, REJECTED, RETIRED, or if its upload waits for the
+        endpoint; None if it may still change.
 
         Raises UploadRemoved, UnknownModel, UnknownVersion if there is nothing to wait for.
         """
@@ -75,6 +81,8 @@ class WatchTarget:
             # A lost artifact's version is RETIRED until this upload of the same bytes is READY.
             may_change = self.version is None or version.status is Status.RETIRED
             return None if may_change and state.upload_pending else version
+        if version and version.postponed_at and state.upload_pending:
+            return version if version.object_version == state.object_version else None
         if state.upload_pending or version:
             return None
         if self.uploaded:
@@ -102,25 +110,27 @@ class UploadWatcher:
 
     def read(self, target: WatchTarget) -> UploadState:
         """Read the bucket first: the upload is deleted after its result was recorded."""
-        upload_pending = self._upload_pending(target.model)
+        upload = self._upload(target.model)
+        pending, object_version = upload is not None, (upload or {}).get("VersionId")
         if target.version:
-            return UploadState(self.registry.find(target.model, target.version), upload_pending)
+            version = self.registry.find(target.model, target.version)
+            return UploadState(version, pending, object_version)
         versions = self.registry.versions(target.model)
         newest = max(versions, key=lambda each: each.last_upload, default=None)
-        return UploadState(newest, upload_pending)
+        return UploadState(newest, pending, object_version)
 
-    def _upload_pending(self, model: str) -> bool:
+    def _upload(self, model: str) -> Mapping[str, Any] | None:
+        """S3's description of an upload of the model that is still there."""
         keys = [upload_key(model)] if is_model(model) else misnamed_keys(model)
-        return any(map(self._has, keys))
+        return next((found for found in map(self._head, keys) if found), None)
 
-    def _has(self, key: str) -> bool:
+    def _head(self, key: str) -> Mapping[str, Any] | None:
         try:
-            self.s3.head_object(Bucket=self.bucket, Key=key)
+            return self.s3.head_object(Bucket=self.bucket, Key=key)
         except ClientError as error:
             if missing(error):
-                return False
+                return None
             raise
-        return True
 
     def misnamed(self, model: str) -> Version | None:
         """Return the latest upload that was meant for the model, rejected for its name."""
@@ -181,14 +191,26 @@ def watch(
     home: Home = THIS_HOME,
     as_json: AsJson = False,
 ) -> None:
-    """Wait until an upload is READY or REJECTED. The exit code is 0 only for READY."""
+    """Wait until an upload is READY, REJECTED, or waits for an endpoint that is away.
+
+    The exit code is 0 only for READY.
+    """
     watch_and_print(find(stack, home), Output(as_json), WatchTarget(model, version), timeout)
 
 
 def watch_and_print(stack: Stack, output: Output, target: WatchTarget, timeout: float) -> None:
     """Wait for the result, print it, and exit with 1 unless it is READY."""
     registry = Registry(stack.registry())
-    watcher = UploadWatcher(stack.client("s3"), stack.bucket, registry)
+    version = wait_for(stack, output, target, timeout)
+    model = registry.model(version.model) if is_model(version.model) else Model(version.model)
+    print_version(output, model, version)
+    if version.status is not Status.READY:
+        raise typer.Exit(1)
+
+
+def wait_for(stack: Stack, output: Output, target: WatchTarget, timeout: float) -> Version:
+    """Wait for the result, and show what happens. Raises what `wait_until_settled` raises."""
+    watcher = UploadWatcher(stack.client("s3"), stack.bucket, Registry(stack.registry()))
     with spinner(output, f"{printable(target.model)} …") as show:
 
         def on_change(state: str) -> None:
@@ -197,46 +219,58 @@ def watch_and_print(stack: Stack, output: Output, target: WatchTarget, timeout: 
                 output.remark(f"{target.model}: {state}")
 
         try:
-            version = wait_until_settled(
+            return wait_until_settled(
                 lambda: watcher.read(target), target, timeout, on_change=on_change
             )
         except UnknownModel:
             if (misnamed := watcher.misnamed(target.model)) is None:
                 raise
-            version = misnamed
-    model = registry.model(version.model) if is_model(version.model) else Model(version.model)
-    print_version(output, model, version)
-    if version.status is not Status.READY:
-        raise typer.Exit(1)
+            return misnamed
 
 
 def print_version(
     output: Output, model: Model, version: Version, *, unchanged: bool = False
 ) -> None:
     """Print a version's status, whether it is live, and its violations."""
-    status = "UNCHANGED, already READY" if unchanged else version.status.value
-    document = {
+    output.result(
+        version_document(model, version) | {"unchanged": unchanged},
+        version_lines(model, version, unchanged=unchanged),
+    )
+
+
+def version_document(model: Model, version: Version) -> dict[str, object]:
+    """Describe a version's result for programs."""
+    return {
         "model": model.name,
         "version": version.id,
         "status": version.status,
-        "unchanged": unchanged,
+        "unchanged": False,
+        "postponed_at": version.postponed_at,
         "proof": version.proof,
+        "proven_in": version.proven_in,
+        "not_proven": {
+            place: [asdict(each) for each in found] for place, found in version.not_proven.items()
+        },
         "live": model.live == version.id,
         "violations": [asdict(each) for each in version.violations],
     }
-    output.result(
-        document,
-        [
-            f"{printable(model.name)} {version.id}: {status}{_release_state(model, version)}",
-            *(f"  {line}" for line in reasons(version.violations)),
-        ],
-    )
+
+
+def version_lines(model: Model, version: Version, *, unchanged: bool = False) -> Iterator[str]:
+    """Describe a version's result for people."""
+    status = "UNCHANGED, already READY" if unchanged else version.status.value
+    if version.postponed_at:
+        status += f", waits for the endpoint since {moment(version.postponed_at)} UTC"
+    yield f"{printable(model.name)} {version.id}: {status}{_release_state(model, version)}"
+    yield from (f"  {line}" for line in reasons(version.violations))
+    yield from _elsewhere(version)
 
 
 def _release_state(model: Model, version: Version) -> str:
     if version.status is not Status.READY:
         return ""
-    proof = f" (proof: {version.proof})"
+    where = f" {proven([*version.proven_in])}" if version.proven_in else ""
+    proof = f" (proof: {version.proof}{where})"
     if model.live == version.id:
         return f"{proof}, and live"
     if model.canary and model.canary.candidate == version.id:
@@ -244,9 +278,17 @@ def _release_state(model: Model, version: Version) -> str:
     return f"{proof}, not live: facet promote {model.name} {version.id}"
 
 
+def _elsewhere(version: Version) -> Iterator[str]:
+    if version.postponed_at:
+        yield from waits(version.model, version.id, version.not_proven, version.litert_size)
+    for place, found in version.not_proven.items() if version.status is Status.READY else ():
+        why = "; ".join(f"{each.problem} [{each.code}]" for each in found)
+        yield printable(f"  not {WORDS[place]}: {why}")
+
+
 def _description(state: UploadState) -> str:
     if state.version and state.version.status is Status.PENDING:
-        return f"{state.version.id} is being proven on the endpoint"
+        return f"{state.version.id} is being proven where it runs"
     return "the upload is being checked"
 
 

@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
-from facet.registry.models import Canary, Mode, Model, Policy, Status, Version
+from facet.registry.models import Canary, Mode, Model, Place, Policy, Status, Version
 from tests.browser.site import Site
-from tests.support.versions import pending, ready, rejected
+from tests.support.versions import NOW, VIOLATION, pending, ready, rejected
 
 LABELS = [f"class {number}" for number in range(30)]
 GREY = {"tensor": "image", "height": 28, "width": 28, "channels": 1, "fit": "pad"}
@@ -12,7 +12,14 @@ GREY = {"tensor": "image", "height": 28, "width": 28, "channels": 1, "fit": "pad
 
 def live(name: str, *, metrics: dict[str, float] | None = None) -> tuple[Model, Version]:
     """A model with one live version."""
-    version = replace(pending(1, name, metrics=metrics or {}), status=Status.READY, proof="golden")
+    version = replace(
+        pending(1, name, metrics=metrics or {}),
+        status=Status.READY,
+        proof="golden",
+        proven_in={Place.FUNCTION: NOW, Place.ENDPOINT: NOW},
+        litert_size=9,
+        function_seconds=0.01,
+    )
     return Model(name, live=version.id), version
 
 
@@ -21,6 +28,11 @@ def fill(site: Site) -> None:
     site.add(*live("cifar", metrics={"test_accuracy": 0.8334, "test_loss": 0.9}))
     site.add(Model("refused"), rejected(1, "refused"))
     site.add(Model("arriving"), pending(1, "arriving"))
+
+    waits = replace(
+        pending(1, "waiting"), postponed_at=NOW, not_proven={Place.FUNCTION: (VIOLATION,)}
+    )
+    site.add(Model("waiting"), waits)
 
     site.add(Model("held-back"), ready(1, "held-back"))
     site.add(Model("gone"), replace(ready(1, "gone"), status=Status.RETIRED))

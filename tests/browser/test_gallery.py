@@ -40,6 +40,7 @@ def test_the_first_live_model_is_selected_and_described(page: Page) -> None:
     expect(described).to_contain_text("83.3 % (test)")
     expect(described).to_contain_text(f"8 {TIMES} 8 pixels, in colour, stretched to fit")
     expect(described).to_contain_text("golden sample")
+    expect(described).to_contain_text("in the function, else on the endpoint")
     expect(described.locator(".labels li")).to_have_text(["cat", "dog", "ship"])
     card = page.locator(".card", has_text="cifar")
     expect(card).to_contain_text("3 labels · 83.3 % (test) · 101 bytes")
@@ -51,6 +52,8 @@ def test_the_first_live_model_is_selected_and_described(page: Page) -> None:
         ("refused", ["not live", "newest upload rejected"], VIOLATION.problem),
         ("wide", ["live", "newest upload rejected"], "The previous version stays live."),
         ("arriving", ["not live", "validating"], "is being validated"),
+        ("waiting", ["not live", "waiting"], "waits for the endpoint"),
+        ("waiting", ["not live", "waiting"], VIOLATION.remedy),
         ("held-back", ["not live"], "is ready but not live"),
         ("gone", ["not live"], "Upload an artifact to mme/gone.tar.gz"),
         ("tried-out", ["live", "canary 10 %"], "37 of 100 good answers, and 1 bad"),

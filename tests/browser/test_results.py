@@ -190,7 +190,7 @@ def test_timing_and_whether_the_model_was_warm(fresh: Page, site: Site) -> None:
     page = fresh
     version = ready(1).id
     for invoke in (1900.0, 20.0):
-        site.replies.append(answer("cifar", version, invoke))
+        site.replies.append(answer("cifar", version, invoke, place="function"))
     use_sample(page, "tabby cat")
     shown = results(page).first
     expect(shown).to_contain_text("Warm or cold?")
@@ -200,6 +200,9 @@ def test_timing_and_whether_the_model_was_warm(fresh: Page, site: Site) -> None:
     expect(results(page).first.locator(".warmth")).to_contain_text("Warm: ")
     expect(results(page).last.locator(".warmth")).to_contain_text("Cold: ")
     expect(results(page).last.locator(".warmth")).to_contain_text("took 20.0 ms")
+    expect(results(page).last.locator(".warmth")).to_contain_text(
+        f"version {version} in the function"
+    )
 
 
 def test_the_preview_of_the_model_input(page: Page) -> None:

@@ -1,6 +1,8 @@
 """`facet invoke`: the functions of the running stack, by their names in the template."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +12,7 @@ import pytest
 
 from cli.client.stack import LOCAL_NAME
 from local.stack import NAME
-from tests.support.stacks import ROOT, Running
+from tests.support.stacks import ROOT, Running, descendants
 
 EVENTS = ROOT / "events"
 
@@ -42,6 +44,32 @@ def test_events_of_the_api(stack: Running, name: str) -> None:
     assert "cifar" in got["body"]
 
 
+def test_a_model_in_the_function(stack: Running) -> None:
+    """Its processes may die without anything else of the stack."""
+    for killed in (False, True):
+        if killed:
+            running = [each for each in descendants(stack.process.pid) if runs_models(each)]
+            assert len(running) >= 2, "the function's process, and that of the models"
+            for each in running:
+                os.kill(each, signal.SIGKILL)
+        got = answer(invoke(stack, "InferFunction", EVENTS / "infer.json"))
+        assert got["status"] == 200, got
+        assert len(got["response"]["predictions"][0]) == 10
+    missing = json.loads((EVENTS / "infer.json").read_text())
+    missing["key"] = missing["key"].replace("cifar", "nobody")
+    got = answer(
+        invoke(stack, "InferFunction", "-", text=json.dumps(missing | {"sha256": "0" * 64}))
+    )
+    assert (got["status"], got["response"]["code"]) == (404, "lite-missing")
+
+
+def runs_models(pid: int) -> bool:
+    listed = subprocess.run(
+        ["ps", "-ww", "-o", "args=", "-p", str(pid)], capture_output=True, text=True
+    )
+    return "infer.app.handler" in listed.stdout or "infer.process.runner" in listed.stdout
+
+
 def test_an_event_from_standard_input(stack: Running) -> None:
     text = (EVENTS / "page.json").read_text()
     got = answer(invoke(stack, "PageFunction", "-", text=text))
@@ -56,8 +84,8 @@ def test_a_function_that_needs_no_event(stack: Running) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["Predict"], "there is no function Predict; choose DeleteFunction, OnboardFunction"),
-        (["Bucket"], "there is no function Bucket; choose DeleteFunction, OnboardFunction"),
+        (["Predict"], "there is no function Predict; choose DeleteFunction, InferFunction"),
+        (["Bucket"], "there is no function Bucket; choose DeleteFunction, InferFunction"),
         (["PageFunction", "no-such-file.json"], "no-such-file.json: No such file"),
         (["PageFunction", "README.md"], "README.md is not JSON"),
         (["PageFunction"], "PageFunction: KeyError"),

@@ -44,7 +44,8 @@ def test_pack_push_predict(stack: Running, folder: Path) -> None:
     facet(folder, "pack", "colours.keras", *labels, *golden, "--model", "colours", "--yes")
     pushed = facet(folder, "push", "model.tar.gz", *home)
     assert pushed.startswith("colours ")
-    assert pushed.endswith(": READY (proof: golden), and live\n")
+    where = "on the endpoint and in the function"
+    assert f": READY (proof: golden {where}), and live\n" in pushed
     answers = json.loads(facet(folder, "predict", "colours", "*.png", "--json", *home))
     said = {each["image"]: each["predictions"][0]["label"] for each in answers["results"]}
     assert said == {f"{name}.png": name for name in COLOURS}

@@ -110,9 +110,9 @@ def test_every_block_runs_and_shows_what_the_text_says(
     predicted, pushed, watched = outputs
     assert '"label":"cat"' in predicted.replace(" ", "")
     assert "horse-silhouette.png" in predicted
-    assert ": READY (proof: golden), and live" in pushed
+    assert ": READY (proof: golden on the endpoint and in the function), and live" in pushed
     assert "my-signs " in watched
-    assert ": READY (proof: golden), and live" in watched
+    assert ": READY (proof: golden on the endpoint and in the function), and live" in watched
 
 
 @needs_aws

@@ -156,7 +156,9 @@ def test_classifies_images(stack: Running, installed: Installed) -> None:
 
 def test_pushes_an_artifact_until_it_is_ready(stack: Running, installed: Installed) -> None:
     push = ("push", str(SAMPLE), "--model", "from-wheel", "--home", str(stack.home))
-    assert installed.facet(*push).endswith(": READY (proof: golden), and live\n")
+    assert installed.facet(*push).endswith(
+        ": READY (proof: golden on the endpoint and in the function), and live\n"
+    )
 
 
 def test_verifies_a_stack(stack: Running, installed: Installed) -> None:

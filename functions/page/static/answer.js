@@ -28,7 +28,7 @@ export class Answer {
     this.timing = element("div");
     this.command = element("div");
     const name = target.model?.model ?? "no model";
-    this.root = element("section", { className: "answer", "aria-label": `${name} ${target.version ?? ""}`.trim() },
+    this.root = element("section", { className: "answer", "aria-label": `Answer of ${name} ${target.version ?? ""}`.trim() },
       element("h4", {}, name, this.version), this.outcome, this.timing, this.command);
     warmth.addEventListener("changed", () => this.#showTiming(), { signal: this.#removed.signal });
   }
@@ -97,13 +97,13 @@ export class Answer {
     }
   }
 
-  #show({ document: body, timing, milliseconds: total, loaded }) {
+  #show({ document: body, timing, place, milliseconds: total, loaded }) {
     const durations = steps(timing, total);
     const invoke = durations.find(({ name }) => name === "invoke")?.time ?? total;
-    const target = `${body.model}/${body.version}`;
+    const target = `${body.model}/${body.version} ${place}`;
     this.version.textContent = body.version;
     this.#replaceOutcome(predictionBars(body.predictions));
-    this.#latest = { target, version: body.version, durations, total, invoke, loaded };
+    this.#latest = { target, version: body.version, place, durations, total, invoke, loaded };
     this.warmth.record(target, invoke);
     const [best] = body.predictions;
     announce(`${this.card.name}: ${body.model} predicts ${best.label}, ${percent(best.score)}`);

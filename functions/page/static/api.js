@@ -38,8 +38,9 @@ export class Api {
   }
 
   /**
-   * Classifies one image: {document, timing, milliseconds}, where `timing` is the Server-Timing
-   * header and `milliseconds` the time from request to response.
+   * Classifies one image: {document, timing, place, milliseconds}, where `timing` is the
+   * Server-Timing header, `place` where the model ran, and `milliseconds` the time from request to
+   * response.
    */
   predict(name, version, image, signal) {
     const headers = { "content-type": contentType(image) };
@@ -110,7 +111,10 @@ async function readResponse(response, start) {
     });
   }
   const milliseconds = performance.now() - start;
-  return { document: body, timing: response.headers.get("server-timing") ?? "", milliseconds };
+  const { headers } = response;
+  return {
+    document: body, timing: headers.get("server-timing") ?? "", place: headers.get("x-facet-ran-in"), milliseconds,
+  };
 }
 
 async function refusesKey(response) {

@@ -12,6 +12,11 @@ const POLICIES = {
   canary: ({ percent: share, good_answers: good }) =>
     `new versions get ${share} % of the requests until they have given ${good} good answers`,
 };
+export const PLACES = { endpoint: "on the endpoint", function: "in the function" };
+const RUN_IN = {
+  endpoint: "the model's policy asks for the endpoint", function: "the model's policy asks for the function",
+  auto: "the model's policy says: in the function if it is small and quick",
+};
 const PROOFS = { golden: "golden sample", smoke: "neutral image" };
 
 /** The live version of a model's document, or undefined. */
@@ -33,7 +38,7 @@ export function badges(model) {
   const newest = model.versions[0];
   const list = [model.live ? badge("live") : badge("not live", "warn")];
   if (model.canary) list.push(badge(`canary ${model.canary.percent} %`, "warn"));
-  if (newest?.status === "PENDING") list.push(badge("validating", "warn"));
+  if (newest?.status === "PENDING") list.push(badge(newest.postponed_at ? "waiting" : "validating", "warn"));
   if (newest?.status === "REJECTED") list.push(badge("newest upload rejected", "bad"));
   return list;
 }
@@ -56,6 +61,7 @@ function about(model, live) {
     facts("facts", [
       ["Accuracy", accuracy(live)],
       ["Live version", live ? element("code", {}, live.version) : "none"],
+      ["Runs", live ? runsIn(live, model) : null],
       ["Tested with", live ? PROOFS[live.proof] ?? live.proof : null],
       ["Size", live ? bytes(live.size) : null],
       ["Input", model.input ? describeInput(model.input) : null],
@@ -86,6 +92,10 @@ function stateNotice(model) {
   }
   const uploaded = newest && `The upload of ${moment(newest.uploaded_at)}`;
   if (newest?.status === "PENDING") {
+    if (newest.postponed_at) {
+      return notice("warn", `${uploaded} waits for the endpoint: it cannot be proven in the function.`,
+        violations(newest.not_proven.function ?? []));
+    }
     return notice("warn", `${uploaded} is being validated. Refresh in a moment.`);
   }
   if (newest?.status === "REJECTED") {
@@ -101,6 +111,12 @@ function stateNotice(model) {
 
 function notice(kind, text, more = null) {
   return element("div", { className: `notice ${kind}` }, element("p", {}, text), more);
+}
+
+/** "in the function, else on the endpoint (…)": the places in the order in which they are asked. */
+function runsIn(version, model) {
+  const places = version.runs_in.map((each) => PLACES[each] ?? each).join(", else ");
+  return places + (model.run_in ? ` (${RUN_IN[model.run_in]})` : "");
 }
 
 function labels(all) {
@@ -119,10 +135,13 @@ function version(each, model) {
     [model.live, "live"], [model.previous, "previous"], [model.canary?.candidate, "canary"],
     [model.rolled_back, "rolled back"],
   ].filter(([id]) => id === each.version).map(([, role]) => ` · ${role}`);
-  const parts = [each.status, moment(each.uploaded_at), bytes(each.size), accuracy(each)];
+  const places = each.runs_in.map((place) => PLACES[place] ?? place).join(" and ");
+  const parts = [each.status, places, moment(each.uploaded_at), bytes(each.size), accuracy(each)];
   return element("li", {},
     element("p", {}, element("code", {}, each.version), ` · ${parts.filter(Boolean).join(" · ")}`, roles),
-    each.violations.length ? violations(each.violations) : null);
+    each.violations.length ? violations(each.violations) : null,
+    ...Object.entries(each.status === "READY" ? each.not_proven : {}).flatMap(([place, reasons]) => [
+      element("p", {}, `It does not run ${PLACES[place] ?? place}:`), violations(reasons)]));
 }
 
 function badge(text, kind = "") {

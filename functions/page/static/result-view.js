@@ -2,7 +2,7 @@
 
 import { element, facts } from "./dom.js";
 import { milliseconds, percent } from "./format.js";
-import { violations } from "./model-details.js";
+import { PLACES, violations } from "./model-details.js";
 
 const STEPS = {
   registry: "registry", decode: "decode", preprocess: "preprocess", invoke: "invoke",
@@ -25,7 +25,7 @@ export function predictionBars(predictions) {
 }
 
 /** The duration of each step, as a bar and as numbers; {state, fastest} comes from `Warmth.judge`. */
-export function timingDetails({ durations, total, version }, { state, fastest }) {
+export function timingDetails({ durations, total, version, place }, { state, fastest }) {
   const [word, explanation] = WARMTH[state](milliseconds(fastest));
   return [
     element("div", { className: "timeline", "aria-hidden": "true" }, durations.map(({ name, time }) => {
@@ -38,7 +38,7 @@ export function timingDetails({ durations, total, version }, { state, fastest })
       ["total", milliseconds(total), "total"],
     ]),
     element("p", { className: "faint warmth" }, element("b", {}, word), explanation,
-      " Answered by version ", element("code", {}, version), "."),
+      " Answered by version ", element("code", {}, version), place ? ` ${PLACES[place] ?? place}.` : "."),
   ];
 }
 

@@ -22,7 +22,7 @@ export function steps(header, total) {
 export class Warmth extends EventTarget {
   #invocations = new Map();
 
-  /** Records that an invocation of `target` (model/version) took `invoke` milliseconds. */
+  /** Records that an invocation of `target` (model/version and place) took `invoke` milliseconds. */
   record(target, invoke) {
     const { fastest = Infinity, count = 0 } = this.#invocations.get(target) ?? {};
     this.#invocations.set(target, { fastest: Math.min(fastest, invoke), count: count + 1 });

@@ -185,8 +185,8 @@ def test_models_are_listed(table: "Table") -> None:
     Registry(table).reject(rejected(1, "refused"))
     done = facet("models")
     lines = done.stdout.splitlines()
-    assert lines[0].split() == ["model", "live", "policy", "updated", "(UTC)"]
-    assert lines[1].split()[:3] == ["cifar", f"{1:012x}", "auto"]
+    assert lines[0].split()[:5] == ["model", "live", "policy", "run", "in"]
+    assert lines[1].split()[:4] == ["cifar", f"{1:012x}", "auto", "default"]
     assert lines[2].split()[:2] == ["refused", "none"]
     listed = json.loads(facet("models", "--json").stdout)["models"]
     assert [each["name"] for each in listed] == ["cifar", "refused"]
@@ -210,9 +210,12 @@ def test_show_tells_versions_canary_and_violations(live: str, table: "Table") ->
     assert f"live {live} policy canary, 20 % until 50 good answers" in expected
     assert f"{2:012x} gets 20 % of the requests: 0 of 50 good answers, 0 bad" in expected
     assert "labels 3: cat, dog, ship" in expected
-    assert f"{2:012x} READY canary smoke 102 bytes 2026-01-01 00:00 accuracy 0.8125" in expected
-    assert f"{live} READY live smoke 101 bytes" in expected
-    assert f"{0:012x} READY smoke, single images 100 bytes" in expected
+    assert (
+        f"{2:012x} READY canary endpoint smoke 102 bytes 2026-01-01 00:00 accuracy 0.8125"
+        in expected
+    )
+    assert f"{live} READY live endpoint smoke 101 bytes" in expected
+    assert f"{0:012x} READY endpoint smoke, single images 100 bytes" in expected
     assert (
         f"why {3:012x} was rejected facet.json: there is none [no-manifest] → add one" in expected
     )
@@ -222,7 +225,7 @@ def test_show_tells_versions_canary_and_violations(live: str, table: "Table") ->
 @pytest.mark.usefixtures("gateway")
 def test_labels_are_shown_as_they_are_and_command_no_terminal(table: "Table", folder: Path) -> None:
     make_live(table, pending(1, labels=[":cat:", "[red]dog", "ship\x1b[31m"]))
-    assert "labels  3: :cat:, [red]dog, ship�[31m" in facet("show", "cifar").stdout
+    assert "labels   3: :cat:, [red]dog, ship�[31m" in facet("show", "cifar").stdout
     assert json.loads(facet("show", "cifar", "--json").stdout)["labels"][0] == ":cat:"
     shown = facet("predict", "cifar", str(folder / "a.png")).stdout
     assert ":cat:  0.7000  [red]dog 0.20, ship�[31m 0.10" in shown

@@ -80,7 +80,9 @@ def test_push_uploads_and_waits_until_it_is_live(
     with onboarded(account):
         done = facet("push", packed(GOOD))
     assert done.exit_code == 0, done.output
-    assert done.stdout.endswith(f"cifar {identity(GOOD)}: READY (proof: smoke), and live\n")
+    assert done.stdout.endswith(
+        f"cifar {identity(GOOD)}: READY (proof: smoke on the endpoint), and live\n"
+    )
     account.assert_live(GOOD)
 
 
@@ -204,7 +206,7 @@ def test_watch_prints_the_result(account: Account) -> None:
     done = facet("watch", "cifar")
     assert (done.exit_code, done.stdout) == (
         0,
-        f"cifar {version}: READY (proof: smoke), and live\n",
+        f"cifar {version}: READY (proof: smoke on the endpoint), and live\n",
     )
     Registry(account.table).reject(rejected(9))
     failed = facet("watch", "cifar", f"{9:012x}")

@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,8 @@ from moto import mock_aws
 from typer.testing import CliRunner, Result
 
 from cli.app import app
-from facet.registry.models import Mode, Policy, Status
+from facet.errors import Violation
+from facet.registry.models import Mode, Place, Policy, Status
 from facet.registry.placement import Placement
 from facet.registry.store import Registry
 from tests.integration.conftest import REGION
@@ -169,13 +171,74 @@ def test_rollback_ends_a_canary_first(table: "Table", published: EventQueue) -> 
 
 def test_policy_is_shown_and_set(table: "Table") -> None:
     make_live(table, pending(1))
-    assert facet("policy", "cifar").stdout == "cifar: auto, a proven version answers at once\n"
+    assert facet("policy", "cifar").stdout.splitlines() == [
+        "cifar: auto, a proven version answers at once",
+        "cifar: runs where the stack says (RunIn)",
+    ]
     assert facet("policy", "cifar", "canary", "--percent", "25").exit_code == 0
     assert facet("policy", "cifar", "canary", "--good-answers", "7").exit_code == 0
     assert Registry(table).model("cifar").policy == Policy(Mode.CANARY, 25, 7)
     assert "25 % of the requests" in facet("policy", "cifar").stdout
     document = json.loads(facet("policy", "cifar", "manual", "--json").stdout)
     assert document["policy"]["mode"] == "manual"
+
+
+@pytest.mark.parametrize("place", ["endpoint", "function", "auto"])
+def test_policy_sets_where_a_model_runs(table: "Table", place: str) -> None:
+    make_live(table, pending(1))
+    shown = facet("policy", "cifar", "--run-in", place)
+    assert shown.exit_code == 0
+    found = Registry(table).model("cifar")
+    assert (found.run_in, found.policy) == (place, Policy())
+    document = json.loads(facet("policy", "cifar", "manual", "--json").stdout)
+    assert document["run_in"] == place, "a change of the mode leaves it"
+    assert (
+        json.loads(facet("policy", "cifar", "--run-in", "default", "--json").stdout)["run_in"]
+        is None
+    )
+    assert Registry(table).model("cifar").run_in is None
+
+
+TENSORFLOW_ONLY = {"litert_size": 0}
+TOO_LARGE = {
+    "litert_size": 9 << 30,
+    "not_proven": {Place.FUNCTION: (Violation("too-large-for-function", "x", "too large", "y"),)},
+}
+
+
+@pytest.mark.parametrize(
+    ("version", "words"),
+    [
+        (TENSORFLOW_ONLY, "no LiteRT model"),
+        (TOO_LARGE, "too large [too-large-for-function]"),
+        ({"litert_size": 1}, "sweeper"),
+    ],
+)
+def test_a_live_version_that_cannot_run_there_goes_on_answering_and_the_command_says_so(
+    table: "Table", version: dict[str, Any], words: str
+) -> None:
+    live = make_live(table, replace(pending(1), **version))
+    done = facet("policy", "cifar", "--run-in", "function")
+    said = " ".join(done.stdout.split())
+    assert f"live version {live.id} is not proven in the function and goes on answering" in said
+    assert "on the endpoint" in said
+    assert words in said
+    assert done.exit_code == 0
+    assert Registry(table).model("cifar").live == live.id
+
+
+def test_nothing_is_said_of_a_live_version_that_runs_there(table: "Table") -> None:
+    make_live(table, pending(1))
+    assert "goes on" not in facet("policy", "cifar", "--run-in", "endpoint").stdout
+
+
+@pytest.mark.parametrize("wrong", ["lambda", "", "Function"])
+def test_policy_names_the_places_that_there_are(table: "Table", wrong: str) -> None:
+    make_live(table, pending(1))
+    refused = facet("policy", "cifar", "--run-in", wrong)
+    assert refused.exit_code == 2
+    assert all(each in refused.stderr for each in ("endpoint", "function", "auto", "default"))
+    assert Registry(table).model("cifar").run_in is None
 
 
 def test_a_policy_s_numbers_are_checked(table: "Table") -> None:
@@ -222,6 +285,7 @@ def test_retire_takes_a_whole_model_out_after_it_was_confirmed(table: "Table") -
         (["retire", "cifar", f"{1:012x}"], "promote another one first"),
         (["retire", "cifar", "0" * 12], "has no version"),
         (["policy", "nothing", "auto"], "There is no model 'nothing'"),
+        (["policy", "nothing", "--run-in", "auto"], "There is no model 'nothing'"),
     ],
 )
 def test_errors_are_one_line(table: "Table", arguments: list[str], expected: str) -> None:

@@ -1,19 +1,30 @@
 """`facet watch` waits until an upload is READY or REJECTED."""
 
+import json
 from dataclasses import replace
 from itertools import count
 from operator import attrgetter
+from typing import Any
 
 import pytest
 
-from cli.watch import UploadRemoved, UploadState, WatchTarget, WatchTimeout, wait_until_settled
+from cli.terminal.output import Output
+from cli.watch import (
+    UploadRemoved,
+    UploadState,
+    WatchTarget,
+    WatchTimeout,
+    print_version,
+    wait_until_settled,
+)
 from facet.errors import UnknownModel, UnknownVersion
-from facet.registry.models import Status, Version
-from tests.support.versions import pending, ready, rejected
+from facet.registry.models import Model, Place, Status, Version
+from tests.support.versions import NOW, VIOLATION, pending, ready, rejected
 
 ID = f"{1:012x}"
 BEFORE = rejected(1)
 RETIRED = replace(ready(1), status=Status.RETIRED)
+WAITS = replace(pending(1), postponed_at=NOW, object_version="a", litert_size=0)
 AGAIN = replace(BEFORE, updated_at="2026-03-01T00:00:00.000+00:00")
 
 
@@ -27,6 +38,8 @@ AGAIN = replace(BEFORE, updated_at="2026-03-01T00:00:00.000+00:00")
         (WatchTarget("cifar", ID), UploadState(pending(1), True)),
         (WatchTarget("cifar", ID, uploaded=True), UploadState(RETIRED, True)),
         (WatchTarget("cifar", ID, BEFORE, uploaded=True), UploadState(BEFORE, True)),
+        (WatchTarget("cifar"), UploadState(WAITS, True, "b")),
+        (WatchTarget("cifar", ID, WAITS, uploaded=True), UploadState(WAITS, True, "a")),
     ],
 )
 def test_waits_while_the_result_is_open(target: WatchTarget, state: UploadState) -> None:
@@ -40,6 +53,8 @@ def test_waits_while_the_result_is_open(target: WatchTarget, state: UploadState)
         (WatchTarget("cifar", ID), UploadState(ready(1), True)),
         (WatchTarget("cifar", ID), UploadState(BEFORE, True)),
         (WatchTarget("cifar", ID), UploadState(RETIRED, False)),
+        (WatchTarget("cifar"), UploadState(WAITS, True, "a")),
+        (WatchTarget("cifar", ID, uploaded=True), UploadState(WAITS, True, "a")),
         (WatchTarget("cifar", ID, BEFORE, uploaded=True), UploadState(AGAIN, True)),
         (WatchTarget("cifar", ID, BEFORE, uploaded=True), UploadState(AGAIN, False)),
     ],
@@ -109,13 +124,13 @@ def test_reports_each_change_once() -> None:
         upload_pending, upload_pending, proving, proving, UploadState(ready(1), True)
     )
     assert found == ready(1)
-    assert changes == ["the upload is being checked", f"{ID} is being proven on the endpoint"]
+    assert changes == ["the upload is being checked", f"{ID} is being proven where it runs"]
     assert time.pauses == sorted(time.pauses)
     assert len(time.pauses) == 4
 
 
 def test_pauses_grow_and_end_at_the_timeout() -> None:
-    with pytest.raises(WatchTimeout, match="being proven on the endpoint"):
+    with pytest.raises(WatchTimeout, match="being proven where it runs"):
         watched(*[UploadState(pending(1), True) for _ in range(1000)], timeout=900)
     time = Time()
     states = count()
@@ -130,3 +145,40 @@ def test_pauses_grow_and_end_at_the_timeout() -> None:
         )
     assert 880 < time.now() <= 900
     assert max(time.pauses) == 5
+
+
+def test_says_why_an_upload_waits_for_the_endpoint(capsys: pytest.CaptureFixture[str]) -> None:
+    print_version(Output(), Model("cifar"), WAITS)
+    said = capsys.readouterr().out
+    assert f"{ID}: PENDING, waits for the endpoint since" in said
+    assert "no LiteRT model" in said
+    assert "→ to use it without an endpoint, upload one with a LiteRT model" in said
+    print_version(Output(as_json=True), Model("cifar"), WAITS)
+    document = json.loads(capsys.readouterr().out)
+    assert (document["status"], document["postponed_at"]) == ("PENDING", NOW)
+
+
+@pytest.mark.parametrize(
+    ("version", "said"),
+    [
+        ({}, "READY (proof: smoke on the endpoint), and live"),
+        (
+            {"proven_in": {Place.FUNCTION: NOW, Place.ENDPOINT: NOW}},
+            "READY (proof: smoke on the endpoint and in the function), and live",
+        ),
+        (
+            {"not_proven": {Place.FUNCTION: (VIOLATION,)}},
+            "and live\n  not in the function: there is none [no-manifest]\n",
+        ),
+    ],
+)
+def test_says_where_a_version_was_proven(
+    capsys: pytest.CaptureFixture[str], version: dict[str, Any], said: str
+) -> None:
+    found = replace(ready(1), **version)
+    print_version(Output(), Model("cifar", live=ID), found)
+    assert said in capsys.readouterr().out
+    print_version(Output(as_json=True), Model("cifar", live=ID), found)
+    document = json.loads(capsys.readouterr().out)
+    assert document["proven_in"] == {place.value: at for place, at in found.proven_in.items()}
+    assert document["not_proven"].keys() == {place.value for place in found.not_proven}
