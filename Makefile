@@ -126,7 +126,12 @@ image: names  ## build the container's image in the account, unless it is there 
 # AWS's container is an empty ServingImageUri, because SAM keeps parameters that a deploy does not name. One
 # among the parameters wins: they come later.
 CHOSEN = $(findstring ServingImageUri,$(call SETTING,parameter_overrides) $(PARAMETERS))
-SERVED = $(if $(CHOSEN)$(filter aws,$(SERVING)),'""',$$($(IMAGE)))
+SERVED = $(if $(CHOSEN)$(UNSERVED)$(filter aws,$(SERVING)),'""',$$($(IMAGE)))
+
+# Without an endpoint nothing runs the container: no build, and the stack keeps the image that it names.
+SWITCHED = $(call SETTING,parameter_overrides) $(PARAMETERS)
+UNSERVED = $(and $(findstring EndpointOn=false,$(SWITCHED)),$(filter facet,$(SERVING)),$(if \
+	$(findstring EndpointOn=true,$(PARAMETERS))$(findstring RestoreAt,$(PARAMETERS))$(CHOSEN),,unserved))
 
 # The first deploy creates the bucket, so the training code is uploaded after it; later deploys upload it before.
 deploy: choice names build  ## run sam deploy in the account of your AWS credentials (ENV=dev|prod STACK=facet SERVING=aws PARAMETERS="LogLevel=DEBUG" ARGS=...)
@@ -134,7 +139,7 @@ deploy: choice names build  ## run sam deploy in the account of your AWS credent
 		endpoint have its name, so use at most 30 lower-case letters, digits and hyphens))
 	@image=$(SERVED) && code=$$($(PACK) --stack $(DEPLOYED)) && \
 	$(SAM) deploy --config-env $(ENV) --stack-name $(DEPLOYED) \
-		--parameter-overrides "TrainingCode=$$code" "ServingImageUri=$$image" \
+		--parameter-overrides "TrainingCode=$$code" $(if $(UNSERVED),,"ServingImageUri=$$image") \
 		$(call SETTING,parameter_overrides) $(PARAMETERS) $(ARGS) && \
 	$(PACK) --stack $(DEPLOYED) --required
 

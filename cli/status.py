@@ -72,7 +72,10 @@ class StatusReport:
 
 
 def status(stack: StackName = None, home: Home = THIS_HOME, as_json: AsJson = False) -> None:
-    """Show a stack's addresses, health and models. Exit code 1 if API or endpoint is down."""
+    """Show a stack's addresses, health and models. Exit code 1 if API or endpoint is down.
+
+    With EndpointOn=false there is no endpoint to be down.
+    """
     output = Output(as_json)
     here = find(stack, home)
     with spinner(output, "reading …"):
@@ -106,6 +109,8 @@ def _api(stack: Stack) -> tuple[object, str, bool]:
 
 
 def _endpoint(stack: Stack) -> tuple[object, str, bool]:
+    if not stack.endpoint_on:
+        return None, "none: EndpointOn=false", True
     endpoint = stack.client("sagemaker").describe_endpoint(EndpointName=stack.endpoint)
     state, reason = endpoint["EndpointStatus"], endpoint.get("FailureReason", "")
     text = f"{state}{f': {reason}' if reason else ''} ({stack.endpoint})"
@@ -133,7 +138,7 @@ def _pending_uploads(stack: Stack) -> tuple[object, str, bool]:
 
 def _unproven(registry: Registry) -> tuple[object, str, bool]:
     pending = sum(1 for _ in registry.unsettled(Status.PENDING))
-    return pending, f"{pending:,} on the endpoint", True
+    return pending, f"{pending:,} where they run", True
 
 
 def _misnamed(registry: Registry, now: datetime) -> tuple[object, str, bool]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tenacity import RetryError, Retrying, retry_if_result, stop_after_delay, wait_fixed
 
-from cli.client.api import ApiError, Document, connect
+from cli.client.api import NOT_FOUND, ApiError, Document, connect
 from cli.client.stack import Stack
 from facet.errors import FacetError
 from facet.keys import ARTIFACT_SUFFIX, IMAGE_SUFFIXES, upload_key, version_id
@@ -19,11 +19,15 @@ ONBOARDING_SECONDS = 120.0
 POLL_SECONDS = 0.1
 CONTENT_TYPE = "application/octet-stream"
 READY, REJECTED = "READY", "REJECTED"
-NOT_FOUND = 404
+UNAVAILABLE = 503
 
 
 class DemoFailed(FacetError):
     """A sample was rejected or not onboarded in time, or an image was not classified."""
+
+
+class NotAnswered(DemoFailed):
+    """The API says that no place answers for the model at the moment."""
 
 
 @dataclass(frozen=True)
@@ -72,14 +76,15 @@ class Demo:
             raise DemoFailed(f"the sample {artifact.name} was rejected: {reasons}")
 
     def predict(self, image: SampleImage) -> Answer:
-        """Classifies one image. Raises DemoFailed."""
+        """Classifies one image. Raises NotAnswered, DemoFailed."""
         start = time.perf_counter()
         try:
             document = self._api.predict(
                 image.model, image.content, CONTENT_TYPE, top_k=1, version=None
             )
         except ApiError as error:
-            raise DemoFailed(f"{image.name}: {error} (status {error.status})") from error
+            failure = NotAnswered if error.status == UNAVAILABLE else DemoFailed
+            raise failure(f"{image.name}: {error} (status {error.status})") from error
         milliseconds = (time.perf_counter() - start) * 1000
         best = document["predictions"][0]
         return Answer(best["label"], best["score"], milliseconds)

@@ -47,13 +47,10 @@ class Resources:
         """The value of an output of the template."""
         return str(self._resolve(self._read.document["Outputs"][name]["Value"]))
 
-    def endpoint(self) -> str:
-        """The endpoint's name. Raises UnsupportedTemplate if the parameters leave it out."""
-        if not self.of_type("AWS::SageMaker::Endpoint"):
-            raise UnsupportedTemplate(
-                "the local stack does not support EndpointOn=false: leave the parameter out"
-            )
-        return self.attribute(self.the("AWS::SageMaker::Endpoint"), "EndpointName")
+    def endpoints(self) -> list[str]:
+        """The names of the endpoints that were made: one, or none with EndpointOn=false."""
+        made = self.of_type("AWS::SageMaker::Endpoint")
+        return [self.attribute(each, "EndpointName") for each in made]
 
     def property(self, logical: str, name: str) -> Any:
         """A resource's property, or None if the template does not set it."""

@@ -19,7 +19,7 @@ from types import FrameType
 
 from cli.client import stack as running_stack
 from local.console import Console, Print, curl
-from local.demo import Demo, SampleImage, artifacts, images, model_of, version_of
+from local.demo import Demo, NotAnswered, SampleImage, artifacts, images, model_of, version_of
 from local.moto.aws import NONE
 from local.stack import AlreadyRunning, Listeners, Stack
 
@@ -49,7 +49,8 @@ def serve(home: Path, port: int, *, once: bool, parameters: Mapping[str, str] = 
         address = stack.address
         _print(f"\nAPI      {address.url}\nAPI key  {address.api_key}")
         _print(f"Page     {address.url}/#key={address.api_key}\n")
-        if image := _show_samples(Demo(running_stack.local(home)), stop, _print):
+        demo = Demo(running_stack.local(home))
+        if image := _show_samples(demo, stop, _print, endpoint=address.endpoint_on):
             _print(f"\n{curl(address, image)}")
         if not once and not stop.is_set():
             console.enabled = True
@@ -103,8 +104,13 @@ def _end_quickly() -> None:
     atexit.register(gc.freeze)
 
 
-def _show_samples(demo: Demo, stop: threading.Event, say: Print) -> SampleImage | None:
-    """Onboards the samples, then classifies their images; returns the first image."""
+def _show_samples(
+    demo: Demo, stop: threading.Event, say: Print, *, endpoint: bool
+) -> SampleImage | None:
+    """Onboards the samples, then classifies their images; returns the first image.
+
+    Without an endpoint, versions of an earlier start may need one until the sweeper has run.
+    """
     for artifact in artifacts(SAMPLES):
         if not demo.has(artifact):
             demo.onboard(artifact)
@@ -115,7 +121,13 @@ def _show_samples(demo: Demo, stop: threading.Event, say: Print) -> SampleImage 
         if stop.is_set():
             break
         first = first or image
-        answer = demo.predict(image)
+        try:
+            answer = demo.predict(image)
+        except NotAnswered as error:
+            if endpoint:
+                raise
+            say(f"{error}")
+            continue
         say(f"{image.name:50} → {answer.label:12} {answer.score:.3f} {answer.milliseconds:7.1f} ms")
     return first
 

@@ -23,7 +23,7 @@ from local.endpoint.platform import EndpointConfig, Platform
 from local.gateway.routes import STAGE, RestApi, read_api
 from local.gateway.server import Gateway, ensure_free
 from local.gateway.usage_plan import UsagePlan
-from local.moto import REGION
+from local.moto import REGION, endpoints
 from local.moto.aws import EVENTS_PATH, NONE, Aws
 from local.moto.training.past_executions import PastExecutions
 from local.moto.training.step_functions import Ended
@@ -162,7 +162,8 @@ class Stack:
             region=REGION,
             bucket=made.name(bucket),
             table=next(iter(tables)),
-            endpoint=made.endpoint(),
+            endpoint=made.output("EndpointName"),
+            endpoint_on=bool(made.endpoints()),
             endpoint_url=aws.url,
             sagemaker_runtime_url=platform.url,
             dead_letter_queue_url=aws.queue_url(
@@ -206,16 +207,17 @@ class Stack:
 
     def _platform(self, made: Resources, aws: Aws) -> Platform:
         model = made.property(made.the("AWS::SageMaker::Model"), "PrimaryContainer")
-        config = EndpointConfig(
-            made.endpoint(), model["ModelDataUrl"], model.get("Environment", {})
-        )
         platform = Platform(
-            [config],
+            [
+                EndpointConfig(name, model["ModelDataUrl"], model.get("Environment", {}))
+                for name in made.endpoints()
+            ],
             aws.client("s3"),
             self._home / "endpoint",
             disk_budget=DISK_BUDGET,
             memory_budget=MEMORY_BUDGET,
             log_dir=self._home / "logs",
+            exists=endpoints.exists,
         )
         platform.start()
         return self._closing(platform, Platform.close)

@@ -59,8 +59,8 @@ class Stack:
     `name` is for messages, `cloudformation` is the CloudFormation stack's name. `topic` is the ARN
     of the SNS topic for notifications, or empty. `onboard_function` and `delete_function` are
     functions' names, `state_machine` is the training state machine's ARN. `api_key` is empty for a
-    deployed stack, whose key is read by `api_key_id`. `golden_required`, `more_ops` and
-    `serving_image` (`ServingImageUri`) are template parameters.
+    deployed stack, whose key is read by `api_key_id`. `golden_required`, `more_ops`, `endpoint_on`
+    and `serving_image` (`ServingImageUri`) are template parameters.
     `sagemaker_runtime_url` and `home`, the folder with state and logs, are the local stack's.
     """
 
@@ -84,6 +84,7 @@ class Stack:
     home: Path | None = None
     delete_function: str = ""
     serving_image: str = ""
+    endpoint_on: bool = True
 
     def client(self, service: str, config: Config | None = None) -> Any:
         """Create a boto3 client for the stack's account, or for the local stack."""
@@ -155,6 +156,7 @@ def deployed(name: str, session: boto3.Session) -> Stack:
             state_machine=outputs.get("TrainStateMachineArn", ""),
             delete_function=outputs.get("DeleteFunctionName", ""),
             serving_image=parameters.get("ServingImageUri", ""),
+            endpoint_on=parameters.get("EndpointOn") != "false",
         )
     except KeyError as error:
         remedy = local_endpoint_warning() or "check that it is a Facet stack, then deploy it again"
@@ -206,6 +208,7 @@ def _from_address(address: Address, home: Path) -> Stack:
         api_key=address.api_key,
         state_machine=address.state_machine_arn,
         delete_function=address.delete_function,
+        endpoint_on=address.endpoint_on,
         home=home,
     )
 

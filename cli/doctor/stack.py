@@ -110,8 +110,10 @@ def _lacking_outputs(described: Mapping[str, Any]) -> list[str]:
 def endpoint(target: DeployedStack) -> CheckResult:
     """Check that the endpoint is in service."""
     if target.parameter("EndpointOn") == "false":
-        words = "deleted, by its schedule or the parameter EndpointOn"
-        return warning("endpoint", words, "wait for its schedule, or deploy with EndpointOn=true")
+        if not target.parameter("RestoreAt"):
+            return ok("endpoint", "none: EndpointOn=false; LiteRT models run in the function")
+        words = "removed by its schedule; LiteRT models run in the function, others do not answer"
+        return warning("endpoint", words, "wait for RestoreAt, or deploy with EndpointOn=true")
     client = target.stack.client("sagemaker")
     try:
         description = client.describe_endpoint(EndpointName=target.stack.endpoint)
@@ -166,6 +168,8 @@ def undelivered(target: DeployedStack) -> CheckResult:
 
 def alarms(target: DeployedStack) -> CheckResult:
     """Check the alarms that notify the stack's topic."""
+    if target.parameter("MonitoringOn") == "false":
+        return ok("alarms", "none: MonitoringOn=false")
     answer = target.stack.client("cloudwatch").describe_alarms(
         ActionPrefix=target.output("AlarmTopicArn")
     )
@@ -178,6 +182,8 @@ def alarms(target: DeployedStack) -> CheckResult:
 
 def subscribers(target: DeployedStack) -> CheckResult:
     """Check that somebody is notified of alarms and failed updates."""
+    if target.parameter("MonitoringOn") == "false":
+        return ok("subscribers", "not needed: MonitoringOn=false")
     pages = target.stack.client("sns").get_paginator("list_subscriptions_by_topic")
     found = pages.paginate(TopicArn=target.output("AlarmTopicArn"))
     return subscribed([each["SubscriptionArn"] for page in found for each in page["Subscriptions"]])
@@ -196,6 +202,8 @@ def subscribed(arns: list[str]) -> CheckResult:
 
 def image(target: DeployedStack) -> CheckResult:
     """Check that the container's image still exists, if it is in the account's own registry."""
+    if not target.stack.endpoint_on:
+        return ok("image", "not needed: EndpointOn=false")
     uri = named_image(target.stack.client("sagemaker"), target.stack.endpoint)
     own = EcrImage.of(uri)
     if not own or own.account != target.access.account:
@@ -216,6 +224,9 @@ def concurrency_limit(limit: Mapping[str, Any]) -> CheckResult:
     count = int(limit["UnreservedConcurrentExecutions"])
     words = f"{count:,} concurrent executions"
     if count < LOW_CONCURRENCY:
+        # a prediction in the function holds the predict function's execution, too
+        words += f": at most {count:,} predictions at once on the endpoint, {count // 2:,} in the"
+        words += " function, fewer while uploads are onboarded"
         return warning("concurrency", words, "request more in Service Quotas (AWS Lambda)")
     return ok("concurrency", words)
 

@@ -135,6 +135,11 @@ class Session:
     def registry(self) -> Registry:
         return Registry(self.stack.registry())
 
+    def require_endpoint(self) -> None:
+        """Raises NotTried if the stack has no endpoint."""
+        if not self.stack.endpoint_on:
+            raise NotTried("the stack has no endpoint: EndpointOn=false")
+
     @property
     def local(self) -> bool:
         """Whether the stack runs on this machine."""

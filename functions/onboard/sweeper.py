@@ -154,9 +154,14 @@ def handler(_: Event, context: LambdaContext) -> dict[str, list[str]]:
     swept = sweeper().sweep(datetime.now(UTC))
     if swept.misnamed:
         logger().warning("uploads with an invalid model name", keys=swept.misnamed[:MAX_PER_RUN])
-    count("SweptUploads", len(swept.handed_over))
-    count("MisnamedUploads", len(swept.misnamed))
-    count("SweepFailures", len(swept.failed))
+    done = {
+        "SweptUploads": swept.handed_over,
+        "MisnamedUploads": swept.misnamed,
+        "SweepFailures": swept.failed,
+    }
+    for metric, subjects in done.items():
+        if subjects:  # CloudWatch bills a metric by the hours in which it has data
+            count(metric, len(subjects))
     if swept.abandoned:
         count("Uploads", len(swept.abandoned), outcome="REJECTED")
         count("Violations", len(swept.abandoned), code=ABANDONED.code)

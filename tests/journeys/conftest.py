@@ -17,7 +17,8 @@ from local.moto.aws import client
 from tests.support import trainer as training
 from tests.support.stacks import DEPLOYED, ONBOARDING_SECONDS, ROOT, Reached, Running, start
 
-SAMPLES = ("cifar", "sign-language")
+CLASSIFIERS = ("cifar", "sign-language")
+SAMPLES = CLASSIFIERS
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -14,7 +14,7 @@ from tests.support.stacks import ROOT, environment
 def test_once_shows_the_samples_and_stops(tmp_path: Path) -> None:
     facet = [str(Path(sys.executable).with_name("facet")), "up", "--once", "--home", str(tmp_path)]
     done = subprocess.run(
-        [*facet, "--parameter", "MaxImages=8"],
+        [*facet, "--parameter", "MaxImages=8", "--parameter", "EndpointOn=false"],
         cwd=ROOT,
         env=environment(),
         capture_output=True,
@@ -22,7 +22,8 @@ def test_once_shows_the_samples_and_stops(tmp_path: Path) -> None:
         timeout=180,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "cat" in done.stdout
+    assert "cat" in done.stdout, "the samples run in the function"
+    assert not (tmp_path / "logs/facet.log").exists(), "there is no container"
     assert (tmp_path / "state").exists()
     assert not (tmp_path / "stack.json").exists()
 

@@ -19,6 +19,8 @@ CHOSEN = "ServingImageUri"
 
 def serving_image(plan: Plan, access: Access) -> CheckResult:
     """Check the endpoint's image."""
+    if not plan.serves:
+        return ok("serving image", "none: EndpointOn=false")
     if CHOSEN not in plan.given:
         return _own_image(access)
 

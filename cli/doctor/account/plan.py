@@ -87,6 +87,11 @@ class Plan:
         """Return a numeric parameter's value."""
         return int(self.parameter(name))
 
+    @property
+    def serves(self) -> bool:
+        """Whether it has an endpoint, now or by its schedule."""
+        return self.parameter("EndpointOn") == "true" or bool(self.parameter("RestoreAt"))
+
     def broken_rules(self) -> list[str]:
         """Return what the rules say that the parameters break."""
         return [

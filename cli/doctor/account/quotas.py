@@ -38,7 +38,7 @@ def endpoint_quota(plan: Plan, access: Access) -> CheckResult:
 
     All endpoints of the account share the quotas.
     """
-    if plan.parameter("EndpointOn") == "false":
+    if not plan.serves:
         return ok("endpoint quota", "no endpoint: EndpointOn=false")
     first = plan.number("InstanceCount")
     most = FLEETS * max(first, plan.number("MaxInstances"))

@@ -84,8 +84,8 @@ def concurrency(plan: Plan, access: Access) -> CheckResult:
             f"and Lambda keeps {LOW_CONCURRENCY}"
         )
         remedy = (
-            "deploy with PredictConcurrency=0 OnboardConcurrency=0, or request more in Service "
-            "Quotas (AWS Lambda)"
+            "deploy with PredictConcurrency=0 OnboardConcurrency=0 InferConcurrency=0, or request "
+            "more in Service Quotas (AWS Lambda)"
         )
         return missing("concurrency", words, remedy)
     return concurrency_limit(limit)

@@ -30,7 +30,7 @@ ONLY_AFTER = {
     ("Facet", "Canaries"): "a canary is rolled back",
     ("Facet", "ModelFailures"): "a model fails",
     ("Facet", "Problems"): "SageMaker throttles the endpoint",
-    ("Facet", "SweepFailures"): "the sweeper has run, which it does every 15 minutes",
+    ("Facet", "SweepFailures"): "the sweeper could not do something",
     ("Facet", "TrainingJobs"): "a training job fails",
     ("Facet", "Uploads"): "onboarding fails",
 }
@@ -101,13 +101,18 @@ def _alarms(session: Session) -> Iterator[dict[str, Any]]:
     chosen: list[dict[str, Any]] = []
     if topic := resources(session.stack, TOPIC).get(ALARM_TOPIC):
         chosen.append({"ActionPrefix": topic})
-    endpoint = session.client("sagemaker").describe_endpoint(EndpointName=session.stack.endpoint)
-    rollback = endpoint.get("LastDeploymentConfig", {}).get("AutoRollbackConfiguration", {})
-    if names := [each["AlarmName"] for each in rollback.get("Alarms", [])]:
+    if names := [*_of_updates(session)] if session.stack.endpoint_on else []:
         chosen.append({"AlarmNames": names})
     for each in chosen:
         for page in pages.paginate(**each):
             yield from page["MetricAlarms"]
+
+
+def _of_updates(session: Session) -> Iterator[str]:
+    endpoint = session.client("sagemaker").describe_endpoint(EndpointName=session.stack.endpoint)
+    rollback = endpoint.get("LastDeploymentConfig", {}).get("AutoRollbackConfiguration", {})
+    for each in rollback.get("Alarms", []):
+        yield each["AlarmName"]
 
 
 def _missing(session: Session, watched: Watched) -> Result:

@@ -6,7 +6,12 @@ from cli.delete import delete_model
 from cli.verify.check import Different, NotTried, check
 from cli.verify.session import PREFIX, Session
 from facet.errors import FacetError, UnknownModel
-from facet.keys import ENDPOINT_PREFIX, GOLDEN_PREFIX, LITE_PREFIX, REJECTED_PREFIX
+from facet.keys import (
+    ENDPOINT_PREFIX,
+    GOLDEN_PREFIX,
+    LITE_PREFIX,
+    REJECTED_PREFIX,
+)
 
 
 class NotOwn(Exception):

@@ -14,7 +14,7 @@ JSON, PNG = "application/json", "image/png"
 LENGTH = "Inference-Header-Content-Length"
 
 
-@check("golden-proof", "An uploaded sample is READY once the endpoint gave its golden answer.")
+@check("golden-proof", "An uploaded sample is READY once it gave its golden answer where it runs.")
 def golden_proof(session: Session) -> str:
     version = session.first()
     if version.proof != "golden":

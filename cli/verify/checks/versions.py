@@ -73,6 +73,7 @@ def rollback(session: Session) -> str:
     "cold-load", "A new version's proof downloads and loads it, and SageMaker measures how long."
 )
 def cold_load(session: Session) -> str:
+    session.require_endpoint()
     session.ready()
     times = session.until(METRICS_SECONDS, lambda: _loading_times(session), every=POLL)
     if times is None:

@@ -32,6 +32,7 @@ def no_endpoint(session: Session) -> str:
 
 @check("no-artifact", "InvokeEndpoint answers a missing artifact with a ValidationError.")
 def no_artifact(session: Session) -> str:
+    session.require_endpoint()
     target = f"{session.model}/{NOTHING}.tar.gz"
     error = _refusal(session, endpoint=session.stack.endpoint, target=target)
     if error["Error"]["Code"] != "ValidationError":
@@ -41,6 +42,7 @@ def no_artifact(session: Session) -> str:
 
 @check("model-error", "The container's refusal of an input is a ModelError with its status.")
 def model_error(session: Session) -> str:
+    session.require_endpoint()
     target = session.ready().target
     error = _refusal(session, endpoint=session.stack.endpoint, target=target, body=b"{}")
     status = error.get("OriginalStatusCode", 0)

@@ -15,8 +15,9 @@ class Address:
 
     `access_key_id` and `secret_access_key` are AWS credentials, which only this stack accepts.
     `url` and `api_key` are the API's, `endpoint_url` is AWS_ENDPOINT_URL, `events_url` lists the
-    events on the bus. `pid` is the process of the stack. Fields with a default are younger than
-    the first release: the file of an older stack lacks them.
+    events on the bus. `pid` is the process of the stack. `endpoint_on` is false if the endpoint
+    called `endpoint` was not made. Fields with a default are younger than the first release: the
+    file of an older stack lacks them.
     """
 
     url: str
@@ -36,6 +37,7 @@ class Address:
     access_key_id: str = "local"
     secret_access_key: str = field(default="local", repr=False)
     delete_function: str = ""
+    endpoint_on: bool = True
 
     @classmethod
     def read(cls, home: Path) -> Self:

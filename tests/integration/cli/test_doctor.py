@@ -144,12 +144,19 @@ def test_reports_an_endpoint_that_was_deleted() -> None:
     assert found["api"]["state"] == "ok"
 
 
-def test_an_endpoint_switched_off_is_a_warning(gateway: Gateway, table: "Table") -> None:
-    deployed.deploy(gateway.url, table.name, EndpointOn="false")
+@pytest.mark.parametrize(
+    ("restored", "state"), [("", "ok"), ("at(2027-01-01T06:40:00)", "warning")]
+)
+def test_an_endpoint_that_the_schedule_removed_is_a_warning(
+    gateway: Gateway, table: "Table", restored: str, state: str
+) -> None:
+    deployed.deploy(
+        gateway.url, table.name, EndpointOn="false", RestoreAt=restored, MonitoringOn="false"
+    )
     boto3.client("sagemaker").delete_endpoint(EndpointName="endpoint")
     found = examined()
-    assert found["endpoint"]["state"] == "warning"
-    assert "EndpointOn" in found["endpoint"]["words"]
+    assert found.pop("endpoint")["state"] == state
+    assert {each["state"] for each in found.values()} == {"ok"}, "nothing else assumes an endpoint"
 
 
 @pytest.mark.parametrize("rest", [":1", "", f"@sha256:{'0' * 64}"])
@@ -250,6 +257,10 @@ def test_a_subscription_counts_once_it_is_confirmed() -> None:
 
 def test_warns_of_low_concurrency() -> None:
     low = concurrency_limit({"UnreservedConcurrentExecutions": 10})
-    assert (low.state, low.words) == ("warning", "10 concurrent executions")
+    assert low.state == "warning"
+    assert low.words == (
+        "10 concurrent executions: at most 10 predictions at once on the endpoint, 5 in the "
+        "function, fewer while uploads are onboarded"
+    )
     assert "Service Quotas" in low.remedy
     assert concurrency_limit({"UnreservedConcurrentExecutions": 900}).state == "ok"

@@ -4,6 +4,7 @@ import base64
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
@@ -12,6 +13,8 @@ from facet.registry.models import Mode, Policy, Version
 from facet.registry.placement import Placement
 from facet.registry.releases import Releases
 from onboard import app as onboard
+from onboard import sweeper
+from onboard.completion.swept import Swept
 from predict.canary import goes_to_candidate
 from tests.support.api import call, predict
 from tests.support.aws import fakes
@@ -94,6 +97,17 @@ def run_uploads(s3: "S3Client", sagemaker: fakes.SageMaker) -> None:
     onboarded(s3, artifacts.artifact())
 
 
+def run_sweep(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that found something of each kind."""
+
+    class Busy:
+        def sweep(self, _: datetime) -> Swept:
+            return Swept(["mme/a.tar.gz"], ["mme/B.tar.gz"], failed=["mme/c.tar.gz"])
+
+    monkeypatch.setattr(sweeper, "sweeper", Busy)
+    sweeper.handler({}, fakes.Context())  # type: ignore[arg-type]
+
+
 def run_predictions(sagemaker: fakes.SageMaker) -> None:
     assert predict().status == 200
     for answer in (FAILURE, LOADING, THROTTLED):
@@ -143,10 +157,12 @@ def test_every_metric_in_alarms_and_dashboard_is_written(
     table: "Table",
     sagemaker: fakes.SageMaker,
     read: Read,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     run_predictions(sagemaker)
     run_batches(table)
     run_uploads(s3, sagemaker)
+    run_sweep(monkeypatch)
     run_canary(table, sagemaker)
     run_training_summary()
     run_outage(table)

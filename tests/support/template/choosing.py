@@ -72,9 +72,7 @@ class Chosen:
             for name, each in self._translated.resources.items()
             if "Condition" not in each or self._holds({"Condition": each["Condition"]})
         }
-        self.outputs = {
-            name: self._resolved(each) for name, each in self._document["Outputs"].items()
-        }
+        self.outputs = self._made_outputs()
 
     @property
     def template(self) -> dict[str, Any]:
@@ -90,9 +88,7 @@ class Chosen:
                 }
                 for name in self.resources
             }
-            outputs = {
-                name: self._resolved(each) for name, each in self._document["Outputs"].items()
-            }
+            outputs = self._made_outputs()
         finally:
             self._by_name = named
         version = self._document["AWSTemplateFormatVersion"]
@@ -122,6 +118,13 @@ class Chosen:
         }
         referred = (self._referred | waited_for) & self._translated.resources.keys()
         return referred - self.resources.keys()
+
+    def _made_outputs(self) -> dict[str, Any]:
+        return {
+            name: {key: self._resolved(value) for key, value in each.items() if key != "Condition"}
+            for name, each in self._document["Outputs"].items()
+            if "Condition" not in each or self._holds({"Condition": each["Condition"]})
+        }
 
     def _holds(self, condition: Any) -> bool:
         match condition:

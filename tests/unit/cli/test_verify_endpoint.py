@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ import urllib3
 
 from cli.verify.check import Finding, NotTried, State
 from cli.verify.checks.endpoint import hours, update
+from cli.verify.checks.versions import cold_load
+from cli.verify.checks.wordings import model_error, no_artifact
 from cli.verify.session import Session
 from tests.support.verifying import SAMPLE, refused, session
 
@@ -87,13 +90,17 @@ class Cloud:
 class Callers(urllib3.PoolManager):
     """What callers of the API get: an answer while the endpoint exists."""
 
-    def __init__(self, cloud: Cloud, fails: bool = False, without: bytes = GONE) -> None:
+    def __init__(
+        self, cloud: Cloud, fails: bool = False, without: bytes = GONE, place: str = ""
+    ) -> None:
         super().__init__()
-        self.cloud, self.fails, self.without = cloud, fails, without
+        self.cloud, self.fails, self.without, self.place = cloud, fails, without, place
 
     def request(self, *_: Any, **__: Any) -> Any:
         if self.cloud.exists and not self.fails:
             return urllib3.HTTPResponse(ANSWER, status=200)
+        if self.place and not self.cloud.exists:
+            return urllib3.HTTPResponse(ANSWER, {"X-Facet-Ran-In": self.place}, status=200)
         status = 502 if self.cloud.exists else 503
         return urllib3.HTTPResponse(self.without, status=status)
 
@@ -122,6 +129,25 @@ def test_the_schedule_removes_and_restores(monkeypatch: pytest.MonkeyPatch) -> N
     assert found.state is State.SEEN, found.found
     assert cloud.events == [("off", "RequestResponse"), ("on", "RequestResponse")]
     assert cloud.exists
+
+
+def test_a_function_may_answer_without_the_endpoint(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = only(hours.findings(of(Cloud(), monkeypatch, place="function")))
+    assert found.state is State.SEEN, found.found
+    assert "the function answered" in found.found
+
+
+def test_an_endpoint_that_was_removed_cannot_have_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = only(hours.findings(of(Cloud(), monkeypatch, place="endpoint")))
+    assert found.state is State.DIFFERENT
+
+
+@pytest.mark.parametrize("check", [update, cold_load, model_error, no_artifact])
+def test_what_needs_an_endpoint_is_not_tried_without_one(check: Any) -> None:
+    own = session()
+    own.stack = replace(own.stack, endpoint_on=False)
+    (found,) = check.findings(own)
+    assert (found.state, "EndpointOn=false" in found.found) == (State.NOT_TRIED, True)
 
 
 def test_another_answer_without_the_endpoint_is_different(monkeypatch: pytest.MonkeyPatch) -> None:

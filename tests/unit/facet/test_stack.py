@@ -9,7 +9,7 @@ import pytest
 from facet.stack import FILE, Address
 
 NAMES = [each.name for each in fields(Address) if each.type is str]
-ADDRESS = Address(**dict.fromkeys(NAMES, "x"), pid=7)
+ADDRESS = Address(**dict.fromkeys(NAMES, "x"), pid=7, endpoint_on=False)
 
 
 def test_reads_what_it_wrote(tmp_path: Path) -> None:

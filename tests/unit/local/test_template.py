@@ -24,9 +24,10 @@ def test_supports_all_of_facets_template() -> None:
     read = template.load(ROOT / "template.yaml")
     assert set(read.sources) == set(read.of_type("AWS::Lambda::Function"))
     assert set(read.definitions) == set(read.of_type("AWS::StepFunctions::StateMachine"))
-    for sources in read.sources.values():
+    for name, sources in read.sources.items():
+        layer = "layers/litert" if name == "InferFunction" else "layers/facet"
         assert sources.code == ROOT / "functions"
-        assert [layer.resolve() for layer in sources.layers] == [ROOT / "layers/facet"]
+        assert [each.resolve() for each in sources.layers] == [ROOT / layer]
     for each in read.resources.values():
         assert each["Type"] in supported.SUPPORTED.keys() | supported.WITHOUT_EFFECT.keys()
 

@@ -1,16 +1,10 @@
 """README.md: its numbers are the benchmarks', its map is the repository's, its fences are known."""
 
-import json
 import re
 import subprocess
 from pathlib import Path
 
-import pytest
-from typer.testing import CliRunner
-
-from cli.app import app
 from tests.support.project.readme import NOT_RUN, fences
-from tests.support.template.choosing import DEFAULTS, ENVIRONMENTS, of_environment
 
 ROOT = Path(__file__).parents[3]
 TEXT = (ROOT / "README.md").read_text()
@@ -88,23 +82,6 @@ def test_the_files_that_do_the_main_things_are_at_most_eight_and_exist() -> None
 
 def test_it_says_what_has_not_been_tried() -> None:
     assert "Not yet run in an AWS account" in section(TEXT, "Deploy")
-
-
-@pytest.mark.parametrize("name", ENVIRONMENTS)
-def test_the_idle_cost_of_an_environment_is_facet_costs(name: str) -> None:
-    said = dict(re.findall(r"\$(\d+)(?: a month)? in\s`(\w+)`", section(TEXT, "Deploy")))
-    parameters = DEFAULTS | of_environment(name).parameters
-    words = [
-        "--instance-type",
-        parameters["InstanceType"],
-        "--minimum",
-        parameters["InstanceCount"],
-    ]
-    idle = ["--models", "1", "--requests-per-second", "0", "--json"]
-    found = json.loads(CliRunner().invoke(app, ["cost", *idle, *words]).stdout)
-    dollars = found["one"]["dollars"] + sum(found["around"].values())
-    assert said.pop(f"{dollars:.0f}") == name
-    assert set(said.values()) == ENVIRONMENTS.keys() - {name}
 
 
 def test_every_command_is_in_a_fence_that_says_whether_it_is_run() -> None:

@@ -8,6 +8,15 @@ import pytest
 from tests.support.template.choosing import ENVIRONMENTS, of_environment
 from tests.support.template.deploying import deploy, dry_run, given, overrides, planned
 
+BY_THE_MONTH = (
+    "AWS::SageMaker::Endpoint",
+    "AWS::CloudWatch::Alarm",
+    "AWS::CloudWatch::Dashboard",
+    "AWS::KMS::Key",
+    "AWS::EC2::VPCEndpoint",
+)
+"""Types of resources that are billed whether they are used or not."""
+
 environment = pytest.mark.parametrize("name", ENVIRONMENTS)
 
 
@@ -41,7 +50,8 @@ def test_make_deploy_uses_all_parameters_of_an_environment(name: str) -> None:
     assert words[words.index("--config-env") + 1] == name
     assert words[words.index("--stack-name") + 1] == ENVIRONMENTS[name]["stack_name"]
     expected = overrides(*ENVIRONMENTS[name]["parameter_overrides"].split())
-    assert given(words) == expected | {"TrainingCode": "code", "ServingImageUri": "image"}
+    image = {"ServingImageUri": "image"} if name == "prod" else {}
+    assert given(words) == expected | {"TrainingCode": "code"} | image
 
 
 def test_the_command_line_overrides_an_environment() -> None:
@@ -60,13 +70,42 @@ def test_the_command_line_overrides_an_environment() -> None:
         (["RUNTIME=litert", "IMAGES=ours", "DOCKER=1"], "--runtime litert --stack ours --docker"),
     ],
 )
-@environment
+@pytest.mark.parametrize("name", ["default", "prod"])
 def test_the_containers_image_is_found_or_built_first(
     name: str, arguments: list[str], options: str
 ) -> None:
     image, *_ = planned(f"ENV={name}", *arguments)
     assert re.fullmatch(rf"image=\$\(\S+ -m deployment.image {options} *\)", image)
     assert given(deploy(f"ENV={name}", *arguments))["ServingImageUri"] == "image"
+
+
+def test_dev_costs_nothing_by_the_month() -> None:
+    """docs/cost.md has what is left."""
+    dev = of_environment("dev")
+    for kind in BY_THE_MONTH:
+        assert not dev.of_type(kind), kind
+    for name in ("default", "prod"):
+        assert of_environment(name).of_type("AWS::SageMaker::Endpoint")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "image"),
+    [
+        (["ENV=dev"], None),
+        (["PARAMETERS=EndpointOn=false"], None),
+        (["ENV=dev", "PARAMETERS=EndpointOn=true"], "image"),
+        (["ENV=dev", "SERVING=aws"], ""),
+        (["ENV=dev", "PARAMETERS=ServingImageUri=1.dkr.ecr.x/a:1"], "1.dkr.ecr.x/a:1"),
+        (["ENV=dev", "PARAMETERS='RemoveAt=\"at(1)\"' 'RestoreAt=\"at(2)\"'"], "image"),
+    ],
+    ids=["dev", "off", "on", "aws", "own", "by-the-clock"],
+)
+def test_no_container_is_built_for_a_stack_without_an_endpoint(
+    arguments: list[str], image: str | None
+) -> None:
+    """A parameter that the deploy does not name stays as it is: a schedule restores that image."""
+    assert ("deployment.image" in " ".join(planned(*arguments))) is (image == "image")
+    assert given(deploy(*arguments)).get("ServingImageUri") == image
 
 
 @environment

@@ -15,6 +15,8 @@ KEY = "arn:aws:kms:us-east-1:123456789012:key/0a1b"
 CHOICES: dict[str, dict[str, str]] = {
     "defaults": {},
     "no-endpoint": {"EndpointOn": "false"},
+    "unmonitored": {"MonitoringOn": "false"},
+    "idle": {"EndpointOn": "false", "MonitoringOn": "false"},
     "unscaled": {"MaxInstances": "1"},
     "quiet": QUIET,
     "away": AWAY,
@@ -40,6 +42,7 @@ CHOICES: dict[str, dict[str, str]] = {
     },
     "all-but-the-endpoint": QUIET | AWAY | SUBNETS | {"KmsKeyArn": KEY, "EndpointOn": "false"},
 }
+SERVING = {"Endpoint", "EndpointScaling", "ScaleWithTraffic", "ScaleWithLoading"}
 choice = pytest.mark.parametrize("parameters", CHOICES.values(), ids=CHOICES)
 DEFAULT = Chosen()
 
@@ -115,17 +118,41 @@ def test_every_parameter_is_described_and_in_one_group() -> None:
 # --- endpoint ---------------------------------------------------------------------------------
 
 
-def test_endpoint_off_removes_only_the_endpoint_and_its_scaling() -> None:
-    without = Chosen(EndpointOn="false")
-    assert DEFAULT.resources.keys() - without.resources.keys() == {
-        "Endpoint",
-        "EndpointScaling",
-        "ScaleWithTraffic",
-        "ScaleWithLoading",
-    }
-    assert without.resources.keys() <= DEFAULT.resources.keys()
-    changed = {name for name, each in without.resources.items() if each != DEFAULT.resources[name]}
+def test_the_schedule_removes_only_the_endpoint_and_its_scaling() -> None:
+    there, without = Chosen(**AWAY), Chosen(**AWAY, EndpointOn="false")
+    assert there.resources.keys() - without.resources.keys() == SERVING
+    assert without.resources.keys() <= there.resources.keys()
+    changed = {name for name, each in without.resources.items() if each != there.resources[name]}
     assert changed == {"LoadingWaitAlarm"}, "the schedule function may change no more"
+
+
+def test_without_a_schedule_the_endpoints_alarms_go_with_it() -> None:
+    """CloudWatch bills alarms by the month, whether or not their metrics have data."""
+    without = Chosen(EndpointOn="false")
+    gone = DEFAULT.resources.keys() - without.resources.keys()
+    alarms = gone - SERVING
+    assert without.resources == {
+        name: each for name, each in DEFAULT.resources.items() if name not in gone
+    }
+    of_endpoint = {
+        name
+        for name, each in DEFAULT.of_type("AWS::CloudWatch::Alarm").items()
+        if any(pair["Name"] == "EndpointName" for pair in each.get("Dimensions", []))
+    }
+    assert alarms == of_endpoint
+
+
+@pytest.mark.parametrize(
+    ("on", "kept"),
+    [("true", {"LoadingWaitAlarm", "UpdateErrorsAlarm", "UpdateLatencyAlarm"}), ("false", set())],
+)
+def test_without_monitoring_only_the_alarms_are_kept_that_the_endpoint_acts_on(
+    on: str, kept: set[str]
+) -> None:
+    quiet = Chosen(MonitoringOn="false", EndpointOn=on)
+    assert quiet.of_type("AWS::CloudWatch::Alarm").keys() == kept
+    assert not quiet.of_type("AWS::CloudWatch::Dashboard")
+    assert "DashboardName" not in quiet.outputs
 
 
 def test_functions_get_the_endpoints_name() -> None:
