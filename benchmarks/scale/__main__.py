@@ -1,8 +1,10 @@
 """Runs ten thousand models behind one endpoint of the local stack.
 
     python -m benchmarks.scale [--models N] [--seconds S] [--clients N] [--memory MB]
+    python -m benchmarks.scale --function
 
-Then the same requests go to the container itself.
+Then the same requests go to the container itself. With --function one caller asks a thousand models
+behind the endpoint, and then in the function alone.
 Requests follow Zipf's law. Each answer is compared with the one that only this model gives. Writes
 its parts of docs/benchmarks.md; a run with other options than the documented ones is only printed.
 """
@@ -25,7 +27,8 @@ import orjson
 
 from benchmarks.document import write
 from benchmarks.file_server import file_server
-from benchmarks.scale import direct
+from benchmarks.infer.bucket import served
+from benchmarks.scale import direct, function
 from benchmarks.scale.synthetic_models import PATH, Floats, SyntheticModels, build
 from benchmarks.scale.tables import Memory, Run, loads_of, plot, report, shares
 from benchmarks.scale.traffic import ENDPOINT, Answers, Plan, drive, target
@@ -41,6 +44,9 @@ IMAGES = 4
 SIDE = 32
 
 FULL = Plan(models=10_000, seconds=150, clients=16, memory=2_000_000_000)
+ONE_CALLER = Plan(models=1_000, seconds=15, clients=1, memory=2_000_000_000)
+MEMORIES = (1769, 512)
+"""MB of the function: the template's default, in which all models fit, and the least."""
 
 
 def main() -> None:
@@ -52,6 +58,9 @@ def main() -> None:
         synthetic = process.submit(build, pixels).result()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
+        if plan == ONE_CALLER:
+            write("scale-function", _beside_the_function(plan, synthetic, pixels, folder))
+            return
         run = _through_the_endpoint(plan, synthetic, pixels, folder)
         _unpack(synthetic, plan.models, folder / "models")
         expected = synthetic.expected(range(plan.models))
@@ -73,13 +82,35 @@ def _through_the_endpoint(
         return _measure(plan, synthetic.expected(range(plan.models)), pixels, url, folder)
 
 
+def _beside_the_function(
+    plan: Plan, synthetic: SyntheticModels, pixels: Pixels, folder: Path
+) -> list[str]:
+    endpoint = _through_the_endpoint(plan, synthetic, pixels, folder)
+    files = {f"m{number}": synthetic.file(number) for number in range(plan.models)}
+    with served(folder / "lite", files) as url:
+        runs = [
+            function.measure(url, synthetic, pixels, memory, plan.models, plan.seconds)
+            for memory in MEMORIES
+        ]
+    return [
+        *function.table(runs, endpoint),
+        "",
+        f"{plan.models:,} models of {len(synthetic.model) / 1e6:.2f} MB, one caller, "
+        f"{plan.seconds:.0f} seconds each. The times are those of the function's handler: Lambda's "
+        "own, and the start of a new environment, are not in them.",
+    ]
+
+
 def _plan() -> Plan:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
     parser.add_argument("--models", type=int, default=FULL.models)
     parser.add_argument("--seconds", type=float, default=FULL.seconds)
     parser.add_argument("--clients", type=int, default=FULL.clients)
     parser.add_argument("--memory", type=int, default=FULL.memory // 10**6, help="MB")
+    parser.add_argument("--function", action="store_true", help="compare with the function")
     options = parser.parse_args()
+    if options.function:
+        return ONE_CALLER
     return Plan(options.models, options.seconds, options.clients, options.memory * 10**6)
 
 
