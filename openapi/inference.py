@@ -7,6 +7,7 @@ from predict.http import tensors
 METADATA_PROBLEMS = (
     "unknown-model",
     "no-live-version",
+    "not-a-classifier",
     "internal-error",
     "no-endpoint",
 )

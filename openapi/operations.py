@@ -79,6 +79,7 @@ PREDICTION_PROBLEMS = (
     "unknown-model",
     "unknown-version",
     "no-live-version",
+    "not-a-classifier",
     "body-too-large",
     "unsupported-image",
     "broken-image",

@@ -17,7 +17,7 @@ from facet import preprocess
 from facet.artifact import archive
 from facet.errors import FacetError
 from facet.keys import ARTIFACT_SUFFIX, MANIFEST
-from facet.manifest import Manifest
+from facet.manifest import Manifest, parse
 from facet.statistics import wilson
 from training.dataset import Dataset
 from training.evaluate import Evaluation
@@ -79,7 +79,9 @@ def _answers(artifact: Path, labels: tuple[str, ...], files: Sequence[Path]) -> 
     """The class that the model in the artifact gives each file. Raises NotComparable."""
     with artifact.open("rb") as stream:
         read = archive.read(stream)
-    manifest = Manifest.model_validate_json(read.kept[MANIFEST].removeprefix(BOM_UTF8))
+    manifest = parse(read.kept[MANIFEST].removeprefix(BOM_UTF8))
+    if not isinstance(manifest, Manifest):
+        raise NotComparable("is a backbone")
     if set(manifest.labels) != set(labels):
         raise NotComparable("has other labels")
     if read.litert_model is None:

@@ -7,7 +7,7 @@ counts into the manifest.
 from dataclasses import dataclass
 from typing import Self
 
-from facet.manifest import Manifest
+from facet.manifest import AnyManifest
 from facet.registry.models import Version
 from facet.statistics import at_least
 
@@ -29,7 +29,7 @@ class Comparison:
     clean: bool
 
     @classmethod
-    def read(cls, manifest: Manifest, live: Version) -> Self | None:
+    def read(cls, manifest: AnyManifest, live: Version) -> Self | None:
         """None if the manifest has no comparison with this live version."""
         known, metrics = manifest.provenance, manifest.metrics
         if known.get("compared_with") != live.id:
@@ -88,7 +88,7 @@ def _unseen(held_out: str | None, live: Version) -> bool:
         return False
 
 
-def missing(manifest: Manifest, live: Version) -> str:
+def missing(manifest: AnyManifest, live: Version) -> str:
     """Why the manifest has no comparison with this live version."""
     known = manifest.provenance
     if reason := known.get("not_compared"):

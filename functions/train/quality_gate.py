@@ -13,7 +13,7 @@ from facet.artifact import archive, manifest_file
 from facet.artifact.gzip_stream import Readable
 from facet.errors import FacetError, Violation
 from facet.keys import MANIFEST, version_id
-from facet.manifest import Frozen, Manifest
+from facet.manifest import AnyManifest, Frozen, Manifest
 from facet.registry.models import Version
 from facet.statistics import at_least, wilson
 from train.comparison import Comparison, missing
@@ -62,7 +62,7 @@ class Candidate:
     """An artifact: its version id, and what it says about itself."""
 
     version: str
-    manifest: Manifest
+    manifest: AnyManifest
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ def _reason(violations: Sequence[Violation]) -> str:
     )
 
 
-def judge(manifest: Manifest, gate: Gate, live: Version | None) -> Verdict:
+def judge(manifest: AnyManifest, gate: Gate, live: Version | None) -> Verdict:
     """Decides whether an artifact with this manifest may replace `live`. Raises NoMetric."""
     metric = stated(gate.metric, manifest)
     reached = manifest.metrics[metric]
@@ -126,7 +126,7 @@ def judge(manifest: Manifest, gate: Gate, live: Version | None) -> Verdict:
     before = live.manifest.metrics.get(metric) if live.manifest else None
     if before is None:
         return Verdict("WORSE", f"the live version {live.id} has no {metric}; {INCOMPARABLE}")
-    if live.manifest and set(live.manifest.labels) != set(manifest.labels):
+    if live.manifest and _labels(live.manifest) != _labels(manifest):
         return Verdict("WORSE", f"the live version {live.id} has other labels; {INCOMPARABLE}")
     other = (
         f"the live version {live.id} has {before:.4f}, perhaps of other images "
@@ -137,7 +137,12 @@ def judge(manifest: Manifest, gate: Gate, live: Version | None) -> Verdict:
     return Verdict("WORSE", f"{number} is worse: {other}")
 
 
-def stated(metric: str, manifest: Manifest) -> str:
+def _labels(manifest: AnyManifest) -> frozenset[str]:
+    """Those that its model distinguishes; none for a backbone."""
+    return frozenset(manifest.labels if isinstance(manifest, Manifest) else ())
+
+
+def stated(metric: str, manifest: AnyManifest) -> str:
     """The name under which the manifest has the metric, `test_` before `validation_`.
 
     Raises NoMetric.
@@ -149,7 +154,7 @@ def stated(metric: str, manifest: Manifest) -> str:
     raise NoMetric(f"{MANIFEST} of the artifact has no {metric}; it has {known}.")
 
 
-def _certainty(metric: str, manifest: Manifest) -> str:
+def _certainty(metric: str, manifest: AnyManifest) -> str:
     """The counts and the 95 % interval of an accuracy, and which images they are."""
     channel = metric.removesuffix("_accuracy")
     counts = [manifest.metrics.get(f"{channel}_{name}") for name in ("correct", "images")]
@@ -174,7 +179,7 @@ class _Guess:
     text: str
 
 
-def _above_guessing(metric: str, manifest: Manifest, level: float) -> _Guess | None:
+def _above_guessing(metric: str, manifest: AnyManifest, level: float) -> _Guess | None:
     """A one-sided binomial test; None if the manifest has no counts, as of other training code."""
     channel = metric.partition("_")[0]
     names = ("correct", "images", "largest_class")

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from facet.errors import Violation
-from facet.manifest import Manifest
+from facet.manifest import BackboneManifest, Manifest
 from facet.registry.models import Place, Status, Version
 from facet.registry.placement import Placement
 from facet.registry.releases import Releases
@@ -31,6 +31,12 @@ def pending(number: int, model: str = "cifar", **manifest: Any) -> Version:
         updated_at=f"2026-01-01T01:{number // 60:02}:{number % 60:02}.000+00:00",
         manifest=Manifest.model_validate(artifacts.manifest(**manifest)),
     )
+
+
+def backbone(number: int, model: str = "mobilenet") -> Version:
+    """A PENDING version of a backbone."""
+    manifest = BackboneManifest.model_validate(artifacts.backbone())
+    return replace(pending(number, model), manifest=manifest)
 
 
 def proven(version: Version) -> Version:

@@ -16,7 +16,7 @@ from PIL import Image, ImageOps
 from facet.errors import BodyTooLarge, ModelFailed, Violation
 from facet.places.predict_call import Scores
 from facet.registry.models import Place
-from onboard.proof.rows import ScoreRows
+from onboard.proof.rows import Rows
 
 COMPANY = 4
 """Images in one request of the check."""
@@ -51,7 +51,7 @@ class Check:
     """
 
     def __init__(
-        self, ask: Ask, rows: ScoreRows, within: float = math.inf, place: Place = Place.ENDPOINT
+        self, ask: Ask, rows: Rows, within: float = math.inf, place: Place = Place.ENDPOINT
     ) -> None:
         self._ask = ask
         self._rows = rows
@@ -168,7 +168,7 @@ class Check:
 
     def _said(self, row: Scores | ModelFailed) -> str:
         if isinstance(row, ModelFailed):
-            return "no finite scores"
+            return "no finite numbers"
         return self._rows.said(row)
 
 

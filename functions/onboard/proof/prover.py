@@ -1,6 +1,7 @@
 """The proof of a version: a place answers its golden sample before any client is answered there.
 
-Without a golden sample it must answer a grey image with valid scores (a smoke test).
+Without a golden sample it must answer a grey image with valid scores (a smoke test). `rows` says
+what an answer must be: a classifier's scores, or a backbone's features.
 Either way the answer must be the same when it is asked again, in company and in another order.
 A failure, and an answer that takes too long, count if they are seen twice, apart in time.
 """
@@ -22,7 +23,7 @@ from facet.places.predict_call import Scores
 from facet.preprocess import Pixels, Tensor
 from facet.registry.models import Place, Version
 from onboard.proof.consistency import Answer, Check, Consistency
-from onboard.proof.rows import ScoreRows
+from onboard.proof.rows import rows_of
 from onboard.retry import RetryPolicy
 
 PATH = re.compile(r"(?<![\w.:/])(?:/[^\s/:;,'\"()<>\[\]{}]+){2,}")
@@ -87,7 +88,7 @@ class Prover:
     def _prove(
         self, version: Version, manifest: AnyManifest, golden: bytes | None, retry: RetryPolicy
     ) -> Proof:
-        rows = ScoreRows(manifest)
+        rows = rows_of(manifest)
         kind = "golden" if golden is not None else "smoke"
         image = preprocess.decode(manifest.input, golden) if golden is not None else _grey()
 
@@ -132,7 +133,7 @@ class Prover:
             row = _only(self._invoke(version, manifest, batch, retry))
         except (ModelFailed, BodyTooLarge):
             return False
-        return not [*ScoreRows(manifest).invalid(row)]
+        return not [*rows_of(manifest).invalid(row)]
 
     def _invoke(
         self,
@@ -156,7 +157,7 @@ def _grey() -> Image.Image:
 
 
 def _only(answer: Answer) -> Scores:
-    """The scores of a single image. Raises ModelFailed."""
+    """The scores or features of a single image. Raises ModelFailed."""
     (row,) = answer.rows
     if isinstance(row, ModelFailed):
         raise row

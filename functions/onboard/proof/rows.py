@@ -1,13 +1,17 @@
-"""What a row of an answer must be: scores of labels."""
+"""What a row of an answer must be: a classifier's scores of labels, or a backbone's features."""
 
 from collections.abc import Iterator
+from typing import Protocol
 
 import numpy as np
 
 from facet.errors import Violation
+from facet.features import distance
 from facet.keys import MANIFEST
 from facet.manifest import (
     TOLERANCE,
+    AnyManifest,
+    BackboneManifest,
     GoldenSample,
     Manifest,
 )
@@ -24,12 +28,39 @@ scores for a grey image add up to 0.6."""
 NOISE = 1e-6
 """Differences of float32 arithmetic, whatever the size of the scores."""
 
-AS_RECORDED = {"golden-label", "golden-score"}
+AS_RECORDED = {"golden-label", "golden-score", "golden-features"}
 """Violations of `as_recorded`."""
 
 
+class Rows(Protocol):
+    """How the answers of one version are judged, compared and named."""
+
+    def invalid(self, row: Scores, /) -> Iterator[Violation]:
+        """Why it can be no answer to any image."""
+        ...
+
+    def as_recorded(self, row: Scores, place: Place) -> Iterator[Violation]:
+        """How a place's answer to the golden image differs from the recorded one."""
+        ...
+
+    def differ(self, one: Scores, other: Scores) -> bool:
+        """Whether they cannot be answers to the same image."""
+        ...
+
+    def said(self, row: Scores) -> str:
+        """The answer in a violation's text."""
+        ...
+
+
+def rows_of(manifest: AnyManifest) -> Rows:
+    """Those of a classifier, or of a backbone."""
+    if isinstance(manifest, Manifest):
+        return ScoreRows(manifest)
+    return FeatureRows(manifest)
+
+
 class ScoreRows:
-    """How the answers of one version are judged, compared and named: one score for each label."""
+    """A classifier's: one score for each label."""
 
     def __init__(self, manifest: Manifest) -> None:
         self._labels = manifest.labels
@@ -82,3 +113,32 @@ class ScoreRows:
     def said(self, row: Scores) -> str:
         best = int(row.argmax())
         return f"'{self._labels[best]}' ({row[best]:.4f})"
+
+
+class FeatureRows:
+    """A backbone's: a vector. Distances are parts of the length of the one compared with."""
+
+    def __init__(self, manifest: BackboneManifest) -> None:
+        self._recorded = np.asarray(manifest.golden.features, np.float32)
+        self._tolerance = manifest.golden.tolerance
+
+    def invalid(self, _: Scores, /) -> Iterator[Violation]:
+        """Nothing: all finite features are valid, and their number was checked."""
+        yield from ()
+
+    def as_recorded(self, row: Scores, place: Place) -> Iterator[Violation]:
+        apart = distance(row, self._recorded)
+        if apart > self._tolerance:
+            yield Violation(
+                "golden-features",
+                f"{MANIFEST}.golden.features",
+                f"the {place}'s features for the golden sample are {apart:.3g} of their length "
+                f"away from the recorded ones; the tolerance is {self._tolerance:g}",
+                "check that input is what the backbone was trained with, down to the resize filter",
+            )
+
+    def differ(self, one: Scores, other: Scores) -> bool:
+        return distance(other, one) > self._tolerance
+
+    def said(self, row: Scores) -> str:
+        return f"features of length {np.linalg.norm(row):.4g}"

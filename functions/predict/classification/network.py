@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from facet.errors import ModelFailed
+from facet.errors import ModelFailed, NotAClassifier
 from facet.manifest import Manifest
 from facet.places.choice import Choice, Runner
 from facet.places.predict_call import Scores
@@ -37,10 +37,15 @@ class Networks:
         self._choice = choice
 
     def of(self, version: Version, run_in: RunIn | None) -> Network:
-        """The network of a READY version, whose model has this `run_in`."""
+        """The network of a READY version, whose model has this `run_in`.
+
+        Raises NotAClassifier for a backbone.
+        """
         manifest = version.manifest
         if manifest is None:
             raise LookupError(f"{version.target} is READY but has no manifest")
+        if not isinstance(manifest, Manifest):
+            raise NotAClassifier(version.model)
         places = self._choice.places(version, run_in)
         if not places:
             raise LookupError(f"{version.target} is READY but has no proof")

@@ -12,7 +12,8 @@ import numpy as np
 from aws_lambda_powertools.event_handler.api_gateway import Response
 from aws_lambda_powertools.event_handler.router import APIGatewayRouter
 
-from facet.errors import BadRequest, NoLiveVersion
+from facet.errors import BadRequest, NoLiveVersion, NotAClassifier
+from facet.manifest import Manifest
 from facet.registry.models import Status, Version
 from facet.settings import settings
 from predict.classification.predictions import Predictions, best_labels
@@ -66,14 +67,15 @@ def version_metadata(name: str, version: str) -> Response[str]:
 @router.get("/v2/models/<name>/ready")
 def model_ready(name: str) -> Response[str]:
     """Whether the model has a live version."""
-    return respond({"name": name, "ready": bool(registry().live(model_name(name)))})
+    _classifier(registry().live(model_name(name)))
+    return respond({"name": name, "ready": True})
 
 
 @router.get("/v2/models/<name>/versions/<version>/ready")
 def version_ready(name: str, version: str) -> Response[str]:
     """Whether the version is READY."""
-    found = registry().ready(model_name(name), version_id(name, version))
-    return respond({"name": name, "ready": found.status is Status.READY})
+    _classifier(registry().ready(model_name(name), version_id(name, version)))
+    return respond({"name": name, "ready": True})
 
 
 @router.post("/v2/models/<name>/infer")
@@ -88,18 +90,25 @@ def infer_version(name: str, version: str) -> Response[Any]:
     return _infer(model_name(name), version_id(name, version))
 
 
-def _metadata(version: Version) -> dict[str, Any]:
+def _classifier(version: Version) -> Manifest:
+    """The version's manifest. Raises NotAClassifier for a backbone, which no route here serves."""
     if version.manifest is None:
         raise NoLiveVersion(version.model)
+    if not isinstance(version.manifest, Manifest):
+        raise NotAClassifier(version.model)
+    return version.manifest
+
+
+def _metadata(version: Version) -> dict[str, Any]:
+    manifest = _classifier(version)
     versions = registry().versions(version.model)
-    labels = len(version.manifest.labels)
     return {
         "name": version.model,
         "versions": [each.id for each in versions if each.status is Status.READY],
         "platform": "facet",
         "inputs": [{"name": IMAGE, "datatype": "BYTES", "shape": [-1]}],
         "outputs": [
-            {"name": SCORES, "datatype": "FP32", "shape": [-1, labels]},
+            {"name": SCORES, "datatype": "FP32", "shape": [-1, len(manifest.labels)]},
             {"name": LABEL, "datatype": "BYTES", "shape": [-1]},
         ],
     }

@@ -140,6 +140,16 @@ class WaitsForEndpoint(NoLiveVersion):
         self.violations = ()
 
 
+class NotAClassifier(FacetError):
+    """The model is a backbone: it has features for an image, and no labels."""
+
+    def __init__(self, model: str) -> None:
+        super().__init__(
+            f"Model '{model}' is a backbone: it computes features of images, and has no labels to "
+            "predict. Ask a classifier; GET /models, or `facet models`, shows each model's kind."
+        )
+
+
 class NotAllowed(FacetError):
     """A caller may not do what it asks for; the message says who may."""
 

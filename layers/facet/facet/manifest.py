@@ -1,13 +1,29 @@
-"""The manifest `facet.json` of an artifact: its schema. docs/manifest.md explains the fields."""
+"""The manifest `facet.json` of an artifact: its schema. docs/manifest.md explains the fields.
+
+A classifier's has labels, a backbone's a vector of features in their place; `parse` reads each.
+"""
 
 from collections import Counter
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    TypeAdapter,
+    ValidationInfo,
+    field_validator,
+)
 
 from facet.keys import MODEL_NAME
 
-Label = Annotated[str, Field(min_length=1, max_length=200)]
+MAX_LABEL = 200
+"""Characters of a label."""
+
+Label = Annotated[str, Field(min_length=1, max_length=MAX_LABEL)]
 Side = Annotated[int, Field(ge=1, le=4096)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Byte = Annotated[int, Field(ge=0, le=255)]
@@ -30,14 +46,38 @@ Fit = Literal["stretch", "crop", "pad"]
 AVERAGING = ("box", "bilinear", "hamming", "bicubic", "lanczos")
 """The filters that may get a JPEG that was decoded at a reduced size."""
 
+IMAGE_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
+
 TOLERANCE = 0.02
 """How far a score may be from another answer to the same image, unless a golden sample says."""
+
+
+MAX_FEATURES = 8192
+"""Features of one image: as JSON those of the golden image take about 80 kB of the manifest."""
+
+FEATURE_TOLERANCE = 0.02
+"""How far features may be from the recorded ones, as a part of the length of that vector.
+
+docs/manifest.md#golden-of-a-backbone has what kernels, float16 weights and wrong filters change.
+"""
+
+KINDS = ("classifier", "backbone")
 
 
 class Frozen(BaseModel):
     """Immutable, and without unknown keys: those are errors."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def _distinct(labels: tuple[str, ...]) -> tuple[str, ...]:
+    twice = [label for label, count in Counter(labels).items() if count > 1]
+    if twice:
+        raise ValueError(f"labels must differ; more than once: {', '.join(twice[:5])}")
+    return labels
+
+
+Labels = Annotated[tuple[Label, ...], AfterValidator(_distinct)]
 
 
 class InputSpec(Frozen):
@@ -158,32 +198,72 @@ class GoldenSample(Frozen):
     within `tolerance` of `score`.
     """
 
-    image: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")
+    image: str = Field(pattern=IMAGE_NAME)
     label: Label
     score: float = Field(ge=0, le=1)
     tolerance: float = Field(default=TOLERANCE, gt=0, le=1)
 
 
-class Manifest(Frozen):
-    """`facet.json`, schema 1."""
+def _of_labels(golden: GoldenSample, info: ValidationInfo) -> GoldenSample:
+    if golden.label not in info.data.get("labels", [golden.label]):
+        raise ValueError(f"label {golden.label!r} is not one of the labels")
+    return golden
+
+
+class FeatureSpec(Frozen):
+    """What a backbone answers: one row of `width` features for each image."""
+
+    tensor: str = Field(min_length=1, max_length=200)
+    width: int = Field(ge=1, le=MAX_FEATURES)
+
+
+class GoldenFeatures(Frozen):
+    """An image inside the artifact and the features that the trainer recorded for it.
+
+    The endpoint's may be as far from them as `tolerance` times the length of the recorded vector
+    (distance and length are Euclidean).
+    """
+
+    image: str = Field(pattern=IMAGE_NAME)
+    features: tuple[Finite, ...] = Field(min_length=1, max_length=MAX_FEATURES)
+    tolerance: float = Field(default=FEATURE_TOLERANCE, gt=0, lt=1)
+
+    @field_validator("features")
+    @classmethod
+    def _have_a_length(cls, features: tuple[float, ...]) -> tuple[float, ...]:
+        if not any(features):
+            raise ValueError("all features are 0; record the answer to another image")
+        return features
+
+
+class _Document(Frozen):
+    """A manifest of any kind."""
+
+    def to_json(self) -> str:
+        """The manifest as it stands in `facet.json`."""
+        return self.model_dump_json(by_alias=True, exclude_none=True, indent=2)
+
+
+class Manifest(_Document):
+    """A classifier's `facet.json`, schema 1. Its kind is the default, and never written."""
 
     schema_: Literal[1] = Field(alias="schema")
+    kind: Literal["classifier"] = Field(default="classifier", exclude=True)
     model: str | None = Field(default=None, pattern=rf"^{MODEL_NAME.pattern}$")
     description: str = Field(default="", max_length=2000)
-    labels: tuple[Label, ...] = Field(min_length=1, max_length=100_000)
+    labels: Labels = Field(min_length=1, max_length=100_000)
     input: InputSpec
     output: OutputSpec
     golden: GoldenSample | None = None
     metrics: dict[str, Finite] = Field(default_factory=dict)
     provenance: dict[str, str] = Field(default_factory=dict)
 
-    @field_validator("labels")
+    @field_validator("kind", mode="before")
     @classmethod
-    def _labels_are_distinct(cls, labels: tuple[str, ...]) -> tuple[str, ...]:
-        twice = [label for label, count in Counter(labels).items() if count > 1]
-        if twice:
-            raise ValueError(f"labels must differ; more than once: {', '.join(twice[:5])}")
-        return labels
+    def _kind_is_known(cls, kind: object) -> object:
+        if kind != "classifier":
+            raise ValueError(f"there are the kinds {', '.join(KINDS)}")
+        return kind
 
     @field_validator("output")
     @classmethod
@@ -198,19 +278,60 @@ class Manifest(Frozen):
     def _golden_label_is_one(
         cls, golden: GoldenSample | None, info: ValidationInfo
     ) -> GoldenSample | None:
-        if golden and golden.label not in info.data.get("labels", [golden.label]):
-            raise ValueError(f"label {golden.label!r} is not one of the labels")
-        return golden
+        return _of_labels(golden, info) if golden else None
 
     @property
     def width(self) -> int:
         """How many scores the model gives for one image."""
         return 1 if self.output.binary else len(self.labels)
 
-    def to_json(self) -> str:
-        """The manifest as it stands in `facet.json`."""
-        return self.model_dump_json(by_alias=True, exclude_none=True, indent=2)
+
+class BackboneManifest(_Document):
+    """A backbone's `facet.json`, schema 1."""
+
+    schema_: Literal[1] = Field(alias="schema")
+    kind: Literal["backbone"]
+    model: str | None = Field(default=None, pattern=rf"^{MODEL_NAME.pattern}$")
+    description: str = Field(default="", max_length=2000)
+    input: InputSpec
+    output: FeatureSpec
+    golden: GoldenFeatures
+    metrics: dict[str, Finite] = Field(default_factory=dict)
+    provenance: dict[str, str] = Field(default_factory=dict)
+
+    @field_validator("golden")
+    @classmethod
+    def _golden_has_that_width(cls, golden: GoldenFeatures, info: ValidationInfo) -> GoldenFeatures:
+        output = info.data.get("output")
+        if output and len(golden.features) != output.width:
+            raise ValueError(
+                f"it has {len(golden.features)} features, output.width is {output.width}"
+            )
+        return golden
+
+    @property
+    def width(self) -> int:
+        """How many features the backbone gives for one image."""
+        return self.output.width
 
 
-AnyManifest = Manifest
-"""That of any model which a place runs."""
+AnyManifest = Manifest | BackboneManifest
+
+
+def kind_of(document: object) -> str:
+    """The kind of a manifest or its document; `classifier` if it states none that is known."""
+    kind = document.get("kind") if isinstance(document, dict) else getattr(document, "kind", None)
+    return kind if kind in KINDS else "classifier"
+
+
+_ANY: TypeAdapter[AnyManifest] = TypeAdapter(
+    Annotated[
+        Annotated[Manifest, Tag("classifier")] | Annotated[BackboneManifest, Tag("backbone")],
+        Discriminator(kind_of),
+    ]
+)
+
+
+def parse(content: str | bytes) -> AnyManifest:
+    """Reads a manifest of any kind. Raises ValidationError, whose locations begin with the kind."""
+    return _ANY.validate_json(content)

@@ -16,7 +16,7 @@ from tests.support.api import PNG, REQUEST_ID, Reply, call, predict
 from tests.support.aws import fakes
 from tests.support.aws.fakes import Answer
 from tests.support.inputs import artifacts
-from tests.support.versions import NOW, VIOLATION, make_live, pending, rejected
+from tests.support.versions import NOW, VIOLATION, backbone, make_live, pending, rejected
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
@@ -406,6 +406,15 @@ def test_models_are_listed_in_pages(table: "Table") -> None:
         "run_in": None,
         "updated_at": pending(1).updated_at,
     }
+
+
+def test_a_backbone_predicts_nothing(table: "Table") -> None:
+    make_live(table, pending(1))
+    live = make_live(table, backbone(1))
+    path = "/models/mobilenet/predict"
+    for reply in (call("POST", path, PNG), call("POST", path, PNG, version=live.id)):
+        assert_problem(reply, 409, "not-a-classifier")
+        assert "'mobilenet' is a backbone" in reply.document["detail"]
 
 
 def test_models_are_searched_by_a_part_of_their_name(table: "Table") -> None:

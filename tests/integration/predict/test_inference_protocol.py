@@ -11,7 +11,7 @@ import pytest
 from facet.registry.models import Version
 from tests.support.api import PNG, Reply, call, predict
 from tests.support.aws import fakes
-from tests.support.versions import make_live, pending, rejected
+from tests.support.versions import backbone, make_live, pending, rejected
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
@@ -57,6 +57,15 @@ def test_model_metadata_and_readiness(live: Version) -> None:
     assert call("GET", f"/v2/models/cifar/versions/{live.id}").document == document
     assert call("GET", "/v2/models/cifar/ready").status == 200
     assert call("GET", f"/v2/models/cifar/versions/{live.id}/ready").status == 200
+
+
+def test_no_route_of_a_model_serves_a_backbone(table: "Table") -> None:
+    live = make_live(table, backbone(1))
+    for path in ("/v2/models/mobilenet", f"/v2/models/mobilenet/versions/{live.id}"):
+        for reply in (call("GET", path), call("GET", f"{path}/ready"), infer(IMAGE, path=path)):
+            assert reply.status == 409
+            assert reply.document["type"] == "urn:facet:problem:not-a-classifier"
+            assert reply.document["error"] == reply.document["detail"]
 
 
 def test_an_image_file_gets_the_same_answer_as_with_predict(

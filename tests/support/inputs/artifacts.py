@@ -13,6 +13,7 @@ from PIL import Image
 from facet.artifact.graphs import saved_model_pb2 as pb
 
 LABELS = ("cat", "dog", "ship")
+FEATURES = (0.5, 0.0, 2.0, 1.0)
 FLOAT, STRING = 1, 7
 LITERT = "1/assets.extra/model.tflite"
 
@@ -47,6 +48,17 @@ def manifest(**changes: Any) -> dict[str, Any]:
     return {name: value for name, value in document.items() if value is not None}
 
 
+def backbone(**changes: Any) -> dict[str, Any]:
+    """The document of a backbone's manifest."""
+    document = manifest(
+        kind="backbone",
+        labels=None,
+        output={"tensor": "features", "width": len(FEATURES)},
+        golden={"image": "golden.png", "features": list(FEATURES)},
+    )
+    return document | changes
+
+
 def golden(label: str = "cat", score: float = 0.7) -> dict[str, Any]:
     """The manifest's golden sample for the image `golden.png`."""
     return {"image": "golden.png", "label": label, "score": score}
@@ -77,6 +89,22 @@ def saved_model(
     return model.SerializeToString()
 
 
+def with_signature(
+    graph: bytes,
+    signature: str,
+    inputs: Mapping[str, tuple[int, Sequence[int] | None]],
+    outputs: Mapping[str, tuple[int, Sequence[int] | None]],
+) -> bytes:
+    """A `saved_model.pb` with one signature more."""
+    model = pb.SavedModel.FromString(graph)
+    described = model.meta_graphs[0].signature_def[signature]
+    for name, spec in inputs.items():
+        _describe(described.inputs[name], *spec)
+    for name, spec in outputs.items():
+        _describe(described.outputs[name], *spec)
+    return model.SerializeToString()
+
+
 def _describe(info: pb.TensorInfo, dtype: int, shape: Sequence[int] | None) -> None:
     info.dtype = dtype
     info.tensor_shape.unknown_rank = shape is None
@@ -95,10 +123,19 @@ def litert(weights: bytes = bytes(range(256)) * 8) -> bytes:
 
 def members(**changes: Any) -> dict[str, bytes]:
     """The files of a valid artifact; `changes` are the manifest's."""
-    document = manifest(**changes)
+    return _members(manifest(**changes), saved_model())
+
+
+def backbone_members(**changes: Any) -> dict[str, bytes]:
+    """The files of a valid backbone; `changes` are the manifest's."""
+    graph = saved_model(outputs={"features": (FLOAT, [-1, len(FEATURES)])})
+    return _members(backbone(**changes), graph)
+
+
+def _members(document: dict[str, Any], graph: bytes) -> dict[str, bytes]:
     files = {
         "facet.json": json.dumps(document).encode(),
-        "1/saved_model.pb": saved_model(),
+        "1/saved_model.pb": graph,
         "1/variables/variables.index": b"index",
         "1/variables/variables.data-00000-of-00001": bytes(range(256)) * 8,
     }

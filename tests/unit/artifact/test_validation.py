@@ -123,6 +123,34 @@ def test_each_violation_is_named_with_its_place(
     assert found[0].remedy
 
 
+def backbone(**changes: Any) -> list[tuple[str, str]]:
+    """The violations of a backbone."""
+    return [(each.code, each.place) for each in run(artifacts.backbone_members(**changes))]
+
+
+def test_a_backbone_is_compared_with_its_graph() -> None:
+    golden = {"image": "other.png", "features": [1, 2, 3]}
+    assert backbone() == []
+    assert backbone(output={"tensor": "features", "width": 3}, golden=golden) == [
+        ("golden-missing", "other.png"),
+        ("output-width", "facet.json.output.width"),
+    ]
+    assert backbone(output={"tensor": "scores", "width": 4}) == [
+        ("tensor-missing", "facet.json.output.tensor")
+    ]
+
+
+def test_an_invalid_backbone_has_all_violations_at_once() -> None:
+    files = artifacts.backbone_members(output={"tensor": "features", "width": 3}, labels=["cat"])
+    del files["golden.png"]
+    assert [(each.code, each.place) for each in run(files)] == [
+        ("manifest-field", "facet.json.labels"),
+        ("manifest-field", "facet.json.golden"),
+        ("golden-missing", "golden.png"),
+        ("output-width", "facet.json.output.width"),
+    ]
+
+
 @pytest.mark.parametrize("wrapper", ["model", "a/b"])
 def test_a_wrapper_folder_is_reported_with_the_command_to_pack(wrapper: str) -> None:
     found = run({f"{wrapper}/{name}": content for name, content in CLEAN.items()})

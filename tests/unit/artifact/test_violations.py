@@ -14,7 +14,8 @@ CODE = re.compile(r"[a-z]+(-[a-z]+)*")
 
 def codes() -> Iterator[str]:
     """The first argument of whatever makes a violation, where it is a code."""
-    folders = (ROOT / "functions/onboard", ROOT / "layers/facet/facet/artifact")
+    folders = [ROOT / "functions/onboard"]
+    folders += [ROOT / "layers/facet/facet" / each for each in ("artifact", "heads")]
     for path in sorted(path for folder in folders for path in folder.rglob("*.py")):
         module = ast.parse(path.read_text())
         constants = {
@@ -50,5 +51,5 @@ def test_the_corpus_has_every_code_of_archives_layouts_and_manifests() -> None:
     listed = set(re.findall(r"^\| `([a-z-]+)`", sections, re.MULTILINE))
     tested = {code for case in CASES for code in case.codes}
     assert listed - tested == {
-        *("golden-required", "litert-too-large", "invalid-name", "upload-too-large")
+        *("golden-required", "litert-too-large", "invalid-name", "upload-too-large"),
     }

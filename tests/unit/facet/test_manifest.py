@@ -4,7 +4,16 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from facet.manifest import GoldenSample, InputSpec, Manifest, OutputSpec
+from facet.manifest import (
+    BackboneManifest,
+    FeatureSpec,
+    GoldenFeatures,
+    GoldenSample,
+    InputSpec,
+    Manifest,
+    OutputSpec,
+    parse,
+)
 from tests.support.inputs import artifacts
 
 FULL = artifacts.manifest(
@@ -64,7 +73,8 @@ def test_every_field_is_read_as_written() -> None:
 
 
 def test_the_full_document_names_every_field() -> None:
-    assert FULL.keys() == {each.alias or name for name, each in Manifest.model_fields.items()}
+    fields = {each.alias or name for name, each in Manifest.model_fields.items()}
+    assert FULL.keys() == fields - {"kind"}  # which a classifier's manifest never states
     assert FULL["input"].keys() == InputSpec.model_fields.keys()
     assert FULL["output"].keys() == OutputSpec.model_fields.keys()
     assert FULL["golden"].keys() == GoldenSample.model_fields.keys()
@@ -187,3 +197,60 @@ def test_a_manifest_cannot_be_changed() -> None:
 def test_what_is_no_manifest_is_a_validation_error(text: bytes) -> None:
     with pytest.raises(ValidationError):
         Manifest.model_validate_json(text)
+
+
+def test_a_classifiers_kind_may_be_stated_and_is_not_written() -> None:
+    stated = parse(json.dumps(FULL | {"kind": "classifier"}))
+    assert isinstance(stated, Manifest)
+    assert json.loads(stated.to_json()) == json.loads(parsed(FULL).to_json())
+    assert parse(json.dumps(FULL)) == stated
+
+
+def test_a_backbone_is_read_and_written_as_it_is() -> None:
+    document = artifacts.backbone(model="mobilenet", metrics={"a": 1.5}, provenance={"b": "c"})
+    manifest = parse(json.dumps(document))
+    assert isinstance(manifest, BackboneManifest)
+    assert manifest.width == 4
+    assert manifest.golden.features == artifacts.FEATURES
+    assert parse(manifest.to_json()) == manifest
+    written = json.loads(manifest.to_json())
+    assert written["kind"] == "backbone"
+    assert [*written] == [  # in the order of a classifier's
+        *("schema", "kind", "model", "description", "input", "output", "golden", "metrics"),
+        "provenance",
+    ]
+
+
+def test_a_backbone_has_the_fields_of_a_classifier_except_labels() -> None:
+    own, other = BackboneManifest.model_fields, Manifest.model_fields
+    assert own.keys() == other.keys() - {"labels"}
+    assert FeatureSpec.model_fields.keys() == {"tensor", "width"}
+    assert GoldenFeatures.model_fields.keys() == {"image", "features", "tolerance"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "place"),
+    [
+        ({"kind": "ear"}, "kind"),
+        ({"kind": ["backbone"]}, "kind"),
+        ({"kind": "classifier"}, "labels"),
+        ({"labels": ["cat"]}, "labels"),
+        ({"output": {"tensor": "features", "width": 5}}, "golden"),
+        ({"output": {"tensor": "features", "width": 8193}}, "output.width"),
+        ({"output": {"tensor": "features", "width": 4, "activation": "logits"}}, "output"),
+        ({"golden": {"image": "golden.png", "features": [0, 0, 0, 0]}}, "golden.features"),
+        ({"golden": {"image": "golden.png", "features": [1, 2, 3, "x"]}}, "golden.features.3"),
+        ({"golden": {"image": "a.png", "features": [1] * 4, "tolerance": 1}}, "golden.tolerance"),
+        ({"golden": artifacts.golden()}, "golden.features"),
+    ],
+)
+def test_what_a_backbone_cannot_be(changes: dict[str, Any], place: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        parse(json.dumps(artifacts.backbone(**changes)))
+    found = [".".join(map(str, each["loc"][1:])) for each in caught.value.errors()]
+    assert any(each.startswith(place) for each in found)
+
+
+def test_an_unknown_kind_is_named_with_those_that_there_are() -> None:
+    with pytest.raises(ValidationError, match="there are the kinds classifier, backbone"):
+        parse(json.dumps(artifacts.backbone(kind="ear")))

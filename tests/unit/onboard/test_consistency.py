@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from facet.errors import BodyTooLarge, ModelFailed
-from facet.manifest import Manifest
+from facet.manifest import BackboneManifest, Manifest
 from onboard.proof.consistency import Answer, Check, Consistency
-from onboard.proof.rows import ScoreRows
+from onboard.proof.rows import FeatureRows, ScoreRows
 from tests.support.inputs import artifacts
 
 SAMPLE = artifacts.image()
@@ -215,7 +215,7 @@ def test_a_companion_that_makes_the_sample_fail_is_one() -> None:
     asked = Asked(spreads)
     found = Check(asked, rows()).of_sample(dark, [asked([dark])])
     assert codes(found) == ["batch-dependent"]
-    assert "no finite scores" in found.violations[0].problem
+    assert "no finite numbers" in found.violations[0].problem
 
 
 def test_a_model_that_fails_on_the_texture_is_checked_with_the_neutral_image() -> None:
@@ -268,3 +268,27 @@ def test_a_model_that_fails_when_it_is_asked_again_has_failed() -> None:
     counted = itertools.count()
     with pytest.raises(ModelFailed):
         of_sample(Asked(lambda rows: sound(rows) + (np.nan if next(counted) else 0)))
+
+
+def features(values: Rows) -> Rows:
+    """Three features, not normalised."""
+    return np.asarray(100 * (values @ WEIGHTS))
+
+
+def test_a_backbones_features_are_compared_by_their_distance() -> None:
+    document = artifacts.backbone(
+        output={"tensor": "features", "width": 3},
+        golden={"image": "golden.png", "features": [1, 2, 3]},
+    )
+    of_features = FeatureRows(BackboneManifest.model_validate(document))
+    sample = Asked(features)
+    check = Check(sample, of_features)
+    assert check.of_sample(SAMPLE, [sample([SAMPLE])]) == Consistency()
+    noise = itertools.count()
+    drop = Asked(lambda values: features(values) * (1 + 0.05 * (next(noise) % 2)))
+    (violation,) = Check(drop, of_features).of_sample(SAMPLE, [drop([SAMPLE])]).violations
+    assert violation.code == "not-repeatable"
+    assert "features of length" in violation.problem
+    own = Asked(lambda values: features(values) - features(values).mean(0) * (len(values) > 1))
+    (violation,) = Check(own, of_features).of_sample(SAMPLE, [own([SAMPLE])]).violations
+    assert violation.code == "batch-dependent"

@@ -15,9 +15,11 @@ from facet.errors import (
     EndpointThrottled,
     FacetError,
     ModelFailed,
+    NotAClassifier,
     OutOfTime,
     UnsupportedImage,
 )
+from facet.manifest import BackboneManifest
 from facet.places.predict_call import Scores
 from facet.registry.models import Version
 from predict.classification.classifier import AT_ONCE, Image
@@ -85,6 +87,12 @@ def test_the_images_of_a_batch_share_an_invocation() -> None:
     assert endpoint.sizes == [3]
     assert (found.answered, found.alone) == (3, 0)
     assert np.array_equal(found.scores, [SCORES] * 3)
+
+
+def test_a_backbone_predicts_no_labels() -> None:
+    manifest = BackboneManifest.model_validate(artifacts.backbone())
+    with pytest.raises(NotAClassifier, match="'cifar' is a backbone"):
+        classify(Endpoint(), [PNG], replace(SEVERAL, manifest=manifest))
 
 
 def test_images_that_fail_are_left_out_of_the_invocation() -> None:

@@ -57,6 +57,7 @@ def test_retryable_problems_have_a_retry_after(row: problems.Problem) -> None:
         ("UnknownVersion", 404),
         ("NoLiveVersion", 409),
         ("WaitsForEndpoint", 503),
+        ("NotAClassifier", 409),
         ("NothingToRollBack", 409),
         ("RegistryConflict", 409),
         ("VersionInUse", 409),

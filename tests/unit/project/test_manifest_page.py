@@ -6,14 +6,26 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from facet.manifest import GoldenSample, InputSpec, Manifest, OutputSpec
+from facet.manifest import (
+    BackboneManifest,
+    FeatureSpec,
+    GoldenFeatures,
+    GoldenSample,
+    InputSpec,
+    Manifest,
+    OutputSpec,
+    parse,
+)
 
 TEXT = (Path(__file__).parents[3] / "docs/manifest.md").read_text()
-_, *SECTIONS = re.split(r"^## `\w+`$", TEXT, flags=re.MULTILINE)
+SECTIONS = re.split(r"^##? .+$", TEXT, flags=re.MULTILINE)[1:]
 PARTS = dict(
     zip(
-        (Manifest, InputSpec, OutputSpec, GoldenSample),
-        (TEXT.partition("\n## ")[0], *SECTIONS),
+        (
+            *(Manifest, InputSpec, OutputSpec, GoldenSample),
+            *(BackboneManifest, FeatureSpec, GoldenFeatures),
+        ),
+        SECTIONS,
         strict=True,
     )
 )
@@ -50,6 +62,9 @@ def rows(text: str) -> dict[str, str]:
 @pytest.mark.parametrize("part", PARTS, ids=lambda each: each.__name__)
 def test_every_field_is_in_the_table_with_its_default(part: type[BaseModel]) -> None:
     documented = rows(PARTS[part])
+    if part is BackboneManifest:
+        documented = rows(PARTS[Manifest]) | documented
+        del documented["labels"]
     fields = {field.alias or name: field for name, field in part.model_fields.items()}
     assert sorted(documented) == sorted(fields)
     for name, field in fields.items():
@@ -57,6 +72,7 @@ def test_every_field_is_in_the_table_with_its_default(part: type[BaseModel]) -> 
         assert documented[name] == ("required" if field.is_required() else written(default))
 
 
-def test_the_manifest_that_it_shows_is_valid() -> None:
-    (block,) = re.findall(r"^```json\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
-    assert Manifest.model_validate_json(block).golden
+def test_the_manifests_that_it_shows_are_valid() -> None:
+    blocks = re.findall(r"^```json\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
+    assert [parse(block).kind for block in blocks] == ["classifier", "backbone"]
+    assert all(parse(block).golden for block in blocks)

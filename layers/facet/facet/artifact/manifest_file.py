@@ -12,7 +12,16 @@ from facet.artifact import layout
 from facet.artifact.archive import MAX_MANIFEST, Archive
 from facet.errors import Violation
 from facet.keys import MANIFEST
-from facet.manifest import GoldenSample, InputSpec, Manifest, OutputSpec
+from facet.manifest import (
+    AnyManifest,
+    FeatureSpec,
+    GoldenFeatures,
+    GoldenSample,
+    InputSpec,
+    OutputSpec,
+    kind_of,
+    parse,
+)
 
 UNREADABLE = {"not-gzip", "not-tar", "truncated", "damaged"}
 """Violations of the archive after which nothing that was read can be trusted."""
@@ -31,9 +40,11 @@ class Parts:
     """The fields that the other checks need, of a manifest that may be invalid elsewhere.
 
     None stands for a field that is invalid. `spec` has only what the tensor's shape depends on,
-    `labels` is their number, `golden` the name of the image.
+    `labels` is their number, `features` a backbone's, and `golden` the name of the
+    image.
     """
 
+    kind: str = "classifier"
     signature: str | None = None
     tensor: str | None = None
     encoding: str | None = None
@@ -41,14 +52,15 @@ class Parts:
     output: str | None = None
     binary: bool | None = None
     labels: int | None = None
+    features: int | None = None
     golden: str | None = None
     lacks_golden: bool = False
 
     @property
     def width(self) -> int | None:
-        """How many scores the model gives for one image."""
-        if self.binary is None:
-            return None
+        """How many scores or features the model gives for one image."""
+        if self.features is not None or self.binary is None:
+            return self.features
         return 1 if self.binary else self.labels
 
 
@@ -56,7 +68,7 @@ class Parts:
 class ManifestFile:
     """The manifest, or None and the violations that say why there is none."""
 
-    manifest: Manifest | None
+    manifest: AnyManifest | None
     violations: list[Violation]
     parts: Parts = Parts()
 
@@ -79,12 +91,12 @@ def read(archive: Archive) -> ManifestFile:
 
 def _parsed(content: bytes) -> ManifestFile:
     try:
-        manifest = Manifest.model_validate_json(content)
+        manifest = parse(content)
     except ValidationError as error:
         wrong = [
             Violation(
                 "manifest-field",
-                ".".join([MANIFEST, *map(str, each["loc"])]),
+                ".".join([MANIFEST, *map(str, each["loc"][1:])]),  # without the kind
                 each["msg"].removeprefix("Value error, "),
                 "see docs/manifest.md for what the field takes",
             )
@@ -96,7 +108,7 @@ def _parsed(content: bytes) -> ManifestFile:
     return ManifestFile(None if violations else manifest, violations, parts)
 
 
-def _sizes(manifest: Manifest) -> Iterator[Violation]:
+def _sizes(manifest: AnyManifest) -> Iterator[Violation]:
     """A number such as 1e15 has more digits when it is written again."""
     metrics = len(orjson.dumps(manifest.metrics))
     if metrics > MAX_METRICS:
@@ -125,11 +137,15 @@ def _document(content: bytes) -> object:
 def _parts(document: object) -> Parts:
     if not isinstance(document, dict):
         return Parts()
+    kind = kind_of(document)
+    backbone = kind == "backbone"
     given = _valid(InputSpec, document.get("input"))
-    output = _valid(OutputSpec, document.get("output"))
+    output = _valid(FeatureSpec if backbone else OutputSpec, document.get("output"))
+    golden = _valid(GoldenFeatures if backbone else GoldenSample, document.get("golden"))
     labels = document.get("labels")
     shape = {name: given[name] for name in SHAPE if name in given}
     return Parts(
+        kind=kind,
         signature=given.get("signature"),
         tensor=given.get("tensor"),
         encoding=given.get("encoding"),
@@ -137,7 +153,8 @@ def _parts(document: object) -> Parts:
         output=output.get("tensor"),
         binary=output.get("binary"),
         labels=len(labels) if isinstance(labels, list | tuple) and labels else None,
-        golden=_valid(GoldenSample, document.get("golden")).get("image"),
+        features=output.get("width"),
+        golden=golden.get("image"),
         lacks_golden=document.get("golden") is None,
     )
 

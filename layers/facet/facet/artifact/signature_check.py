@@ -100,6 +100,14 @@ def _output(parts: Parts, signature: Signature) -> Iterator[Violation]:
             "the output is text; it must be one score for each label",
             "use the tensor of the scores, or export a signature that has it",
         )
+    elif parts.features and not _matches((-1, parts.features), tensor):
+        yield Violation(
+            "output-width",
+            f"{MANIFEST}.output.width",
+            f"the manifest gives {parts.features} values, but the output's shape is "
+            f"{_shown(tensor)}",
+            "name an output with one flat row of values for each image, and its size",
+        )
     elif parts.width and not _matches((-1, parts.width), tensor):
         binary = " with 'binary'" if parts.binary else ""
         yield Violation(

@@ -25,7 +25,7 @@ from facet.artifact.manifest_file import Parts
 from facet.errors import BrokenImage, UnsupportedImage, Violation
 from facet.image import decoding
 from facet.keys import ARTIFACT, MANIFEST
-from facet.manifest import Manifest
+from facet.manifest import AnyManifest
 
 MAX_PIXELS = 2048 * 2048
 """Pixels of a golden sample: Pillow needs 16 bytes for each pixel of a transparent WebP, and the
@@ -45,7 +45,7 @@ class Rules:
     ops: frozenset[str] = frozenset()
 
 
-def run(archive: Archive, rules: Rules = Rules()) -> tuple[Manifest | None, list[Violation]]:
+def run(archive: Archive, rules: Rules = Rules()) -> tuple[AnyManifest | None, list[Violation]]:
     """The manifest, or None if it is invalid, and every violation of the artifact.
 
     Of an invalid manifest the valid fields are compared with the graph. An archive that was not

@@ -13,13 +13,15 @@ from numpy.typing import NDArray
 from facet.errors import BodyTooLarge, EndpointUnavailable, FacetError, ModelFailed, ModelLoading
 from facet.manifest import (
     AnyManifest,
+    FeatureSpec,
     InputSpec,
+    Manifest,
     OutputSpec,
 )
 from facet.preprocess import Pixels, Tensor
 
 Scores = NDArray[np.float32]
-"""One score for each label."""
+"""One score for each label, or the features that a backbone computes."""
 
 MAX_BODY = 6_291_456
 """Bytes of an InvokeEndpoint body, from botocore's service model."""
@@ -124,7 +126,8 @@ def payload(spec: InputSpec, batch: Sequence[Pixels | Tensor]) -> bytes:
 
 
 def scores(manifest: AnyManifest, body: bytes, count: int) -> list[Scores | ModelFailed]:
-    """The scores in the container's response `body`, float32 (labels,) for each of `count` images.
+    """The scores in the container's response `body`, float32 (labels,) for each of `count` images,
+    or the features that a backbone computes, float32 (features,).
 
     A row with a number that is not finite is a ModelFailed. Raises ModelFailed for everything else,
     such as an HTTP 200 with an `error` body.
@@ -142,18 +145,22 @@ def scores_in(manifest: AnyManifest, response: Any, count: int) -> list[Scores |
         rows = np.asarray([_row(manifest.output, row) for row in response["predictions"]])
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise _without_predictions(json.dumps(response)) from error
+    labels = manifest.labels if isinstance(manifest, Manifest) else None
     if rows.shape != (count, manifest.width) or rows.dtype.kind not in "iuf":
+        wanted = f"{len(labels)} labels" if labels else f"{manifest.width} features"
         raise ModelFailed(
-            f"it answered {rows.dtype} of shape {rows.shape} "
-            f"for {count} images and {len(manifest.labels)} labels"
+            f"it answered {rows.dtype} of shape {rows.shape} for {count} images and {wanted}"
         )
     with np.errstate(over="ignore"):
         values = rows.astype(np.float32)
     finite = [bool(np.isfinite(row).all()) for row in values]
     usable = np.where(np.isfinite(values), values, np.float32(0))
+    if isinstance(manifest, Manifest):
+        usable = probabilities(manifest.output, usable)
+    what = "scores" if labels else "features"
     return [
-        row if sound else ModelFailed("it answered scores that are not finite numbers")
-        for row, sound in zip(probabilities(manifest.output, usable), finite, strict=True)
+        row if sound else ModelFailed(f"it answered {what} that are not finite numbers")
+        for row, sound in zip(usable, finite, strict=True)
     ]
 
 
@@ -186,5 +193,5 @@ def softmax(logits: Scores) -> Scores:
     return powers
 
 
-def _row(output: OutputSpec, row: Any) -> Any:
+def _row(output: OutputSpec | FeatureSpec, row: Any) -> Any:
     return row[output.tensor] if isinstance(row, dict) else row

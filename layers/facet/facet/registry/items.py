@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from facet.errors import Violation
-from facet.manifest import Manifest
+from facet.manifest import parse
 from facet.registry.models import (
     MISNAMED,
     UNPROVEN,
@@ -79,7 +79,7 @@ def version_of(item: Mapping[str, Any]) -> Version:
         updated_at=item["updated_at"],
         object_version=item.get("object_version", item.get("drop")),
         sequencer=item.get("sequencer"),
-        manifest=Manifest.model_validate_json(manifest) if manifest else None,
+        manifest=parse(manifest) if manifest else None,
         proof=item.get("proof"),
         max_batch_size=int(item["max_batch_size"]) if "max_batch_size" in item else None,
         violations=tuple(Violation(**each) for each in item.get("violations", ())),

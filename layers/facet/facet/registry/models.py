@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from facet.errors import Violation
 from facet.keys import MODEL_NAME, target_model
-from facet.manifest import AnyManifest
+from facet.manifest import AnyManifest, kind_of
 
 MODEL_ITEM = "model"
 VERSION_ITEM = "version#"
@@ -149,6 +149,11 @@ class Version:
     not_proven: Mapping[Place, tuple[Violation, ...]] = field(default_factory=dict)
     function_seconds: float | None = None
     postponed_at: str | None = None
+
+    @property
+    def kind(self) -> str:
+        """What its manifest makes it: `classifier` or `backbone`."""
+        return kind_of(self.manifest)
 
     @property
     def to_prove(self) -> tuple[Place, ...]:
