@@ -55,6 +55,12 @@ TOLERANCE = 0.02
 MAX_FEATURES = 8192
 """Features of one image: as JSON those of the golden image take about 80 kB of the manifest."""
 
+MAX_MAP_SIDE = 64
+"""Rows and columns of a backbone's maps."""
+
+MAX_MAP_VALUES = 400_000
+"""Values of the maps of one image: as JSON they must fit into an answer of 6 MB."""
+
 FEATURE_TOLERANCE = 0.02
 """How far features may be from the recorded ones, as a part of the length of that vector.
 
@@ -210,11 +216,53 @@ def _of_labels(golden: GoldenSample, info: ValidationInfo) -> GoldenSample:
     return golden
 
 
+class MapSpec(Frozen):
+    """The maps of a backbone, whose averages are its features: what a heat map is made of.
+
+    `signature` takes the same input and answers one row for each image: `height` x `width` x
+    channels values in C order. Their averages over the cells of a grid of `rows` x `columns`,
+    cells x channels in C order, are the features.
+    """
+
+    signature: str = Field(default="maps", min_length=1, max_length=200)
+    tensor: str = Field(min_length=1, max_length=200)
+    height: int = Field(ge=1, le=MAX_MAP_SIDE)
+    width: int = Field(ge=1, le=MAX_MAP_SIDE)
+    rows: int = Field(default=1, ge=1)
+    columns: int = Field(default=1, ge=1)
+
+    @field_validator("rows", "columns")
+    @classmethod
+    def _cells_are_equal(cls, count: int, info: ValidationInfo) -> int:
+        side = info.data.get("height" if info.field_name == "rows" else "width", count)
+        if side % count:
+            raise ValueError(f"a side of {side} has no {count} equal parts")
+        return count
+
+
 class FeatureSpec(Frozen):
     """What a backbone answers: one row of `width` features for each image."""
 
     tensor: str = Field(min_length=1, max_length=200)
     width: int = Field(ge=1, le=MAX_FEATURES)
+    maps: MapSpec | None = None
+
+    @field_validator("maps")
+    @classmethod
+    def _features_are_averages(cls, maps: MapSpec | None, info: ValidationInfo) -> MapSpec | None:
+        features = info.data.get("width")
+        if maps and features and features % (maps.rows * maps.columns):
+            raise ValueError(f"{features} features are not {maps.rows}x{maps.columns} cells")
+        if maps and features:
+            values = features // (maps.rows * maps.columns) * maps.height * maps.width
+            if values > MAX_MAP_VALUES:
+                raise ValueError(f"the maps have {values:,} values, over {MAX_MAP_VALUES:,}")
+        return maps
+
+    @property
+    def channels(self) -> int:
+        """Of the maps: how many features each cell of the grid has."""
+        return self.width // (self.maps.rows * self.maps.columns if self.maps else 1)
 
 
 class GoldenFeatures(Frozen):

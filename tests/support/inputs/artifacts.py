@@ -14,6 +14,8 @@ from facet.artifact.graphs import saved_model_pb2 as pb
 
 LABELS = ("cat", "dog", "ship")
 FEATURES = (0.5, 0.0, 2.0, 1.0)
+MAPS = tuple(each * part for part in (0.5, 1.5, 0.25, 1.75) for each in FEATURES)
+"""Maps of 2 x 2 positions, whose averages are FEATURES."""
 FLOAT, STRING = 1, 7
 LITERT = "1/assets.extra/model.tflite"
 
@@ -57,6 +59,12 @@ def backbone(**changes: Any) -> dict[str, Any]:
         golden={"image": "golden.png", "features": list(FEATURES)},
     )
     return document | changes
+
+
+def backbone_with_maps(**changes: Any) -> dict[str, Any]:
+    """The document of a backbone's manifest with maps; `changes` are those of its maps."""
+    maps = {"tensor": "maps", "height": 2, "width": 2} | changes
+    return backbone(output={"tensor": "features", "width": len(FEATURES), "maps": maps})
 
 
 def golden(label: str = "cat", score: float = 0.7) -> dict[str, Any]:
@@ -130,6 +138,17 @@ def backbone_members(**changes: Any) -> dict[str, bytes]:
     """The files of a valid backbone; `changes` are the manifest's."""
     graph = saved_model(outputs={"features": (FLOAT, [-1, len(FEATURES)])})
     return _members(backbone(**changes), graph)
+
+
+def backbone_members_with_maps(**changes: Any) -> dict[str, bytes]:
+    """The files of a valid backbone with maps; `changes` are those of its maps."""
+    files = backbone_members()
+    graph = files["1/saved_model.pb"]
+    inputs, outputs = {"image": (STRING, [-1])}, {"maps": (FLOAT, [-1, len(MAPS)])}
+    return files | {
+        "facet.json": json.dumps(backbone_with_maps(**changes)).encode(),
+        "1/saved_model.pb": with_signature(graph, "maps", inputs, outputs),
+    }
 
 
 def _members(document: dict[str, Any], graph: bytes) -> dict[str, bytes]:

@@ -221,10 +221,27 @@ def test_a_backbone_is_read_and_written_as_it_is() -> None:
     ]
 
 
+def of_maps(**changes: object) -> dict[str, object]:
+    maps = {"tensor": "maps", "height": 8, "width": 8} | changes
+    return {"output": {"tensor": "features", "width": 4, "maps": maps}}
+
+
+LARGE = {"tensor": "features", "maps": {"tensor": "maps", "height": 64, "width": 64}}
+
+
+def test_a_backbone_may_have_maps_of_which_its_features_are_averages() -> None:
+    manifest = parse(json.dumps(artifacts.backbone(**of_maps(rows=2, columns=1))))
+    assert isinstance(manifest, BackboneManifest)
+    assert manifest.output.maps
+    assert manifest.output.maps.signature == "maps"
+    assert manifest.output.channels == 2
+    assert parse(manifest.to_json()) == manifest
+
+
 def test_a_backbone_has_the_fields_of_a_classifier_except_labels() -> None:
     own, other = BackboneManifest.model_fields, Manifest.model_fields
     assert own.keys() == other.keys() - {"labels"}
-    assert FeatureSpec.model_fields.keys() == {"tensor", "width"}
+    assert FeatureSpec.model_fields.keys() == {"tensor", "width", "maps"}
     assert GoldenFeatures.model_fields.keys() == {"image", "features", "tolerance"}
 
 
@@ -238,6 +255,11 @@ def test_a_backbone_has_the_fields_of_a_classifier_except_labels() -> None:
         ({"output": {"tensor": "features", "width": 5}}, "golden"),
         ({"output": {"tensor": "features", "width": 8193}}, "output.width"),
         ({"output": {"tensor": "features", "width": 4, "activation": "logits"}}, "output"),
+        (of_maps(height=7, rows=2), "output.maps.rows"),
+        (of_maps(columns=3), "output.maps.columns"),
+        (of_maps(width=65), "output.maps.width"),
+        (of_maps(height=3, rows=3), "output.maps"),
+        ({"output": {**LARGE, "width": 2000}}, "output.maps"),
         ({"golden": {"image": "golden.png", "features": [0, 0, 0, 0]}}, "golden.features"),
         ({"golden": {"image": "golden.png", "features": [1, 2, 3, "x"]}}, "golden.features.3"),
         ({"golden": {"image": "a.png", "features": [1] * 4, "tolerance": 1}}, "golden.tolerance"),

@@ -13,6 +13,7 @@ from facet.manifest import (
     GoldenSample,
     InputSpec,
     Manifest,
+    MapSpec,
     OutputSpec,
     parse,
 )
@@ -23,7 +24,7 @@ PARTS = dict(
     zip(
         (
             *(Manifest, InputSpec, OutputSpec, GoldenSample),
-            *(BackboneManifest, FeatureSpec, GoldenFeatures),
+            *(BackboneManifest, FeatureSpec, MapSpec, GoldenFeatures),
         ),
         SECTIONS,
         strict=True,

@@ -1,0 +1,1 @@
+"""Heads: small models that are taught on the features of a backbone."""
