@@ -2,28 +2,30 @@
 
 Without a golden sample it must answer a grey image with valid scores (a smoke test). `rows` says
 what an answer must be: a classifier's scores, or a backbone's features.
-Either way the answer must be the same when it is asked again, in company and in another order.
+Either way the answer must be the same when it is asked again, in company and in another order. The
+maps of a backbone that has them are asked for once: their averages must be the golden features.
 A failure, and an answer that takes too long, count if they are seen twice, apart in time.
 """
 
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from PIL import Image
 
 from facet import preprocess
 from facet.errors import BodyTooLarge, ModelFailed, TooLargeForFunction, Violation
+from facet.heads import maps
 from facet.keys import MANIFEST
-from facet.manifest import AnyManifest
+from facet.manifest import AnyManifest, BackboneManifest
 from facet.observability import logger
 from facet.places.choice import Runner
 from facet.places.predict_call import Scores
 from facet.preprocess import Pixels, Tensor
 from facet.registry.models import Place, Version
 from onboard.proof.consistency import Answer, Check, Consistency
-from onboard.proof.rows import rows_of
+from onboard.proof.rows import FeatureRows, rows_of
 from onboard.retry import RetryPolicy
 
 PATH = re.compile(r"(?<![\w.:/])(?:/[^\s/:;,'\"()<>\[\]{}]+){2,}")
@@ -118,6 +120,9 @@ class Prover:
                 check = Check(ask, rows, self._within, self._place)
                 examine = check.of_any if golden is None else check.of_sample
                 found = examine(image, answers)
+                if isinstance(manifest, BackboneManifest) and manifest.output.maps:
+                    batch = [preprocess.apply(manifest.input, image, golden or b"")]
+                    violations += self._of_maps(version, manifest, batch, retry)
         except TooLargeForFunction as error:
             return Proof(kind, [_too_large_to_load(error)])
         except ModelFailed as error:
@@ -125,6 +130,30 @@ class Prover:
         except BodyTooLarge as error:
             return Proof(kind, [_too_large(error)])
         return Proof(kind, [*violations, *found.violations], found.max_batch_size, min(alone))
+
+    def _of_maps(
+        self,
+        version: Version,
+        manifest: BackboneManifest,
+        batch: Sequence[Pixels | Tensor],
+        retry: RetryPolicy,
+    ) -> Iterator[Violation]:
+        """The first answer may be slow, because the model computes this signature for the first
+        time. Raises what `_invoke` raises, and ModelFailed.
+        """
+        asked = maps.manifest_of(manifest)
+        try:
+            answer = self._invoke(version, asked, batch, retry)
+            if answer.seconds > self._within:
+                answer = self._invoke(version, asked, batch, retry)
+            row = _only(answer)
+        except TooLargeForFunction:
+            raise
+        except ModelFailed as error:
+            raise ModelFailed(f"asked for its maps, {error.reason}") from error
+        yield from FeatureRows(manifest).maps_as_recorded(row, self._place)
+        if answer.seconds > self._within:
+            yield _too_slow(self._place, answer.seconds, self._within)
 
     def answers(self, version: Version, manifest: AnyManifest, retry: RetryPolicy) -> bool:
         """Whether it gives a grey image a valid answer. Raises what `prove` raises."""

@@ -7,6 +7,7 @@ import numpy as np
 
 from facet.errors import Violation
 from facet.features import distance
+from facet.heads import maps
 from facet.keys import MANIFEST
 from facet.manifest import (
     TOLERANCE,
@@ -28,8 +29,8 @@ scores for a grey image add up to 0.6."""
 NOISE = 1e-6
 """Differences of float32 arithmetic, whatever the size of the scores."""
 
-AS_RECORDED = {"golden-label", "golden-score", "golden-features"}
-"""Violations of `as_recorded`."""
+AS_RECORDED = {"golden-label", "golden-score", "golden-features", "golden-maps"}
+"""Violations of `as_recorded` and `maps_as_recorded`."""
 
 
 class Rows(Protocol):
@@ -119,6 +120,7 @@ class FeatureRows:
     """A backbone's: a vector. Distances are parts of the length of the one compared with."""
 
     def __init__(self, manifest: BackboneManifest) -> None:
+        self._output = manifest.output
         self._recorded = np.asarray(manifest.golden.features, np.float32)
         self._tolerance = manifest.golden.tolerance
 
@@ -135,6 +137,19 @@ class FeatureRows:
                 f"the {place}'s features for the golden sample are {apart:.3g} of their length "
                 f"away from the recorded ones; the tolerance is {self._tolerance:g}",
                 "check that input is what the backbone was trained with, down to the resize filter",
+            )
+
+    def maps_as_recorded(self, row: Scores, place: Place) -> Iterator[Violation]:
+        """How the averages of a place's maps of the golden image differ from the features."""
+        apart = distance(maps.averages(self._output, row[None])[0], self._recorded)
+        if apart > self._tolerance:
+            yield Violation(
+                "golden-maps",
+                f"{MANIFEST}.output.maps",
+                f"the averages of the {place}'s maps of the golden sample are {apart:.3g} of their "
+                f"length away from the recorded features; the tolerance is {self._tolerance:g}",
+                "give the maps of which the features are averages, as height x width x channels, "
+                "and the grid of cells (rows, columns) over which they are averaged",
             )
 
     def differ(self, one: Scores, other: Scores) -> bool:

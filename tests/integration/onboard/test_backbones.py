@@ -1,10 +1,13 @@
 """Onboarding of backbones: features are compared with the recorded ones."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 
-from tests.support.inputs import artifacts
+from facet.registry.models import Place
+from tests.support.aws import fakes
+from tests.support.inputs import artifacts, lite_models
 from tests.support.inputs.artifacts import FEATURES
 from tests.support.onboarding import Account
 
@@ -60,3 +63,64 @@ def test_other_features_reject_it(account: Account, features: tuple[float, ...],
 def codes_of(account: Account, model: str) -> list[str]:
     rejected = [each for each in account.registry.versions(model) if each.violations]
     return [each.code for version in rejected for each in version.violations]
+
+
+def maps(model: Any) -> None:
+    """Gives a LiteRT model the signature of maps."""
+    model.signatureDefs.append(lite_models.signature("maps", {"image": 0}, {"maps": 2}))
+
+
+WEIGHTS = np.ones((3, len(artifacts.MAPS)), np.float32)
+MAPPED = artifacts.packed(artifacts.backbone_members_with_maps())
+MAPPED_LITE = artifacts.packed(
+    artifacts.backbone_members_with_maps() | {artifacts.LITERT: lite_models.dense(WEIGHTS, maps)}
+)
+
+
+def test_the_averages_of_its_maps_are_the_golden_features(account: Account) -> None:
+    account.runtime.maps = artifacts.MAPS
+    assert account.onboard(MAPPED) == "READY"
+    assert account.runtime.images == [1, 1, 4, 4, 1]  # the last one asked for maps
+
+
+@pytest.mark.parametrize(
+    ("maps", "code"),
+    [
+        (tuple(1.03 * each for each in artifacts.MAPS), "golden-maps"),
+        (artifacts.MAPS[::-1], "golden-maps"),  # as channels x height x width would be
+        (artifacts.MAPS[:-1], "model-failed"),
+        ((float("nan"), *artifacts.MAPS[1:]), "model-failed"),
+    ],
+)
+def test_other_maps_reject_it(account: Account, maps: tuple[float, ...], code: str) -> None:
+    account.runtime.maps = maps
+    assert account.onboard(MAPPED) == "REJECTED"
+    (violation,) = account.report(MAPPED)["violations"]
+    assert violation["code"] == code
+    assert "maps" in violation["problem"]
+
+
+def test_a_slow_first_answer_with_maps_is_asked_for_again(account: Account) -> None:
+    account.runtime.maps = artifacts.MAPS
+    ticks = iter([*range(8), 8, 88, 89, 90])  # of four requests for features, and two for maps
+    account.clock = lambda: next(ticks)
+    assert account.onboard(MAPPED) == "READY"
+    assert account.runtime.images == [1, 1, 4, 4, 1, 1]
+
+
+def test_maps_that_stay_slow_reject_it(account: Account) -> None:
+    account.runtime.maps = artifacts.MAPS
+    ticks = iter([*range(8), 8, 88, 89, 189])
+    account.clock = lambda: next(ticks)
+    assert account.onboard(MAPPED) == "REJECTED"
+    assert codes(account, MAPPED) == ["too-slow"]
+
+
+def test_maps_are_proven_in_each_place(account: Account) -> None:
+    """The function has other maps: the version runs on the endpoint only."""
+    account.runtime.maps = artifacts.MAPS
+    account.infer = fakes.Lambda(FEATURES, artifacts.MAPS[::-1])
+    assert account.onboard(MAPPED_LITE) == "READY"
+    live = account.registry.live("cifar")
+    assert [*live.proven_in] == [Place.ENDPOINT]
+    assert [each.code for each in live.not_proven[Place.FUNCTION]] == ["golden-maps"]

@@ -67,11 +67,14 @@ def refusal(code: str, **members: Any) -> ClientError:
 class Runtime:
     """SageMaker's runtime client: answers `scores` for each image, or raises `error`.
 
+    It answers `maps` where that signature is asked for.
+
     `rows` makes the answer from the number of the invocation and of its images instead; `images`
     records the latter. `meanwhile` is called once, during the next invocation.
     """
 
     scores: tuple[float, ...] = SCORES
+    maps: tuple[float, ...] = ()
     rows: Callable[[int, int], list[tuple[float, ...]]] | None = None
     error: Exception | None = None
     meanwhile: Callable[[], object] | None = None
@@ -87,7 +90,7 @@ class Runtime:
             raise self.error
         request = json.loads(Body)
         count = len(request["instances"])
-        row = self.scores
+        row = self.maps if request["signature_name"] == "maps" else self.scores
         rows = self.rows(len(self.images), count) if self.rows else [row] * count
         self.images.append(count)
         return {"Body": io.BytesIO(json.dumps({"predictions": rows}).encode())}
@@ -97,10 +100,13 @@ class Runtime:
 class Lambda:
     """Lambda's client, of InferFunction: answers `scores` for each image, or raises `error`.
 
+    It answers `maps` where that signature is asked for.
+
     `answer` is the function's whole answer instead. `asked` records the keys.
     """
 
     scores: tuple[float, ...] = SCORES
+    maps: tuple[float, ...] = ()
     error: Exception | None = None
     answer: dict[str, Any] | None = None
     asked: list[str] = field(default_factory=list)
@@ -112,7 +118,7 @@ class Lambda:
         if self.error:
             raise self.error
         asked = request["request"]
-        row = self.scores
+        row = self.maps if asked["signature_name"] == "maps" else self.scores
         rows = [row] * len(asked["instances"])
         answer = self.answer or {"status": 200, "response": {"predictions": rows}}
         return {"StatusCode": 200, "Payload": io.BytesIO(json.dumps(answer).encode())}

@@ -313,9 +313,12 @@ def test_our_samples_have_the_operators_that_litert_sees(name: str) -> None:
     assert [each.builtin for each in ours] == [
         max(each.DeprecatedBuiltinCode(), each.BuiltinCode()) for each in codes
     ]
-    first = theirs.Subgraphs(0)
-    used = [first.Operators(at).OpcodeIndex() for at in range(first.OperatorsLength())]
-    assert [each.position for each in ours] == [used.index(each.code) for each in ours]
+    graphs = [theirs.Subgraphs(at) for at in range(theirs.SubgraphsLength())]
+    places: dict[int, tuple[int, int]] = {}
+    for number, graph in enumerate(graphs):
+        for at in range(graph.OperatorsLength()):
+            places.setdefault(graph.Operators(at).OpcodeIndex(), (number, at))
+    assert {each.code: (each.subgraph, each.position) for each in ours} == places
     assert check(data) == []
 
 

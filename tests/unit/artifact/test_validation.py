@@ -151,6 +151,33 @@ def test_an_invalid_backbone_has_all_violations_at_once() -> None:
     ]
 
 
+def test_a_backbones_maps_are_compared_with_the_graph() -> None:
+    good = artifacts.backbone_members_with_maps()
+    assert run(good) == []
+
+    def found(files: dict[str, bytes]) -> list[tuple[str, str]]:
+        return [(each.code, each.place) for each in run(files)]
+
+    maps = "facet.json.output.maps"
+    assert found(good | {"1/saved_model.pb": artifacts.backbone_members()["1/saved_model.pb"]}) == [
+        ("signature-missing", f"{maps}.signature")
+    ]
+    assert found(artifacts.backbone_members_with_maps(tensor="map")) == [
+        ("tensor-missing", f"{maps}.tensor")
+    ]
+    for other_size in ({"height": 4}, {"rows": 2}):
+        files = artifacts.backbone_members_with_maps(**other_size)
+        assert found(files) == [("output-width", maps)]
+    graph = good["1/saved_model.pb"]
+    outputs = {"maps": (FLOAT, [-1, len(artifacts.MAPS)])}
+    other = artifacts.with_signature(graph, "maps", {"mask": (STRING, [-1])}, {})
+    assert found(good | {"1/saved_model.pb": other}) == [("several-inputs", f"{maps}.signature")]
+    other = artifacts.with_signature(
+        artifacts.backbone_members()["1/saved_model.pb"], "maps", {"image": (FLOAT, [-1])}, outputs
+    )
+    assert found(good | {"1/saved_model.pb": other}) == [("input-dtype", f"{maps}.signature")]
+
+
 @pytest.mark.parametrize("wrapper", ["model", "a/b"])
 def test_a_wrapper_folder_is_reported_with_the_command_to_pack(wrapper: str) -> None:
     found = run({f"{wrapper}/{name}": content for name, content in CLEAN.items()})

@@ -2,7 +2,7 @@
 
 from codecs import BOM_UTF8
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 import orjson
@@ -18,6 +18,7 @@ from facet.manifest import (
     GoldenFeatures,
     GoldenSample,
     InputSpec,
+    MapSpec,
     OutputSpec,
     kind_of,
     parse,
@@ -40,8 +41,8 @@ class Parts:
     """The fields that the other checks need, of a manifest that may be invalid elsewhere.
 
     None stands for a field that is invalid. `spec` has only what the tensor's shape depends on,
-    `labels` is their number, `features` a backbone's, and `golden` the name of the
-    image.
+    `labels` is their number, `features` a backbone's, of which `maps` describes the maps, and
+    `golden` the name of the image.
     """
 
     kind: str = "classifier"
@@ -53,6 +54,7 @@ class Parts:
     binary: bool | None = None
     labels: int | None = None
     features: int | None = None
+    maps: MapSpec | None = None
     golden: str | None = None
     lacks_golden: bool = False
 
@@ -62,6 +64,19 @@ class Parts:
         if self.features is not None or self.binary is None:
             return self.features
         return 1 if self.binary else self.labels
+
+    @property
+    def of_maps(self) -> "Parts | None":
+        """Those of the signature of a backbone's maps, whose values are its features."""
+        maps = self.maps
+        if maps is None:
+            return None
+        features = self.features
+        if features is not None:
+            features = features // (maps.rows * maps.columns) * maps.height * maps.width
+        return replace(
+            self, signature=maps.signature, output=maps.tensor, features=features, maps=None
+        )
 
 
 @dataclass(frozen=True)
@@ -154,6 +169,7 @@ def _parts(document: object) -> Parts:
         binary=output.get("binary"),
         labels=len(labels) if isinstance(labels, list | tuple) and labels else None,
         features=output.get("width"),
+        maps=output.get("maps"),
         golden=golden.get("image"),
         lacks_golden=document.get("golden") is None,
     )

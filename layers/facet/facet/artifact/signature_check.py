@@ -1,6 +1,7 @@
-"""Compares the manifest with the SavedModel's signature: names, dtypes, shapes and labels."""
+"""Compares the manifest with the signatures of the models: names, dtypes, shapes and labels."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 
 from facet.artifact.graphs.saved_model import Signature, TensorSpec
 from facet.artifact.manifest_file import Parts
@@ -17,20 +18,80 @@ SHOWN = 20
 """Names that a remedy lists."""
 
 
+@dataclass(frozen=True)
+class Fields:
+    """Where the manifest says what a signature is called, what it takes and what it answers."""
+
+    signature: str
+    input: str
+    output: str
+    width: str
+
+
+OWN = Fields(
+    f"{MANIFEST}.input.signature",
+    f"{MANIFEST}.input.tensor",
+    f"{MANIFEST}.output.tensor",
+    f"{MANIFEST}.output.width",
+)
+OF_MAPS = Fields(
+    f"{MANIFEST}.output.maps.signature",
+    f"{MANIFEST}.output.maps.signature",
+    f"{MANIFEST}.output.maps.tensor",
+    f"{MANIFEST}.output.maps",
+)
+
+
 def check(parts: Parts, found: Mapping[str, Signature]) -> Iterator[Violation]:
-    """The differences between a manifest's valid parts and the signature that it names."""
+    """The differences between a manifest's valid parts and the SavedModel's signature that it
+    names, and that of a backbone's maps.
+    """
+    yield from _check(parts, OWN, found)
+    if parts.of_maps:
+        yield from _check(parts.of_maps, OF_MAPS, found)
+
+
+def check_litert(place: str, parts: Parts, found: Mapping[str, Signature]) -> Iterator[Violation]:
+    """How the LiteRT model in the file `place` differs from what a backbone's manifest says about
+    maps. They must take what the features take, whatever that is.
+    """
+    maps = parts.of_maps
+    if maps is None or maps.signature is None:
+        return
+    if maps.signature not in found:
+        yield Violation(
+            "signature-missing",
+            place,
+            f"the LiteRT model has no signature '{maps.signature}', which output.maps names",
+            f"convert it with both signatures; it has: {_listed(found) or 'none'}",
+        )
+        return
+    signature, own = found[maps.signature], found.get(parts.signature or "")
+    if own and own.inputs != signature.inputs:
+        yield Violation(
+            "input-shape",
+            place,
+            f"the signature '{maps.signature}' takes {_inputs(signature)}; that of the features "
+            f"takes {_inputs(own)}",
+            "convert both signatures with the same input",
+        )
+    for each in _output(maps, OF_MAPS, signature):
+        yield replace(each, place=place)
+
+
+def _check(parts: Parts, fields: Fields, found: Mapping[str, Signature]) -> Iterator[Violation]:
     if parts.signature is None:
         return
     if parts.signature not in found:
         yield Violation(
             "signature-missing",
-            f"{MANIFEST}.input.signature",
+            fields.signature,
             f"the SavedModel has no signature '{parts.signature}'",
             f"use one that it has: {_listed(found) or 'it has none'}",
         )
         return
-    yield from _input(parts, found[parts.signature])
-    yield from _output(parts, found[parts.signature])
+    yield from _input(parts, fields, found[parts.signature])
+    yield from _output(parts, fields, found[parts.signature])
 
 
 def sendable(spec: InputSpec) -> Iterator[Violation]:
@@ -45,8 +106,8 @@ def sendable(spec: InputSpec) -> Iterator[Violation]:
         )
 
 
-def _input(parts: Parts, signature: Signature) -> Iterator[Violation]:
-    place = f"{MANIFEST}.input.tensor"
+def _input(parts: Parts, fields: Fields, signature: Signature) -> Iterator[Violation]:
+    place = fields.input
     if parts.tensor is None:
         return
     if parts.tensor not in signature.inputs:
@@ -85,8 +146,8 @@ def _shape(spec: InputSpec) -> tuple[int, ...]:
     return (-1, spec.height, spec.width, spec.channels)
 
 
-def _output(parts: Parts, signature: Signature) -> Iterator[Violation]:
-    place, name = f"{MANIFEST}.output.tensor", parts.output
+def _output(parts: Parts, fields: Fields, signature: Signature) -> Iterator[Violation]:
+    place, name = fields.output, parts.output
     if name is None:
         return
     if name not in signature.outputs:
@@ -103,7 +164,7 @@ def _output(parts: Parts, signature: Signature) -> Iterator[Violation]:
     elif parts.features and not _matches((-1, parts.features), tensor):
         yield Violation(
             "output-width",
-            f"{MANIFEST}.output.width",
+            fields.width,
             f"the manifest gives {parts.features} values, but the output's shape is "
             f"{_shown(tensor)}",
             "name an output with one flat row of values for each image, and its size",
@@ -141,6 +202,11 @@ def _no_tensor(place: str, name: str, kind: str, names: Mapping[str, TensorSpec]
         f"the signature has no {kind} '{name}'",
         f"use one that it has: {_listed(names) or 'it has none'}",
     )
+
+
+def _inputs(signature: Signature) -> str:
+    some = [*signature.inputs.items()][:SHOWN]
+    return ", ".join(f"{name}: {each.dtype} {_shown(each)}" for name, each in some) or "nothing"
 
 
 def _listed(names: Mapping[str, object]) -> str:

@@ -18,8 +18,9 @@ from facet.artifact.archive import (
     Archive,
     oversize,
 )
-from facet.artifact.graphs import graph, op_policy
+from facet.artifact.graphs import graph, litert_signatures, op_policy
 from facet.artifact.graphs.graph import SavedModel
+from facet.artifact.graphs.litert import TooManyParts, UnreadableLiteRT
 from facet.artifact.graphs.saved_model import UnreadableSavedModel
 from facet.artifact.manifest_file import Parts
 from facet.errors import BrokenImage, UnsupportedImage, Violation
@@ -67,6 +68,7 @@ def run(archive: Archive, rules: Rules = Rules()) -> tuple[AnyManifest | None, l
         violations += _signatures(name, model, file.parts)
         violations += op_policy.check_saved_model(name, model, rules.ops)
     violations += _other_graphs(archive, name, rules)
+    violations += _litert_models(archive, file.parts, rules)
     return file.manifest, list(dict.fromkeys(violations))
 
 
@@ -159,12 +161,22 @@ def _signatures(place: str, model: SavedModel, parts: Parts) -> Iterator[Violati
 
 
 def _other_graphs(archive: Archive, checked: str, rules: Rules) -> Iterator[Violation]:
-    """Graphs of several version folders, one in memory at a time, and LiteRT models."""
+    """Graphs of several version folders, one in memory at a time."""
     for name, content in archive.kept.items():
         if GRAPH.fullmatch(name) and name != checked:
             yield from op_policy.check_saved_model(name, graph.read(content), rules.ops)
+
+
+def _litert_models(archive: Archive, parts: Parts, rules: Rules) -> Iterator[Violation]:
     for name, model in archive.litert.items():
         yield from op_policy.check_litert(name, model.content, rules.ops)
+        if parts.maps:
+            try:
+                found = litert_signatures.signatures(model.content)
+            except (UnreadableLiteRT, TooManyParts) as error:
+                yield op_policy.unreadable_litert(name, error)
+            else:
+                yield from signature_check.check_litert(name, parts, found)
 
 
 _NO_GOLDEN = Violation(

@@ -54,7 +54,8 @@ MAX_CODES = 10_000
 MAX_SIGNATURES = 32
 """LiteRT prepares each one: 3,001 take 90 s to load."""
 MAX_SUBGRAPHS = 256
-"""Only the first one is computed, and each takes memory: 2.5 MB in a network of 0.6 M weights."""
+"""One for each signature is computed, and each takes memory: 2.5 MB in a network of 0.6 M
+weights."""
 MAX_TENSORS = 200_000
 """Of all subgraphs, as they are used, like MAX_OPERATORS."""
 MAX_OPERATORS = 100_000
@@ -128,9 +129,7 @@ class LiteRTModel:
 
 def read(model: Buffer) -> LiteRTModel:
     """Read what is screened. Raises UnreadableLiteRT, TooManyParts."""
-    read = _Reader(model)
-    if read.size < 8 or bytes(model[4:8]) != IDENTIFIER:
-        raise UnreadableLiteRT(f"it does not begin as a LiteRT model, with {IDENTIFIER.decode()}")
+    read = opened(model)
     root = read.offset(0)
     codes = [*read.tables(root, MODEL_OPERATOR_CODES, "operator codes", MAX_CODES)]
     builtins = [_builtin(read, code) for code in codes]
@@ -164,17 +163,24 @@ def read(model: Buffer) -> LiteRTModel:
     return LiteRTModel(operators, sizes, calls)
 
 
-def _builtin(read: "_Reader", code: int) -> int:
+def opened(model: Buffer) -> "Reader":
+    """A reader of the file. Raises UnreadableLiteRT if it does not begin as one."""
+    if len(model) < 8 or bytes(model[4:8]) != IDENTIFIER:
+        raise UnreadableLiteRT(f"it does not begin as a LiteRT model, with {IDENTIFIER.decode()}")
+    return Reader(model)
+
+
+def _builtin(read: "Reader", code: int) -> int:
     return max(
         read.scalar(code, CODE_DEPRECATED_BUILTIN, "<b"), read.scalar(code, CODE_BUILTIN, "<i")
     )
 
 
-def _custom(read: "_Reader", code: int, builtin: int) -> str | None:
+def _custom(read: "Reader", code: int, builtin: int) -> str | None:
     return read.text(code, CODE_CUSTOM) if builtin == CUSTOM else FOREIGN.get(builtin)
 
 
-def _called(read: "_Reader", operator: int, builtin: int) -> Iterator[int]:
+def _called(read: "Reader", operator: int, builtin: int) -> Iterator[int]:
     """The subgraphs that an operator runs."""
     if builtin == CASE:
         if options := read.table(operator, OPERATOR_OPTIONS_2):
@@ -186,7 +192,7 @@ def _called(read: "_Reader", operator: int, builtin: int) -> Iterator[int]:
                 yield read.scalar(options, field, "<i")
 
 
-class _Reader:
+class Reader:
     """Flatbuffer tables at positions in a buffer; raises UnreadableLiteRT where one is outside."""
 
     def __init__(self, model: Buffer) -> None:
@@ -237,6 +243,14 @@ class _Reader:
         """The positions of the tables in a vector; limited as in `length`."""
         for item in self._items(table, field, self.length(table, field, what, most, before)):
             yield self.offset(item)
+
+    def item(self, table: int, field: int, number: int) -> int:
+        """The position of one table in a vector."""
+        at = self._field(table, field)
+        length = self._number("<I", self.offset(at)) if at else 0
+        if number >= length:
+            raise UnreadableLiteRT(f"a list has {length:,} items, and no number {number:,}")
+        return self.offset(self.offset(at) + 4 + 4 * number)
 
     def numbers(self, table: int, field: int, what: str, most: int) -> Iterator[int]:
         """The items of a vector of int32; limited as in `length`."""

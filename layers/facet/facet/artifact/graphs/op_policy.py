@@ -51,6 +51,17 @@ def unreadable(place: str, error: UnreadableSavedModel) -> Violation:
     )
 
 
+def unreadable_litert(
+    place: str, error: litert.UnreadableLiteRT | litert.TooManyParts
+) -> Violation:
+    """The violation of a LiteRT model that cannot be read."""
+    if isinstance(error, litert.UnreadableLiteRT):
+        return Violation("litert-unreadable", place, str(error), "convert the model again")
+    return Violation(
+        "litert-too-complex", place, str(error), "convert only the function that is served"
+    )
+
+
 def _screened(where: str, found: MetaGraph, more: frozenset[str]) -> Iterator[Violation]:
     allowed = ALLOWED | SAVE_RESTORE | more | {each.name for each in found.functions}
     for use in uses(found, everything(found)):
@@ -121,12 +132,8 @@ def _litert(place: str, data: litert.Buffer, more: frozenset[str]) -> Iterator[V
             elif (name := litert.CONTROL_FLOW.get(op.builtin, "")) not in {"", *more}:
                 yield _control_flow(where, name)
         model.check_calls()
-    except litert.UnreadableLiteRT as error:
-        yield Violation("litert-unreadable", place, str(error), "convert the model again")
-    except litert.TooManyParts as error:
-        yield Violation(
-            "litert-too-complex", place, str(error), "convert only the function that is served"
-        )
+    except (litert.UnreadableLiteRT, litert.TooManyParts) as error:
+        yield unreadable_litert(place, error)
     except litert.Recursion as error:
         yield Violation(
             "litert-recursion", place, str(error), "convert the model again; no converter does this"
