@@ -34,6 +34,7 @@ class ModelSummary(BaseModel):
     canary: Canary | None
     rolled_back: str | None
     updated_at: str
+    kind: str = "classifier"
     run_in: RunIn | None = None
 
 
@@ -74,6 +75,7 @@ class ModelDetails(ModelSummary):
 
     description: str | None
     labels: tuple[str, ...] | None
+    features: int | None = None
     images: ImageInput | None = Field(validation_alias="input")
     versions: tuple[VersionSummary, ...]
 
@@ -111,11 +113,12 @@ def show(
 
 
 def _table(rows: list[ModelSummary]) -> Table:
-    heads = ("model", "live", "policy", "run in", UPDATED)
+    heads = ("model", "kind", "live", "policy", "run in", UPDATED)
     table = plain_table(*heads, whole=frozenset({UPDATED}))
     for each in rows:
         table.add_row(
             Text(each.name),
+            each.kind,
             each.live or "none",
             _policy(each),
             each.run_in or DEFAULT_PLACE,
@@ -133,6 +136,7 @@ def _policy(model: ModelSummary) -> Text:
 def _facts(model: ModelDetails) -> dict[str, str]:
     rows = {
         "model": model.name,
+        "kind": model.kind if model.kind != "classifier" else "",
         "about": printable(model.description or ""),
         "live": model.live or "none",
         "previous": model.previous or "",
@@ -142,6 +146,7 @@ def _facts(model: ModelDetails) -> dict[str, str]:
         "canary": _canary(model.canary) if model.canary else "",
         "images": _images(model.images) if model.images else "",
         "labels": _labels(model.labels) if model.labels else "",
+        "features": f"{model.features:,}" if model.features else "",
     }
     return {name: value for name, value in rows.items() if value}
 

@@ -125,6 +125,9 @@ class Results(ResponseModel):
 
 
 class _ReleaseState(ResponseModel):
+    kind: Literal["classifier", "backbone"] = Field(
+        description="A classifier predicts labels; a backbone computes features, and predicts none."
+    )
     live: VersionId | None = Field(description="The version that answers predictions.")
     previous: VersionId | None = Field(description="The version that a rollback makes live.")
     policy: Policy
@@ -201,7 +204,10 @@ class ModelDescription(_ReleaseState):
     description: str | None
     labels: list[str] | None = Field(
         description="The labels of the live version, in the order of its scores, or null without "
-        "a live version."
+        "a live version and for a backbone."
+    )
+    features: int | None = Field(
+        description="How many features the live version of a backbone computes; null for others."
     )
     input: InputSpec | None = Field(description="The input of the live version.")
     versions: list[VersionSummary] = Field(description="Ordered by upload, the newest first.")

@@ -27,6 +27,7 @@ from facet.registry.placement import Placement
 from onboard import failures
 from onboard.bucket import Bucket
 from onboard.completion.backfill import Backfill, MissingFile
+from onboard.kinds import Kinds
 from onboard.proof.missing import MissingProof, MissingProofs
 from onboard.proof.places import Places, Reached
 from onboard.records import Records
@@ -71,6 +72,7 @@ class Onboarding:
         self._now = now
         self._retention = Retention(records, keep)
         self._backfill = Backfill(bucket, self._registry, rules, places)
+        self._kinds = Kinds(self._registry)
         self._missing = MissingProofs(bucket, self._registry, places)
         self._withdrawal = Withdrawal(bucket, records, now)
 
@@ -199,8 +201,9 @@ class Onboarding:
             if self._bucket.has_version(known):
                 return self._already_ready(known, validated)
             self._withdrawal.withdraw(known)
-        if version.manifest is None or validated.violations:
-            return self._reject(validated, validated.violations, deletions)
+        violations = [*validated.violations, *self._kinds.violations(version)]
+        if version.manifest is None or violations:
+            return self._reject(validated, violations, deletions)
         return self._publish_and_prove(validated, version.manifest, retry, deletions)
 
     def _already_ready(self, known: Version, validated: ValidatedUpload) -> OnboardingResult:

@@ -7,13 +7,14 @@ from dataclasses import replace
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from facet.registry.models import Model
 from tests.browser import site as sites
 from tests.browser.actions import TIMES, choose_model, open_details, results
 from tests.browser.conftest import Open, page_opener
 from tests.browser.models import fill, live
 from tests.browser.site import KEY, Site
 from tests.support.inputs.artifacts import encoded
-from tests.support.versions import VIOLATION, pending, ready
+from tests.support.versions import VIOLATION, backbone, pending, proven, ready
 
 
 @pytest.fixture(scope="module")
@@ -148,6 +149,30 @@ def test_model_and_version_are_in_the_address(many: Page, site: Site) -> None:
     assert many.url == f"{site.url}?model=tried-out"
     choose_model(many, "cifar")
     assert many.url == f"{site.url}?model=cifar"
+
+
+def test_a_backbone_is_not_offered_for_predictions(open_page: Open, site: Site) -> None:
+    site.add(Model("a-backbone", live=backbone(1).id, kind="backbone"), proven(backbone(1)))
+    site.add(*live("cifar"))
+    page = open_page(f"{site.url}#key={KEY}")
+    expect(page.get_by_role("radio", name="cifar")).to_be_checked()
+    expect(page.get_by_role("radio")).to_have_count(1)
+    page = open_page(f"{site.url}?model=a-backbone#key={KEY}")
+    expect(page.get_by_text("it has no labels to predict")).to_be_visible()
+    expect(page.get_by_role("radio", name="a-backbone")).to_be_disabled()
+    expect(page.locator("#model")).to_be_hidden()
+
+
+def test_pages_of_backbones_are_passed_over(open_page: Open, site: Site) -> None:
+    for number in range(13):
+        name = f"a-{number:02}"
+        site.add(Model(name, live=backbone(1).id, kind="backbone"), proven(backbone(1, name)))
+    page = open_page(f"{site.url}#key={KEY}")
+    expect(page.get_by_text("No models with labels yet.")).to_be_visible()
+    site.add(*live("cifar"))
+    page.get_by_role("button", name="Refresh").click()
+    expect(page.get_by_role("radio", name="cifar")).to_be_checked()
+    expect(page.get_by_text("No models with labels yet.")).to_be_hidden()
 
 
 def test_the_counts_of_a_canary_move(open_page: Open, site: Site) -> None:

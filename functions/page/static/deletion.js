@@ -2,7 +2,7 @@
 
 import { announce, element } from "./dom.js";
 import { counted } from "./format.js";
-import { Problem } from "./problems.js";
+import { Problem, explanation } from "./problems.js";
 
 export class Deletion {
   #asking = new AbortController();
@@ -74,9 +74,7 @@ export class Deletion {
     } catch (problem) {
       if (signal.aborted) return undefined;
       if (!(problem instanceof Problem)) throw problem;
-      const { title, detail, note } = problem;
-      this.failed.replaceChildren(element("p", {}, element("b", {}, title)), element("p", {}, detail),
-        ...(note ? [element("p", {}, note)] : []));
+      this.failed.replaceChildren(...explanation(problem).filter(Boolean));
       this.failed.hidden = false;
       if (this.label.hidden) this.plan.textContent = "";
       this.confirm.disabled = this.label.hidden;

@@ -3,7 +3,7 @@
 import { announce, element } from "./dom.js";
 import { bytes, counted } from "./format.js";
 import { accuracy, badges, liveVersion } from "./model-details.js";
-import { Problem } from "./problems.js";
+import { Problem, explanation } from "./problems.js";
 import { Queue } from "./queue.js";
 
 const PAGE_SIZE = 12;
@@ -84,10 +84,17 @@ export class Gallery extends EventTarget {
     const text = this.#text();
     this.#next = next;
     this.moreButton.hidden = next === null;
-    for (const { name, live } of models) this.#add(name, live, signal);
+    for (const { name, live, kind } of models) {
+      if (kind !== "backbone") this.#add(name, live, signal);
+    }
+    // A page of backbones alone shows nothing.
+    if (!this.#cards.size && models.length && next !== null) {
+      this.#loadPage();
+      return;
+    }
     if (this.#cards.size) this.#showNotice("");
     else if (text) this.#showNotice(next ? "None among the first models." : `No model name contains “${text}”.`);
-    else this.notice.replaceChildren(firstSteps());
+    else this.notice.replaceChildren(firstSteps(models.length > 0));
     this.#selectFirst(models, signal);
     if (text) announce(`${counted(this.#cards.size, "model")} found`);
   }
@@ -96,7 +103,8 @@ export class Gallery extends EventTarget {
   #selectFirst(models, signal) {
     const wanted = this.wanted ?? this.model?.model;
     if (this.wanted && !this.#cards.has(this.wanted) && !this.#text()) this.#add(this.wanted, null, signal, true);
-    const card = this.#cards.get(wanted ?? models.find(({ live }) => live)?.name);
+    const first = models.find(({ live, kind }) => live && kind !== "backbone");
+    const card = this.#cards.get(wanted ?? first?.name);
     this.wanted = null;
     if (card && !card.radio.checked) card.radio.click();
   }
@@ -133,6 +141,12 @@ export class Gallery extends EventTarget {
   }
 
   #showSummary({ summary, radio, model }) {
+    if (model.kind === "backbone") {
+      [radio.checked, radio.disabled] = [false, true];
+      summary.replaceChildren("a backbone: it has no labels to predict");
+      if (this.model?.model === model.model) this.#select(null);
+      return;
+    }
     const live = liveVersion(model);
     const parts = [model.labels && counted(model.labels.length, "label"), accuracy(live), live && bytes(live.size)];
     summary.replaceChildren(parts.filter(Boolean).join(" · "), element("span", { className: "state" }, badges(model)));
@@ -156,9 +170,7 @@ export class Gallery extends EventTarget {
 
   #fail(problem) {
     const retry = element("button", { type: "button", onclick: () => this.#loadPage() }, "Try again");
-    const { title, detail, note } = problem;
-    this.notice.replaceChildren(element("div", { className: "notice bad", role: "alert" },
-      element("p", {}, element("b", {}, title)), element("p", {}, detail), note ? element("p", {}, note) : null, retry));
+    this.notice.replaceChildren(element("div", { className: "notice bad", role: "alert" }, explanation(problem), retry));
   }
 
   #showNotice(text) {
@@ -166,10 +178,10 @@ export class Gallery extends EventTarget {
   }
 }
 
-/** What to do in a stack without models. */
-function firstSteps() {
+/** What to do in a stack without models, or with `backbones` only. */
+function firstSteps(backbones) {
   return element("div", { className: "notice" },
-    element("p", {}, element("b", {}, "No models yet.")),
+    element("p", {}, element("b", {}, backbones ? "No models with labels yet." : "No models yet.")),
     element("p", {}, "Push an artifact, then press Refresh:"),
     element("pre", {}, "facet push model.tar.gz"),
     element("p", {}, "Or make one of a Keras model, a SavedModel or a LiteRT file:"),

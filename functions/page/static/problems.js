@@ -1,14 +1,16 @@
 /** Errors as the page shows them: what happened, and what to do. */
 
+import { element } from "./dom.js";
+
 /**
  * `title` and `detail` are shown; `violations` are the reasons why an upload was rejected; `wait` is
  * the seconds until an automatic retry, or null; `loading` is true while a model is loading; `note`
- * is information for the operator of the API.
+ * is information for the operator of the API; `status` is that of the response, or null.
  */
 export class Problem extends Error {
-  constructor({ title, detail, violations = [], wait = null, loading = false, note = null }) {
+  constructor({ title, detail, violations = [], wait = null, loading = false, note = null, status = null }) {
     super(detail);
-    Object.assign(this, { title, detail, violations, wait, loading, note });
+    Object.assign(this, { title, detail, violations, wait, loading, note, status });
   }
 }
 
@@ -48,13 +50,18 @@ export async function problemOf(response) {
   if (body.type) {
     return new Problem({
       title: body.title, detail: body.detail, violations: body.violations, wait: retryAfter,
-      loading: body.type === LOADING,
+      loading: body.type === LOADING, status: response.status,
       note: response.status >= 500 ? requestId(body.request_id) : null,
     });
   }
   const known = GATEWAY[body.message] ?? SERVER_ERROR;
   const note = known === SERVER_ERROR ? requestId(response.headers.get("x-amzn-requestid")) : null;
-  return new Problem({ ...known, wait: retryAfter ?? known.wait ?? null, note });
+  return new Problem({ ...known, wait: retryAfter ?? known.wait ?? null, note, status: response.status });
+}
+
+/** The text of a problem: what happened, what to do, and a note for the operator. */
+export function explanation({ title, detail, note }) {
+  return [element("p", {}, element("b", {}, title)), element("p", {}, detail), note ? element("p", {}, note) : null];
 }
 
 /** There was no response. */

@@ -147,7 +147,7 @@ def _result(ranked: Ranking | FacetError) -> dict[str, object]:
 
 def listed_model(model: Model) -> dict[str, object]:
     """Returns a model's entry in the body of `GET /models`."""
-    return {"name": model.name, **_release_state(model)}
+    return {"name": model.name, "kind": model.kind, **_release_state(model)}
 
 
 def model_body(
@@ -167,9 +167,11 @@ def model_body(
     page, following = _page(versions, places, next_token)
     return {
         "model": model.name,
+        "kind": model.kind,
         **_release_state(model),
         "description": manifest.get("description"),
         "labels": manifest.get("labels"),
+        "features": manifest.get("output", {}).get("width"),
         "input": manifest.get("input"),
         "versions": page,
         "next_token": following,

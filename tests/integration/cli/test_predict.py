@@ -185,9 +185,9 @@ def test_models_are_listed(table: "Table") -> None:
     Registry(table).reject(rejected(1, "refused"))
     done = facet("models")
     lines = done.stdout.splitlines()
-    assert lines[0].split()[:5] == ["model", "live", "policy", "run", "in"]
-    assert lines[1].split()[:4] == ["cifar", f"{1:012x}", "auto", "default"]
-    assert lines[2].split()[:2] == ["refused", "none"]
+    assert lines[0].split()[:5] == ["model", "kind", "live", "policy", "run"]
+    assert lines[1].split()[:5] == ["cifar", "classifier", f"{1:012x}", "auto", "default"]
+    assert lines[2].split()[:3] == ["refused", "classifier", "none"]
     listed = json.loads(facet("models", "--json").stdout)["models"]
     assert [each["name"] for each in listed] == ["cifar", "refused"]
 

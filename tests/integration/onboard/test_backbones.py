@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from facet.registry.models import Place
+from facet.registry.models import Place, Status
 from tests.support.aws import fakes
 from tests.support.inputs import artifacts, lite_models
 from tests.support.inputs.artifacts import FEATURES
-from tests.support.onboarding import Account
+from tests.support.onboarding import Account, identity
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
@@ -35,6 +35,7 @@ def test_a_backbone_becomes_ready_and_live(account: Account) -> None:
     account.assert_live(BACKBONE)
     live = account.registry.live("cifar")
     assert (live.kind, live.proof) == ("backbone", "golden")
+    assert account.registry.model("cifar").kind == "backbone"
     assert account.runtime.images == [1, 1, 4, 4]  # also repeated, in company and reversed
     assert f"golden/cifar/{live.id}" in account.stored()
 
@@ -60,9 +61,30 @@ def test_other_features_reject_it(account: Account, features: tuple[float, ...],
     assert codes(account, BACKBONE) == [code]
 
 
+def test_a_model_keeps_its_kind_and_its_live_version(account: Account) -> None:
+    assert account.onboard(BACKBONE) == "READY"
+    account.runtime.scores = (0.7, 0.2, 0.1)
+    assert account.onboard(CLASSIFIER) == "REJECTED"
+    assert codes(account, CLASSIFIER) == ["other-kind"]
+    account.assert_live(BACKBONE)
+    assert account.onboard(CLASSIFIER, "cats") == "READY"
+    account.runtime.scores = FEATURES
+    assert account.onboard(BACKBONE, "cats") == "REJECTED"
+    assert codes_of(account, "cats") == ["other-kind"]
+    assert account.registry.live("cats").id == identity(CLASSIFIER)
+
+
 def codes_of(account: Account, model: str) -> list[str]:
     rejected = [each for each in account.registry.versions(model) if each.violations]
     return [each.code for version in rejected for each in version.violations]
+
+
+def test_a_rejected_upload_decides_nothing_about_the_kind(account: Account) -> None:
+    account.runtime.scores = FEATURES[::-1]
+    assert account.onboard(BACKBONE) == "REJECTED"
+    account.runtime.scores = (0.7, 0.2, 0.1)
+    assert account.onboard(CLASSIFIER) == "READY"
+    assert account.status(CLASSIFIER) is Status.READY
 
 
 def maps(model: Any) -> None:

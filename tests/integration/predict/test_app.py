@@ -398,6 +398,7 @@ def test_models_are_listed_in_pages(table: "Table") -> None:
     assert second["next"] is None
     assert first["models"][0] == {
         "name": "a",
+        "kind": "classifier",
         "live": pending(1).id,
         "previous": None,
         "policy": {"mode": "auto", "percent": 10, "good_answers": 100},
@@ -408,9 +409,14 @@ def test_models_are_listed_in_pages(table: "Table") -> None:
     }
 
 
-def test_a_backbone_predicts_nothing(table: "Table") -> None:
+def test_a_backbone_is_shown_with_its_features_and_predicts_nothing(table: "Table") -> None:
     make_live(table, pending(1))
     live = make_live(table, backbone(1))
+    listed = call("GET", "/models").document["models"]
+    assert [each["kind"] for each in listed] == ["classifier", "backbone"]
+    shown = call("GET", "/models/mobilenet").document
+    assert (shown["kind"], shown["labels"], shown["features"]) == ("backbone", None, 4)
+    assert call("GET", "/models/cifar").document["features"] is None
     path = "/models/mobilenet/predict"
     for reply in (call("POST", path, PNG), call("POST", path, PNG, version=live.id)):
         assert_problem(reply, 409, "not-a-classifier")

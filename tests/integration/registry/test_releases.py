@@ -15,6 +15,7 @@ from facet.errors import (
     UnknownVersion,
     VersionInUse,
 )
+from facet.registry.deletions import Deletions
 from facet.registry.models import Canary, Mode, Model, Policy, Status, Version
 from facet.registry.placement import Placement
 from facet.registry.releases import MAX_GOOD_ANSWERS, Releases
@@ -22,6 +23,7 @@ from facet.registry.store import Registry
 from tests.support.versions import (
     NOW,
     accept,
+    backbone,
     make_live,
     overtaken,
     pending,
@@ -688,3 +690,39 @@ def test_other_errors_of_the_table_are_raised_as_they_are(
         releases.conclude(canary, promoted=True, now=NOW)
     with pytest.raises(ClientError, match="ResourceNotFound"):
         releases.count("cifar", canary.canary, pending(2).id)
+
+
+def test_a_models_versions_are_of_one_kind(table: "Table", registry: Registry) -> None:
+    make_live(table, backbone(1, "cifar"))
+    assert registry.model("cifar").kind == "backbone"
+    Registry(table).begin(pending(2))
+    with pytest.raises(RegistryConflict, match="has become a backbone"):
+        Releases(table).accept(proven(pending(2)))
+    assert registry.live("cifar").kind == "backbone"
+    make_live(table, backbone(3, "cifar"))
+
+
+def test_of_two_first_versions_of_different_kinds_one_is_accepted(
+    table: "Table", registry: Registry
+) -> None:
+    registry.begin(pending(2))
+    slow = overtaken(table, 1, lambda: accept(table, backbone(1, "cifar")))
+    with pytest.raises(RegistryConflict):
+        Releases(slow).accept(proven(pending(2)))
+    assert registry.model("cifar").kind == "backbone"
+
+
+def test_a_name_takes_another_kind_once_the_model_is_deleted(
+    table: "Table", registry: Registry
+) -> None:
+    make_live(table, backbone(1, "cifar"))
+    Deletions(table).mark("cifar", NOW)
+    make_live(table, pending(2))
+    assert registry.model("cifar").kind == "classifier"
+
+
+def test_a_backbone_has_no_canary(table: "Table", releases: Releases) -> None:
+    make_live(table, backbone(1, "cifar"))
+    with pytest.raises(BadRequest, match="Use the policy auto or manual"):
+        releases.set_policy("cifar", CANARY, NOW)
+    releases.set_policy("cifar", Policy(Mode.MANUAL), NOW)

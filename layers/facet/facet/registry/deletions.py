@@ -30,6 +30,7 @@ OF_MODEL = (
     *CANARY_COUNTS,
     "rolled_back",
     "newest",
+    "artifact_kind",
     "run_in",
     "updated_at",
 )

@@ -40,6 +40,7 @@ def model_of(item: Mapping[str, Any]) -> Model:
         updated_at=item["updated_at"],
         newest=item.get("newest"),
         deletions=int(item.get("deletions", 0)),
+        kind=item.get("artifact_kind", "classifier"),
         run_in=RunIn(item["run_in"]) if "run_in" in item else None,
     )
 

@@ -93,7 +93,8 @@ class Model:
 
     `rolled_back` is the last candidate that was rolled back, `newest` the `order` of the newest
     upload that was accepted. `deletions` is how often a model of this name was deleted. `run_in` is
-    where its versions are to run, None to run them where the stack does (parameter RunIn).
+    where its versions are to run, None to run them where the stack does (parameter RunIn). `kind`
+    is that of all its versions: `classifier` or `backbone`.
     """
 
     name: str
@@ -106,6 +107,11 @@ class Model:
     newest: str | None = None
     deletions: int = 0
     run_in: RunIn | None = None
+    kind: str = "classifier"
+
+    def takes(self, version: "Version") -> bool:
+        """Whether a version is of the model's kind; without accepted versions it takes any."""
+        return self.newest is None or version.kind == self.kind
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ def place(model: Model) -> Placement:
 
 def placed(model: Model, version: Version, at: Placement) -> Change:
     """The model's item with a new version in its place; a canary under way is superseded."""
-    newest = {"newest": version.order}
+    newest = {"newest": version.order, "artifact_kind": version.kind}
     if at is Placement.LIVE:
         values = newest | now_live(model, version.id, version.updated_at)
         return Change(values, over(model, version.id))

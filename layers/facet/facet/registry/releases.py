@@ -18,6 +18,7 @@ from facet.registry.models import (
     CANARY_COUNTS,
     MODEL_ITEM,
     Canary,
+    Mode,
     Model,
     Policy,
     Status,
@@ -55,11 +56,13 @@ class Releases:
         A version that was uploaded before the newest accepted one becomes READY only. `version`
         is as it will be recorded. With `deletions`, the model must have been deleted so often and
         not once more. Raises UnknownModel before `Registry.begin`, RegistryConflict if another
-        writer was faster.
+        writer was faster, and if the model has versions of another kind.
         """
         model = self._registry.model(version.model)
         if deletions is not None and model.deletions != deletions:
             raise RegistryConflict(f"{model.name} was deleted at the same time")
+        if not model.takes(version):
+            raise RegistryConflict(f"{model.name} has become a {model.kind} at the same time")
         writes = [self._writes.accepted(version)]
         at = Placement.READY
         if version.order >= (model.newest or ""):
@@ -167,6 +170,11 @@ class Releases:
                 f"{MAX_GOOD_ANSWERS:,} good answers, not {policy.good_answers}."
             )
         before = self._registry.model(model)
+        if policy.mode is Mode.CANARY and before.kind == "backbone":
+            raise BadRequest(
+                f"'{model}' is a backbone: it gets no predictions, whose answers a canary could "
+                "count. Use the policy auto or manual."
+            )
         values = {
             "policy": policy.mode,
             "percent": policy.percent,
