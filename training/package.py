@@ -13,17 +13,15 @@ import hashlib
 import io
 import subprocess
 import sys
-import tarfile
 import tempfile
-from collections.abc import Iterable
-from gzip import GzipFile
 from operator import itemgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
+from facet.artifact.packing import pack
 from facet.aws_environment import explained, local_endpoint_warning
 from facet.keys import training_code_key
 
@@ -92,24 +90,6 @@ def pack_code(repository: Path = REPOSITORY, wheels: Path | None = None) -> byte
     packed = io.BytesIO()
     pack(sorted(members, key=itemgetter(0)), packed)
     return packed.getvalue()
-
-
-def pack(members: Iterable[tuple[str, Path | bytes]], file: BinaryIO) -> None:
-    """Writes a tar.gz of files and contents.
-
-    It has no times and owners, so that equal content makes equal bytes.
-    """
-    with (
-        GzipFile(filename="", mode="wb", fileobj=file, mtime=0) as packed,
-        tarfile.open(fileobj=packed, mode="w", format=tarfile.USTAR_FORMAT) as tar,
-    ):
-        for name, source in members:
-            member = tarfile.TarInfo(name)
-            member.mode = 0o644
-            with io.BytesIO(source) if isinstance(source, bytes) else source.open("rb") as content:
-                member.size = content.seek(0, io.SEEK_END)
-                content.seek(0)
-                tar.addfile(member, content)
 
 
 def code_key(code: bytes) -> str:

@@ -10,10 +10,10 @@ from cli.pack.model.source import GRAPH
 from facet.artifact import archive, layout, validation
 from facet.artifact.graphs import graph
 from facet.artifact.graphs.saved_model import UnreadableSavedModel
+from facet.artifact.packing import pack
 from facet.errors import Violation
 from facet.keys import MANIFEST, version_id
 from facet.manifest import Manifest
-from training.package import pack
 
 SAVED_MODEL_FILES = ("saved_model.pb", "fingerprint.pb", "variables/**/*", "assets/**/*")
 """The files of a SavedModel that TensorFlow Serving reads."""

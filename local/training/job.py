@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from facet.artifact.packing import pack
 from facet.errors import FacetError
 from local.training.layout import TrainingJob, hosts, model_files, prepare
 from local.training.processes import Processes
-from training.package import pack
 
 
 class TrainingFailed(FacetError):

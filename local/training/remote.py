@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from facet.artifact.packing import pack
 from local.training.description import Document, Metrics, ended, moved
 from local.training.layout import (
     Host,
@@ -19,7 +20,6 @@ from local.training.layout import (
 )
 from local.training.processes import Failure, Processes
 from local.training.store import Checkpoints, ObjectMissing, Store
-from training.package import pack
 
 CODE = "sagemaker_submit_directory"
 
