@@ -1,17 +1,18 @@
 """Hyperparameters → a network: trained from scratch, or a pretrained backbone to fine-tune."""
 
+import math
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import keras
 from keras import layers
 
 from facet.errors import FacetError
-from facet.manifest import InputSpec
+from facet.manifest import MAX_MAP_SIDE, MAX_MAP_VALUES, InputSpec
 from facet.recipes import Hyperparameters
 
 BN_MOMENTUM = 0.95
@@ -25,6 +26,37 @@ WHITENED = "whitened"
 
 class BadWeights(FacetError):
     """Pretrained weights that cannot be loaded or do not fit the backbone."""
+
+
+@dataclass(frozen=True, eq=False)
+class Body:
+    """A network without its last layers, as a backbone is exported.
+
+    `model` maps images to features (batch, width). With a `grid`, those are averages, and `model`
+    also gives the maps (batch, height, width, channels) that were averaged: over each cell of that
+    many rows and columns, one cell's channels after the other's.
+    """
+
+    model: keras.Model
+    grid: tuple[int, int] | None = None
+
+    @classmethod
+    def of(
+        cls, image: Any, features: Any, maps: Any = None, grid: tuple[int, int] = (1, 1)
+    ) -> Self:
+        """Of Keras's tensors. Maps that are too large for an answer are left out."""
+        if (
+            maps is None
+            or max(maps.shape[1:3]) > MAX_MAP_SIDE
+            or math.prod(maps.shape[1:]) > MAX_MAP_VALUES
+        ):
+            return cls(keras.Model(image, features))
+        return cls(keras.Model(image, [features, maps]), grid)
+
+    def __call__(self, images: Any) -> list[Any]:
+        """The features and, with a grid, the maps."""
+        found = self.model(images, training=False)
+        return found if isinstance(found, list) else [found]
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +90,35 @@ class Network:
         image = self._image()
         both = [self.whole(image), self.whole(keras.ops.flip(image, axis=2))]
         return keras.Model(image, layers.Average(dtype="float32")(both))
+
+    @cached_property
+    def body(self) -> Body:
+        """Images → features, as a backbone is exported; shares the weights.
+
+        From scratch, the last convolution's maps, pooled by two: dense layers keep what tells
+        apart the labels they were trained on, and less of what others need. Otherwise the input
+        of the last layer.
+        """
+        return self._convolutions() if self.trunk is None else self._before_last_layer()
+
+    def _convolutions(self) -> Body:
+        flatten = next(each for each in self.tail.layers if isinstance(each, layers.Flatten))
+        maps = flatten.input
+        pooled = layers.AveragePooling2D(2)(maps)
+        rows, columns, channels = pooled.shape[1:]
+        # Flatten would compute the shape in the graph; LiteRT then allocates the output while
+        # it runs, where its C API has given it a buffer, and fails.
+        flat = keras.ops.reshape(pooled, (-1, rows * columns * channels))
+        whole = (2 * rows, 2 * columns) == maps.shape[1:3]  # or else pooling leaves positions out
+        return Body.of(self.tail.input, flat, maps if whole else None, (rows, columns))
+
+    def _before_last_layer(self) -> Body:
+        assert self.trunk is not None
+        *before, _, last = self.tail.layers  # dropout is between them
+        averaged = isinstance(before[-1], layers.GlobalAveragePooling2D)
+        tail = Body.of(self.tail.input, last.input, before[-1].input if averaged else None)
+        image = self._image()
+        return Body.of(image, *tail(self.trunk(image, training=False)))
 
     def _image(self) -> Any:
         return keras.Input((self.spec.height, self.spec.width, self.spec.channels))
@@ -179,22 +240,34 @@ def pretrained(settings: Hyperparameters, weights: Path | None) -> keras.Model:
     backbone = BACKBONES[settings.backbone]
     options = {"alpha": settings.alpha} if backbone.widths else {}
     shape = (settings.image_size, settings.image_size, 3)
+    try:
+        return loaded(backbone.make, weights, input_shape=shape, **options)
+    except BadWeights as error:
+        source_name = (
+            f"The file {weights.name} of channel 'weights'" if weights else "Keras's download"
+        )
+        raise BadWeights(
+            f"{source_name} gives no weights for {settings.backbone} (alpha {settings.alpha:g}, "
+            f"{shape[0]} pixels, without top): {error}. Without a network, provide a channel "
+            "'weights' with one .h5 file of keras.applications."
+        ) from error
+
+
+def loaded(
+    make: Callable[..., keras.Model], weights: Path | None, **options: object
+) -> keras.Model:
+    """A network of keras.applications without its top, with the weights of the file or Keras's.
+
+    Raises BadWeights, with the reason alone.
+    """
     source = "imagenet" if weights is None else None
     try:
         with warnings.catch_warnings():
             # If a file lacks a layer, Keras only warns and leaves the layer's random weights.
             warnings.filterwarnings("error", category=UserWarning, module="keras")
-            base = backbone.make(include_top=False, weights=source, input_shape=shape, **options)
+            network = make(include_top=False, weights=source, **options)
             if weights is not None:
-                base.load_weights(str(weights))
+                network.load_weights(str(weights))
     except Exception as error:  # if a download fails, Keras raises nothing more specific
-        source_name = (
-            f"The file {weights.name} of channel 'weights'" if weights else "Keras's download"
-        )
-        reason = str(error).strip().splitlines()[0].rstrip(".")
-        raise BadWeights(
-            f"{source_name} gives no weights for {settings.backbone} (alpha {settings.alpha:g}, "
-            f"{shape[0]} pixels, without top): {reason}. Without a network, provide a channel "
-            "'weights' with one .h5 file of keras.applications."
-        ) from error
-    return base
+        raise BadWeights(str(error).strip().splitlines()[0].rstrip(".")) from error
+    return network

@@ -24,6 +24,7 @@ from training.calibration import calibrated
 from training.choice import Trained, from_scratch_too, train_best, with_backbone, with_method
 from training.dataset import load
 from training.evaluate import Evaluation, calibrate, evaluate
+from training.export.backbone import export_backbone
 from training.export.export import ModelInfo, export
 from training.export.quantised import Quantising
 from training.fitting.workers import Workers, join
@@ -99,24 +100,38 @@ def _export(
     metrics = _metrics(calibration.after) | {"temperature": calibration.temperature}
     metrics |= compared.metrics
     print(" ".join(f"{name}={value:.10g}" for name, value in metrics.items()), flush=True)
-    exported = export(
-        calibrated(network.exported, calibration.temperature),
-        network.spec,
-        ModelInfo(
-            model=job.model,
-            description=job.recipe.description,
-            labels=data.labels,
-            metrics=metrics,
-            provenance=_provenance(trained, workers) | dict(compared.provenance),
-        ),
-        proof=data.validation.pixels[:: -(-len(data.validation) // PROOF_IMAGES)],
-        folder=job.model_folder,
-        quantising=Quantising.of(job.settings, data, calibration.fitted_on),
-        lite_only=job.settings.lite_only,
+    info = ModelInfo(
+        model=job.model,
+        description=job.recipe.description,
+        labels=data.labels,
+        metrics=metrics,
+        provenance=_provenance(trained, workers) | dict(compared.provenance),
     )
-    print(f"exported=1 runtimes_difference={exported.difference:.2g}", flush=True)
+    proof = data.validation.pixels[:: -(-len(data.validation) // PROOF_IMAGES)]
+    if job.settings.output == "features":
+        export_backbone(
+            network.body,
+            network.spec,
+            info,
+            proof=proof,
+            folder=job.model_folder,
+            halve=job.settings.quantize == "float16",
+            lite_only=job.settings.lite_only,
+        )
+    else:
+        exported = export(
+            calibrated(network.exported, calibration.temperature),
+            network.spec,
+            info,
+            proof=proof,
+            folder=job.model_folder,
+            quantising=Quantising.of(job.settings, data, calibration.fitted_on),
+            lite_only=job.settings.lite_only,
+        )
+        metrics = exported.metrics
+        print(f"exported=1 runtimes_difference={exported.difference:.2g}", flush=True)
     about = {
-        "metrics": exported.metrics,
+        "metrics": metrics,
         "comparison": compared.provenance,
         "skipped": data.skipped,
         "training_seconds": round(sum(history["seconds"]), 1),

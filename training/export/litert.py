@@ -20,7 +20,7 @@ from tensorflow.lite.python.convert_phase import ConverterError
 from facet.errors import FacetError
 from facet.manifest import InputSpec
 from facet.preprocess import Pixels
-from training.export.graph import SCORES, save_module
+from training.export.graph import SCORES, save_module, signatures
 from training.export.loss import Kind, Scorer, Scores
 
 SIMPLE = (
@@ -52,18 +52,24 @@ class Quantisation:
 def convert_module(
     module: tf.Module, spec: InputSpec, quantisation: Quantisation | None = None
 ) -> bytes:
-    """Converts a module; its `serve` becomes the signature that `spec` names."""
+    """Converts the signatures of a module. Raises CannotQuantise, and the converter's errors."""
     with tempfile.TemporaryDirectory() as folder:
         save_module(module, spec, Path(folder))
-        return convert_saved_model(Path(folder), spec, quantisation)
+        return convert_saved_model(Path(folder), spec, quantisation, [*signatures(module, spec)])
 
 
 def convert_saved_model(
-    folder: Path, spec: InputSpec, quantisation: Quantisation | None = None
+    folder: Path,
+    spec: InputSpec,
+    quantisation: Quantisation | None = None,
+    names: Sequence[str] = (),
 ) -> bytes:
-    """Converts one signature of a SavedModel. Raises CannotQuantise, and the converter's errors."""
-    names = [spec.signature]
-    converter = tf.lite.TFLiteConverter.from_saved_model(str(folder), signature_keys=names)
+    """Converts signatures of a SavedModel, by default the one that `spec` names; they share their
+    weights. Raises CannotQuantise, and the converter's errors.
+    """
+    converter = tf.lite.TFLiteConverter.from_saved_model(
+        str(folder), signature_keys=[*names] or [spec.signature]
+    )
     if quantisation is None:
         return bytes(converter.convert())
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
@@ -117,11 +123,11 @@ def last_layer(model: bytes) -> list[str]:
     return names
 
 
-def lite_scorer(model: bytes, spec: InputSpec) -> Scorer:
+def lite_scorer(model: bytes, spec: InputSpec, output: str = SCORES) -> Scorer:
     """Returns a function that runs a LiteRT model which a recipe trained."""
     runner = Interpreter(model_content=model).get_signature_runner(spec.signature)
 
     def scores(pixels: Pixels) -> Scores:
-        return np.asarray(runner(**{spec.tensor: pixels})[SCORES])
+        return np.asarray(runner(**{spec.tensor: pixels})[output])
 
     return scores

@@ -16,9 +16,9 @@ DESCENT = (
 )
 """What only gradient descent uses."""
 
-OFF = dict.fromkeys((*AUGMENTATION, "cache_features", "validation_share", "test_share"), 0) | {
-    "views": 1
-}
+OFF = dict.fromkeys(
+    (*AUGMENTATION, "cache_features", "validation_share", "test_share", "mirror_average"), 0
+) | {"views": 1}
 """The values that may be given for a hyperparameter without effect: nothing is asked for."""
 
 
@@ -118,6 +118,11 @@ def _without_effect(
         settings.quantize == "none",
         ("max_accuracy_loss",),
         "nothing is lost without quantising; remove it, or set quantize to float16 or int8",
+    )
+    yield (
+        settings.output == "features",
+        ("mirror_average", "max_accuracy_loss"),
+        "the exported backbone gives features of one image; remove it, or set output to scores",
     )
     yield (
         "validation" in channels,

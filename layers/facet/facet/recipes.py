@@ -84,6 +84,8 @@ class Hyperparameters(Frozen):
     images that this may cost; None is none for float16, and one point for the others.
     lite_only: leave the SavedModel out.
     mirror_average: average the exported model's scores with those of the mirrored image.
+    output: what the exported model gives: `scores`, or `features`, which make it a backbone: the
+    input of the last layer or, from scratch, of the dense ones, pooled.
 
     shift: share of the side.  rotation: degrees.  zoom, contrast: factors.  flip: mirror every
     second image.  brightness, tint: of 255. Every amount is drawn evenly from -amount to +amount.
@@ -117,6 +119,7 @@ class Hyperparameters(Frozen):
     quantize: Literal["none", "float16", "dynamic", "int8"] = "float16"
     max_accuracy_loss: Share | None = None
     lite_only: bool = False
+    output: Literal["scores", "features"] = "scores"
 
     shift: Share = 0.0
     rotation: float = Field(default=0.0, ge=0, le=180)
@@ -186,6 +189,11 @@ def _contradictions(settings: Hyperparameters, given: Mapping[str, object]) -> I
             f"method {method}: {backbone} is trained from scratch; set backbone to "
             f"{', '.join(PRETRAINED)}."
         )
+    if settings.output == "features" and settings.quantize in ("dynamic", "int8"):
+        yield (
+            f"quantize {settings.quantize}: what is taught on features needs them exact; set "
+            "quantize to float16 or none, or output to scores."
+        )
     if not scratch and method != "gradient" and given.get("dense") and settings.dense:
         yield (
             f"dense {settings.dense}: method {method} has only a last layer; remove it, or set "
@@ -205,27 +213,29 @@ def _problem(error: Mapping[str, Any]) -> str:
     return f"{name} {error['input']}: {error['msg']}."
 
 
+SMALL_PHOTOGRAPHS = Hyperparameters(
+    image_size=32,
+    width=32,
+    dense=250,
+    dropout=0.1,
+    epochs=12,
+    batch_size=128,
+    learning_rate=8e-3,
+    weight_decay=0.1,
+    label_smoothing=0.05,
+    validation_share=0.04,
+    shift=0.07,
+    flip=True,
+    mirror_average=True,
+)
+
 RECIPES = {
     recipe.name: recipe
     for recipe in (
         Recipe(
             name="cifar10",
             description="Small photographs: three convolutions and two dense layers",
-            defaults=Hyperparameters(
-                image_size=32,
-                width=32,
-                dense=250,
-                dropout=0.1,
-                epochs=12,
-                batch_size=128,
-                learning_rate=8e-3,
-                weight_decay=0.1,
-                label_smoothing=0.05,
-                validation_share=0.04,
-                shift=0.07,
-                flip=True,
-                mirror_average=True,
-            ),
+            defaults=SMALL_PHOTOGRAPHS,
             minimum=0.75,
             instance_type="ml.c6i.2xlarge",
             max_runtime=2 * 3600,
@@ -260,6 +270,16 @@ RECIPES = {
             minimum=None,
             instance_type="ml.c6i.2xlarge",
             max_runtime=4 * 3600,
+        ),
+        Recipe(
+            name="backbone",
+            description="Features of small photographs: the convolutions of cifar10",
+            defaults=SMALL_PHOTOGRAPHS.model_copy(
+                update={"output": "features", "mirror_average": False}
+            ),
+            minimum=0.75,
+            instance_type="ml.c6i.2xlarge",
+            max_runtime=2 * 3600,
         ),
     )
 }

@@ -7,7 +7,11 @@ import numpy as np
 import pytest
 
 from facet import preprocess
+from facet.heads.maps import averages
+from facet.manifest import BackboneManifest, FeatureSpec, parse
 from facet.recipes import RECIPES, Hyperparameters
+from training.export.backbone import export_backbone, feature_spec
+from training.export.export import ModelInfo
 from training.networks import BACKBONES, BadWeights, Network, build, spec
 
 
@@ -140,3 +144,50 @@ def test_rejects_a_file_without_weights(tmp_path: Path) -> None:
     (tmp_path / "vgg.h5").write_bytes(b"nothing")
     with pytest.raises(BadWeights, match=r"vgg\.h5"):
         build(settings("vgg16"), 4, tmp_path / "vgg.h5")
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "shape"),
+    [
+        ("cnn", {"width": 8}, (4, 4, 32)),
+        ("article-cnn", {}, (4, 4, 64)),
+        *((each, {}, None) for each in sorted(BACKBONES)),
+    ],
+)
+def test_features_are_averages_of_maps(
+    name: str,
+    changes: dict[str, object],
+    shape: tuple[int, int, int] | None,
+    weights: dict[str, Path],
+) -> None:
+    network = pretrained(name, weights | {name: weights.get(name, Path())}, **changes)
+    images = np.random.default_rng(6).standard_normal((2, 32, 32, 3)).astype(np.float32)
+    features, maps = (np.asarray(each) for each in network.body(images))
+    output = feature_spec(network.body)
+    assert output.maps
+    assert shape in (None, maps.shape[1:])
+    assert features.shape == (2, output.width)
+    assert maps.shape[1:] == (output.maps.height, output.maps.width, output.channels)
+    np.testing.assert_allclose(
+        averages(output, maps.reshape(2, -1)), features, rtol=1e-4, atol=1e-5
+    )
+    kernel, bias = network.tail.layers[-1].get_weights()
+    if network.trunk is not None:
+        logits = network.whole(images, training=False)
+        np.testing.assert_allclose(features @ kernel + bias, logits, rtol=1e-3, atol=1e-4)
+
+
+def test_features_that_are_no_averages_have_no_maps(
+    weights: dict[str, Path], tmp_path: Path
+) -> None:
+    network = build(settings("cnn", width=8, image_size=40), 3, None)
+    assert network.body.grid is None  # maps of 5x5, of which pooling leaves positions out
+    info = ModelInfo(None, "", (), {}, {})
+    proof = np.random.default_rng(7).integers(0, 256, (3, 40, 40, 3), np.uint8)
+    export_backbone(network.body, network.spec, info, proof=proof, folder=tmp_path)
+    manifest = parse((tmp_path / "facet.json").read_bytes())
+    assert isinstance(manifest, BackboneManifest)
+    assert manifest.output == FeatureSpec(tensor="features", width=2 * 2 * 32)
+    dense = pretrained("mobilenet", weights, dense=8).body
+    assert feature_spec(dense).maps is None
+    assert feature_spec(dense).width == 8

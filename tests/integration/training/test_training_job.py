@@ -17,7 +17,10 @@ from ai_edge_litert.interpreter import Interpreter
 from PIL import Image
 
 from facet import preprocess
-from facet.manifest import Manifest
+from facet.artifact import archive, validation
+from facet.features import distance
+from facet.heads.maps import averages
+from facet.manifest import BackboneManifest, Manifest
 from local.training import TrainingFailed, TrainingJob, pack_code, run
 from local.training.layout import PROGRAM
 
@@ -92,6 +95,34 @@ def test_a_job_produces_a_working_artifact(tmp_path: Path) -> None:
     scores = runner(**{manifest.input.tensor: pixels})[manifest.output.tensor][0]
     assert manifest.labels[scores.argmax()] == manifest.golden.label
     assert scores.max() == pytest.approx(manifest.golden.score, abs=manifest.golden.tolerance)
+
+
+def test_the_recipe_backbone_exports_the_convolutions_of_its_network(tmp_path: Path) -> None:
+    channels = folders(tmp_path / "data", {"train": 8, "test": 3})
+    small = {"recipe": "backbone", "validation-share": "0.2", "model": "eyes"}
+    tarball = run(job(channels, **small), tmp_path / "ml", lambda _: None)
+    with tarball.open("rb") as content:
+        read = archive.read(content)
+    manifest, violations = validation.run(read)
+    assert violations == []
+    assert isinstance(manifest, BackboneManifest)
+    assert (manifest.model, manifest.width) == (
+        "eyes",
+        2 * 2 * 16,
+    )  # maps of the last convolution, pooled
+    assert "test_accuracy" in manifest.metrics  # of the classifier that it was trained as
+    assert read.litert_model
+    interpreter = Interpreter(model_content=bytes(read.litert_model.content))
+    image = preprocess.decode(manifest.input, read.kept[manifest.golden.image])
+    given = {manifest.input.tensor: preprocess.apply(manifest.input, image)[None]}
+    golden = np.array(manifest.golden.features, np.float32)
+    features = interpreter.get_signature_runner(manifest.input.signature)(**given)
+    assert distance(features[manifest.output.tensor][0], golden) < 0.01
+    assert manifest.output.maps
+    assert (manifest.output.maps.height, manifest.output.maps.rows) == (4, 2)
+    answer = interpreter.get_signature_runner(manifest.output.maps.signature)(**given)
+    maps = answer[manifest.output.maps.tensor]
+    assert distance(averages(manifest.output, maps)[0], golden) < 0.01
 
 
 def test_a_failed_job_logs_one_error_line(tmp_path: Path) -> None:

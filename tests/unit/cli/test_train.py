@@ -71,7 +71,11 @@ def output(*, terminal: bool = False, as_json: bool = False) -> tuple[Output, io
     [
         ([], 2, "name one, or an execution with --resume"),
         (["--resume", "monday", "--set", "epochs=3"], 2, "the training keeps its recipe"),
-        (["cifar"], 2, "there is no recipe 'cifar'; choose cifar10, sign-language, image-folder"),
+        (
+            ["cifar"],
+            2,
+            "there is no recipe 'cifar'; choose cifar10, sign-language, image-folder, backbone",
+        ),
         (["image-folder"], 2, "image-folder has no data set of its own"),
         (
             ["image-folder", "./pets"],
