@@ -6,8 +6,7 @@ No TensorFlow here: `facet train` asks before it uploads the file.
 from collections import Counter
 from collections.abc import Collection, Iterator
 from pathlib import Path
-
-import h5py
+from typing import Literal
 
 from facet.recipes import PRETRAINED, Hyperparameters
 
@@ -25,6 +24,18 @@ FIRST, LAST, EXPANSION = 32, 1280, 6
 
 WIDEST = {"vgg16": 1, "mobilenet": MOBILENET[-1], "mobilenet-v2": EXPANSION * MOBILENET_V2[-2]}
 """Channels of the widest depthwise convolution if alpha is 1. VGG16 has none."""
+
+Application = Literal[
+    "vgg16",
+    "mobilenet",
+    "mobilenet-v2",
+    "mobilenet-v3-small",
+    "mobilenet-v3-large",
+    "efficientnet-b0",
+    "efficientnet-v2-b0",
+    "resnet50",
+]
+"""The networks of `training.applications`."""
 
 WANTED = "give an .h5 file of keras.applications without its top (…_notop.h5, …_no_top.h5)"
 
@@ -80,7 +91,9 @@ def _alpha(backbone: str, found: Shapes) -> float:
 
 
 def _read(weights: Path) -> Shapes:
-    """Raises OSError."""
+    """Raises OSError, and ImportError without h5py, which TensorFlow brings."""
+    import h5py
+
     found: list[Shape] = []
 
     def take(name: str, item: object) -> None:

@@ -1,18 +1,21 @@
 """The command `facet pack`: read the model, ask for the rest, build and validate the artifact."""
 
 import tempfile
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from cli.pack import artifact
+from cli.pack.backbones import application, arguments
+from cli.pack.backbones.build import build_backbone
 from cli.pack.build import ArtifactOptions, build
 from cli.pack.errors import CannotPack
 from cli.pack.lite.quantisation import QuantiseOptions
 from cli.pack.model.activation import Activation
 from cli.pack.model.geometry import Layout
-from cli.pack.model.scaling import Order
+from cli.pack.model.scaling import Order, Preprocessing
 from cli.pack.model.source import LiteFile, SavedModelFolder, find
 from cli.pack.options import InputOptions, needed
 from cli.pack.plan import Names, plan
@@ -29,17 +32,16 @@ PANEL_ASKED = "Not in the model (asked for on a terminal)"
 PANEL_PROOF = "Golden sample and checks"
 PANEL_LITE = "LiteRT, which Facet's container prefers"
 
-Preprocessing = Literal["unit", "tf", "imagenet-torch", "imagenet-caffe", "per-image", "none"]
-
 
 def pack(
     source: Annotated[
-        Path,
+        Path | None,
         typer.Argument(
             metavar="SOURCE",
+            show_default=False,
             help="A SavedModel's folder or its parent, or a file: Keras, frozen graph, LiteRT.",
         ),
-    ],
+    ] = None,
     out: Annotated[Path, typer.Option("--out", "-o", help="The artifact's file.")] = Path(
         "model.tar.gz"
     ),
@@ -199,6 +201,10 @@ def pack(
             show_default=False,
         ),
     ] = "",
+    backbone: arguments.Backbone = None,
+    weights: arguments.Weights = None,
+    alpha: arguments.Alpha = None,
+    features: arguments.Features = False,
     model: Annotated[str | None, typer.Option(help="The model's name.")] = None,
     description: Annotated[
         str, typer.Option(help="A description for people.", show_default=False)
@@ -216,12 +222,28 @@ def pack(
     _check(model, golden, golden_label, out)
     if lite_only and not lite:
         raise CannotPack("--lite-only and --no-lite leave nothing; give one of them")
-    quantise = _quantise(quantize, images, max_accuracy_loss, lite=lite)
-    ask = prompter(output.remarks, silent=yes or as_json)
     input_options = InputOptions(
         size, layout, preprocessing, scale, mean, std, order, resize, fit, resize_to, fill, invert
     )
-    found = find(source)
+    names = Names(signature, tensor, output_tensor)
+    arguments.check(
+        source,
+        backbone,
+        features=features,
+        of_network={"weights": weights, "alpha": alpha},
+        of_classifiers={
+            "labels": labels,
+            "activation": activation,
+            "golden_label": golden_label,
+            "quantize": quantize,
+        },
+        of_files=asdict(replace(input_options, size=None))
+        | asdict(names)
+        | {"reexport": reexport, "features": features},
+    )
+    quantise = QuantiseOptions.of(quantize, images, max_accuracy_loss, lite=lite)
+    ask = prompter(output.remarks, silent=yes or as_json)
+    found = find(source) if source else None
     if isinstance(found, SavedModelFolder):
         artifact.check_variables(found.folder)
     if isinstance(found, LiteFile) and quantise:
@@ -236,7 +258,7 @@ def pack(
         golden_label,
         model,
         description,
-        found.name,
+        found.name if found else str(backbone),
         lite,
         lite_only,
         quantise,
@@ -244,11 +266,21 @@ def pack(
         frozenset(filter(None, more_ops.split(","))),
     )
     with tempfile.TemporaryDirectory() as scratch:
-        try:
-            planned = plan(found, input_options, ask, Names(signature, tensor, output_tensor))
-        except MissingOption as error:
-            raise error.also(needed(labels, input_options)) from None
-        built = build(planned, settings, ask, Path(scratch), output.remark)
+        room = Path(scratch)
+        if backbone:
+            asked = application.ApplicationOptions(backbone, weights, alpha, size)
+            built = build_backbone(*application.plan(asked), settings, room, output.remark)
+        else:
+            assert found is not None
+            try:
+                planned = plan(found, input_options, ask, names)
+            except MissingOption as error:
+                raise error.also(needed("none" if features else labels, input_options)) from None
+            if features:
+                ask.finish()
+                built = build_backbone(planned, {}, settings, room, output.remark)
+            else:
+                built = build(planned, settings, ask, room, output.remark)
         packed = artifact.write(
             built.manifest, built.files, out, built.violations, settings.more_ops
         )
@@ -266,22 +298,3 @@ def _check(model: str | None, golden: Path | None, golden_label: str | None, out
         raise CannotPack("--golden-label needs --golden IMAGE")
     if not out.resolve().parent.is_dir():
         raise CannotPack(f"--out {out}: there is no folder {out.parent}")
-
-
-def _quantise(
-    kind: Kind | None, images: Path | None, max_loss: float | None, *, lite: bool
-) -> QuantiseOptions | None:
-    if kind is None:
-        if images or max_loss is not None:
-            raise CannotPack("--images and --max-accuracy-loss are for --quantize; add that")
-        return None
-    if not lite:
-        raise CannotPack(f"--quantize {kind} is for the LiteRT model; leave --no-lite out")
-    if images is None:
-        raise CannotPack(
-            f"--quantize {kind} needs --images DIR, with images at DIR/<label>/<image> that the "
-            "model was not trained on: the accuracies of both models are compared on them"
-        )
-    if not images.exists():
-        raise CannotPack(f"--images {images}: there is no such folder or zip")
-    return QuantiseOptions(kind, images, max_loss)

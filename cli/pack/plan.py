@@ -28,7 +28,7 @@ from facet import preprocess
 from facet.artifact.archive import MAX_GRAPH
 from facet.artifact.graphs import graph
 from facet.artifact.graphs.saved_model import Signature, TensorSpec, UnreadableSavedModel
-from facet.manifest import InputSpec
+from facet.manifest import InputSpec, MapSpec
 
 if TYPE_CHECKING:
     from cli.pack.model.reexport import Network
@@ -60,6 +60,7 @@ class Plan:
     way first; there are none if there cannot be one. `lite` is a LiteRT model from the source.
     `again` plans an export, for a SavedModel that otherwise goes into the artifact unchanged.
     `detected` is the activation in a LiteRT model without a SavedModel: `export` writes that alone.
+    `maps` are those of a backbone that has them.
     """
 
     kind: str
@@ -71,6 +72,7 @@ class Plan:
     lite: Path | None = None
     again: "Callable[[], Plan] | None" = None
     detected: DetectedActivation | None = None
+    maps: MapSpec | None = None
 
 
 def plan(

@@ -8,7 +8,7 @@ import typer
 from cli.pack.artifact import Packed
 from cli.pack.build import Built
 from cli.terminal.output import Output, facts
-from facet.manifest import InputSpec, Manifest
+from facet.manifest import AnyManifest, InputSpec, Manifest
 
 
 def print_rejection(output: Output, packed: Packed) -> None:
@@ -52,7 +52,7 @@ def print_result(output: Output, built: Built, packed: Packed, out: Path) -> Non
 
 def _facts(built: Built, packed: Packed, out: Path) -> dict[str, str]:
     manifest = built.manifest
-    spec, golden = manifest.input, manifest.golden
+    spec = manifest.input
     single = built.max_batch_size == 1
     return {
         "artifact": f"{out}, {packed.size / 1e6:.2f} MB",
@@ -63,10 +63,25 @@ def _facts(built: Built, packed: Packed, out: Path) -> dict[str, str]:
         f"{spec.encoding}, {_geometry(spec)}",
         **({"batches": "none, it answers single images: sent one by one"} if single else {}),
         "pixels": _arithmetic(manifest),
+        **_answers(manifest),
+        "LiteRT": built.lite,
+    }
+
+
+def _answers(manifest: AnyManifest) -> dict[str, str]:
+    if not isinstance(manifest, Manifest):
+        image, tolerance = manifest.golden.image, manifest.golden.tolerance
+        maps = manifest.output.maps
+        of_maps = f", averages of {maps.height}x{maps.width} positions" if maps else ""
+        return {
+            "features": f"{manifest.width:,}{of_maps}",
+            "golden": f"{image}, within {tolerance:g}",
+        }
+    golden, none = manifest.golden, "none: proof will be smoke"
+    return {
         "scores": _scores(manifest),
         "labels": _short(manifest.labels),
-        "golden": f"{golden.label} {golden.score:.4f}" if golden else "none: proof will be smoke",
-        "LiteRT": built.lite,
+        "golden": f"{golden.label} {golden.score:.4f}" if golden else none,
     }
 
 
@@ -83,7 +98,7 @@ def _geometry(spec: InputSpec) -> str:
     return f"resized by the model; not JPEG or PNG: {text}" if spec.encoding == "jpeg" else text
 
 
-def _arithmetic(manifest: Manifest) -> str:
+def _arithmetic(manifest: AnyManifest) -> str:
     spec = manifest.input
     numbers = [f"* {spec.scale:.6g}"]
     numbers += [f"- {spec.mean}"] if spec.mean else []

@@ -10,6 +10,7 @@ from cli.terminal.output import Output
 from facet.errors import FacetError
 from facet.keys import WEIGHTS_PREFIX, version_id
 from facet.recipes import Hyperparameters
+from training.weights import misfit
 
 
 class NoWeights(FacetError):
@@ -44,10 +45,10 @@ def check(path: Path, settings: Hyperparameters, given: Collection[str]) -> None
     the job finds out.
     """
     try:
-        from training.weights import misfit
+        problem = misfit(path, settings, given)
     except ImportError:
         return
-    if problem := misfit(path, settings, given):
+    if problem:
         raise UnfitWeights(problem)
 
 

@@ -13,7 +13,7 @@ from cli.pack.model.source import GRAPH
 from cli.pack.plan import Converter, Plan
 from facet import preprocess
 from facet.artifact.graphs import op_policy
-from facet.manifest import Manifest
+from facet.manifest import InputSpec, Manifest
 from serving.runtimes.runtime import Runtime
 
 DRAWN_IMAGES = 16
@@ -61,7 +61,7 @@ def convert(
     plan = reference.plan
     if not (plan.lite or plan.converters):
         return Lite(None, "left out: the input is a string, which LiteRT cannot decode")
-    images = _images(reference.manifest, image)
+    images = drawn(reference.manifest.input, image)
     own: Sequence[Converter | None] = [None] if plan.lite and not anew else plan.converters
     problems = []
     for number, converter in enumerate(own):
@@ -88,10 +88,10 @@ def convert(
     return Lite(None, f"left out, {because if random else problems[0]}")
 
 
-def _images(manifest: Manifest, image: bytes | None) -> preprocess.Pixels:
+def drawn(spec: InputSpec, image: bytes | None) -> preprocess.Pixels:
+    """Images on which two models are compared: drawn ones, and the golden sample's."""
     from training.export import golden
 
-    spec = manifest.input
     files = [golden.draw(seed) for seed in range(DRAWN_IMAGES)] + ([image] if image else [])
     return np.stack([preprocess.geometry(spec, preprocess.decode(spec, each)) for each in files])
 

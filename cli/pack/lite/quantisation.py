@@ -23,6 +23,26 @@ class QuantiseOptions:
     images: Path
     max_loss: float | None = None
 
+    @classmethod
+    def of(
+        cls, kind: Kind | None, images: Path | None, max_loss: float | None, *, lite: bool
+    ) -> "QuantiseOptions | None":
+        """Those of the command line. Raises CannotPack."""
+        if kind is None:
+            if images or max_loss is not None:
+                raise CannotPack("--images and --max-accuracy-loss are for --quantize; add that")
+            return None
+        if not lite:
+            raise CannotPack(f"--quantize {kind} is for the LiteRT model; leave --no-lite out")
+        if images is None:
+            raise CannotPack(
+                f"--quantize {kind} needs --images DIR, with images at DIR/<label>/<image> that "
+                "the model was not trained on: the accuracies of both are compared on them"
+            )
+        if not images.exists():
+            raise CannotPack(f"--images {images}: there is no such folder or zip")
+        return cls(kind, images, max_loss)
+
     @property
     def limit(self) -> float:
         return MAX_LOSS[self.kind] if self.max_loss is None else self.max_loss

@@ -6,6 +6,7 @@ from typing import Literal
 from cli.pack.errors import CannotPack
 
 Order = Literal["RGB", "BGR"]
+Preprocessing = Literal["unit", "tf", "imagenet-torch", "imagenet-caffe", "per-image", "none"]
 
 
 @dataclass(frozen=True)

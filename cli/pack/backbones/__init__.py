@@ -1,0 +1,1 @@
+"""`facet pack --backbone`: make an artifact of a network that computes features."""
