@@ -1,6 +1,6 @@
 """Rebuilds the sample artifacts from the real data sets with the training code.
 
-    FACET_DATA=DIR python -m samples.build [cifar] [sign-language]
+    FACET_DATA=DIR python -m samples.build [backbone] [cifar] [sign-language]
 
 `DIR` contains `cifar10_jpeg.zip` and `sign_language/{train,validation,test}/<label>/`.
 """
@@ -37,6 +37,14 @@ class Sample:
 
 SAMPLES = (
     Sample(
+        "backbone",
+        "backbone",
+        "CIFAR-10, JPEG copies",
+        "cifar10",
+        ("train", "test"),
+        {},
+    ),
+    Sample(
         "cifar",
         "cifar10",
         "CIFAR-10, JPEG copies",
@@ -69,7 +77,7 @@ SAMPLES = (
 
 
 def main() -> None:
-    """Builds the samples that the command line names, by default both."""
+    """Builds the samples that the command line names, by default all."""
     if not (data := os.environ.get("FACET_DATA")):
         sys.exit("error: set FACET_DATA to the folder with the data sets (samples/README.md).")
     known = {sample.model: sample for sample in SAMPLES}

@@ -18,7 +18,7 @@ from tests.support import trainer as training
 from tests.support.stacks import DEPLOYED, ONBOARDING_SECONDS, ROOT, Reached, Running, start
 
 CLASSIFIERS = ("cifar", "sign-language")
-SAMPLES = CLASSIFIERS
+SAMPLES = ("backbone", *CLASSIFIERS)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -37,6 +37,7 @@ def test_once_prints_everything_in_order_and_exits(once: subprocess.CompletedPro
         r"^API +http://127\.0\.0\.1:\d+$",
         r"^API key +\S{20,}$",
         r"^Page +http://127\.0\.0\.1:\d+/#key=\S{20,}$",
+        rf"^backbone +{VERSION} +READY$",
         rf"^cifar +{VERSION} +READY$",
         rf"^sign-language +{VERSION} +READY$",
         r"^samples/images/\S+ +→ \S+ +[01]\.\d+ +\d+\.\d ms$",

@@ -12,7 +12,9 @@ import pytest
 from ai_edge_litert.interpreter import Interpreter
 
 from facet import preprocess
-from facet.manifest import Manifest
+from facet.features import distance
+from facet.heads import maps
+from facet.manifest import BackboneManifest, Manifest
 from facet.recipes import RECIPES
 from samples import build
 
@@ -85,6 +87,50 @@ def test_sample_images_get_their_labels(samples: dict[str, Sample], path: Path) 
     scores = sample.scores([path.read_bytes()])[0]
     assert sample.manifest.labels[scores.argmax()] == path.name.split("-")[0]
     assert scores.max() - np.sort(scores)[-2] > 0.2
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """The sample backbone, run with LiteRT."""
+
+    manifest: BackboneManifest
+    golden: bytes
+    interpreter: Interpreter
+
+    @classmethod
+    def opened(cls) -> "Backbone":
+        with tarfile.open(SAMPLES / "backbone.tar.gz") as tar:
+            content = {each.name: tar.extractfile(each) for each in tar}
+            read = {name: file.read() for name, file in content.items() if file}
+        manifest = BackboneManifest.model_validate_json(read["facet.json"])
+        interpreter = Interpreter(model_content=read["1/assets.extra/model.tflite"])
+        return cls(manifest, read[manifest.golden.image], interpreter)
+
+    def features(self, images: list[bytes]) -> np.ndarray:
+        """(images, features)."""
+        return self._answers(self.manifest, images)
+
+    def maps(self, images: list[bytes]) -> np.ndarray:
+        """(images, height * width * channels)."""
+        return self._answers(maps.manifest_of(self.manifest), images)
+
+    def _answers(self, asked: BackboneManifest, images: list[bytes]) -> np.ndarray:
+        spec = asked.input
+        pixels = [preprocess.apply(spec, preprocess.decode(spec, each)) for each in images]
+        runner = self.interpreter.get_signature_runner(spec.signature)
+        return np.asarray(runner(**{spec.tensor: np.stack(pixels)})[asked.output.tensor])
+
+
+def test_the_backbone_has_the_maps_of_its_features() -> None:
+    backbone = Backbone.opened()
+    output = backbone.manifest.output
+    images = [backbone.golden, *(path.read_bytes() for path in IMAGES)]
+    features, found = backbone.features(images), backbone.maps(images)
+    assert distance(features[0], np.array(backbone.manifest.golden.features, np.float32)) < 0.01
+    assert output.maps
+    assert (output.maps.height, output.maps.width, output.channels) == (4, 4, 128)
+    np.testing.assert_allclose(maps.averages(output, found), features, atol=1e-5)
+    assert (SAMPLES / "backbone.tar.gz").stat().st_size < 6e5
 
 
 def test_each_model_has_sample_images() -> None:

@@ -152,7 +152,7 @@ def test_it_answers_as_ours_for_every_saved_model_that_we_export(
     environ = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
     done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
-    assert len(SAMPLES) == 2
+    assert len(SAMPLES) == 3
     with np.load(out) as theirs:
         for name, answers in zip(folders, theirs.values(), strict=True):
             ours = saved_model_answers.scores(folders[name])

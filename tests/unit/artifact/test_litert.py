@@ -297,7 +297,7 @@ def test_a_mapped_file_is_read_in_place(tmp_path: Path) -> None:
     assert faults < 1_000
 
 
-@pytest.mark.parametrize("name", ["cifar", "sign-language"])
+@pytest.mark.parametrize("name", ["backbone", "cifar", "sign-language"])
 def test_our_samples_have_the_operators_that_litert_sees(name: str) -> None:
     """`schema_py_generated` is what LiteRT's own tools read models with."""
     schema = pytest.importorskip(

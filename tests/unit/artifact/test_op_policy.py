@@ -585,7 +585,7 @@ def test_the_savers_ops_are_in_no_group() -> None:
     assert not ALLOWED & SAVE_RESTORE
 
 
-@pytest.mark.parametrize("name", ["cifar", "sign-language"])
+@pytest.mark.parametrize("name", ["backbone", "cifar", "sign-language"])
 def test_accepts_the_samples(name: str) -> None:
     with tarfile.open(ROOT / "samples" / f"{name}.tar.gz") as tar:
         graph = tar.extractfile("1/saved_model.pb")
