@@ -8,15 +8,15 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from facet.manifest import InputSpec
-from facet.statistics import wilson
-from training.calibration import (
+from facet.heads.calibration import (
     LogProbabilities,
     Reliability,
     cross_tempered,
     fit_temperature,
     tempered,
 )
+from facet.manifest import InputSpec
+from facet.statistics import wilson
 from training.dataset import Dataset, ImageSet
 from training.export.graph import normalise
 
@@ -153,6 +153,12 @@ def calibrate(evaluations: Mapping[str, Evaluation], data: Dataset) -> Calibrati
         evaluations,
         {name: Evaluation.of(each, classes[name]) for name, each in after.items()},
     )
+
+
+def calibrated(network: keras.Model, temperature: float) -> keras.Model:
+    """The network (images → logits) with its logits divided by the temperature."""
+    image = keras.Input(network.input_shape[1:])
+    return keras.Model(image, keras.layers.Rescaling(1 / temperature)(network(image)))
 
 
 def evaluate(network: keras.Model, spec: InputSpec, images: ImageSet) -> Evaluation:

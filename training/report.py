@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from training.calibration import BINS, Reliability
+from facet.heads.calibration import BINS, Reliability
 from training.evaluate import Calibration, Evaluation
 from training.fitting.checkpoint import History, best_epoch
 

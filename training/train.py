@@ -20,10 +20,9 @@ import tensorflow as tf
 from facet.effects import without_effect
 from facet.errors import FacetError
 from training import report
-from training.calibration import calibrated
 from training.choice import Trained, from_scratch_too, train_best, with_backbone, with_method
 from training.dataset import load
-from training.evaluate import Evaluation, calibrate, evaluate
+from training.evaluate import Evaluation, calibrate, calibrated, evaluate
 from training.export.backbone import export_backbone
 from training.export.export import ModelInfo, export
 from training.export.quantised import Quantising

@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from facet.heads.fitting import FittedHead, fit_head
 from facet.recipes import PRETRAINED, Hyperparameters
 from training.dataset import Dataset, ImageSet
 from training.export.graph import normalise
@@ -18,7 +19,6 @@ from training.fitting.augment import Augmentation, augment
 from training.fitting.checkpoint import Checkpoint, History
 from training.fitting.features import Features, extract, pool, restore
 from training.fitting.fit import MEASURES, fit
-from training.fitting.head import Head, fit_head
 from training.fitting.stream import Examples, plan_epoch
 from training.fitting.whitening import whiten
 from training.fitting.workers import Workers
@@ -108,7 +108,7 @@ def _start_from_head(
     settings: Hyperparameters,
     pooled: NDArray[np.float32],
     workers: Workers,
-) -> Head:
+) -> FittedHead:
     """Gives the network the first host's head."""
     head = fit_head(pooled, _targets(data, data.train), balanced=settings.class_weights)
     layer = network.tail.layers[-1]

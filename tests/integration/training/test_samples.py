@@ -14,6 +14,7 @@ from ai_edge_litert.interpreter import Interpreter
 from facet import preprocess
 from facet.features import distance
 from facet.heads import maps
+from facet.heads.fitting import fit_head
 from facet.manifest import BackboneManifest, Manifest
 from facet.recipes import RECIPES
 from samples import build
@@ -131,6 +132,20 @@ def test_the_backbone_has_the_maps_of_its_features() -> None:
     assert (output.maps.height, output.maps.width, output.channels) == (4, 4, 128)
     np.testing.assert_allclose(maps.averages(output, found), features, atol=1e-5)
     assert (SAMPLES / "backbone.tar.gz").stat().st_size < 6e5
+
+
+def test_heads_on_the_backbone_tell_hand_signs_apart(data: Path) -> None:
+    """Its features serve labels that it was not trained on: taught with 20 images of each."""
+    backbone = Backbone.opened()
+    manifest, features = backbone.manifest, backbone.features
+    folders = [sorted((data / "sign_language/train" / str(digit)).glob("*")) for digit in range(10)]
+    taught = features([path.read_bytes() for each in folders for path in each[::8][:20]])
+    held_out = features([path.read_bytes() for each in folders for path in each[4::8][:20]])
+    truth = np.repeat(np.arange(10), 20)
+    head = fit_head(taught[None], np.eye(10, dtype=np.float32)[truth], balanced=True)
+    right = (held_out @ head.kernel + head.bias).argmax(axis=1) == truth
+    assert manifest.width == 512
+    assert right.mean() > 0.8
 
 
 def test_each_model_has_sample_images() -> None:

@@ -7,7 +7,6 @@ them and changes no prediction (Guo et al., "On Calibration of Modern Neural Net
 import math
 from dataclasses import dataclass
 
-import keras
 import numpy as np
 from numpy.typing import NDArray
 
@@ -109,9 +108,3 @@ def cross_tempered(rows: LogProbabilities, classes: NDArray[np.int64]) -> LogPro
     for own, other in (halves, halves[::-1]):
         result[own] = tempered(rows[own], fit_temperature(rows[other], classes[other]))
     return result
-
-
-def calibrated(network: keras.Model, temperature: float) -> keras.Model:
-    """The network (images → logits) with its logits divided by the temperature."""
-    image = keras.Input(network.input_shape[1:])
-    return keras.Model(image, keras.layers.Rescaling(1 / temperature)(network(image)))

@@ -1,10 +1,11 @@
-"""training/fitting/head.py: the last layer in closed form."""
+"""facet/heads/fitting.py: the last layer in closed form."""
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from training.fitting.head import Head, _Ridge, fit_head
+from facet.heads.fitting import USUAL, FittedHead, _Ridge, fit_head
+from facet.manifest import MAX_FEATURES
 
 WIDTH = 12
 
@@ -21,22 +22,23 @@ def examples(
     return features, targets
 
 
-def right(head: Head, features: NDArray[np.float32], targets: NDArray[np.float32]) -> float:
+def right(head: FittedHead, features: NDArray[np.float32], targets: NDArray[np.float32]) -> float:
     logits = features[0] @ head.kernel + head.bias
     return float((logits.argmax(axis=1) == targets.argmax(axis=1)).mean())
 
 
-@pytest.mark.parametrize("views", [1, 3])
-def test_left_out_scores_are_those_of_a_fit_without_the_image(views: int) -> None:
-    features, targets = examples(30, 1, views=views)
+@pytest.mark.parametrize(("count", "views"), [(30, 1), (30, 3), (9, 1), (4, 2)])
+def test_left_out_scores_are_those_of_a_fit_without_the_image(count: int, views: int) -> None:
+    """Also with fewer images than features, which are decomposed in another way."""
+    features, targets = examples(count, 1, views=views)
     rows, strength = features.astype(np.float64), 0.3
-    weights = np.random.default_rng(2).uniform(0.5, 2, 30)
+    weights = np.random.default_rng(2).uniform(0.5, 2, count)
     ridge = _Ridge(rows, targets, weights)
     scores = ridge.left_out(strength)
-    penalty = strength * ridge._values.mean() * np.eye(WIDTH + 1)
+    penalty = strength * ridge._usual * np.eye(WIDTH + 1)
     penalty[-1, -1] = 0  # the intercept is free
-    for left_out in (0, 7, 29):
-        kept = np.arange(30) != left_out
+    for left_out in (0, count // 3, count - 1):
+        kept = np.arange(count) != left_out
         flat = rows[:, kept].reshape(-1, WIDTH)
         design = np.hstack([flat, np.ones((len(flat), 1))])
         weight = np.tile(weights[kept] / views, views)[:, None]
@@ -46,6 +48,24 @@ def test_left_out_scores_are_those_of_a_fit_without_the_image(views: int) -> Non
         )
         expected = np.append(rows[0, left_out], 1) @ layer
         np.testing.assert_allclose(scores[left_out], expected, atol=1e-10)
+
+
+def test_few_images_on_the_widest_features_take_little() -> None:
+    """A matrix of 8,192 x 8,192 has 537 MB, and its eigenvectors take minutes."""
+    features = np.random.default_rng(1).normal(size=(1, 6, MAX_FEATURES))
+    targets = np.eye(2, dtype=np.float32)[np.arange(6) % 2]
+    ridge = _Ridge(features, targets, np.ones(6))
+    assert ridge._vectors.shape == (MAX_FEATURES, 5)  # one is lost to the mean
+    assert fit_head(features, targets, balanced=True).kernel.shape == (MAX_FEATURES, 2)
+
+
+@pytest.mark.parametrize("width", [3, 300])
+def test_images_that_are_all_alike_are_answered_wrong(width: int) -> None:
+    targets = np.eye(2, dtype=np.float32)[np.arange(8) % 2]
+    head = fit_head(np.ones((1, 8, width)), targets, balanced=True)
+    assert head.accuracy == 0
+    assert not head.kernel.any()
+    assert np.isfinite(head.left_out).all()
 
 
 def test_it_classifies_new_images_and_says_so() -> None:
@@ -111,3 +131,13 @@ def test_features_that_never_change_are_ignored() -> None:
     head = fit_head(features, targets, balanced=True)
     assert np.isfinite(head.kernel).all()
     assert (head.kernel[-1] == 0).all()
+
+
+def test_few_images_get_the_usual_strength_and_many_choose_their_own() -> None:
+    """Of noise-free features of two images each, every small strength fits the images left out."""
+    few, wanted = examples(6, 1)
+    head = fit_head(few, wanted, balanced=True)
+    assert 3 <= head.strength * 2 / USUAL * 3 <= 30
+    features, targets = examples(3000, 1)
+    features[..., :3] += 5 * targets  # far apart: nothing is to be shrunk
+    assert fit_head(features, targets, balanced=True).strength * 1000 < 10 * USUAL
