@@ -125,8 +125,9 @@ class Results(ResponseModel):
 
 
 class _ReleaseState(ResponseModel):
-    kind: Literal["classifier", "backbone"] = Field(
-        description="A classifier predicts labels; a backbone computes features, and predicts none."
+    kind: Literal["classifier", "backbone", "head"] = Field(
+        description="A classifier predicts labels, and so does a head, from features of its "
+        "backbone; a backbone computes features, and predicts no labels."
     )
     live: VersionId | None = Field(description="The version that answers predictions.")
     previous: VersionId | None = Field(description="The version that a rollback makes live.")

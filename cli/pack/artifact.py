@@ -13,7 +13,7 @@ from facet.artifact.graphs.saved_model import UnreadableSavedModel
 from facet.artifact.packing import pack
 from facet.errors import Violation
 from facet.keys import MANIFEST, version_id
-from facet.manifest import AnyManifest
+from facet.manifest import NetworkManifest
 
 SAVED_MODEL_FILES = ("saved_model.pb", "fingerprint.pb", "variables/**/*", "assets/**/*")
 """The files of a SavedModel that TensorFlow Serving reads."""
@@ -51,7 +51,7 @@ def check_variables(folder: Path) -> None:
 
 
 def write(
-    manifest: AnyManifest,
+    manifest: NetworkManifest,
     files: list[tuple[str, Path]],
     target: Path,
     proof: Sequence[Violation] = (),

@@ -24,7 +24,7 @@ from cli.pack.model.source import GRAPH
 from cli.pack.plan import LITE, Plan
 from cli.terminal.prompts import Prompter
 from facet.errors import BodyTooLarge, Violation
-from facet.manifest import AnyManifest, GoldenSample, Manifest, OutputSpec
+from facet.manifest import GoldenSample, Manifest, NetworkManifest, OutputSpec
 from onboard.proof.prover import Proof
 from serving.runtimes.runtime import Runtime
 
@@ -58,7 +58,7 @@ class Built:
     that answers single images only. `remarks` are about the images on which it was compared.
     """
 
-    manifest: AnyManifest
+    manifest: NetworkManifest
     files: list[tuple[str, Path]]
     lite: str
     violations: list[Violation] = field(default_factory=list)

@@ -12,7 +12,7 @@ from cli.pack.errors import CannotPack
 from facet import preprocess
 from facet.errors import ModelFailed
 from facet.keys import VERSION_ID_LENGTH
-from facet.manifest import AnyManifest
+from facet.manifest import NetworkManifest
 from facet.places.endpoint import Endpoint
 from facet.places.predict_call import Scores, payload, scores
 from facet.preprocess import Pixels, Tensor
@@ -68,7 +68,9 @@ def _closed(load: Callable[[], Runtime]) -> Iterator[Runtime]:
         runtime.close()
 
 
-def scorer(runtime: Runtime, manifest: AnyManifest, max_batch_size: int | None = None) -> Scorer:
+def scorer(
+    runtime: Runtime, manifest: NetworkManifest, max_batch_size: int | None = None
+) -> Scorer:
     """Return a function that asks for all images in one request of any length, or one by one."""
 
     def answer(pixels: Pixels) -> Scores:
@@ -86,33 +88,33 @@ def scorer(runtime: Runtime, manifest: AnyManifest, max_batch_size: int | None =
     return answer
 
 
-def score(runtime: Runtime, manifest: AnyManifest, image: bytes) -> Scores:
+def score(runtime: Runtime, manifest: NetworkManifest, image: bytes) -> Scores:
     """Return float32 (labels,) scores of an image file. Raises BodyTooLarge, DoesNotRun."""
     decoded = preprocess.decode(manifest.input, image)
     tensor = preprocess.apply(manifest.input, decoded, image)
     return _classify(runtime, manifest, tensor)
 
 
-def largest(manifest: AnyManifest) -> Pixels:
+def largest(manifest: NetworkManifest) -> Pixels:
     """Return an image of noise: of all images of the input's size it takes the most bytes."""
     spec = manifest.input
     shape = (spec.height, spec.width, spec.channels)
     return np.random.default_rng(0).integers(0, 256, shape, np.uint8)
 
 
-def check(runtime: Runtime, manifest: AnyManifest) -> None:
+def check(runtime: Runtime, manifest: NetworkManifest) -> None:
     """Classify one image. Raises BodyTooLarge, DoesNotRun."""
     tensor = preprocess.tensor(manifest.input, largest(manifest))
     _classify(runtime, manifest, tensor)
 
 
-def prove(runtime: Runtime, manifest: AnyManifest, golden: bytes | None) -> Proof:
+def prove(runtime: Runtime, manifest: NetworkManifest, golden: bytes | None) -> Proof:
     """Return what onboarding's own proof finds, whatever time it takes here."""
     prover = Prover(_endpoint(runtime), float("inf"))
     return prover.prove(VERSION, manifest, golden, RetryPolicy.never())
 
 
-def _classify(runtime: Runtime, manifest: AnyManifest, tensor: Pixels | Tensor) -> Scores:
+def _classify(runtime: Runtime, manifest: NetworkManifest, tensor: Pixels | Tensor) -> Scores:
     try:
         (row,) = _endpoint(runtime).classify(VERSION, manifest, [tensor], NAME)
     except ModelFailed as error:

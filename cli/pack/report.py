@@ -8,7 +8,7 @@ import typer
 from cli.pack.artifact import Packed
 from cli.pack.build import Built
 from cli.terminal.output import Output, facts
-from facet.manifest import AnyManifest, InputSpec, Manifest
+from facet.manifest import InputSpec, Manifest, NetworkManifest
 
 
 def print_rejection(output: Output, packed: Packed) -> None:
@@ -68,7 +68,7 @@ def _facts(built: Built, packed: Packed, out: Path) -> dict[str, str]:
     }
 
 
-def _answers(manifest: AnyManifest) -> dict[str, str]:
+def _answers(manifest: NetworkManifest) -> dict[str, str]:
     if not isinstance(manifest, Manifest):
         image, tolerance = manifest.golden.image, manifest.golden.tolerance
         maps = manifest.output.maps
@@ -98,7 +98,7 @@ def _geometry(spec: InputSpec) -> str:
     return f"resized by the model; not JPEG or PNG: {text}" if spec.encoding == "jpeg" else text
 
 
-def _arithmetic(manifest: AnyManifest) -> str:
+def _arithmetic(manifest: NetworkManifest) -> str:
     spec = manifest.input
     numbers = [f"* {spec.scale:.6g}"]
     numbers += [f"- {spec.mean}"] if spec.mean else []

@@ -13,7 +13,7 @@ from facet.artifact import archive, manifest_file
 from facet.artifact.gzip_stream import Readable
 from facet.errors import FacetError, Violation
 from facet.keys import MANIFEST, version_id
-from facet.manifest import AnyManifest, Frozen, Manifest
+from facet.manifest import AnyManifest, Frozen, LabelledManifest
 from facet.registry.models import Version
 from facet.statistics import at_least, wilson
 from train.comparison import Comparison, missing
@@ -139,7 +139,7 @@ def judge(manifest: AnyManifest, gate: Gate, live: Version | None) -> Verdict:
 
 def _labels(manifest: AnyManifest) -> frozenset[str]:
     """Those that its model distinguishes; none for a backbone."""
-    return frozenset(manifest.labels if isinstance(manifest, Manifest) else ())
+    return frozenset(manifest.labels if isinstance(manifest, LabelledManifest) else ())
 
 
 def stated(metric: str, manifest: AnyManifest) -> str:

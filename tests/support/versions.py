@@ -5,12 +5,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from facet.errors import Violation
-from facet.manifest import BackboneManifest, Manifest
+from facet.manifest import BackboneManifest, HeadManifest, Manifest
 from facet.registry.models import Place, Status, Version
 from facet.registry.placement import Placement
 from facet.registry.releases import Releases
 from facet.registry.store import Registry
-from tests.support.inputs import artifacts
+from tests.support.inputs import artifacts, heads
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
@@ -36,6 +36,13 @@ def pending(number: int, model: str = "cifar", **manifest: Any) -> Version:
 def backbone(number: int, model: str = "mobilenet") -> Version:
     """A PENDING version of a backbone."""
     manifest = BackboneManifest.model_validate(artifacts.backbone())
+    return replace(pending(number, model), manifest=manifest)
+
+
+def head(number: int, on: Version, model: str = "cats") -> Version:
+    """A PENDING version of a head on this version of a backbone."""
+    named = {"model": on.model, "version": on.id, "width": len(artifacts.FEATURES)}
+    manifest = HeadManifest.model_validate(heads.manifest(backbone=named))
     return replace(pending(number, model), manifest=manifest)
 
 

@@ -14,7 +14,8 @@ from facet.manifest import (
     AnyManifest,
     BackboneManifest,
     GoldenSample,
-    Manifest,
+    HeadManifest,
+    LabelledManifest,
 )
 from facet.places.predict_call import Scores
 from facet.registry.models import Place
@@ -55,7 +56,7 @@ class Rows(Protocol):
 
 def rows_of(manifest: AnyManifest) -> Rows:
     """Those of a classifier, or of a backbone."""
-    if isinstance(manifest, Manifest):
+    if isinstance(manifest, LabelledManifest):
         return ScoreRows(manifest)
     return FeatureRows(manifest)
 
@@ -63,10 +64,12 @@ def rows_of(manifest: AnyManifest) -> Rows:
 class ScoreRows:
     """A classifier's: one score for each label."""
 
-    def __init__(self, manifest: Manifest) -> None:
+    def __init__(self, manifest: LabelledManifest) -> None:
         self._labels = manifest.labels
         self._golden: GoldenSample | None = manifest.golden
-        self._softmax = manifest.output.activation == "softmax"
+        self._softmax = (
+            isinstance(manifest, HeadManifest) or manifest.output.activation == "softmax"
+        )
         self._tolerance = self._golden.tolerance if self._golden else TOLERANCE
 
     def invalid(self, row: Scores) -> Iterator[Violation]:

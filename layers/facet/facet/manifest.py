@@ -1,6 +1,7 @@
 """The manifest `facet.json` of an artifact: its schema. docs/manifest.md explains the fields.
 
-A classifier's has labels, a backbone's a vector of features in their place; `parse` reads each.
+A classifier's has labels, a backbone's a vector of features in their place, and a head's labels
+and the backbone on whose features they were taught; `parse` reads each of them.
 """
 
 from collections import Counter
@@ -18,7 +19,7 @@ from pydantic import (
     field_validator,
 )
 
-from facet.keys import MODEL_NAME
+from facet.keys import MODEL_NAME, VERSION_ID
 
 MAX_LABEL = 200
 """Characters of a label."""
@@ -61,13 +62,16 @@ MAX_MAP_SIDE = 64
 MAX_MAP_VALUES = 400_000
 """Values of the maps of one image: as JSON they must fit into an answer of 6 MB."""
 
+MAX_TAUGHT = 1000
+"""Labels of a head."""
+
 FEATURE_TOLERANCE = 0.02
 """How far features may be from the recorded ones, as a part of the length of that vector.
 
 docs/manifest.md#golden-of-a-backbone has what kernels, float16 weights and wrong filters change.
 """
 
-KINDS = ("classifier", "backbone")
+KINDS = ("classifier", "backbone", "head")
 
 
 class Frozen(BaseModel):
@@ -363,7 +367,46 @@ class BackboneManifest(_Document):
         return self.output.width
 
 
-AnyManifest = Manifest | BackboneManifest
+class BackboneRef(Frozen):
+    """The version of a backbone on whose `width` features a head was taught."""
+
+    model: str = Field(pattern=rf"^{MODEL_NAME.pattern}$")
+    version: str = Field(pattern=rf"^{VERSION_ID.pattern}$")
+    width: int = Field(ge=1, le=MAX_FEATURES)
+
+
+class HeadManifest(_Document):
+    """A head's `facet.json`, schema 1. Its `input` is that of its backbone."""
+
+    schema_: Literal[1] = Field(alias="schema")
+    kind: Literal["head"]
+    model: str | None = Field(default=None, pattern=rf"^{MODEL_NAME.pattern}$")
+    description: str = Field(default="", max_length=2000)
+    labels: Labels = Field(min_length=2, max_length=MAX_TAUGHT)
+    input: InputSpec
+    backbone: BackboneRef
+    golden: GoldenSample
+    metrics: dict[str, Finite] = Field(default_factory=dict)
+    provenance: dict[str, str] = Field(default_factory=dict)
+
+    @field_validator("golden")
+    @classmethod
+    def _golden_label_is_one(cls, golden: GoldenSample, info: ValidationInfo) -> GoldenSample:
+        return _of_labels(golden, info)
+
+    @property
+    def width(self) -> int:
+        """How many scores it gives for one image."""
+        return len(self.labels)
+
+
+AnyManifest = Manifest | BackboneManifest | HeadManifest
+
+LabelledManifest = Manifest | HeadManifest
+"""That of a model which answers images with scores of labels."""
+
+NetworkManifest = Manifest | BackboneManifest
+"""That of an artifact with a network, which runs in a place by itself."""
 
 
 def kind_of(document: object) -> str:
@@ -374,7 +417,9 @@ def kind_of(document: object) -> str:
 
 _ANY: TypeAdapter[AnyManifest] = TypeAdapter(
     Annotated[
-        Annotated[Manifest, Tag("classifier")] | Annotated[BackboneManifest, Tag("backbone")],
+        Annotated[Manifest, Tag("classifier")]
+        | Annotated[BackboneManifest, Tag("backbone")]
+        | Annotated[HeadManifest, Tag("head")],
         Discriminator(kind_of),
     ]
 )

@@ -16,7 +16,8 @@ from typing import Any
 from PIL import Image
 
 from facet.artifact import archive, gzip_stream, names, tar_stream
-from tests.support.inputs import artifacts
+from facet.heads.weights import MAX_HEAD
+from tests.support.inputs import artifacts, heads
 from tests.support.inputs.artifacts import FLOAT, STRING
 from tests.support.inputs.tar_corpus import record, signed
 
@@ -520,13 +521,42 @@ EVERYTHING: Mapping[str, tuple[Made, str]] = {
 }
 
 
+HEADS: dict[str, tuple[Made, str]] = {
+    "a head without weights": (
+        lambda: artifacts.packed(heads.members() | {"head.npz": b""}),
+        "head-file",
+    ),
+    "a head with a network": (
+        lambda: artifacts.packed(heads.members() | {GRAPH: GOOD[GRAPH]}),
+        "head-file",
+    ),
+    "a head of other sizes, without its image": (
+        lambda: artifacts.packed(
+            {
+                "facet.json": heads.members(labels=["cat", "dog"])["facet.json"],
+                "head.npz": heads.members()["head.npz"],
+            }
+        ),
+        "head-file golden-missing",
+    ),
+    "a head with more weights than it may have": (
+        lambda: artifacts.packed(heads.members() | {"head.npz": Random(1).randbytes(MAX_HEAD + 1)}),
+        "head-file",
+    ),
+    "a head that names no backbone": (
+        lambda: artifacts.packed(heads.members(backbone=None)),
+        "manifest-field",
+    ),
+}
+
+
 def _large_image() -> bytes:
     return artifacts.encoded(Image.new("1", (2049, 2048)))
 
 
 CASES = [
     Case(name, made, frozenset(codes.split()))
-    for group in (ARCHIVES, MEMBERS, LAYOUTS, MANIFESTS, EVERYTHING)
+    for group in (ARCHIVES, MEMBERS, LAYOUTS, MANIFESTS, HEADS, EVERYTHING)
     for name, (made, codes) in group.items()
 ]
 """All of them; their names differ."""

@@ -274,5 +274,5 @@ def test_what_a_backbone_cannot_be(changes: dict[str, Any], place: str) -> None:
 
 
 def test_an_unknown_kind_is_named_with_those_that_there_are() -> None:
-    with pytest.raises(ValidationError, match="there are the kinds classifier, backbone"):
+    with pytest.raises(ValidationError, match="there are the kinds classifier, backbone, head"):
         parse(json.dumps(artifacts.backbone(kind="ear")))

@@ -8,9 +8,11 @@ from pydantic import BaseModel
 
 from facet.manifest import (
     BackboneManifest,
+    BackboneRef,
     FeatureSpec,
     GoldenFeatures,
     GoldenSample,
+    HeadManifest,
     InputSpec,
     Manifest,
     MapSpec,
@@ -25,6 +27,7 @@ PARTS = dict(
         (
             *(Manifest, InputSpec, OutputSpec, GoldenSample),
             *(BackboneManifest, FeatureSpec, MapSpec, GoldenFeatures),
+            *(HeadManifest, BackboneRef),
         ),
         SECTIONS,
         strict=True,
@@ -66,6 +69,9 @@ def test_every_field_is_in_the_table_with_its_default(part: type[BaseModel]) -> 
     if part is BackboneManifest:
         documented = rows(PARTS[Manifest]) | documented
         del documented["labels"]
+    if part is HeadManifest:
+        documented = rows(PARTS[Manifest]) | documented
+        del documented["output"]
     fields = {field.alias or name: field for name, field in part.model_fields.items()}
     assert sorted(documented) == sorted(fields)
     for name, field in fields.items():
@@ -75,5 +81,5 @@ def test_every_field_is_in_the_table_with_its_default(part: type[BaseModel]) -> 
 
 def test_the_manifests_that_it_shows_are_valid() -> None:
     blocks = re.findall(r"^```json\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
-    assert [parse(block).kind for block in blocks] == ["classifier", "backbone"]
+    assert [parse(block).kind for block in blocks] == ["classifier", "backbone", "head"]
     assert all(parse(block).golden for block in blocks)

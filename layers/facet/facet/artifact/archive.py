@@ -15,6 +15,7 @@ from facet.artifact.gzip_stream import Digested, Readable, StopReading, Unpacked
 from facet.artifact.names import MemberCheck, is_from_macos, normalised
 from facet.artifact.tar_stream import Content, Member, members
 from facet.errors import Violation
+from facet.heads.weights import HEAD, MAX_HEAD
 from facet.keys import ARTIFACT, MANIFEST
 
 GRAPH = re.compile(r"[0-9]+/saved_model\.pb")
@@ -68,8 +69,8 @@ class Archive:
 
     `sha256` (hex) and `size` (bytes) are those of the packed artifact, `files` has the size of each
     regular member, `folders` the members that are folders, `kept` the contents that validation
-    reads, `litert` the LiteRT models, on disk. Only a `complete` archive, whose members
-    were all read, can lack something.
+    reads, `litert` the LiteRT models and `head` the weights of a head, on disk. Only a `complete`
+    archive, whose members were all read, can lack something.
     """
 
     sha256: str = ""
@@ -78,6 +79,7 @@ class Archive:
     folders: set[str] = field(default_factory=set)
     kept: dict[str, bytes] = field(default_factory=dict)
     litert: dict[str, SpooledFile] = field(default_factory=dict, compare=False)
+    head: SpooledFile | None = field(default=None, compare=False)
     violations: list[Violation] = field(default_factory=list)
     complete: bool = False
 
@@ -87,9 +89,11 @@ class Archive:
         return next(iter(self.litert.values()), None)
 
     def close(self) -> None:
-        """Frees the disk space of LiteRT models."""
+        """Frees the disk space of LiteRT models and of a head."""
         for each in self.litert.values():
             each.close()
+        if self.head:
+            self.head.close()
 
 
 @dataclass
@@ -149,6 +153,9 @@ def _keep(archive: Archive, room: _Room, member: Member, name: str) -> None:
         if member.size <= room.litert:
             room.litert -= member.size
             archive.litert[name] = _spooled(member.content)
+    elif name == HEAD:
+        if member.size <= MAX_HEAD:
+            archive.head = _spooled(member.content)
     elif GRAPH.fullmatch(name):
         if member.size <= room.graphs:
             room.graphs -= member.size

@@ -26,7 +26,7 @@ CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 
 KERAS = re.compile(r".+\.(h5|hdf5|keras)", re.IGNORECASE)
 SCREENED = re.compile(
-    r"facet\.json|[0-9]+/(saved_model\..*|variables/variables\..*|assets\.extra/model\.tflite)"
+    r"facet\.json|head\.npz|[0-9]+/(saved_model\..*|variables/variables\..*|assets\.extra/model\.tflite)"
 )
 """Files that are read: no other member may be one of them to a program without extended headers."""
 

@@ -1,8 +1,8 @@
 """Validates an artifact before it is proven on the endpoint: an Archive in, violations out.
 
 The command line and onboarding call `run`. Each check has a module of its own: the archive's
-members (names), their layout, the manifest (manifest_file), its signature (signature_check), and
-the ops of graphs and LiteRT models (graphs/op_policy).
+members (names), their layout, the manifest (manifest_file), its signature (signature_check), the
+ops of graphs and LiteRT models (graphs/op_policy), and the weights of a head (heads/artifact).
 """
 
 from collections.abc import Iterator, Sequence
@@ -24,6 +24,7 @@ from facet.artifact.graphs.litert import TooManyParts, UnreadableLiteRT
 from facet.artifact.graphs.saved_model import UnreadableSavedModel
 from facet.artifact.manifest_file import Parts
 from facet.errors import BrokenImage, UnsupportedImage, Violation
+from facet.heads import artifact as heads
 from facet.image import decoding
 from facet.keys import ARTIFACT, MANIFEST
 from facet.manifest import AnyManifest
@@ -60,7 +61,9 @@ def run(archive: Archive, rules: Rules = Rules()) -> tuple[AnyManifest | None, l
         about_manifest += signature_check.sendable(file.parts.spec)
     name, model = _only_graph(archive)  # after the golden image: both need much memory
     violations = [*archive.violations, *_sizes(archive)]
-    if archive.complete:
+    if file.parts.kind == "head":
+        violations += heads.check(archive, file.parts.golden, file.manifest)
+    elif archive.complete:
         restores = model is not None and model.restores
         violations += layout.check(archive.files, restores, archive.folders)
     violations += about_manifest

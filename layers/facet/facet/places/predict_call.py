@@ -14,6 +14,7 @@ from facet.errors import BodyTooLarge, EndpointUnavailable, FacetError, ModelFai
 from facet.manifest import (
     AnyManifest,
     FeatureSpec,
+    HeadManifest,
     InputSpec,
     Manifest,
     OutputSpec,
@@ -141,6 +142,8 @@ def scores(manifest: AnyManifest, body: bytes, count: int) -> list[Scores | Mode
 
 def scores_in(manifest: AnyManifest, response: Any, count: int) -> list[Scores | ModelFailed]:
     """As `scores`, of a response that was parsed."""
+    if isinstance(manifest, HeadManifest):
+        raise TypeError("a place answers for a head's backbone, not for the head")
     try:
         rows = np.asarray([_row(manifest.output, row) for row in response["predictions"]])
     except (ValueError, TypeError, KeyError, RecursionError) as error:

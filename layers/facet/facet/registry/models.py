@@ -94,7 +94,7 @@ class Model:
     `rolled_back` is the last candidate that was rolled back, `newest` the `order` of the newest
     upload that was accepted. `deletions` is how often a model of this name was deleted. `run_in` is
     where its versions are to run, None to run them where the stack does (parameter RunIn). `kind`
-    is that of all its versions: `classifier` or `backbone`.
+    is that of all its versions: `classifier`, `backbone` or `head`.
     """
 
     name: str
@@ -158,7 +158,7 @@ class Version:
 
     @property
     def kind(self) -> str:
-        """What its manifest makes it: `classifier` or `backbone`."""
+        """What its manifest makes it: `classifier`, `backbone` or `head`."""
         return kind_of(self.manifest)
 
     @property
