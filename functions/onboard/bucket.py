@@ -14,6 +14,7 @@ from facet.artifact import archive
 from facet.errors import FacetError, Violation
 from facet.keys import (
     golden_key,
+    head_key,
     lite_key,
     rejected_key,
     report_key,
@@ -140,8 +141,8 @@ class Bucket:
     def publish(self, upload: Upload, version: Version, extracts: Extracts) -> None:
         """Copies the upload to the key from which the endpoint loads the version.
 
-        Beside it, the LiteRT model is kept to run without the endpoint, and the image of the golden
-        sample to be shown as an example.
+        Beside it, the LiteRT model is kept to run without the endpoint, a head's weights to be read
+        by predictions, and the image of the golden sample to be shown as an example.
         """
         self._copy(upload, version_key(version.model, version.id))
         for key, file in extracts.files(version):
@@ -237,7 +238,7 @@ class Bucket:
         A deletion that is interrupted is repeated until the artifact is gone.
         """
         pages = self._s3.get_paginator("list_object_versions")
-        for place in (golden_key, lite_key, version_key):
+        for place in (golden_key, lite_key, head_key, version_key):
             key = place(version.model, version.id)
             for page in pages.paginate(Bucket=self.name, Prefix=key):
                 for each in [*page.get("Versions", []), *page.get("DeleteMarkers", [])]:

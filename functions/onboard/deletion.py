@@ -29,6 +29,8 @@ from facet.keys import (
     ARTIFACT_SUFFIX,
     ENDPOINT_PREFIX,
     GOLDEN_PREFIX,
+    HEAD_SUFFIX,
+    HEADS_PREFIX,
     LITE_PREFIX,
     LITE_SUFFIX,
     REJECTED_PREFIX,
@@ -70,6 +72,7 @@ SUFFIXES = {
     ENDPOINT_PREFIX: (ARTIFACT_SUFFIX,),
     GOLDEN_PREFIX: ("",),
     LITE_PREFIX: (LITE_SUFFIX,),
+    HEADS_PREFIX: (HEAD_SUFFIX,),
     REJECTED_PREFIX: (ARTIFACT_SUFFIX, ".json"),
 }
 """What follows a version's id in the keys of its objects."""

@@ -18,8 +18,9 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from facet.artifact import validation
+from facet.artifact.archive import SpooledFile
 from facet.errors import EndpointRemoved, RegistryConflict, Violation
-from facet.manifest import AnyManifest
+from facet.manifest import AnyManifest, HeadManifest
 from facet.observability import logger
 from facet.registry.attempts import Attempt
 from facet.registry.models import Model, Place, Status, Version
@@ -27,7 +28,7 @@ from facet.registry.placement import Placement
 from onboard import failures
 from onboard.bucket import Bucket
 from onboard.completion.backfill import Backfill, MissingFile
-from onboard.kinds import Kinds
+from onboard.kinds import Kinds, OnBackbone
 from onboard.proof.missing import MissingProof, MissingProofs
 from onboard.proof.places import Places, Reached
 from onboard.records import Records
@@ -72,8 +73,8 @@ class Onboarding:
         self._now = now
         self._retention = Retention(records, keep)
         self._backfill = Backfill(bucket, self._registry, rules, places)
-        self._kinds = Kinds(self._registry)
-        self._missing = MissingProofs(bucket, self._registry, places)
+        self._kinds = Kinds(self._registry, bucket)
+        self._missing = MissingProofs(bucket, self._registry, places, self._kinds)
         self._withdrawal = Withdrawal(bucket, records, now)
 
     def onboard(self, upload: Upload, retry: RetryPolicy) -> OnboardingResult:
@@ -132,8 +133,8 @@ class Onboarding:
         for each in self._registry.models(CONTROLS)[0]:
             if each.name == model or each.live is None:
                 continue
-            live = self._registry.live(each.name)
-            if place not in live.proven_in:
+            live = self._kinds.network(self._registry.live(each.name))
+            if live is None or place not in live.proven_in:
                 continue
             answered = self._places.answers(live, place)
             if answered:
@@ -219,13 +220,17 @@ class Onboarding:
     ) -> OnboardingResult:
         pending = replace(self._places.cannot(validated.version), updated_at=self._now())
         self._registry.begin(pending, deletions)
-        run_in = self._registry.model(pending.model).run_in
+        run_in, on = self._registry.model(pending.model).run_in, None
+        if isinstance(manifest, HeadManifest) and validated.extracts.head:
+            on = self._on_backbone(manifest, validated.extracts.head, retry)
+            pending = self._places.cannot(pending, on.backbone)
+            run_in = run_in or self._registry.model(on.backbone.model).run_in
         self._bucket.publish(validated.upload, pending, validated.extracts)
         if self._registry.deletions(pending.model) != deletions:  # which may have missed the copy
             self._bucket.delete_orphan(pending, self._registry)
             raise RegistryConflict(f"{pending.model} was deleted at the same time")
         golden = validated.extracts.golden
-        proven, violations, waits = self._places.prove(pending, manifest, golden, run_in, retry)
+        proven, violations, waits = self._places.prove(pending, manifest, golden, run_in, retry, on)
         if violations:
             return self._reject(replace(validated, version=proven), violations, deletions)
         if waits:
@@ -236,6 +241,12 @@ class Onboarding:
         if not self._bucket.has_version(ready):
             raise RegistryConflict(f"the artifact of {ready.target} was deleted during its proof")
         return self._finish(ready, at)
+
+    def _on_backbone(
+        self, manifest: HeadManifest, file: SpooledFile, retry: RetryPolicy
+    ) -> OnBackbone:
+        """Waits a little for a backbone that is onboarded at the same time."""
+        return retry.later().until_endpoint_answers(lambda: self._kinds.on_backbone(manifest, file))
 
     def _finish(self, ready: Version, at: Placement) -> OnboardingResult:
         logger().info("model ready", model=ready.model, version=ready.id, placement=at)

@@ -9,6 +9,7 @@ from facet.errors import FacetError, UnknownModel
 from facet.keys import (
     ENDPOINT_PREFIX,
     GOLDEN_PREFIX,
+    HEADS_PREFIX,
     LITE_PREFIX,
     REJECTED_PREFIX,
 )
@@ -29,7 +30,7 @@ def clean_up(session: Session) -> str:
     left = [
         key
         for model in models
-        for prefix in (ENDPOINT_PREFIX, GOLDEN_PREFIX, LITE_PREFIX, REJECTED_PREFIX)
+        for prefix in (ENDPOINT_PREFIX, GOLDEN_PREFIX, HEADS_PREFIX, LITE_PREFIX, REJECTED_PREFIX)
         for key in _keys(session, f"{prefix}{model}")
     ]
     if failed or left:

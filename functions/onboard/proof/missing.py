@@ -9,11 +9,13 @@ from contextlib import closing
 from dataclasses import dataclass
 
 from facet.artifact.archive import Archive
-from facet.manifest import AnyManifest
+from facet.heads.weights import HEAD
+from facet.manifest import AnyManifest, HeadManifest
 from facet.observability import logger
 from facet.registry.models import Status, Version
 from facet.registry.store import Registry
 from onboard.bucket import Bucket
+from onboard.kinds import BackboneNotReady, Kinds
 from onboard.proof.places import Places, Reached
 from onboard.retry import RetryPolicy
 from onboard.uploads import OnboardingResult
@@ -30,10 +32,11 @@ class MissingProof:
 class MissingProofs:
     """Proves READY versions from their artifacts, and records what was found."""
 
-    def __init__(self, bucket: Bucket, registry: Registry, places: Places) -> None:
+    def __init__(self, bucket: Bucket, registry: Registry, places: Places, kinds: Kinds) -> None:
         self._bucket = bucket
         self._registry = registry
         self._places = places
+        self._kinds = kinds
 
     def prove(
         self, missing: MissingProof, retry: RetryPolicy, reached: Reached
@@ -61,18 +64,30 @@ class MissingProofs:
         self, version: Version, manifest: AnyManifest, retry: RetryPolicy, reached: Reached
     ) -> Version:
         """The version with what was found, itself if that is nothing."""
-        if not self._places.askable(version, reached):
-            return version
+        found, backbone = version, None
+        if isinstance(manifest, HeadManifest):
+            try:
+                backbone = self._kinds.backbone(manifest)
+            except BackboneNotReady as error:
+                logger().info("not proven yet", target=version.target, why=str(error))
+                return version
+            known = self._places.cannot(version, backbone)
+            found = version if known == version else known
+        if not self._places.askable(found, reached, backbone):
+            return found
         artifact = self._read(version, manifest)
         if artifact is None:
             return version
         with closing(artifact):
             golden = artifact.kept[manifest.golden.image] if manifest.golden else None
-            return self._places.prove_missing(version, manifest, golden, retry, reached)
+            on = None
+            if isinstance(manifest, HeadManifest) and artifact.head:
+                on = self._kinds.on_backbone(manifest, artifact.head)
+            return self._places.prove_missing(found, manifest, golden, retry, reached, on)
 
     def _read(self, version: Version, manifest: AnyManifest) -> Archive | None:
         """What the proof needs of the artifact; None if another event withdraws the version."""
-        needed = {manifest.golden.image} if manifest.golden else set()
+        needed = {HEAD} | ({manifest.golden.image} if manifest.golden else set())
         artifact = self._bucket.read_version(version, only=needed)
         if artifact and artifact.sha256 != version.sha256:
             artifact.close()

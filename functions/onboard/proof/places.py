@@ -26,6 +26,7 @@ from facet.manifest import AnyManifest
 from facet.observability import logger
 from facet.places.choice import preferred, without_endpoint
 from facet.registry.models import Place, RunIn, Version
+from onboard.kinds import OnBackbone
 from onboard.proof.prover import OF_THE_MOMENT, Proof, Prover
 from onboard.proof.rows import AS_RECORDED
 from onboard.retry import RetryPolicy
@@ -40,9 +41,11 @@ NEEDS_TENSORFLOW = Violation(
     "add one (`facet pack` does), or let the model run on the endpoint",
 )
 
-CANNOT = {NEEDS_TENSORFLOW.code, "too-large-for-function"}
-"""Violations of an artifact that only cannot run in the function. They reject an upload if its
-model's `run_in` demands the function."""
+BACKBONE_NOT_PROVEN = "backbone-not-proven"
+
+CANNOT = {NEEDS_TENSORFLOW.code, "too-large-for-function", BACKBONE_NOT_PROVEN}
+"""Violations of an artifact that only cannot run in the function, or where its backbone does not.
+They reject an upload if its model's `run_in` demands the function."""
 
 
 MAY_PASS_ELSEWHERE = {*OF_THE_MOMENT, *AS_RECORDED}
@@ -106,8 +109,14 @@ class Places:
         self._run_in = run_in
         self._now = now
 
-    def cannot(self, version: Version) -> Version:
-        """The version with why it cannot be proven in the function, as its artifact shows."""
+    def cannot(self, version: Version, backbone: Version | None = None) -> Version:
+        """The version with why it cannot be proven in the function, as its artifact shows, or
+        where its `backbone` failed its own proof.
+        """
+        if backbone or version.kind == "head":
+            failed = backbone.not_proven if backbone else {}
+            elsewhere = {each: _backbone_not_proven(each, failed[each]) for each in failed}
+            return replace(version, not_proven={**elsewhere, **version.not_proven})
         reasons = {**version.not_proven, Place.FUNCTION: (NEEDS_TENSORFLOW,)}
         if version.litert_sha256 or Place.FUNCTION not in self._provers:
             del reasons[Place.FUNCTION]
@@ -120,38 +129,43 @@ class Places:
         golden: bytes | None,
         run_in: RunIn | None,
         retry: RetryPolicy,
+        on: OnBackbone | None = None,
     ) -> Proven:
-        """Proves the version of an upload; `run_in` is its model's.
+        """Proves the version of an upload; `run_in` is its model's, `on` what a head runs on.
+
+        A head is proven in the places where its backbone is.
 
         Raises what `Prover.prove` raises if no place could be asked, except EndpointRemoved.
         """
         found, errors = version, list[FacetError]()
-        for place in self._in_order(version.to_prove, run_in or self._run_in):
+        for place in self._in_order(_places(version, on and on.backbone), run_in or self._run_in):
             patience = retry.later() if found.proven_in else retry
             try:
-                found = self._proven(found, place, manifest, golden, patience)
+                found = self._proven(found, place, manifest, golden, patience, on)
             except OF_THE_PLACE as error:
                 error.place = place
                 errors.append(error)
-        if violations := self._rejects(found, run_in, errors):
+        if violations := self._rejects(found, run_in, errors, on):
             return Proven(found, violations)
         if found.proven_in:
             return Proven(found)
+        if not errors:
+            raise EndpointUnavailable("This stack has no place where the backbone is proven.")
         passing = [each for each in errors if not isinstance(each, EndpointRemoved)]
         away = [*passing, *errors][0]  # Lambda tries an error that passes again within minutes
         if isinstance(away, EndpointRemoved):
-            return Proven(found, waits=without_endpoint(found, away))
+            return Proven(found, waits=without_endpoint(_asked(found, on), away))
         raise away
 
-    def askable(self, version: Version, reached: Reached) -> bool:
+    def askable(self, version: Version, reached: Reached, backbone: Version | None = None) -> bool:
         """Whether a place that lacks the version's proof can be asked: the endpoint may be away.
 
-        `reached` gets the answer.
+        A head can be proven where its `backbone` is. `reached` gets the answer.
         """
-        places = version.to_prove
+        places = _places(version, backbone)
         for place in places:
             if not reached.knows(place):
-                has = place is Place.FUNCTION or self._has_endpoint(version)
+                has = place is Place.FUNCTION or self._has_endpoint(backbone or version)
                 reached.found(place, place in self._provers and has)
         return any(map(reached.is_there, places))
 
@@ -174,17 +188,19 @@ class Places:
         golden: bytes | None,
         retry: RetryPolicy,
         reached: Reached,
+        on: OnBackbone | None = None,
     ) -> Version:
         """The READY version, with what its proofs in the places that lack one found.
 
-        A place that `reached` has as away is not asked; `reached` gets what each one did.
+        `on` is what a head runs on. A place that `reached` has as away is not asked; `reached` gets
+        what each one did.
         """
         found = version
-        for place in version.to_prove:
+        for place in _places(version, on and on.backbone):
             if place not in self._provers or not reached.is_there(place):
                 continue
             try:
-                found = self._proven(found, place, manifest, golden, retry.later())
+                found = self._proven(found, place, manifest, golden, retry.later(), on)
             except OF_THE_PLACE as error:
                 logger().info("not proven yet", target=version.target, place=place, why=str(error))
                 reached.failed(place, error)
@@ -212,8 +228,10 @@ class Places:
         manifest: AnyManifest,
         golden: bytes | None,
         retry: RetryPolicy,
+        on: OnBackbone | None,
     ) -> Version:
-        proof = self._provers[place].prove(version, manifest, golden, retry)
+        prover = self._provers[place].on_backbone(on) if on else self._provers[place]
+        proof = prover.prove(version, manifest, golden, retry)
         if proof.violations:
             codes = [each.code for each in proof.violations]
             logger().warning("not proven", target=version.target, place=place, codes=codes)
@@ -226,6 +244,7 @@ class Places:
         found: Version,
         run_in: RunIn | None,
         errors: Sequence[FacetError],
+        on: OnBackbone | None,
     ) -> Sequence[Violation]:
         """The violations that reject the upload; none if it is READY, or to be asked again."""
         demanded = found.not_proven.get(Place.FUNCTION, ())
@@ -236,7 +255,7 @@ class Places:
             for place, reasons in found.not_proven.items()
             if not CANNOT.issuperset(each.code for each in reasons)
         }
-        first = preferred(run_in or self._run_in, found)
+        first = preferred(run_in or self._run_in, _asked(found, on))
         if first in failed:
             return failed[first]
         wait = any(not isinstance(each, EndpointRemoved) for each in errors)
@@ -246,6 +265,27 @@ class Places:
         if errors and MAY_PASS_ELSEWHERE.issuperset(each.code for each in chain(*failed.values())):
             return ()
         return reasons
+
+
+def _asked(version: Version, on: OnBackbone | None) -> Version:
+    """The version that a place is asked for."""
+    return on.backbone if on else version
+
+
+def _places(version: Version, backbone: Version | None) -> Sequence[Place]:
+    """Where the version may still be proven now."""
+    return [each for each in version.to_prove if not backbone or each in backbone.proven_in]
+
+
+def _backbone_not_proven(place: Place, why: Sequence[Violation]) -> tuple[Violation, ...]:
+    return (
+        Violation(
+            BACKBONE_NOT_PROVEN,
+            place,
+            f"the backbone is not proven in the {place}: {'; '.join(each.problem for each in why)}",
+            "run the head where its backbone is proven, or teach it on another backbone",
+        ),
+    )
 
 
 def _with(proof: Proof, version: Version, place: Place, now: str) -> Version:

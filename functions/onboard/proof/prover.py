@@ -17,6 +17,7 @@ from PIL import Image
 from facet import preprocess
 from facet.errors import BodyTooLarge, ModelFailed, TooLargeForFunction, Violation
 from facet.heads import maps
+from facet.heads.runner import HeadRunner
 from facet.keys import MANIFEST
 from facet.manifest import AnyManifest, BackboneManifest
 from facet.observability import logger
@@ -24,6 +25,7 @@ from facet.places.choice import Runner
 from facet.places.predict_call import Scores
 from facet.preprocess import Pixels, Tensor
 from facet.registry.models import Place, Version
+from onboard.kinds import OnBackbone
 from onboard.proof.consistency import Answer, Check, Consistency
 from onboard.proof.rows import FeatureRows, rows_of
 from onboard.retry import RetryPolicy
@@ -67,6 +69,11 @@ class Prover:
         self._place = place
         self._within = within
         self._clock = clock
+
+    def on_backbone(self, on: OnBackbone) -> "Prover":
+        """The same for one head, in the place of its backbone."""
+        runner = HeadRunner(self._runner, on.backbone, on.head)
+        return Prover(runner, self._within, self._clock, self._place)
 
     def prove(
         self, version: Version, manifest: AnyManifest, golden: bytes | None, retry: RetryPolicy

@@ -5,6 +5,7 @@
     rejected/<model>/<version>.tar.gz, .json  a rejected upload, and the report with the reasons
     golden/<model>/<version>                  the image of a version's golden sample
     lite/<model>/<version>.tflite             the LiteRT model in a version's artifact
+    heads/<model>/<version>.npz               the weights in a head's artifact
     inbox/<uuid>                              an image that is too large for a request's body
     datasets/<name>/<channel>/<label>/<file>  a data set to train on
     weights/<name>/                           pretrained weights for training
@@ -25,6 +26,7 @@ ENDPOINT_PREFIX = "mme/"
 REJECTED_PREFIX = "rejected/"
 GOLDEN_PREFIX = "golden/"
 LITE_PREFIX = "lite/"
+HEADS_PREFIX = "heads/"
 INBOX_PREFIX = "inbox/"
 INBOX_KEY = re.compile(rf"{INBOX_PREFIX}[0-9A-Za-z._-]{{1,200}}")
 """What an upload in the inbox may be called. S3 rejects other names in many ways, such as
@@ -38,6 +40,7 @@ ARTIFACT = "model.tar.gz"
 
 ARTIFACT_SUFFIX = ".tar.gz"
 LITE_SUFFIX = ".tflite"
+HEAD_SUFFIX = ".npz"
 
 MANIFEST = "facet.json"
 """The manifest's file, at the top of an artifact."""
@@ -115,6 +118,11 @@ def golden_key(model: str, version: str) -> str:
 def lite_key(model: str, version: str) -> str:
     """The LiteRT model in a version's artifact."""
     return f"{LITE_PREFIX}{model}/{version}{LITE_SUFFIX}"
+
+
+def head_key(model: str, version: str) -> str:
+    """The weights in a head's artifact, which predictions read."""
+    return f"{HEADS_PREFIX}{model}/{version}{HEAD_SUFFIX}"
 
 
 def dataset_prefix(name: str, channel: str = "") -> str:

@@ -18,7 +18,7 @@ from facet.registry.placement import Placement
 from onboard.proof.missing import MissingProof
 from onboard.proof.places import Reached
 from tests.support.aws import fakes
-from tests.support.inputs import artifacts
+from tests.support.inputs import artifacts, heads
 from tests.support.onboarding import Account, identity, patient
 from tests.support.processes.killing import House, Watched
 
@@ -198,3 +198,26 @@ def test_killed_while_the_endpoint_proves_what_the_function_answers(house: House
         if not ended:
             break
     assert most == 3, "it asks, and it records"
+
+
+def test_killed_while_a_head_is_onboarded(house: House) -> None:
+    """Its weights are written beside its artifact; the backbone's place proves it."""
+    account = house.account
+    house.watched.runtime.scores = artifacts.FEATURES
+    backbone = artifacts.packed(artifacts.backbone_members())
+    house.onboarded("mobilenet", backbone)
+    head = heads.artifact(identity(backbone))
+    for most in itertools.count(1):
+        model = f"m{most}"
+        upload = account.put(head, model)
+        ended = house.killed(most, partial(account.process, upload))
+        version = account.registry.find(model, identity(head))
+        assert account.bucket.has_upload(upload) or (version and version.status is Status.READY)
+        assert account.onboarding.onboard(upload, patient()[0]).outcome in ("READY", "GONE")
+        account.assert_live(head, model)
+        stored = account.content(f"heads/{model}/{identity(head)}.npz")
+        assert stored == heads.head().to_bytes()
+        assert account.process(upload).outcome == "GONE"
+        if not ended:
+            break
+    assert most == 14, "each write came"

@@ -31,7 +31,7 @@ from predict.bucket.inbox import Inbox
 from tests.integration.conftest import RECORDER
 from tests.support.api import PNG, call, predict
 from tests.support.aws import fakes
-from tests.support.inputs import artifacts
+from tests.support.inputs import artifacts, heads
 from tests.support.onboarding import identity
 from tests.support.template.choosing import many
 from tests.support.template.iam.language import Request
@@ -99,11 +99,12 @@ def made(
     notifications.publisher.cache_clear()
     RECORDER.made.clear()
     onboards(s3, table)
+    onboards_heads(s3, table, sagemaker)
     runs_models(s3)
     predicts(s3, table)
     trains(s3)
     sweeps(s3, table)
-    for name in ("cifar", "cats"):
+    for name in ("cifar", "cats", "pets", "mobilenet"):
         deletion.handler({"model": name}, CONTEXT)
     yield dict(RECORDER.made)
     notifications.publisher.cache_clear()
@@ -123,6 +124,22 @@ def onboards(s3: "S3Client", table: "Table") -> None:
     onboard.handler(upload(s3, SECOND), CONTEXT)
 
 
+def onboards_heads(s3: "S3Client", table: "Table", sagemaker: fakes.SageMaker) -> None:
+    """A backbone, a head on it, and one that is rejected after it was published. An earlier release
+    recorded nothing of the backbone's heads.
+    """
+    backbone = artifacts.packed(artifacts.backbone_members())
+    target = f"mobilenet/{identity(backbone)}.tar.gz"
+    sagemaker.answers[target] = fakes.Answer(scores=artifacts.FEATURES)
+    onboard.handler(upload(s3, backbone, "mobilenet"), CONTEXT)
+    for golden in (artifacts.golden(score=0.9), artifacts.golden(score=0.5)):
+        head = heads.artifact(identity(backbone), golden=golden)
+        onboard.handler(upload(s3, head, "pets"), CONTEXT)
+    for item in table.scan()["Items"]:
+        if str(item["item"]).startswith("head#"):
+            table.delete_item(Key={"model": item["model"], "item": item["item"]})
+
+
 def runs_models(s3: "S3Client") -> None:
     """Reads a model."""
     key = f"lite/cifar/{identity(FIRST)}.tflite"
@@ -132,8 +149,9 @@ def runs_models(s3: "S3Client") -> None:
 
 
 def predicts(s3: "S3Client", table: "Table") -> None:
-    """Promotes the candidate; runs one version in the function, and rolls back the
+    """Asks a head. Promotes the candidate; runs one version in the function, and rolls back the
     next one; an upload, and one that does not exist."""
+    assert call("POST", "/models/pets/predict", PNG, "image/png").status == 200
     assert predict().document["version"] == identity(SECOND)
     Registry(table).set_run_in("cifar", RunIn.FUNCTION, NOW)
     assert predict().headers["X-Facet-Ran-In"] == "function"
@@ -253,6 +271,7 @@ def test_a_call_of_a_test_belongs_to_no_function(s3: "S3Client") -> None:
 ENDPOINT = "arn:aws:sagemaker:us-east-1:123456789012:endpoint/facet"
 VERSION = "Bucket.Arn/mme/cats/0123456789ab.tar.gz"
 LITERT = "Bucket.Arn/lite/cats/0123456789ab.tflite"
+HEAD = "Bucket.Arn/heads/cats/0123456789ab.npz"
 
 
 @pytest.mark.parametrize(
@@ -288,6 +307,11 @@ LITERT = "Bucket.Arn/lite/cats/0123456789ab.tflite"
         ("SweepFunction", "s3:PutObject", LITERT, "", False),
         ("SweepFunction", "s3:DeleteObjectVersion", LITERT, "", True),
         ("DeleteFunction", "s3:DeleteObjectVersion", LITERT, "", True),
+        ("OnboardFunction", "s3:PutObject", HEAD, "", True),
+        ("PredictFunction", "s3:PutObject", HEAD, "", False),
+        ("InferFunction", "s3:GetObject", HEAD, "", False),
+        ("SweepFunction", "s3:DeleteObjectVersion", HEAD, "", True),
+        ("DeleteFunction", "s3:DeleteObjectVersion", HEAD, "", True),
     ],
 )
 def test_conditions_and_the_buckets_policy_decide(

@@ -17,6 +17,7 @@ def test_keys_have_the_documented_form() -> None:
     assert keys.rejected_key("cifar", ID) == f"rejected/cifar/{ID}.tar.gz"
     assert keys.report_key("cifar", ID) == f"rejected/cifar/{ID}.json"
     assert keys.lite_key("cifar", ID) == f"lite/cifar/{ID}.tflite"
+    assert keys.head_key("cifar", ID) == f"heads/cifar/{ID}.npz"
     assert keys.dataset_prefix("cats") == "datasets/cats/"
     assert keys.dataset_prefix("cats", "train") == "datasets/cats/train/"
     assert keys.training_prefix("monday", "cats") == "training/monday/cats"

@@ -232,6 +232,7 @@ def test_onboarding_has_exactly_the_permissions_that_it_needs() -> None:
         "KeepVersions": {"s3:PutObject"},
         "KeepGoldenImages": {"s3:PutObject", "s3:DeleteObjectVersion"},
         "KeepLiteRTModels": {"s3:PutObject", "s3:DeleteObjectVersion"},
+        "KeepHeads": {"s3:PutObject", "s3:DeleteObjectVersion"},
         "KeepRejected": {"s3:PutObject"},
         "KnowWhatIsThere": {"s3:ListBucket", "s3:ListBucketVersions"},
         "WriteRegistry": {
@@ -275,6 +276,7 @@ def test_the_sweeper_may_delete_versions_but_not_uploads() -> None:
         "${Bucket.Arn}/mme/*/*.tar.gz",
         "${Bucket.Arn}/golden/*",
         "${Bucket.Arn}/lite/*",
+        "${Bucket.Arn}/heads/*",
     ]
     assert allowed("SweepFunction")["HandOver"] == {"lambda:InvokeFunction"}
 

@@ -87,6 +87,7 @@ def version_of(item: Mapping[str, Any]) -> Version:
         again=item.get("again"),
         litert_size=int(item["litert_size"]) if "litert_size" in item else None,
         litert_sha256=item.get("litert_sha256"),
+        head_sha256=item.get("head_sha256"),
         proven_in=_proven_in(item, status),
         not_proven={
             Place(place): tuple(Violation(**each) for each in reasons)
@@ -132,6 +133,7 @@ def item_of(version: Version) -> dict[str, Any]:
         "max_batch_size": version.max_batch_size,
         "litert_size": version.litert_size,
         "litert_sha256": version.litert_sha256,
+        "head_sha256": version.head_sha256,
         "function_seconds": attribute(version.function_seconds),
         "postponed_at": version.postponed_at,
     }

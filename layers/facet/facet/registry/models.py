@@ -125,7 +125,8 @@ class Version:
     that can only answer single images, None for any other. `again` is the `order` of the latest
     upload of the same bytes that found it READY. `litert_size` has the bytes of the LiteRT model
     in the artifact, and `litert_sha256` its digest in hex: 0 and None if there is none. Both are
-    None for a version of a release that did not look.
+    None for a version of a release that did not look. `head_sha256` is the digest of a head's
+    weights (`facet.keys.head_key`), None for other kinds.
 
     `postponed_at` is when the proof of a PENDING version was put off, because it needs the endpoint
     and there was none.
@@ -151,6 +152,7 @@ class Version:
     again: str | None = None
     litert_size: int | None = None
     litert_sha256: str | None = None
+    head_sha256: str | None = None
     proven_in: Mapping[Place, str] = field(default_factory=dict)
     not_proven: Mapping[Place, tuple[Violation, ...]] = field(default_factory=dict)
     function_seconds: float | None = None
@@ -163,8 +165,12 @@ class Version:
 
     @property
     def to_prove(self) -> tuple[Place, ...]:
-        """The places where it may still be proven: where it neither was, nor failed its proof."""
-        runs_in = Place if self.litert_sha256 else (Place.ENDPOINT,)
+        """The places where it may still be proven: where it neither was, nor failed its proof.
+
+        A head may be wherever its backbone is.
+        """
+        everywhere = self.litert_sha256 or self.kind == "head"
+        runs_in = Place if everywhere else (Place.ENDPOINT,)
         tried = {*self.proven_in, *self.not_proven}
         return tuple(each for each in runs_in if each not in tried)
 
