@@ -15,6 +15,7 @@ from botocore.config import Config
 from facet.artifact.validation import Rules
 from facet.errors import EndpointRemoved
 from facet.keys import (
+    parse_head_key,
     parse_lite_key,
     parse_misnamed_key,
     parse_upload_key,
@@ -49,7 +50,7 @@ S3_CLIENT = Config(read_timeout=180)
 
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Onboards each upload of an S3 event; withdraws versions whose artifact was deleted, stores
-    LiteRT models again that were, and proves READY versions in another place.
+    LiteRT models and weights of heads again that were, and proves READY versions in another place.
 
     The first error is raised, so that Lambda retries the event and finally sends it to the
     dead-letter queue. Uploads that were onboarded before the error are not there any more.
@@ -117,7 +118,7 @@ def parse(event: dict[str, Any]) -> Iterator[Item]:
         if record["eventName"].startswith("ObjectRemoved:"):
             if version := parse_version_key(key):
                 yield Removal(*version, datetime.fromisoformat(record["eventTime"]))
-            elif lacking := parse_lite_key(key):
+            elif lacking := parse_lite_key(key) or parse_head_key(key):
                 yield MissingFile(*lacking)
             continue
         misnamed = parse_misnamed_key(key)

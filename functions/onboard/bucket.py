@@ -106,6 +106,16 @@ class Bucket:
         uploaded_at = upload.uploaded_at or response["LastModified"].isoformat()
         return Digest(pinned, sha256, response["ContentLength"], uploaded_at)
 
+    def sha256(self, key: str, most: int) -> str | None:
+        """The SHA-256 in hex of an object; None if it is gone, or has more bytes than `most`."""
+        try:
+            response = self._open(key)
+        except UploadTooLarge:
+            return None
+        if response is None or response["ContentLength"] > most:
+            return None
+        return _sha256(response["Body"])
+
     def read_version(
         self, version: Version, *, only: Set[str] | None = None
     ) -> archive.Archive | None:

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import quote_plus
 
-from facet.keys import lite_key, version_key
+from facet.keys import head_key, lite_key, version_key
 from facet.registry.models import Version
 from onboard.uploads import PendingUpload
 
@@ -27,6 +27,12 @@ def litert_deleted(bucket: str, version: Version, now: datetime) -> Event:
     """The event that S3 would send if the LiteRT model had been deleted now."""
     described = {"key": lite_key(version.model, version.id)}
     return _event("ObjectRemoved:Delete", now, bucket, described)
+
+
+def heads_deleted(bucket: str, versions: Sequence[Version], now: datetime) -> Event:
+    """The event that S3 would send if the weights of these heads had been deleted now."""
+    keys = [{"key": head_key(each.model, each.id)} for each in versions]
+    return _event("ObjectRemoved:Delete", now, bucket, *keys)
 
 
 def unproven(bucket: str, versions: Sequence[Version], now: datetime) -> Event:

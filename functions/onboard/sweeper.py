@@ -1,8 +1,8 @@
 """The sweeper: on a schedule, it finishes what events did not.
 
 It resubmits uploads without a result, deletes the artifacts of RETIRED versions once they are old
-enough, rejects PENDING versions whose upload was deleted, has LiteRT models stored that READY
-versions lack, and has READY versions proven in places where they are not yet.
+enough, rejects PENDING versions whose upload was deleted, has LiteRT models and weights of heads
+stored that READY versions lack, and has READY versions proven in places where they are not yet.
 """
 
 from collections import Counter

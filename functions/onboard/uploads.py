@@ -52,8 +52,8 @@ class OnboardingResult:
     `READY` and `REJECTED` are the two ends of an upload. `UNCHANGED`: the same bytes are READY
     already. `GONE`: the upload is not there any more. `POSTPONED`: it needs the endpoint and there
     is none now, `reason` says why; the sweeper retries it. `RETIRED`: the artifact of a version was
-    deleted. `LITERT_STORED`: a READY version lacked its LiteRT model.
-    `PROVEN`, `NOT_PROVEN`: what the proof of a READY version in another place found.
+    deleted. `LITERT_STORED`, `HEAD_STORED`: a READY version lacked its LiteRT model, or its weights
+    as a head. `PROVEN`, `NOT_PROVEN`: what the proof of a READY version in another place found.
     """
 
     model: str

@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -26,7 +26,10 @@ ALARMS = "arn:aws:sns:eu-central-1:123456789012:alarms"
 
 
 class Gateway(ThreadingHTTPServer):
-    """API Gateway: takes only `key`; `asked` has path and size of the body of each request."""
+    """API Gateway: takes only `key`; `asked` has path and size of the body of each request.
+
+    `others` answers paths of other functions than predict: method and body → status and document.
+    """
 
     daemon_threads = True
 
@@ -34,6 +37,7 @@ class Gateway(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Request)
         self.key = KEY
         self.asked: list[tuple[str, int]] = []
+        self.others: dict[str, Callable[[str, bytes], tuple[int, Any]]] = {}
 
     @property
     def url(self) -> str:
@@ -56,6 +60,10 @@ class _Request(BaseHTTPRequestHandler):
         self.server.asked.append((path, len(body)))
         if path != "/health" and self.headers.get("x-api-key") != self.server.key:
             self._send(403, {}, b'{"message":"Forbidden"}')
+            return
+        if other := self.server.others.get(path):
+            status, document = other(self.command, body)
+            self._send(status, {}, json.dumps(document).encode())
             return
         event = {
             "resource": path,

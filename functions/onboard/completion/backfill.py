@@ -1,7 +1,8 @@
-"""Stores the LiteRT models that versions lack under `lite/`.
+"""Stores the LiteRT models that versions lack under `lite/`, and weights of heads under `heads/`.
 
-Versions of earlier releases have none, and somebody may delete one. The sweeper finds such versions
-and sends onboarding the event of a deleted object, because onboarding alone may write there.
+Versions of earlier releases have no LiteRT models, and somebody may delete or change an object. The
+sweeper finds such versions and sends onboarding the event of a deleted object, because onboarding
+alone may write there.
 """
 
 from contextlib import closing
@@ -9,7 +10,8 @@ from dataclasses import dataclass, replace
 
 from facet.artifact import validation
 from facet.artifact.archive import Archive, SpooledFile
-from facet.keys import lite_key
+from facet.heads.weights import HEAD
+from facet.keys import head_key, lite_key
 from facet.observability import logger
 from facet.registry.models import Status, Version
 from facet.registry.store import Registry
@@ -20,7 +22,7 @@ from onboard.uploads import OnboardingResult
 
 @dataclass(frozen=True)
 class MissingFile:
-    """A version whose LiteRT model is not stored."""
+    """A version whose LiteRT model, or whose weights as a head, are not stored."""
 
     model: str
     version: str
@@ -43,7 +45,11 @@ class Backfill:
         Raises botocore's errors.
         """
         version = self._registry.find(missing.model, missing.version)
-        if version is None or version.status is not Status.READY or version.litert_size == 0:
+        if version is None or version.status is not Status.READY:
+            return None
+        if version.head_sha256:
+            return self._add_head(version, version.head_sha256)
+        if version.litert_size == 0:
             return None
         artifact = self._bucket.read_version(version)
         if artifact is None:  # another event withdraws the version
@@ -53,6 +59,17 @@ class Backfill:
                 logger().error("the artifact is not the registered one", target=version.target)
                 return None
             return self._store(version, self._screened(version, artifact))
+
+    def _add_head(self, version: Version, sha256: str) -> OnboardingResult | None:
+        artifact = self._bucket.read_version(version, only={HEAD})
+        if artifact is None:  # another event withdraws the version
+            return None
+        with closing(artifact):
+            if artifact.head is None or artifact.head.sha256 != sha256:
+                logger().error("the artifact is not the registered one", target=version.target)
+                return None
+            key = head_key(version.model, version.id)
+            return self._kept(version, key, artifact.head, "HEAD_STORED")
 
     def _screened(self, version: Version, artifact: Archive) -> SpooledFile | None:
         """None also if the artifact violates rules that are newer than the version."""

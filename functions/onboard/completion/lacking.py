@@ -1,4 +1,5 @@
-"""Finds what READY versions lack: LiteRT models, and proofs in places where they may run.
+"""Finds what READY versions lack: LiteRT models, weights of heads, and proofs in places where they
+may run.
 
 Onboarding alone stores and records them. The sweeper sends it events about some versions in each
 run.
@@ -6,13 +7,17 @@ run.
 
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import islice
 
+from facet.heads.weights import MAX_HEAD
 from facet.keys import (
     ENDPOINT_PREFIX,
+    HEADS_PREFIX,
     LITE_PREFIX,
     VersionKey,
+    head_key,
+    parse_head_key,
     parse_lite_key,
     parse_version_key,
 )
@@ -35,6 +40,9 @@ place of onboarding."""
 
 MAX_LITERT_READ = 1 << 30
 """Bytes of the artifacts that are read for them; a single one may be larger."""
+
+PUBLISHED_WITHIN = timedelta(minutes=1)
+"""How much later than the artifact the weights in it are stored, at most, when it is published."""
 
 Artifacts = Mapping[VersionKey, datetime]
 """The versions that have an artifact, and when it was stored."""
@@ -68,16 +76,42 @@ class Lacking:
         return {version: at for key, at in listed if (version := parse(key))}
 
     def _files(self, artifacts: Artifacts, now: datetime, swept: Swept) -> None:
-        """Has LiteRT models stored by onboarding, within this run's limits."""
+        """Has LiteRT models and weights stored by onboarding, within this run's limits."""
         stored = self._stored(LITE_PREFIX, parse_lite_key)
+        lacking = [each for each in artifacts if each not in stored]
+        if not lacking:  # all heads are among them
+            return
+        heads = self._stored(HEADS_PREFIX, parse_head_key)
+        without_weights: list[Version] = []
         left = MAX_LITERT_READ
-        for version in self._ready([each for each in artifacts if each not in stored]):
-            if version.litert_size != 0 and len(swept.without_litert) < MAX_LITERT:
+        for version in self._ready([each for each in lacking if each not in heads]):
+            if version.head_sha256:
+                without_weights.append(version)
+            elif version.litert_size != 0 and len(swept.without_litert) < MAX_LITERT:
                 if swept.without_litert and version.size > left:
                     continue
                 self._resubmit(events.litert_deleted(self._bucket.name, version, now))
                 swept.without_litert.append(version.target)
                 left -= version.size
+        without_weights += self._changed(artifacts, heads)
+        if without_weights:
+            self._resubmit(events.heads_deleted(self._bucket.name, without_weights, now))
+            swept.without_weights += [each.target for each in without_weights]
+
+    def _changed(self, artifacts: Artifacts, heads: Artifacts) -> Iterator[Version]:
+        """READY heads whose weights are not those that were validated.
+
+        Only those are read that were stored later than their artifact.
+        """
+        later = [
+            each
+            for each, at in heads.items()
+            if each in artifacts and at - artifacts[each] > PUBLISHED_WITHIN
+        ]
+        for version in self._ready(later):
+            sha256 = self._bucket.sha256(head_key(version.model, version.id), MAX_HEAD)
+            if version.head_sha256 and version.head_sha256 != sha256:
+                yield version
 
     def _ready(self, some: Sequence[VersionKey]) -> Iterator[Version]:
         """Those of the versions that are READY, at most MAX_LOOKED_UP, picked at random.

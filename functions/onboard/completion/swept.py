@@ -20,6 +20,7 @@ class Swept:
     deleted: list[str] = field(default_factory=list)
     abandoned: list[str] = field(default_factory=list)
     without_litert: list[str] = field(default_factory=list)
+    without_weights: list[str] = field(default_factory=list)
     unproven: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
 

@@ -199,6 +199,12 @@ def parse_lite_key(key: str) -> VersionKey | None:
     return found if found and key == lite_key(*found) else None
 
 
+def parse_head_key(key: str) -> VersionKey | None:
+    """The version whose head's weights these are; None for any other key."""
+    found = _version(key.removeprefix(HEADS_PREFIX).removesuffix(HEAD_SUFFIX))
+    return found if found and key == head_key(*found) else None
+
+
 def _version(name: str) -> VersionKey | None:
     """The version in `<model>/<version>`."""
     model, _, version = name.partition("/")

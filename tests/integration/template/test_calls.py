@@ -26,6 +26,7 @@ from infer.store import Store
 from onboard import app as onboard
 from onboard import deletion, sweeper
 from onboard.bucket import Bucket
+from onboard.completion import lacking
 from onboard.uploads import PendingUploads
 from predict.bucket.inbox import Inbox
 from tests.integration.conftest import RECORDER
@@ -103,6 +104,7 @@ def made(
     runs_models(s3)
     predicts(s3, table)
     trains(s3)
+    monkeypatch.setattr(lacking, "PUBLISHED_WITHIN", timedelta(-1))
     sweeps(s3, table)
     for name in ("cifar", "cats", "pets", "mobilenet"):
         deletion.handler({"model": name}, CONTEXT)

@@ -54,6 +54,9 @@ def test_a_version_key_is_parsed_into_model_and_version() -> None:
 
 def test_the_keys_of_what_is_kept_beside_an_artifact_are_parsed_too() -> None:
     assert keys.parse_lite_key(f"lite/cifar/{ID}.tflite") == ("cifar", ID)
+    assert keys.parse_head_key(f"heads/cifar/{ID}.npz") == ("cifar", ID)
+    for other in (f"heads/cifar/{ID}.tflite", f"lite/cifar/{ID}.npz", f"heads/{ID}.npz"):
+        assert keys.parse_head_key(other) is None
 
 
 @pytest.mark.parametrize(
