@@ -14,6 +14,7 @@ from cli.terminal.options import THIS_HOME, AsJson, Home, ModelName, StackName
 from cli.terminal.output import Output, facts
 from cli.terminal.tables import plain_table, print_table
 from facet.errors import Violation
+from facet.manifest import BackboneRef
 from facet.registry.models import Canary, Place, Policy, RunIn, Status
 
 LABELS_WIDTH = 72
@@ -76,6 +77,7 @@ class ModelDetails(ModelSummary):
     description: str | None
     labels: tuple[str, ...] | None
     features: int | None = None
+    backbone: BackboneRef | None = None
     images: ImageInput | None = Field(validation_alias="input")
     versions: tuple[VersionSummary, ...]
 
@@ -147,6 +149,7 @@ def _facts(model: ModelDetails) -> dict[str, str]:
         "images": _images(model.images) if model.images else "",
         "labels": _labels(model.labels) if model.labels else "",
         "features": f"{model.features:,}" if model.features else "",
+        "taught on": f"{model.backbone.model} {model.backbone.version}" if model.backbone else "",
     }
     return {name: value for name, value in rows.items() if value}
 

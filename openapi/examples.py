@@ -20,6 +20,8 @@ EXAMPLES: dict[str, FacetError] = {
     "no-route": FacetError("See GET /models."),
     "no-live-version": errors.NoLiveVersion("cifar", [_VIOLATION]),
     "not-a-classifier": errors.NotAClassifier("mobilenet"),
+    "backbone-missing": errors.BackboneMissing("my-cats", "mobilenet", "0d1e2f3a4b5c"),
+    "head-unavailable": errors.HeadUnavailable("my-cats", "0d1e2f3a4b5c"),
     "body-too-large": errors.BodyTooLarge(
         "The body has 6,000,000 bytes; the limit is 4,500,000. "
         "Send a smaller copy of the image, or upload it with POST /uploads."

@@ -12,7 +12,7 @@ from pydantic.json_schema import SkipJsonSchema
 from facet.errors import Violation
 from facet.http.problems import BUG, NO_ROUTE, TABLE
 from facet.keys import IMAGE_TYPES, INBOX_PREFIX, MODEL_NAME, VERSION_ID
-from facet.manifest import Finite, Frozen, InputSpec
+from facet.manifest import BackboneRef, Finite, Frozen, InputSpec
 from facet.registry.models import Canary, Place, Policy, RunIn, Status
 from predict.classification.predictions import Prediction
 
@@ -85,7 +85,22 @@ class Upload(ResponseModel):
     expires_in: int = Field(description="How long the form is valid, in seconds.")
 
 
-class Predictions(ResponseModel):
+class _Familiar(ResponseModel):
+    familiarity: float | SkipJsonSchema[None] = Field(
+        default=None,
+        ge=0,
+        le=1,
+        description="How much the image is like those the model was taught with: about the part of "
+        "them that are as unusual. Present for a model of the kind `head` only.",
+    )
+    unsure: Literal[True] | SkipJsonSchema[None] = Field(
+        default=None,
+        description="The image is unlike those the model was taught with, and its labels may mean "
+        "nothing. Present if `familiarity` is below 0.05.",
+    )
+
+
+class Predictions(_Familiar):
     """The predictions for one image."""
 
     model: Name
@@ -105,7 +120,7 @@ class ImageProblem(ResponseModel):
     detail: str = Field(description="What happened, and what to do about it.")
 
 
-class Result(ResponseModel):
+class Result(_Familiar):
     """The predictions for one image of a batch, or its error."""
 
     predictions: list[Prediction] = Field(
@@ -209,6 +224,9 @@ class ModelDescription(_ReleaseState):
     )
     features: int | None = Field(
         description="How many features the live version of a backbone computes; null for others."
+    )
+    backbone: BackboneRef | None = Field(
+        description="The version of a backbone on which a head was taught; null for others."
     )
     input: InputSpec | None = Field(description="The input of the live version.")
     versions: list[VersionSummary] = Field(description="Ordered by upload, the newest first.")

@@ -80,6 +80,7 @@ PREDICTION_PROBLEMS = (
     "unknown-version",
     "no-live-version",
     "not-a-classifier",
+    "backbone-missing",
     "body-too-large",
     "unsupported-image",
     "broken-image",
@@ -92,6 +93,7 @@ PREDICTION_PROBLEMS = (
     "unavailable",
     "function-unavailable",
     "litert-missing",
+    "head-unavailable",
     "no-endpoint",
 )
 

@@ -40,6 +40,8 @@ class _Error(BaseModel):
 class _One(BaseModel):
     predictions: tuple[Prediction, ...]
     error: _Error | None = None
+    familiarity: float | None = None
+    unsure: bool = False
 
 
 class _Answer(BaseModel):
@@ -49,12 +51,18 @@ class _Answer(BaseModel):
 
 @dataclass(frozen=True)
 class Result:
-    """One image's predictions, best first, or its `error`."""
+    """One image's predictions, best first, or its `error`.
+
+    Of a model that was taught, `familiarity` (0..1) says how much the image is like those of the
+    teaching, and `unsure` that this is very little.
+    """
 
     image: str
     version: str = ""
     predictions: tuple[Prediction, ...] = ()
     error: str = ""
+    familiarity: float | None = None
+    unsure: bool = False
 
 
 @dataclass(frozen=True)
@@ -125,7 +133,13 @@ def _results(batch: Batch, document: Document) -> list[Result]:
     return [
         Result(image.name, error=one.error.detail)
         if one.error
-        else Result(image.name, answer.version, one.predictions)
+        else Result(
+            image.name,
+            answer.version,
+            one.predictions,
+            familiarity=one.familiarity,
+            unsure=one.unsure,
+        )
         for image, one in zip(batch, answer.results, strict=True)
     ]
 

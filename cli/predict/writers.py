@@ -81,7 +81,7 @@ class TableWriter:
             self._table.add_row(
                 Text(printable(result.image)),
                 Text(printable(best.label)),
-                f"{best.score:.4f}",
+                f"{best.score:.4f}{' unsure' if result.unsure else ''}",
                 Text(printable(", ".join(map(_short, others)))),
             )
 
@@ -113,11 +113,16 @@ def document(result: Result) -> dict[str, Any]:
     """A result as JSON: with labels or with its error."""
     if result.error:
         return {"image": result.image, "error": result.error}
-    return {
+    found: dict[str, Any] = {
         "image": result.image,
         "version": result.version,
         "predictions": [each.model_dump() for each in result.predictions],
     }
+    if result.familiarity is not None:
+        found["familiarity"] = result.familiarity
+    if result.unsure:
+        found["unsure"] = True
+    return found
 
 
 def _row(values: Iterable[object]) -> None:

@@ -15,6 +15,7 @@ from facet.registry.releases import Releases
 from facet.registry.store import Registry
 from facet.settings import settings
 from predict.bucket.golden_images import GoldenImages
+from predict.bucket.head_weights import HeadWeights
 from predict.bucket.inbox import Inbox
 from predict.canary import CanaryCounter
 from predict.classification.classifier import Classifier
@@ -35,13 +36,14 @@ cache within API Gateway's 29 seconds."""
 
 @cache
 def predictor() -> Predictor:
-    """The predictor, with its cache of versions and its canary counts."""
+    """The predictor, with its caches of versions and heads, and its canary counts."""
     config = settings()
     versions = VersionCache(registry(), config.registry_ttl)
+    heads = HeadWeights(s3(), config.bucket, config.head_cache)
     return Predictor(
         versions,
         Classifier(
-            Networks(choice()),
+            Networks(choice(), versions, heads),
             choice(),
             runner,
             config.invoke_timeout,

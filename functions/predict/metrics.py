@@ -3,6 +3,8 @@
 from collections.abc import Container
 
 from facet.errors import ModelFailed, ModelLoading
+from facet.keys import target_model
+from facet.manifest import HeadManifest
 from facet.observability import measure
 from facet.registry.models import Version
 from predict.classification.predictions import Predictions
@@ -57,6 +59,9 @@ class PredictionMetrics:
             "version": version.id if watched else OTHER,
         }
         properties = {"target": version.target, "request_id": request_id}
+        if isinstance(version.manifest, HeadManifest):
+            backbone = version.manifest.backbone
+            properties["backbone"] = target_model(backbone.model, backbone.version)
         if place:
             properties["ran_in"] = place
         measure(counts, times, dimensions, properties)

@@ -14,14 +14,17 @@ from dataclasses import dataclass
 from botocore.exceptions import ClientError
 
 from facet.errors import (
+    BackboneMissing,
     BodyTooLarge,
     EndpointRemoved,
     EndpointUnavailable,
     FacetError,
+    HeadUnavailable,
     LiteRTMissing,
     ModelFailed,
     ModelLoading,
 )
+from facet.manifest import HeadManifest
 from facet.observability import logger
 from facet.registry.models import Place, RunIn, Serving, Version
 from predict.canary import CanaryCounter, Variant, goes_to_candidate
@@ -32,7 +35,7 @@ from predict.metrics import PredictionMetrics
 from predict.timing import Deadline, Stopwatch
 from predict.version_cache import VersionCache
 
-DELETED = (ClientError, LiteRTMissing)
+DELETED = (ClientError, LiteRTMissing, HeadUnavailable)
 """Errors of which some say that an object in the models' bucket has been deleted."""
 
 
@@ -71,8 +74,9 @@ class Predictor:
     def predict(self, request: PredictionRequest) -> Predictions:
         """Returns the scores of every image, or its error.
 
-        If the cached version has been deleted from the models' bucket, reads the registry again and
-        retries once. Raises what `VersionCache` and `Classifier.classify` raise.
+        If the cached version, or a head's backbone, has been deleted from the models' bucket, reads
+        the registry again and retries once. Raises what `VersionCache` and `Classifier.classify`
+        raise.
         """
         stopwatch = Stopwatch()
         try:
@@ -104,7 +108,13 @@ class Predictor:
             return self._classify_and_count(
                 request, serving, Variant.CANDIDATE, candidate, stopwatch
             )
-        except (ModelFailed, EndpointUnavailable, BodyTooLarge) as error:
+        except (
+            ModelFailed,
+            EndpointUnavailable,
+            BodyTooLarge,
+            HeadUnavailable,
+            BackboneMissing,
+        ) as error:
             reason = error.reason if isinstance(error, ModelFailed) else str(error)
             logger().error("candidate failed", target=candidate.target, reason=reason)
         except ClientError as error:
@@ -199,6 +209,9 @@ class Predictor:
         except DELETED as error:
             if _is_deleted(error):
                 self._versions.expire(request.model, request.version)
+                if isinstance(version.manifest, HeadManifest):
+                    backbone = version.manifest.backbone
+                    self._versions.expire(backbone.model, backbone.version)
             raise
 
     def _count(
@@ -213,8 +226,10 @@ def _first(kind: type[FacetError], predictions: Predictions) -> FacetError | Non
     return next((each for each in predictions.failures.values() if isinstance(each, kind)), None)
 
 
-def _is_deleted(error: ClientError | LiteRTMissing) -> bool:
+def _is_deleted(error: ClientError | LiteRTMissing | HeadUnavailable) -> bool:
     """SageMaker answers ValidationError when the target model has no object, among other cases."""
     if isinstance(error, LiteRTMissing):
         return True
+    if isinstance(error, HeadUnavailable):
+        return error.missing
     return error.response["Error"]["Code"] == "ValidationError"

@@ -186,6 +186,19 @@ def test_scores_are_percentages_and_bars(page: Page) -> None:
     assert widths == pytest.approx([0.93, 0.05], abs=0.01)
 
 
+def test_an_image_unlike_those_of_the_teaching_is_named_as_such(page: Page, site: Site) -> None:
+    answered = json.loads(answer("cifar", ready(1).id).body)
+    site.replies.append(
+        Reply(200, json.dumps(answered | {"familiarity": 0.01, "unsure": True}).encode())
+    )
+    use_sample(page, "tabby cat")
+    expect(results(page).first).to_contain_text("unlike those that the model was taught with")
+    assert labels(results(page).first)
+    use_sample(page, "tabby cat")
+    expect(results(page)).to_have_count(2)
+    expect(results(page).first).not_to_contain_text("unlike those")
+
+
 def test_timing_and_whether_the_model_was_warm(fresh: Page, site: Site) -> None:
     page = fresh
     version = ready(1).id

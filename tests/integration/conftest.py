@@ -33,6 +33,7 @@ ENVIRONMENT = {
     "FACET_ENDPOINT": "endpoint",
     "FACET_INVOKE_TIMEOUT": "3",
     "FACET_REGISTRY_TTL": "0",
+    "FACET_HEAD_CACHE": "1000000",
     "FACET_TOPIC": "",
     "FACET_GOLDEN_REQUIRED": "false",
     "FACET_MORE_OPS": "",

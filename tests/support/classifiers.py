@@ -1,5 +1,7 @@
 """Classifiers of tests, whose versions run where these have them run."""
 
+from typing import Any, cast
+
 from facet.image.decoding import MAX_PIXELS
 from facet.places.choice import Choice, Runners
 from facet.registry.models import RunIn
@@ -7,7 +9,8 @@ from predict.classification.classifier import Classifier
 from predict.classification.network import Networks
 
 
-def classifier(runners: Runners) -> Classifier:
-    """A classifier."""
+def classifier(runners: Runners, versions: object = None, weights: object = None) -> Classifier:
+    """A classifier. `versions` and `weights` find what heads need."""
     choice = Choice(RunIn.ENDPOINT)
-    return Classifier(Networks(choice), choice, runners, 25, MAX_PIXELS)
+    networks = Networks(choice, cast("Any", versions), cast("Any", weights))
+    return Classifier(networks, choice, runners, 25, MAX_PIXELS)

@@ -6,7 +6,7 @@ import { announce, copyButton, element } from "./dom.js";
 import { percent } from "./format.js";
 import { Problem } from "./problems.js";
 import { sleep } from "./queue.js";
-import { failure, predictionBars, timingDetails, waiting } from "./result-view.js";
+import { failure, prediction, timingDetails, waiting } from "./result-view.js";
 import { steps } from "./timing.js";
 
 const MAX_ATTEMPTS = 30;
@@ -102,11 +102,12 @@ export class Answer {
     const invoke = durations.find(({ name }) => name === "invoke")?.time ?? total;
     const target = `${body.model}/${body.version} ${place}`;
     this.version.textContent = body.version;
-    this.#replaceOutcome(predictionBars(body.predictions));
+    this.#replaceOutcome(prediction(body));
     this.#latest = { target, version: body.version, place, durations, total, invoke, loaded };
     this.warmth.record(target, invoke);
     const [best] = body.predictions;
-    announce(`${this.card.name}: ${body.model} predicts ${best.label}, ${percent(best.score)}`);
+    const unsure = body.unsure ? ", but the image is unlike those of the teaching" : "";
+    announce(`${this.card.name}: ${body.model} predicts ${best.label}, ${percent(best.score)}${unsure}`);
   }
 
   #showTiming() {

@@ -15,13 +15,20 @@ const WARMTH = {
 };
 
 /** Labels and their scores as bars. */
-export function predictionBars(predictions) {
+function predictionBars(predictions) {
   return element("ol", { className: "predictions", "aria-label": "Labels, best first" },
     predictions.map(({ label, score }) => {
       const bar = element("i", { "aria-hidden": "true" });
       bar.style.width = `${score * 100}%`;
       return element("li", {}, bar, element("span", {}, label), element("span", {}, percent(score)));
     }));
+}
+
+/** The labels of an answer; a note says if the image is unlike those that the model was taught with. */
+export function prediction({ predictions, unsure }) {
+  if (!unsure) return predictionBars(predictions);
+  const note = "This image is unlike those that the model was taught with: the labels may mean nothing.";
+  return element("div", {}, element("p", { className: "notice warn" }, note), predictionBars(predictions));
 }
 
 /** The duration of each step, as a bar and as numbers; {state, fastest} comes from `Warmth.judge`. */

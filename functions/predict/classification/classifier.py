@@ -1,5 +1,7 @@
 """Images → ranked labels, by one version: decode, preprocess, invoke the place where it runs.
 
+Of a head its backbone runs there, and the head makes scores of the features (network.py).
+
 The images of a request go there together. An image that cannot be decoded fails alone. If the model
 fails on the batch, or answers single images only, each image is sent by itself. If the place cannot
 take requests, or has too little memory for the model, another one where the version is proven
@@ -93,7 +95,7 @@ class Classifier:
         are not to blame, raises what `Networks.of`, `Runner.classify` and
         `Deadline.invocation_timeout` raise.
         """
-        network = self._networks.of(version, run_in)
+        network = self._networks.of(version, run_in, stopwatch)
         places = network.places
         request = _Request(version, network, deadline, stopwatch, request_id, places)
         single = network.version.max_batch_size == 1 and len(images) > 1

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from facet.errors import FacetError
+from facet.heads.weights import HeadAnswer
 from facet.places.predict_call import Scores
 from facet.registry.models import Place, Version
 from predict.classification.network import Answer
@@ -22,9 +23,15 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Ranking:
-    """Labels of one image, the best first."""
+    """Labels of one image, the best first.
+
+    By a head, `familiarity` (0..1) says how much the image is like those it was taught with, and
+    `unsure` that this is very little. It is None by other models.
+    """
 
     predictions: list[Prediction]
+    familiarity: float | None = None
+    unsure: bool = False
 
 
 @dataclass(frozen=True)
@@ -61,7 +68,13 @@ class Predictions:
                 error.args = (" ".join(f"image[{at}]: {each}" for at, each in failures.items()),)
             raise error
         answered = [each for each in self.answers if not isinstance(each, FacetError)]
-        return np.array(answered)
+        return np.array([*map(_scores, answered)])
+
+    @property
+    def familiarity(self) -> Scores | None:
+        """float32 (images,) by a head whose answers are all there; None by other models."""
+        found = [each.familiarity for each in self.answers if isinstance(each, HeadAnswer)]
+        return np.array(found, np.float32) if found else None
 
     def ranked(self, top_k: int) -> list[Ranking | FacetError]:
         """Returns the `top_k` best labels of each image, or its error."""
@@ -71,11 +84,18 @@ class Predictions:
         ]
 
     def _ranking(self, answer: Answer, top_k: int) -> Ranking:
+        scores = _scores(answer)
         best = [
-            Prediction(self.labels[index], round(float(answer[index]), 6))
-            for index in best_labels(answer, top_k)
+            Prediction(self.labels[index], round(float(scores[index]), 6))
+            for index in best_labels(scores, top_k)
         ]
+        if isinstance(answer, HeadAnswer):
+            return Ranking(best, round(answer.familiarity, 4), answer.unsure)
         return Ranking(best)
+
+
+def _scores(answer: Answer) -> Scores:
+    return answer.scores if isinstance(answer, HeadAnswer) else answer
 
 
 def best_labels(scores: Scores, top_k: int) -> list[int]:

@@ -1,8 +1,9 @@
 """The Open Inference Protocol (OIP), version 2: the routes under /v2.
 
 A model has one input, `image` (BYTES: image files) or `pixels` (UINT8: images of the model's input
-size), and two outputs, `scores` (FP32, one per label) and `label` (BYTES, the best label). Errors
-are the API's problem documents with the protocol's member `error`.
+size), and two outputs, `scores` (FP32, one per label) and `label` (BYTES, the best label). A head
+has a third, `familiarity` (FP32, how much the image is like those it was taught with). Errors are
+the API's problem documents with the protocol's member `error`.
 """
 
 from collections import Counter
@@ -13,7 +14,7 @@ from aws_lambda_powertools.event_handler.api_gateway import Response
 from aws_lambda_powertools.event_handler.router import APIGatewayRouter
 
 from facet.errors import BadRequest, NoLiveVersion, NotAClassifier
-from facet.manifest import Manifest
+from facet.manifest import HeadManifest, LabelledManifest
 from facet.registry.models import Status, Version
 from facet.settings import settings
 from predict.classification.predictions import Predictions, best_labels
@@ -27,7 +28,9 @@ from predict.predictor import PredictionRequest
 
 ROOT = "/v2"
 IMAGE, PIXELS = "image", "pixels"
-SCORES, LABEL = "scores", "label"
+SCORES, LABEL, FAMILIARITY = "scores", "label", "familiarity"
+
+FAMILIARITY_OUTPUT = {"name": FAMILIARITY, "datatype": "FP32", "shape": [-1]}
 
 router = APIGatewayRouter()  # type: ignore[no-untyped-call]
 
@@ -90,11 +93,11 @@ def infer_version(name: str, version: str) -> Response[Any]:
     return _infer(model_name(name), version_id(name, version))
 
 
-def _classifier(version: Version) -> Manifest:
+def _classifier(version: Version) -> LabelledManifest:
     """The version's manifest. Raises NotAClassifier for a backbone, which no route here serves."""
     if version.manifest is None:
         raise NoLiveVersion(version.model)
-    if not isinstance(version.manifest, Manifest):
+    if not isinstance(version.manifest, LabelledManifest):
         raise NotAClassifier(version.model)
     return version.manifest
 
@@ -110,6 +113,7 @@ def _metadata(version: Version) -> dict[str, Any]:
         "outputs": [
             {"name": SCORES, "datatype": "FP32", "shape": [-1, len(manifest.labels)]},
             {"name": LABEL, "datatype": "BYTES", "shape": [-1]},
+            *([FAMILIARITY_OUTPUT] if isinstance(manifest, HeadManifest) else []),
         ],
     }
 
@@ -129,6 +133,9 @@ def _infer(model: str, version: str | None) -> Response[Any]:
         PredictionRequest(request_id(event), model, _images(inputs), deadline, version)
     )
     binary = request.parameters.binary_data_output
+    if not requested:
+        names = (SCORES, LABEL, *([FAMILIARITY] if predictions.familiarity is not None else []))
+        requested = tuple(RequestedOutput(name=each) for each in names)
     outputs = [_output(each, predictions, binary) for each in requested]
     head = {"model_name": model, "model_version": predictions.version.id}
     if request.id is not None:
@@ -145,7 +152,7 @@ def _infer(model: str, version: str | None) -> Response[Any]:
 
 
 def _requested_outputs(outputs: tuple[RequestedOutput, ...]) -> tuple[RequestedOutput, ...]:
-    """Returns the requested outputs, by default both.
+    """Returns the requested outputs; none stand for all that the model has.
 
     Raises BadRequest for an unknown one, and for one that is requested twice.
     """
@@ -153,11 +160,12 @@ def _requested_outputs(outputs: tuple[RequestedOutput, ...]) -> tuple[RequestedO
         if count > 1:
             raise BadRequest(f"The output '{name}' is requested {count} times; once is enough.")
     for output in outputs:
-        if output.name not in (SCORES, LABEL):
+        if output.name not in (SCORES, LABEL, FAMILIARITY):
             raise BadRequest(
-                f"There is no output '{output.name}'; the outputs are {SCORES} and {LABEL}."
+                f"There is no output '{output.name}'; the outputs are {SCORES} and {LABEL}, and of "
+                f"a head {FAMILIARITY}."
             )
-    return outputs or (RequestedOutput(name=SCORES), RequestedOutput(name=LABEL))
+    return outputs
 
 
 def _images(inputs: dict[str, TensorData]) -> list[Any]:
@@ -188,6 +196,11 @@ def _output(
     if requested.name == LABEL:
         labels = [predictions.labels[best_labels(row, 1)[0]] for row in rows]
         return OutputTensor(LABEL, [len(labels)], labels, binary)
+    if requested.name == FAMILIARITY:
+        familiarity = predictions.familiarity
+        if familiarity is None:
+            raise BadRequest(f"Only a head has the output '{FAMILIARITY}'.")
+        return OutputTensor(FAMILIARITY, familiarity.shape, familiarity, binary)
     if not parameters.classification:
         return OutputTensor(SCORES, rows.shape, rows, binary)
     count = min(parameters.classification, rows.shape[1])

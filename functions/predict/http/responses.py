@@ -142,7 +142,12 @@ def prediction_body(predictions: Predictions, many: bool, top_k: int) -> dict[st
 def _result(ranked: Ranking | FacetError) -> dict[str, object]:
     if isinstance(ranked, FacetError):
         return {"predictions": [], "error": problems.of_image(ranked)}
-    return {"predictions": [asdict(each) for each in ranked.predictions]}
+    result: dict[str, object] = {"predictions": [asdict(each) for each in ranked.predictions]}
+    if ranked.familiarity is not None:
+        result["familiarity"] = ranked.familiarity
+    if ranked.unsure:
+        result["unsure"] = True
+    return result
 
 
 def listed_model(model: Model) -> dict[str, object]:
@@ -172,6 +177,7 @@ def model_body(
         "description": manifest.get("description"),
         "labels": manifest.get("labels"),
         "features": manifest.get("output", {}).get("width"),
+        "backbone": manifest.get("backbone"),
         "input": manifest.get("input"),
         "versions": page,
         "next_token": following,

@@ -150,6 +150,33 @@ class NotAClassifier(FacetError):
         )
 
 
+class BackboneMissing(FacetError):
+    """The version of a backbone on which a head was taught is not READY any more."""
+
+    def __init__(self, model: str, backbone: str, version: str) -> None:
+        super().__init__(
+            f"Model '{model}' was taught on version {version} of the backbone '{backbone}', which "
+            f"is not READY. Upload that backbone again, or teach '{model}' on another one."
+        )
+
+
+class HeadUnavailable(FacetError):
+    """The weights of a head's version cannot be read; `missing` says that they are not stored, and
+    `changed` that what is stored is something else.
+    """
+
+    def __init__(
+        self, model: str, version: str, *, missing: bool = False, changed: bool = False
+    ) -> None:
+        if missing or changed:
+            what = "not stored" if missing else "not those that were validated"
+            cause = f"{what}. The sweeper has the right ones stored again within 15 minutes"
+        else:
+            cause = "out of reach at the moment. Try again shortly"
+        super().__init__(f"The weights of version {version} of '{model}' are {cause}.")
+        self.missing = missing
+
+
 class NotAllowed(FacetError):
     """A caller may not do what it asks for; the message says who may."""
 

@@ -20,6 +20,7 @@ class Settings(BaseModel):
     endpoint: name of the multi-model endpoint.
     invoke_timeout: seconds that one invocation of the endpoint may take.
     registry_ttl: seconds for which the predict function caches a live version.
+    head_cache: bytes of heads' weights that the predict function keeps in memory.
     topic: ARN of the SNS topic that gets events about versions; empty for none.
     golden_required: whether an artifact without a golden sample is rejected.
     more_ops: TensorFlow ops, and control flow of LiteRT, allowed beside the built-in list,
@@ -46,6 +47,7 @@ class Settings(BaseModel):
     endpoint: str = Field(min_length=1)
     invoke_timeout: float = Field(gt=0)
     registry_ttl: float = Field(ge=0)
+    head_cache: int = Field(ge=0)
     topic: str
     golden_required: bool
     more_ops: str = Field(pattern=OPS)

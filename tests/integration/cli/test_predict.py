@@ -13,6 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from cli.app import app
+from facet.manifest import HeadManifest
 from facet.registry.models import Mode, Policy
 from facet.registry.releases import Releases
 from facet.registry.store import Registry
@@ -20,8 +21,8 @@ from tests.integration.conftest import REGION
 from tests.support import deployed
 from tests.support.aws import fakes
 from tests.support.deployed import Gateway, facet
-from tests.support.inputs import artifacts
-from tests.support.versions import NOW, accept, make_live, pending, rejected
+from tests.support.inputs import artifacts, heads
+from tests.support.versions import NOW, accept, backbone, make_live, pending, rejected
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
@@ -71,6 +72,22 @@ def test_json_lines_name_image_and_version(live: str, folder: Path) -> None:
             "predictions": [{"label": "cat", "score": 0.7}],
         }
     ]
+
+
+def test_an_unsure_answer_says_so(gateway: Gateway, folder: Path) -> None:
+    answered = {
+        "model": "signs",
+        "version": "0" * 12,
+        "predictions": [{"label": "one", "score": 0.7}],
+        "familiarity": 0.01,
+        "unsure": True,
+    }
+    gateway.others["/models/signs/predict"] = lambda _method, _body: (200, answered)
+    done = facet("predict", "signs", f"{folder}/a.png")
+    assert done.stdout.splitlines()[1].split()[1:] == ["one", "0.7000", "unsure"]
+    done = facet("predict", "signs", f"{folder}/a.png", "--format", "jsonl")
+    line = json.loads(done.stdout)
+    assert (line["familiarity"], line["unsure"]) == (0.01, True)
 
 
 def test_csv_has_a_row_for_each_label(live: str, folder: Path) -> None:
@@ -197,6 +214,16 @@ def test_no_models_yet() -> None:
     done = facet("models")
     assert (done.exit_code, done.stdout) == (0, "")
     assert "facet push" in done.stderr
+
+
+@pytest.mark.usefixtures("gateway")
+def test_a_head_is_shown_with_its_backbone(table: "Table") -> None:
+    on = make_live(table, backbone(1)).id
+    manifest = HeadManifest.model_validate(heads.manifest(on))
+    make_live(table, replace(pending(2, "cats"), manifest=manifest))
+    done = facet("show", "cats")
+    assert done.exit_code == 0, done.output
+    assert f"taught on mobilenet {on}" in " ".join(done.stdout.split())
 
 
 def test_show_tells_versions_canary_and_violations(live: str, table: "Table") -> None:

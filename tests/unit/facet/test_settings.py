@@ -10,6 +10,7 @@ WHOLE = {
     "FACET_ENDPOINT": "endpoint",
     "FACET_INVOKE_TIMEOUT": "25",
     "FACET_REGISTRY_TTL": "0",
+    "FACET_HEAD_CACHE": "1000000",
     "FACET_TOPIC": "",
     "FACET_GOLDEN_REQUIRED": "true",
     "FACET_MORE_OPS": "Roll,Stack",

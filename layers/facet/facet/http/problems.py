@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from facet.errors import (
+    BackboneMissing,
     BadRequest,
     BodyTooLarge,
     BrokenImage,
@@ -11,6 +12,7 @@ from facet.errors import (
     EndpointUnavailable,
     FacetError,
     FunctionUnavailable,
+    HeadUnavailable,
     LiteRTMissing,
     ModelFailed,
     ModelLoading,
@@ -51,6 +53,7 @@ TABLE: dict[type[FacetError], Problem] = {
     NoGoldenImage: Problem("no-golden-image", 404, "Golden image not found"),
     NoLiveVersion: Problem("no-live-version", 409, "No live version"),
     NotAClassifier: Problem("not-a-classifier", 409, "Not a classifier"),
+    BackboneMissing: Problem("backbone-missing", 409, "Backbone not found"),
     NothingToRollBack: Problem("nothing-to-roll-back", 409, "No previous version"),
     VersionInUse: Problem("version-in-use", 409, "The version is in use"),
     RegistryConflict: Problem("conflict", 409, "Conflicting change"),
@@ -69,6 +72,7 @@ TABLE: dict[type[FacetError], Problem] = {
     LiteRTMissing: Problem("litert-missing", 503, "LiteRT model not stored", retry_after=60),
     EndpointRemoved: NO_ENDPOINT,
     WaitsForEndpoint: NO_ENDPOINT,
+    HeadUnavailable: Problem("head-unavailable", 503, "Head not readable", retry_after=5),
 }
 PROBLEM_TYPE = "application/problem+json"
 NO_ROUTE = Problem("no-route", 404, "Route not found")
