@@ -5,8 +5,9 @@ reached, the old entry answers for another `ttl` seconds, so an outage of Dynamo
 predictions of models that this process has served before.
 """
 
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -16,8 +17,14 @@ from facet.observability import count, logger
 from facet.registry.models import Model, Serving, Version
 from facet.registry.store import Registry
 
-CAPACITY = 10_000
-"""Entries kept; the one read longest ago is evicted first."""
+CAPACITY = 64 << 20
+"""Bytes of the entries kept, by `_size`; the one read longest ago is evicted first."""
+
+OF_AN_ENTRY = 400
+"""Bytes of an entry beside its value, with its key and its place in the dictionary."""
+
+PLAIN = (str, int, float, type(None))
+"""Types of values that hold no others."""
 
 Value = TypeVar("Value", Model, Serving, Version)
 MODEL = ""
@@ -28,6 +35,7 @@ MODEL = ""
 class _Entry:
     value: Any
     expires: float
+    size: int
 
 
 class VersionCache:
@@ -40,6 +48,7 @@ class VersionCache:
         self._ttl = ttl
         self._clock = clock
         self._entries: dict[tuple[str, str | None], _Entry] = {}
+        self._total = 0
 
     def serving(self, model: str) -> Serving:
         """Returns the model's live version, and its candidate during a canary.
@@ -78,11 +87,27 @@ class VersionCache:
             count("AnswersFromMemory")
             logger().warning("registry unreachable, answering from the cache", exc_info=error)
             value = cached.value
-        self._store(key, _Entry(value, now + self._ttl))
+        self._store(key, _Entry(value, now + self._ttl, OF_AN_ENTRY + _size(value)))
         return value
 
     def _store(self, key: tuple[str, str | None], entry: _Entry) -> None:
-        self._entries.pop(key, None)
+        if before := self._entries.pop(key, None):
+            self._total -= before.size
         self._entries[key] = entry
-        if len(self._entries) > CAPACITY:
-            del self._entries[next(iter(self._entries))]
+        self._total += entry.size
+        while self._total > CAPACITY:
+            self._total -= self._entries.pop(next(iter(self._entries))).size
+
+
+def _size(value: object) -> int:
+    """Bytes of a model or version with all that it holds. What several parts share is counted for
+    each of them, so that it is rather too much.
+    """
+    size = sys.getsizeof(value)
+    if isinstance(value, PLAIN):
+        return size
+    if isinstance(value, Mapping):
+        return size + sum(_size(key) + _size(each) for key, each in value.items())
+    if isinstance(value, Collection):
+        return size + sum(map(_size, value))
+    return size + _size(vars(value))

@@ -1,13 +1,16 @@
-from dataclasses import dataclass, field
+import tracemalloc
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
 from facet.errors import NoLiveVersion, UnknownModel, UnknownVersion
+from facet.manifest import BackboneManifest, parse
 from facet.registry.models import Model, Serving, Status, Version
 from predict import version_cache
 from predict.version_cache import VersionCache
+from tests.support.inputs import artifacts
 
 OUTAGES = [
     ClientError({"Error": {"Code": "InternalServerError"}}, "GetItem"),
@@ -173,14 +176,65 @@ def test_an_expired_entry_still_answers_during_an_outage(
         versions.serving("never-read")
 
 
-def test_the_cache_is_bounded_and_evicts_the_oldest_entry(
-    versions: VersionCache, registry: Registry
+def large(features: int) -> Version:
+    """A backbone whose golden sample has so many features."""
+    document = artifacts.backbone(output={"tensor": "features", "width": features})
+    document["golden"]["features"] = [at / 7 for at in range(features)]
+    return replace(version("large"), manifest=BackboneManifest.model_validate(document))
+
+
+def test_the_cache_is_bounded_by_bytes_and_evicts_the_oldest_entry(
+    versions: VersionCache, registry: Registry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for number in range(version_cache.CAPACITY + 1):
+    monkeypatch.setattr(version_cache, "CAPACITY", 1_000_000)
+    for number in range(100):
         versions.serving(f"model-{number}")
     registry.reads.clear()
-    versions.serving(f"model-{version_cache.CAPACITY}")
-    versions.serving("model-1")
+    versions.serving("model-0")
+    assert registry.reads == [], "100 small ones fit"
+    registry.result = large(8192)  # 260 kB each
+    for number in range(3):
+        versions.ready("backbone", f"{number:012}")
+    registry.reads.clear()
+    versions.ready("backbone", "000000000000")
+    versions.serving("model-99")
     assert registry.reads == []
     versions.serving("model-0")
     assert registry.reads == [("model-0", None)]
+
+
+def test_an_entry_that_is_read_again_counts_once(
+    versions: VersionCache, registry: Registry, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(version_cache, "CAPACITY", 1_000_000)
+    versions.serving("cifar")
+    registry.result = large(8192)
+    for _ in range(10):
+        clock.now += 10
+        versions.ready("backbone", "000000000000")
+    registry.reads.clear()
+    registry.result = OUTAGES[0]
+    assert versions.serving("cifar").live.id == "one"
+
+
+def test_what_does_not_fit_is_answered_and_not_kept(
+    versions: VersionCache, registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(version_cache, "CAPACITY", 100)
+    for _ in range(2):
+        assert versions.serving("cifar").live.id == "one"
+    assert len(registry.reads) == 2
+
+
+@pytest.mark.parametrize("features", [2, 1000, 8192])
+def test_the_estimate_is_near_what_python_allocates(features: int) -> None:
+    text = large(features).manifest.model_dump_json(by_alias=True)  # type: ignore[union-attr]
+    tracemalloc.start()
+    try:
+        before, _ = tracemalloc.get_traced_memory()
+        kept = [parse(text) for _ in range(20)]
+        after, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    estimate = sum(map(version_cache._size, kept))
+    assert 0.9 < estimate / (after - before) < 3
