@@ -17,6 +17,7 @@ EXAMPLES: dict[str, FacetError] = {
     "unknown-version": errors.UnknownVersion("cifar", "0d1e2f3a4b5c"),
     "unknown-upload": errors.UnknownUpload("inbox/7f1c0b7e-3d0b-4c58-9a55-2f0d6a1b9c3e"),
     "no-golden-image": errors.NoGoldenImage("cifar", "0d1e2f3a4b5c"),
+    "unknown-image": errors.UnknownImage("my-cats", "tabby/1.jpg"),
     "no-route": FacetError("See GET /models."),
     "no-live-version": errors.NoLiveVersion("cifar", [_VIOLATION]),
     "not-a-classifier": errors.NotAClassifier("mobilenet"),

@@ -1,12 +1,12 @@
 """AWS clients and the objects built on them: one of each per process, created on first use."""
 
-import os
 from functools import cache
 from typing import TYPE_CHECKING
 
 import boto3
 from botocore.config import Config
 
+from facet import presigned
 from facet.notifications import EventPublisher
 from facet.places import endpoint, function
 from facet.places.choice import Choice, Runner
@@ -110,22 +110,4 @@ def golden_images() -> GoldenImages:
 @cache
 def s3() -> "S3Client":
     """The client of the bucket, which signs forms, too."""
-    return boto3.client("s3", config=FAIL_FAST.merge(_signs_for_region()))
-
-
-def _signs_for_region() -> Config:
-    """Presigned forms for `BUCKET.s3.REGION.…`, or for paths below an endpoint of one's own.
-
-    By default botocore's `generate_presigned_post` names the global host s3.amazonaws.com
-    (`_should_use_global_endpoint` in botocore/signers.py). It answers 400 for buckets in regions
-    launched since 2019, and 307 for a new bucket of any other region but us-east-1:
-    https://docs.aws.amazon.com/AmazonS3/latest/userguide/VirtualHosting.html
-    """
-    own = any(os.environ.get(name) for name in ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"))
-    return Config(
-        signature_version="s3v4",
-        s3={
-            "addressing_style": "path" if own else "virtual",
-            "us_east_1_regional_endpoint": "regional",
-        },
-    )
+    return boto3.client("s3", config=FAIL_FAST.merge(presigned.config()))

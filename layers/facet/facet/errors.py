@@ -150,6 +150,16 @@ class NotAClassifier(FacetError):
         )
 
 
+class UnknownImage(FacetError):
+    """The data set has no such image."""
+
+    def __init__(self, dataset: str, path: str) -> None:
+        super().__init__(
+            f"Data set '{dataset}' has no image '{path}'. GET /datasets/{dataset} lists its "
+            "labels, and GET /datasets/<name>/images?label=… the images of one."
+        )
+
+
 class BackboneMissing(FacetError):
     """The version of a backbone on which a head was taught is not READY any more."""
 

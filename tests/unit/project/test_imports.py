@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tests.support.stacks import ROOT
 
-FUNCTIONS = {"endpoint_schedule", "infer", "onboard", "page", "predict", "train"}
+FUNCTIONS = {"endpoint_schedule", "infer", "onboard", "page", "predict", "teach", "train"}
 BELOW: dict[str, set[str]] = {
     "facet": set(),
     **{each: {"facet"} for each in FUNCTIONS},
@@ -17,7 +17,7 @@ BELOW: dict[str, set[str]] = {
     "serving": {"facet"},
     "training": {"facet"},
     "deployment": {"facet"},
-    "openapi": {"facet", "predict"},
+    "openapi": {"facet", "predict", "teach"},
     "cli": {"facet", "serving", "training"} | FUNCTIONS,
     "local": {"cli", "facet", "serving", "training"} | FUNCTIONS,
     "samples": {"facet", "local", "training"},
