@@ -3,7 +3,8 @@
 moto authorises nothing, and lets every web page in: a page of any site that is open in a browser
 could upload a model, or start a training job that runs code. Requests need the access key, which is
 random for each stack and stands in `.facet/stack.json`, for its owner only. Requests of pages of
-other origins are refused, and so are other host names, which a page's site could let point here.
+other origins are refused, except forms that were presigned with that key. So are other host names,
+which a page's site could let point here.
 """
 
 import json
@@ -45,11 +46,14 @@ def refusal(
 ) -> Response | None:
     """The response to a request that is not allowed, or None.
 
-    `allowed_origin` is the template's AllowOrigin: pages of it may send presigned requests. Paths
-    in `public` need no key.
+    `allowed_origin` is the template's AllowOrigin: pages of it may send presigned requests.
+    Pages of every origin may send presigned forms, as the bucket's CORS rule says. Paths in
+    `public` need no key.
     """
     origin = environ.get("HTTP_ORIGIN")
-    if origin is not None and allowed_origin not in ("*", origin):
+    content_type = environ.get("CONTENT_TYPE", "")
+    is_form = environ["REQUEST_METHOD"] == "POST" and content_type.startswith("multipart/form-data")
+    if origin is not None and not is_form and allowed_origin not in ("*", origin):
         return _denied(environ, f"Pages of {origin[:200]} may not call the local stack.")
     if signatures.is_signed(environ, body, *credentials):
         return None
@@ -57,7 +61,7 @@ def refusal(
         return _denied(environ, "The host name of the request is not one of this machine's.")
     if environ["REQUEST_METHOD"] == "OPTIONS" or environ["PATH_INFO"] in public:
         return None
-    if environ.get("CONTENT_TYPE", "").startswith("multipart/form-data"):
+    if is_form:
         return _form_refusal(environ, body, credentials)
     return _denied(
         environ,

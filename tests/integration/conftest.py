@@ -17,6 +17,7 @@ from onboard.app import onboarding
 from onboard.deletion import deletion
 from onboard.sweeper import sweeper
 from predict import clients
+from teach import clients as teaching
 from tests.support.aws import fakes
 from tests.support.aws.fakes import BUCKET
 from tests.support.template.iam.recorder import Recorder
@@ -185,6 +186,8 @@ def cold_start(functions: None) -> Iterator[None]:  # noqa: ARG001
         onboarding,
         deletion,
         sweeper,
+        teaching.data_sets,
+        teaching.s3,
     )
     for each in made_once:
         each.cache_clear()

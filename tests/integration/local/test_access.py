@@ -117,10 +117,10 @@ def test_a_signed_request_that_was_changed_is_refused(
 
 
 def test_a_presigned_request_expires(aws: Aws, http: httpx.Client) -> None:
-    url = presigned(aws, seconds=1)
-    assert http.get(url).status_code == 404
+    expires = presigned(aws, seconds=1)
+    assert http.get(presigned(aws, seconds=60)).status_code == 404
     time.sleep(2)
-    assert http.get(url).status_code == 403
+    assert http.get(expires).status_code == 403
 
 
 def test_keys_with_special_characters_are_signed_as_they_are(aws: Aws, http: httpx.Client) -> None:
@@ -188,6 +188,16 @@ def test_a_form_is_accepted_as_it_was_signed(aws: Aws, http: httpx.Client) -> No
     assert send(http, form(aws, **{"x-ignore-me": "1"})).status_code == 204
     found = aws.client("s3").get_object(Bucket=BUCKET, Key="inbox/a")
     assert (found["Body"].read(), found["ContentType"]) == (b"x", "image/jpeg")
+
+
+def test_pages_of_every_origin_may_send_presigned_forms(aws: Aws, http: httpx.Client) -> None:
+    """The web page does, whose port differs from this one."""
+    file, page = {"file": ("a.jpg", b"x")}, {"Origin": "http://127.0.0.1:1"}
+    sent = http.post(f"/{BUCKET}", data=form(aws), files=file, headers=page)
+    assert sent.status_code == 204
+    assert sent.headers["access-control-allow-origin"] in ("*", page["Origin"])
+    changed = form(aws, key="mme/evil.tar.gz")
+    assert http.post(f"/{BUCKET}", data=changed, files=file, headers=page).status_code == 403
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,134 @@
+"""The handler of the routes for data sets."""
+
+from dataclasses import asdict
+from typing import Any
+
+import orjson
+from aws_lambda_powertools.event_handler import APIGatewayRestResolver
+from aws_lambda_powertools.event_handler.api_gateway import Response
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from facet.errors import FacetError
+from facet.http import cors, problems
+from facet.observability import count, logger
+from facet.settings import settings
+from teach import requests
+from teach.clients import data_sets
+from teach.data_sets import MAX_SHOWN_BYTES
+from teach.requests import data_set_name, parsed
+
+PAGE = 1000
+"""Images of one page of a label."""
+
+app = APIGatewayRestResolver()
+
+
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Answers one API Gateway REST proxy event."""
+    logger().set_correlation_id(event["requestContext"]["requestId"])
+    return cors.with_cors(app.resolve(event, context), settings().allow_origin)
+
+
+@app.post("/datasets/<name>/images")
+def add_images(name: str) -> Response[str]:
+    """Forms for images of one label; those whose content is in the request are stored."""
+    dataset = data_set_name(name)
+    sent = parsed(requests.NewImages, app.current_event, settings().max_body)
+    uploads = [
+        data_sets().put(dataset, sent.label, each.name, each.content)
+        if each.content is not None
+        else data_sets().form(
+            dataset,
+            sent.label,
+            each.name,
+            each.content_type,
+            settings().max_upload,
+            settings().upload_expires,
+        )
+        for each in sent.images
+    ]
+    return respond({"uploads": [asdict(each) for each in uploads]}, 201)
+
+
+@app.get("/datasets/<name>")
+def show_data_set(name: str) -> Response[str]:
+    """The labels of a data set, with the number of images of each."""
+    dataset = data_set_name(name)
+    counts = data_sets().labels(dataset)
+    labels = [{"label": label, "images": images} for label, images in counts.items()]
+    return respond({"dataset": dataset, "images": sum(counts.values()), "labels": labels})
+
+
+@app.get("/datasets/<name>/images")
+def list_images(name: str) -> Response[str]:
+    """One page of the images of a label."""
+    dataset, event = data_set_name(name), app.current_event
+    after = event.query_string_parameters.get("after")
+    images, following = data_sets().page(dataset, requests.text(event, "label"), PAGE, after)
+    listed = [{"name": each.name, "size": each.size} for each in images]
+    return respond({"images": listed, "next": following})
+
+
+@app.get("/datasets/<name>/image")
+def show_image(name: str) -> Response[Any]:
+    """An image of a data set."""
+    dataset, event = data_set_name(name), app.current_event
+    label, file = requests.text(event, "label"), requests.text(event, "name")
+    content = data_sets().read(dataset, label, file, MAX_SHOWN_BYTES)
+    headers: dict[str, str | list[str]] = {
+        "Cache-Control": "private, no-cache",
+        "X-Content-Type-Options": "nosniff",
+    }
+    return Response(200, requests.media_type(file), content, headers=headers)
+
+
+@app.delete("/datasets/<name>/images")
+def delete_images(name: str) -> Response[str]:
+    """Deletes images of a label, or the label."""
+    dataset = data_set_name(name)
+    chosen = parsed(requests.DeletedImages, app.current_event, settings().max_body)
+    deleted = data_sets().delete(dataset, chosen.label, chosen.names)
+    return respond({"dataset": dataset, "deleted": deleted})
+
+
+@app.patch("/datasets/<name>")
+def rename_label(name: str) -> Response[str]:
+    """Renames a label."""
+    dataset = data_set_name(name)
+    renaming = parsed(requests.Renamed, app.current_event, settings().max_body).rename
+    moved = data_sets().rename(dataset, renaming.old, renaming.new)
+    return respond({"dataset": dataset, "moved": moved})
+
+
+@app.exception_handler(FacetError)  # type: ignore[untyped-decorator]
+def facet_error(error: FacetError) -> Response[str]:
+    """Answers an error that Facet raised, by the error table."""
+    return problem_response(problems.problem_of(error), str(error))
+
+
+@app.exception_handler(Exception)  # type: ignore[untyped-decorator]
+def unexpected_error(error: Exception) -> Response[str]:
+    """Logs a bug or an outage with its traceback, and answers without details."""
+    logger().exception("unexpected error", exc_info=error)
+    detail = "Try again. If it happens again, give the request id to the operator of this API."
+    return problem_response(problems.BUG, detail)
+
+
+def problem_response(problem: problems.Problem, detail: str) -> Response[str]:
+    """Counts the problem and returns its document."""
+    count("Problems", problem=problem.name)
+    request = str(app.current_event.request_context.request_id)
+    document = problems.document(problem, detail, request)
+    headers = {"Retry-After": str(problem.retry_after)} if problem.retry_after else {}
+    return respond(document, problem.status, problems.PROBLEM_TYPE, headers)
+
+
+def respond(
+    document: object,
+    status: int = 200,
+    content_type: str = "application/json",
+    headers: dict[str, str] | None = None,
+) -> Response[str]:
+    """Returns the document as JSON with a newline at its end, for shells."""
+    body = orjson.dumps(document, option=orjson.OPT_APPEND_NEWLINE).decode()
+    return Response(status, content_type, body, headers=dict(headers or {}))
