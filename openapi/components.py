@@ -26,6 +26,7 @@ INFO = {
 TAGS = {
     "predictions": "Classify images.",
     "models": "List models and their versions.",
+    "teaching": "Collect images with labels, and teach models with them.",
     "inference": "The Open Inference Protocol, version 2.",
     "service": "The health check, the web page and this documentation. No key is needed.",
 }
@@ -41,6 +42,10 @@ def _parameter(name: str, place: str, description: str, **schema: Any) -> dict[s
     }
 
 
+def _required(name: str, description: str, **schema: Any) -> dict[str, Any]:
+    return _parameter(name, "query", description, type="string", **schema) | {"required": True}
+
+
 NAME_SCHEMA = {"type": "string", "pattern": f"^{MODEL_NAME.pattern}$"}
 VERSION_SCHEMA = {"type": "string", "pattern": f"^{VERSION_ID.pattern}$"}
 PARAMETERS = {
@@ -49,6 +54,17 @@ PARAMETERS = {
         "version", "path", "The version's id. The version must be READY.", **VERSION_SCHEMA
     ),
     "file": _parameter("file", "path", "The file's name.", type="string", examples=["main.js"]),
+    "dataset": _parameter(
+        "name", "path", "The data set's name.", **NAME_SCHEMA, examples=["my-cats"]
+    ),
+    "label": _required("label", "The label.", examples=["cat"]),
+    "image_name": _required("name", "The image's name.", examples=["1.jpg"]),
+    "after_image": _parameter(
+        "after",
+        "query",
+        "A cursor for pagination: the value of `next` in the previous page.",
+        type="string",
+    ),
     "limit": _parameter(
         "limit",
         "query",

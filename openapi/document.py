@@ -13,6 +13,7 @@ import orjson
 
 from facet.http.problems import Problem
 from openapi.components import HEADERS, INFO, PARAMETERS, TAGS
+from openapi.data_sets import DATA_SET_OPERATIONS
 from openapi.examples import EXAMPLES
 from openapi.inference import INFERENCE_OPERATIONS
 from openapi.models import PROBLEMS
@@ -38,7 +39,11 @@ GATEWAY = {
 def document() -> dict[str, Any]:
     """Returns the OpenAPI document."""
     paths: dict[str, dict[str, Any]] = {}
-    operations = (*OPERATIONS, *INFERENCE_OPERATIONS)
+    operations = (
+        *OPERATIONS,
+        *DATA_SET_OPERATIONS,
+        *INFERENCE_OPERATIONS,
+    )
     for each in operations:
         paths.setdefault(each.path, {})[each.method.lower()] = _operation(each)
     return {

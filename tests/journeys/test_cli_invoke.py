@@ -84,8 +84,8 @@ def test_a_function_that_needs_no_event(stack: Running) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["Predict"], "there is no function Predict; choose DeleteFunction, InferFunction"),
-        (["Bucket"], "there is no function Bucket; choose DeleteFunction, InferFunction"),
+        (["Predict"], "there is no function Predict; choose DatasetsFunction, DeleteFunction"),
+        (["Bucket"], "there is no function Bucket; choose DatasetsFunction, DeleteFunction"),
         (["PageFunction", "no-such-file.json"], "no-such-file.json: No such file"),
         (["PageFunction", "README.md"], "README.md is not JSON"),
         (["PageFunction"], "PageFunction: KeyError"),

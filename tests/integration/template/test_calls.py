@@ -29,6 +29,7 @@ from onboard.bucket import Bucket
 from onboard.completion import lacking
 from onboard.uploads import PendingUploads
 from predict.bucket.inbox import Inbox
+from teach import app as teach
 from tests.integration.conftest import RECORDER
 from tests.support.api import PNG, call, predict
 from tests.support.aws import fakes
@@ -63,6 +64,7 @@ KEYS = {
 FUNCTIONS = (
     *("PredictFunction", "OnboardFunction", "SweepFunction"),
     *("DeleteFunction", "TrainFunction", "InferFunction"),
+    "DatasetsFunction",
 )
 
 
@@ -106,6 +108,7 @@ def made(
     trains(s3)
     monkeypatch.setattr(lacking, "PUBLISHED_WITHIN", timedelta(-1))
     sweeps(s3, table)
+    changes_data_sets()
     for name in ("cifar", "cats", "pets", "mobilenet"):
         deletion.handler({"model": name}, CONTEXT)
     yield dict(RECORDER.made)
@@ -190,6 +193,17 @@ def trains(s3: "S3Client") -> None:
     for model in ("cifar", "cats"):
         train.handler({**judge, "model": model}, CONTEXT)
     train.handler({"step": "outcome", "model": "cifar", "version": identity(FIRST)}, CONTEXT)
+
+
+def changes_data_sets() -> None:
+    """Images that are stored, uploaded, shown, renamed and deleted."""
+    ask = partial(call, content_type="application/json", handler=teach.handler)
+    images = [{"name": "1.png"}, {"name": "2.png", "content": "eA=="}]
+    body = json.dumps({"label": "cat", "images": images}).encode()
+    assert ask("POST", "/datasets/pets/images", body).status == 201
+    assert ask("GET", "/datasets/pets/image", label="cat", name="2.png").status == 200
+    renamed = json.dumps({"rename": {"from": "cat", "to": "dog"}}).encode()
+    assert ask("PATCH", "/datasets/pets", renamed).document["moved"] == 1
 
 
 def sweeps(s3: "S3Client", table: "Table") -> None:

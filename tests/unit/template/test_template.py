@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aws_lambda_powertools.event_handler import APIGatewayRestResolver
 from facet_wheel.imports import needed
 from samcli.yamlhelper import yaml_parse
 
 from facet.registry.placement import CANARY
 from facet.settings import PREFIX, Settings
 from predict.app import app as predict_app
+from teach.app import app as teach_app
 from tests.support.project.pins import canonical, named
 from tests.support.template.permissions import LOG_DELIVERY
 
@@ -118,14 +120,17 @@ def test_handlers_import_without_any_environment(name: str) -> None:
     assert done.stdout + done.stderr == ""
 
 
-def test_the_templates_routes_are_the_resolvers() -> None:
+@pytest.mark.parametrize(
+    ("name", "app"), [("PredictFunction", predict_app), ("DatasetsFunction", teach_app)]
+)
+def test_the_templates_routes_are_the_resolvers(name: str, app: APIGatewayRestResolver) -> None:
     routed = {
         (event["Properties"]["Method"], without_names(event["Properties"]["Path"]))
-        for event in FUNCTIONS["PredictFunction"]["Events"].values()
+        for event in FUNCTIONS[name]["Events"].values()
     } - {("OPTIONS", "/{proxy+}")}
     resolved = {
         (method.upper(), without_names(path))
-        for path, item in (predict_app.get_openapi_schema().paths or {}).items()
+        for path, item in (app.get_openapi_schema().paths or {}).items()
         for method in item.model_dump(exclude_none=True)
     }
     assert routed == resolved

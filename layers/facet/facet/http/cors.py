@@ -21,7 +21,7 @@ EXPOSED_HEADERS = (
     "X-Model-Version"
 )
 ALLOWED_HEADERS = "Content-Type, If-None-Match, Inference-Header-Content-Length, X-Api-Key"
-ALLOWED_METHODS = "GET, POST, DELETE, OPTIONS"
+ALLOWED_METHODS = "GET, POST, PATCH, DELETE, OPTIONS"
 MAX_AGE = 3600
 """Seconds that a browser may reuse a preflight; browsers cap this at one or two hours."""
 

@@ -20,6 +20,7 @@ from tests.support.template.iam.language import Request, refusal
 MODULES = {
     "predict": "PredictFunction",
     "infer": "InferFunction",
+    "teach.app": "DatasetsFunction",
     "train": "TrainFunction",
     "endpoint_schedule": "HoursFunction",
     "onboard.app": "OnboardFunction",
@@ -29,17 +30,22 @@ MODULES = {
 }
 """The functions, by the modules that are theirs alone."""
 
+BY_DEFAULT = {"teach.data_sets": "DatasetsFunction"}
+"""The functions, by modules that another one imports, too: its own are on the stack then."""
+
 OTHERS = ("tests", "cli", "local", "benchmarks", "training")
 """Packages whose calls, also through the functions' modules, are not a function's."""
 
 TAKES_403 = {
     "PredictFunction": "after a 403 predict/bucket/objects.py lists the key itself",
+    "DatasetsFunction": "after a 403 teach/data_sets.py lists the key itself",
     "InferFunction": "infer/store.py takes a 403 for a missing key",
 }
 """Functions for which S3 may answer 403 for a missing key, with the reason."""
 
 FORMS = {
     "PredictFunction": "inbox/7f1c0b7e-3d0b-4c58-9a55-2f0d6a1b9c3e",
+    "DatasetsFunction": "datasets/pets/train/cat/1.jpg",
 }
 """The key of the presigned forms that a function makes."""
 
@@ -52,15 +58,17 @@ BUCKET = "arn:aws:s3:::facet-123456789012-us-east-1"
 def caller() -> str | None:
     """The function whose code is running; None if it is no function's."""
     frame = inspect.currentframe()
+    default = None
     while frame is not None:
         module = str(frame.f_globals.get("__name__", ""))
         top = module.partition(".")[0]
         if found := MODULES.get(module) or MODULES.get(top):
             return found
+        default = default or BY_DEFAULT.get(module)
         if top in OTHERS and not module.startswith("tests.support.template.iam"):
-            return None
+            return default
         frame = frame.f_back
-    return None
+    return default
 
 
 class Policies:
