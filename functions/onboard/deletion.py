@@ -193,6 +193,7 @@ class Deletion:
         now = began.isoformat(timespec="milliseconds")
         uploads = self._objects.uploads(model)
         self._objects.delete(uploads)
+        self._retry.until_no_conflict(lambda: self._deletions.forget_teaching(model))
         self._retry.until_no_conflict(lambda: self._deletions.mark(model, now))
         logger().warning("model deleted", model=model, versions=planned.versions, by=by)
         self._publisher.deleted(model, planned.versions, by=by)

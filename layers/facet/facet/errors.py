@@ -160,6 +160,56 @@ class UnknownImage(FacetError):
         )
 
 
+class NotABackbone(FacetError):
+    """The model has labels, and no features for a head to be taught on."""
+
+    def __init__(self, model: str) -> None:
+        super().__init__(
+            f"Model '{model}' is no backbone, so nothing can be taught on it. "
+            "GET /models, or `facet models`, shows each model's kind."
+        )
+
+
+class OtherKind(FacetError):
+    """The name belongs to a model that was not taught."""
+
+    def __init__(self, model: str, kind: str) -> None:
+        super().__init__(
+            f"Model '{model}' is a {kind}, and its versions keep that kind. Teach under another "
+            f"name, or delete it first (`facet delete {model}`)."
+        )
+
+
+class UnknownDataSet(FacetError):
+    """The data set has no image in its channel `train`."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"Data set '{name}' has no images. Add some with POST /datasets/{name}/images, or "
+            f"`facet data DIR --name {name}`."
+        )
+
+
+class UnknownTeaching(FacetError):
+    """The model was never taught."""
+
+    def __init__(self, model: str) -> None:
+        super().__init__(
+            f"Model '{model}' was never taught. POST /models/{model}/teach, or `facet teach "
+            f"{model} DIR`, teaches it."
+        )
+
+
+class TeachingRunning(FacetError):
+    """A teaching of the model is under way, and there is one at a time."""
+
+    def __init__(self, model: str) -> None:
+        super().__init__(
+            f"Model '{model}' is being taught. GET /models/{model}/teach shows how far it is; try "
+            "again when it has ended."
+        )
+
+
 class BackboneMissing(FacetError):
     """The version of a backbone on which a head was taught is not READY any more."""
 

@@ -12,6 +12,7 @@ from facet.errors import RegistryConflict
 from facet.registry.attempts import UPLOAD_ITEM
 from facet.registry.models import CANARY_COUNTS, DELETED_AT, MODEL_ITEM, VERSION_ITEM, Version
 from facet.registry.store import Registry
+from facet.registry.teachings import TEACHING_ITEM
 from facet.registry.writes import Writes
 
 if TYPE_CHECKING:
@@ -83,6 +84,10 @@ class Deletions:
             )
         except self._table.meta.client.exceptions.ConditionalCheckFailedException:
             return
+
+    def forget_teaching(self, model: str) -> None:
+        """Deletes how the model was taught last. One that is under way publishes nothing."""
+        self._table.delete_item(Key={"model": model, "item": TEACHING_ITEM})
 
     def forget_attempts(self, model: str, uploads: set[str]) -> None:
         """Deletes what is recorded of attempts at these uploads (object versions)."""
