@@ -12,6 +12,9 @@ UNITS = ("bytes", "kB", "MB", "GB")
 DETAILS = ("_images", "_correct", "_low", "_high", "_largest_class")
 """Ends of the metrics that say how sure another one is."""
 
+OF_ACCURACY = ("images", "correct")
+"""Those that belong to a head's `accuracy`, which has no prefix."""
+
 PAGE = re.compile(r"(\bb?['\"])?<(!doctype|\?xml|html|head|body)\b.*", re.IGNORECASE)
 TITLE = re.compile(r"<title[^>]*>(.{1,80}?)</title>", re.IGNORECASE)
 
@@ -54,12 +57,14 @@ def measures(metrics: Mapping[str, float]) -> str:
             f"{name} {value:.4f}{_certainty(name, metrics)}"
             for name, value in metrics.items()
             if not name.endswith(DETAILS)
+            and not (name in OF_ACCURACY and "accuracy_low" in metrics)
         )
     )
 
 
 def _certainty(name: str, metrics: Mapping[str, float]) -> str:
-    images = metrics.get(f"{name.removesuffix('_accuracy')}_images")
+    counted = "images" if name == "accuracy" else f"{name.removesuffix('_accuracy')}_images"
+    images = metrics.get(counted)
     ends = metrics.get(f"{name}_low"), metrics.get(f"{name}_high")
     if images is None or None in ends:
         return ""

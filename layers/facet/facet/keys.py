@@ -8,6 +8,7 @@
     heads/<model>/<version>.npz               the weights in a head's artifact
     inbox/<uuid>                              an image that is too large for a request's body
     datasets/<name>/<channel>/<label>/<file>  a data set to train on
+    features/<data set>/<backbone>-<version>.npz   features of its images, for teaching
     weights/<name>/                           pretrained weights for training
     code/<digest>/sourcedir.tar.gz            the training code
     training/<execution>/<model>/             outputs and checkpoints of training jobs
@@ -33,6 +34,7 @@ INBOX_KEY = re.compile(rf"{INBOX_PREFIX}[0-9A-Za-z._-]{{1,200}}")
 KeyTooLongError over 1,024 bytes."""
 
 DATA_SETS_PREFIX = "datasets/"
+FEATURES_PREFIX = "features/"
 WEIGHTS_PREFIX = "weights/"
 
 ARTIFACT = "model.tar.gz"
@@ -129,6 +131,11 @@ def dataset_prefix(name: str, channel: str = "") -> str:
     """The prefix of a data set's objects, or of those of one of its channels."""
     prefix = f"{DATA_SETS_PREFIX}{name}/"
     return f"{prefix}{channel}/" if channel else prefix
+
+
+def features_key(dataset: str, backbone: str, version: str) -> str:
+    """The features of a data set's images, by a version of a backbone."""
+    return f"{FEATURES_PREFIX}{dataset}/{backbone}-{version}.npz"
 
 
 def training_prefix(execution: str, model: str) -> str:

@@ -8,7 +8,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 from botocore.parsers import ResponseParserError
 
-from cli.terminal.formatting import moment, one_line, printable, reasons, short, size
+from cli.terminal.formatting import measures, moment, one_line, printable, reasons, short, size
 from facet.errors import Violation
 from facet.registry.models import Mode, Policy
 from tests.support.processes.listening import listening
@@ -84,3 +84,17 @@ def test_policies_and_moments() -> None:
     assert short(Policy(Mode.MANUAL)) == "manual"
     assert short(Policy(Mode.CANARY, 5, 2000)) == "canary, 5 % until 2,000 good answers"
     assert moment("2026-02-01T12:34:56.789+00:00") == "2026-02-01 12:34"
+
+
+def test_a_heads_accuracy_has_its_interval_and_images() -> None:
+    metrics = {
+        "accuracy": 0.9667,
+        "accuracy_low": 0.8333,
+        "accuracy_high": 0.9941,
+        "images": 30.0,
+        "correct": 29.0,
+        "temperature": 0.1436,
+    }
+    expected = "accuracy 0.9667 (0.833 to 0.994, 30 images), temperature 0.1436"
+    assert measures(metrics) == expected
+    assert measures({"images": 3.0}) == "images 3.0000"
