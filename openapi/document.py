@@ -19,6 +19,7 @@ from openapi.inference import INFERENCE_OPERATIONS
 from openapi.models import PROBLEMS
 from openapi.operations import OPERATIONS, Body, Content, Operation
 from openapi.schemas import schemas
+from openapi.teaching import TEACHING_OPERATIONS
 from predict.http.responses import problem as problem_response
 
 PROBLEM, JSON = "application/problem+json", "application/json"
@@ -42,6 +43,7 @@ def document() -> dict[str, Any]:
     operations = (
         *OPERATIONS,
         *DATA_SET_OPERATIONS,
+        *TEACHING_OPERATIONS,
         *INFERENCE_OPERATIONS,
     )
     for each in operations:

@@ -1,7 +1,8 @@
-"""The handler of the routes for data sets."""
+"""The handler of the routes for data sets and teaching."""
 
 from dataclasses import asdict
 from typing import Any
+from uuid import uuid4
 
 import orjson
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver
@@ -11,11 +12,13 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from facet.errors import FacetError
 from facet.http import cors, problems
 from facet.observability import count, logger
+from facet.registry.teachings import Teaching, utc_now
 from facet.settings import settings
 from teach import requests
-from teach.clients import data_sets
+from teach.clients import data_sets, teachings
 from teach.data_sets import MAX_SHOWN_BYTES
-from teach.requests import data_set_name, parsed
+from teach.requests import data_set_name, model_name, parsed
+from teach.start import start
 
 PAGE = 1000
 """Images of one page of a label."""
@@ -98,6 +101,40 @@ def rename_label(name: str) -> Response[str]:
     renaming = parsed(requests.Renamed, app.current_event, settings().max_body).rename
     moved = data_sets().rename(dataset, renaming.old, renaming.new)
     return respond({"dataset": dataset, "moved": moved})
+
+
+@app.post("/models/<name>/teach")
+def teach(name: str) -> Response[str]:
+    """Starts to teach a model."""
+    model = model_name(name)
+    request = parsed(requests.TeachRequest, app.current_event, settings().max_body)
+    return respond(document_of(start().start(model, request, uuid4().hex)), 202)
+
+
+@app.get("/models/<name>/teach")
+def show_teaching(name: str) -> Response[str]:
+    """How far the teaching of a model is, or how the last one ended."""
+    return respond(document_of(teachings().find(model_name(name)).as_of(utc_now())))
+
+
+def document_of(teaching: Teaching) -> dict[str, object]:
+    """The JSON of a teaching."""
+    return {
+        "model": teaching.model,
+        "teaching": teaching.id,
+        "status": teaching.state,
+        "step": teaching.step,
+        "done": teaching.done,
+        "total": teaching.total,
+        "dataset": teaching.dataset,
+        "backbone": {"model": teaching.backbone, "version": teaching.backbone_version},
+        "min_accuracy": teaching.min_accuracy,
+        "started_at": teaching.started_at,
+        "updated_at": teaching.updated_at,
+        "version": teaching.version,
+        "problems": [asdict(each) for each in teaching.problems],
+        "report": teaching.report,
+    }
 
 
 @app.exception_handler(FacetError)  # type: ignore[untyped-decorator]

@@ -15,7 +15,7 @@ from pydantic import (
     WithJsonSchema,
 )
 
-from facet.errors import BadRequest, BodyTooLarge
+from facet.errors import BadRequest, BodyTooLarge, UnknownModel
 from facet.keys import IMAGE_SUFFIXES, IMAGE_TYPES, MODEL_NAME, MODEL_NAME_RULE
 from facet.manifest import Frozen
 
@@ -121,11 +121,31 @@ class Renamed(Frozen):
     rename: Renaming
 
 
+class TeachRequest(Frozen):
+    """What to teach, and on which backbone.
+
+    `dataset` is by default that of the model's name, `backbone` the only one of the stack: a name,
+    or NAME@VERSION. A head is published if so large a part of the images is answered rightly when
+    each is left out.
+    """
+
+    dataset: Name | None = None
+    backbone: str | None = None
+    min_accuracy: float = Field(default=0.7, ge=0, le=1)
+
+
 def data_set_name(name: str) -> str:
     """Returns the data set's name from the path. Raises BadRequest if none can have it."""
     if not MODEL_NAME.fullmatch(name):
         rule = MODEL_NAME_RULE.replace("model", "data set", 1)
         raise BadRequest(f"No data set can be named '{name[:SHOWN]}': {rule}.")
+    return name
+
+
+def model_name(name: str) -> str:
+    """Returns the model's name from the path. Raises UnknownModel if no model can have it."""
+    if not MODEL_NAME.fullmatch(name):
+        raise UnknownModel(name[:SHOWN])
     return name
 
 

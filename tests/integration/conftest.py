@@ -18,6 +18,7 @@ from onboard.deletion import deletion
 from onboard.sweeper import sweeper
 from predict import clients
 from teach import clients as teaching
+from teach.start import start
 from tests.support.aws import fakes
 from tests.support.aws.fakes import BUCKET
 from tests.support.template.iam.recorder import Recorder
@@ -43,6 +44,7 @@ ENVIRONMENT = {
     "FACET_SWEEP_AFTER": "30",
     "FACET_DELETE_AFTER": "60",
     "FACET_ONBOARD_FUNCTION": "onboard",
+    "FACET_TEACH_FUNCTION": "teach",
     "FACET_INFER_FUNCTION": "infer",
     "FACET_RUN_IN": "endpoint",
     "FACET_MAX_BODY": "4500000",
@@ -188,6 +190,10 @@ def cold_start(functions: None) -> Iterator[None]:  # noqa: ARG001
         sweeper,
         teaching.data_sets,
         teaching.s3,
+        start,
+        teaching.registry,
+        teaching.teachings,
+        teaching.table,
     )
     for each in made_once:
         each.cache_clear()

@@ -30,6 +30,7 @@ class Settings(BaseModel):
     sweep_after: minutes that an upload waits before the sweeper resubmits it.
     delete_after: minutes after which a RETIRED version's artifact is deleted.
     onboard_function: name of the function that the sweeper resubmits uploads to; empty elsewhere.
+    teach_function: name of the function that teaches; empty but where it is invoked.
     infer_function: name of the function that runs LiteRT models; empty where none are run.
     run_in: where models run whose policy does not say it: `endpoint`, `function` or `auto`.
     max_body: bytes of a request's body.  max_pixels: pixels of an image, as its file has them.
@@ -56,6 +57,7 @@ class Settings(BaseModel):
     sweep_after: float = Field(gt=0)
     delete_after: float = Field(gt=0)
     onboard_function: str
+    teach_function: str
     infer_function: str
     run_in: RunIn
     max_body: int = Field(ge=1, le=4_500_000)

@@ -81,7 +81,7 @@ def test_no_lifecycle_rule_expires_models(parameters: dict[str, str]) -> None:
     for each in over_models:
         assert each.keys() <= {"Id", "Status", "AbortIncompleteMultipartUpload"}
     expiring = {each["Prefix"] for each in rules if "ExpirationInDays" in each}
-    assert expiring == {"inbox/", "rejected/", "training/", "captured/"}
+    assert expiring == {"inbox/", "rejected/", "training/", "captured/", "features/"}
 
 
 @pytest.mark.parametrize(

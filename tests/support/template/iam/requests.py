@@ -174,6 +174,7 @@ def _stack(action: str) -> Callable[[Parameters], Iterator[Request]]:
 
 
 INVOKED = {
+    "teach": "TeachFunction.Arn",
     "onboard": "OnboardFunction.Arn",
     "infer": "InferFunction.Arn",
 }

@@ -44,9 +44,10 @@ OF_STATES = {
 SageMaker AI."""
 
 
-UNLISTED = {"InferFunction": {"s3:ListBucket"}}
+UNLISTED = {"InferFunction": {"s3:ListBucket"}, "TeachFunction": {"dynamodb:Query"}}
 """Actions that code does without, although its calls may need them: `infer.store` reads S3's answer
-without s3:ListBucket, which would show it the names of all models."""
+without s3:ListBucket, which would show it the names of all models; teaching searches texts with
+patterns, whose method is called as that of the registry."""
 
 
 def statements(policies: list[Any]) -> list[dict[str, Any]]:

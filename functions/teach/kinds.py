@@ -1,0 +1,16 @@
+"""Which models can be taught: new ones, and those whose versions are heads."""
+
+from facet.errors import OtherKind, UnknownModel
+from facet.registry.store import Registry
+
+HEAD = "head"
+
+
+def check_name(registry: Registry, model: str) -> None:
+    """Raises OtherKind if the model has versions that are no heads."""
+    try:
+        known = registry.model(model)
+    except UnknownModel:
+        return
+    if known.newest is not None and known.kind != HEAD:
+        raise OtherKind(model, known.kind)
