@@ -19,7 +19,8 @@ from botocore.stub import Stubber
 
 from facet import notifications
 from facet.errors import UnknownUpload
-from facet.registry.models import Mode, Policy, RunIn, Version
+from facet.places.choice import Choice
+from facet.registry.models import Mode, Place, Policy, RunIn, Version
 from facet.registry.releases import Releases
 from facet.registry.store import Registry
 from infer.store import Store
@@ -30,7 +31,10 @@ from onboard.completion import lacking
 from onboard.uploads import PendingUploads
 from predict.bucket.inbox import Inbox
 from teach import app as teach
+from teach import worker
+from teach.work.backbone import Backbone
 from tests.integration.conftest import RECORDER
+from tests.integration.teach.conftest import Stack
 from tests.support.api import PNG, call, predict
 from tests.support.aws import fakes
 from tests.support.inputs import artifacts, heads
@@ -64,7 +68,7 @@ KEYS = {
 FUNCTIONS = (
     *("PredictFunction", "OnboardFunction", "SweepFunction"),
     *("DeleteFunction", "TrainFunction", "InferFunction"),
-    "DatasetsFunction",
+    *("DatasetsFunction", "TeachFunction"),
 )
 
 
@@ -109,6 +113,7 @@ def made(
     monkeypatch.setattr(lacking, "PUBLISHED_WITHIN", timedelta(-1))
     sweeps(s3, table)
     changes_data_sets()
+    teaches(Stack.of(s3, table))
     for name in ("cifar", "cats", "pets", "mobilenet"):
         deletion.handler({"model": name}, CONTEXT)
     yield dict(RECORDER.made)
@@ -204,6 +209,24 @@ def changes_data_sets() -> None:
     assert ask("GET", "/datasets/pets/image", label="cat", name="2.png").status == 200
     renamed = json.dumps({"rename": {"from": "cat", "to": "dog"}}).encode()
     assert ask("PATCH", "/datasets/pets", renamed).document["moved"] == 1
+
+
+def teaches(stack: Stack) -> None:
+    """Two teachings by the routes, and their work; images go to either place of the backbone."""
+    stack.add()
+    path, body = "/models/squares/teach", b'{"backbone": "colours"}'
+    assert call("POST", path, handler=teach.handler).status == 400  # it names the two backbones
+    for _ in range(2):
+        started = call("POST", path, body, handler=teach.handler)
+        assert call("GET", path, handler=teach.handler).status == 200
+        ended = stack.work(teaching=started.document["teaching"])
+        assert ended is not None
+        assert ended.version
+    version = Registry(stack.table).live("colours")
+    for place in Place:
+        found = worker.runner(place, 3)
+        backbone = Backbone(version, None, Choice(RunIn.ENDPOINT), lambda *_: found, 3, 10**6)  # noqa: B023
+        backbone.features([PNG], "1")
 
 
 def sweeps(s3: "S3Client", table: "Table") -> None:
