@@ -19,17 +19,22 @@ from infer import app as infer
 from onboard import app as onboard
 from onboard import sweeper
 from predict import app as predict
+from teach import app as teach
+from teach import worker
 from tests.support.aws import fakes
 from tests.support.inputs import artifacts
+from tests.support.versions import backbone, make_live
 from train import app as train
 
 if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.service_resource import Table
     from mypy_boto3_s3 import S3Client
 
 ROOT = Path(__file__).parents[3]
 EVENTS = {path.stem: json.loads(path.read_text()) for path in (ROOT / "events").glob("*.json")}
 PAGE_EVENTS = sorted(name for name in EVENTS if name.startswith("page"))
-OTHERS = ("hours-", "onboard-", "page", "train-")
+TEACH_EVENTS = sorted(name for name in EVENTS if name.startswith("datasets-"))
+OTHERS = ("datasets-", "hours-", "onboard-", "page", "teach", "train-")
 API_EVENTS = sorted(name for name in EVENTS if not name.startswith(OTHERS) and name != "infer")
 PREDICT_EVENTS = [name for name in API_EVENTS if name.startswith("predict-")]
 WITHOUT_MODEL = {
@@ -60,15 +65,18 @@ def sent_to(handler: Callable[[dict[str, Any], Any], dict[str, Any]], name: str)
     return answer
 
 
-def test_there_is_an_event_for_each_route() -> None:
+@pytest.mark.parametrize(
+    ("function", "names"), [("PredictFunction", API_EVENTS), ("DatasetsFunction", TEACH_EVENTS)]
+)
+def test_there_is_an_event_for_each_route(function: str, names: list[str]) -> None:
     template = yaml_parse((ROOT / "template.yaml").read_text())
-    events = template["Resources"]["PredictFunction"]["Properties"]["Events"].values()
+    events = template["Resources"][function]["Properties"]["Events"].values()
     routes = {
         (each["Properties"]["Method"], each["Properties"]["Path"])
         for each in events
         if "{version}" not in each["Properties"]["Path"]  # there is none that every reader has
     }
-    assert {(EVENTS[name]["httpMethod"], EVENTS[name]["resource"]) for name in API_EVENTS} == routes
+    assert {(EVENTS[name]["httpMethod"], EVENTS[name]["resource"]) for name in names} == routes
 
 
 def test_there_is_an_event_for_each_kind_of_body_and_each_step() -> None:
@@ -79,7 +87,7 @@ def test_there_is_an_event_for_each_kind_of_body_and_each_step() -> None:
     assert steps == set(train.STEP.json_schema()["discriminator"]["mapping"])
 
 
-@pytest.mark.parametrize("name", API_EVENTS + PAGE_EVENTS)
+@pytest.mark.parametrize("name", API_EVENTS + PAGE_EVENTS + TEACH_EVENTS)
 def test_api_events_are_consistent(name: str) -> None:
     event = EVENTS[name]
     context = event["requestContext"]
@@ -206,3 +214,36 @@ def test_the_refusal_event_is_final() -> None:
     answer = sent_to(train.handler, "train-refusal")
     assert answer["again"] is False
     assert "ml.m5.xlarge for training job usage" in answer["reason"]
+
+
+@pytest.mark.usefixtures("functions")
+def test_the_events_of_a_data_set_make_show_and_change_one() -> None:
+    answers = {}
+    for name in ("add", "show", "images", "image", "rename", "delete"):
+        answers[name] = sent_to(teach.handler, f"datasets-{name}")
+        assert answers[name]["statusCode"] == (201 if name == "add" else 200), answers[name]
+    stored, form = json.loads(answers["add"]["body"])["uploads"]
+    assert (stored["url"], form["fields"]["key"]) == (None, "datasets/pets/train/cat/2.jpg")
+    assert json.loads(answers["show"]["body"])["labels"] == [{"label": "cat", "images": 1}]
+    assert answers["image"]["body"] == EVENTS["predict-raw"]["body"]
+    assert json.loads(answers["rename"]["body"])["moved"] == 1
+    assert json.loads(answers["delete"]["body"])["deleted"] == 1
+
+
+@pytest.mark.usefixtures("functions")
+def test_the_events_of_a_teaching_start_show_and_do_it(
+    table: "Table", sagemaker: fakes.SageMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The work ends before it asks a backbone: the data set of the events has one label."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL_LAMBDA", sagemaker.url)
+    make_live(table, backbone(1))
+    sent_to(teach.handler, "datasets-add")
+    started = sent_to(teach.handler, "datasets-teach")
+    assert started["statusCode"] == 202, started["body"]
+    assert sent_to(worker.handler, "teach") == {"state": None}, "it is of another teaching"
+    (handed_over,) = (event for _, event in sagemaker.asked)
+    assert handed_over.keys() == EVENTS["teach"].keys()
+    monkeypatch.setitem(EVENTS["teach"], "teaching", handed_over["teaching"])
+    assert sent_to(worker.handler, "teach")["state"] == "NOT_PUBLISHED"
+    shown = json.loads(sent_to(teach.handler, "datasets-teaching")["body"])
+    assert [each["code"] for each in shown["problems"]] == ["few-labels", "few-images"]
