@@ -37,7 +37,7 @@ https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html"""
 LAMBDA_GB, LAMBDA_SECONDS = 1.0, 0.1
 """The predict function's memory (template.yaml), and the assumed time of a prediction."""
 
-METRICS, ALARM_METRICS, DASHBOARDS = 40, 27, 1
+METRICS, ALARM_METRICS, DASHBOARDS = 40, 30, 1
 """Of a stack without watched models: docs/operations.md, "Metrics", and template.yaml. CloudWatch
 bills alarms by the metrics that they watch; target tracking makes two alarms of its own."""
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from facet.observability import logger
+from facet.observability import count, logger
 from facet.places import endpoint, function
 from facet.places.choice import Choice, Runner
 from facet.registry.models import Place, Version
@@ -26,6 +26,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     ended = work().run(event["model"], event["teaching"])
     if ended is None:
         return {"state": None}
+    count("Teachings", outcome=ended.state)
     return {"state": ended.state, "version": ended.version}
 
 

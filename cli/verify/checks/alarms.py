@@ -31,6 +31,7 @@ ONLY_AFTER = {
     ("Facet", "ModelFailures"): "a model fails",
     ("Facet", "Problems"): "SageMaker throttles the endpoint",
     ("Facet", "SweepFailures"): "the sweeper could not do something",
+    ("Facet", "Teachings"): "a teaching fails",
     ("Facet", "TrainingJobs"): "a training job fails",
     ("Facet", "Uploads"): "onboarding fails",
 }

@@ -12,10 +12,12 @@ import pytest
 from facet.registry.models import Mode, Policy, Version
 from facet.registry.placement import Placement
 from facet.registry.releases import Releases
+from facet.registry.teachings import State, Teaching
 from onboard import app as onboard
 from onboard import sweeper
 from onboard.completion.swept import Swept
 from predict.canary import goes_to_candidate
+from teach import worker
 from tests.support.api import call, predict
 from tests.support.aws import fakes
 from tests.support.aws.fakes import BUCKET, Answer
@@ -137,6 +139,17 @@ def run_training_summary() -> None:
     train.handler(event, fakes.Context())  # type: ignore[arg-type]
 
 
+def run_teachings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that could not reach its backbone."""
+
+    class Failing:
+        def run(self, model: str, teaching: str) -> Teaching:
+            return Teaching(model, teaching, "pets", "b", "1", 0.7, NOW, NOW, State.FAILED)
+
+    monkeypatch.setattr(worker, "work", Failing)
+    worker.handler({"model": "cats", "teaching": "1"}, fakes.Context())  # type: ignore[arg-type]
+
+
 def run_outage(table: "Table") -> None:
     assert predict().status == 200
     table.delete()
@@ -165,6 +178,7 @@ def test_every_metric_in_alarms_and_dashboard_is_written(
     run_sweep(monkeypatch)
     run_canary(table, sagemaker)
     run_training_summary()
+    run_teachings(monkeypatch)
     run_outage(table)
     metrics = read()
     assert [each for each in USED if not any(emits(metric, each) for metric in metrics)] == []

@@ -86,7 +86,7 @@ def test_the_bill_by_hand() -> None:
     assert found.around.api == pytest.approx(0.72 * 3.5)
     assert found.around.function == pytest.approx(0.72 * 0.2 + 720_000 * 0.1 * 0.00001667)
     assert found.around.storage == pytest.approx(7 * 0.01 * 0.023)
-    assert found.around.watching == pytest.approx(40 * 0.3 + 27 * 0.1 + 3)
+    assert found.around.watching == pytest.approx(40 * 0.3 + 30 * 0.1 + 3)
     whole = found.each.dollars + found.around.dollars
     shared = found.one.dollars + found.around.dollars
     assert found.saved_of_all == pytest.approx(1 - shared / whole)

@@ -222,7 +222,7 @@ def test_every_expression_of_the_dashboard_is_parsed() -> None:
         "Cold loads",
         "Loaded models, memory",
         "Onboarding: outcomes",
-        "Training and canaries: outcomes",
+        "Training, teaching, canaries: outcomes",
         "Spend",
     ],
 )
