@@ -1,6 +1,7 @@
 """`facet data`: upload a folder or zip of images as a data set to train on."""
 
 import os
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
@@ -14,12 +15,13 @@ from cli.terminal.formatting import size
 from cli.terminal.options import THIS_HOME, AsJson, Home, StackName
 from cli.terminal.output import Output
 from cli.terminal.progress import bar, spinner
+from training.data.check import trainable
 from training.data.layout import ImageFolder
 from training.data.source import (
     DataSource,
     Summary,
-    check,
     data_source,
+    examine,
     open_images,
     summarise,
 )
@@ -77,18 +79,25 @@ def data(
     )
 
 
-def upload_data_set(output: Output, images: DataSource, target: Bucket) -> tuple[Summary, Change]:
+def upload_data_set(
+    output: Output,
+    images: DataSource,
+    target: Bucket,
+    approve: Callable[[ImageFolder], object] = trainable,
+) -> tuple[Summary, Change]:
     """Synchronise the bucket with the data set: upload what is missing, remove what is extra.
 
-    Raises SourceError, NotRemoved, and botocore's errors.
+    Calls `approve` with the images before any is uploaded, which by default raises SourceError for
+    what training would refuse. Raises SourceError, NotRemoved, and botocore's errors.
     """
     with ExitStack() as contexts:
         with spinner(output, f"{images.name}: looking for images …"):
             source = contexts.enter_context(open_images(images))
-        source = _checked(output, source, images)
+        source = _examined(output, source, images)
         content = summarise(source)
         if not output.as_json:
             _remark(output, images.name, content)
+        approve(source)
         try:
             return content, _synchronise(output, source, images, target)
         except KeyboardInterrupt:
@@ -96,11 +105,11 @@ def upload_data_set(output: Output, images: DataSource, target: Bucket) -> tuple
             raise
 
 
-def _checked(output: Output, source: ImageFolder, images: DataSource) -> ImageFolder:
+def _examined(output: Output, source: ImageFolder, images: DataSource) -> ImageFolder:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with bar(output, *columns, TimeRemainingColumn()) as progress:
         task = progress.add_task("checking", total=len(source.images))
-        return check(images, source, lambda: progress.advance(task))
+        return examine(images, source, lambda: progress.advance(task))
 
 
 def _remark(output: Output, name: str, content: Summary) -> None:

@@ -141,6 +141,15 @@ class Api:
             raise ApiError(UPLOAD_FAILED, f"the upload failed: S3 answered {answer.status}")
         return form.s3
 
+    def teach(self, model: str, options: Mapping[str, object]) -> Document:
+        """Start to teach a model on a data set; return the teaching's state."""
+        body = json.dumps(options).encode()
+        return self._request("POST", f"{_path(model)}/teach", body=body, content_type=JSON)
+
+    def teaching(self, model: str) -> Document:
+        """Get the state of the model's newest teaching."""
+        return self._request("GET", f"{_path(model)}/teach")
+
     def _request(
         self,
         method: str,
@@ -154,7 +163,7 @@ class Api:
         headers = _non_empty(**{"x-api-key": self.key, "content-type": content_type})
         while True:
             answer = self.send(method, url, headers, body)
-            if answer.status in (200, 201):
+            if answer.status in (200, 201, 202):
                 return _document(answer.data, url)
             error = _error(answer)
             if answer.status not in RETRYABLE:

@@ -167,7 +167,7 @@ def train(
     file = weights.local_file(pretrained)
     epochs = 0
     if not resume:
-        resolved = _settings(job)
+        resolved = settings_of(job)
         epochs = resolved.epochs
         if file:
             weights.check(file, resolved, job["hyperparameters"])
@@ -177,7 +177,7 @@ def train(
         found = find(stack, home)
         if resume:
             job = {**resumed(found, resume, model), **job}
-            epochs = _settings(job).epochs
+            epochs = settings_of(job).epochs
             images = DataSource(job["dataset"], job["dataset"])
         training = Training(job, epochs, images, upload, file, ask, not no_wait)
         ready = run(training, found, output)
@@ -230,8 +230,11 @@ def _hyperparameters(settings: Sequence[str]) -> dict[str, str]:
     return values
 
 
-def _settings(job: dict[str, Any]) -> Hyperparameters:
-    """Validate the job as the state machine does, and return its hyperparameters."""
+def settings_of(job: dict[str, Any]) -> Hyperparameters:
+    """Validate the job as the state machine does, and return its hyperparameters.
+
+    Raises typer.BadParameter.
+    """
     try:
         (resolved,) = resolve(parsed({"jobs": [job]}))
         return resolved.settings

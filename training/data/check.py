@@ -19,9 +19,21 @@ BATCH = 256
 
 
 def check(folder: ImageFolder, done: Callable[[], object]) -> ImageFolder:
-    """The images that training can read; the others join `skipped`. Calls `done` for each image.
+    """As `examine`. Raises SourceError for what training would refuse."""
+    return trainable(examine(folder, done))
 
-    `warnings` is what a job would warn of. Raises SourceError for what training would refuse.
+
+def trainable(folder: ImageFolder) -> ImageFolder:
+    """The same. Raises SourceError for what training would refuse, if it was examined."""
+    if problems := (*folder.empty, *folder.untrainable):
+        raise SourceError("; ".join(problems))
+    return folder
+
+
+def examine(folder: ImageFolder, done: Callable[[], object]) -> ImageFolder:
+    """The images that can be read; the others join `skipped`. Calls `done` for each image.
+
+    `warnings` is what a training job would warn of, `untrainable` for what it would refuse them.
     """
     kept: list[LabelledImage] = []
     prints: list[duplicates.Fingerprint] = []
@@ -37,19 +49,17 @@ def check(folder: ImageFolder, done: Callable[[], object]) -> ImageFolder:
                     kept.append(each)
                     prints.append(found)
     members = [duplicates.Member(each.channel, each.label, each.source) for each in kept]
-    problems = [
-        *_empty(folder.images, kept, unreadable),
-        *_untrainable(kept),
-        *_only_copies(kept, prints),
-        *filter(None, [duplicates.too_many_contradictions(members, prints)]),
-    ]
-    if problems:
-        raise SourceError("; ".join(problems))
     return replace(
         folder,
         images=tuple(kept),
         skipped=(*folder.skipped, *unreadable),
         warnings=tuple(duplicates.warnings(members, prints)),
+        empty=tuple(_empty(folder.images, kept, unreadable)),
+        untrainable=(
+            *_untrainable(kept),
+            *_only_copies(kept, prints),
+            *filter(None, [duplicates.too_many_contradictions(members, prints)]),
+        ),
     )
 
 

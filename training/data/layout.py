@@ -87,12 +87,15 @@ class Skipped:
 class ImageFolder:
     """The images of a data set, and its other files, but for those that systems leave.
 
-    `warnings` says what makes it worse than it looks, though it can be trained on.
+    `warnings` says what makes it worse than it looks, though it can be trained on. `empty` says
+    which classes have no readable image, `untrainable` why training would refuse it otherwise.
     """
 
     images: Sequence[LabelledImage]
     skipped: Sequence[Skipped] = ()
     warnings: Sequence[str] = ()
+    empty: Sequence[str] = ()
+    untrainable: Sequence[str] = ()
 
 
 @dataclass(frozen=True)

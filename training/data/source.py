@@ -88,13 +88,13 @@ def open_images(data_set: DataSource) -> Iterator[ImageFolder]:
         yield folder
 
 
-def check(data_set: DataSource, folder: ImageFolder, done: Callable[[], object]) -> ImageFolder:
-    """Leaves out what training cannot read; calls `done` for each image. Raises SourceError.
+def examine(data_set: DataSource, folder: ImageFolder, done: Callable[[], object]) -> ImageFolder:
+    """Leaves out files that cannot be read; calls `done` for each image.
 
     CIFAR-10 from Keras is intact.
     """
     path = readers.find_local_copy(data_set.source, data_set.local_copy, data_set.data_folder)
-    return checking.check(folder, done) if path else folder
+    return checking.examine(folder, done) if path else folder
 
 
 def summarise(folder: ImageFolder) -> Summary:
