@@ -22,6 +22,7 @@ from cli.extras import CHECKOUT, ROOT, located, version
 from cli.logs import command as logs
 from cli.pack import command as pack
 from cli.predict import command as predict
+from cli.teach import command as teach
 from cli.terminal.command import Command, one_line_paragraphs, without_bool, without_routes
 from cli.terminal.formatting import one_line, printable
 from cli.terminal.prompts import MissingOption
@@ -98,6 +99,7 @@ GROUPS: dict[str, tuple[tuple[Callable[..., None], str], ...]] = {
     ),
     "Train and publish": (
         (data.data, "facet data photos/ --name pets"),
+        (teach.teach, "facet teach pets photos/"),
         (train.train, "facet train image-folder photos/ --upload --set epochs=3"),
         (pack.pack, "facet pack saved_model/ --labels labels.txt"),
         (push.push, "facet push model.tar.gz --model cats"),
