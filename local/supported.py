@@ -97,7 +97,7 @@ WITHOUT_EFFECT: dict[str, str] = {
     "AWS::ApiGateway::Stage": "the local API has no stages: it answers at the root",
     "AWS::ApiGateway::RestApi.EndpointConfiguration": "the API is on 127.0.0.1",
     "AWS::ApiGateway::RestApi.Parameters": "the API is on 127.0.0.1",
-    "AWS::S3::Bucket.CorsConfiguration": "moto allows pages of every origin",
+    "AWS::S3::Bucket.CorsConfiguration": "pages of every origin may send presigned forms",
     "AWS::S3::Bucket.LifecycleConfiguration": "objects do not expire; `make clean` deletes them",
     "AWS::DynamoDB::Table.PointInTimeRecoverySpecification": "there are no backups",
     "AWS::DynamoDB::Table.DeletionProtectionEnabled": "`make clean` deletes the table",

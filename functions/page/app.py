@@ -4,6 +4,7 @@ import base64
 import hashlib
 import html
 import json
+import os
 from typing import TYPE_CHECKING, Any
 
 from facet.http import problems
@@ -27,7 +28,10 @@ CONTENT_SECURITY_POLICY = {
     "form-action": "'none'",
     "frame-ancestors": "'none'",
 }
-"""Allows only files of this API; inline scripts and styles and other hosts are blocked."""
+"""Allows only files of this API; inline scripts and styles and other hosts are blocked.
+
+The page itself may also send images to the stack's bucket, to teach a model with them.
+"""
 
 DOCS_POLICY = CONTENT_SECURITY_POLICY | {"img-src": "'self' data:"}
 """Also allows the icons in Swagger UI's style sheet, which are data URLs."""
@@ -82,12 +86,28 @@ def _binary(headers: dict[str, str], content: bytes) -> dict[str, Any]:
 
 
 def _security_headers(resource: str) -> dict[str, str]:
-    policy = DOCS_POLICY if resource == "/docs" else CONTENT_SECURITY_POLICY
+    policy = {
+        "/": CONTENT_SECURITY_POLICY | {"connect-src": f"'self' {_bucket_origin()}".strip()},
+        "/docs": DOCS_POLICY,
+    }.get(resource, CONTENT_SECURITY_POLICY)
     return {
         "Content-Security-Policy": "; ".join(f"{name} {value}" for name, value in policy.items()),
         "Referrer-Policy": "no-referrer",
         "X-Content-Type-Options": "nosniff",
     }
+
+
+def _bucket_origin() -> str:
+    """Returns where presigned forms send images to teach with, or "" outside a stack.
+
+    botocore makes the same address for them; it is not imported here, because it is slow.
+    """
+    own = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+    bucket, region = (os.environ.get(name) for name in ("FACET_BUCKET", "AWS_REGION"))
+    if own or not (bucket and region):
+        return own or ""
+    suffix = "amazonaws.com.cn" if region.startswith("cn-") else "amazonaws.com"
+    return f"https://{bucket}.s3.{region}.{suffix}"
 
 
 def _not_found(name: str, request_id: str) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from samcli.yamlhelper import yaml_parse
 
 from page.app import handler
 from page.files import STATIC, SWAGGER_UI, names
+from predict import clients
 from tests.support.aws import fakes
 
 ROOT = Path(__file__).parents[3]
@@ -182,6 +183,40 @@ def test_the_content_security_policy_allows_only_own_files(name: str | None) -> 
 def test_the_api_reference_may_also_load_data_images() -> None:
     policy = policy_of(get(path="/v1/docs", resource="/docs"))
     assert policy == policy_of(get()) | {"img-src": "'self' data:"}
+
+
+@pytest.mark.parametrize(
+    ("environment", "origin"),
+    [
+        (
+            {"FACET_BUCKET": "facet-1-eu-west-1", "AWS_REGION": "eu-west-1"},
+            "https://facet-1-eu-west-1.s3.eu-west-1.amazonaws.com",
+        ),
+        (
+            {"FACET_BUCKET": "facet-1-cn-north-1", "AWS_REGION": "cn-north-1"},
+            "https://facet-1-cn-north-1.s3.cn-north-1.amazonaws.com.cn",
+        ),
+        (
+            {"FACET_BUCKET": "facet", "AWS_REGION": "x", "AWS_ENDPOINT_URL": "http://127.0.0.1:9"},
+            "http://127.0.0.1:9",
+        ),
+    ],
+)
+def test_the_page_may_send_images_where_presigned_forms_do(
+    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], origin: str
+) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "unused")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", environment["AWS_REGION"])
+    assert policy_of(get())["connect-src"] == f"'self' {origin}"
+    assert policy_of(get("main.js"))["connect-src"] == "'self'"
+    assert policy_of(get(path="/v1/docs", resource="/docs"))["connect-src"] == "'self'"
+    form = clients.s3.__wrapped__().generate_presigned_post(
+        environment["FACET_BUCKET"], "datasets/a/train/b/c.jpg"
+    )
+    assert form["url"].startswith(f"{origin}/")
 
 
 def test_routes_need_no_key() -> None:
