@@ -25,13 +25,18 @@ export class Api {
     return model;
   }
 
+  /** As `model`, or null if there is none. */
+  find(name, signal) {
+    return orNull(this.model(name, signal));
+  }
+
   /** The image of a version's golden sample, a Blob. */
   golden(name, version, signal) {
     const path = `${modelPath(name)}/golden?version=${encodeURIComponent(version)}`;
     return this.#call(path, { signal }, (response) => response.blob());
   }
 
-  /** Deletes a model for good: {model, versions, uploads, deleted}; `dryRun` only says what would go. */
+  /** Deletes a model for good: {model, versions, uploads, heads, deleted}; `dryRun` only says what would go. */
   delete(name, dryRun, signal) {
     const path = `${modelPath(name)}${dryRun ? "?dry_run=true" : ""}`;
     return this.#call(path, { method: "DELETE", signal }).then(({ document }) => document);
@@ -52,6 +57,59 @@ export class Api {
     const headers = { "content-type": "application/json" };
     const body = JSON.stringify({ images: await Promise.all(images.map(base64)) });
     return this.#call(predictPath(name, version), { method: "POST", headers, body, signal });
+  }
+
+  /** A data set: {dataset, images, labels: [{label, images}]}, or null if there is none. */
+  dataSet(name, signal) {
+    return orNull(this.#call(dataSetPath(name), { signal }).then(({ document }) => document));
+  }
+
+  /** The names of all images of a label, which arrive in pages. */
+  async imageNames(dataSet, label, signal) {
+    const names = [];
+    for (let after = null; ; ) {
+      const query = new URLSearchParams({ label, ...(after && { after }) });
+      const { document: page } = await this.#call(`${dataSetPath(dataSet)}/images?${query}`, { signal });
+      names.push(...page.images.map(({ name }) => name));
+      if (!page.next) return names;
+      after = page.next;
+    }
+  }
+
+  /** One image of a data set, a Blob. */
+  image(dataSet, label, name, signal) {
+    const query = new URLSearchParams({ label, name });
+    return this.#call(`${dataSetPath(dataSet)}/image?${query}`, { signal }, (response) => response.blob());
+  }
+
+  /** Presigned forms for up to 100 images of {name, content_type}: [{name, url, fields}]. */
+  async uploadForms(dataSet, label, images, signal) {
+    const { document } = await this.#sendJson("POST", `${dataSetPath(dataSet)}/images`, { label, images }, signal);
+    return document.uploads;
+  }
+
+  /** Removes images of a label, or with `names` null the label. */
+  removeImages(dataSet, label, names, signal) {
+    return this.#sendJson("DELETE", `${dataSetPath(dataSet)}/images`, { label, ...(names && { names }) }, signal);
+  }
+
+  renameLabel(dataSet, from, to, signal) {
+    return this.#sendJson("PATCH", dataSetPath(dataSet), { rename: { from, to } }, signal);
+  }
+
+  /** Begins to teach a model; `options` are those of the API. */
+  teach(name, options, signal) {
+    return this.#sendJson("POST", `${modelPath(name)}/teach`, options, signal).then(({ document }) => document);
+  }
+
+  /** The model's latest teaching, or null if it was never taught. */
+  teaching(name, signal) {
+    return orNull(this.#call(`${modelPath(name)}/teach`, { signal }).then(({ document }) => document));
+  }
+
+  #sendJson(method, path, body, signal) {
+    const headers = { "content-type": "application/json" };
+    return this.#call(path, { method, headers, body: JSON.stringify(body), signal });
   }
 
   /** Reads the response with `read`. Throws Problem, and AbortError when `signal` is aborted. */
@@ -88,6 +146,20 @@ async function base64(blob) {
 
 function modelPath(name) {
   return `models/${encodeURIComponent(name)}`;
+}
+
+function dataSetPath(name) {
+  return `datasets/${encodeURIComponent(name)}`;
+}
+
+/** The call's result, or null where the API says that there is no such thing. */
+async function orNull(call) {
+  try {
+    return await call;
+  } catch (problem) {
+    if (problem.status === 404) return null;
+    throw problem;
+  }
 }
 
 async function send(path, options) {

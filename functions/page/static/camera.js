@@ -17,15 +17,10 @@ export function listenForCamera(add) {
     failed.hidden = true;
     take.disabled = true;
     dialog.showModal();
-    try {
-      video.srcObject = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment" } });
-      if (dialog.open) await video.play();
-      else stop(video);
-      take.disabled = false;
-    } catch (error) {
-      failed.textContent = FAILURES[error.name] ?? `The camera cannot be used: ${error.message}`;
-      failed.hidden = false;
-    }
+    const problem = await start(video, dialog);
+    take.disabled = Boolean(problem);
+    failed.textContent = problem ?? "";
+    failed.hidden = !problem;
   };
   take.onclick = async () => {
     count += 1;
@@ -37,13 +32,26 @@ export function listenForCamera(add) {
   dialog.onclose = () => stop(video);
 }
 
-async function picture(video) {
+/** Shows the camera's image while the dialog is open; returns null, or what to do if that fails. */
+export async function start(video, dialog) {
+  try {
+    video.srcObject = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment" } });
+    if (dialog.open) await video.play();
+    else stop(video);
+    return null;
+  } catch (error) {
+    return FAILURES[error.name] ?? `The camera cannot be used: ${error.message}`;
+  }
+}
+
+/** The camera's image as a JPEG. */
+export async function picture(video) {
   const canvas = new OffscreenCanvas(video.videoWidth, video.videoHeight);
   canvas.getContext("2d").drawImage(video, 0, 0);
   return canvas.convertToBlob({ type: "image/jpeg", quality: 0.92 });
 }
 
-function stop(video) {
+export function stop(video) {
   for (const track of video.srcObject?.getTracks() ?? []) track.stop();
   video.srcObject = null;
 }

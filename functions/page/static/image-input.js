@@ -52,6 +52,30 @@ function droppedImage(item) {
   return { name: file.name, problem };
 }
 
+/** The files that were dropped, {name, file} each, and those in the folders among them. */
+export async function droppedImages({ items }) {
+  const dropped = [...items].filter(({ kind }) => kind === "file")
+    .map((item) => ({ file: item.getAsFile(), entry: item.webkitGetAsEntry() }));
+  const found = await Promise.all(dropped.map(async ({ file, entry }) =>
+    (entry?.isDirectory ? filesIn(entry) : [{ name: file.name, file }])));
+  return found.flat();
+}
+
+async function filesIn(folder) {
+  const reader = folder.createReader();
+  const entries = [];
+  for (let some; some?.length !== 0; entries.push(...some)) {
+    some = await new Promise((resolve, reject) => reader.readEntries(resolve, reject)); // 100 at most
+  }
+  const visible = entries.filter(({ name }) => !name.startsWith("."));
+  const found = await Promise.all(visible.map(async (entry) => {
+    if (entry.isDirectory) return filesIn(entry);
+    const file = await new Promise((resolve, reject) => entry.file(resolve, reject));
+    return [{ name: file.name, file }];
+  }));
+  return found.flat();
+}
+
 function listenForPaste(add) {
   let count = 0;
   addEventListener("paste", (event) => {

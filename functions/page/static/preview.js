@@ -8,9 +8,9 @@ const FITS = {
   stretch: "stretched to fit", crop: "centre-cropped", pad: "padded",
 };
 
-/** Draws the image, scaled down to a thumbnail. */
-export function drawThumbnail(canvas, bitmap) {
-  const scale = Math.min(1, THUMBNAIL_SIDE / Math.max(bitmap.width, bitmap.height));
+/** Draws the image, scaled down to a thumbnail whose longer side has at most `longest` pixels. */
+export function drawThumbnail(canvas, bitmap, longest = THUMBNAIL_SIDE) {
+  const scale = Math.min(1, longest / Math.max(bitmap.width, bitmap.height));
   const [width, height] = [bitmap.width, bitmap.height].map((side) => Math.max(1, Math.round(side * scale)));
   Object.assign(canvas, { width, height, className: sizeClass(width, height) });
   drawOnWhite(canvas.getContext("2d"), bitmap, { left: 0, top: 0, width, height });

@@ -42,7 +42,8 @@ export async function fitToLimits(file, bitmap, limit = BODY_LIMIT) {
   throw new Problem({ title: "This image is too large", detail: "Send a smaller copy of it." });
 }
 
-async function jpegCopy(bitmap, side) {
+/** A JPEG copy whose longer side has at most `side` pixels: {content, reduced}. */
+export async function jpegCopy(bitmap, side) {
   const scale = Math.min(1, side / Math.max(bitmap.width, bitmap.height));
   const [width, height] = [bitmap.width, bitmap.height].map((each) => Math.max(1, Math.round(each * scale)));
   const canvas = new OffscreenCanvas(width, height);
