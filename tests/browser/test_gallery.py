@@ -132,6 +132,7 @@ def test_without_models_the_page_says_what_to_do_next(open_page: Open, site: Sit
         [
             "facet push model.tar.gz",
             "facet pack my-model.keras --out model.tar.gz",
+            "facet teach NAME FOLDER",
             "facet train image-folder FOLDER --upload",
         ]
     )

@@ -56,6 +56,13 @@ export class Gallery extends EventTarget {
     await this.#loadPage();
   }
 
+  /** Loads the list again, and selects this model. */
+  show(name) {
+    this.search.value = "";
+    this.wanted = name;
+    return this.load();
+  }
+
   /** Loads the list again after a model was deleted. */
   async forget(name) {
     if (this.model?.model === name) this.#select(null);
@@ -186,6 +193,8 @@ function firstSteps(backbones) {
     element("pre", {}, "facet push model.tar.gz"),
     element("p", {}, "Or make one of a Keras model, a SavedModel or a LiteRT file:"),
     element("pre", {}, "facet pack my-model.keras --out model.tar.gz"),
+    element("p", {}, "Or teach one from a few images: press “Teach a model” above, or use"),
+    element("pre", {}, "facet teach NAME FOLDER"),
     element("p", {}, "Or train one from a folder of images:"),
     element("pre", {}, "facet train image-folder FOLDER --upload"));
 }

@@ -12,6 +12,7 @@ import { listenForImages } from "./image-input.js";
 import { description } from "./model-details.js";
 import { Queue } from "./queue.js";
 import { Result } from "./result.js";
+import { Teaching } from "./teach.js";
 import { Warmth } from "./timing.js";
 
 const CONCURRENT_PREDICTIONS = 3;
@@ -21,6 +22,7 @@ const api = new Api(apiKey);
 const asked = new URLSearchParams(location.search);
 const gallery = new Gallery(api, asked.get("model"));
 const deletion = new Deletion(api, forgetModel);
+const teaching = new Teaching(api, { onToggle: showTeaching, onTaught });
 const warmth = new Warmth();
 const examples = new Examples(api, addImages);
 const queue = new Queue(CONCURRENT_PREDICTIONS);
@@ -78,13 +80,35 @@ function describeModel(model) {
   const open = same ? [...root.querySelectorAll("details")].map((each) => each.open) : [];
   const focused = same ? focusable(root).indexOf(document.activeElement) : -1;
   root.dataset.model = model.model;
-  root.replaceChildren(...description(model, versionPicker(model), deletion.button(model.model)).filter(Boolean));
+  root.replaceChildren(...description(model, versionPicker(model), teachButton(model), deletion.button(model.model)).filter(Boolean));
   root.querySelectorAll("details").forEach((each, at) => { each.open = open[at] ?? false; });
   focusable(root)[focused]?.focus();
 }
 
 function focusable(root) {
   return [...root.querySelectorAll("summary, button")];
+}
+
+/** A button that opens the data set of a model that was taught, or null. */
+function teachButton({ model, kind }) {
+  if (kind !== "head") return null;
+  return element("button", { type: "button", id: "teach-again", onclick: () => teaching.open(model) }, "Add images and teach again");
+}
+
+/** Selects the model that was taught, unless the user is at another one already. */
+function onTaught(name) {
+  if (teaching.isOpen) gallery.show(name);
+  else gallery.load();
+}
+
+/** Shows either the models and results, or what the user teaches. */
+function showTeaching() {
+  for (const part of document.querySelectorAll(".models, .work")) part.hidden = teaching.isOpen;
+  document.querySelector("main").classList.toggle("teaching", teaching.isOpen);
+  byId("teach-open").hidden = teaching.isOpen;
+  if (!teaching.isOpen) byId("images").focus();
+  document.querySelector(".skip").textContent = `Skip to ${teaching.isOpen ? "teaching" : "images"}`;
+  showAddress();
 }
 
 /** Shows the models that are left after one was deleted. */
@@ -98,6 +122,7 @@ function showAddress() {
   const address = new URL(document.baseURI);
   if (selected.model) address.searchParams.set("model", selected.model.model);
   if (selected.version) address.searchParams.set("version", selected.version);
+  if (teaching.isOpen) address.searchParams.set("teach", teaching.model ?? "");
   history.replaceState(null, "", address);
 }
 
@@ -106,6 +131,7 @@ const services = { api, queue, warmth };
 /** Adds a card: one image, or a table of several. */
 function addImages(images) {
   if (images.length === 0) return;
+  if (teaching.isOpen) return teaching.refuse();
   const added = images.length === 1 ? new Result({
     services, image: images[0], selected: () => selected, onRemove: () => remove(added),
   }) : new Batch({
@@ -117,7 +143,7 @@ function addImages(images) {
   added.classify();
   updateEmptyState();
   added.root.scrollIntoView({ block: "nearest" });
-  announce(`${counted(images.length, "image")} added`);
+  return announce(`${counted(images.length, "image")} added`);
 }
 
 function remove(...removed) {
@@ -145,13 +171,15 @@ function readKeyFromAddress() {
 /** A link to #images would leave the page, because its base has no model in the address. */
 document.querySelector(".skip").onclick = (event) => {
   event.preventDefault();
-  byId("images").focus();
+  byId(teaching.isOpen ? "teach-heading" : "images").focus();
 };
 
 byId("clear").onclick = () => remove(...results);
 byId("change-key").onclick = async () => { if (await apiKey.prompt()) gallery.load(); };
 addEventListener("hashchange", () => { if (location.hash.startsWith("#key=") && readKeyFromAddress()) gallery.load(); });
+byId("teach-open").onclick = () => teaching.open();
 gallery.addEventListener("selected", showModel);
 listenForImages(addImages);
 readKeyFromAddress();
+if (asked.has("teach")) teaching.open(asked.get("teach") || null);
 gallery.load();

@@ -43,14 +43,18 @@ export function badges(model) {
   return list;
 }
 
-/** All details as elements; `picker` chooses a version, or is null; `deletion` deletes the model. */
-export function description(model, picker, deletion) {
+/**
+ * All details as elements; `picker` chooses a version, `teach` opens the images that a model was
+ * taught with, or they are null; `deletion` deletes the model.
+ */
+export function description(model, picker, teach, deletion) {
   const live = liveVersion(model);
   return [
     element("div", { className: "heading" },
       element("h2", { id: "model-heading" }, model.model), element("div", { className: "state" }, badges(model))),
     stateNotice(model),
     picker,
+    teach,
     element("details", {}, element("summary", {}, "About this model"), ...about(model, live), deletion),
   ];
 }
