@@ -7,7 +7,7 @@ import base64
 import json
 from collections import deque
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -19,6 +19,7 @@ from facet.registry.models import Model, RunIn, Version
 from local.gateway.refusals import Refusal
 from page import app as page
 from predict.http import responses
+from tests.browser.data_sets import DataSets
 from tests.support.aws import fakes
 from tests.support.inputs.artifacts import encoded
 from tests.support.processes.listening import listening
@@ -89,6 +90,7 @@ class Site(ThreadingHTTPServer):
         self.replies: deque[Reply] = deque()
         self.requests: list[tuple[str, dict[str, str], bytes]] = []
         self.may_delete = True
+        self.data_sets = DataSets()
 
     @property
     def url(self) -> str:
@@ -102,6 +104,7 @@ class Site(ThreadingHTTPServer):
     def clear(self) -> None:
         """Removes all models, replies and requests; the key may delete."""
         self.may_delete = True
+        self.data_sets = DataSets()
         self.models.clear()
         self.replies.clear()
         self.requests.clear()
@@ -157,6 +160,8 @@ class _Request(BaseHTTPRequestHandler):
                 self._reply(_json({"status": "ok"}))
             case _ if self.headers["x-api-key"] != KEY:
                 self._reply(refusal(Refusal.FORBIDDEN))
+            case _ if self._handled_by_data_sets(b""):
+                pass
             case ["", "models"]:
                 self._reply(self._listed(query))
             case ["", "models", name] if name not in self.server.models:
@@ -168,19 +173,44 @@ class _Request(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
+        if self.path == f"{STAGE}/bucket":
+            status = self.server.data_sets.upload(self.headers["content-type"], body)
+            self._reply(Reply(status, b""))
+            return
         if self.headers["x-api-key"] != KEY:
             self._reply(refusal(Refusal.FORBIDDEN))
+            return
+        if self._handled_by_data_sets(body):
             return
         self.server.requests.append((self.path, dict(self.headers), body))
         name = urlsplit(self.path).path.removeprefix(f"{STAGE}/models/").partition("/")[0]
         many = self.headers["content-type"] == "application/json"
         self._reply(self.server.predicted(name, len(json.loads(body)["images"]) if many else None))
 
+    def do_PATCH(self) -> None:
+        self._handled_by_data_sets(self.rfile.read(int(self.headers["Content-Length"])))
+
     def do_DELETE(self) -> None:
+        if self._handled_by_data_sets(self.rfile.read(int(self.headers["Content-Length"] or 0))):
+            return
         address = urlsplit(self.path)
         name = address.path.removeprefix(f"{STAGE}/models/")
         self.server.requests.append((self.path, dict(self.headers), b""))
         self._reply(self.server.deleted(name, dry_run=address.query == "dry_run=true"))
+
+    def _handled_by_data_sets(self, body: bytes) -> bool:
+        path = self.path.removeprefix(STAGE)
+        found = self.server.data_sets.handle(self.command, path, body, f"{self.server.url}bucket")
+        match found:
+            case None:
+                return False
+            case 404, _:
+                self._reply(problem(UnknownModel(path.split("/")[2])))
+            case status, bytes(content):
+                self._reply(Reply(status, content, {"Content-Type": "image/png"}))
+            case status, document:
+                self._reply(replace(_json(document), status=status))
+        return True
 
     def _listed(self, query: dict[str, str]) -> Reply:
         return self.server.listed(

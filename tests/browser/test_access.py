@@ -14,6 +14,7 @@ from tests.browser import actions
 from tests.browser import site as sites
 from tests.browser.actions import choose_model, labels, results, use_sample
 from tests.browser.conftest import Open, page_opener
+from tests.browser.data_sets import taught_with_report
 from tests.browser.models import fill
 from tests.browser.site import KEY, Site, problem
 from tests.support.inputs.artifacts import encoded
@@ -63,6 +64,13 @@ CONTRASTS = """() => {
   return found;
 }"""
 """For each visible text: its beginning, and the contrast with its background (WCAG 2.2)."""
+
+TOO_SMALL = """() => [...document.querySelectorAll(
+    'button, select, .card, label.button, summary, input:not([type=file], [type=radio])')]
+  .filter(each => each.checkVisibility())
+  .map(each => [each.innerText || each.ariaLabel, each.getBoundingClientRect()])
+  .filter(([, { width, height }]) => width < 24 || height < 24).map(([text]) => text)"""
+"""Touch targets of less than 24 pixels each way (WCAG 2.2, 2.5.8)."""
 
 MIN_CONTRAST = 4.5
 """WCAG's level AA for text of any size."""
@@ -219,14 +227,7 @@ def test_a_phone_scrolls_only_vertically(full: Page) -> None:
 
 
 def test_touch_targets_are_large_enough(full: Page) -> None:
-    """WCAG 2.2, 2.5.8: 24 pixels each way."""
-    small = full.evaluate(
-        "[...document.querySelectorAll('button, select, .card, label.button, summary')]"
-        ".filter(each => each.checkVisibility())"
-        ".map(each => [each.innerText, each.getBoundingClientRect()])"
-        ".filter(([, { width, height }]) => width < 24 || height < 24).map(([text]) => text)"
-    )
-    assert small == []
+    assert full.evaluate(TOO_SMALL) == []
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -241,6 +242,31 @@ def test_text_has_enough_contrast(full: Page, scheme: str) -> None:
         contrasts += full.evaluate(CONTRASTS)
     assert len(contrasts) > 60
     assert [each for each in contrasts if each[1] < MIN_CONTRAST] == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_teaching_fits_a_phone(open_page: Open, site: Site, scheme: str) -> None:
+    taught_with_report(site)
+    page = open_page(
+        f"{site.url}?teach=pets#key={KEY}",
+        viewport={"width": 360, "height": 740},
+        color_scheme=scheme,
+    )
+    expect(page.locator(".mistakes li")).to_have_count(1)
+    page.get_by_role("button", name="Add label").click()
+    page.get_by_role("button", name="Teach", exact=True).click()
+    for summary in ("Options", "All labels", "Images not used", "Calibration"):
+        page.locator("#teach-view summary").filter(has_text=summary).click()
+    page.get_by_role("button", name="Remove label dog").click()
+    assert page.evaluate("document.documentElement.scrollWidth") == 360
+    assert page.evaluate(TOO_SMALL) == []
+    contrasts = page.evaluate(CONTRASTS)
+    assert len(contrasts) > 40
+    assert [each for each in contrasts if each[1] < MIN_CONTRAST] == []
+    tree = page.locator("body").aria_snapshot()
+    assert not re.search(r"^ *- (button|textbox|img|spinbutton|progressbar)$", tree, re.MULTILINE)
+    ids = page.evaluate("[...document.querySelectorAll('[id]')].map(each => each.id)")
+    assert len(ids) == len(set(ids))
 
 
 @pytest.mark.parametrize(("width", "height"), [(1280, 900), (390, 844)])

@@ -9,6 +9,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser import actions
 from tests.browser.conftest import Open
+from tests.browser.data_sets import taught_with_report
 from tests.browser.models import fill
 from tests.browser.site import KEY, Site
 
@@ -73,5 +74,28 @@ def test_the_page_passes(open_page: Open, site: Site, scheme: str) -> None:
     assert not found, show(found)
     page.get_by_role("button", name="Delete refused …").click()
     expect(page.get_by_label("Type the model's name to confirm")).to_be_visible()
+    found = violations(page)
+    assert not found, show(found)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_teaching_passes(open_page: Open, site: Site, scheme: str) -> None:
+    taught_with_report(site)
+    page = open_page(f"{site.url}?teach=pets#key={KEY}", color_scheme=scheme)
+    expect(page.locator(".mistakes li")).to_have_count(1)
+    page.get_by_text("All labels (2)").click()
+    page.get_by_text("Images not used (2)").click()
+    page.get_by_text("Options").click()
+    page.get_by_label("Choose images for cat").set_input_files(
+        {"name": "a.txt", "mimeType": "text/plain", "buffer": b"no image"}
+    )
+    expect(page.get_by_role("alert").filter(has_text="a.txt")).to_be_visible()
+    page.get_by_role("button", name="Add label").click()
+    page.get_by_role("button", name="Teach", exact=True).click()
+    expect(page.get_by_text("Give the label a name and images")).to_be_visible()
+    found = violations(page)
+    assert not found, show(found)
+    page.get_by_role("button", name="Use the camera for cat").click()
+    expect(page.get_by_role("dialog", name="Pictures of cat")).to_be_visible()
     found = violations(page)
     assert not found, show(found)
