@@ -102,6 +102,14 @@ PARAMETERS = {
         type="boolean",
         default=False,
     ),
+    "explain": _parameter(
+        "explain",
+        "query",
+        "`true` adds to the answer of a head which part of the image speaks for its first label. "
+        "For one image at a time.",
+        type="boolean",
+        default=False,
+    ),
     "top_k": _parameter(
         "top_k",
         "query",

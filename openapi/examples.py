@@ -26,6 +26,7 @@ EXAMPLES: dict[str, FacetError] = {
     "no-route": FacetError("See GET /models."),
     "no-live-version": errors.NoLiveVersion("cifar", [_VIOLATION]),
     "not-a-classifier": errors.NotAClassifier("mobilenet"),
+    "not-explainable": errors.NotExplainable("my-cats", "mobilenet", "0d1e2f3a4b5c"),
     "backbone-missing": errors.BackboneMissing("my-cats", "mobilenet", "0d1e2f3a4b5c"),
     "head-unavailable": errors.HeadUnavailable("my-cats", "0d1e2f3a4b5c"),
     "body-too-large": errors.BodyTooLarge(

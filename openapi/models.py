@@ -85,6 +85,18 @@ class Upload(ResponseModel):
     expires_in: int = Field(description="How long the form is valid, in seconds.")
 
 
+class Explanation(ResponseModel):
+    """What in the image speaks for a label."""
+
+    label: str = Field(description="The first of `predictions`.")
+    heatmap: str = Field(
+        description="A PNG in grey (8 bits), in base64: the shape of the image, upright, with 64 "
+        "pixels on its longest side. 0 where nothing speaks for the label and where the model does "
+        "not look, 255 where most does.",
+        json_schema_extra={"contentEncoding": "base64", "contentMediaType": "image/png"},
+    )
+
+
 class _Familiar(ResponseModel):
     familiarity: float | SkipJsonSchema[None] = Field(
         default=None,
@@ -97,6 +109,9 @@ class _Familiar(ResponseModel):
         default=None,
         description="The image is unlike those the model was taught with, and its labels may mean "
         "nothing. Present if `familiarity` is below 0.05.",
+    )
+    explanation: Explanation | SkipJsonSchema[None] = Field(
+        default=None, description="Present if the request has `explain=true`."
     )
 
 
@@ -227,6 +242,10 @@ class ModelDescription(_ReleaseState):
     )
     backbone: BackboneRef | None = Field(
         description="The version of a backbone on which a head was taught; null for others."
+    )
+    explains: bool = Field(
+        description="Whether the live version answers `explain=true`: that of a head whose "
+        "backbone has maps."
     )
     input: InputSpec | None = Field(description="The input of the live version.")
     versions: list[VersionSummary] = Field(description="Ordered by upload, the newest first.")

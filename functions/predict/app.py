@@ -14,11 +14,13 @@ from facet.keys import MODEL_NAME, NAME_PART
 from facet.observability import count, logger
 from facet.registry.suggestions import suggestion
 from facet.settings import settings
+from predict.classification import explanation
 from predict.clients import choice, endpoint_health, golden_images, inbox, predictor, registry
 from predict.http import body, inference_protocol, responses
 from predict.http.request import (
     asked_version,
     deadline_of,
+    flag,
     model_name,
     raw_body,
     request_id,
@@ -78,7 +80,10 @@ def show_model(name: str) -> Response[str]:
     event = app.current_event
     model = registry().model(model_name(name))
     token = event.query_string_parameters.get("next_token")
-    document = responses.model_body(model, registry().versions(model.name), choice(), token)
+    versions = registry().versions(model.name)
+    live = next((each for each in versions if each.id == model.live), None)
+    explains = live is not None and explanation.possible(live, registry().ready)
+    document = responses.model_body(model, versions, choice(), token, explains=explains)
     return cacheable(event, document)
 
 
@@ -115,12 +120,18 @@ def predict(name: str) -> Response[str]:
     sent = body.read_images(event.headers.get("content-type", ""), raw_body(event), limits)
     top_k = whole_number(event, "top_k", sent.top_k or DEFAULT_TOP_K, MAX_TOP_K)
     version = asked_version(event.query_string_parameters.get("version", sent.version))
+    explain = flag("explain", event.query_string_parameters.get("explain", sent.explain))
+    if explain and len(sent.images) > 1:
+        raise BadRequest(
+            f"explain is for one image, and here are {len(sent.images)}: send a request for each."
+        )
     request = PredictionRequest(
         request_id=request_id(event),
         model=model_name(name),
         images=sent.images if sent.key is None else (inbox().read(sent.key),),
         deadline=deadline,
         version=version,
+        explain=explain,
     )
     predictions = predictor().predict(request)
     document = responses.prediction_body(predictions, sent.many, top_k)

@@ -5,7 +5,7 @@
 2. The classifier decodes and preprocesses the images, and invokes the place where it runs.
 3. The outcome is measured; while a canary runs, it is also counted.
 
-If a candidate fails, the live version answers in its place.
+If a candidate fails, or cannot explain its answer, the live version answers in its place.
 """
 
 from collections.abc import Sequence
@@ -23,6 +23,7 @@ from facet.errors import (
     LiteRTMissing,
     ModelFailed,
     ModelLoading,
+    NotExplainable,
 )
 from facet.manifest import HeadManifest
 from facet.observability import logger
@@ -52,6 +53,7 @@ class PredictionRequest:
     images: Sequence[Image]
     deadline: Deadline
     version: str | None = None
+    explain: bool = False
 
 
 class Predictor:
@@ -117,6 +119,8 @@ class Predictor:
         ) as error:
             reason = error.reason if isinstance(error, ModelFailed) else str(error)
             logger().error("candidate failed", target=candidate.target, reason=reason)
+        except NotExplainable:
+            pass  # it says nothing about the candidate's labels, and is not counted
         except ClientError as error:
             if not _is_deleted(error):
                 raise
@@ -205,6 +209,7 @@ class Predictor:
                 stopwatch,
                 request.request_id,
                 run_in,
+                explain=request.explain,
             )
         except DELETED as error:
             if _is_deleted(error):

@@ -128,7 +128,7 @@ class Site(ThreadingHTTPServer):
     def described(self, name: str) -> Reply:
         """Responds to GET /models/{name}."""
         model, versions = self.models[name]
-        return _json(responses.model_body(model, versions, CHOICE))
+        return _json(responses.model_body(model, versions, CHOICE, explains=False))
 
     def predicted(self, name: str, images: int | None) -> Reply:
         """Responds to POST /models/{name}/predict with one image, or with several in JSON."""

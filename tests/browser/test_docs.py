@@ -75,7 +75,7 @@ def test_an_image_can_be_sent_with_the_entered_key(docs: Page, site: Site) -> No
     )
     expect(execute(operation)).to_contain_text('"label": "cat"')
     ((path, headers, body),) = site.requests
-    assert path == "/v1/models/cifar/predict?top_k=5"
+    assert path == "/v1/models/cifar/predict?top_k=5&explain=false"
     assert headers["Content-Type"] == "image/jpeg"
     assert body == image
 

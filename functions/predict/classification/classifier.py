@@ -28,11 +28,14 @@ from facet.errors import (
     TooLargeForFunction,
     UnsupportedImage,
 )
+from facet.heads.weights import HeadAnswer
 from facet.observability import logger
 from facet.places.choice import Choice, Runners, without_endpoint
 from facet.places.predict_call import check_size
 from facet.preprocess import Pixels, Tensor
 from facet.registry.models import Place, RunIn, Version
+from predict.classification import explanation
+from predict.classification.explanation import Explanation
 from predict.classification.network import Answer, Network, Networks
 from predict.classification.predictions import Predictions
 from predict.timing import Deadline, Stopwatch
@@ -60,8 +63,11 @@ class _Request:
     stopwatch: Stopwatch
     id: str
     places: list[Place]
+    explain: bool
     place: Place | None = None
     alone: int = 0
+    size: tuple[int, int] = (1, 1)
+    explanation: Explanation | None = None
 
 
 class Classifier:
@@ -88,16 +94,21 @@ class Classifier:
         stopwatch: Stopwatch,
         request_id: str,
         run_in: RunIn | None = None,
+        *,
+        explain: bool = False,
     ) -> Predictions:
-        """Returns the scores of each image, or its error.
+        """Returns the scores of each image, or its error; with `explain`, which is for one image
+        file, also why it got its first label.
 
         `run_in` is the model's; the place logs `request_id`. If no image has scores and the images
         are not to blame, raises what `Networks.of`, `Runner.classify` and
-        `Deadline.invocation_timeout` raise.
+        `Deadline.invocation_timeout` raise, and `explanation.check`.
         """
         network = self._networks.of(version, run_in, stopwatch)
+        if explain:
+            explanation.check(network, version.model)
         places = network.places
-        request = _Request(version, network, deadline, stopwatch, request_id, places)
+        request = _Request(version, network, deadline, stopwatch, request_id, places, explain)
         single = network.version.max_batch_size == 1 and len(images) > 1
         check_size(network.manifest.input, 1 if single else len(images))
         group = AT_ONCE if single else len(images)  # so that few decoded images are in memory
@@ -105,7 +116,13 @@ class Classifier:
         for at in range(0, len(images), group):
             answers += self._group(request, images[at : at + group], single=single)
         found = Predictions(
-            version, network.labels, answers, stopwatch, request.alone, request.place
+            version,
+            network.labels,
+            answers,
+            stopwatch,
+            request.alone,
+            request.place,
+            request.explanation,
         )
         for error in found.failures.values():
             if not found.answered and not isinstance(error, OF_IMAGE):
@@ -176,6 +193,8 @@ class Classifier:
         runner = self._runners(place, request.deadline.invocation_timeout(self._timeout))
         try:
             found = request.network.answers(runner, batch, request.id)
+            if request.explain:
+                self._explain(request, place, batch, found)
         except FacetError as error:
             if isinstance(error, EndpointRemoved):
                 self._choice.endpoint_is_removed()
@@ -191,6 +210,21 @@ class Classifier:
         request.place = place
         return found
 
+    def _explain(
+        self,
+        request: _Request,
+        place: Place,
+        batch: Sequence[Pixels | Tensor],
+        found: Sequence[Answer | ModelFailed],
+    ) -> None:
+        """Asks the place again, for the maps of the only image, if that has an answer."""
+        (tensor,), (answer,) = batch, found
+        if isinstance(answer, HeadAnswer):
+            runner = self._runners(place, request.deadline.invocation_timeout(self._timeout))
+            request.explanation = explanation.explain(
+                request.network, runner, tensor, request.size, answer, request.id
+            )
+
     def _tensor(self, request: _Request, image: Image) -> Pixels | Tensor:
         spec, stopwatch = request.network.manifest.input, request.stopwatch
         if isinstance(image, FacetError):
@@ -198,6 +232,7 @@ class Classifier:
         if isinstance(image, bytes):
             with stopwatch.step("decode"):
                 decoded = preprocess.decode(spec, image, max_pixels=self._max_pixels)
+            request.size = decoded.size
             with stopwatch.step("preprocess"):
                 return preprocess.apply(spec, decoded, image)
         shape = (spec.height, spec.width, spec.channels)

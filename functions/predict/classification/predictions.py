@@ -9,6 +9,7 @@ from facet.errors import FacetError
 from facet.heads.weights import HeadAnswer
 from facet.places.predict_call import Scores
 from facet.registry.models import Place, Version
+from predict.classification.explanation import Explanation
 from predict.classification.network import Answer
 from predict.timing import Stopwatch
 
@@ -26,12 +27,14 @@ class Ranking:
     """Labels of one image, the best first.
 
     By a head, `familiarity` (0..1) says how much the image is like those it was taught with, and
-    `unsure` that this is very little. It is None by other models.
+    `unsure` that this is very little. It is None by other models. `explanation` is that of the
+    first label, if the request asked for one.
     """
 
     predictions: list[Prediction]
     familiarity: float | None = None
     unsure: bool = False
+    explanation: Explanation | None = None
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,8 @@ class Predictions:
     """The answer to each image, or why there is none, by one version.
 
     `alone` counts the images that were sent by themselves. `place` is where the version ran, None
-    if it was not asked, because no image could be decoded.
+    if it was not asked, because no image could be decoded. `explanation` is that of the only image,
+    if the request asked for one.
     """
 
     version: Version
@@ -48,6 +52,7 @@ class Predictions:
     stopwatch: Stopwatch
     alone: int = 0
     place: Place | None = None
+    explanation: Explanation | None = None
 
     @property
     def failures(self) -> dict[int, FacetError]:
@@ -90,7 +95,7 @@ class Predictions:
             for index in best_labels(scores, top_k)
         ]
         if isinstance(answer, HeadAnswer):
-            return Ranking(best, round(answer.familiarity, 4), answer.unsure)
+            return Ranking(best, round(answer.familiarity, 4), answer.unsure, self.explanation)
         return Ranking(best)
 
 

@@ -22,7 +22,7 @@ UNTYPED = (CURL_DATA, "text/plain", "application/octet-stream")
 STRIPPED = b"\x89PNG\x1a"
 """How a PNG begins without its line breaks."""
 
-FIELDS = ("top_k", "version")
+FIELDS = ("top_k", "version", "explain")
 
 
 @dataclass(frozen=True)
@@ -39,8 +39,8 @@ class SentImages:
 
     An image of a batch that is no valid base64 is the error that says so.
 
-    `many` distinguishes a batch, even of one image, from a single image. `top_k` and `version` are
-    fields of a form.
+    `many` distinguishes a batch, even of one image, from a single image. `top_k`, `version` and
+    `explain` are fields of a form.
     """
 
     images: tuple[bytes | BadRequest, ...] = ()
@@ -48,6 +48,7 @@ class SentImages:
     key: str | None = None
     top_k: str | None = None
     version: str | None = None
+    explain: str | None = None
 
 
 def read_images(content_type: str, body: bytes, limits: Limits = Limits()) -> SentImages:
@@ -141,7 +142,8 @@ def _from_form(boundary: str, body: bytes) -> SentImages:
         raise BadRequest(
             f"The form has {len(files)} files; send one, for example with -F image=@FILE."
         )
-    return SentImages((files[0],), top_k=fields.get("top_k"), version=fields.get("version"))
+    top_k, version, explain = map(fields.get, FIELDS)
+    return SentImages((files[0],), top_k=top_k, version=version, explain=explain)
 
 
 def _text(part: multipart.MultipartPart) -> str:

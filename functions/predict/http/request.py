@@ -50,6 +50,13 @@ def number(name: str, text: str, maximum: int) -> int:
     return int(text)
 
 
+def flag(name: str, text: str | None) -> bool:
+    """Returns whether the parameter is `true`; it may be missing. Raises BadRequest."""
+    if text not in (None, "true", "false"):
+        raise BadRequest(f"{name} must be true or false, not '{shown(str(text))}'.")
+    return text == "true"
+
+
 def shown(text: str) -> str:
     """Returns the beginning of what a client sent, short enough for a message."""
     return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}…"

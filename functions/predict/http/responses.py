@@ -1,5 +1,6 @@
 """JSON responses of the API: their bodies and headers."""
 
+import base64
 import hashlib
 from collections.abc import Callable
 from dataclasses import asdict
@@ -147,6 +148,9 @@ def _result(ranked: Ranking | FacetError) -> dict[str, object]:
         result["familiarity"] = ranked.familiarity
     if ranked.unsure:
         result["unsure"] = True
+    if ranked.explanation:
+        heatmap = base64.b64encode(ranked.explanation.heatmap).decode()
+        result["explanation"] = {"label": ranked.explanation.label, "heatmap": heatmap}
     return result
 
 
@@ -156,11 +160,16 @@ def listed_model(model: Model) -> dict[str, object]:
 
 
 def model_body(
-    model: Model, versions: list[Version], choice: Choice, next_token: str | None = None
+    model: Model,
+    versions: list[Version],
+    choice: Choice,
+    next_token: str | None = None,
+    *,
+    explains: bool = False,
 ) -> dict[str, object]:
     """Returns the body of `GET /models/{model}`: a page of `versions`, which begin with the newest.
 
-    `choice` says where each runs.
+    `choice` says where each runs, `explains` if answers of the live one can be explained.
     `next_token` is that of the page before. Raises BadRequest if the model has no such version.
     """
     live = next((each for each in versions if each.id == model.live), None)
@@ -178,6 +187,7 @@ def model_body(
         "labels": manifest.get("labels"),
         "features": manifest.get("output", {}).get("width"),
         "backbone": manifest.get("backbone"),
+        "explains": explains,
         "input": manifest.get("input"),
         "versions": page,
         "next_token": following,

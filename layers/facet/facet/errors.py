@@ -150,6 +150,28 @@ class NotAClassifier(FacetError):
         )
 
 
+class NotExplainable(FacetError):
+    """The answers of a model have no maps from which a heat map could be drawn.
+
+    `backbone` is what a head was taught on; without one the model is a classifier.
+    """
+
+    def __init__(self, model: str, backbone: str = "", version: str = "") -> None:
+        if backbone:
+            cause = f"version {version} of its backbone '{backbone}' has no maps"
+            remedy = (
+                "export that backbone with maps (`facet pack --backbone`), upload it, and teach "
+                f"'{model}' again"
+            )
+        else:
+            cause = "it is a classifier"
+            remedy = "ask a model that was taught on a backbone with maps"
+        super().__init__(
+            f"Model '{model}' cannot explain its answers: {cause}. "
+            f"Ask without explain, or {remedy}."
+        )
+
+
 class UnknownImage(FacetError):
     """The data set has no such image."""
 

@@ -1,12 +1,14 @@
 """Predictions by heads: the backbone runs in a place, the head makes scores of its features."""
 
 import base64
+import io
 import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from facet.keys import head_key
 from facet.registry.models import Mode, Place, Policy, RunIn, Version
@@ -17,8 +19,8 @@ from tests.support.api import PNG, Reply, call
 from tests.support.aws import fakes
 from tests.support.inputs import artifacts
 from tests.support.inputs.artifacts import FEATURES
-from tests.support.served_heads import BACKBONE, HEAD, head, serve, store
-from tests.support.versions import NOW, make_live, proven
+from tests.support.served_heads import BACKBONE, HEAD, MAPS, head, serve, store
+from tests.support.versions import NOW, backbone, make_live, pending, proven
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
@@ -37,6 +39,12 @@ def accept(table: "Table", version: Version, *places: Place) -> None:
 def live(table: "Table", s3: "S3Client", sagemaker: fakes.SageMaker) -> Version:
     """The live head of `cats`, and its backbone without maps, both proven on the endpoint."""
     return serve(table, s3, sagemaker, BACKBONE)
+
+
+@pytest.fixture
+def mapped(table: "Table", s3: "S3Client", sagemaker: fakes.SageMaker) -> Version:
+    """As `live`, on a backbone with maps."""
+    return serve(table, s3, sagemaker)
 
 
 def predict(content: bytes = PNG, content_type: str = "image/png", **query: Any) -> Reply:
@@ -184,3 +192,119 @@ def test_a_head_is_asked_only_where_it_is_proven(
 
 
 # --- why ----------------------------------------------------------------------------------------
+
+
+def heatmap(document: dict[str, Any]) -> Image.Image:
+    explanation = document["explanation"]
+    assert explanation["label"] == document["predictions"][0]["label"]
+    return Image.open(io.BytesIO(base64.b64decode(explanation["heatmap"], validate=True)))
+
+
+@pytest.mark.usefixtures("mapped")
+def test_an_answer_is_explained_by_one_more_call(sagemaker: fakes.SageMaker) -> None:
+    reply = predict(explain="true")
+    assert {name: reply.document[name] for name in expected()} == expected()
+    shown = heatmap(reply.document)
+    assert (shown.size, shown.mode) == ((64, 48), "L")
+    left, right = (np.asarray(shown)[:, part] for part in (slice(9), slice(-9, None)))
+    (first, *_) = expected()["predictions"]
+    at = artifacts.LABELS.index(first["label"])
+    speaks = float(np.array(FEATURES) @ HEAD.kernel[:, at]) > 0
+    bright, dark = (left, right) if speaks else (right, left)
+    assert not dark.any()
+    assert bright.min() > 240
+    asked = [(target, body["signature_name"]) for target, body in sagemaker.asked]
+    assert asked == [(BACKBONE.target, "serving_default"), (BACKBONE.target, "maps")]
+
+
+@pytest.mark.parametrize(("served", "explains"), [("mapped", True), ("live", False)])
+def test_a_model_says_whether_it_explains(
+    request: pytest.FixtureRequest, table: "Table", *, served: str, explains: bool
+) -> None:
+    request.getfixturevalue(served)
+    assert call("GET", "/models/cats").document["explains"] is explains
+    assert call("GET", "/models/mobilenet").document["explains"] is False
+    table.delete_item(Key={"model": BACKBONE.model, "item": f"version#{BACKBONE.id}"})
+    assert call("GET", "/models/cats").document["explains"] is False
+
+
+@pytest.mark.usefixtures("mapped")
+def test_an_explained_answer_counts_once(capsys: pytest.CaptureFixture[str]) -> None:
+    predict(explain="true")
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "_aws" in line]
+    counted = [line for line in lines if "Predictions" in line]
+    assert [(line["Predictions"], line["Images"]) for line in counted] == [([1.0], [1.0])]
+
+
+@pytest.mark.usefixtures("mapped")
+def test_any_form_of_one_image_can_be_explained() -> None:
+    image = base64.b64encode(PNG).decode()
+    for body in ({"image": image}, {"images": [image]}):
+        reply = predict(json.dumps(body).encode(), "application/json", explain="true")
+        assert heatmap(reply.document.get("results", [reply.document])[0] | {}).size == (64, 48)
+    part = b'--x\r\nContent-Disposition: form-data; name="%b"\r\n\r\n%b\r\n'
+    form = part % (b"image", PNG) + part % (b"explain", b"true") + b"--x--\r\n"
+    reply = predict(form, "multipart/form-data; boundary=x")
+    assert heatmap(reply.document).size == (64, 48)
+
+
+@pytest.mark.usefixtures("mapped")
+def test_without_explain_there_is_no_explanation(sagemaker: fakes.SageMaker) -> None:
+    assert "explanation" not in predict(explain="false").document
+    assert len(sagemaker.asked) == 1
+
+
+@pytest.mark.usefixtures("mapped")
+def test_explain_is_for_one_image(sagemaker: fakes.SageMaker) -> None:
+    body = json.dumps({"images": [base64.b64encode(PNG).decode()] * 2}).encode()
+    refused = predict(body, "application/json", explain="true")
+    assert refused.problem == (400, "bad-request")
+    assert "explain is for one image, and here are 2" in refused.document["detail"]
+    for text in ("", "True", "1", "dog" * 99):
+        refused = predict(explain=text)
+        assert refused.problem == (400, "bad-request")
+        assert "explain must be true or false" in refused.document["detail"]
+    assert sagemaker.asked == []
+
+
+@pytest.mark.usefixtures("live")
+def test_a_backbone_without_maps_cannot_explain(table: "Table", sagemaker: fakes.SageMaker) -> None:
+    refused = predict(explain="true")
+    assert refused.problem == (409, "not-explainable")
+    assert "version 000000000001 of its backbone 'mobilenet' has no maps" in str(refused.document)
+    make_live(table, pending(4))
+    refused = call("POST", "/models/cifar/predict", PNG, "image/png", explain="true")
+    assert refused.problem == (409, "not-explainable")
+    assert "it is a classifier" in refused.document["detail"]
+    assert sagemaker.asked == []
+
+
+@pytest.mark.usefixtures("mapped")
+@pytest.mark.parametrize("row", [(1.0, 2.0), (1e300,) * len(MAPS)])
+def test_maps_that_are_none_are_a_failure_of_the_model(
+    row: tuple[float, ...], sagemaker: fakes.SageMaker
+) -> None:
+    answer = fakes.Answer(scores=FEATURES, signatures={"maps": row})
+    sagemaker.answers = {BACKBONE.target: answer}
+    assert predict(explain="true").problem == (502, "model-failed")
+    assert predict().status == 200
+
+
+@pytest.mark.usefixtures("mapped")
+def test_a_candidate_that_cannot_explain_leaves_the_answer_to_the_live_head(
+    table: "Table", s3: "S3Client", sagemaker: fakes.SageMaker
+) -> None:
+    other = replace(backbone(5), litert_sha256="0" * 64)
+    make_live(table, other)
+    sagemaker.answers[other.target] = fakes.Answer(scores=FEATURES)
+    Releases(table).set_policy("cats", Policy(Mode.CANARY, 50, 10), NOW)
+    accept(table, head(3, on=other))
+    store(s3, head(3))
+    request = next(str(at) for at in range(100) if goes_to_candidate(50, str(at)))
+    reply = predict(request_id=request, explain="true")
+    assert reply.document["version"] == head(2).id
+    assert heatmap(reply.document).size == (64, 48)
+    assert predict(request_id=request).document["version"] == head(3).id
+    canary = Registry(table).model("cats").canary
+    assert canary
+    assert (canary.candidate_good, canary.candidate_bad, canary.live_good) == (1, 0, 0)

@@ -183,3 +183,37 @@ def test_a_reduced_jpeg_is_large_enough_for_what_is_cropped() -> None:
 def test_refuses_what_cannot_be_meant(changes: dict[str, object], problem: str) -> None:
     with pytest.raises(ValueError, match=problem):
         spec(**changes)
+
+
+# --- what the input shows -----------------------------------------------------------------------
+
+FITS = (
+    {"fit": "stretch"},
+    {"fit": "stretch", "resize_to": 50},
+    {"fit": "crop"},
+    {"fit": "crop", "resize_to": 50},
+    {"fit": "pad", "fill": (255,)},
+)
+
+
+@pytest.mark.parametrize("size", [(200, 100), (90, 210), (40, 30)])
+@pytest.mark.parametrize("method", ["bilinear", "tf-bilinear-antialias", "cv2-linear"])
+@pytest.mark.parametrize("how", FITS)
+def test_the_view_is_the_part_of_the_image_that_the_input_shows(
+    size: tuple[int, int], method: str, how: dict[str, object]
+) -> None:
+    """Each pixel of the image is its own column, or row, as a shade."""
+    wanted = spec(height=30, width=40, channels=1, resize=method, **how)
+    left, top, right, bottom = fit.view(wanted, size)
+    for axis, (first, last) in enumerate([(left, right), (top, bottom)]):
+        ramp = np.arange(size[axis], dtype=np.uint8)
+        ramp = np.tile(ramp, (size[1], 1)) if axis == 0 else np.tile(ramp, (size[0], 1)).T
+        shown = fit.fitted(wanted, Image.fromarray(ramp))[..., 0].astype(float)
+        cells = shown.shape[1 - axis]
+        centres = first + (np.arange(cells) + 0.5) * (last - first) / cells - 0.5
+        inside = (centres >= 1) & (centres <= size[axis] - 2)
+        middle = shown[15] if axis == 0 else shown[:, 20]
+        assert inside.sum() > 5
+        assert np.abs(middle - centres)[inside].max() <= 1.5, (axis, middle, centres)
+        padding = (centres < -1) | (centres > size[axis])
+        assert (middle[padding] == 255).all()

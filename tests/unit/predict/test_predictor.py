@@ -86,7 +86,10 @@ class Classifier:
         stopwatch: Stopwatch,
         request_id: str,
         run_in: RunIn | None,
+        *,
+        explain: bool,
     ) -> Predictions:
+        assert not explain
         assert run_in is RunIn.AUTO
         assert deadline.invocation_timeout(1) == 1
         assert request_id in (TO_CANDIDATE, TO_LIVE)

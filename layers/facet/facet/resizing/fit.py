@@ -79,6 +79,36 @@ def fitted(spec: InputSpec, image: Image.Image) -> Pixels:
     return library.resize(image, library.crop(image.size, size), size, method)
 
 
+def view(spec: InputSpec, size: Size) -> tuple[float, float, float, float]:
+    """Left, top, right and bottom of what the input shows of an image of that size, in its pixels.
+
+    `crop` shows a part of the image; with `pad` the view reaches beyond it.
+    """
+    target = (spec.width, spec.height)
+    library = _library(spec.resize)
+    if spec.resize_to:
+        larger = _larger(spec, size)
+        left, top = (
+            library.middle((side - cut) / 2) for side, cut in zip(larger, target, strict=True)
+        )
+        return _enlarged((left, top, left + target[0], top + target[1]), larger, size)
+    if size == target or spec.fit == "stretch":
+        return (0, 0, *size)
+    if spec.fit == "pad":
+        padding = library.pad(size, target)
+        left, top = -padding.left, -padding.top
+        return _enlarged((left, top, left + target[0], top + target[1]), padding.size, size)
+    return library.crop(size, target)
+
+
+def _enlarged(
+    box: tuple[int, int, int, int], size: Size, target: Size
+) -> tuple[float, float, float, float]:
+    """A box of an image of a size, as one of the same image of the size `target`."""
+    across, down = (goal / max(1, side) for goal, side in zip(target, size, strict=True))
+    return box[0] * across, box[1] * down, box[2] * across, box[3] * down
+
+
 def _larger(spec: InputSpec, size: Size) -> Size:
     """The size before the centre crop, rounded down as by torchvision's Resize."""
     side = spec.resize_to or 0
