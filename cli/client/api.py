@@ -114,13 +114,20 @@ class Api:
         return model | {"next_token": None}
 
     def predict(
-        self, model: str, body: bytes, content_type: str, *, top_k: int, version: str | None
+        self,
+        model: str,
+        body: bytes,
+        content_type: str,
+        *,
+        top_k: int,
+        version: str | None,
+        explain: bool = False,
     ) -> Document:
         """Classify the images in a request body."""
         return self._request(
             "POST",
             f"{_path(model)}/predict",
-            query=_non_empty(top_k=top_k, version=version),
+            query=_non_empty(top_k=top_k, version=version, explain="true" if explain else None),
             body=body,
             content_type=content_type,
         )

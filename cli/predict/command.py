@@ -2,15 +2,16 @@
 
 import sys
 from functools import partial
+from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn
 
-from cli.client.api import MAX_WAIT, RetryBudget, connect
+from cli.client.api import MAX_WAIT, ApiUnreachable, RetryBudget, connect
 from cli.client.stack import find
-from cli.predict import sources
-from cli.predict.results import PredictionOptions, predict_batch, results
+from cli.predict import overlay, sources
+from cli.predict.results import PredictionOptions, Result, predict_batch, results
 from cli.predict.writers import CsvWriter, JsonLinesWriter, JsonWriter, TableWriter, Writer
 from cli.terminal import completion
 from cli.terminal.formatting import printable
@@ -39,6 +40,14 @@ def predict(
             help="A READY version. Default: the live one.", autocompletion=completion.versions
         ),
     ] = None,
+    explain: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.png",
+            help="Write the image, and over it what in it speaks for the first label, to this new "
+            "file. For one image and a model that was taught.",
+        ),
+    ] = None,
     form: Annotated[
         Format | None, typer.Option("--format", help="The output format. Default: a table.")
     ] = None,
@@ -58,8 +67,10 @@ def predict(
     output = Output(as_json)
     writer = _writer(output, model, form)
     images = sources.find(source)
+    if explain:
+        _check(explain, len(images))
     api = connect(find(stack, home), RetryBudget(wait, on_first_wait=output.remark))
-    ask = partial(predict_batch, api, PredictionOptions(model, top_k, version))
+    ask = partial(predict_batch, api, PredictionOptions(model, top_k, version, bool(explain)))
     failed = seen = 0
     with _bar(output, writer) as shown:
         task = shown.add_task("images", total=len(images))
@@ -71,6 +82,8 @@ def predict(
                 if each.error:
                     failed += 1
                     output.remark(f"error: {printable(f'{each.image}: {each.error}')}")
+                elif explain:
+                    output.remark(_explained(each, explain))
         finally:
             shown.stop()
             if seen:
@@ -78,6 +91,30 @@ def predict(
     if failed:
         output.remark(f"{failed:,} of {len(images):,} images failed")
         raise typer.Exit(1)
+
+
+def _check(file: Path, images: int) -> None:
+    """Raise BadParameter if the heat map of an image cannot be written to the file."""
+    if images != 1:
+        problem = f"is for one image, and here are {images:,}; ask for each by itself"
+    elif file.suffix.lower() != ".png":
+        problem = f"{file}: the name must end in .png"
+    elif file.exists():
+        problem = f"{file} exists already; name a new file"
+    elif not file.parent.is_dir():
+        problem = f"{file}: there is no folder {file.parent}"
+    else:
+        return
+    raise typer.BadParameter(problem, param_hint="--explain")
+
+
+def _explained(result: Result, file: Path) -> str:
+    """Write the heat map over the image, and say so. Raises OSError, and ApiUnreachable."""
+    if result.explanation is None:
+        raise ApiUnreachable("the API explains no answers yet; deploy or start the stack again")
+    overlay.write(file, result.data, result.explanation.heatmap)
+    label = printable(result.explanation.label)
+    return f"{file}: what speaks for {label!r} is red and, where most does, yellow"
 
 
 def _writer(output: Output, model: str, form: Format | None) -> Writer:

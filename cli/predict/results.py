@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import Base64Bytes, BaseModel, ConfigDict
 
 from cli.client.api import JSON, Api, ApiError, Document, parse
 from cli.predict.batches import Batch, EncodedImage, batches, body
@@ -33,6 +33,15 @@ class Prediction(BaseModel):
     score: float
 
 
+class Explanation(BaseModel):
+    """What in the image speaks for a label: a heat map, as a PNG."""
+
+    model_config = ConfigDict(frozen=True)
+
+    label: str
+    heatmap: Base64Bytes
+
+
 class _Error(BaseModel):
     detail: str
 
@@ -42,6 +51,7 @@ class _One(BaseModel):
     error: _Error | None = None
     familiarity: float | None = None
     unsure: bool = False
+    explanation: Explanation | None = None
 
 
 class _Answer(BaseModel):
@@ -54,7 +64,8 @@ class Result:
     """One image's predictions, best first, or its `error`.
 
     Of a model that was taught, `familiarity` (0..1) says how much the image is like those of the
-    teaching, and `unsure` that this is very little.
+    teaching, and `unsure` that this is very little. `data` are the image's bytes as they were sent,
+    if there is an `explanation`.
     """
 
     image: str
@@ -63,15 +74,18 @@ class Result:
     error: str = ""
     familiarity: float | None = None
     unsure: bool = False
+    explanation: Explanation | None = None
+    data: bytes = b""
 
 
 @dataclass(frozen=True)
 class PredictionOptions:
-    """The model, number of labels and version for every request."""
+    """The model, number of labels and version for every request, and whether to explain answers."""
 
     model: str
     top_k: int
     version: str | None = None
+    explain: bool = False
 
 
 def results(
@@ -110,6 +124,7 @@ def predict_batch(api: Api, options: PredictionOptions, batch: Batch) -> list[Re
             content_type,
             top_k=options.top_k,
             version=options.version,
+            explain=options.explain,
         )
     except ApiError as error:
         if error.status in REQUEST_ERRORS:
@@ -139,6 +154,8 @@ def _results(batch: Batch, document: Document) -> list[Result]:
             one.predictions,
             familiarity=one.familiarity,
             unsure=one.unsure,
+            explanation=one.explanation,
+            data=image.data if one.explanation else b"",
         )
         for image, one in zip(batch, answer.results, strict=True)
     ]

@@ -1,5 +1,6 @@
 """Write results as a table, CSV, JSON lines, or one JSON document."""
 
+import base64
 import csv
 import json
 from collections.abc import Iterable
@@ -122,6 +123,9 @@ def document(result: Result) -> dict[str, Any]:
         found["familiarity"] = result.familiarity
     if result.unsure:
         found["unsure"] = True
+    if result.explanation:
+        heatmap = base64.b64encode(result.explanation.heatmap).decode()
+        found["explanation"] = {"label": result.explanation.label, "heatmap": heatmap}
     return found
 
 

@@ -80,7 +80,10 @@ def _json(document: object, headers: dict[str, str] | None = None) -> Reply:
 
 
 class Site(ThreadingHTTPServer):
-    """Serves `models` under STAGE. The next predictions get `replies`, later ones PREDICTIONS."""
+    """Serves `models` under STAGE. The next predictions get `replies`, later ones PREDICTIONS.
+
+    `explains` has the explanations of models that give some.
+    """
 
     daemon_threads = True
 
@@ -91,6 +94,7 @@ class Site(ThreadingHTTPServer):
         self.requests: list[tuple[str, dict[str, str], bytes]] = []
         self.may_delete = True
         self.data_sets = DataSets()
+        self.explains: dict[str, dict[str, str]] = {}
 
     @property
     def url(self) -> str:
@@ -105,6 +109,7 @@ class Site(ThreadingHTTPServer):
         """Removes all models, replies and requests; the key may delete."""
         self.may_delete = True
         self.data_sets = DataSets()
+        self.explains.clear()
         self.models.clear()
         self.replies.clear()
         self.requests.clear()
@@ -128,7 +133,14 @@ class Site(ThreadingHTTPServer):
     def described(self, name: str) -> Reply:
         """Responds to GET /models/{name}."""
         model, versions = self.models[name]
-        return _json(responses.model_body(model, versions, CHOICE, explains=False))
+        return _json(responses.model_body(model, versions, CHOICE, explains=name in self.explains))
+
+    def explained(self, name: str) -> Reply:
+        """Responds to POST /models/{name}/predict?explain=true."""
+        if self.replies:
+            return self.replies.popleft()
+        document = json.loads(answer(name, str(self.models[name][0].live)).body)
+        return _json(document | {"explanation": self.explains[name]})
 
     def predicted(self, name: str, images: int | None) -> Reply:
         """Responds to POST /models/{name}/predict with one image, or with several in JSON."""
@@ -184,6 +196,9 @@ class _Request(BaseHTTPRequestHandler):
             return
         self.server.requests.append((self.path, dict(self.headers), body))
         name = urlsplit(self.path).path.removeprefix(f"{STAGE}/models/").partition("/")[0]
+        if "explain=true" in self.path:
+            self._reply(self.server.explained(name))
+            return
         many = self.headers["content-type"] == "application/json"
         self._reply(self.server.predicted(name, len(json.loads(body)["images"]) if many else None))
 

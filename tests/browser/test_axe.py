@@ -10,8 +10,9 @@ from playwright.sync_api import Page, expect
 from tests.browser import actions
 from tests.browser.conftest import Open
 from tests.browser.data_sets import taught_with_report
-from tests.browser.models import fill
+from tests.browser.models import fill, live
 from tests.browser.site import KEY, Site
+from tests.browser.test_why import explanation
 
 AXE = Path(__file__).parents[2] / "build/axe/node_modules/axe-core/axe.min.js"
 """Where .ci/run installs axe-core."""
@@ -97,5 +98,18 @@ def test_teaching_passes(open_page: Open, site: Site, scheme: str) -> None:
     assert not found, show(found)
     page.get_by_role("button", name="Use the camera for cat").click()
     expect(page.get_by_role("dialog", name="Pictures of cat")).to_be_visible()
+    found = violations(page)
+    assert not found, show(found)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_heat_map_passes(open_page: Open, site: Site, scheme: str) -> None:
+    site.add(*live("cats"))
+    site.explains["cats"] = explanation()
+    page = open_page(f"{site.url}#key={KEY}", color_scheme=scheme)
+    actions.choose_model(page, "cats")
+    actions.use_sample(page, "tabby cat")
+    page.get_by_role("button", name="Why cat?").click()
+    expect(page.get_by_role("img", name="Heat map over")).to_be_visible()
     found = violations(page)
     assert not found, show(found)

@@ -1,5 +1,6 @@
 """A model of three labels is taught on the page of a real stack and asked."""
 
+import base64
 import io
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,25 @@ def picture(colour: tuple[int, int, int], seed: int) -> bytes:
     pixels = np.clip(np.array(colour) + noise, 0, 255).astype("uint8")
     Image.fromarray(pixels).save(file, "PNG")
     return file.getvalue()
+
+
+def halves(left: str, right: str) -> bytes:
+    """A picture of two colours."""
+    sides = [Image.open(io.BytesIO(picture(COLOURS[each], 60))) for each in (left, right)]
+    both = Image.new("RGB", (96, 48))
+    both.paste(sides[0], (0, 0))
+    both.paste(sides[1], (48, 0))
+    file = io.BytesIO()
+    both.save(file, "PNG")
+    return file.getvalue()
+
+
+def points_at(answer: dict[str, Any]) -> str:
+    """The colour of the half of red and blue on which the heat map is stronger."""
+    content = base64.b64decode(answer["explanation"]["heatmap"])
+    heatmap = np.asarray(Image.open(io.BytesIO(content)), float)
+    assert heatmap.shape == (32, 64)
+    return "red" if heatmap[:, :28].mean() > 2 * heatmap[:, 36:].mean() else "blue"
 
 
 def files(label: str, first: int, count: int) -> list[Any]:
@@ -69,6 +89,15 @@ def test_a_model_is_taught_on_the_page_and_answers_over_the_api(tmp_path: Path) 
                 timeout=60,
             ).json()
             assert answer["predictions"][0]["label"] == "blue"
+            page.get_by_role("button", name="Why green?").click()
+            expect(page.get_by_role("img", name="Heat map over green-50.png.")).to_be_visible()
+            explained = httpx.post(
+                f"{there.url}/models/colours/predict?explain=true",
+                headers=headers | {"content-type": "image/png"},
+                content=halves("red", "blue"),
+                timeout=60,
+            ).json()
+            assert points_at(explained) == explained["predictions"][0]["label"]
             page.get_by_role("button", name="Add images and teach again").click()
             expect(page.locator(".teach-label").first).to_contain_text("10 images")
             page.get_by_label("Choose images for red").set_input_files(files("red", 10, 5))

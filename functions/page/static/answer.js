@@ -8,6 +8,7 @@ import { Problem } from "./problems.js";
 import { sleep } from "./queue.js";
 import { failure, prediction, timingDetails, waiting } from "./result-view.js";
 import { steps } from "./timing.js";
+import { Why } from "./why.js";
 
 const MAX_ATTEMPTS = 30;
 const NO_MODEL = { title: "No model selected", detail: "Select a model, then try again." };
@@ -16,6 +17,7 @@ export class Answer {
   #request = new AbortController();
   #removed = new AbortController();
   #latest = null;
+  #why = null;
 
   /**
    * `card` is the image's Result, `target` the {model, version} to ask; a version of null is the
@@ -41,6 +43,7 @@ export class Answer {
   /** Cancels the request in progress and stops listening for events. */
   dispose() {
     this.#request.abort();
+    this.#why?.dispose();
     this.#removed.abort();
   }
 
@@ -50,6 +53,7 @@ export class Answer {
     this.#request = new AbortController();
     const { signal } = this.#request;
     this.#latest = null;
+    this.#why?.dispose();
     this.#replaceOutcome(element("p", { className: "faint" }, "Classifying …"));
     this.timing.replaceChildren();
     try {
@@ -67,7 +71,9 @@ export class Answer {
     signal.throwIfAborted();
     if (!this.target.model) throw new Problem(NO_MODEL);
     this.#showCommand(upload);
-    this.#show(await this.#send(upload.content, signal));
+    const answer = await this.#send(upload.content, signal);
+    this.#show(answer);
+    await this.#offerWhy(answer.document, upload.content, signal);
   }
 
   async #send(content, signal) {
@@ -108,6 +114,20 @@ export class Answer {
     const [best] = body.predictions;
     const unsure = body.unsure ? ", but the image is unlike those of the teaching" : "";
     announce(`${this.card.name}: ${body.model} predicts ${best.label}, ${percent(best.score)}${unsure}`);
+  }
+
+  /**
+   * Adds the button "Why" if the model can explain its answers. It asks the version that answered,
+   * also if another one is live by then.
+   */
+  async #offerWhy({ model, version, predictions: [{ label }], familiarity }, content, signal) {
+    let { explains } = this.target.model;
+    // the answer of a head may come before the description of its model
+    if (familiarity !== undefined) explains ??= await this.api.model(model, signal).then((known) => known.explains, () => false);
+    if (!explains || signal.aborted) return;
+    const ask = (signal) => this.queue.run(() => this.api.explain(model, version, content, signal));
+    this.#why = new Why({ name: this.card.name, label, content, ask });
+    this.outcome.append(this.#why.root);
   }
 
   #showTiming() {

@@ -52,6 +52,14 @@ export class Api {
     return this.#call(predictPath(name, version), { method: "POST", headers, body: image, signal });
   }
 
+  /** Why a version of a model gives an image its first label: {label, heatmap}, a PNG in base64. */
+  async explain(name, version, image, signal) {
+    const headers = { "content-type": contentType(image) };
+    const path = `${predictPath(name, version)}&explain=true`;
+    const { document } = await this.#call(path, { method: "POST", headers, body: image, signal });
+    return document.explanation;
+  }
+
   /** Classifies several images in one request; as `predict`, with `results` in the document. */
   async predictMany(name, version, images, signal) {
     const headers = { "content-type": "application/json" };

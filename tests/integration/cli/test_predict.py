@@ -1,5 +1,6 @@
 """`facet predict`, `models`, `show` against the API's own handler, over HTTP."""
 
+import base64
 import csv
 import io
 import json
@@ -9,7 +10,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
+from PIL import Image
 from typer.testing import CliRunner
 
 from cli.app import app
@@ -18,7 +21,7 @@ from facet.registry.models import Mode, Policy
 from facet.registry.releases import Releases
 from facet.registry.store import Registry
 from tests.integration.conftest import REGION
-from tests.support import deployed
+from tests.support import deployed, served_heads
 from tests.support.aws import fakes
 from tests.support.deployed import Gateway, facet
 from tests.support.inputs import artifacts, heads
@@ -26,6 +29,7 @@ from tests.support.versions import NOW, accept, backbone, make_live, pending, re
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
+    from mypy_boto3_s3 import S3Client
 
 pytestmark = pytest.mark.usefixtures("cold_start")
 
@@ -88,6 +92,52 @@ def test_an_unsure_answer_says_so(gateway: Gateway, folder: Path) -> None:
     done = facet("predict", "signs", f"{folder}/a.png", "--format", "jsonl")
     line = json.loads(done.stdout)
     assert (line["familiarity"], line["unsure"]) == (0.01, True)
+
+
+def unwrapped(text: str) -> str:
+    """The text of a box, without the spaces."""
+    return "".join(text.replace("│", "").split())
+
+
+@pytest.mark.usefixtures("gateway")
+def test_an_answer_is_explained_over_the_image(
+    table: "Table", s3: "S3Client", sagemaker: fakes.SageMaker, folder: Path
+) -> None:
+    served_heads.serve(table, s3, sagemaker)
+    file = folder / "why.png"
+    done = facet("predict", "cats", f"{folder}/a.png", "--explain", str(file), "--json")
+    assert done.exit_code == 0, done.output
+    (result,) = json.loads(done.stdout)["results"]
+    label = result["predictions"][0]["label"]
+    assert result["explanation"]["label"] == label
+    assert f"{file}: what speaks for {label!r} is red" in done.stderr
+    heatmap = Image.open(io.BytesIO(base64.b64decode(result["explanation"]["heatmap"])))
+    assert heatmap.size == (64, 48)
+    pixels = np.asarray(Image.open(file), int)
+    assert pixels.shape == (384, 512, 3)
+    left, right = (np.ptp(pixels[9, x]) for x in (9, 500))
+    assert (min(left, right), max(left, right) > 100) == (0, True), "one half is coloured"
+
+    again = facet("predict", "cats", f"{folder}/a.png", "--explain", str(file))
+    assert (again.exit_code, "existsalready;nameanewfile" in unwrapped(again.stderr)) == (2, True)
+    asked = len(sagemaker.asked)
+    for arguments, problem in (
+        ([str(folder)], "is for one image, and here are 3"),
+        ([f"{folder}/a.png", "--explain", f"{folder}/b.jpg"], "the name must end in .png"),
+        ([f"{folder}/a.png", "--explain", f"{folder}/no/b.png"], "there is no folder"),
+    ):
+        refused = facet("predict", "cats", "--explain", f"{folder}/new.png", *arguments)
+        assert refused.exit_code == 2
+        assert unwrapped(problem) in unwrapped(refused.stderr)
+    assert len(sagemaker.asked) == asked
+
+
+@pytest.mark.usefixtures("live")
+def test_a_classifier_cannot_explain(folder: Path) -> None:
+    refused = facet("predict", "cifar", f"{folder}/a.png", "--explain", f"{folder}/why.png")
+    assert refused.exit_code == 1
+    assert "error: Model 'cifar' cannot explain its answers: it is a classifier" in refused.stderr
+    assert not (folder / "why.png").exists()
 
 
 def test_csv_has_a_row_for_each_label(live: str, folder: Path) -> None:
