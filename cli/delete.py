@@ -19,7 +19,7 @@ from cli.terminal.output import Output
 from cli.terminal.progress import bar
 from cli.terminal.prompts import prompter
 from cli.versions import NotConfirmed
-from facet.errors import FacetError, UnknownModel
+from facet.errors import BackboneInUse, FacetError, UnknownModel
 from facet.registry.store import Registry
 from onboard.deletion import Deleted
 
@@ -63,6 +63,7 @@ def delete(
     if match is not None:
         names |= dict.fromkeys(each for each in _known(here) if fnmatchcase(each, match))
     planned = [delete_model(here, name, dry_run=True) for name in names]
+    planned.sort(key=lambda each: each.heads > 0)  # backbones after the heads among them
     if planned and not dry_run:
         _confirm(output, planned, yes=yes)
         with bar(output) as progress:
@@ -100,6 +101,8 @@ def delete_model(stack: Stack, model: str, *, dry_run: bool = False) -> Deleted:
     if answer.get("FunctionError"):
         if document.get("errorType") == UnknownModel.__name__:
             raise UnknownModel(model)
+        if document.get("errorType") == BackboneInUse.__name__:
+            raise DeletionFailed(f"{model} was not deleted: {document.get('errorMessage')}")
         raise DeletionFailed(
             f"{printable(model)} was not deleted completely: {document.get('errorMessage')}; "
             "delete it again to go on"
@@ -125,6 +128,8 @@ def _confirm(output: Output, planned: list[Deleted], *, yes: bool) -> None:
 def _line(deleted: Deleted) -> str:
     what = f"{_count(len(deleted.versions), 'version')}, {_count(deleted.uploads, 'upload')}"
     done = "deleted" if deleted.deleted else "would be deleted"
+    if deleted.heads:
+        done += f" after the heads on it ({_count(deleted.heads, 'version')})"
     return f"{printable(deleted.model)}: {done}, with {what}"
 
 

@@ -28,6 +28,9 @@ EXAMPLES: dict[str, FacetError] = {
     "not-a-classifier": errors.NotAClassifier("mobilenet"),
     "not-explainable": errors.NotExplainable("my-cats", "mobilenet", "0d1e2f3a4b5c"),
     "backbone-missing": errors.BackboneMissing("my-cats", "mobilenet", "0d1e2f3a4b5c"),
+    "backbone-in-use": errors.BackboneInUse(
+        "mobilenet", None, 12, ["my-cats 0d1e2f3a4b5c", "my-dogs 3f1a9c07be42"]
+    ),
     "head-unavailable": errors.HeadUnavailable("my-cats", "0d1e2f3a4b5c"),
     "body-too-large": errors.BodyTooLarge(
         "The body has 6,000,000 bytes; the limit is 4,500,000. "

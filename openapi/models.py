@@ -260,6 +260,10 @@ class Deleted(ResponseModel):
     model: str
     versions: list[VersionId] = Field(description="The versions of any status.")
     uploads: int = Field(description="The uploads that had no result yet.")
+    heads: int = Field(
+        description="READY versions of heads that depend on the model, which is a backbone then. "
+        "With any, a dry run says so, and a deletion answers `backbone-in-use`."
+    )
     deleted: bool = Field(description="False for a dry run.")
 
 

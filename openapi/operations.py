@@ -200,7 +200,13 @@ OPERATIONS = (
         "Returns what was deleted, or with `dry_run` what would be.",
         {JSON: models.Deleted},
         parameters=("model", "dry_run"),
-        problems=("bad-request", "not-allowed", "unknown-model", "internal-error"),
+        problems=(
+            "bad-request",
+            "not-allowed",
+            "unknown-model",
+            "backbone-in-use",
+            "internal-error",
+        ),
     ),
     Operation(
         "GET",

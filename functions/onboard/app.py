@@ -25,6 +25,7 @@ from facet.notifications import publisher
 from facet.observability import count, logger
 from facet.places import endpoint, function
 from facet.registry.attempts import Attempts
+from facet.registry.heads.dependents import Dependents
 from facet.registry.models import Place
 from facet.registry.releases import Releases
 from facet.registry.store import Registry
@@ -139,7 +140,13 @@ def onboarding() -> Onboarding:
     table = boto3.resource("dynamodb").Table(name.table)
     return Onboarding(
         Bucket(boto3.client("s3", config=S3_CLIENT), name.bucket),
-        Records(Registry(table), Releases(table), publisher(), Attempts(table)),
+        Records(
+            Registry(table),
+            Releases(table),
+            Dependents(table),
+            publisher(),
+            Attempts(table),
+        ),
         Places(provers(), name.run_in, utc_now),
         Rules(name.golden_required, name.ops),
         name.keep_versions,

@@ -23,7 +23,7 @@ import orjson
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from botocore.exceptions import BotoCoreError, ClientError
 
-from facet.errors import BadRequest, FacetError, NotAllowed, UnknownModel
+from facet.errors import BackboneInUse, BadRequest, FacetError, NotAllowed, UnknownModel
 from facet.http import cors, problems
 from facet.keys import (
     ARTIFACT_SUFFIX,
@@ -54,7 +54,7 @@ if TYPE_CHECKING:
 COMMAND = "command"
 """Who deleted a model, in the event, if it was the command line."""
 
-EXPECTED = (BadRequest, NotAllowed, UnknownModel)
+EXPECTED = (BackboneInUse, BadRequest, NotAllowed, UnknownModel)
 """Errors of a request; any other one leaves a deletion that is to be repeated."""
 
 UNEXPECTED = (
@@ -85,12 +85,14 @@ MAX_AT_ONCE = 1000
 class Deleted:
     """What was deleted, or in a dry run would be; `uploads` are those that still waited.
 
+    `heads` is how many READY versions of heads depend on the model: with any, it is not deleted.
     `deleted` is false for a dry run.
     """
 
     model: str
     versions: tuple[str, ...]
     uploads: int
+    heads: int = 0
     deleted: bool = False
 
 
@@ -184,11 +186,13 @@ class Deletion:
         uploads = self._objects.uploads(model)
         if not versions and not uploads:
             self._registry.model(model)
-        return Deleted(model, tuple(each.id for each in versions), len(uploads))
+        heads = self._deletions.heads(model)
+        return Deleted(model, tuple(each.id for each in versions), len(uploads), heads)
 
     def delete(self, model: str, by: str) -> Deleted:
-        """Deletes the name. `by` says who asked. Raises UnknownModel."""
+        """Deletes the name. `by` says who asked. Raises UnknownModel, BackboneInUse."""
         planned = self.plan(model)
+        self._deletions.check(model)
         began = self._now()
         now = began.isoformat(timespec="milliseconds")
         uploads = self._objects.uploads(model)
@@ -257,7 +261,7 @@ def is_dry_run(text: str | None) -> bool:
 
 
 def delete(model: str, by: str, *, dry_run: bool) -> Deleted:
-    """Deletes a model, or says what that would delete. Raises UnknownModel."""
+    """Deletes a model, or says what that would delete. Raises UnknownModel, BackboneInUse."""
     work = deletion()
     return work.plan(model) if dry_run else work.delete(model, by)
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from facet.notifications import EventPublisher
 from facet.registry.attempts import Attempts
+from facet.registry.heads.dependents import Dependents
 from facet.registry.releases import Releases
 from facet.registry.store import Registry
 
@@ -14,5 +15,6 @@ class Records:
 
     registry: Registry
     releases: Releases
+    dependents: Dependents
     publisher: EventPublisher
     attempts: Attempts

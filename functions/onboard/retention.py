@@ -36,13 +36,14 @@ class Retention:
             except (RegistryConflict, VersionInUse) as error:
                 logger().info("version not retired", target=each.target, reason=str(error))
             else:
-                _publish_retired(self._publisher, each, f"more than {self._keep} versions")
+                reason = f"more than {self._keep} versions"
+                _publish_retired(self._publisher, each, reason=reason)
 
 
 def surplus(model: Model, versions: Sequence[Version], keep: int) -> list[Version]:
     """READY versions beyond the first `keep` that are not live, previous or a candidate.
 
-    `versions` begins with the newest upload.
+    `versions` begins with the newest upload. Heads may depend on some of a backbone.
     """
     used = {model.live, model.previous, model.canary and model.canary.candidate}
     ready = [each for each in versions if each.status is Status.READY]
@@ -65,6 +66,7 @@ class Withdrawal:
         self._bucket = bucket
         self._registry = records.registry
         self._releases = records.releases
+        self._dependents = records.dependents
         self._publisher = records.publisher
         self._now = now
 
@@ -94,14 +96,22 @@ class Withdrawal:
         self._publish(version, self._releases.withdraw(version, self._now()))
 
     def _publish(self, version: Version, successor: str | None) -> None:
-        _publish_retired(self._publisher, version, "its artifact was deleted")
+        detail: dict[str, str | int] = {"reason": "its artifact was deleted"}
+        if version.kind == "backbone":
+            heads = self._dependents.of(version.model, version.id)
+            if heads.number:
+                detail["heads"] = heads.number
+                logger().error(
+                    "heads lost their backbone", target=version.target, heads=heads.first
+                )
+        _publish_retired(self._publisher, version, **detail)
         if successor:
             self._publisher.promoted(version.model, successor, by="withdrawal")
 
 
-def _publish_retired(publisher: EventPublisher, version: Version, reason: str) -> None:
-    logger().info("model retired", model=version.model, version=version.id, reason=reason)
-    publisher.retired(version.model, version.id, reason=reason)
+def _publish_retired(publisher: EventPublisher, version: Version, **detail: str | int) -> None:
+    logger().info("model retired", model=version.model, version=version.id, extra=detail)
+    publisher.retired(version.model, version.id, **detail)
 
 
 def _at(version: Version) -> datetime:

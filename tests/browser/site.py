@@ -82,7 +82,7 @@ def _json(document: object, headers: dict[str, str] | None = None) -> Reply:
 class Site(ThreadingHTTPServer):
     """Serves `models` under STAGE. The next predictions get `replies`, later ones PREDICTIONS.
 
-    `explains` has the explanations of models that give some.
+    `explains` has the explanations of models that give some; `heads` depend on each model.
     """
 
     daemon_threads = True
@@ -93,6 +93,7 @@ class Site(ThreadingHTTPServer):
         self.replies: deque[Reply] = deque()
         self.requests: list[tuple[str, dict[str, str], bytes]] = []
         self.may_delete = True
+        self.heads = 0
         self.data_sets = DataSets()
         self.explains: dict[str, dict[str, str]] = {}
 
@@ -108,6 +109,7 @@ class Site(ThreadingHTTPServer):
     def clear(self) -> None:
         """Removes all models, replies and requests; the key may delete."""
         self.may_delete = True
+        self.heads = 0
         self.data_sets = DataSets()
         self.explains.clear()
         self.models.clear()
@@ -127,7 +129,7 @@ class Site(ThreadingHTTPServer):
             return problem(NotAllowed("The API key a1b2c3 may not delete models."))
         _, versions = self.models[name] if dry_run else self.models.pop(name)
         ids = [each.id for each in versions]
-        planned = {"model": name, "versions": ids, "uploads": 2}
+        planned = {"model": name, "versions": ids, "uploads": 2, "heads": self.heads}
         return _json(planned | {"deleted": not dry_run})
 
     def described(self, name: str) -> Reply:

@@ -44,6 +44,14 @@ def test_a_model_is_deleted_after_its_name_is_typed(open_page: Open, site: Site)
     assert deletions(site)[1:] == ["/v1/models/tried-out"]
 
 
+def test_a_backbone_with_heads_is_not_offered_for_deletion(open_page: Open, site: Site) -> None:
+    fill(site)
+    site.heads = 3
+    dialog = asked(open_page(f"{site.url}#key={KEY}"), "tried-out")
+    expect(dialog).to_contain_text("Models were taught on tried-out (3 versions)")
+    expect(dialog.get_by_role("button", name="Delete tried-out")).to_be_hidden()
+
+
 def test_nothing_is_deleted_on_cancel(open_page: Open, site: Site) -> None:
     fill(site)
     page = open_page(f"{site.url}#key={KEY}")

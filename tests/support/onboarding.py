@@ -16,6 +16,7 @@ from facet.places.endpoint import Endpoint
 from facet.places.function import Function
 from facet.registry.attempts import Attempts
 from facet.registry.deletions import Deletions
+from facet.registry.heads.dependents import Dependents
 from facet.registry.models import Place, RunIn, Status, Version
 from facet.registry.releases import Releases
 from facet.registry.store import Registry
@@ -107,7 +108,13 @@ class Account:
 
     @property
     def onboarding(self) -> Onboarding:
-        records = Records(self.registry, self.releases, self.publisher, Attempts(self.table))
+        records = Records(
+            self.registry,
+            self.releases,
+            Dependents(self.table),
+            self.publisher,
+            Attempts(self.table),
+        )
         provers = {
             Place.ENDPOINT: Prover(Endpoint(self.runtime, "endpoint"), self.within, self.clock)
         }

@@ -45,7 +45,8 @@ export class Deletion {
     this.dialog.showModal();
     const planned = await this.#run(() => this.api.delete(name, true, signal), signal);
     if (!planned) return;
-    this.plan.textContent = consequences(planned);
+    this.plan.textContent = planned.heads ? refusal(planned) : consequences(planned);
+    if (planned.heads) return;
     this.#offer(true);
     this.field.focus();
   }
@@ -81,6 +82,11 @@ export class Deletion {
       return undefined;
     }
   }
+}
+
+/** Why a backbone cannot be deleted, in sentences. */
+function refusal({ model, heads }) {
+  return `Models were taught on ${model} (${counted(heads, "version")}) and would not answer without it. Delete them first.`;
 }
 
 /** What goes with the model, in sentences. */

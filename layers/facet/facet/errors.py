@@ -282,6 +282,26 @@ class VersionInUse(FacetError):
         )
 
 
+class BackboneInUse(VersionInUse):
+    """Heads depend on a version of a backbone, or on some version of it.
+
+    `heads` is how many READY versions of heads do, `first` the model and version of some.
+    """
+
+    def __init__(self, model: str, version: str | None, heads: int, first: Sequence[str]) -> None:
+        number = (
+            "1 version of a head depends" if heads == 1 else f"{heads:,} versions of heads depend"
+        )
+        on = f"version {version} of '{model}'" if version else f"'{model}'"
+        more = f", and {heads - len(first):,} more" if heads > len(first) else ""
+        FacetError.__init__(
+            self,
+            f"{number} on {on}: {', '.join(first)}{more}. First delete those models (`facet "
+            "delete`), or retire those versions (`facet retire MODEL VERSION`).",
+        )
+        self.heads = heads
+
+
 class EndpointThrottled(FacetError):
     """The endpoint, or the function, has as many requests as it can take."""
 

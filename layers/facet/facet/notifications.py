@@ -94,8 +94,10 @@ class EventPublisher:
         """A candidate or a live version was taken back; `live` is the version that answers now."""
         self._publish(EventType.ROLLED_BACK, model, version, by=by, live=live, **detail)
 
-    def retired(self, model: str, version: str, **detail: str) -> None:
-        """A version was taken out of service; `detail` is the `reason`, or `by` whom."""
+    def retired(self, model: str, version: str, **detail: str | int) -> None:
+        """A version was taken out of service; `detail` is the `reason`, or `by` whom, and the
+        number of `heads` that depend on it.
+        """
         self._publish(EventType.RETIRED, model, version, **detail)
 
     def deleted(self, model: str, versions: Sequence[str], *, by: str) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from facet.errors import UnknownModel
+from facet.errors import BackboneInUse, UnknownModel
 from local.moto.lambda_functions import invoking_functions
 from local.runtime.worker import Invocation
 from onboard.deletion import handler
@@ -14,8 +14,8 @@ from onboard.uploads import Upload
 from tests.support import deployed
 from tests.support.aws import fakes
 from tests.support.deployed import facet
-from tests.support.inputs import artifacts
-from tests.support.onboarding import Account
+from tests.support.inputs import artifacts, heads
+from tests.support.onboarding import Account, identity
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
@@ -28,7 +28,7 @@ def invoked(_: str, payload: bytes) -> Invocation:
     """The delete function."""
     try:
         answer = handler(json.loads(payload), fakes.Context())  # type: ignore[arg-type]
-    except UnknownModel as error:
+    except (BackboneInUse, UnknownModel) as error:
         failed = {"errorType": type(error).__name__, "errorMessage": str(error)}
         return Invocation(json.dumps(failed).encode(), "Unhandled", "id", b"")
     return Invocation(json.dumps(answer).encode(), None, "id", b"")
@@ -89,6 +89,25 @@ def test_one_unknown_name_deletes_nothing(account: Account) -> None:
 @pytest.mark.usefixtures("account")
 def test_something_must_be_named() -> None:
     assert facet("delete", "--yes").exit_code == 2
+
+
+def test_a_backbone_is_deleted_after_the_heads_on_it(account: Account) -> None:
+    backbone = artifacts.packed(artifacts.backbone_members())
+    account.runtime.scores = artifacts.FEATURES
+    account.onboard(backbone, "mobilenet")
+    account.onboard(heads.artifact(identity(backbone)), "taught")
+    planned = facet("delete", "mobilenet", "--dry-run")
+    assert planned.stdout == (
+        "mobilenet: would be deleted after the heads on it (1 version), with 1 version, 0 uploads\n"
+    )
+    refused = facet("delete", "mobilenet", "--yes")
+    assert refused.exit_code == 1
+    assert "mobilenet was not deleted: 1 version of a head depends on 'mobilenet': taught" in (
+        " ".join(refused.stderr.split())
+    )
+    assert names(account) == ["cats", "mobilenet", "taught", "walk-1", "walk-2"]
+    assert facet("delete", "mobilenet", "taught", "--yes").exit_code == 0
+    assert names(account) == ["cats", "walk-1", "walk-2"]
 
 
 def test_uploads_that_were_rejected_for_their_name_match_too(account: Account) -> None:

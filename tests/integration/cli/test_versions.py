@@ -18,7 +18,7 @@ from facet.registry.models import Mode, Place, Policy, Status
 from facet.registry.placement import Placement
 from facet.registry.store import Registry
 from tests.integration.conftest import REGION
-from tests.support.versions import accept, make_live, pending
+from tests.support.versions import accept, backbone, head, make_live, pending
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
@@ -258,6 +258,19 @@ def test_retire_takes_one_version_out(table: "Table", published: EventQueue) -> 
     assert published.take() == [
         ("ModelRetired", {"model": "cifar", "version": old, "by": "command"})
     ]
+
+
+@pytest.mark.parametrize("version", [[], [backbone(1).id]])
+def test_a_backbone_that_heads_depend_on_is_not_retired(table: "Table", version: list[str]) -> None:
+    for number in (1, 2, 3):
+        make_live(table, backbone(number))
+    make_live(table, head(4, backbone(1)))
+    refused = facet("retire", "mobilenet", *version, "--yes")
+    assert refused.exit_code == 1
+    assert "1 version of a head depends on" in refused.stderr
+    assert "cats 000000000004" in refused.stderr
+    assert Registry(table).model("mobilenet").live == backbone(3).id
+    assert {each.status for each in Registry(table).versions("mobilenet")} == {Status.READY}
 
 
 def test_retire_takes_a_whole_model_out_after_it_was_confirmed(table: "Table") -> None:

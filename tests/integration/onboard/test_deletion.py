@@ -346,7 +346,13 @@ def test_the_api_deletes_for_the_keys_that_may(account: Account) -> None:
     status, document = asked(request("cifar", "operators"))
     assert (status, document) == (
         200,
-        {"model": "cifar", "versions": [identity(FIRST)], "uploads": 0, "deleted": True},
+        {
+            "model": "cifar",
+            "versions": [identity(FIRST)],
+            "uploads": 0,
+            "heads": 0,
+            "deleted": True,
+        },
     )
     assert asked(request("cifar", "operators"))[0] == 404
     assert account.status(FIRST) is None

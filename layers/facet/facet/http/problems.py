@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from facet.errors import (
+    BackboneInUse,
     BackboneMissing,
     BadRequest,
     BodyTooLarge,
@@ -70,6 +71,7 @@ TABLE: dict[type[FacetError], Problem] = {
     BackboneMissing: Problem("backbone-missing", 409, "Backbone not found"),
     NothingToRollBack: Problem("nothing-to-roll-back", 409, "No previous version"),
     VersionInUse: Problem("version-in-use", 409, "The version is in use"),
+    BackboneInUse: Problem("backbone-in-use", 409, "Heads depend on the backbone"),
     RegistryConflict: Problem("conflict", 409, "Conflicting change"),
     BodyTooLarge: Problem("body-too-large", 413, "Body too large"),
     UnsupportedImage: Problem("unsupported-image", 415, "Unsupported image format"),

@@ -10,7 +10,15 @@ from boto3.dynamodb.conditions import Attr, Key
 
 from facet.errors import RegistryConflict
 from facet.registry.attempts import UPLOAD_ITEM
-from facet.registry.models import CANARY_COUNTS, DELETED_AT, MODEL_ITEM, VERSION_ITEM, Version
+from facet.registry.heads.dependents import Dependents
+from facet.registry.models import (
+    CANARY_COUNTS,
+    DELETED_AT,
+    HEADS_ACCEPTED,
+    MODEL_ITEM,
+    VERSION_ITEM,
+    Version,
+)
 from facet.registry.store import Registry
 from facet.registry.teachings import TEACHING_ITEM
 from facet.registry.writes import Writes
@@ -33,6 +41,7 @@ OF_MODEL = (
     "newest",
     "artifact_kind",
     "run_in",
+    HEADS_ACCEPTED,
     "updated_at",
 )
 """The attributes that a model's item loses."""
@@ -45,29 +54,56 @@ class Deletions:
         self._table = table
         self._registry = Registry(table)
         self._writes = Writes(table)
+        self._dependents = Dependents(table)
+
+    def check(self, model: str) -> None:
+        """Raises BackboneInUse if heads depend on the model."""
+        self._dependents.check(model)
+
+    def heads(self, model: str) -> int:
+        """How many READY versions of heads depend on the model."""
+        return self._dependents.of(model).number
 
     def mark(self, model: str, now: str) -> None:
-        """Makes the model unknown; nothing if there is none."""
+        """Makes the model unknown; nothing if there is none.
+
+        Raises BackboneInUse if heads depend on it, RegistryConflict if one was just accepted.
+        """
+        accepted = self._dependents.accepted_on(model)
+        self._dependents.check(model)
+        none_since = (
+            Attr(HEADS_ACCEPTED).eq(accepted) if accepted else Attr(HEADS_ACCEPTED).not_exists()
+        )
         names = {f"#{at}": name for at, name in enumerate(OF_MODEL)}
         try:
             self._table.update_item(
                 Key={"model": model, "item": MODEL_ITEM},
                 UpdateExpression=f"SET {DELETED_AT} = :now REMOVE {', '.join(names)} "
                 "ADD deletions :one",
-                ConditionExpression="attribute_exists(model)",
+                ConditionExpression=Attr("model").exists() & none_since,
                 ExpressionAttributeNames=names,
                 ExpressionAttributeValues={":now": now, ":one": 1},
             )
-        except self._table.meta.client.exceptions.ConditionalCheckFailedException:
-            return
+        except self._table.meta.client.exceptions.ConditionalCheckFailedException as error:
+            if self._dependents.accepted_on(model) != accepted:
+                raise RegistryConflict(
+                    f"a head on {model} was accepted at the same time"
+                ) from error
 
     def retire(self, version: Version, now: str) -> Version | None:
-        """Takes the version out of service, whatever its status; None if it changed meanwhile."""
+        """Takes the version out of service, whatever its status; None if it changed meanwhile, or
+        if heads depend on it, which were accepted after a new upload made the model again.
+        """
         known = self._registry.find(version.model, version.id)
         while known and known.object_version == version.object_version:
-            write = self._writes.retired(known, now)
+            writes = [self._writes.retired(known, now), *self._dependents.ended(known)]
+            if known.kind == "backbone":
+                accepted = self._dependents.accepted_on(known.model)
+                if self._dependents.of(known.model, known.id).number:
+                    return None
+                writes.append(self._dependents.none_accepted(known.model, accepted))
             try:
-                self._writes.commit([write], known.target)
+                self._writes.commit(writes, known.target)
             except RegistryConflict:
                 known = self._registry.find(version.model, version.id)
                 continue

@@ -8,6 +8,7 @@ from typing import Any
 from facet.errors import Violation
 from facet.manifest import parse
 from facet.registry.models import (
+    HEADS_ACCEPTED,
     MISNAMED,
     UNPROVEN,
     UNSETTLED,
@@ -42,6 +43,7 @@ def model_of(item: Mapping[str, Any]) -> Model:
         deletions=int(item.get("deletions", 0)),
         kind=item.get("artifact_kind", "classifier"),
         run_in=RunIn(item["run_in"]) if "run_in" in item else None,
+        heads_accepted=int(item.get(HEADS_ACCEPTED, 0)),
     )
 
 

@@ -13,6 +13,9 @@ VERSION_ITEM = "version#"
 DELETED_AT = "deleted_at"
 """The attribute of a model's item when the model was deleted, and nothing else of it is left."""
 
+HEADS_ACCEPTED = "heads_accepted"
+"""The attribute of a backbone's model item that counts the heads that were accepted on it."""
+
 CANARY_COUNTS = ("candidate_good", "candidate_bad", "live_good", "live_bad")
 
 
@@ -94,7 +97,8 @@ class Model:
     `rolled_back` is the last candidate that was rolled back, `newest` the `order` of the newest
     upload that was accepted. `deletions` is how often a model of this name was deleted. `run_in` is
     where its versions are to run, None to run them where the stack does (parameter RunIn). `kind`
-    is that of all its versions: `classifier`, `backbone` or `head`.
+    is that of all its versions: `classifier`, `backbone` or `head`. `heads_accepted` is how many
+    heads on its versions were accepted so far, those that are gone included.
     """
 
     name: str
@@ -108,6 +112,7 @@ class Model:
     deletions: int = 0
     run_in: RunIn | None = None
     kind: str = "classifier"
+    heads_accepted: int = 0
 
     def takes(self, version: "Version") -> bool:
         """Whether a version is of the model's kind; without accepted versions it takes any."""

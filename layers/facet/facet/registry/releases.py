@@ -4,6 +4,8 @@ A release is a change of `live`, `previous` or `candidate` in the model's item. 
 conditional write; if another writer was faster, it raises RegistryConflict and changes nothing.
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from facet.errors import (
@@ -13,9 +15,11 @@ from facet.errors import (
     UnknownVersion,
     VersionInUse,
 )
+from facet.registry.heads.dependents import Dependents
 from facet.registry.items import counted
 from facet.registry.models import (
     CANARY_COUNTS,
+    HEADS_ACCEPTED,
     MODEL_ITEM,
     Canary,
     Mode,
@@ -49,6 +53,7 @@ class Releases:
         self._table = table
         self._registry = Registry(table)
         self._writes = Writes(table)
+        self._dependents = Dependents(table)
 
     def accept(self, version: Version, deletions: int | None = None) -> Placement:
         """Makes a PENDING version READY, and live or the candidate as its model's policy says.
@@ -63,7 +68,7 @@ class Releases:
             raise RegistryConflict(f"{model.name} was deleted at the same time")
         if not model.takes(version):
             raise RegistryConflict(f"{model.name} has become a {model.kind} at the same time")
-        writes = [self._writes.accepted(version)]
+        writes = [self._writes.accepted(version), *self._dependents.accepted(version)]
         at = Placement.READY
         if version.order >= (model.newest or ""):
             at = place(model)
@@ -187,16 +192,21 @@ class Releases:
     def retire(self, version: Version, now: str) -> None:
         """Takes a version out of service that is neither live nor a candidate.
 
-        Raises UnknownModel, VersionInUse, RegistryConflict.
+        Raises UnknownModel, VersionInUse, BackboneInUse if heads depend on it, RegistryConflict.
         """
         model = self._registry.model(version.model)
         if version.id in (model.live, candidate_of(model)):
             raise VersionInUse(version.model, version.id)
         gone = ("previous",) if model.previous == version.id else ()
-        self._take_out(model, version, Change({"updated_at": now}, gone))
+        seen: dict[str, int | None] = {}
+        if model.kind == "backbone":
+            self._dependents.check(model.name, version.id)
+            seen = {HEADS_ACCEPTED: model.heads_accepted or None}
+        self._take_out(model, version, Change({"updated_at": now}, gone), seen=seen)
 
     def withdraw(self, version: Version, now: str) -> str | None:
-        """Takes a version out of service whose artifact is gone, even the live one.
+        """Takes a version out of service whose artifact is gone, even the live one, and even if
+        heads depend on it.
 
         If it was live, the previous version becomes live, or the newest READY one, or none, and its
         id is returned. Raises UnknownModel, RegistryConflict.
@@ -217,20 +227,28 @@ class Releases:
     def clear(self, model: str, now: str) -> Model:
         """Leaves a model without a live version. Returns the model as it was.
 
-        Raises UnknownModel, RegistryConflict.
+        Raises UnknownModel, BackboneInUse if heads depend on any of its versions, RegistryConflict.
         """
         before = self._registry.model(model)
+        if before.kind == "backbone":
+            self._dependents.check(model)
         change = Change({"updated_at": now}, ("live", "previous", *CANARY))
         self._writes.commit([self._writes.update(model, change, {"live": before.live})], model)
         return before
 
     def _take_out(
-        self, model: Model, version: Version, change: Change, successor: str | None = None
+        self,
+        model: Model,
+        version: Version,
+        change: Change,
+        successor: str | None = None,
+        seen: Mapping[str, int | None] = MappingProxyType({}),
     ) -> None:
-        seen = {"live": model.live, "candidate": candidate_of(model)}
+        as_seen = {"live": model.live, "candidate": candidate_of(model), **seen}
         writes = [
-            self._writes.update(model.name, change, seen),
+            self._writes.update(model.name, change, as_seen),
             self._writes.retired(version, str(change.set["updated_at"])),
+            *self._dependents.ended(version),
         ]
         if successor:
             writes.append(self._writes.still_ready(model.name, successor))
