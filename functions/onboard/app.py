@@ -26,6 +26,7 @@ from facet.observability import count, logger
 from facet.places import endpoint, function
 from facet.registry.attempts import Attempts
 from facet.registry.heads.dependents import Dependents
+from facet.registry.heads.search import Search
 from facet.registry.models import Place
 from facet.registry.releases import Releases
 from facet.registry.store import Registry
@@ -144,6 +145,7 @@ def onboarding() -> Onboarding:
             Registry(table),
             Releases(table),
             Dependents(table),
+            Search(table),
             publisher(),
             Attempts(table),
         ),

@@ -17,12 +17,14 @@ from facet.places.function import Function
 from facet.registry.attempts import Attempts
 from facet.registry.deletions import Deletions
 from facet.registry.heads.dependents import Dependents
+from facet.registry.heads.search import Search
 from facet.registry.models import Place, RunIn, Status, Version
 from facet.registry.releases import Releases
 from facet.registry.store import Registry
 from onboard.app import parse
 from onboard.bucket import Bucket
 from onboard.completion.backfill import MissingFile
+from onboard.completion.dependents import EarlierHeads
 from onboard.completion.swept import Swept
 from onboard.deletion import Deletion, ModelObjects
 from onboard.onboarding import Onboarding, utc_now
@@ -112,6 +114,7 @@ class Account:
             self.registry,
             self.releases,
             Dependents(self.table),
+            Search(self.table),
             self.publisher,
             Attempts(self.table),
         )
@@ -171,7 +174,15 @@ class Account:
     def sweeper(self, resubmit: Callable[[dict[str, Any]], object]) -> Sweeper:
         """The sweeper, which hands events over so."""
         uploads = PendingUploads(self.s3, BUCKET)
-        return Sweeper(uploads, self.bucket, self.registry, self.publisher, resubmit, AGES)
+        return Sweeper(
+            uploads,
+            self.bucket,
+            self.registry,
+            EarlierHeads(self.table),
+            self.publisher,
+            resubmit,
+            AGES,
+        )
 
     def stored(self, prefix: str = "") -> set[str]:
         """The keys of all objects."""

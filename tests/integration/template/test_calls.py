@@ -28,6 +28,7 @@ from onboard import app as onboard
 from onboard import deletion, sweeper
 from onboard.bucket import Bucket
 from onboard.completion import lacking
+from onboard.completion.dependents import EarlierHeads
 from onboard.uploads import PendingUploads
 from predict.bucket.inbox import Inbox
 from teach import app as teach
@@ -243,6 +244,7 @@ def sweeps(s3: "S3Client", table: "Table") -> None:
             PendingUploads(s3, fakes.BUCKET),
             Bucket(s3, fakes.BUCKET),
             Registry(table),
+            EarlierHeads(table),
             notifications.publisher(),
             partial(sweeper.invoke, client, "onboard"),
             sweeper.Ages(timedelta(0), timedelta(0)),
