@@ -20,6 +20,12 @@ PALETTE = 128
 COLOURS = ("#9aa5b1", "#2563eb")
 """Grey for the baseline, blue for everything else."""
 
+SERIES = ("#2563eb", "#7dd3fc", "#111827", "#d97706", "#059669", "#9aa5b1", "#db2777")
+"""Of curves; what is ours comes first."""
+
+Point = tuple[float, float, float]
+"""A value, and the ends of its interval."""
+
 
 def bars(
     path: Path,
@@ -73,31 +79,52 @@ def panels(
     _write(figure, path)
 
 
-def groups(
-    path: Path, title: str, values: Mapping[str, Mapping[str, tuple[float, float, float]]]
+def curves(
+    path: Path,
+    x_name: str,
+    panels: Mapping[str, Mapping[str, Mapping[str, Point]]],
+    columns: int,
 ) -> None:
-    """Writes a PNG with a dot and its interval for each (value, low, high), grouped by row.
+    """Writes a PNG with panels by title, so many in a row, that share the series' colours.
 
-    The first series is drawn in the colour of what is ours.
+    A series maps places on the x axis, which all panels have in common, to its points.
     """
-    names = list(dict.fromkeys(name for row in values.values() for name in row))
-    figure = _figure(height=1.2 + 0.16 * len(names) * len(values))
-    axes = figure.subplots()
-    axes.set_title(title, loc="left", fontsize=11)
-    _plain(axes)
-    greys = [str(0.25 + 0.5 * number / max(len(names) - 1, 1)) for number in range(len(names))]
-    for number, name in enumerate(names):
-        drawn = [(place, row[name]) for place, row in enumerate(values.values()) if name in row]
-        heights = [place + 0.7 * (number / len(names) - 0.5) for place, _ in drawn]
-        middles = [value for _, (value, _, _) in drawn]
-        reach = [[v - low for _, (v, low, _) in drawn], [high - v for _, (v, _, high) in drawn]]
-        colour = greys[number] if number else COLOURS[1]
-        marker = "osD^v"[number % 5]
-        axes.errorbar(middles, heights, xerr=reach, fmt=marker, ms=4, color=colour, label=name)
-    axes.set_yticks(range(len(values)), list(values))
-    axes.invert_yaxis()
-    axes.grid(axis="x", alpha=0.3)
-    figure.legend(loc="outside lower left", fontsize=8, ncols=2, frameon=False)
+    rows = -(-len(panels) // columns)
+    figure = _figure(height=1.2 + 2.6 * rows)
+    names = list(dict.fromkeys(name for panel in panels.values() for name in panel))
+    grid = figure.subplots(rows, columns, squeeze=False).flat
+    lines = {}
+    for axes, (title, series) in zip(grid, panels.items(), strict=False):
+        axes.set_title(title, loc="left", fontsize=8)
+        axes.set_xlabel(x_name, fontsize=8)
+        axes.tick_params(labelsize=8)
+        axes.grid(axis="y", alpha=0.3)
+        _plain(axes)
+        for name, points in series.items():
+            number = names.index(name) % len(SERIES)
+            middles = [value for value, _, _ in points.values()]
+            reach = [
+                [value - low for value, low, _ in points.values()],
+                [high - value for value, _, high in points.values()],
+            ]
+            lines[name] = axes.errorbar(
+                [*points],
+                middles,
+                yerr=reach,
+                color=SERIES[number],
+                marker="osD^v<>"[number],
+                ms=4,
+                lw=1,
+                elinewidth=0.5,
+            )
+    figure.legend(
+        [lines[name] for name in names],
+        names,
+        loc="outside lower left",
+        fontsize=8,
+        ncols=2,
+        frameon=False,
+    )
     _write(figure, path)
 
 

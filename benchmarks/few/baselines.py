@@ -1,33 +1,19 @@
-"""What one would write without Facet: logistic regression on frozen features, and plain Keras.
+"""What one would write without Facet: a dense layer on a frozen backbone, in plain Keras.
 
-    python -m benchmarks.few.baselines logistic|keras DATA WEIGHTS ALPHA SEED
+    python -m benchmarks.few.baselines DATA WEIGHTS ALPHA SEED
 
 `DATA` has the folders `train` and `test`; `WEIGHTS` is a file of MobileNet's without its top, or
-`imagenet`. Both print the accuracy on `test`. Both use the libraries' defaults.
+`imagenet`. Prints the accuracy on `test`.
 """
 
 import sys
-from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import keras
-import numpy as np
 import tensorflow as tf
-from sklearn.linear_model import LogisticRegression
 
 SIDE = 224
 EPOCHS = 10
-
-
-def logistic(data: Path, backbone: keras.Model) -> float:
-    """Regularised logistic regression on the features of each image, computed once."""
-    features, classes = {}, {}
-    for channel in ("train", "test"):
-        images = _images(data / channel, shuffle=False)
-        features[channel] = backbone.predict(images, verbose=0)
-        classes[channel] = np.concatenate([labels for _, labels in images])
-    head = LogisticRegression(max_iter=1000).fit(features["train"], classes["train"])
-    return float(head.score(features["test"], classes["test"]))
 
 
 def transfer(data: Path, backbone: keras.Model) -> float:
@@ -46,12 +32,6 @@ def transfer(data: Path, backbone: keras.Model) -> float:
     network.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
     network.fit(train, epochs=EPOCHS, shuffle=False, verbose=0)  # the set is shuffled already
     return float(network.evaluate(test, return_dict=True, verbose=0)["accuracy"])
-
-
-METHODS: Mapping[str, Callable[[Path, keras.Model], float]] = {
-    "logistic": logistic,
-    "keras": transfer,
-}
 
 
 def _images(folder: Path, *, shuffle: bool) -> tf.data.Dataset:
@@ -78,10 +58,10 @@ def frozen(weights: str, alpha: float) -> keras.Model:
 
 
 def main() -> None:
-    """Runs one of the methods."""
-    method, data, weights, alpha, seed = sys.argv[1:]
+    """Trains, and prints the accuracy."""
+    data, weights, alpha, seed = sys.argv[1:]
     keras.utils.set_random_seed(int(seed))
-    print(METHODS[method](Path(data), frozen(weights, float(alpha))))
+    print(transfer(Path(data), frozen(weights, float(alpha))))
 
 
 if __name__ == "__main__":
