@@ -9,7 +9,7 @@ RUNTIME ?= tensorflow
 # The stack of deployment/images.yaml, for all Facet stacks of an account and region.
 IMAGES ?= facet-images
 BILLS ?= build/sbom
-BENCH ?= training few serving scale predict infer onboarding
+BENCH ?= training few serving scale heads predict infer onboarding
 export SAM_CLI_TELEMETRY := 0
 # Keep compiled modules: TensorFlow and botocore start many times slower without them.
 export PYTHONDONTWRITEBYTECODE :=
