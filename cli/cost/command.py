@@ -11,6 +11,7 @@ from cli.client import stack
 from cli.cost import chart
 from cli.cost.containers import CONTAINERS, Serving, of_image
 from cli.cost.days import DAYS, Day
+from cli.cost.heads import bills
 from cli.cost.model import (
     FUNCTION_MB,
     HOURS,
@@ -160,7 +161,7 @@ def cost(
 
     An endpoint for each, a multi-model endpoint with AWS's image or with Facet's container,
     inference components, a container on Fargate, or a function. Names the cheapest, and the rate
-    up to which the function costs less.
+    up to which the function costs less. Then as many models are heads on one backbone.
 
     docs/cost.md explains the arithmetic and where the prices are from.
     """
@@ -201,6 +202,7 @@ def cost(
         load,
         traffic,
         columns=[compare(case, count, load) for count in counts],
+        heads=[bills(case, count, load) for count in counts],
         found=case.compare(main, load),
         rows=list(_rows(case, main, load)),
     )
@@ -219,6 +221,9 @@ def _print(report: Report, output: Output) -> None:
     if below.row_count:
         output.result({}, ["", "The function costs less below so many requests a second:", ""])
         print_table(output, below)
+    heads = "As heads on one backbone, and as whole models, with storage and registry:"
+    output.result({}, ["", heads, ""])
+    print_table(output, report.heads_table())
     output.result({}, ["", *report.notes(), "", *report.example(), "", report.title])
     output.result({}, chart.bars(report.rows))
 

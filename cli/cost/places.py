@@ -35,8 +35,9 @@ REQUEST_MB = 0.0042
 """A request's size: docs/benchmarks.md, Predict, 32 x 32. A gigabyte through the load balancer uses
 a unit of its capacity for an hour: https://aws.amazon.com/elasticloadbalancing/pricing/"""
 
-LOAD_SECONDS_MB = 0.0011
-"""Loading, for an MB of the model: docs/benchmarks.md, More models than fit, 6 ms for 5.4 MB."""
+LOAD_SECONDS_MB = 0.0006
+"""Loading, for an MB of the model: docs/benchmarks.md, cold start of the function that runs models,
+35 ms for 59 MB."""
 
 READ_SECONDS, READ_SECONDS_MB = 0.02, 1 / 75
 """Reading a model from S3 into a function: the first byte, and each MB. Assumed, not measured."""

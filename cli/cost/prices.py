@@ -21,6 +21,9 @@ AROUND = ("api", "lambda", "storage", "watching")
 FARGATE = ("fargate", "balancer")
 """Sources of the prices of Fargate, which a file may leave out."""
 
+REGISTRY = ("registry",)
+"""The source of the registry's prices, which a file may leave out."""
+
 
 class NoPrices(FacetError):
     """The file has no such price; the message lists what it has."""
@@ -61,6 +64,14 @@ class Fargate(Frozen):
     balancer_unit_hour: Dollars
 
 
+class RegistryPrices(Frozen):
+    """DynamoDB on demand: a million units of reads and of writes, and a GB for a month."""
+
+    million_reads: Dollars
+    million_writes: Dollars
+    gb_month: Dollars
+
+
 class Region(Frozen):
     """Prices of a region, in dollars. Files from before the optional ones remain valid.
 
@@ -76,6 +87,8 @@ class Region(Frozen):
     http_api: HttpApi | None = None
     storage_gb_month: Dollars
     storage_million_reads: Dollars | None = None
+    storage_million_writes: Dollars | None = None
+    registry: RegistryPrices | None = None
     metric_month: Dollars
     alarm_month: Dollars
     dashboard_month: Dollars
@@ -97,6 +110,8 @@ class Region(Frozen):
         optional = {
             "http_api": self.http_api,
             "storage_million_reads": self.storage_million_reads,
+            "storage_million_writes": self.storage_million_writes,
+            "registry": self.registry,
             "fargate": self.fargate,
         }
         return [name for name, price in optional.items() if price is None]
@@ -109,7 +124,8 @@ class Region(Frozen):
 class Prices(Frozen):
     """A price file.
 
-    `sources` has one for each family of instances, those of AROUND, and with Fargate its own.
+    `sources` has one for each family of instances, those of AROUND, and those of FARGATE and
+    REGISTRY with their prices.
     """
 
     currency: str
@@ -120,7 +136,9 @@ class Prices(Frozen):
     def _each_has_a_source(self) -> Self:
         instances = {name for region in self.regions.values() for name in region.instances}
         fargate = FARGATE if any(region.fargate for region in self.regions.values()) else ()
-        lacking = {*map(family, instances), *AROUND, *fargate} - self.sources.keys()
+        registry = REGISTRY if any(region.registry for region in self.regions.values()) else ()
+        needed = {*map(family, instances), *AROUND, *fargate, *registry}
+        lacking = needed - self.sources.keys()
         if lacking:
             raise ValueError(f"sources lacks {', '.join(sorted(lacking))}")
         return self
@@ -134,7 +152,8 @@ class Prices(Frozen):
         return min(self.sources[name].date for name in self._needed(instance))
 
     def _needed(self, instance: str) -> Iterable[str]:
-        return (family(instance), *AROUND, *(name for name in FARGATE if name in self.sources))
+        optional = (name for name in (*FARGATE, *REGISTRY) if name in self.sources)
+        return (family(instance), *AROUND, *optional)
 
     def region(self, name: str) -> Region:
         """Look up by name. Raises NoPrices."""

@@ -1,10 +1,11 @@
 """The report of `facet cost`: the table of all places, and the article's comparison."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from rich.table import Table
 
+from cli.cost.heads import TITLES, Bill, teaching
 from cli.cost.model import (
     LAMBDA_SECONDS,
     Around,
@@ -23,8 +24,8 @@ NEW_ACCOUNT = 10
 
 @dataclass(frozen=True)
 class Report:
-    """What was compared: all places for some numbers of models, and the article's two ways for
-    one of them (`found`), with rows for the chart.
+    """What was compared: all places for some numbers of models, as many heads beside whole models
+    (`heads`), and the article's two ways for one of them (`found`), with rows for the chart.
     """
 
     prices: Prices
@@ -34,6 +35,7 @@ class Report:
     traffic: Traffic
     day: str
     columns: Sequence[Column]
+    heads: Sequence[Mapping[str, Bill | None]]
     found: Comparison
     rows: Sequence[Comparison]
 
@@ -78,9 +80,20 @@ class Report:
                 table.add_row(place.title, "", *[_rate(column, name) for column in self.columns])
         return table
 
+    def heads_table(self) -> Table:
+        """Dollars of heads and of whole models, and of teaching all heads once."""
+        table = self._table("")
+        for name, title in TITLES.items():
+            bills = [bills[name] for bills in self.heads]
+            table.add_row(title, "", *[money(bill.dollars) if bill else "-" for bill in bills])
+        each = teaching(self.case)
+        taught = [money(column.models * each) for column in self.columns]
+        table.add_row("teaching each once", "", *taught)
+        return table
+
     def notes(self) -> Iterator[str]:
         """What the table does not show: sizes, what is around every place, and assumptions."""
-        yield "Facet deploys the multi-model endpoint; the other places are for comparison."
+        yield "Facet runs models on the multi-model endpoint and in the function."
         yield "docs/cost.md says how sizes and times were measured; none on AWS."
         yield from self._sizes()
         yield from self._concurrency()
@@ -131,6 +144,11 @@ class Report:
             "by_models": [_row(row) for row in self.rows],
             "requests_per_second": self.traffic.mean,
             "places": [_column(column) for column in self.columns],
+            "heads": [
+                {"models": column.models, "bills": {name: _bill(each) for name, each in of.items()}}
+                for column, of in zip(self.columns, self.heads, strict=True)
+            ],
+            "teaching": teaching(self.case),
             "api": {
                 "rest": around.api,
                 "http": case.region.http_api_of(self.found.requests),
@@ -230,6 +248,10 @@ def _column(column: Column) -> dict[str, object]:
         "needs": {name: needs and asdict(needs) for name, needs in column.needs.items()},
         "function_cheaper_below": dict(column.below),
     }
+
+
+def _bill(bill: Bill | None) -> dict[str, float] | None:
+    return asdict(bill) | {"dollars": bill.dollars} if bill else None
 
 
 def _terms(case: Case) -> dict[str, object]:

@@ -22,7 +22,7 @@ from cli.cost.prices import DEFAULT_PRICES, read
 from cli.cost.report import money
 from tests.support.stacks import ROOT
 
-UNVERIFIED = ["ml.m5", "storage", "watching", "fargate", "balancer"]
+UNVERIFIED = ["ml.m5", "storage", "watching", "fargate", "balancer", "registry"]
 
 
 def cost(*arguments: str) -> Result:
@@ -50,7 +50,8 @@ def test_the_default_is_a_thousand_models() -> None:
     date = json.loads(DEFAULT_PRICES.read_text())["sources"]["ml.m5"]["date"]
     assert f"(prices of {date})" in done.stdout
     assert (
-        "not read on AWS's own pages: ml.m5, storage, watching, fargate, balancer." in done.stdout
+        "not read on AWS's own pages: ml.m5, storage, watching, fargate, balancer, registry."
+        in done.stdout
     )
 
 
@@ -172,7 +173,7 @@ def test_reads_a_price_file_of_the_user(tmp_path: Path) -> None:
         line.split() for line in done.stdout.splitlines()
     ]
     assert "(prices of 2025-01-02)" in done.stdout
-    assert "pages: storage, watching, fargate, balancer." in done.stdout
+    assert "pages: storage, watching, fargate, balancer, registry." in done.stdout
 
 
 def test_compares_all_places_side_by_side() -> None:
@@ -242,17 +243,21 @@ def test_says_when_a_function_needs_a_larger_quota() -> None:
 
 def test_a_price_file_from_before_the_other_places_is_read(tmp_path: Path) -> None:
     document = json.loads(DEFAULT_PRICES.read_text())
-    for name in ("api_above_million", "http_api", "storage_million_reads", "fargate"):
+    for name in (
+        *("api_above_million", "http_api", "fargate", "registry"),
+        *("storage_million_reads", "storage_million_writes"),
+    ):
         del document["regions"]["us-east-1"][name]
-    for name in ("fargate", "balancer"):
+    for name in ("fargate", "balancer", "registry"):
         del document["sources"][name]
     path = tmp_path / "old.json"
     path.write_text(json.dumps(document))
     done = cost("--prices", str(path))
     assert done.exit_code == 0, done.output
-    assert "lacks http_api, storage_million_reads, fargate: what needs them is left out" in (
-        done.stdout
-    )
+    assert (
+        "lacks http_api, storage_million_reads, storage_million_writes, registry, fargate: "
+        "what needs them is left out"
+    ) in done.stdout
     rows = [line.split() for line in done.stdout.splitlines()]
     assert ["Fargate", "-", "-", "-"] in rows
     assert "As a function's URL 0.00" in done.stdout

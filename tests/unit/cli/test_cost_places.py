@@ -45,7 +45,7 @@ def test_a_function_by_hand() -> None:
     assert few.dollars == pytest.approx(requests * (0.2e-6 + second))
     many = needs("function", 548, 10)
     assert many.missed == 0.5
-    billed = (0.010 + 0.108) / 2  # read: 20 ms and 5.4 MB / 75, loaded: 6 ms; in whole ms
+    billed = (0.010 + 0.106) / 2  # read: 20 ms and 5.4 MB / 75, loaded: 3.2 ms; in whole ms
     assert many.dollars == pytest.approx(
         requests * (0.2e-6 + billed * gib * 0.00001667 + 0.5 * 0.4e-6)
     )
