@@ -95,7 +95,7 @@ def test_blocks_that_are_not_run_are_these() -> None:
         ],
         "account": ["make deploy ENV=dev", ".venv/bin/facet doctor --account"],
     }
-    assert len(runnable()) == len(BLOCKS) - 4
+    assert len(runnable()) == len(BLOCKS) - 5
 
 
 needs_aws = pytest.mark.skipif(
