@@ -61,7 +61,7 @@ def check_images(dataset: str, folder: ImageFolder) -> None:
     train = sorted(
         (each for each in folder.images if each.channel == CHANNEL), key=lambda each: each.path
     )
-    stored = [StoredImage(each.label, each.name, 0, "") for each in train]
+    stored = [StoredImage(each.label, each.name, 0, "", "") for each in train]
     images, others = images_of(stored)
     digests = {f"{each.label}/{each.name}": hashlib.sha256(each.read()).digest() for each in train}
     found = sort_out(dataset, images, [digests[each.path] for each in images], others)

@@ -66,7 +66,7 @@ def show_data_set(name: str) -> Response[str]:
 def list_images(name: str) -> Response[str]:
     """One page of the images of a label."""
     dataset, event = data_set_name(name), app.current_event
-    after = event.query_string_parameters.get("after")
+    after = event.query_string_parameters.get("after", "")
     images, following = data_sets().page(dataset, requests.text(event, "label"), PAGE, after)
     listed = [{"name": each.name, "size": each.size} for each in images]
     return respond({"images": listed, "next": following})

@@ -1,15 +1,19 @@
 """Data sets in the bucket: one image for each object, its label in the key.
 
 They are those that `facet data` uploads and training reads. The routes change the channel `train`.
+
+Labels and names are composed (Unicode NFC) wherever they are compared or shown: another client's
+keys may be decomposed, as macOS writes them.
 """
 
+import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from itertools import islice
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
@@ -18,6 +22,7 @@ from facet.keys import dataset_prefix
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import GetObjectOutputTypeDef
 
 CHANNEL = "train"
 
@@ -40,12 +45,13 @@ class ImageChanged(FacetError):
 
 @dataclass(frozen=True)
 class StoredImage:
-    """An image of a data set. `etag` changes with its content."""
+    """An image of a data set. `etag` changes with its content, `key` is as the bucket has it."""
 
     label: str
     name: str
     size: int
     etag: str
+    key: str
 
     @property
     def path(self) -> str:
@@ -65,6 +71,11 @@ class Form:
     fields: dict[str, str]
 
 
+def composed(text: str) -> str:
+    """A label or a name in the form in which it is compared."""
+    return unicodedata.normalize("NFC", text)
+
+
 class DataSets:
     """The data sets of one bucket. All methods raise botocore's errors if S3 fails."""
 
@@ -72,16 +83,31 @@ class DataSets:
         self._s3 = s3
         self._bucket = bucket
 
-    def images(self, name: str, label: str | None = None) -> Iterator[StoredImage]:
-        """The images of a data set, or of one label, ordered by label and name."""
+    def images(self, name: str, label: str | None = None, after: str = "") -> Iterator[StoredImage]:
+        """The images of a data set, or of one label, ordered by key; those after a place that
+        `page` returned.
+        """
         below = dataset_prefix(name, CHANNEL)
-        prefix = f"{below}{label}/" if label is not None else below
         pages = self._s3.get_paginator("list_objects_v2")
-        for page in pages.paginate(Bucket=self._bucket, Prefix=prefix):
-            for each in page.get("Contents", []):
-                of, slash, file = each["Key"].removeprefix(below).partition("/")
-                if of and slash and file and "/" not in file:
-                    yield StoredImage(of, file, each["Size"], each["ETag"].strip('"'))
+        for prefix in [below] if label is None else self._prefixes(name, label):
+            start = max(prefix, below + after)
+            for page in pages.paginate(Bucket=self._bucket, Prefix=prefix, StartAfter=start):
+                for each in page.get("Contents", []):
+                    of, slash, file = composed(each["Key"].removeprefix(below)).partition("/")
+                    if of and slash and file and "/" not in file:
+                        etag = each["ETag"].strip('"')
+                        yield StoredImage(of, file, each["Size"], etag, each["Key"])
+
+    def _prefixes(self, name: str, label: str) -> list[str]:
+        """The prefixes of a label's images: one for each spelling."""
+        below = dataset_prefix(name, CHANNEL)
+        pages = self._s3.get_paginator("list_objects_v2")
+        return [
+            each["Prefix"]
+            for page in pages.paginate(Bucket=self._bucket, Prefix=below, Delimiter="/")
+            for each in page.get("CommonPrefixes", [])
+            if composed(each["Prefix"]) == f"{below}{label}/"
+        ]
 
     def exists(self, name: str) -> bool:
         """Whether the data set has an image."""
@@ -92,49 +118,41 @@ class DataSets:
         return dict(Counter(each.label for each in self.images(name)))
 
     def page(
-        self, name: str, label: str, limit: int, after: str | None = None
+        self, name: str, label: str, limit: int, after: str = ""
     ) -> tuple[list[StoredImage], str | None]:
-        """Up to `limit` images of a label after the name `after`, and the name to continue after,
-        None at the end.
+        """Up to `limit` images of a label after a place, and the place to continue after, None at
+        the end.
         """
-        below = f"{dataset_prefix(name, CHANNEL)}{label}/"
-        found = self._s3.list_objects_v2(
-            Bucket=self._bucket,
-            Prefix=below,
-            MaxKeys=limit,
-            StartAfter=below + (after or ""),
-        )
-        images = [
-            StoredImage(label, each["Key"].removeprefix(below), each["Size"], each["ETag"])
-            for each in found.get("Contents", [])
-        ]
-        following = images[-1].name if images and found["IsTruncated"] else None
-        return [each for each in images if each.name and "/" not in each.name], following
+        images = [*islice(self.images(name, label, after), limit)]
+        if len(images) < limit:
+            return images, None
+        return images, images[-1].key.removeprefix(dataset_prefix(name, CHANNEL))
 
     def read_listed(self, name: str, image: StoredImage) -> bytes:
         """The bytes that an image had when it was listed. Raises UnknownImage, ImageChanged."""
-        key = self._key(name, image.label, image.name)
-        with self._known(name, image.path, key):
-            stored = self._s3.get_object(Bucket=self._bucket, Key=key, IfMatch=image.etag)
-            return stored["Body"].read()
+        return self._get(name, image.path, image.key, IfMatch=image.etag)["Body"].read()
 
     def read(self, name: str, label: str, file: str, largest: int) -> bytes:
         """The bytes of an image. Raises UnknownImage, and BodyTooLarge beyond `largest` bytes."""
-        key = self._key(name, label, file)
-        with self._known(name, f"{label}/{file}", key):
-            stored = self._s3.get_object(Bucket=self._bucket, Key=key)
+        path = f"{label}/{file}"
+        try:
+            stored = self._get(name, path, self._key(name, label, file))
+        except UnknownImage:
+            spelled = next((each for each in self.images(name, label) if each.name == file), None)
+            if spelled is None:
+                raise
+            stored = self._get(name, path, spelled.key)
         if stored["ContentLength"] > largest:
             stored["Body"].close()
             raise BodyTooLarge(
-                f"The image '{label}/{file}' has {stored['ContentLength']:,} bytes; up to "
-                f"{largest:,} can be shown."
+                f"The image '{path}' has {stored['ContentLength']:,} bytes; up to {largest:,} can "
+                "be shown."
             )
         return stored["Body"].read()
 
-    @contextmanager
-    def _known(self, name: str, path: str, key: str) -> Iterator[None]:
+    def _get(self, name: str, path: str, key: str, **condition: Any) -> "GetObjectOutputTypeDef":
         try:
-            yield
+            return self._s3.get_object(Bucket=self._bucket, Key=key, **condition)
         except ClientError as error:
             if error.response["Error"]["Code"] == "PreconditionFailed":
                 raise ImageChanged(name, path) from error
@@ -171,35 +189,36 @@ class DataSets:
         wanted = None if files is None else {*files}
         there = self.images(name, label)
         gone = [each for each in there if wanted is None or each.name in wanted]
-        self._delete(name, gone)
+        self._delete(gone)
         return len(gone)
 
     def rename(self, name: str, old: str, new: str) -> int:
         """Gives the images of a label another one, which may have images already.
 
         Returns how many it moved. An interrupted one goes on when it is repeated. Raises BadRequest
-        if both labels have different images of one name, if they are the same, or if an image is
+        if different images would get the same name, if the labels are the same, or if an image is
         replaced or deleted meanwhile.
         """
         if old == new:
             raise BadRequest(f"The label is '{old}' already; nothing was renamed.")
         moving = [*self.images(name, old)]
         there = {each.name: each for each in self.images(name, new)}
-        both = [(each, there[each.name]) for each in moving if each.name in there]
+        pairs = [(each, there.setdefault(each.name, each)) for each in moving]
+        both = [(each, other) for each, other in pairs if each is not other]
         with ThreadPoolExecutor(COMPARED) as pool:
             same = [*pool.map(partial(self._are_equal, name), both)]
         taken = [each.name for (each, _), equal in zip(both, same, strict=True) if not equal]
         if taken:
             raise BadRequest(
-                f"Label '{new}' has other images named {', '.join(taken[:5])}"
-                f"{' …' if len(taken) > 5 else ''}; nothing was renamed. Delete them first."
+                f"Labels '{old}' and '{new}' have different images named {', '.join(taken[:5])}"
+                f"{' …' if len(taken) > 5 else ''}; nothing was renamed. Delete one of each first."
             )
-        copied = [each for each in moving if each.name not in there]
+        copied = [each for each, other in pairs if each is other]
         with ThreadPoolExecutor(AT_ONCE) as pool:
             for _ in pool.map(partial(self._copy, name, new), copied):
                 pass
         unchanged = {*moving}.intersection(self.images(name, old))
-        self._delete(name, [*unchanged])
+        self._delete([*unchanged])
         return len(unchanged)
 
     def _are_equal(self, name: str, images: tuple[StoredImage, StoredImage]) -> bool:
@@ -217,10 +236,7 @@ class DataSets:
             self._s3.copy_object(
                 Bucket=self._bucket,
                 Key=self._key(name, label, image.name),
-                CopySource={
-                    "Bucket": self._bucket,
-                    "Key": self._key(name, image.label, image.name),
-                },
+                CopySource={"Bucket": self._bucket, "Key": image.key},
                 CopySourceIfMatch=image.etag,
                 TaggingDirective="REPLACE",
             )
@@ -232,10 +248,9 @@ class DataSets:
                 "goes on with the other images."
             ) from error
 
-    def _delete(self, name: str, images: Sequence[StoredImage]) -> None:
+    def _delete(self, images: Sequence[StoredImage]) -> None:
         def delete(image: StoredImage) -> None:
-            key = self._key(name, image.label, image.name)
-            self._s3.delete_object(Bucket=self._bucket, Key=key)
+            self._s3.delete_object(Bucket=self._bucket, Key=image.key)
 
         with ThreadPoolExecutor(AT_ONCE) as pool:
             for _ in pool.map(delete, images):

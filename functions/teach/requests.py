@@ -1,7 +1,6 @@
 """Requests about data sets and teaching: bodies and parameters → checked values."""
 
 import base64
-import unicodedata
 from collections import Counter
 from typing import Annotated, TypeVar
 
@@ -18,6 +17,7 @@ from pydantic import (
 from facet.errors import BadRequest, BodyTooLarge, UnknownModel
 from facet.keys import IMAGE_SUFFIXES, IMAGE_TYPES, MODEL_NAME, MODEL_NAME_RULE
 from facet.manifest import Frozen
+from teach.data_sets import composed
 
 Parsed = TypeVar("Parsed", bound=Frozen)
 
@@ -28,22 +28,33 @@ MAX_NAMES = 1000
 """Images that one request deletes by name."""
 
 MAX_BYTES = 200
-"""Of a label or a file's name in UTF-8: with the rest, a key has at most 1,024."""
+"""Of a new label or file name in UTF-8."""
+
+MAX_STORED_BYTES = 400
+"""Of one that is there already: with the rest, a key has at most 1,024."""
 
 SHOWN = 100
 """Characters of a client's text in a message."""
 
 
-def _part(text: str) -> str:
-    """A label or a file's name as it stands in a key: composed, as `facet data` does it."""
-    composed = unicodedata.normalize("NFC", text)
-    if not 1 <= len(composed.encode("utf-8", "replace")) <= MAX_BYTES:
+def _stored(text: str) -> str:
+    """A label or a file's name that may be in the bucket, whoever wrote it."""
+    name = composed(text)
+    if not 1 <= len(name.encode("utf-8", "replace")) <= MAX_STORED_BYTES or "/" in name:
+        raise ValueError(f"must have 1 to {MAX_STORED_BYTES} bytes and no /")
+    return name
+
+
+def _new(text: str) -> str:
+    """A label or a file's name as it will stand in a key: composed, as `facet data` does it."""
+    name = composed(text)
+    if not 1 <= len(name.encode("utf-8", "replace")) <= MAX_BYTES:
         raise ValueError(f"must have 1 to {MAX_BYTES} bytes")
-    if "/" in composed or composed.startswith(".") or not composed.isprintable():
+    if "/" in name or name.startswith(".") or not name.isprintable():
         raise ValueError("must not contain / or control characters, nor begin with a dot")
-    if composed != composed.strip():
+    if name != name.strip():
         raise ValueError("must not begin or end with a space")
-    return composed
+    return name
 
 
 def _file(name: str) -> str:
@@ -65,8 +76,9 @@ def _content(text: object) -> bytes:
         raise ValueError(f"must be the file in base64: {error}") from error
 
 
-Label = Annotated[str, AfterValidator(_part)]
-FileName = Annotated[str, AfterValidator(_part), AfterValidator(_file)]
+Stored = Annotated[str, AfterValidator(_stored)]
+Label = Annotated[str, AfterValidator(_new)]
+FileName = Annotated[str, AfterValidator(_new), AfterValidator(_file)]
 MediaType = Annotated[str, AfterValidator(_media_type)]
 Content = Annotated[
     bytes,
@@ -104,14 +116,14 @@ class NewImages(Frozen):
 class DeletedImages(Frozen):
     """Images of one label; without names, all of them."""
 
-    label: Label
-    names: tuple[str, ...] | None = Field(default=None, min_length=1, max_length=MAX_NAMES)
+    label: Stored
+    names: tuple[Stored, ...] | None = Field(default=None, min_length=1, max_length=MAX_NAMES)
 
 
 class Renaming(Frozen):
     """The label that is renamed, and what to."""
 
-    old: Label = Field(alias="from")
+    old: Stored = Field(alias="from")
     new: Label = Field(alias="to")
 
 
@@ -187,7 +199,7 @@ def text(event: APIGatewayProxyEvent, parameter: str) -> str:
     if not value:
         raise BadRequest(f"The query parameter {parameter} is missing.")
     try:
-        return _part(value)
+        return _stored(value)
     except ValueError as error:
         raise BadRequest(f"{parameter} {error}.") from error
 

@@ -121,6 +121,18 @@ def test_the_report_shows_what_went_wrong(page: Page, site: Site) -> None:
     expect(card(page, 0)).to_contain_text("2 images")
 
 
+def test_a_label_is_composed_as_the_api_does_it(page: Page, site: Site) -> None:
+    fill(page)
+    card(page, 0).get_by_label("Label", exact=True).fill("Ka\u0308fer")
+    card(page, 1).get_by_label("Label", exact=True).fill("K\u00e4fer")
+    teach(page)
+    expect(card(page, 1)).to_contain_text("There is another label K\u00e4fer")
+    card(page, 1).get_by_label("Label", exact=True).fill("dog")
+    teach(page)
+    expect(current(page)).to_contain_text("Test it where it runs")
+    assert set(site.data_sets.images["pets"]) == {"K\u00e4fer", "dog"}
+
+
 def test_what_is_missing_is_shown_in_place(page: Page, site: Site) -> None:
     teach(page)
     name = page.get_by_label("Name of the model")

@@ -27,7 +27,7 @@ export class LabelCard {
     cards += 1;
     const problemId = `teach-label-problem-${cards}`;
     this.field = element("input", { value: label.name, maxLength: 200, autocomplete: "off", spellcheck: false, "aria-describedby": problemId });
-    this.field.oninput = () => { label.name = this.field.value.trim(); this.#rename(); this.#changed(); };
+    this.field.oninput = () => { label.name = this.field.value.trim().normalize(); this.#rename(); this.#changed(); };
     this.problem = element("p", { id: problemId, className: "problem", hidden: true });
     this.refused = element("div", { className: "notice bad", role: "alert", hidden: true });
     this.count = element("span", { className: "faint" });

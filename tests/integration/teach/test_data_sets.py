@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.usefixtures("functions")
 
+KEY = "datasets/pets/train/cat/1.png"
 CONTENT = base64.b64encode(PNG).decode()
 ask = partial(call, handler=app.handler)
 
@@ -54,7 +55,7 @@ def test_images_are_added_listed_and_shown() -> None:
     )
     add("dog", "1.png")
     assert labels() == {"cat": 2, "dog": 1}
-    page = ask("GET", "/datasets/pets/images", label="cat", after="1.png").document
+    page = ask("GET", "/datasets/pets/images", label="cat", after="cat/1.png").document
     assert page == {"images": [{"name": "2.png", "size": len(PNG)}], "next": None}
     shown = ask("GET", "/datasets/pets/image", label="dog", name="1.png")
     assert (shown.image, shown.headers["Content-Type"]) == (PNG, "image/png")
@@ -92,6 +93,63 @@ def test_names_are_composed_as_uploads_of_folders_are(s3: "S3Client") -> None:
     assert stored["Key"] == "datasets/pets/train/K\u00e4fer/1.png"
     shown = ask("GET", "/datasets/pets/image", label="Ka\u0308fer", name="1.png")
     assert shown.image == PNG
+
+
+DECOMPOSED, COMPOSED = "Ka\u0308fer", "K\u00e4fer"
+
+
+def store(s3: "S3Client", *paths: str, content: bytes = PNG) -> None:
+    """Stores images as another client does."""
+    for each in paths:
+        s3.put_object(Bucket=BUCKET, Key=f"datasets/pets/train/{each}", Body=content)
+
+
+def test_decomposed_names_of_other_clients_are_listed_shown_and_deleted(s3: "S3Client") -> None:
+    store(s3, f"{DECOMPOSED}/{DECOMPOSED}.png", f"{DECOMPOSED}/2.png", "cat/3.png")
+    assert labels() == {COMPOSED: 2, "cat": 1}
+    for label in (COMPOSED, DECOMPOSED):
+        page = ask("GET", "/datasets/pets/images", label=label).document
+        assert [each["name"] for each in page["images"]] == ["2.png", f"{COMPOSED}.png"]
+    shown = ask("GET", "/datasets/pets/image", label=COMPOSED, name=f"{COMPOSED}.png")
+    assert shown.image == PNG
+    chosen = {"label": COMPOSED, "names": [f"{COMPOSED}.png"]}
+    assert send("DELETE", "/datasets/pets/images", chosen).document["deleted"] == 1
+    assert labels() == {COMPOSED: 1, "cat": 1}
+    assert send("DELETE", "/datasets/pets/images", {"label": COMPOSED}).document["deleted"] == 1
+    assert labels() == {"cat": 1}
+
+
+def test_spellings_of_a_label_are_one_label(
+    s3: "S3Client", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app, "PAGE", 1)
+    store(s3, f"{DECOMPOSED}/1.png", f"{COMPOSED}/2.png", f"{COMPOSED}/3.png")
+    assert labels() == {COMPOSED: 3}
+    names, after = [], ""
+    while after is not None:
+        page = ask("GET", "/datasets/pets/images", label=COMPOSED, after=after).document
+        names += [each["name"] for each in page["images"]]
+        after = page["next"]
+    assert names == ["1.png", "2.png", "3.png"]
+    assert rename(COMPOSED, "beetle").document["moved"] == 3
+    assert labels() == {"beetle": 3}
+
+
+def test_a_rename_keeps_different_images_whose_names_are_spelled_differently(
+    s3: "S3Client",
+) -> None:
+    store(s3, f"{DECOMPOSED}/1.png")
+    store(s3, f"{COMPOSED}/1.png", content=b"another")
+    assert rename(COMPOSED, "beetle").problem == (400, "bad-request")
+    assert labels() == {COMPOSED: 2}
+
+
+def test_labels_that_the_api_would_not_take_can_be_renamed(s3: "S3Client") -> None:
+    long = "x" * 250
+    store(s3, " cat/1.png", f"{long}/2.png")
+    assert rename(" cat", "cat").document["moved"] == 1
+    assert rename(long, "dog").document["moved"] == 1
+    assert labels() == {"cat": 1, "dog": 1}
 
 
 def test_images_and_labels_are_deleted() -> None:
@@ -183,7 +241,7 @@ def test_a_rename_says_which_image_changed_before_it_was_copied(s3: "S3Client", 
     with Stubber(s3) as stub:
         stub.add_client_error("copy_object", code)
         with pytest.raises(BadRequest, match=r"'cat/1\.png' was replaced or deleted"):
-            sets._copy("pets", "kitten", StoredImage("cat", "1.png", 1, "e"))
+            sets._copy("pets", "kitten", StoredImage("cat", "1.png", 1, "e", KEY))
 
 
 def test_folders_of_the_console_are_no_images(s3: "S3Client") -> None:

@@ -153,7 +153,7 @@ def test_few_large_files_are_in_memory_at_the_same_time(monkeypatch: pytest.Monk
     monkeypatch.setattr(features, "WINDOW_BYTES", 100)
     monkeypatch.setattr(features, "WINDOW", 3)
     sizes = [40, 60, 1, 200, 10, 10, 10, 10]
-    images = [StoredImage("a", f"{at}.png", size, str(at)) for at, size in enumerate(sizes)]
+    images = [StoredImage("a", f"{at}.png", size, str(at), "") for at, size in enumerate(sizes)]
     windows = [[each.size for each in window] for window in features._windows(images)]
     assert windows == [[40, 60], [1], [200], [10, 10, 10], [10]]
 
