@@ -53,7 +53,9 @@ PARAMETERS = {
     "version_id": _parameter(
         "version", "path", "The version's id. The version must be READY.", **VERSION_SCHEMA
     ),
-    "file": _parameter("file", "path", "The file's name.", type="string", examples=["main.js"]),
+    "file": _parameter(
+        "file", "path", "The file's path in the page's folder.", type="string", examples=["main.js"]
+    ),
     "dataset": _parameter(
         "name", "path", "The data set's name.", **NAME_SCHEMA, examples=["my-cats"]
     ),

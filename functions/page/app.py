@@ -38,7 +38,7 @@ DOCS_POLICY = CONTENT_SECURITY_POLICY | {"img-src": "'self' data:"}
 
 
 def handler(event: dict[str, Any], _: "LambdaContext") -> dict[str, Any]:
-    """Answers one API Gateway REST proxy event: a page, `/openapi.json` or `/page/{file}`."""
+    """Answers one API Gateway REST proxy event: a page, `/openapi.json` or `/page/{file+}`."""
     resource = event["resource"]
     if resource in PAGES:
         return _respond(event, _page(resource, event["requestContext"]["path"]))
@@ -113,5 +113,5 @@ def _bucket_origin() -> str:
 def _not_found(name: str, request_id: str) -> dict[str, Any]:
     detail = f"There is no file '{name}'. Reload the page: it may have changed meanwhile."
     problem = problems.document(problems.NO_ROUTE, detail, request_id)
-    headers = _security_headers("/page/{file}") | {"Content-Type": problems.PROBLEM_TYPE}
+    headers = _security_headers("/page/{file+}") | {"Content-Type": problems.PROBLEM_TYPE}
     return {"statusCode": 404, "headers": headers, "body": json.dumps(problem)}

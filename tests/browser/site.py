@@ -168,8 +168,8 @@ class _Request(BaseHTTPRequestHandler):
                 self._reply(self._page("/"))
             case ["", "docs" | "openapi.json" as page]:
                 self._reply(self._page(f"/{page}"))
-            case ["", "page", name]:
-                self._reply(self._page("/page/{file}", name))
+            case ["", "page", *parts]:
+                self._reply(self._page("/page/{file+}", "/".join(parts)))
             case ["", "health"]:
                 self._reply(_json({"status": "ok"}))
             case _ if self.headers["x-api-key"] != KEY:

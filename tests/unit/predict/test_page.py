@@ -26,7 +26,7 @@ def get(
 ) -> dict[str, Any]:
     """Returns the response to `GET /page/{name}`, or to the resource, as JSON like Lambda's."""
     event = {
-        "resource": "/page/{file}" if name else resource,
+        "resource": "/page/{file+}" if name else resource,
         "headers": {key.replace("_", "-"): value for key, value in headers.items()} or None,
         "pathParameters": {"file": name} if name else None,
         "requestContext": {"path": path, "requestId": "7f1c"},
@@ -152,6 +152,8 @@ def test_code_is_revalidated_and_images_are_cached(name: str | None) -> None:
         "docs.html",
         "openapi.json",
         "html.py",
+        "teach",
+        "teach/",
         "../app.py",
         "..%2Fapp.py",
         "/etc/passwd",
@@ -223,7 +225,7 @@ def test_routes_need_no_key() -> None:
     template = yaml_parse((ROOT / "template.yaml").read_text())
     events = template["Resources"]["PageFunction"]["Properties"]["Events"].values()
     routes = {each["Properties"]["Path"]: each["Properties"] for each in events}
-    assert set(routes) == {"/", "/docs", "/openapi.json", "/page/{file}"}
+    assert set(routes) == {"/", "/docs", "/openapi.json", "/page/{file+}"}
     assert all(route["Auth"] == {"ApiKeyRequired": False} for route in routes.values())
 
 
