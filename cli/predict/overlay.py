@@ -1,6 +1,6 @@
 """An image with a heat map laid over it: the image in grey, the map from red to yellow.
 
-The page draws the same (functions/page/static/heatmap.js).
+The page draws the same (functions/page/static/results/heatmap.js).
 """
 
 import io

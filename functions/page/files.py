@@ -41,8 +41,9 @@ class File:
 
 @cache
 def names() -> frozenset[str]:
-    """Returns the names of the files under /page/. Other files in the folder are not served."""
-    own = {path.name for path in STATIC.iterdir() if path.suffix in TYPES}
+    """Returns the paths of the files under /page/. Other files in the folder are not served."""
+    files = (path for path in STATIC.rglob("*") if path.suffix in TYPES)
+    own = {path.relative_to(STATIC).as_posix() for path in files}
     return frozenset(own - PAGES).union(SWAGGER_UI)
 
 

@@ -154,10 +154,10 @@ def test_static_files_are_served_as_by_the_function(stack: Running) -> None:
     page = httpx.get(f"{url}/")
     assert page.headers["content-type"] == "text/html; charset=utf-8"
     assert "default-src 'none'" in page.headers["content-security-policy"]
-    image = httpx.get(f"{url}/page/cat-chelsea.jpg")
-    assert image.content == (ROOT / "functions/page/static/cat-chelsea.jpg").read_bytes()
+    image = httpx.get(f"{url}/page/samples/cat-chelsea.jpg")
+    assert image.content == (ROOT / "functions/page/static/samples/cat-chelsea.jpg").read_bytes()
     again = httpx.get(
-        f"{url}/page/cat-chelsea.jpg", headers={"if-none-match": image.headers["etag"]}
+        f"{url}/page/samples/cat-chelsea.jpg", headers={"if-none-match": image.headers["etag"]}
     )
     assert (again.status_code, again.content) == (304, b"")
     for path in ("/page/README.md", "/page/..%2Fapp.py", "/page/index.html"):

@@ -1,6 +1,6 @@
 /** The API reference: Swagger UI with the API's openapi.json. */
 
-import { STORAGE_KEY } from "./api-key.js";
+import { STORAGE_KEY } from "./api/api-key.js";
 
 /** Attributes that Swagger UI's elements lack for screen readers: selector, name, value. */
 const ATTRIBUTES = [

@@ -1,19 +1,19 @@
 /** The page: select a model in the gallery, add images, and see the results. */
 
-import { Api } from "./api.js";
-import { ApiKey } from "./api-key.js";
+import { Api } from "./api/api.js";
+import { ApiKey } from "./api/api-key.js";
 import { announce, element } from "./dom.js";
 import { counted, moment } from "./format.js";
-import { Batch } from "./batch.js";
-import { Deletion } from "./deletion.js";
-import { Examples } from "./examples.js";
-import { Gallery } from "./gallery.js";
-import { listenForImages } from "./image-input.js";
-import { description } from "./model-details.js";
-import { Queue } from "./queue.js";
-import { Result } from "./result.js";
-import { Teaching } from "./teach.js";
-import { Warmth } from "./timing.js";
+import { Batch } from "./results/batch.js";
+import { Deletion } from "./models/deletion.js";
+import { Examples } from "./images/examples.js";
+import { Gallery } from "./models/gallery.js";
+import { listenForImages } from "./images/image-input.js";
+import { description } from "./models/model-details.js";
+import { Queue } from "./api/queue.js";
+import { Result } from "./results/result.js";
+import { Teaching } from "./teach/teach.js";
+import { Warmth } from "./results/timing.js";
 
 const CONCURRENT_PREDICTIONS = 3;
 

@@ -4,6 +4,7 @@ import base64
 import gzip
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,8 @@ from predict import clients
 from tests.support.aws import fakes
 
 ROOT = Path(__file__).parents[3]
-CODE = sorted(path for path in STATIC.iterdir() if path.suffix in (".js", ".css", ".html"))
-IMAGES = sorted(path.name for path in STATIC.iterdir() if path.suffix in (".jpg", ".png"))
+CODE = sorted(path for path in STATIC.rglob("*") if path.suffix in (".js", ".css", ".html"))
+SAMPLES = sorted((STATIC / "samples").iterdir())
 
 
 def get(
@@ -125,7 +126,7 @@ def test_each_file_is_served_unchanged_with_its_media_type(name: str) -> None:
     assert answer["headers"]["X-Content-Type-Options"] == "nosniff"
 
 
-@pytest.mark.parametrize("name", [None, "main.js", "cat-chelsea.jpg"])
+@pytest.mark.parametrize("name", [None, "main.js", "samples/cat-chelsea.jpg"])
 @pytest.mark.parametrize("header", ["If_None_Match", "if_none_match"])
 def test_a_file_the_client_has_already_is_not_sent_again(name: str | None, header: str) -> None:
     tag = get(name)["headers"]["ETag"]
@@ -139,7 +140,7 @@ def test_a_file_the_client_has_already_is_not_sent_again(name: str | None, heade
 @pytest.mark.parametrize("name", ["main.js", None])
 def test_code_is_revalidated_and_images_are_cached(name: str | None) -> None:
     assert get(name)["headers"]["Cache-Control"] == "no-cache"
-    for lasting in ("cat-chelsea.jpg", *SWAGGER_UI):
+    for lasting in ("samples/cat-chelsea.jpg", *SWAGGER_UI):
         assert get(lasting)["headers"]["Cache-Control"] == "max-age=86400"
 
 
@@ -244,13 +245,26 @@ def test_no_file_refers_to_another_host_or_to_the_root(path: Path) -> None:
 
 
 def test_every_file_is_used() -> None:
-    everything = "\n".join(path.read_text() for path in CODE)
-    for name in names():
-        assert re.search(rf"""(?:\./|page/|\[")({re.escape(name)})["`]""", everything), name
+    assert {used for path in CODE for used in uses(path)} >= names()
+
+
+@pytest.mark.parametrize("path", CODE, ids=lambda path: path.name)
+def test_a_file_refers_only_to_files_that_are_served(path: Path) -> None:
+    assert set(uses(path)) <= names()
+
+
+def uses(path: Path) -> Iterator[str]:
+    """Yields the paths under /page/ to which a file refers: imports, elements, and samples."""
+    text = path.read_text()
+    for imported in re.findall(r'from "(\.[^"]+)"', text):
+        yield (path.parent / imported).resolve().relative_to(STATIC).as_posix()
+    yield from re.findall(r'(?:src|href)="page/([^"]+)"', text)
+    if path.name == "examples.js":
+        yield from (f"samples/{name}" for name in re.findall(r'\["([^"]+)"', text))
 
 
 def test_images_have_a_licence_and_are_small() -> None:
     readme = (STATIC / "README.md").read_text()
-    assert IMAGES
-    assert all(f"`{name}`" in readme for name in IMAGES)
-    assert sum((STATIC / name).stat().st_size for name in IMAGES) < 100_000
+    assert SAMPLES
+    assert all(f"`{path.name}`" in readme for path in SAMPLES)
+    assert sum(path.stat().st_size for path in SAMPLES) < 100_000

@@ -1,9 +1,9 @@
 /** A label's images as a strip of thumbnails, each with a button that removes it. */
 
-import { element } from "./dom.js";
-import { drawThumbnail } from "./preview.js";
-import { Problem } from "./problems.js";
-import { decode } from "./shrink.js";
+import { element } from "../dom.js";
+import { drawThumbnail } from "../images/preview.js";
+import { Problem } from "../api/problems.js";
+import { decode } from "../images/shrink.js";
 
 const THUMBNAIL_SIDE = 144;
 const SHOWN = 60;
@@ -13,7 +13,7 @@ export class Strip {
   #lazy = new IntersectionObserver((entries) => this.#drawVisible(entries), { rootMargin: "300px" });
 
   /**
-   * `label` comes from teach-data.js; `load(image)` resolves to a saved image's Blob; `onRemoved`
+   * `label` comes from data-set.js; `load(image)` resolves to a saved image's Blob; `onRemoved`
    * runs with each image that the user removes, and with whether the strip kept the focus.
    */
   constructor(label, { load, onRemoved }) {

@@ -1,8 +1,8 @@
 /** A data set as the user edits it; `save` makes the bucket's copy equal to it. */
 
-import { contentType } from "./api.js";
-import { Problem } from "./problems.js";
-import { Queue } from "./queue.js";
+import { contentType } from "../api/api.js";
+import { Problem } from "../api/problems.js";
+import { Queue } from "../api/queue.js";
 
 const FORMS = 100;
 const CONCURRENT_UPLOADS = 4;

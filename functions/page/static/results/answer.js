@@ -1,11 +1,11 @@
 /** What one version of a model predicts for one image: a column of the image's card. */
 
-import { contentType, predictPath } from "./api.js";
+import { contentType, predictPath } from "../api/api.js";
 import { command } from "./curl.js";
-import { announce, copyButton, element } from "./dom.js";
-import { percent } from "./format.js";
-import { Problem } from "./problems.js";
-import { sleep } from "./queue.js";
+import { announce, copyButton, element } from "../dom.js";
+import { percent } from "../format.js";
+import { Problem } from "../api/problems.js";
+import { sleep } from "../api/queue.js";
 import { failure, prediction, timingDetails, waiting } from "./result-view.js";
 import { steps } from "./timing.js";
 import { Why } from "./why.js";

@@ -1,8 +1,8 @@
 /** What the report of a teaching says: accuracy, confusions, and the images that went wrong. */
 
-import { element, facts } from "./dom.js";
-import { counted, percent } from "./format.js";
-import { thumbnail } from "./teach-strip.js";
+import { element, facts } from "../dom.js";
+import { counted, percent } from "../format.js";
+import { thumbnail } from "./strip.js";
 
 const LISTED = 20;
 

@@ -1,6 +1,6 @@
 /** Errors as the page shows them: what happened, and what to do. */
 
-import { element } from "./dom.js";
+import { element } from "../dom.js";
 
 /**
  * `title` and `detail` are shown; `violations` are the reasons why an upload was rejected; `wait` is

@@ -1,8 +1,8 @@
 /** Examples that fit the selected model: its golden image, and the samples that show one of its labels. */
 
-import { element } from "./dom.js";
+import { element } from "../dom.js";
 import { drawThumbnail } from "./preview.js";
-import { Problem, unreachable } from "./problems.js";
+import { Problem, unreachable } from "../api/problems.js";
 
 /** Free images, and which labels name what they show; README.md has their sources. */
 const SAMPLES = [
@@ -62,7 +62,7 @@ export class Examples {
   }
 
   #sample(name, alt) {
-    const source = new URL(`page/${name}`, document.baseURI).href;
+    const source = new URL(`page/samples/${name}`, document.baseURI).href;
     const image = element("img", { src: source, alt: "", width: 72, height: 72, loading: "lazy" });
     return this.#button(alt, image, () => fetchSample(name, source));
   }

@@ -1,10 +1,10 @@
 /** The gallery: the list of models, loaded page by page, from which the user selects one. */
 
-import { announce, element } from "./dom.js";
-import { bytes, counted } from "./format.js";
+import { announce, element } from "../dom.js";
+import { bytes, counted } from "../format.js";
 import { accuracy, badges, liveVersion } from "./model-details.js";
-import { Problem, explanation } from "./problems.js";
-import { Queue } from "./queue.js";
+import { Problem, explanation } from "../api/problems.js";
+import { Queue } from "../api/queue.js";
 
 const PAGE_SIZE = 12;
 const CONCURRENT_REQUESTS = 4;

@@ -1,16 +1,16 @@
 /** One image, and what models predict for it side by side: a card in the list of results. */
 
 import { Answer } from "./answer.js";
-import { element } from "./dom.js";
-import { bytes, whole } from "./format.js";
-import { describeInput, drawModelInput, drawThumbnail } from "./preview.js";
-import { decode, fitToLimits } from "./shrink.js";
+import { element } from "../dom.js";
+import { bytes, whole } from "../format.js";
+import { describeInput, drawModelInput, drawThumbnail } from "../images/preview.js";
+import { decode, fitToLimits } from "../images/shrink.js";
 
 export class Result {
   #answers = [];
 
   /**
-   * `image` comes from image-input.js; `selected` returns the selected {model, version};
+   * `image` comes from images/image-input.js; `selected` returns the selected {model, version};
    * `services` are the api, queue and warmth; `onRemove` runs when the user removes the card.
    */
   constructor({ services, image, selected, onRemove }) {

@@ -1,8 +1,8 @@
 /** The elements of a result: predictions, timing, a failure, a wait before the next attempt. */
 
-import { element, facts } from "./dom.js";
-import { milliseconds, percent } from "./format.js";
-import { PLACES, violations } from "./model-details.js";
+import { element, facts } from "../dom.js";
+import { milliseconds, percent } from "../format.js";
+import { PLACES, violations } from "../models/model-details.js";
 
 const STEPS = {
   registry: "registry", decode: "decode", preprocess: "preprocess", invoke: "invoke",

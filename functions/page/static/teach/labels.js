@@ -1,9 +1,9 @@
 /** The cards of a data set's labels: adding one, removing one and undoing that. */
 
-import { announce, element } from "./dom.js";
-import { counted } from "./format.js";
-import { DataSet, Label } from "./teach-data.js";
-import { LabelCard } from "./teach-label.js";
+import { announce, element } from "../dom.js";
+import { counted } from "../format.js";
+import { DataSet, Label } from "./data-set.js";
+import { LabelCard } from "./label.js";
 
 const FEWEST = 2;
 

@@ -1,8 +1,8 @@
 /** What came of a teaching: the version that answers, or why there is none; and the report. */
 
-import { element } from "./dom.js";
-import { liveVersion, violations } from "./model-details.js";
-import { reportView } from "./teach-report.js";
+import { element } from "../dom.js";
+import { liveVersion, violations } from "../models/model-details.js";
+import { reportView } from "./report.js";
 
 const FAILED = {
   NOT_PUBLISHED: "The model is not published",

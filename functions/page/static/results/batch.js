@@ -1,11 +1,11 @@
 /** Several images that were added together: a table of predictions, one request per 32 images. */
 
-import { announce, copyButton, element } from "./dom.js";
-import { counted, percent } from "./format.js";
-import { drawThumbnail } from "./preview.js";
-import { Problem } from "./problems.js";
-import { sleep } from "./queue.js";
-import { decode, fitToLimits } from "./shrink.js";
+import { announce, copyButton, element } from "../dom.js";
+import { counted, percent } from "../format.js";
+import { drawThumbnail } from "../images/preview.js";
+import { Problem } from "../api/problems.js";
+import { sleep } from "../api/queue.js";
+import { decode, fitToLimits } from "../images/shrink.js";
 
 /** The API's default limits (docs/api.md): images of a request, and bytes of its body. */
 const MAX_IMAGES = 32;
@@ -19,7 +19,7 @@ export class Batch {
   #rows;
 
   /**
-   * `images` come from image-input.js; `services` are the api and queue; `selected` returns the
+   * `images` come from images/image-input.js; `services` are the api and queue; `selected` returns the
    * selected {model, version}; `open` shows one of the images by itself; `onRemove` removes the card.
    */
   constructor({ services, images, selected, open, onRemove }) {

@@ -1,8 +1,8 @@
 /** The dialog that deletes a model: it shows what would be deleted, and asks for the model's name. */
 
-import { announce, element } from "./dom.js";
-import { counted } from "./format.js";
-import { Problem, explanation } from "./problems.js";
+import { announce, element } from "../dom.js";
+import { counted } from "../format.js";
+import { Problem, explanation } from "../api/problems.js";
 
 export class Deletion {
   #asking = new AbortController();

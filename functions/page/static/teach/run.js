@@ -1,7 +1,7 @@
 /** One teaching: sends the images, asks the API to teach, and follows it until the version is live. */
 
-import { Problem } from "./problems.js";
-import { sleep } from "./queue.js";
+import { Problem } from "../api/problems.js";
+import { sleep } from "../api/queue.js";
 
 const POLL_SECONDS = 0.5;
 const LOST_POLLS = 8;

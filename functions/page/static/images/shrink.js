@@ -1,7 +1,7 @@
 /** Decodes image files, and shrinks those that exceed the API's limits. */
 
-import { bytes } from "./format.js";
-import { Problem } from "./problems.js";
+import { bytes } from "../format.js";
+import { Problem } from "../api/problems.js";
 
 /** The API's default limits (docs/api.md): bytes of a body, pixels of an image. */
 const BODY_LIMIT = 4_500_000;

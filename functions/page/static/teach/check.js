@@ -1,6 +1,6 @@
 /** What must be right before a model can be taught, as far as the page can tell. */
 
-import { counted } from "./format.js";
+import { counted } from "../format.js";
 
 /** As in layers/facet/facet/keys.py. */
 const MODEL_NAME = /^[a-z0-9][a-z0-9-]{0,62}$/;

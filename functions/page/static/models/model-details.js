@@ -1,8 +1,8 @@
 /** The details of a model: the response of GET /models/{model} as elements. */
 
-import { element, facts } from "./dom.js";
-import { bytes, counted, moment, percent } from "./format.js";
-import { describeInput } from "./preview.js";
+import { element, facts } from "../dom.js";
+import { bytes, counted, moment, percent } from "../format.js";
+import { describeInput } from "../images/preview.js";
 
 const VISIBLE_LABELS = 24;
 const ACCURACIES = [["test_accuracy", "test"], ["accuracy", ""], ["validation_accuracy", "validation"]];

@@ -1,6 +1,6 @@
 /** Previews of an image on canvases: a thumbnail, and approximately the model's input. */
 
-import { whole } from "./format.js";
+import { whole } from "../format.js";
 
 const THUMBNAIL_SIDE = 272;
 const PIXELATED_SIDE = 128;

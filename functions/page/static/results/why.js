@@ -1,10 +1,10 @@
 /** "Why": a button at the answer of a model that can explain it, and the heat map over the image. */
 
-import { announce, element } from "./dom.js";
+import { announce, element } from "../dom.js";
 import { drawHeatmap, place, readHeatmap } from "./heatmap.js";
-import { Problem } from "./problems.js";
+import { Problem } from "../api/problems.js";
 import { failure } from "./result-view.js";
-import { decode } from "./shrink.js";
+import { decode } from "../images/shrink.js";
 
 /** Pixels of the longer side of the picture: twice what is shown, for dense screens. */
 const LONGEST = 640;

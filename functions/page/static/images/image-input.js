@@ -1,7 +1,7 @@
 /** The ways to add images of one's own: the file chooser, drag and drop, the clipboard, the camera. */
 
 import { listenForCamera } from "./camera.js";
-import { Problem } from "./problems.js";
+import { Problem } from "../api/problems.js";
 
 /**
  * Calls `add` with each list of images that the user adds. An image is {name, file}, with

@@ -1,7 +1,7 @@
 /** Pictures of one label from the camera: holding the button takes several. */
 
-import { picture, start, stop } from "./camera.js";
-import { counted } from "./format.js";
+import { picture, start, stop } from "../images/camera.js";
+import { counted } from "../format.js";
 
 const MILLISECONDS_BETWEEN = 200;
 const KEYS = ["Enter", " "];

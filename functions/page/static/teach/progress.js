@@ -1,7 +1,7 @@
 /** The steps of a teaching: which are done, and how far the current one is. */
 
-import { announce, element } from "./dom.js";
-import { whole } from "./format.js";
+import { announce, element } from "../dom.js";
+import { whole } from "../format.js";
 
 const STEPS = {
   upload: "Upload the images", reading: "Read the images", features: "Compute their features",

@@ -1,15 +1,15 @@
 /** Teaching a model: labels with images, a button that teaches, and what came of it. */
 
-import { element } from "./dom.js";
-import { violations } from "./model-details.js";
-import { Problem, explanation } from "./problems.js";
-import { TeachCamera } from "./teach-camera.js";
-import { check } from "./teach-check.js";
-import { DataSet } from "./teach-data.js";
-import { Labels } from "./teach-labels.js";
-import { outcome } from "./teach-outcome.js";
-import { Progress } from "./teach-progress.js";
-import { follow, run } from "./teach-run.js";
+import { element } from "../dom.js";
+import { violations } from "../models/model-details.js";
+import { Problem, explanation } from "../api/problems.js";
+import { TeachCamera } from "./camera.js";
+import { check } from "./check.js";
+import { DataSet } from "./data-set.js";
+import { Labels } from "./labels.js";
+import { outcome } from "./outcome.js";
+import { Progress } from "./progress.js";
+import { follow, run } from "./run.js";
 
 /** Statuses with which the API refuses to begin, for what is under "Options": images and name were checked. */
 const REFUSED = [400, 404, 409];

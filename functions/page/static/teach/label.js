@@ -1,12 +1,12 @@
 /** A label's card: its name, its images, and the ways to add more. */
 
-import { announce, element } from "./dom.js";
-import { counted } from "./format.js";
-import { droppedImages } from "./image-input.js";
-import { Problem } from "./problems.js";
-import { decode, fitToLimits, jpegCopy } from "./shrink.js";
-import { TYPES } from "./teach-data.js";
-import { Strip } from "./teach-strip.js";
+import { announce, element } from "../dom.js";
+import { counted } from "../format.js";
+import { droppedImages } from "../images/image-input.js";
+import { Problem } from "../api/problems.js";
+import { decode, fitToLimits, jpegCopy } from "../images/shrink.js";
+import { TYPES } from "./data-set.js";
+import { Strip } from "./strip.js";
 
 /** Bytes of an image that are sent: a photograph becomes a copy of 2,048 pixels or fewer. */
 const LIMIT = 1_000_000;
@@ -18,7 +18,7 @@ export class LabelCard {
   #adding = Promise.resolve();
 
   /**
-   * `label` comes from teach-data.js; `load(label, image)` resolves to a saved image's Blob;
+   * `label` comes from data-set.js; `load(label, image)` resolves to a saved image's Blob;
    * `takePictures(title, add)` opens the camera; `onChange` runs after each change, `onRemove` when
    * the user removes the card.
    */
