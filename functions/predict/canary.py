@@ -63,7 +63,7 @@ class _Pending:
     canary: Canary
     live: str
     counts: Counter[str] = field(default_factory=Counter)
-    written: float = -UPDATE_INTERVAL
+    written: float = -math.inf
 
     def as_canary(self) -> Canary:
         return counted(self.canary, {name: self.counts[name] for name in CANARY_COUNTS})

@@ -1,9 +1,9 @@
 """A canary behind the API: which version answers, the counts, the end, and the events."""
 
 import json
+import math
 import re
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,11 +44,19 @@ MISSING = Answer(400, "ValidationError", b"{}")
 
 @pytest.fixture(autouse=True)
 def canary(table: "Table", functions: None, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ARG001
-    """A canary in progress, and a process whose cache does not expire during the test."""
+    """A canary in progress. What the process knows does not expire during the test, and after the
+    first answer nothing that can wait is counted before `later`."""
     make_live(table, pending(1))
     Releases(table).set_policy("cifar", POLICY, NOW)
     assert accept(table, pending(2)) is Placement.CANDIDATE
-    monkeypatch.setenv("FACET_REGISTRY_TTL", "1000")
+    monkeypatch.setenv("FACET_REGISTRY_TTL", "100000")
+    monkeypatch.setattr("predict.canary.UPDATE_INTERVAL", math.inf)
+
+
+@pytest.fixture
+def later(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Lets the time pass after which counts are written again."""
+    return lambda: monkeypatch.setattr("predict.canary.UPDATE_INTERVAL", 0.0)
 
 
 @pytest.fixture
@@ -114,11 +122,11 @@ def test_a_failing_candidate_is_rolled_back_and_the_live_version_answers(
 
 
 def test_a_promoted_candidate_answers_in_this_process_at_once(
-    registry: Registry, bus: "tuple[SQSClient, str]"
+    registry: Registry, bus: "tuple[SQSClient, str]", later: Callable[[], None]
 ) -> None:
     for each in TO_CANDIDATE[:3]:
         answering_version(each)
-    time.sleep(1.1)
+    later()
     answering_version(TO_CANDIDATE[3])
     model = registry.model("cifar")
     assert (model.live, model.previous, model.canary) == (CANDIDATE.id, LIVE.id, None)
@@ -129,12 +137,12 @@ def test_a_promoted_candidate_answers_in_this_process_at_once(
 
 
 def test_a_candidate_that_fails_as_often_as_the_live_version_stays(
-    registry: Registry, sagemaker: fakes.SageMaker
+    registry: Registry, sagemaker: fakes.SageMaker, later: Callable[[], None]
 ) -> None:
     sagemaker.answer = FAILURE
     for each in TO_LIVE[:3]:
         assert predict(request_id=each).status == 502
-    time.sleep(1.1)
+    later()
     for each in (TO_LIVE[3], *TO_CANDIDATE[:3]):
         assert predict(request_id=each).status == 502
     found = registry.model("cifar").canary
@@ -187,11 +195,11 @@ def test_a_retired_and_deleted_live_version_is_looked_up_again(
 
 
 def test_predictions_continue_while_the_registry_is_down(
-    table: "Table", caplog: pytest.LogCaptureFixture
+    table: "Table", caplog: pytest.LogCaptureFixture, later: Callable[[], None]
 ) -> None:
     answering_version(TO_CANDIDATE[0])
     table.delete()
-    time.sleep(1.1)
+    later()
     assert answering_version(TO_CANDIDATE[0]) == CANDIDATE.id
     assert "canary not counted" in caplog.text
 
@@ -232,7 +240,7 @@ def written(request: dict[str, Any]) -> Iterator[tuple[str, set[str]]]:
 
 
 def test_the_template_permits_exactly_the_writes_of_a_canary(
-    table: "Table", sagemaker: fakes.SageMaker
+    table: "Table", sagemaker: fakes.SageMaker, later: Callable[[], None]
 ) -> None:
     seen: dict[str, set[str]] = {}
 
@@ -244,7 +252,7 @@ def test_the_template_permits_exactly_the_writes_of_a_canary(
     clients.table().meta.client.meta.events.register("before-call.dynamodb", watch)
     for each in TO_CANDIDATE[:3]:
         answering_version(each)
-    time.sleep(1.1)
+    later()
     answering_version(TO_CANDIDATE[3])
     accept(table, pending(3))
     sagemaker.answers[ready(3).target] = FAILURE
