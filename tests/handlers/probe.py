@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from pathlib import Path
 from typing import Any
 
 Event = dict[str, Any]
@@ -45,6 +46,14 @@ def keep(event: Event, _context: Any) -> str:
 def sleep(event: Event, _context: Any) -> int:
     time.sleep(event["seconds"])
     return os.getpid()
+
+
+def meet(event: Event, _context: Any) -> None:
+    """Waits until so many invocations are in it, each of which leaves a file in a folder."""
+    folder = Path(event["folder"])
+    Path(folder, str(os.getpid())).touch()
+    while len(list(folder.iterdir())) < event["number"]:
+        time.sleep(0.01)
 
 
 def talk(event: Event, _context: Any) -> None:

@@ -21,6 +21,7 @@ from local.moto.access import Credentials
 from local.moto.aws import EVENTS_PATH, Aws
 from local.storage.state import State
 from tests.support.aws.moto_account import forget
+from tests.support.processes.waiting import LONG
 
 BUCKET = "models"
 SITE = "https://site.example"
@@ -41,7 +42,7 @@ def aws(tmp_path: Path) -> Iterator[Aws]:
 
 @pytest.fixture
 def http(aws: Aws) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=aws.url, trust_env=False) as client:
+    with httpx.Client(base_url=aws.url, trust_env=False, timeout=LONG) as client:
         yield client
 
 

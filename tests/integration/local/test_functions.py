@@ -20,6 +20,7 @@ from local.schedule import Schedule, schedules
 from local.storage.state import State
 from local.supported import UnsupportedTemplate
 from tests.support.aws.moto_account import forget
+from tests.support.processes.waiting import LONG
 
 TEMPLATE = Path(__file__).parents[2] / "handlers/account.yaml"
 DELAYS = (0.05, 0.1)
@@ -107,7 +108,7 @@ def test_lists_events_on_the_bus(tmp_path: Path, opened: ExitStack) -> None:
     good = {"Source": "facet", "DetailType": "ModelReady", "Detail": '{"model": "cats"}'}
     answer = account.aws.client("events").put_events(Entries=[good, good | {"Detail": "no JSON"}])
 
-    (event,) = httpx.get(account.aws.url + EVENTS_PATH).json()["events"]
+    (event,) = httpx.get(account.aws.url + EVENTS_PATH, timeout=LONG).json()["events"]
 
     assert answer["FailedEntryCount"] == 1
     assert event.pop("id") == answer["Entries"][0]["EventId"]
@@ -194,5 +195,5 @@ def test_keeps_all_events_put_at_once(tmp_path: Path, opened: ExitStack) -> None
         thread.start()
     for thread in threads:
         thread.join()
-    seen = httpx.get(account.aws.url + EVENTS_PATH).json()["events"]
+    seen = httpx.get(account.aws.url + EVENTS_PATH, timeout=LONG).json()["events"]
     assert sorted(each["detail"]["number"] for each in seen) == list(range(20))

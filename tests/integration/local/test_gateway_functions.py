@@ -13,6 +13,7 @@ from local import template
 from local.gateway.routes import read_api
 from local.gateway.server import Gateway
 from local.runtime.pool import Function, Runtime
+from tests.support.processes.waiting import LONG
 
 HANDLERS = Path(__file__).parents[2] / "handlers"
 KEY = {"x-api-key": "secret"}
@@ -27,7 +28,7 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     with (
         Runtime([function], environment={}, log_dir=logs, scratch_dir=logs / "scratch") as runtime,
         Gateway(api, runtime.invoke, {"secret"}) as gateway,
-        httpx.Client(base_url=gateway.url, timeout=30) as client,
+        httpx.Client(base_url=gateway.url, timeout=LONG) as client,
     ):
         yield client
 

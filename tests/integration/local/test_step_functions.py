@@ -30,6 +30,7 @@ from local.runtime.worker import Invocation
 from local.storage.state import State
 from local.training.description import Document, created, ended, moved
 from local.training.jobs import JobExists, NotRunning, UnknownJob
+from tests.support.processes.waiting import wait_until
 from train import refusal
 
 ROOT = Path(__file__).parents[3]
@@ -233,14 +234,14 @@ class Machine:
         return str(started["executionArn"])
 
     def end(self, execution: str) -> dict[str, Any]:
-        deadline = time.monotonic() + 30
-        while time.monotonic() < deadline:
-            sfn = self.aws.client("stepfunctions")
+        sfn = self.aws.client("stepfunctions")
+
+        def described() -> dict[str, Any]:
             found: dict[str, Any] = sfn.describe_execution(executionArn=execution)
-            if found["status"] != "RUNNING":
-                return found
-            time.sleep(0.05)
-        pytest.fail("the execution does not end")
+            return found
+
+        wait_until(lambda: described()["status"] != "RUNNING")
+        return described()
 
     def run(self) -> dict[str, Any]:
         """The output of an execution that succeeds."""
@@ -568,9 +569,7 @@ def test_reports_jobs_even_if_the_topic_is_missing(machine: Machine) -> None:
 def test_a_stopped_execution_stops_its_job_and_is_aborted(machine: Machine) -> None:
     machine.service.ends = [("InProgress", "")]
     execution = machine.start()
-    deadline = time.monotonic() + 20
-    while not machine.service.jobs and time.monotonic() < deadline:
-        time.sleep(0.05)
+    wait_until(lambda: machine.service.jobs)
     machine.aws.client("stepfunctions").stop_execution(executionArn=execution)
     assert machine.end(execution)["status"] == "ABORTED"
     (job,) = machine.service.jobs.values()

@@ -22,6 +22,7 @@ from local.runtime.pool import Invocation
 from tests.integration.local.test_step_functions import METRICS, planned, quick
 from tests.support.aws.localstack import ACCOUNT, REGION, LocalStack, running
 from tests.support.processes.listening import listening
+from tests.support.processes.waiting import LONG, wait_until
 from tests.support.template.choosing import Chosen
 from tests.support.template.watching import STACK
 
@@ -187,7 +188,7 @@ def local() -> Iterator[httpx.Client]:
 
     with (
         Gateway(read_api(STACK.resources, STAGE), function, {"secret"}) as gateway,
-        httpx.Client(base_url=gateway.url, timeout=20) as http,
+        httpx.Client(base_url=gateway.url, timeout=LONG) as http,
     ):
         yield http
 
@@ -196,7 +197,7 @@ def local() -> Iterator[httpx.Client]:
 def cloud(deployed: Deployed) -> Iterator[httpx.Client]:
     """LocalStack's API Gateway."""
     url = deployed.localstack.api(deployed.name("Api"), STAGE)
-    with httpx.Client(base_url=url, timeout=20) as http:
+    with httpx.Client(base_url=url, timeout=LONG) as http:
         yield http
 
 
@@ -307,11 +308,13 @@ def execute(localstack: LocalStack) -> Callable[[str], tuple[dict[str, Any], lis
     def run(case: str) -> tuple[dict[str, Any], list[str]]:
         started = states.start_execution(stateMachineArn=f"{arn}#{case}", input='{"jobs": []}')
         execution = started["executionArn"]
-        found = {"status": "RUNNING"}
-        deadline = time.monotonic() + 60
-        while found["status"] == "RUNNING" and time.monotonic() < deadline:
-            time.sleep(0.2)
-            found = states.describe_execution(executionArn=execution)
+
+        def described() -> dict[str, Any]:
+            answer: dict[str, Any] = states.describe_execution(executionArn=execution)
+            return answer
+
+        wait_until(lambda: described()["status"] != "RUNNING")
+        found = described()
         events = states.get_execution_history(executionArn=execution, maxResults=1000)["events"]
         assert found["status"] == "SUCCEEDED", found.get("cause")
         scheduled = [each.get("taskScheduledEventDetails", {}) for each in events]

@@ -17,6 +17,7 @@ from PIL import Image
 
 from local.storage.state import State
 from tests.integration.training.test_training_jobs import S3, Service, request
+from tests.support.processes.waiting import wait_until
 from training.package import pack_code
 
 SETTINGS: dict[str, object] = {
@@ -97,16 +98,16 @@ def artifact(service: Service, name: str) -> tuple[dict[str, bytes], dict[str, A
 
 def test_a_killed_job_ends_with_the_bytes_of_an_undisturbed_one(service: Service) -> None:
     create(service, "killed", "1")
-    service.until(lambda: any(line.startswith("epoch=2 ") for line in service.lines), 200)
+    wait_until(lambda: any(line.startswith("epoch=2 ") for line in service.lines))
     kill_job()
-    assert service.end("killed", 60)["FailureReason"] == (
+    assert service.end("killed")["FailureReason"] == (
         "AlgorithmError: killed (out of memory?), exit code: 137"
     )
     service.lines.clear()
     create(service, "continued", "1")
-    assert service.end("continued", 200)["TrainingJobStatus"] == "Completed", service.lines
+    assert service.end("continued")["TrainingJobStatus"] == "Completed", service.lines
     assert any(line.startswith("resumed=1 epochs_done=") for line in service.lines)
     assert not any(line.startswith("epoch=1 ") for line in service.lines)
     create(service, "undisturbed", "2")
-    assert service.end("undisturbed", 200)["TrainingJobStatus"] == "Completed", service.lines
+    assert service.end("undisturbed")["TrainingJobStatus"] == "Completed", service.lines
     assert artifact(service, "continued") == artifact(service, "undisturbed")

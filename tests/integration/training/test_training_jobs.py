@@ -4,8 +4,7 @@ import io
 import json
 import tarfile
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +16,7 @@ from local.storage.state import ObjectVersion, State
 from local.training.description import Document, from_item, to_item
 from local.training.jobs import JobExists, NotRunning, TrainingJobs, UnknownJob
 from local.training.store import Store
+from tests.support.processes.waiting import wait_until
 from training.package import pack_code
 
 PROGRAM = """
@@ -96,15 +96,9 @@ class Service:
     def create(self, name: str, what: str, **more: Any) -> None:
         self.jobs.create(request(name, what) | more, f"arn:{name}")
 
-    def until(self, seen: Callable[[], object], seconds: float = 30) -> None:
-        deadline = time.monotonic() + seconds
-        while not seen():
-            assert time.monotonic() < deadline, "it does not happen"
-            time.sleep(0.02)
-
-    def end(self, name: str, seconds: float = 30) -> Document:
+    def end(self, name: str) -> Document:
         running = ("InProgress", "Stopping")
-        self.until(lambda: self.jobs.describe(name)["TrainingJobStatus"] not in running, seconds)
+        wait_until(lambda: self.jobs.describe(name)["TrainingJobStatus"] not in running)
         return self.jobs.describe(name)
 
     def object(self, key: str) -> bytes:
@@ -229,7 +223,7 @@ def test_a_channel_without_images_fails_the_job(service: Service) -> None:
 
 def test_stops_a_running_job(service: Service) -> None:
     service.create("a", "wait")
-    service.until(lambda: "waiting" in service.lines)
+    wait_until(lambda: "waiting" in service.lines)
     service.jobs.stop("a")
     assert service.jobs.describe("a")["TrainingJobStatus"] in ("Stopping", "Stopped")
     job = service.end("a")
@@ -242,7 +236,7 @@ def test_stops_a_running_job(service: Service) -> None:
 def test_stops_a_queued_job(service: Service) -> None:
     service.create("a", "wait")
     service.create("b", "train")
-    service.until(lambda: "waiting" in service.lines)
+    wait_until(lambda: "waiting" in service.lines)
     service.jobs.stop("b")
     service.jobs.stop("a")
     assert service.end("b")["TrainingJobStatus"] == "Stopped"
@@ -259,7 +253,7 @@ def test_a_job_that_ignores_sigterm_is_killed(service: Service) -> None:
     service.jobs.close()
     service.open(grace=0.2)
     service.create("a", "deaf")
-    service.until(lambda: "waiting" in service.lines)
+    wait_until(lambda: "waiting" in service.lines)
     service.jobs.stop("a")
     assert service.end("a")["TrainingJobStatus"] == "Stopped"
 
@@ -280,7 +274,7 @@ def test_jobs_end_with_the_service_and_remain_listed_by_the_next(service: Servic
     done = service.end("done")
     service.create("running", "wait")
     service.create("waiting", "train")
-    service.until(lambda: "waiting" in service.lines)
+    wait_until(lambda: "waiting" in service.lines)
     service.jobs.close()
     service.open()
     assert service.jobs.names() == ["done", "running", "waiting"]
@@ -291,7 +285,7 @@ def test_jobs_end_with_the_service_and_remain_listed_by_the_next(service: Servic
 
 def test_a_job_of_a_killed_stack_has_failed(service: Service) -> None:
     service.create("a", "wait")
-    service.until(lambda: "waiting" in service.lines)
+    wait_until(lambda: "waiting" in service.lines)
     killed = {"a": dict(service.kept["a"])}
     service.jobs.close()
     service.kept = killed

@@ -25,7 +25,7 @@ PINS = ROOT / ".ci/localstack.txt"
 ENVIRONMENT = ROOT / "build/localstack"
 PYTHON = "3.13"
 ACCOUNT, REGION = "123456789012", "us-east-1"
-INSTALLING, STARTING = 240, 60
+INSTALLING, STARTING = 600, 300
 """Seconds."""
 
 

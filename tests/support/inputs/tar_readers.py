@@ -6,6 +6,8 @@ import tarfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from tests.support.processes.waiting import LONG
+
 NODE_MODULES = Path(__file__).parents[3] / "build" / "readers" / "node_modules"
 """Where .ci/run installs node's `tar`."""
 
@@ -74,7 +76,7 @@ def _node(archives: Path, into: Path) -> set[str]:
 
 def _lines(command: list[str], environment: Mapping[str, str] | None = None) -> set[str]:
     run = subprocess.run(
-        command, env=environment, capture_output=True, text=True, timeout=120, check=True
+        command, env=environment, capture_output=True, text=True, timeout=LONG, check=True
     )
     return set(run.stdout.split())
 

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 from site import getsitepackages
 
+from tests.support.processes.waiting import LONG
 from tests.support.stacks import ROOT, environment
 
 PROGRAM = """
@@ -30,5 +31,5 @@ def facet(
     path = ":".join(map(str, (folder, ROOT, ROOT / "functions", ROOT / "layers/facet")))
     command = [sys.executable, "-S", "-c", PROGRAM, path, *arguments]
     return subprocess.run(
-        command, cwd=ROOT, env=environment(**more), capture_output=True, text=True, timeout=120
+        command, cwd=ROOT, env=environment(**more), capture_output=True, text=True, timeout=LONG
     )

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
+from tests.support.processes.waiting import LONG
+
 UID = 999
 """The user's id in the sandbox: the first one that Debian's `useradd --system` gives."""
 
@@ -18,7 +20,7 @@ def missing() -> str | None:
     """Why no sandbox can be made here; None if one can."""
     if shutil.which("bwrap") is None:
         return "bubblewrap is not installed"
-    run = subprocess.run([*command(), "true"], capture_output=True, text=True, timeout=30)
+    run = subprocess.run([*command(), "true"], capture_output=True, text=True, timeout=LONG)
     return f"bubblewrap cannot make a sandbox: {run.stderr.strip()}" if run.returncode else None
 
 

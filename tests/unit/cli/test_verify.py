@@ -26,6 +26,7 @@ from cli.verify.report import Redaction, Report, about, plain
 from cli.verify.session import PREFIX, Session
 from facet.errors import UnknownModel
 from tests.support.aws.stubbed import client
+from tests.support.processes.waiting import LONG
 from tests.support.verifying import ACCOUNT, KEY, SAMPLE, SECRET, refused, session
 
 Raises = Callable[[Session], Any]
@@ -130,7 +131,7 @@ def test_a_check_beside_the_others_ends_with_an_interruption_and_is_shown(
     ordered(monkeypatch, raising(KeyboardInterrupt()), last=last)
 
     def waits(own: Session) -> str:
-        own.stopped.wait(10)
+        own.stopped.wait(LONG)
         raise Different("the job was not stopped")
 
     monkeypatch.setattr(runs, "BESIDE", (Check("beside", "It trains.", waits),))

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from local.runtime.api import RESPONSE_LIMIT, Answered, Event, InitFailed, Ready, RuntimeApi
+from tests.support.processes.waiting import LONG
 
 ROOT = "/2018-06-01/runtime"
 EVENT = Event(
@@ -27,7 +28,7 @@ def api() -> Iterator[RuntimeApi]:
 
 @pytest.fixture
 def client(api: RuntimeApi) -> Iterator[http.client.HTTPConnection]:
-    client = http.client.HTTPConnection(api.address, timeout=5)
+    client = http.client.HTTPConnection(api.address, timeout=LONG)
     yield client
     client.close()
 
@@ -36,7 +37,7 @@ def test_the_first_request_for_an_event_reports_ready(
     api: RuntimeApi, client: http.client.HTTPConnection
 ) -> None:
     client.request("GET", f"{ROOT}/invocation/next")
-    assert api.wait(5) == Ready()
+    assert api.wait(LONG) == Ready()
 
     api.send(EVENT)
 
@@ -64,14 +65,14 @@ def test_reports_a_response(
     client.request("POST", f"{ROOT}/invocation/request-1/{kind}", body, encode_chunked=chunked)
     assert client.getresponse().read() == b'{"status":"OK"}'
 
-    assert api.wait(5) == Answered(b'{"b": 2}', failed)
+    assert api.wait(LONG) == Answered(b'{"b": 2}', failed)
 
 
 def test_reports_an_init_error(api: RuntimeApi, client: http.client.HTTPConnection) -> None:
     document = json.dumps({"errorType": "Runtime.ImportModuleError"}).encode()
     client.request("POST", f"{ROOT}/init/error", document)
     assert client.getresponse().status == 202
-    assert api.wait(5) == InitFailed(document)
+    assert api.wait(LONG) == InitFailed(document)
 
 
 def test_answers_413_to_a_response_over_the_limit(
@@ -103,7 +104,7 @@ def test_stop_ends_a_pending_request_for_an_event(
     api: RuntimeApi, client: http.client.HTTPConnection
 ) -> None:
     client.request("GET", f"{ROOT}/invocation/next")
-    assert api.wait(5) == Ready()
+    assert api.wait(LONG) == Ready()
 
     api.stop()
 

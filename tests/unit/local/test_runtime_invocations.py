@@ -8,6 +8,7 @@ import pytest
 
 from local.runtime.invocations import AsyncInvoker, Delivery, Pending
 from local.runtime.pool import Invocation, RuntimeClosed, UnknownFunction
+from tests.support.processes.waiting import LONG, wait_until
 
 DELAYS = (0.01, 0.02)
 
@@ -29,7 +30,7 @@ class Lambda:
         self.entered.append(name)
         inside = self.entered.count(name) - sum(each[0] == name for each in self.attempts)
         self.most_at_once[name] = max(self.most_at_once[name], inside)
-        assert self.gate.wait(5)
+        assert self.gate.wait(LONG)
         self.attempts.append((name, payload, request_id))
         if self.raises:
             raise self.raises
@@ -62,7 +63,7 @@ def test_submits_and_returns_at_once(invoker: AsyncInvoker, function: Lambda) ->
 
     function.gate.set()
 
-    assert invoker.drain(5)
+    assert invoker.drain(LONG)
     assert function.attempts == [("onboard", b"1", request_id)]
 
 
@@ -72,7 +73,7 @@ def test_retries_with_the_same_request_id(
 ) -> None:
     function.failures = failures
     request_id = invoker.submit("onboard", b"1")
-    assert invoker.drain(5)
+    assert invoker.drain(LONG)
     assert function.attempts == [("onboard", b"1", request_id)] * (failures + 1)
     assert function.refused == []
 
@@ -82,7 +83,7 @@ def test_gives_up_after_the_last_retry(
 ) -> None:
     function.failures = 3
     request_id = invoker.submit("onboard", b"1")
-    assert invoker.drain(5)
+    assert invoker.drain(LONG)
     assert len(function.attempts) == 3
     assert function.refused == [
         ("onboard", b"1", Invocation(b"{}", "Unhandled", request_id, b"")),
@@ -97,7 +98,7 @@ def test_does_not_retry_an_event_that_no_attempt_can_deliver(
 ) -> None:
     function.raises = UnknownFunction("onbaord", ["onboard"])
     invoker.submit("onbaord", b"1")
-    assert invoker.drain(5)
+    assert invoker.drain(LONG)
     assert len(function.attempts) == 1
     ((name, payload, invocation),) = function.refused
     assert (name, payload) == ("onbaord", b"1")
@@ -109,7 +110,8 @@ def test_a_failed_event_does_not_delay_others(function: Lambda) -> None:
     invoker = AsyncInvoker(function, function.on_failure, delays=(60.0,), workers=1)
     for n in range(5):
         invoker.submit("onboard", str(n).encode())
-    assert not invoker.drain(0.5)
+    wait_until(lambda: len(function.attempts) == 5)
+    assert not invoker.drain(0)
     assert [payload for _, payload, _ in function.attempts] == [b"0", b"1", b"2", b"3", b"4"]
     waiting = invoker.close()
     assert [(event.payload, event.attempts) for event in waiting] == [
@@ -163,7 +165,7 @@ def test_a_function_has_its_own_number_of_retries(
     invoker = delivering(function, Delivery(retries=retries))
     invoker.submit("onboard", b"1")
     invoker.submit("other", b"2")
-    assert invoker.drain(5)
+    assert invoker.drain(LONG)
     assert [name for name, *_ in function.attempts].count("onboard") == attempts
     assert [name for name, *_ in function.attempts].count("other") == 3
     assert len(function.refused) == 2
@@ -172,9 +174,15 @@ def test_a_function_has_its_own_number_of_retries(
 
 def test_gives_up_an_event_that_waits_too_long(function: Lambda) -> None:
     function.failures = 1
-    invoker = delivering(function, Delivery(age=0.005))
+    deliveries = {"onboard": Delivery(age=LONG)}
+
+    def attempt(name: str, payload: bytes, *, request_id: str | None = None) -> Invocation:
+        deliveries[name] = Delivery(age=0.005)  # so that the first attempt is never too late
+        return function(name, payload, request_id=request_id)
+
+    invoker = AsyncInvoker(attempt, function.on_failure, delays=DELAYS, deliveries=deliveries)
     invoker.submit("onboard", b"1")
-    assert invoker.drain(5)
+    assert invoker.drain(LONG)
     assert len(function.attempts) == 1
     ((*_, outcome),) = function.refused
     assert outcome.reason == (
@@ -191,12 +199,13 @@ def test_events_over_the_concurrency_wait_without_delaying_other_functions(
     for number in range(3):
         invoker.submit("onboard", str(number).encode())
     invoker.submit("other", b"3")
-    assert not invoker.drain(0.2)
+    wait_until(lambda: len(function.entered) == 2)
+    assert not invoker.drain(0.1)
     assert sorted(function.entered) == ["onboard", "other"]
 
     function.gate.set()
 
-    assert invoker.drain(5)
+    assert invoker.drain(LONG)
     assert function.most_at_once["onboard"] == 1
     assert [payload for name, payload, _ in function.attempts if name == "onboard"] == [
         b"0",

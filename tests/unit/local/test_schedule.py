@@ -9,6 +9,7 @@ import pytest
 
 from local.schedule import Schedule, Scheduler, event, seconds
 from local.supported import UnsupportedTemplate
+from tests.support.processes.waiting import LONG
 
 Sent = queue.SimpleQueue[tuple[str, bytes]]
 
@@ -70,7 +71,7 @@ def test_invokes_functions_at_their_rates_until_close() -> None:
         [Schedule("a", "Sweep", 0.05), Schedule("b", "Rare", 3600.0)],
         lambda name, payload: sent.put((name, payload)),
     )
-    names = {sent.get(timeout=5)[0] for _ in range(3)}
+    names = {sent.get(timeout=LONG)[0] for _ in range(3)}
     scheduler.close()
     assert names == {"Sweep"}
     assert time.monotonic() - begun >= 0.15
@@ -84,7 +85,7 @@ def test_sends_a_constant_input_instead_of_the_event() -> None:
     sent: Sent = queue.SimpleQueue()
     schedule = Schedule("a", "Sweep", 0.01, '{"do": "sweep"}')
     scheduler = Scheduler([schedule], lambda name, payload: sent.put((name, payload)))
-    assert sent.get(timeout=5) == ("Sweep", b'{"do": "sweep"}')
+    assert sent.get(timeout=LONG) == ("Sweep", b'{"do": "sweep"}')
     scheduler.close()
 
 
@@ -97,7 +98,7 @@ def test_a_failed_invocation_does_not_end_the_schedule(caplog: pytest.LogCapture
 
     scheduler = Scheduler([Schedule("a", "Sweep", 0.01)], submit)
     for _ in range(2):
-        sent.get(timeout=5)
+        sent.get(timeout=LONG)
     scheduler.close()
     assert "a: the function Sweep was not invoked" in caplog.text
 

@@ -16,6 +16,7 @@ from serving.metrics import Metrics
 from serving.rest.request import Request
 from serving.runtimes.runtime import Array, Signature, TensorSpec
 from serving.workers import Workers
+from tests.support.processes.waiting import LONG
 
 ROW = TensorSpec(np.dtype("int64"), (None, 2))
 ANY = TensorSpec(np.dtype("int64"), (None, None))
@@ -47,7 +48,7 @@ class Sums:
         until = time.thread_time() + self.work
         while time.thread_time() < until:
             pass
-        assert self.gate.wait(5)
+        assert self.gate.wait(LONG)
         if (values == 13).any():
             raise InferenceFailed("LiteRT: thirteen")
         return {"sum": np.array(values.sum(axis=None if signature == "total" else 1))}
@@ -131,7 +132,7 @@ async def _flood(
         requests += [asyncio.create_task(queue.predict(body([1, n]))) for n in range(later)]
         await asyncio.sleep(0.01)
         model.gate.set()
-        return await asyncio.wait_for(asyncio.gather(*requests), 5)
+        return await asyncio.wait_for(asyncio.gather(*requests), LONG)
 
 
 def test_requests_that_arrive_during_a_computation_are_the_next_batch() -> None:
@@ -176,7 +177,7 @@ def test_a_cancelled_request_leaves_the_rest_of_its_batch_alone() -> None:
             model.gate.set()
             assert json.loads(await requests[2]) == {"predictions": [3]}
 
-    asyncio.run(asyncio.wait_for(scenario(), 5))
+    asyncio.run(asyncio.wait_for(scenario(), LONG))
 
 
 def test_all_requests_of_a_stopped_model_are_answered_at_once() -> None:
@@ -198,7 +199,7 @@ def test_all_requests_of_a_stopped_model_are_answered_at_once() -> None:
             model.gate.set()
             await drained
 
-    asyncio.run(asyncio.wait_for(scenario(), 5))
+    asyncio.run(asyncio.wait_for(scenario(), LONG))
     assert model.calls == [2], "the other one is not computed"
 
 

@@ -26,6 +26,7 @@ from serving.models import TRIM_EVERY, Models
 from serving.rest.request import Request
 from serving.runtimes.runtime import Array, Signature, TensorSpec
 from serving.statuses import STATUS
+from tests.support.processes.waiting import LONG
 
 SIZE = 100  # bytes that each model reserves
 TARGET = {"X-Amzn-SageMaker-Target-Model": "cifar/1.tar.gz"}
@@ -52,7 +53,7 @@ class Sums:
         assert not self.closed
         self.running += 1
         assert self.running == 1, "two threads in one interpreter"
-        assert self.gate.wait(5)
+        assert self.gate.wait(LONG)
         self.running -= 1
         if inputs["image"].max() == 255:
             raise errors.InferenceFailed("LiteRT: broken")
@@ -104,7 +105,7 @@ class Bench:
         assert target in (TARGET["X-Amzn-SageMaker-Target-Model"], "m")
         name = version.folder.parent.name
         if name in self.load_gates:
-            assert self.load_gates[name].wait(5)
+            assert self.load_gates[name].wait(LONG)
         if name == "broken":
             raise errors.LoadFailed("LiteRT cannot load model.tflite: broken")
         self.opened.append(Sums(self.gate))
@@ -136,7 +137,7 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
 
 def run(scenario: Awaitable[Any]) -> None:
     async def bounded() -> None:
-        await asyncio.wait_for(scenario, 10)
+        await asyncio.wait_for(scenario, LONG)
 
     asyncio.run(bounded())
 

@@ -22,6 +22,7 @@ from serving.guard.crash_guard import (
     WINDOW,
     CrashGuard,
 )
+from tests.support.processes.waiting import LONG
 
 CAT, DOG = Path("/models/cat"), Path("/models/dog")
 
@@ -157,7 +158,7 @@ def test_suspects_work_one_at_a_time_and_others_do_not_wait(
         thread.start()
         with activity(guard, Path("/models/other")):
             assert not done.wait(0.1)
-    assert done.wait(10)
+    assert done.wait(LONG)
     thread.join()
 
 
@@ -175,7 +176,7 @@ def test_a_suspect_that_loads_and_one_that_computes_do_not_work_together(machine
         thread = threading.Thread(target=compute)
         thread.start()
         assert not done.wait(0.02)
-        assert done.wait(10), "it goes ahead after compute_wait"
+        assert done.wait(LONG), "it goes ahead after compute_wait"
     thread.join()
 
 

@@ -28,6 +28,7 @@ from serving.metrics import Metrics
 from serving.models import Models
 from serving.runtimes.bounded import BoundedRuntime
 from serving.runtimes.runtime import Array, Signature, TensorSpec
+from tests.support.processes.waiting import LONG
 
 ROW = TensorSpec(np.dtype("int64"), (None, 2))
 LIMIT = 0.2  # seconds
@@ -136,7 +137,7 @@ def process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Process
 
 def run(process: Process, scenario: Callable[[Process], Any]) -> None:
     async def bounded() -> None:
-        async with asyncio.timeout(10), process.running():
+        async with asyncio.timeout(LONG), process.running():
             await scenario(process)
 
     asyncio.run(bounded())

@@ -9,11 +9,12 @@ import pytest
 
 from serving import workers
 from serving.workers import Workers
+from tests.support.processes.waiting import LONG
 
 
 def run(scenario: Awaitable[None]) -> None:
     async def bounded() -> None:
-        await asyncio.wait_for(scenario, 10)
+        await asyncio.wait_for(scenario, LONG)
 
     asyncio.run(bounded())
 
@@ -35,7 +36,7 @@ class Jobs:
         def work() -> int:
             self.started.append(number)
             if waits:
-                assert self.gate.wait(10)
+                assert self.gate.wait(LONG)
             return number
 
         pool.run(work, lambda future: self.ended.append(future.result()))

@@ -6,12 +6,12 @@ import signal
 import subprocess
 import sys
 import tarfile
-import time
 from pathlib import Path
 
 import pytest
 
 from local.training import TrainingFailed, TrainingJob, pack_code, run
+from tests.support.processes.waiting import wait_until
 
 FILES = {
     "training/requirements.txt": "pillow",
@@ -140,10 +140,7 @@ def test_a_job_exits_with_its_parent(tmp_path: Path) -> None:
         assert parent.stdout is not None
         child = int(parent.stdout.readline())
         parent.send_signal(signal.SIGKILL)
-    deadline = time.monotonic() + 10
-    while _alive(child):
-        assert time.monotonic() < deadline, "it is an orphan"
-        time.sleep(0.05)
+    wait_until(lambda: not _alive(child))
 
 
 def _alive(pid: int) -> bool:

@@ -9,6 +9,7 @@ from typing import TypeVar
 import numpy as np
 import pytest
 
+from tests.support.processes.waiting import LONG
 from training.fitting import workers
 from training.fitting.workers import SingleHost, WorkerLost, Workers, join
 
@@ -42,7 +43,7 @@ def together(count: int, work: Callable[[Workers], Answer]) -> list[Answer | Exc
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(LONG)
     return [answers[host] for host in hosts]
 
 
