@@ -5,7 +5,6 @@ deployed stack of that name instead: journeys that ask for `api` or `s3` go ther
 ask for `stack`, or start stacks of their own, are skipped.
 """
 
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,6 +14,7 @@ import pytest
 from cli.client.stack import find
 from local.moto.aws import client
 from tests.support import trainer as training
+from tests.support.processes.waiting import LONG, wait_until
 from tests.support.stacks import DEPLOYED, ONBOARDING_SECONDS, ROOT, Reached, Running, start
 
 CLASSIFIERS = ("cifar", "sign-language")
@@ -73,10 +73,7 @@ def onboard_samples(there: Reached) -> None:
             if not live(api, model):
                 content = (ROOT / f"samples/{model}.tar.gz").read_bytes()
                 there.s3.put_object(Bucket=there.bucket, Key=f"mme/{model}.tar.gz", Body=content)
-        deadline = time.monotonic() + ONBOARDING_SECONDS
-        while not all(live(api, model) for model in SAMPLES):
-            assert time.monotonic() < deadline, f"the samples are not live at {there.url}"
-            time.sleep(1)
+        wait_until(lambda: all(live(api, model) for model in SAMPLES), ONBOARDING_SECONDS)
 
 
 def live(api: httpx.Client, model: str) -> bool:
@@ -88,7 +85,7 @@ def live(api: httpx.Client, model: str) -> bool:
 
 def http(there: Reached) -> httpx.Client:
     """A client with the API key."""
-    return httpx.Client(base_url=there.url, headers={"x-api-key": there.api_key}, timeout=60)
+    return httpx.Client(base_url=there.url, headers={"x-api-key": there.api_key}, timeout=LONG)
 
 
 @pytest.fixture(scope="session")

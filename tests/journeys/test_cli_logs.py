@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 
 from cli.client.stack import LOCAL_NAME
+from tests.support.processes.waiting import LONG
 from tests.support.stacks import ROOT, Running
 
 FACET = str(Path(sys.executable).with_name("facet"))
@@ -19,7 +20,7 @@ IMAGE = (ROOT / "samples/images/cifar/cat-chelsea.jpg").read_bytes()
 
 def logs(stack: Running, *arguments: str) -> list[dict[str, Any]]:
     command = [FACET, "logs", "--json", "--home", str(stack.home), *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=LONG)
     assert done.returncode == 0, done.stderr
     return [json.loads(line) for line in done.stdout.splitlines()]
 
@@ -57,11 +58,11 @@ def test_it_follows_until_it_is_interrupted(stack: Running, api: httpx.Client) -
     command = [FACET, "logs", "--follow", "--home", str(stack.home)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as following:
         assert following.stdout
-        stuck = threading.Timer(60, following.kill)
+        stuck = threading.Timer(LONG, following.kill)
         stuck.start()
         for _ in range(2):
             request = asked(api)
             assert any(request in line for line in following.stdout)
         following.send_signal(signal.SIGINT)
-        assert following.wait(30) == 130
+        assert following.wait(LONG) == 130
         stuck.cancel()

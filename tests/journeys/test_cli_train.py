@@ -12,6 +12,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from cli.app import app
+from tests.support.processes.waiting import LONG, wait_until
 from tests.support.stacks import ROOT
 from tests.support.trainer import Trainer, artifact
 
@@ -134,16 +135,16 @@ def test_a_signal_stops_the_execution_and_its_job(trainer: Trainer, number: sign
         return [job for job, line in trainer.lines if line == "waiting" and job.startswith(model)]
 
     with started:
-        trainer.until(waiting)
+        wait_until(waiting)
         started.send_signal(number)
-        _, said = started.communicate(timeout=60)
+        _, said = started.communicate(timeout=LONG)
     assert started.returncode == 130
     assert f"{model}: stopped the execution and its training job" in said.splitlines()
     listed = trainer.sfn.list_executions(stateMachineArn=trainer.address.state_machine_arn)
     (execution,) = [each for each in listed["executions"] if each["name"].startswith(model)]
     assert trainer.end(execution["executionArn"])["status"] == "ABORTED"
     (job,) = waiting()
-    trainer.until(
+    wait_until(
         lambda: (
             trainer.sagemaker.describe_training_job(TrainingJobName=job)["TrainingJobStatus"]
             == "Stopped"
@@ -175,7 +176,7 @@ def test_a_stopped_execution_is_resumed(trainer: Trainer) -> None:
     trainer.dataset("stopped", artifact("stopped", 0.6))
     job = {"model": "again", "dataset": "stopped", "minimum": 0.5}
     execution = trainer.start("last-week", job)
-    trainer.until(waiting)
+    wait_until(waiting)
     running = resume("last-week")
     assert running.exit_code == 1
     assert "error: execution last-week is still running" in running.stderr

@@ -8,6 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from cli.app import app
+from tests.support.processes.waiting import LONG
 from tests.support.stacks import ROOT, environment
 
 
@@ -19,7 +20,7 @@ def test_once_shows_the_samples_and_stops(tmp_path: Path) -> None:
         env=environment(),
         capture_output=True,
         text=True,
-        timeout=180,
+        timeout=LONG,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "cat" in done.stdout, "the samples run in the function"

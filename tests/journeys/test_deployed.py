@@ -14,7 +14,7 @@ from local.moto.aws import client
 from tests.support.stacks import ROOT, Running
 
 NAME = "as-deployed"
-SECONDS = 300
+SECONDS = 900
 
 
 @pytest.fixture(scope="module")
@@ -134,7 +134,7 @@ def test_the_runbooks_first_block_sets_its_variables(
         env=account(stack),
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=SECONDS,
     )
     assert done.returncode == 0, done.stderr
     names = (

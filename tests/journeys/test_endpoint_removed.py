@@ -1,9 +1,8 @@
 """The endpoint is removed and comes back while clients ask: the function answers meanwhile."""
 
 import threading
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,6 +13,7 @@ import pytest
 from local.moto.aws import client
 from tests.journeys.conftest import CLASSIFIERS, http
 from tests.support.inputs import artifacts
+from tests.support.processes.waiting import LONG, wait_until
 from tests.support.stacks import ROOT, RUN, Reached, Running
 
 IMAGE = artifacts.encoded()
@@ -77,16 +77,10 @@ class Switch:
 
     def invocations(self) -> int:
         """How often it was invoked so far."""
-        metrics = httpx.get(f"{self.address.sagemaker_runtime_url}/metrics").json()
+        url = f"{self.address.sagemaker_runtime_url}/metrics"
+        metrics = httpx.get(url, timeout=LONG).json()
         found: int = metrics[self.address.endpoint]["Invocations"]["SampleCount"]
         return found
-
-
-def wait_until(condition: Callable[[], object], seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 @pytest.fixture
@@ -126,12 +120,12 @@ def ran_in(api: httpx.Client, model: str) -> str:
     return answer.headers["X-Facet-Ran-In"]
 
 
-def sweep(stack: Running) -> str:
-    """One run of the sweeper; what it did."""
+def sweep(stack: Running) -> None:
+    """One run of the sweeper. That of its schedule may have come before."""
     functions = client("lambda", stack.address)
     names = [each["FunctionName"] for each in functions.list_functions()["Functions"]]
     (name,) = [each for each in names if "SweepFunction" in each]
-    return str(functions.invoke(FunctionName=name, Payload=b"{}")["Payload"].read())
+    assert "FunctionError" not in functions.invoke(FunctionName=name, Payload=b"{}")
 
 
 def test_an_upload_runs_in_the_function_until_the_endpoint_is_back_and_has_proven_it(
@@ -144,5 +138,5 @@ def test_an_upload_runs_in_the_function_until_the_endpoint_is_back_and_has_prove
     wait_until(lambda: api.get(f"/models/{model}").json().get("live"))
     assert ran_in(api, model) == "function"
     switch.on()
-    assert f"{model}/" in sweep(stack)
+    sweep(stack)
     wait_until(lambda: ran_in(api, model) == "endpoint")

@@ -20,6 +20,7 @@ from samcli.lib.providers.sam_stack_provider import SamLocalStackProvider
 from samcli.yamlhelper import yaml_parse
 
 from local import sam_local
+from tests.support.processes.waiting import LONG
 from tests.support.stacks import ROOT, Running
 
 FUNCTIONS = sorted(
@@ -82,7 +83,7 @@ def invoked(handler: str, event: str, environment: Mapping[str, str]) -> Any:
         env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **environment},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=LONG,
     )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
@@ -105,7 +106,9 @@ def test_the_account_accepts_the_bucket_in_the_host_name(stack: Running) -> None
     key = Credentials(stack.address.access_key_id, stack.address.secret_access_key)
     S3SigV4Auth(key, "s3", stack.address.region).add_auth(request)
     answer = httpx.get(
-        f"{stack.address.endpoint_url}/?list-type=2", headers=dict(request.headers.items())
+        f"{stack.address.endpoint_url}/?list-type=2",
+        headers=dict(request.headers.items()),
+        timeout=LONG,
     )
     assert f"<Name>{stack.address.bucket}</Name>" in answer.text
 

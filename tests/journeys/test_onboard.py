@@ -9,7 +9,6 @@ import subprocess
 import sys
 import tarfile
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from facet.registry.models import Mode, Policy
 from facet.registry.releases import Releases
 from local.moto.aws import client
 from tests.support.inputs import artifacts
+from tests.support.processes.waiting import LONG, wait_until
 from tests.support.stacks import ONBOARDING_SECONDS, ROOT, RUN, Reached, Running
 
 SAMPLE = (ROOT / "samples/cifar.tar.gz").read_bytes()
@@ -60,14 +60,6 @@ def described_as(text: str) -> Change:
     return change
 
 
-def wait_until(true: Callable[[], bool], seconds: float = 60) -> None:
-    """Poll `true` until it holds; fail after `seconds`."""
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, "timed out"
-        time.sleep(0.1)
-
-
 def version_of(artifact: bytes) -> str:
     return hashlib.sha256(artifact).hexdigest()[:12]
 
@@ -90,7 +82,7 @@ class Uploads:
 
     def published(self, stack: Running) -> set[tuple[str, str, str]]:
         """EventType, model and version of each event on the bus."""
-        events = httpx.get(stack.address.events_url).json()["events"]
+        events = httpx.get(stack.address.events_url, timeout=LONG).json()["events"]
         return {
             (each["detail-type"], each["detail"]["model"], each["detail"]["version"])
             for each in events
@@ -107,18 +99,17 @@ class Uploads:
         sqs.close()
         return int(found["Attributes"][name])
 
-    def outcome(
-        self, model: str, artifact: bytes, seconds: float = ONBOARDING_SECONDS
-    ) -> dict[str, Any]:
+    def outcome(self, model: str, artifact: bytes) -> dict[str, Any]:
         """The version's entry once it is no longer pending."""
-        version, deadline = version_of(artifact), time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            answer = self.api.get(f"/models/{model}").json()
-            for each in answer.get("versions", []):
-                if each["version"] == version and each["status"] != "PENDING":
-                    return dict(each)
-            time.sleep(0.1)
-        pytest.fail(f"{model} has no outcome: {answer}")
+        found: list[dict[str, Any]] = []
+
+        def settled() -> bool:
+            listed = self.api.get(f"/models/{model}").json().get("versions", [])
+            found[:] = [each for each in listed if each["version"] == version_of(artifact)]
+            return bool(found) and found[0]["status"] != "PENDING"
+
+        wait_until(settled, ONBOARDING_SECONDS)
+        return found[0]
 
     def live(self, model: str) -> object:
         return self.api.get(f"/models/{model}").json()["live"]
@@ -131,10 +122,7 @@ class Uploads:
         return {each["Key"] for each in listed.get("Contents", [])}
 
     def wait_for_upload_removed(self, model: str) -> None:
-        key, deadline = f"mme/{model}.tar.gz", time.monotonic() + 20
-        while key in self.keys(key) and time.monotonic() < deadline:
-            time.sleep(0.05)
-        assert key not in self.keys(key)
+        wait_until(lambda: not self.keys(f"mme/{model}.tar.gz"))
 
 
 @pytest.fixture(scope="module")
@@ -291,9 +279,9 @@ def test_thirty_concurrent_uploads_all_get_a_result(
     bad += [(model, repacked(_no_manifest)) for model in models]
     uploads.upload_all_at_once(good + bad)
     for model, artifact in good:
-        assert uploads.outcome(model, artifact, 240)["status"] == "READY"
+        assert uploads.outcome(model, artifact)["status"] == "READY"
     for model, artifact in bad:
-        assert uploads.outcome(model, artifact, 240)["status"] == "REJECTED"
+        assert uploads.outcome(model, artifact)["status"] == "REJECTED"
         report = f"rejected/{model}/{version_of(artifact)}.json"
         assert uploads.keys(report) == {report}
     for model in models:
@@ -302,9 +290,9 @@ def test_thirty_concurrent_uploads_all_get_a_result(
         assert uploads.live(model) in ready
         assert uploads.keys(f"mme/{model}/") == {f"mme/{model}/{each}.tar.gz" for each in ready}
         assert api.post(f"/models/{model}/predict", content=CAT).status_code == 200
-    published = uploads.published(stack)
-    assert {("ModelReady", model, version_of(each)) for model, each in good} <= published
-    assert {("ModelRejected", model, version_of(each)) for model, each in bad} <= published
+    expected = {("ModelReady", model, version_of(each)) for model, each in good}
+    expected |= {("ModelRejected", model, version_of(each)) for model, each in bad}
+    wait_until(lambda: expected <= uploads.published(stack))
     assert uploads.undelivered(stack) == 0
 
 
@@ -320,7 +308,8 @@ def test_deleting_the_live_version_makes_the_previous_one_live(
         uploads.s3.delete_object(Bucket=uploads.bucket, Key=key)
         uploads.wait_for_live("inherited", successor)
     wait_until(lambda: api.post("/models/inherited/predict", content=CAT).status_code == 409)
-    assert ("ModelPromoted", "inherited", version_of(first)) in uploads.published(stack)
+    promoted = ("ModelPromoted", "inherited", version_of(first))
+    wait_until(lambda: promoted in uploads.published(stack))
     uploads.upload("inherited", second)
     uploads.wait_for_live("inherited", version_of(second))
 
@@ -332,7 +321,7 @@ def fails_on_bright_images(folder: Path) -> bytes:
         [sys.executable, str(script), str(folder / "1")],
         check=True,
         capture_output=True,
-        timeout=240,
+        timeout=LONG,
         env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
     )
     manifest = artifacts.manifest(golden=artifacts.golden())
@@ -386,12 +375,12 @@ def test_a_failing_canary_is_rolled_back_and_callers_still_get_answers(
     assert uploads.outcome("miner", first)["status"] == "READY"
     start_canaries(stack, "miner", good_answers=1000)
     uploads.upload("miner", flawed)
-    assert uploads.outcome("miner", flawed, 120)["status"] == "READY"
+    assert uploads.outcome("miner", flawed)["status"] == "READY"
 
     def rolled_back() -> bool:
         answer = api.post("/models/miner/predict", content=BRIGHT)
         assert (answer.status_code, answer.json()["version"]) == (200, version_of(first))
         return ("ModelRolledBack", "miner", version_of(flawed)) in uploads.published(stack)
 
-    wait_until(rolled_back, 120)
+    wait_until(rolled_back)
     assert uploads.live("miner") == version_of(first)

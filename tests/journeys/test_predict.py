@@ -11,6 +11,7 @@ import httpx
 import pytest
 from PIL import Image
 
+from tests.support.processes.waiting import LONG
 from tests.support.stacks import ROOT
 
 IMAGE = next((ROOT / "samples/images/cifar").glob("cat*"))
@@ -85,9 +86,9 @@ def test_an_invalid_request_gets_a_problem_document(
 def test_api_gateway_refuses_a_request_without_a_valid_key(api: httpx.Client, image: bytes) -> None:
     root = str(api.base_url).rstrip("/")
     for headers in ({}, {"x-api-key": "wrong"}):
-        answer = httpx.post(root + URL, content=image, headers=headers)
+        answer = httpx.post(root + URL, content=image, headers=headers, timeout=LONG)
         assert (answer.status_code, answer.json()) == (403, {"message": "Forbidden"})
-    assert httpx.get(root + "/health").json() == {"status": "ok"}
+    assert httpx.get(root + "/health", timeout=LONG).json() == {"status": "ok"}
 
 
 def _cifar(data: Path) -> dict[str, list[bytes]]:

@@ -68,7 +68,7 @@ def pasted(checkout: Path) -> tuple[list[str], set[str]]:
         env=plain_environment(),
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=900,
     )
     *outputs, rest = done.stdout.split(f"{DONE}\n")
     failed = blocks[len(outputs)] if len(outputs) < len(blocks) else ""

@@ -9,6 +9,7 @@ import pytest
 from local import supported
 from local.moto.aws import client
 from local.stack import NAME
+from tests.support.processes.waiting import LONG
 from tests.support.stacks import Running
 from tests.support.template.choosing import Chosen
 
@@ -78,5 +79,5 @@ def test_the_resource_exists(stack: Running, name: str) -> None:
 def test_the_api_accepts_only_its_key(stack: Running) -> None:
     address = stack.address
     for key, status in ((address.api_key, 200), ("another", 403)):
-        answer = httpx.get(f"{address.url}/models", headers={"x-api-key": key}, timeout=60)
+        answer = httpx.get(f"{address.url}/models", headers={"x-api-key": key}, timeout=LONG)
         assert answer.status_code == status

@@ -4,7 +4,6 @@ import re
 import subprocess
 import sys
 import tarfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +13,8 @@ import pytest
 from local.moto.aws import client
 from tests.journeys.conftest import http
 from tests.support.inputs import artifacts
-from tests.support.stacks import ONBOARDING_SECONDS, ROOT, Reached, Running, start
+from tests.support.processes.waiting import LONG, wait_until
+from tests.support.stacks import ROOT, Reached, Running, start
 
 IMAGE = next((ROOT / "samples/images/cifar").glob("cat*"))
 
@@ -37,9 +37,8 @@ def there(automatic: Running) -> Iterator[Reached]:
 def facet(there: Reached, *arguments: str) -> str:
     """What a command prints."""
     program = str(Path(sys.executable).with_name("facet"))
-    done = subprocess.run(
-        [program, *arguments, *there.options], cwd=ROOT, capture_output=True, text=True, timeout=60
-    )
+    command = [program, *arguments, *there.options]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=LONG)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -66,10 +65,7 @@ def test_auto_runs_each_model_where_it_can_and_says_where(there: Reached) -> Non
         key = "mme/tensorflow-only.tar.gz"
         there.s3.put_object(Bucket=there.bucket, Key=key, Body=without_litert())
         assert ran_in(api, "cifar") == "function"
-        deadline = time.monotonic() + ONBOARDING_SECONDS
-        while not api.get("/models/tensorflow-only").json().get("live"):
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
+        wait_until(lambda: api.get("/models/tensorflow-only").json().get("live"))
         assert ran_in(api, "tensorflow-only") == "endpoint"
         for model, first in (("cifar", "function"), ("tensorflow-only", "endpoint")):
             (version,) = api.get(f"/models/{model}").json()["versions"]

@@ -11,7 +11,8 @@ from PIL import Image
 from playwright.sync_api import expect
 
 from tests.browser.actions import choose_file, labels, results
-from tests.browser.conftest import COUNT_VIOLATIONS, Watched, chromium
+from tests.browser.conftest import COUNT_VIOLATIONS, TIMEOUT, Watched, chromium
+from tests.support.processes.waiting import LONG
 from tests.support.stacks import start
 
 COLOURS = {"red": (200, 40, 40), "green": (40, 180, 60), "blue": (40, 60, 200)}
@@ -62,7 +63,7 @@ def test_a_model_is_taught_on_the_page_and_answers_over_the_api(tmp_path: Path) 
         try:
             there = stack.address
             page, watched = browser.new_page(), Watched()
-            page.set_default_timeout(30_000)
+            page.set_default_timeout(TIMEOUT)
             page.add_init_script(COUNT_VIOLATIONS)
             watched.watch(page)
             page.goto(f"{there.url}/#key={there.api_key}")
@@ -86,7 +87,7 @@ def test_a_model_is_taught_on_the_page_and_answers_over_the_api(tmp_path: Path) 
                 f"{there.url}/models/colours/predict",
                 headers=headers | {"content-type": "image/png"},
                 content=picture(COLOURS["blue"], 51),
-                timeout=60,
+                timeout=LONG,
             ).json()
             assert answer["predictions"][0]["label"] == "blue"
             page.get_by_role("button", name="Why green?").click()
@@ -95,7 +96,7 @@ def test_a_model_is_taught_on_the_page_and_answers_over_the_api(tmp_path: Path) 
                 f"{there.url}/models/colours/predict?explain=true",
                 headers=headers | {"content-type": "image/png"},
                 content=halves("red", "blue"),
-                timeout=60,
+                timeout=LONG,
             ).json()
             assert points_at(explained) == explained["predictions"][0]["label"]
             page.get_by_role("button", name="Add images and teach again").click()
@@ -103,7 +104,7 @@ def test_a_model_is_taught_on_the_page_and_answers_over_the_api(tmp_path: Path) 
             page.get_by_label("Choose images for red").set_input_files(files("red", 10, 5))
             page.get_by_role("button", name="Teach", exact=True).click()
             expect(page.get_by_role("button", name="Ask colours")).to_be_visible()
-            shown = httpx.get(f"{there.url}/models/colours", headers=headers).json()
+            shown = httpx.get(f"{there.url}/models/colours", headers=headers, timeout=LONG).json()
             assert (shown["kind"], len(shown["versions"])) == ("head", 2)
             assert watched.errors == []
         finally:

@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from local.moto.aws import client
+from tests.support.processes.waiting import LONG, wait_until
 from tests.support.stacks import ROOT
 from tests.support.trainer import Trainer, artifact
 
@@ -54,10 +55,10 @@ def test_jobs_end_with_their_expected_outcomes(trainer: Trainer) -> None:
         f"{trainer.address.url}/models/fine/predict",
         headers={"x-api-key": trainer.address.api_key},
         content=CAT,
-        timeout=60,
+        timeout=LONG,
     )
     assert answer.json()["predictions"][0]["label"] == "cat"
-    assert trainer.executed[-1].name == "mixed"
+    wait_until(lambda: trainer.executed and trainer.executed[-1].name == "mixed")
 
 
 def subscribed(trainer: Trainer) -> Callable[[], dict[str, Any]]:
@@ -68,7 +69,7 @@ def subscribed(trainer: Trainer) -> Callable[[], dict[str, Any]]:
     sns.subscribe(TopicArn=trainer.address.topic_arn, Protocol="sqs", Endpoint=arn["QueueArn"])
 
     def message() -> dict[str, Any]:
-        (received,) = sqs.receive_message(QueueUrl=url, WaitTimeSeconds=5)["Messages"]
+        (received,) = sqs.receive_message(QueueUrl=url, WaitTimeSeconds=20)["Messages"]
         content: dict[str, Any] = json.loads(json.loads(received["Body"])["Message"])
         return content
 
@@ -111,7 +112,7 @@ def test_a_worse_model_is_published_only_with_allow_worse(trainer: Trainer, live
 
 def test_a_stopped_job_is_reported_as_stopped(trainer: Trainer, live: str) -> None:
     execution = trainer.start("stopped", {"model": "steady", "dataset": trainer.dataset("endless")})
-    trainer.until(lambda: running(trainer, "steady-stopped"))
+    wait_until(lambda: running(trainer, "steady-stopped"))
     name = running(trainer, "steady-stopped")
     trainer.sagemaker.stop_training_job(TrainingJobName=name)
     report = trainer.reports(execution)["steady"]
@@ -144,7 +145,7 @@ def test_a_job_over_its_maximum_runtime_is_reported_as_stopped(trainer: Trainer,
 
 def test_a_stopped_execution_stops_its_training_job(trainer: Trainer) -> None:
     execution = trainer.start("gone", {"model": "gone", "dataset": trainer.dataset("endless")})
-    trainer.until(lambda: running(trainer, "gone-gone"))
+    wait_until(lambda: running(trainer, "gone-gone"))
     trainer.sfn.stop_execution(executionArn=execution)
     name = running(trainer, "gone-gone")
 
@@ -152,7 +153,7 @@ def test_a_stopped_execution_stops_its_training_job(trainer: Trainer) -> None:
         job = trainer.sagemaker.describe_training_job(TrainingJobName=name)
         return bool(job["TrainingJobStatus"] == "Stopped")
 
-    trainer.until(stopped)
+    wait_until(stopped)
     assert trainer.end(execution)["status"] == "ABORTED"
 
 

@@ -20,7 +20,7 @@ HUES = {"green": (60, 200, 60), "red": (200, 60, 60)}
 NETWORK = ["backbone=cnn", "width=4", "dense=8", "image-size=16"]
 QUICK = [*NETWORK, "epochs=8", "batch-size=8", "learning-rate=0.01"]
 
-TRAINING_SECONDS = 1800 if DEPLOYED else 400
+TRAINING_SECONDS = 1800 if DEPLOYED else 900
 
 
 def quick() -> list[str]:

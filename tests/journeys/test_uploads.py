@@ -7,6 +7,7 @@ import httpx
 import pytest
 from PIL import Image
 
+from tests.support.processes.waiting import LONG
 from tests.support.stacks import ROOT
 
 IMAGE = next((ROOT / "samples/images/cifar").glob("cat*"))
@@ -25,7 +26,7 @@ def test_a_large_image_is_predicted_from_the_bucket(api: httpx.Client, large: by
     offer = api.post("/uploads", json={"content_type": "image/jpeg"})
     assert offer.status_code == 201
     form = offer.json()
-    sent = httpx.post(form["url"], data=form["fields"], files={"file": large}, timeout=60)
+    sent = httpx.post(form["url"], data=form["fields"], files={"file": large}, timeout=LONG)
     assert sent.status_code == 204, sent.text
     answer = api.post("/models/cifar/predict", json={"s3": form["s3"]})
     assert answer.status_code == 200, answer.text
@@ -33,7 +34,8 @@ def test_a_large_image_is_predicted_from_the_bucket(api: httpx.Client, large: by
 
 
 def test_a_preflight_needs_no_key_and_allows_nothing_by_default(api: httpx.Client) -> None:
-    answer = httpx.options(str(api.base_url).rstrip("/") + "/models/cifar/predict")
+    url = str(api.base_url).rstrip("/") + "/models/cifar/predict"
+    answer = httpx.options(url, timeout=LONG)
     assert answer.status_code == 204
     assert not any(name.startswith("access-control") for name in answer.headers)
 

@@ -18,7 +18,7 @@ BIN = Path(sys.executable).parent
 SAMPLE = ROOT / "samples/cifar.tar.gz"
 IMAGES = ROOT / "samples/images/cifar"
 VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
-SECONDS = 120
+SECONDS = 300
 
 CHECKOUT_ONLY = ("local", "cli", "train", "training", "predict", "onboard", "page", "serving")
 IMPORT_ALL = """

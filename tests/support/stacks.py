@@ -9,17 +9,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from facet.stack import Address
+from tests.support.processes.waiting import LONG, wait_until
 
 ROOT = Path(__file__).parents[2]
-START_SECONDS = 120
+PRINTED = "printed.txt"
 
 DEPLOYED = os.environ.get("FACET_STACK")
 """The name of the deployed stack that is tested instead of one on this machine."""
 
-ONBOARDING_SECONDS = 900 if DEPLOYED else 60
+ONBOARDING_SECONDS = 900 if DEPLOYED else LONG
 
 RUN = f"journey-{secrets.token_hex(3)}"
 """A prefix of model names, since a deployed stack has models of its own."""
@@ -62,11 +61,23 @@ class Reached:
 
 @dataclass
 class Running:
-    """A running `facet up`: its process, what it printed, the folder of its state."""
+    """A running `facet up`: its process, and the folder of its state.
 
-    process: subprocess.Popen[str]
-    printed: list[str]
+    It prints into a file there. With a pipe that nobody reads it would stop when that is full.
+    """
+
+    process: subprocess.Popen[bytes]
     home: Path
+
+    @property
+    def printed(self) -> list[str]:
+        """The lines that it printed."""
+        return (self.home / PRINTED).read_text().splitlines()
+
+    @property
+    def serves(self) -> bool:
+        """Whether its start is over."""
+        return any(line.startswith("serving until") for line in self.printed)
 
     @property
     def address(self) -> Address:
@@ -78,23 +89,9 @@ class Running:
         started = descendants(self.process.pid)
         assert started, "a running stack has processes of its own"
         self.process.send_signal(how)
-        code = self.process.wait(30)
-        assert self.process.stdout is not None
-        self.printed += self.process.stdout.read().splitlines()
-        self.process.stdout.close()
-        left = [pid for pid in started if _outlives(pid)]
-        assert not left, f"left behind: {left}"
+        code = self.process.wait(LONG)
+        wait_until(lambda: not any(map(alive, started)))
         return code
-
-
-def _outlives(pid: int, seconds: float = 5.0) -> bool:
-    waited = 0.0
-    while alive(pid):
-        if waited > seconds:
-            return True
-        signal.sigtimedwait([], 0.1)
-        waited += 0.1
-    return False
 
 
 def environment(**more: str) -> dict[str, str]:
@@ -114,19 +111,15 @@ def start(home: Path, *arguments: str, **more: str) -> Running:
 
     `arguments` are those of `facet up`, `more` are environment variables.
     """
-    process = subprocess.Popen(
-        command(home, *arguments),
-        cwd=ROOT,
-        env=environment(**more),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    assert process.stdout is not None
-    printed: list[str] = []
-    for line in process.stdout:
-        printed.append(line.rstrip("\n"))
-        if line.startswith("serving until"):
-            return Running(process, printed, home)
-    process.wait(START_SECONDS)
-    pytest.fail("the stack did not start:\n" + "\n".join(printed))
+    with (home / PRINTED).open("wb") as output:
+        process = subprocess.Popen(
+            command(home, *arguments),
+            cwd=ROOT,
+            env=environment(**more),
+            stdout=output,
+            stderr=output,
+        )
+    running = Running(process, home)
+    wait_until(lambda: running.serves or process.poll() is not None)
+    assert running.serves, "\n".join(running.printed)
+    return running

@@ -7,20 +7,19 @@ import gzip
 import io
 import json
 import tarfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
-import pytest
 
 from local.moto.aws import client
 from local.moto.training.step_functions import Execution
 from local.stack import Listeners, Stack
 from local.training.description import Document
 from tests.support.aws.moto_account import forget
+from tests.support.processes.waiting import LONG, wait_until
 from tests.support.stacks import ROOT
 from training.package import pack_code
 
@@ -102,14 +101,13 @@ class Trainer:
         )
         return str(started["executionArn"])
 
-    def end(self, execution: str, seconds: float = 90) -> dict[str, Any]:
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
+    def end(self, execution: str) -> dict[str, Any]:
+        def described() -> dict[str, Any]:
             found: dict[str, Any] = self.sfn.describe_execution(executionArn=execution)
-            if found["status"] != "RUNNING":
-                return found
-            time.sleep(0.1)
-        pytest.fail(f"{execution} did not end within {seconds:g} s")
+            return found
+
+        wait_until(lambda: described()["status"] != "RUNNING")
+        return described()
 
     def reports(self, execution: str) -> dict[str, dict[str, Any]]:
         ended = self.end(execution)
@@ -120,17 +118,10 @@ class Trainer:
         return self.reports(self.start(name, *jobs, **more))
 
     def live(self, model: str) -> str | None:
-        answer = httpx.get(
-            f"{self.address.url}/models/{model}", headers={"x-api-key": self.address.api_key}
-        )
+        url, headers = f"{self.address.url}/models/{model}", {"x-api-key": self.address.api_key}
+        answer = httpx.get(url, headers=headers, timeout=LONG)
         live: str | None = answer.json().get("live")
         return live
-
-    def until(self, condition: Callable[[], object], seconds: float = 30) -> None:
-        deadline = time.monotonic() + seconds
-        while not condition():
-            assert time.monotonic() < deadline, f"not within {seconds:g} s"
-            time.sleep(0.05)
 
 
 @contextmanager
