@@ -13,7 +13,7 @@ from tests.browser import site as sites
 from tests.browser.site import Site
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-TIMEOUT = 20_000
+TIMEOUT = 120_000
 """Milliseconds to wait for an expectation; a busy machine is slow."""
 
 CAMERA = "--use-fake-device-for-media-stream"

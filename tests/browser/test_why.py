@@ -3,7 +3,6 @@
 import base64
 import io
 import json
-import time
 from typing import Any
 
 import numpy as np
@@ -137,14 +136,14 @@ def test_nothing_moves_and_a_phone_has_room(open_page: Open, cats: Site, scheme:
     below = page.get_by_text("Request with curl")
     page.evaluate(SHIFTS)
 
-    def answer_late(route: Route) -> None:
-        time.sleep(0.8)  # longer than a shift counts as the click's
-        route.continue_()
-
-    page.route("**/predict?*explain=true", answer_late)
-    why(page).click()
+    held: list[Route] = []
+    page.route("**/predict?*explain=true", lambda route: held.append(route))
+    with page.expect_request("**/predict?*explain=true"):
+        why(page).click()
     expect(page.get_by_role("img", name="photo.png, before its heat map")).to_be_visible()
     before = below.bounding_box()
+    page.wait_for_timeout(800)  # so long a shift counts as the click's
+    held[0].continue_()
     expect(page.get_by_role("img", name="Heat map over photo.png.")).to_be_visible()
     assert below.bounding_box() == before
     assert sum(page.evaluate("window.shifts")) == 0
