@@ -60,8 +60,8 @@ def main() -> None:
     """Ask the spy, and print its answer."""
     lose_power()
     made = inference.create(program=(__file__, "model"))
-    made.process.wait_until_ready(30)
-    result = made.process.ask("cats/1", Path("none"), b"{}", "r-1", 30)
+    made.process.wait_until_ready(600)
+    result = made.process.ask("cats/1", Path("none"), b"{}", "r-1", 600)
     made.close()
     sys.stdout.write(result.body.decode())
 

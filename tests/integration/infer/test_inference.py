@@ -26,6 +26,7 @@ from infer.process import model_process, runner
 from infer.process.model_process import PROGRAM, ModelProcess
 from tests.support.inputs import lite_models
 from tests.support.inputs.unfit_models import UNFIT
+from tests.support.processes.waiting import LONG
 
 FRAGILE = (str(Path(__file__).with_name("fragile_runner.py")),)
 MEGABYTE = 1 << 20
@@ -68,8 +69,8 @@ class Function:
         request = {"instances": [{"image": [1, 2]}]}
         return Invocation(key, hashlib.sha256(content).hexdigest(), request, "r-1")
 
-    def ask(self, invocation: Invocation, seconds: float = 25) -> dict[str, Any]:
-        """The answer as a caller reads it."""
+    def ask(self, invocation: Invocation, seconds: float = LONG) -> dict[str, Any]:
+        """The answer as a caller reads it; seconds: the function's timeout."""
         try:
             answer = answers.success(self.inference.run(invocation, seconds))
         except InferError as error:
@@ -125,9 +126,9 @@ def test_a_model_is_read_and_loaded_once(start: Start) -> None:
     cats, dogs = function.put("cats", model(3)), function.put("dogs", model(5))
     first = function.ask(cats)
     assert function.ask(dogs)["response"] == {"predictions": [[5.0, 10.0]]}
-    second = function.ask(cats)
-    assert second["response"] == first["response"]
-    assert second["seconds"]["load"] < first["seconds"]["load"] / 2
+    later = [function.ask(cats) for _ in range(5)]
+    assert [each["response"] for each in later] == [first["response"]] * 5
+    assert min(each["seconds"]["load"] for each in later) < first["seconds"]["load"] / 2
     assert function.bucket.reads == 2
 
 
@@ -146,7 +147,7 @@ def spied(tmp_path: Path, *options: str) -> Any:
     code = [sys.executable, str(Path(__file__).with_name("spy.py")), *options]
     path = os.pathsep.join(each for each in sys.path if each)
     environment = {**os.environ, **SECRETS, "TMPDIR": str(tmp_path), "PYTHONPATH": path}
-    done = subprocess.run(code, env=environment, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(code, env=environment, capture_output=True, text=True, timeout=LONG)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
 
@@ -304,7 +305,7 @@ def test_a_process_that_cannot_start_is_no_fault_of_the_model(
     function = start(program=("-c", program))
     cats = function.put("cats", model(3))
     for _ in range(2):
-        answer = function.ask(cats, seconds=3 if "sleep" in program else 25)
+        answer = function.ask(cats, seconds=3 if "sleep" in program else LONG)
         assert answer["status"] == 503
         assert answer["response"]["error"].startswith(f"The process that runs models {text}")
 
@@ -339,7 +340,7 @@ def test_hostile_files_fail_by_name_or_answer_and_others_go_on(start: Start) -> 
         files.append(whole[:place] + bytes([byte]) + whole[place + 1 :])
     small = function.put("small", model(5))
     for number, content in enumerate(files):
-        answer = function.ask(function.put(f"h{number}", content), seconds=10)
+        answer = function.ask(function.put(f"h{number}", content))
         assert answer["status"] in (200, 400, 500), answer
         if answer["status"] == 500:
             assert re.match(rf"Model h{number}/|LiteRT: |Tensor ", answer["response"]["error"]), (
@@ -355,7 +356,7 @@ def test_hostile_bodies_are_400(start: Start, tmp_path: Path, body: bytes) -> No
     path = tmp_path / "model"
     path.write_bytes(model(3))
     function.inference.process.start()
-    function.inference.process.wait_until_ready(25)
-    result = function.inference.process.ask("cats/1", path, body, "r-1", 10)
+    function.inference.process.wait_until_ready(LONG)
+    result = function.inference.process.ask("cats/1", path, body, "r-1", LONG)
     assert result.status == 400, result
     assert function.ask(function.put("cats", model(3)))["status"] == 200
