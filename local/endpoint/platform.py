@@ -133,6 +133,7 @@ class Platform:
         temporary.mkdir(parents=True, exist_ok=True)
         environment = {
             "SAGEMAKER_TFS_WAIT_TIME_SECONDS": LOAD_TIMEOUT,
+            "FACET_SERVING_LOAD_LIMIT": LOAD_TIMEOUT,
             "TMPDIR": str(temporary),
             **config.environment,
             "FACET_SERVING_MEMORY": str(self._memory_budget),

@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import tarfile
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -29,9 +28,9 @@ from tests.integration.serving.endpoints import (
     alive,
     packed,
     stacks,
-    wait_for,
 )
 from tests.support.inputs.artifacts import manifest
+from tests.support.processes.waiting import LONG, wait_until
 from tests.support.versions import of_target
 
 if TYPE_CHECKING:
@@ -112,7 +111,7 @@ def test_the_containers_log_has_the_id_of_a_failed_request(start: StartStack, pu
     version, described = of_target(target), Manifest.model_validate(document)
     with pytest.raises(ModelFailed):
         endpoint.classify(version, described, [image], "7f1c0b7e-3d0b")
-    wait_for(lambda: f"({target}) failed on request 7f1c0b7e-3d0b: " in stack.log.read_text())
+    wait_until(lambda: f"({target}) failed on request 7f1c0b7e-3d0b: " in stack.log.read_text())
 
 
 def test_wrong_requests_are_errors_of_sagemaker(
@@ -131,6 +130,7 @@ def test_wrong_requests_are_errors_of_sagemaker(
     page = httpx.post(
         f"{stack.platform.url}/endpoints/{ENDPOINT}/invocations",
         headers={"Origin": "https://a.example"},
+        timeout=LONG,
     )
     assert page.status_code == 403
     large = stack.refused("x.tar.gz", b" " * 6_291_457)
@@ -229,11 +229,23 @@ def test_a_cold_model_that_takes_too_long_is_not_ready(start: StartStack, put: P
     refused = stack.refused(target)
     assert refused["Error"]["Code"] == "ModelNotReadyException"
     assert refused["ResponseMetadata"]["HTTPStatusCode"] == 429
-    deadline = time.monotonic() + 30
-    while stack.metrics()["LoadedModelCount"] == 0 and time.monotonic() < deadline:
-        time.sleep(0.05)
+    wait_until(lambda: stack.metrics()["LoadedModelCount"])
     assert stack.invoke(target)["Body"]["predictions"]
     assert stack.loads() == [target]
+
+
+def test_no_load_is_stopped_before_the_container_gives_it_up(
+    start: StartStack, tmp_path: Path
+) -> None:
+    """A stopped one would be refused for an hour, though the machine may only be slow."""
+    given = tmp_path / "environment"
+    program = f"import json, os, pathlib, time; path = pathlib.Path({str(given)!r}); "
+    program += "path.write_text(json.dumps(dict(os.environ))); time.sleep(600)"
+    start(command=(sys.executable, "-c", program))
+    wait_until(lambda: given.exists() and given.read_text())
+    environment = json.loads(given.read_text())
+    limits = ("FACET_SERVING_LOAD_LIMIT", "SAGEMAKER_TFS_WAIT_TIME_SECONDS")
+    assert [environment.get(each) for each in limits] == ["300"] * 2
 
 
 def test_artifacts_survive_a_restart(start: StartStack, put: Put, s3: "S3Client") -> None:
@@ -265,14 +277,11 @@ platform.start()
 while platform.container_pid("e") is None:
     time.sleep(0.02)
 print(platform.container_pid("e"), flush=True)
-time.sleep(60)
+time.sleep(600)
 """
     with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE) as stack:
         assert stack.stdout is not None
         container = int(stack.stdout.readline())
         assert alive(container)
         stack.kill()
-    deadline = time.monotonic() + 10
-    while alive(container) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert not alive(container)
+    wait_until(lambda: not alive(container))
