@@ -9,7 +9,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +18,8 @@ import boto3
 import httpx
 import pytest
 from moto.server import ThreadedMotoServer
+
+from tests.support.processes.waiting import LONG, wait_until
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -46,7 +47,7 @@ def artifacts(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
                 check=True,
                 capture_output=True,
-                timeout=300,
+                timeout=LONG,
             )
     return folder
 
@@ -61,7 +62,7 @@ class ContainerProcess:
     http: httpx.Client = field(init=False)
 
     def __post_init__(self) -> None:
-        self.http = httpx.Client(base_url=self.url, trust_env=False, timeout=300)
+        self.http = httpx.Client(base_url=self.url, trust_env=False, timeout=LONG)
 
     def load(self, name: str, folder: Path) -> httpx.Response:
         return self.http.post("/models", json={"model_name": name, "url": str(folder)})
@@ -88,6 +89,8 @@ def start_container(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartC
             "FACET_SERVING_HOST": "127.0.0.1",
             "SAGEMAKER_BIND_TO_PORT": str(port),
             "TMPDIR": str(folder),
+            "SAGEMAKER_TFS_WAIT_TIME_SECONDS": "600",  # TensorFlow's import may take minutes
+            "FACET_SERVING_LOAD_LIMIT": "600",
         }
         with log.open("wb") as output:
             process = subprocess.Popen(
@@ -106,19 +109,18 @@ def start_container(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartC
         container.http.close()
         with contextlib.suppress(ProcessLookupError):
             container.process.send_signal(signal.SIGTERM)
-        container.process.wait(30)
+        container.process.wait(LONG)
 
 
 def _wait_for_ping(container: ContainerProcess) -> None:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and container.process.poll() is None:
+    def answers() -> bool:
+        assert container.process.poll() is None, container.log.read_text()
         try:
-            assert container.http.get("/ping").status_code == 200
+            return container.http.get("/ping").status_code == 200
         except httpx.TransportError:
-            time.sleep(0.02)
-        else:
-            return
-    raise AssertionError(container.log.read_text())
+            return False
+
+    wait_until(answers)
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,6 @@ import json
 import os
 import re
 import tarfile
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +18,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from local.endpoint.platform import EndpointConfig, Platform
+from tests.support.processes.waiting import LONG, wait_until
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -84,7 +84,7 @@ class Stack:
         return caught.value.response
 
     def metrics(self) -> Any:
-        answer = httpx.get(f"{self.platform.url}/metrics", trust_env=False)
+        answer = httpx.get(f"{self.platform.url}/metrics", trust_env=False, timeout=LONG)
         return answer.json()[ENDPOINT]
 
     def loads(self) -> list[str]:
@@ -93,10 +93,15 @@ class Stack:
 
     def container(self) -> int:
         """The id of the container's process, once there is one."""
-        wait_for(lambda: self.platform.container_pid(ENDPOINT) is not None)
-        pid = self.platform.container_pid(ENDPOINT)
-        assert pid is not None
-        return pid
+        found: list[int] = []
+
+        def there() -> bool:
+            pid = self.platform.container_pid(ENDPOINT)
+            found.extend([] if pid is None else [pid])
+            return bool(found)
+
+        wait_until(there)
+        return found[0]
 
     def close(self) -> None:
         pid = self.platform.container_pid(ENDPOINT)
@@ -131,14 +136,6 @@ def alive(pid: int) -> bool:
     except ProcessLookupError:
         return False
     return True
-
-
-def wait_for(condition: Callable[[], object]) -> None:
-    """Wait for at most 30 seconds."""
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline, "the condition was not met in 30 seconds"
-        time.sleep(0.02)
 
 
 def packed(folder: Path, ending: bytes = b"") -> bytes:

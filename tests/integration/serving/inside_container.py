@@ -28,7 +28,7 @@ def answer(method: str, path: str, body: object = None) -> tuple[int, str]:
     headers = {"Content-Type": "application/json"}
     request = urllib.request.Request(URL + path, content, headers, method=method)
     try:
-        with urllib.request.urlopen(request, timeout=120) as response:
+        with urllib.request.urlopen(request, timeout=300) as response:
             return response.status, response.read().decode()
     except urllib.error.HTTPError as error:
         return error.code, error.read().decode()
@@ -92,7 +92,7 @@ def main(plan: Any) -> None:
         "capabilities": int(capabilities, 16),
     }
     server.terminate()
-    report["status"] = server.wait(30)
+    report["status"] = server.wait(300)
     json.dump(report, sys.stdout)
 
 

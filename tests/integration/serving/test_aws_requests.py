@@ -27,7 +27,7 @@ PREDICTED = {"predictions": [2.5, 3.0, 4.5]}
 
 @pytest.fixture(scope="module")
 def container(start_container: StartContainer, artifacts: Path) -> ContainerProcess:
-    started = start_container(SAGEMAKER_TFS_WAIT_TIME_SECONDS="300")
+    started = start_container()
     answer = started.load(NAME, artifacts / NAME)
     assert answer.status_code == 200, answer.text
     assert answer.json()["success"].startswith(f"Successfully loaded model {NAME}")

@@ -87,7 +87,7 @@ def run(
         [*command, "python", "/opt/inside.py", json.dumps(plan)],
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=900,
     )
 
 

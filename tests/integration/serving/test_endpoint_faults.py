@@ -22,10 +22,10 @@ from tests.integration.serving.endpoints import (
     StartStack,
     packed,
     stacks,
-    wait_for,
 )
 from tests.integration.serving.fragile_container import ON_INVOKE, ON_LOAD, WAITS
 from tests.support.aws.faulty_s3 import FaultyS3, faulty_s3
+from tests.support.processes.waiting import LONG, wait_until
 
 FRAGILE = (sys.executable, str(Path(__file__).with_name("fragile_container.py")))
 
@@ -87,10 +87,10 @@ def test_a_load_is_retried_after_the_container_is_killed(
     other, slow = put("other"), put("slow", ending=WAITS + str(gate).encode())
     assert answers(stack, other)
     waiting = clients.submit(answers, stack, slow)
-    wait_for(Path(f"{gate}.waiting").exists)
+    wait_until(Path(f"{gate}.waiting").exists)
     os.kill(stack.container(), signal.SIGKILL)
     gate.touch()
-    assert waiting.result(60)
+    assert waiting.result(LONG)
     assert answers(stack, other)
     assert stack.loads() == [other, slow, other]
 
@@ -101,11 +101,11 @@ def test_a_slow_load_delays_no_other_model(
     gate = tmp_path / "gate"
     stack = start(command=FRAGILE)
     slow = clients.submit(answers, stack, put("slow", ending=WAITS + str(gate).encode()))
-    wait_for(Path(f"{gate}.waiting").exists)
+    wait_until(Path(f"{gate}.waiting").exists)
     assert all(answers(stack, put(f"other-{number}")) for number in range(3))
     assert not slow.done()
     gate.touch()
-    assert slow.result(60)
+    assert slow.result(LONG)
 
 
 @pytest.mark.parametrize(("ending", "activity"), [(ON_LOAD, "loading"), (ON_INVOKE, "computing")])
@@ -118,7 +118,7 @@ def test_a_model_that_ends_the_container_is_refused(
     first = stack.container()
     pending = clients.submit(stack.refused, crashing, BRIGHT)
     assert all(clients.map(lambda other: answers(stack, other), others * 5))
-    reason = pending.result(60)
+    reason = pending.result(LONG)
     assert reason["Error"]["Code"] == "ModelError"
     assert reason["OriginalStatusCode"] == 500
     refusal = f"Model {crashing} ended the container 2 times while it was {activity} ("
@@ -134,7 +134,7 @@ def test_a_model_that_ends_the_container_is_refused(
 
 MARKED = json.dumps({"instances": [[255.0, 0.0]]})
 LIMITS = {"FACET_SERVING_LOAD_LIMIT": "3", "FACET_SERVING_COMPUTE_LIMIT": "3"}
-AWAY = 20.0
+AWAY = 60.0
 """Seconds; docs/decisions/0025 has measured ones."""
 
 
@@ -155,7 +155,12 @@ class Healthy:
 
 
 def wait_for_another_container(stack: Stack, first: int) -> None:
-    wait_for(lambda: stack.container() != first)
+    wait_until(lambda: stack.container() != first)
+
+
+def overruns(stack: Stack) -> int:
+    """How often the container stopped something, by its log."""
+    return stack.log.read_text().count(" ERROR serving.guard.watchdog ")
 
 
 @pytest.mark.parametrize(("suffix", "replaced"), [("", False), ("-lite", True)])
@@ -186,10 +191,10 @@ def test_endless_models_keep_healthy_ones_away_for_seconds_only(
         assert healthy.away < AWAY
         second = stack.container()
         assert (second != first) is replaced
-        began = time.monotonic()
+        attempts = overruns(stack)
         for target in targets:
             assert "is refused" in stack.refused(target, MARKED)["OriginalMessage"].lower()
-        assert time.monotonic() - began < 3, "refused without another attempt"
+        assert overruns(stack) == attempts > 0, "refused without another attempt"
         healthy.ask()
         assert stack.container() == second
 
@@ -257,7 +262,7 @@ def test_a_slow_or_failing_s3_is_503_and_delays_no_other_model(
     refused = {fault: clients.submit(stack.refused, target) for fault, target in models.items()}
     assert all(answers(stack, put(f"other-{number}")) for number in range(3))
     for fault, future in refused.items():
-        error = future.result(60)["Error"]
+        error = future.result(LONG)["Error"]
         assert error["Code"] == "ServiceUnavailable"
         assert (
             f"The download of s3://{BUCKET}/mme/{models[fault]} failed 3 times" in error["Message"]
@@ -316,7 +321,7 @@ def test_faults_leak_neither_files_nor_threads(
         asked.append(clients.submit(stack.refused, broken))
         asked += [clients.submit(stack.invoke, target, LARGE) for target in large * 5]
         for each in asked:
-            each.result(60)
+            each.result(LONG)
 
     rounds = 12
     round_of_faults()
@@ -324,8 +329,16 @@ def test_faults_leak_neither_files_nor_threads(
     before = held(os.getpid()), held(stack.container())
     for _ in range(rounds):
         round_of_faults()
-    after = held(os.getpid()), held(stack.container())
-    for then, now in zip(before, after, strict=True):
-        assert now["files"] <= then["files"]
-        assert now["sockets"] < then["sockets"] + 2 * rounds, "one a fault would be three a round"
-        assert now["threads"] < then["threads"] + 2 * rounds, "pools fill up, by less than that"
+    server.go.set()  # ends the server's own threads, one for each `hold`
+
+    def settled() -> bool:
+        """One leak a fault would be three a round; pools fill up, by less than two."""
+        after = held(os.getpid()), held(stack.container())
+        return all(
+            now["files"] <= then["files"]
+            and now["sockets"] < then["sockets"] + 2 * rounds
+            and now["threads"] < then["threads"] + 2 * rounds
+            for then, now in zip(before, after, strict=True)
+        )
+
+    wait_until(settled)

@@ -19,6 +19,7 @@ import httpx
 import pytest
 
 from tests.integration.serving.fragile_container import ON_INVOKE
+from tests.support.processes.waiting import LONG, wait_until
 
 ContainerProcess = Any  # conftest.ContainerProcess
 StartContainer = Callable[..., ContainerProcess]
@@ -26,7 +27,6 @@ StartContainer = Callable[..., ContainerProcess]
 PIXELS = {"instances": [{"image": {"b64": base64.b64encode(bytes(192)).decode()}}]}
 WHITE = {"instances": [{"image": {"b64": base64.b64encode(b"\xff" * 192).decode()}}]}
 FRAGILE = (sys.executable, str(Path(__file__).with_name("fragile_container.py")))
-TIMEOUT = 60.0
 GIGABYTE = 10**9
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
@@ -34,9 +34,7 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
 @pytest.fixture(scope="module")
 def container(start_container: StartContainer, artifacts: Path) -> ContainerProcess:
-    started = start_container(
-        FACET_SERVING_MEMORY=str(GIGABYTE), SAGEMAKER_TFS_WAIT_TIME_SECONDS="300"
-    )
+    started = start_container(FACET_SERVING_MEMORY=str(GIGABYTE))
     for name in ("classifier", "plain"):
         answer = started.load(name, artifacts / name)
         assert answer.status_code == 200, answer.text
@@ -53,13 +51,6 @@ def other_models_answer(request: pytest.FixtureRequest) -> Iterator[None]:
         for name in ("classifier", "plain"):
             answer = shared.invoke(name, PIXELS)
             assert answer.status_code == 200, answer.text
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + TIMEOUT
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 class HeldLoad:
@@ -113,7 +104,7 @@ def test_a_model_loads_after_the_process_was_killed_once_while_loading_it(
     first = start_container(FACET_SERVING_STATE=str(state))
     assert first.load("plain", artifacts / "plain").status_code == 200
     with HeldLoad(first, "slow", tmp_path) as slow:
-        wait_for(lambda: is_active(state))
+        wait_until(lambda: is_active(state))
         first.process.send_signal(signal.SIGKILL)
     assert isinstance(slow.answer.exception(), httpx.TransportError)
     second = start_container(FACET_SERVING_STATE=str(state))
@@ -139,7 +130,7 @@ def test_refuses_a_model_that_ended_the_process_twice_while_computing(
         assert ended.load("crashing", crashing).status_code == 200
         with pytest.raises(httpx.TransportError):
             ended.invoke("crashing", WHITE)
-        assert ended.process.wait(TIMEOUT) == -signal.SIGKILL
+        assert ended.process.wait(LONG) == -signal.SIGKILL
     survivor = start_container(FRAGILE, FACET_SERVING_STATE=state)
     answer = survivor.load("crashing", crashing)
     assert answer.status_code == 500
@@ -162,7 +153,7 @@ def test_refuses_a_model_that_ended_the_process_twice_while_loading(
         ended = start_container(FACET_SERVING_STATE=state)
         with pytest.raises(httpx.TransportError):
             ended.load("abort", artifacts / "abort")
-        assert ended.process.wait(TIMEOUT) == -signal.SIGABRT
+        assert ended.process.wait(LONG) == -signal.SIGABRT
         assert "on purpose" in ended.log.read_text()
     survivor = start_container(FACET_SERVING_STATE=state)
     answer = survivor.load("abort", artifacts / "abort")
@@ -216,9 +207,9 @@ def run(
     async def bounded() -> None:
         limits = httpx.Limits(max_connections=None)
         async with httpx.AsyncClient(
-            base_url=container.url, limits=limits, trust_env=False, timeout=TIMEOUT
+            base_url=container.url, limits=limits, trust_env=False, timeout=LONG
         ) as http:
-            await asyncio.wait_for(scenario(http), TIMEOUT)
+            await asyncio.wait_for(scenario(http), LONG)
 
     asyncio.run(bounded())
 

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from serving.artifact import versions
 from serving.runtimes.litert import LiteRT
 from serving.runtimes.saved_model import SavedModel
+from tests.support.processes.waiting import LONG
 
 Pixels = NDArray[np.uint8]
 ContainerProcess = Any  # conftest.ContainerProcess
@@ -39,7 +40,7 @@ def rows(batch: Pixels) -> list[dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def container(start_container: StartContainer, artifacts: Path) -> ContainerProcess:
-    started = start_container(SAGEMAKER_TFS_WAIT_TIME_SECONDS="300")
+    started = start_container()
     for name in ("classifier", "plain", "several"):
         answer = started.load(name, artifacts / name)
         assert answer.status_code == 200, answer.text
@@ -251,7 +252,7 @@ def test_sigterm_answers_the_request_in_flight(
     head = (
         f"POST /models/classifier/invoke HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n"
     )
-    with socket.create_connection(address, timeout=20) as line:
+    with socket.create_connection(address, timeout=LONG) as line:
         line.sendall(head.encode() + body[:100])
         stopped.http.get("/ping")
         stopped.process.send_signal(signal.SIGTERM)
@@ -259,7 +260,7 @@ def test_sigterm_answers_the_request_in_flight(
             stopped.process.wait(0.5)
         line.sendall(body[100:])
         assert line.recv(1000).startswith(b"HTTP/1.1 200")
-    stopped.process.wait(20)
+    stopped.process.wait(LONG)
 
 
 def test_an_invalid_setting_is_a_one_line_error() -> None:
@@ -268,7 +269,7 @@ def test_an_invalid_setting_is_a_one_line_error() -> None:
         env={**os.environ, "FACET_SERVING_MEMORY": "2 GB"},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=LONG,
         check=False,
     )
     assert ended.returncode == 1
@@ -299,6 +300,6 @@ def test_a_litert_model_has_all_its_memory_once_loaded(tmp_path: Path) -> None:
         check=True,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=LONG,
     )
     assert int(ran.stdout) < 200_000

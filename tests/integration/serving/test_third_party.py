@@ -13,7 +13,7 @@ StartContainer = Callable[..., ContainerProcess]
 
 @pytest.fixture(scope="module")
 def container(start_container: StartContainer, artifacts: Path) -> ContainerProcess:
-    started = start_container(SAGEMAKER_TFS_WAIT_TIME_SECONDS="300")
+    started = start_container()
     for name in ("tf1", "words", "shards", "several"):
         answer = started.load(name, artifacts / name)
         assert answer.status_code == 200, answer.text
@@ -59,7 +59,7 @@ def test_a_model_with_variables_in_shards(container: ContainerProcess, artifacts
 
 def test_a_published_mnist_model(start_container: StartContainer, data: Path) -> None:
     """MNIST as flat 784 floats; its serving_default takes tf.Example strings."""
-    container = start_container(SAGEMAKER_TFS_WAIT_TIME_SECONDS="300")
+    container = start_container()
     answer = container.load("mnist", data / "saved_models" / "tf-bridge-mnist")
     assert answer.status_code == 200, answer.text
     images = np.random.default_rng(0).random((3, 784)).tolist()
