@@ -19,6 +19,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from local.moto.access import Credentials
 from tests.support.aws.process import BUCKET, unretried
+from tests.support.processes.waiting import LONG
 from tests.support.stacks import ROOT
 
 VERSIONS = int(os.environ.get("FACET_TEST_VERSIONS", "60"))
@@ -111,10 +112,10 @@ def test_every_acknowledged_version_is_whole_after_kills(tmp_path: Path) -> None
             ]
             for each in writers:
                 each.start()
-            load.enough.wait(120)
+            load.enough.wait(LONG)
             process.kill()  # while the other writers' requests are in flight
             for each in writers:
-                each.join(60)
+                each.join(LONG)
 
     assert len(load.acknowledged) >= VERSIONS
     with running(tmp_path) as (_, account):

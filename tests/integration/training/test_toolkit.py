@@ -23,6 +23,7 @@ from PIL import Image
 
 from facet.manifest import Manifest
 from tests.support.aws.moto_account import forget
+from tests.support.processes.waiting import LONG
 from tests.support.project.pins import canonical, pins
 from train.bucket import Bucket
 from train.plan import plan
@@ -138,7 +139,7 @@ def train(environment: Path, account: str, tmp_path: Path) -> Train:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=240,
+            timeout=LONG,
         )
         return Ended(done.returncode, done.stdout, tmp_path)
 

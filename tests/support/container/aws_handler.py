@@ -20,6 +20,7 @@ import pytest
 
 from tests.support.processes import sandbox
 from tests.support.processes.environments import environment
+from tests.support.processes.waiting import LONG
 
 MODULES = ("python_service.py", "tfs_utils.py", "multi_model_utils.py")
 PACKAGES = (
@@ -106,7 +107,7 @@ def aws_handler(folder: Path) -> Iterator[AwsHandler]:
     try:
         _wait(process, shared / "socket", folder / "log")
         transport = httpx.HTTPTransport(uds=str(shared / "socket"), retries=3)
-        with httpx.Client(base_url="http://handler", transport=transport, timeout=30) as http:
+        with httpx.Client(base_url="http://handler", transport=transport, timeout=LONG) as http:
             assert http.get("/ping").status_code == 200
             yield AwsHandler(http, shared)
     finally:

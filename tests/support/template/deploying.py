@@ -8,6 +8,8 @@ from pathlib import Path
 
 from samcli.cli.types import CfnParameterOverridesType
 
+from tests.support.processes.waiting import LONG
+
 ROOT = Path(__file__).parents[3]
 
 
@@ -25,7 +27,7 @@ def dry_run(target: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=LONG,
     )
 
 

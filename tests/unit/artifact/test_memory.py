@@ -11,6 +11,7 @@ import pytest
 from facet.artifact import archive, names, validation
 from facet.artifact.graphs import saved_model_pb2 as pb
 from tests.support.inputs import artifacts
+from tests.support.processes.waiting import LONG
 
 MIB = 1 << 20
 LIMIT = 256 * MIB
@@ -68,7 +69,7 @@ def test_the_largest_accepted_artifact_fits_into_the_functions_memory(
         [sys.executable, "-c", CHILD, str(artifact)],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=LONG,
         check=False,
     )
     assert child.returncode == 0, child.stderr

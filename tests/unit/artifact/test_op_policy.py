@@ -16,6 +16,7 @@ from facet.artifact.graphs import op_policy, saved_model
 from facet.artifact.graphs import saved_model_pb2 as pb
 from facet.artifact.graphs.ops import ALLOWED, SAVE_RESTORE
 from facet.errors import Violation
+from tests.support.processes.waiting import LONG
 
 ROOT = Path(__file__).parents[3]
 PLACE = "1/saved_model.pb"
@@ -657,7 +658,7 @@ def test_protobufs_other_implementation_agrees() -> None:
         env={**os.environ, "PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION": "python"},
         cwd=ROOT,
         check=True,
-        timeout=120,
+        timeout=LONG,
     )
 
 

@@ -15,6 +15,7 @@ from facet.artifact.tar_stream import members
 from tests.support.inputs import artifacts, tar_corpus, tar_readers
 from tests.support.inputs.hostile import block, distorted, header, pax
 from tests.support.inputs.tar_corpus import STYLES, Style, blocks, packed, record
+from tests.support.processes.waiting import LONG
 
 needs_readers = pytest.mark.skipif(
     bool(tar_readers.missing()), reason=f"not installed: {', '.join(tar_readers.missing())}"
@@ -87,6 +88,6 @@ def test_the_remedy_for_macos_files_leaves_out_those_on_the_disk(tmp_path: Path)
     violating = artifacts.packed([("1/._x", b""), ("1/.DS_Store", b"")])
     (violation,) = archive.read(io.BytesIO(violating)).violations
     command = violation.remedy.removeprefix("pack it with: ")
-    subprocess.run(["sh", "-c", command], cwd=tmp_path, check=True, timeout=60)
+    subprocess.run(["sh", "-c", command], cwd=tmp_path, check=True, timeout=LONG)
     with (tmp_path / "model.tar.gz").open("rb") as file:
         assert archive.read(file).files.keys() == {"facet.json", "1/saved_model.pb"}

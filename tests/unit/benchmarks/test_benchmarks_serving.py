@@ -25,6 +25,7 @@ from benchmarks.serving.load import (
 from benchmarks.serving.measures import Cost, LoadResult, Waits
 from benchmarks.serving.platform import Platform
 from benchmarks.serving.process_tree import Memory
+from tests.support.processes.waiting import LONG
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ngood"
 
@@ -277,7 +278,7 @@ process_tree.end(child, timeout=5)
 @linux_only
 def test_ends_all_descendants() -> None:
     done = subprocess.run(
-        [sys.executable, "-c", ORPHANING], capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-c", ORPHANING], capture_output=True, text=True, check=True, timeout=LONG
     )
     with pytest.raises(ProcessLookupError):
         os.kill(int(done.stdout), 0)

@@ -13,6 +13,7 @@ from moto import mock_aws
 from typer.testing import CliRunner, Result
 
 from cli.app import app
+from tests.support.processes.waiting import LONG
 
 KEY = "it's a key; $(false)"
 FACET = [sys.executable, "-c", "from cli.app import main; main()"]
@@ -59,7 +60,9 @@ def home(tmp_path: Path) -> str:
 
 
 def run(*command: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command, env=os.environ | OWN, capture_output=True, text=True, timeout=60)
+    return subprocess.run(
+        command, env=os.environ | OWN, capture_output=True, text=True, timeout=LONG
+    )
 
 
 @pytest.mark.parametrize("shell", ["sh", "bash", "zsh"])

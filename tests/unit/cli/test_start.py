@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.processes.waiting import LONG
+
 INTERRUPT = """
 import os, signal, sys
 
@@ -28,7 +30,7 @@ def interrupted(folder: Path, module: str, **more: object) -> subprocess.Complet
         env=os.environ | {"PYTHONPATH": str(folder)},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=LONG,
         **more,
     )
 

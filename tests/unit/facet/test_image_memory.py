@@ -16,6 +16,7 @@ from facet.image.memory import MAX_MEMORY
 from facet.manifest import InputSpec
 from tests.support.inputs import artifacts
 from tests.support.inputs import large_images as large
+from tests.support.processes.waiting import LONG
 
 PHONE = (8192, 6144)
 """As many pixels as the API accepts."""
@@ -61,7 +62,7 @@ def test_the_largest_image_of_a_format_stays_within_the_limit(kind: str, tmp_pat
     file = tmp_path / kind
     file.write_bytes(LARGEST[kind]())
     command = [sys.executable, "-c", MEASURE, str(file)]
-    measured = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    measured = subprocess.run(command, capture_output=True, text=True, check=True, timeout=LONG)
     growth = int(measured.stdout)
     assert growth < MAX_MEMORY + SLACK
     assert growth > 100_000_000, "not one of the largest images"

@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from tests.support.processes.waiting import LONG
+
 ROOT = Path(__file__).parents[3]
 PIP_AUDIT = """
 import json, pathlib, re, sys
@@ -42,7 +44,7 @@ def audit(folder: Path, answers: Answers, *files: str) -> subprocess.CompletedPr
     (folder / "answers.json").write_text(json.dumps(answers))
     command = [*(files or ["one.txt"]), "--", sys.executable, str(folder / "pip_audit.py")]
     return subprocess.run(
-        [sys.executable, ROOT / ".ci/audit", *command], capture_output=True, text=True, timeout=60
+        [sys.executable, ROOT / ".ci/audit", *command], capture_output=True, text=True, timeout=LONG
     )
 
 

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from samcli.yamlhelper import yaml_parse
 
+from tests.support.processes.waiting import LONG
+
 ROOT = Path(__file__).parents[3]
 TEMPLATES = [ROOT / "template.yaml", ROOT / "deployment/images.yaml"]
 CONFIG = (ROOT / ".checkov.yaml").read_text()
@@ -33,7 +35,7 @@ builds = pytest.mark.skipif(not PYTHON_3_12, reason="sam build needs Python 3.12
 )
 def test_make_check_runs(command: str) -> None:
     made = subprocess.run(
-        ["make", "--dry-run", "check"], cwd=ROOT, capture_output=True, text=True, timeout=60
+        ["make", "--dry-run", "check"], cwd=ROOT, capture_output=True, text=True, timeout=LONG
     )
     assert made.returncode == 0, made.stderr
     assert re.search(rf"[/ ]{re.escape(command)}$", made.stdout, re.MULTILINE)
@@ -48,7 +50,7 @@ def test_a_folder_name_with_spaces_or_quotes_is_one_argument(target: str, folder
         capture_output=True,
         text=True,
         check=True,
-        timeout=60,
+        timeout=LONG,
     )
     words = shlex.split(made.stdout.splitlines()[-1])
     sources = [word for word in words[2:] if word != "image-folder" and word[:2] != "--"]

@@ -10,6 +10,7 @@ import pytest
 
 from serving.errors import NoRoom
 from serving.memory import MemoryBudget, machine_bytes, private_bytes, process_limit
+from tests.support.processes.waiting import LONG
 
 UNLIMITED = 1 << 60
 
@@ -233,7 +234,7 @@ try:
 except MemoryError:
     print(len(kept))
 """
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, timeout=LONG)
     assert done.stdout == b"90000000\n", done.stderr
 
 
@@ -262,5 +263,5 @@ libc.fclose(out)
 @pytest.mark.parametrize(("call", "few"), [("few", True), ("", False)])
 def test_threads_share_two_heaps(tmp_path: Path, call: str, few: bool) -> None:
     report = tmp_path / "heaps.xml"
-    subprocess.run([sys.executable, "-c", ARENAS, call, str(report)], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", ARENAS, call, str(report)], check=True, timeout=LONG)
     assert (report.read_text().count("<heap ") <= 2) is few

@@ -20,6 +20,7 @@ from facet.registry.placement import CANARY
 from facet.settings import PREFIX, Settings
 from predict.app import app as predict_app
 from teach.app import app as teach_app
+from tests.support.processes.waiting import LONG
 from tests.support.project.pins import canonical, named
 from tests.support.template.permissions import LOG_DELIVERY
 
@@ -115,7 +116,7 @@ def test_handlers_import_without_any_environment(name: str) -> None:
     code = f"import {module} as module; assert callable(module.{handler})"
     environ = {"PATH": os.environ["PATH"]}
     command = [sys.executable, "-W", "error", "-c", code]
-    done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=LONG)
     assert done.returncode == 0, done.stderr
     assert done.stdout + done.stderr == ""
 

@@ -8,6 +8,7 @@ import sys
 import tarfile
 from pathlib import Path
 
+from tests.support.processes.waiting import LONG
 from training.package import REPOSITORY, code_key, pack_code
 
 FILES = {
@@ -81,7 +82,7 @@ def test_without_a_package_index_the_command_says_what_to_do(tmp_path: Path) -> 
         [sys.executable, "-c", code, tmp_path],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=LONG,
         env=os.environ | {"PIP_NO_INDEX": "1", "PIP_CONFIG_FILE": os.devnull},
     )
     assert "No matching distribution found for facet-none==1" in done.stdout, done.stderr
@@ -113,6 +114,8 @@ def test_the_command_prints_the_key_without_tensorflow() -> None:
         "except SystemExit as end:\n    assert end.code == 0\n"
         "assert not {'tensorflow', 'keras'} & set(sys.modules)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=LONG
+    )
     assert done.returncode == 0, done.stderr
     assert re.fullmatch(r"code/[0-9a-f]{12}/sourcedir\.tar\.gz\n", done.stdout)

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from tests.support.processes.waiting import LONG
+
 ROOT = Path(__file__).parents[4]
 DEFINITION = ROOT / "statemachine/train.asl.json"
 STATELINT = Path(sys.executable).parent / "statelint"
@@ -18,7 +20,7 @@ Machine = dict[str, Any]
 def linted(definition: Path) -> subprocess.CompletedProcess[str]:
     """Runs statelint, which wants 2.0 where the Amazon States Language allows 2."""
     return subprocess.run(
-        [STATELINT, "--ignore", "FLOAT", definition], capture_output=True, text=True, timeout=60
+        [STATELINT, "--ignore", "FLOAT", definition], capture_output=True, text=True, timeout=LONG
     )
 
 
