@@ -19,7 +19,8 @@ from cli.terminal.output import Output
 from cli.terminal.progress import bar
 from cli.terminal.prompts import prompter
 from cli.versions import NotConfirmed
-from facet.errors import BackboneInUse, FacetError, UnknownModel
+from facet.errors import FacetError, UnknownModel
+from facet.heads.errors import BackboneInUse
 from facet.registry.store import Registry
 from onboard.deletion import Deleted
 

@@ -2,6 +2,17 @@
 
 from facet import errors
 from facet.errors import FacetError, Violation
+from facet.heads.errors import (
+    BackboneInUse,
+    BackboneMissing,
+    HeadUnavailable,
+    NotABackbone,
+    NotAClassifier,
+    NotExplainable,
+    OtherKind,
+    TeachingRunning,
+    UnknownTeaching,
+)
 
 _VIOLATION = Violation(
     code="no-manifest",
@@ -18,20 +29,20 @@ EXAMPLES: dict[str, FacetError] = {
     "unknown-upload": errors.UnknownUpload("inbox/7f1c0b7e-3d0b-4c58-9a55-2f0d6a1b9c3e"),
     "no-golden-image": errors.NoGoldenImage("cifar", "0d1e2f3a4b5c"),
     "unknown-dataset": errors.UnknownDataSet("my-cats"),
-    "unknown-teaching": errors.UnknownTeaching("my-cats"),
-    "not-a-backbone": errors.NotABackbone("cifar"),
-    "other-kind": errors.OtherKind("cifar", "classifier"),
-    "teaching-running": errors.TeachingRunning("my-cats"),
+    "unknown-teaching": UnknownTeaching("my-cats"),
+    "not-a-backbone": NotABackbone("cifar"),
+    "other-kind": OtherKind("cifar", "classifier"),
+    "teaching-running": TeachingRunning("my-cats"),
     "unknown-image": errors.UnknownImage("my-cats", "tabby/1.jpg"),
     "no-route": FacetError("See GET /models."),
     "no-live-version": errors.NoLiveVersion("cifar", [_VIOLATION]),
-    "not-a-classifier": errors.NotAClassifier("mobilenet"),
-    "not-explainable": errors.NotExplainable("my-cats", "mobilenet", "0d1e2f3a4b5c"),
-    "backbone-missing": errors.BackboneMissing("my-cats", "mobilenet", "0d1e2f3a4b5c"),
-    "backbone-in-use": errors.BackboneInUse(
+    "not-a-classifier": NotAClassifier("mobilenet"),
+    "not-explainable": NotExplainable("my-cats", "mobilenet", "0d1e2f3a4b5c"),
+    "backbone-missing": BackboneMissing("my-cats", "mobilenet", "0d1e2f3a4b5c"),
+    "backbone-in-use": BackboneInUse(
         "mobilenet", None, 12, ["my-cats 0d1e2f3a4b5c", "my-dogs 3f1a9c07be42"]
     ),
-    "head-unavailable": errors.HeadUnavailable("my-cats", "0d1e2f3a4b5c"),
+    "head-unavailable": HeadUnavailable("my-cats", "0d1e2f3a4b5c"),
     "body-too-large": errors.BodyTooLarge(
         "The body has 6,000,000 bytes; the limit is 4,500,000. "
         "Send a smaller copy of the image, or upload it with POST /uploads."

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 
 from cli.client.api import NOT_FOUND, Api, ApiError, parse
 from cli.models import ModelDetails
-from facet.errors import FacetError, TeachingRunning, UnknownTeaching
+from facet.errors import FacetError
+from facet.heads.errors import TeachingRunning, UnknownTeaching
 from facet.registry.models import Status
 from facet.registry.teachings import State, Teachings, utc_now
 from teach.data_sets import CHANNEL, StoredImage

@@ -23,7 +23,8 @@ import orjson
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from botocore.exceptions import BotoCoreError, ClientError
 
-from facet.errors import BackboneInUse, BadRequest, FacetError, NotAllowed, UnknownModel
+from facet.errors import BadRequest, FacetError, NotAllowed, UnknownModel
+from facet.heads.errors import BackboneInUse
 from facet.http import cors, problems
 from facet.keys import (
     ARTIFACT_SUFFIX,

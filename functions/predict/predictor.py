@@ -14,17 +14,15 @@ from dataclasses import dataclass
 from botocore.exceptions import ClientError
 
 from facet.errors import (
-    BackboneMissing,
     BodyTooLarge,
     EndpointRemoved,
     EndpointUnavailable,
     FacetError,
-    HeadUnavailable,
     LiteRTMissing,
     ModelFailed,
     ModelLoading,
-    NotExplainable,
 )
+from facet.heads.errors import BackboneMissing, HeadUnavailable, NotExplainable
 from facet.manifest import HeadManifest
 from facet.observability import logger
 from facet.registry.models import Place, RunIn, Serving, Version

@@ -1,6 +1,7 @@
 """Which models can be taught: new ones, and those whose versions are heads."""
 
-from facet.errors import OtherKind, UnknownModel
+from facet.errors import UnknownModel
+from facet.heads.errors import OtherKind
 from facet.registry.store import Registry
 
 HEAD = "head"

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from playwright.sync_api import Locator, Page, Route, expect
 
-from facet import errors
+from facet.heads.errors import NotExplainable
 from facet.manifest import InputSpec
 from predict.classification.explanation import draw
 from tests.browser.actions import choose_file, choose_model, labels, results
@@ -117,7 +117,7 @@ def test_a_map_without_anything_says_so(open_page: Open, cats: Site) -> None:
 
 def test_a_failure_says_why_and_can_be_retried(open_page: Open, cats: Site) -> None:
     page = ask(open_page, cats)
-    cats.replies.append(problem(errors.NotExplainable("cats", "mobilenet", "0" * 12)))
+    cats.replies.append(problem(NotExplainable("cats", "mobilenet", "0" * 12)))
     why(page).click()
     expect(page.locator(".why .notice")).to_contain_text("has no maps")
     page.locator(".why").get_by_role("button", name="Try again").click()

@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from facet.errors import HeadUnavailable, ModelFailed
+from facet.errors import ModelFailed
 from facet.heads import weights
+from facet.heads.errors import HeadUnavailable
 from facet.heads.weights import BadHead, Head
 from facet.keys import head_key
 from facet.manifest import HeadManifest

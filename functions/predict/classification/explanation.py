@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from facet.errors import ModelFailed, NotExplainable, UnknownModel, UnknownVersion
+from facet.errors import ModelFailed, UnknownModel, UnknownVersion
 from facet.heads import maps
+from facet.heads.errors import NotExplainable
 from facet.heads.weights import HeadAnswer
 from facet.manifest import BackboneManifest, HeadManifest, InputSpec
 from facet.places.choice import Runner

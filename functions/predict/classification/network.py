@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from facet.errors import BackboneMissing, ModelFailed, NotAClassifier, UnknownModel, UnknownVersion
+from facet.errors import ModelFailed, UnknownModel, UnknownVersion
 from facet.heads import runner as head_runner
+from facet.heads.errors import BackboneMissing, NotAClassifier
 from facet.heads.weights import Head, HeadAnswer
 from facet.manifest import BackboneManifest, HeadManifest, Manifest, NetworkManifest
 from facet.places.choice import Choice, Runner

@@ -13,7 +13,8 @@ import numpy as np
 from aws_lambda_powertools.event_handler.api_gateway import Response
 from aws_lambda_powertools.event_handler.router import APIGatewayRouter
 
-from facet.errors import BadRequest, NoLiveVersion, NotAClassifier
+from facet.errors import BadRequest, NoLiveVersion
+from facet.heads.errors import NotAClassifier
 from facet.manifest import HeadManifest, LabelledManifest
 from facet.registry.models import Status, Version
 from facet.settings import settings

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from facet.errors import FacetError, OtherKind, Violation
+from facet.errors import FacetError, Violation
+from facet.heads.errors import OtherKind
 from facet.keys import features_key, upload_key
 from facet.observability import logger
 from facet.registry.models import Status, Version

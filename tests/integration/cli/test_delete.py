@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from facet.errors import BackboneInUse, UnknownModel
+from facet.errors import UnknownModel
+from facet.heads.errors import BackboneInUse
 from local.moto.lambda_functions import invoking_functions
 from local.runtime.worker import Invocation
 from onboard.deletion import handler

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from facet.errors import BackboneInUse
+from facet.heads.errors import BackboneInUse
 from facet.registry.models import Status
 from onboard.completion import dependents
 from onboard.deletion import handler

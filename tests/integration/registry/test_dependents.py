@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from facet.errors import BackboneInUse, FacetError, RegistryConflict, UnknownModel
+from facet.errors import FacetError, RegistryConflict, UnknownModel
+from facet.heads.errors import BackboneInUse
 from facet.registry.deletions import Deletions
 from facet.registry.heads.dependents import Dependents
 from facet.registry.models import Status, Version

@@ -15,18 +15,9 @@ import pytest
 from PIL import Image
 
 from facet.artifact.validation import MAX_PIXELS
-from facet.errors import (
-    BadRequest,
-    EndpointUnavailable,
-    FacetError,
-    NotABackbone,
-    OtherKind,
-    TeachingRunning,
-    UnknownDataSet,
-    UnknownModel,
-    UnknownTeaching,
-)
+from facet.errors import BadRequest, EndpointUnavailable, FacetError, UnknownDataSet, UnknownModel
 from facet.heads import weights
+from facet.heads.errors import NotABackbone, OtherKind, TeachingRunning, UnknownTeaching
 from facet.keys import features_key
 from facet.manifest import HeadManifest
 from facet.registry.teachings import TIMEOUT, State, Superseded, Teaching

@@ -15,10 +15,10 @@ from facet.errors import (
     EndpointThrottled,
     FacetError,
     ModelFailed,
-    NotAClassifier,
     OutOfTime,
     UnsupportedImage,
 )
+from facet.heads.errors import NotAClassifier
 from facet.manifest import BackboneManifest
 from facet.places.predict_call import Scores
 from facet.registry.models import Version

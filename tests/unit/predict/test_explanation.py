@@ -10,7 +10,8 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from facet.errors import EndpointUnavailable, ModelFailed, NotExplainable, OutOfTime
+from facet.errors import EndpointUnavailable, ModelFailed, OutOfTime
+from facet.heads.errors import NotExplainable
 from facet.heads.weights import Head
 from facet.manifest import BackboneManifest, HeadManifest, InputSpec
 from facet.places.predict_call import Scores

@@ -8,7 +8,8 @@ from typing import Any, cast
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
-from facet.errors import HeadUnavailable, ModelFailed
+from facet.errors import ModelFailed
+from facet.heads.errors import HeadUnavailable
 from facet.heads.weights import Head
 from facet.keys import head_key
 from facet.manifest import HeadManifest

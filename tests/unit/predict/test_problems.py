@@ -7,6 +7,7 @@ import pytest
 
 from facet import errors
 from facet.errors import FacetError, NoLiveVersion, UnknownModel, Violation
+from facet.heads import errors as heads
 from facet.http import problems
 from predict.http import responses
 
@@ -26,7 +27,8 @@ def document(error: FacetError) -> dict[str, Any]:
 
 
 def test_every_error_has_a_row_and_every_row_has_an_error() -> None:
-    declared = {kind for kind in subclasses() if kind.__module__ == errors.__name__}
+    modules = {errors.__name__, heads.__name__}
+    declared = {kind for kind in subclasses() if kind.__module__ in modules}
     assert declared == set(problems.TABLE)
 
 
@@ -50,28 +52,28 @@ def test_retryable_problems_have_a_retry_after(row: problems.Problem) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "status"),
+    ("error", "status"),
     [
-        ("BadRequest", 400),
-        ("UnknownModel", 404),
-        ("UnknownVersion", 404),
-        ("NoLiveVersion", 409),
-        ("WaitsForEndpoint", 503),
-        ("NotAClassifier", 409),
-        ("NothingToRollBack", 409),
-        ("RegistryConflict", 409),
-        ("VersionInUse", 409),
-        ("BodyTooLarge", 413),
-        ("UnsupportedImage", 415),
-        ("BrokenImage", 422),
-        ("EndpointThrottled", 429),
-        ("ModelFailed", 502),
-        ("ModelLoading", 503),
-        ("EndpointUnavailable", 503),
+        (errors.BadRequest, 400),
+        (errors.UnknownModel, 404),
+        (errors.UnknownVersion, 404),
+        (errors.NoLiveVersion, 409),
+        (errors.WaitsForEndpoint, 503),
+        (heads.NotAClassifier, 409),
+        (errors.NothingToRollBack, 409),
+        (errors.RegistryConflict, 409),
+        (errors.VersionInUse, 409),
+        (errors.BodyTooLarge, 413),
+        (errors.UnsupportedImage, 415),
+        (errors.BrokenImage, 422),
+        (errors.EndpointThrottled, 429),
+        (errors.ModelFailed, 502),
+        (errors.ModelLoading, 503),
+        (errors.EndpointUnavailable, 503),
     ],
 )
-def test_http_statuses_of_errors(name: str, status: int) -> None:
-    assert problems.TABLE[getattr(errors, name)].status == status
+def test_http_statuses_of_errors(error: type[FacetError], status: int) -> None:
+    assert problems.TABLE[error].status == status
 
 
 def test_a_subclass_has_the_row_of_its_base_class() -> None:

@@ -3,8 +3,6 @@
 from dataclasses import dataclass
 
 from facet.errors import (
-    BackboneInUse,
-    BackboneMissing,
     BadRequest,
     BodyTooLarge,
     BrokenImage,
@@ -13,31 +11,35 @@ from facet.errors import (
     EndpointUnavailable,
     FacetError,
     FunctionUnavailable,
-    HeadUnavailable,
     LiteRTMissing,
     ModelFailed,
     ModelLoading,
     NoGoldenImage,
     NoLiveVersion,
-    NotABackbone,
-    NotAClassifier,
     NotAllowed,
-    NotExplainable,
     NothingToRollBack,
-    OtherKind,
     OutOfTime,
     RegistryConflict,
-    TeachingRunning,
     TooLargeForFunction,
     UnknownDataSet,
     UnknownImage,
     UnknownModel,
-    UnknownTeaching,
     UnknownUpload,
     UnknownVersion,
     UnsupportedImage,
     VersionInUse,
     WaitsForEndpoint,
+)
+from facet.heads.errors import (
+    BackboneInUse,
+    BackboneMissing,
+    HeadUnavailable,
+    NotABackbone,
+    NotAClassifier,
+    NotExplainable,
+    OtherKind,
+    TeachingRunning,
+    UnknownTeaching,
 )
 
 

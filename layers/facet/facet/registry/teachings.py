@@ -15,7 +15,8 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from facet.errors import FacetError, TeachingRunning, UnknownTeaching, Violation
+from facet.errors import FacetError, Violation
+from facet.heads.errors import TeachingRunning, UnknownTeaching
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table

@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING, Any
 
 from boto3.dynamodb.conditions import Attr, Key
 
-from facet.errors import BadRequest, NotABackbone
+from facet.errors import BadRequest
+from facet.heads.errors import NotABackbone
 from facet.keys import MODEL_NAME, VERSION_ID
 from facet.registry.models import MODEL_ITEM, Version
 from facet.registry.store import Registry

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from boto3.dynamodb.conditions import Key
 
-from facet.errors import BackboneInUse
+from facet.heads.errors import BackboneInUse
 from facet.manifest import BackboneRef, HeadManifest
 from facet.registry.models import DELETED_AT, HEADS_ACCEPTED, MODEL_ITEM, Version
 from facet.registry.writes import Writes
