@@ -12,8 +12,9 @@ from pydantic.json_schema import SkipJsonSchema
 from facet.errors import Violation
 from facet.http.problems import BUG, NO_ROUTE, TABLE
 from facet.keys import IMAGE_TYPES, INBOX_PREFIX, MODEL_NAME, VERSION_ID
-from facet.manifest import BackboneRef, Finite, Frozen, InputSpec
+from facet.manifest import BackboneRef
 from facet.registry.models import Canary, Place, Policy, RunIn, Status
+from facet.specs import Finite, Frozen, InputSpec
 from predict.classification.predictions import Prediction
 
 PROBLEMS = {each.name: each for each in (*TABLE.values(), NO_ROUTE, BUG)}

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from facet import preprocess
 from facet.errors import FacetError
-from facet.manifest import InputSpec
 from facet.preprocess import Pixels
 from facet.recipes import Hyperparameters
+from facet.specs import InputSpec
 from training.data.formats import is_junk
 from training.data.splitting import DataError, File, find_copies, split
 

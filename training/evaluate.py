@@ -15,7 +15,7 @@ from facet.heads.calibration import (
     fit_temperature,
     tempered,
 )
-from facet.manifest import InputSpec
+from facet.specs import InputSpec
 from facet.statistics import wilson
 from training.dataset import Dataset, ImageSet
 from training.export.graph import normalise

@@ -12,8 +12,8 @@ import keras
 from keras import layers
 
 from facet.errors import FacetError
-from facet.manifest import MAX_MAP_SIDE, MAX_MAP_VALUES, InputSpec
 from facet.recipes import Hyperparameters
+from facet.specs import MAX_MAP_SIDE, MAX_MAP_VALUES, InputSpec
 
 BN_MOMENTUM = 0.95
 """Of a cnn's moving statistics. Keras's default, 0.99, needs more steps than a small folder has."""

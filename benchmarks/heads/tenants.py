@@ -16,7 +16,8 @@ from facet.heads import artifact
 from facet.heads.familiarity import POINTS, Reference
 from facet.heads.weights import Head
 from facet.keys import head_key, version_id
-from facet.manifest import BackboneManifest, BackboneRef, GoldenSample, HeadManifest
+from facet.manifest import BackboneManifest, BackboneRef, HeadManifest
+from facet.specs import GoldenSample
 
 Floats = NDArray[np.float32]
 

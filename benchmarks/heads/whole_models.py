@@ -28,10 +28,11 @@ from benchmarks.scale.synthetic_models import SyntheticModels, build
 from benchmarks.scale.tables import loads_of
 from facet import preprocess
 from facet.keys import version_id, version_key
-from facet.manifest import InputSpec, Manifest, OutputSpec
+from facet.manifest import Manifest
 from facet.registry.models import Place, Status, Version
 from facet.registry.releases import Releases
 from facet.registry.store import Registry
+from facet.specs import InputSpec, OutputSpec
 
 PREFIX = "whole-"
 LOADED = rf"{PREFIX}(\d+)/\w+\.tar\.gz"

@@ -9,8 +9,8 @@ import keras
 import numpy as np
 
 from facet import preprocess
-from facet.manifest import InputSpec
 from facet.places.predict_call import payload
+from facet.specs import InputSpec
 
 Seconds = Mapping[str, float]
 """Duration of each step, by name."""

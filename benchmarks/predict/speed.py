@@ -13,8 +13,8 @@ from PIL import Image
 
 from benchmarks.predict.clients import CLIENTS, Seconds
 from facet.image.decoding import DETAIL
-from facet.manifest import InputSpec
 from facet.resizing.fit import PILLOW
+from facet.specs import InputSpec
 
 IMAGES = {"12 megapixels": (4032, 3024), "224 x 224": (224, 224)}
 SIDES = (224, 32)

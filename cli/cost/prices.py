@@ -9,7 +9,7 @@ from typing import Annotated, Self, TypeVar
 from pydantic import Field, ValidationError, model_validator
 
 from facet.errors import FacetError
-from facet.manifest import Frozen
+from facet.specs import Frozen
 
 DEFAULT_PRICES = Path(__file__).with_name("prices.json")
 Found = TypeVar("Found")

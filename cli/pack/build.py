@@ -24,7 +24,8 @@ from cli.pack.model.source import GRAPH
 from cli.pack.plan import LITE, Plan
 from cli.terminal.prompts import Prompter
 from facet.errors import BodyTooLarge, Violation
-from facet.manifest import GoldenSample, Manifest, NetworkManifest, OutputSpec
+from facet.manifest import Manifest, NetworkManifest
+from facet.specs import GoldenSample, OutputSpec
 from onboard.proof.prover import Proof
 from serving.runtimes.runtime import Runtime
 

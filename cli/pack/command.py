@@ -24,7 +24,7 @@ from cli.terminal.options import AsJson, Yes
 from cli.terminal.output import Output
 from cli.terminal.prompts import MissingOption, prompter
 from facet.keys import MODEL_NAME
-from facet.manifest import Fit, Resize
+from facet.specs import Fit, Resize
 from training.export.loss import Kind
 
 PANEL_MODEL = "Read from the model; needed only if it is ambiguous"

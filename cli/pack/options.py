@@ -16,7 +16,7 @@ from cli.pack.model.geometry import Geometry, Layout, Size, SizeNeeded, geometry
 from cli.pack.model.scaling import PRESETS, Order, Scaling
 from cli.terminal.prompts import Missing, Prompter
 from facet.artifact.graphs.saved_model import TensorSpec
-from facet.manifest import Fit, InputSpec, Resize
+from facet.specs import Fit, InputSpec, Resize
 
 Choice = TypeVar("Choice", bound=str)
 

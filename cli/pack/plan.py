@@ -28,7 +28,7 @@ from facet import preprocess
 from facet.artifact.archive import MAX_GRAPH
 from facet.artifact.graphs import graph
 from facet.artifact.graphs.saved_model import Signature, TensorSpec, UnreadableSavedModel
-from facet.manifest import InputSpec, MapSpec
+from facet.specs import InputSpec, MapSpec
 
 if TYPE_CHECKING:
     from cli.pack.model.reexport import Network

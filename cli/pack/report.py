@@ -8,7 +8,8 @@ import typer
 from cli.pack.artifact import Packed
 from cli.pack.build import Built
 from cli.terminal.output import Output, facts
-from facet.manifest import InputSpec, Manifest, NetworkManifest
+from facet.manifest import Manifest, NetworkManifest
+from facet.specs import InputSpec
 
 
 def print_rejection(output: Output, packed: Packed) -> None:

@@ -14,7 +14,8 @@ from PIL import Image
 
 from cli.extras import ROOT
 from facet.keys import MANIFEST
-from facet.manifest import GoldenSample, Manifest
+from facet.manifest import Manifest
+from facet.specs import GoldenSample
 
 SAMPLE = ROOT / "samples/sign-language.tar.gz"
 """The smaller sample: a SavedModel, the same for LiteRT, and a golden sample. The wheel has it."""

@@ -10,9 +10,10 @@ from facet.errors import EndpointUnavailable, UnknownModel, Violation
 from facet.heads import artifact
 from facet.heads.weights import Head
 from facet.keys import MANIFEST
-from facet.manifest import BackboneManifest, HeadManifest, InputSpec
+from facet.manifest import BackboneManifest, HeadManifest
 from facet.registry.models import Status, Version
 from facet.registry.store import Registry
+from facet.specs import InputSpec
 from onboard.bucket import Bucket
 from onboard.uploads import Upload
 

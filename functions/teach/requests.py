@@ -16,7 +16,7 @@ from pydantic import (
 
 from facet.errors import BadRequest, BodyTooLarge, UnknownModel
 from facet.keys import IMAGE_SUFFIXES, IMAGE_TYPES, MODEL_NAME, MODEL_NAME_RULE
-from facet.manifest import Frozen
+from facet.specs import Frozen
 from teach.data_sets import composed
 
 Parsed = TypeVar("Parsed", bound=Frozen)

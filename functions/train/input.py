@@ -7,8 +7,8 @@ from pydantic import Field, ValidationError
 
 from facet.errors import FacetError
 from facet.keys import MODEL_NAME, WEIGHTS_PREFIX
-from facet.manifest import Frozen
 from facet.recipes import Metric
+from facet.specs import Frozen
 from train.quality_gate import LEVEL
 
 Name = Annotated[str, Field(pattern=rf"^{MODEL_NAME.pattern}$")]

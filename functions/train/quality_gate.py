@@ -13,8 +13,9 @@ from facet.artifact import archive, manifest_file
 from facet.artifact.gzip_stream import Readable
 from facet.errors import FacetError, Violation
 from facet.keys import MANIFEST, version_id
-from facet.manifest import AnyManifest, Frozen, LabelledManifest
+from facet.manifest import AnyManifest, LabelledManifest
 from facet.registry.models import Version
+from facet.specs import Frozen
 from facet.statistics import at_least, wilson
 from train.comparison import Comparison, missing
 

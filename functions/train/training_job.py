@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from facet.keys import dataset_prefix, training_prefix
-from facet.manifest import Frozen
 from facet.recipes import Hyperparameters, Recipe
+from facet.specs import Frozen
 from train.input import Hyperparameter, JobInput
 
 MAX_SPOT_WAIT = 4 * 3600

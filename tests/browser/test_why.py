@@ -12,7 +12,7 @@ from PIL import Image
 from playwright.sync_api import Locator, Page, Route, expect
 
 from facet.heads.errors import NotExplainable
-from facet.manifest import InputSpec
+from facet.specs import InputSpec
 from predict.classification.explanation import draw
 from tests.browser.actions import choose_file, choose_model, labels, results
 from tests.browser.conftest import Open

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from facet import preprocess
-from facet.manifest import InputSpec
+from facet.specs import InputSpec
 from tests.support.stacks import ROOT, Running
 
 CAT = next((ROOT / "samples/images/cifar").glob("cat*")).read_bytes()

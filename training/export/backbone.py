@@ -14,15 +14,9 @@ from facet import preprocess
 from facet.features import distance
 from facet.heads import maps
 from facet.keys import MANIFEST
-from facet.manifest import (
-    FEATURE_TOLERANCE,
-    BackboneManifest,
-    FeatureSpec,
-    GoldenFeatures,
-    InputSpec,
-    MapSpec,
-)
+from facet.manifest import BackboneManifest
 from facet.preprocess import Pixels
+from facet.specs import FEATURE_TOLERANCE, FeatureSpec, GoldenFeatures, InputSpec, MapSpec
 from training.export import golden
 from training.export.export import ExportError, ModelInfo
 from training.export.graph import (

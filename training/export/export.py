@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from facet import preprocess
 from facet.errors import FacetError
 from facet.keys import MANIFEST
-from facet.manifest import GoldenSample, InputSpec, Manifest, OutputSpec
+from facet.manifest import Manifest
 from facet.preprocess import Pixels
+from facet.specs import GoldenSample, InputSpec, OutputSpec
 from training.export import golden
 from training.export.graph import SCORES, bytes_model, pixels_model, save_module
 from training.export.loss import Scorer, Scores

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from facet.manifest import InputSpec
+from facet.specs import InputSpec
 from training.networks import Body
 
 SCORES = "scores"

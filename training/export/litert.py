@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from tensorflow.lite.python.convert_phase import ConverterError
 
 from facet.errors import FacetError
-from facet.manifest import InputSpec
 from facet.preprocess import Pixels
+from facet.specs import InputSpec
 from training.export.graph import SCORES, save_module, signatures
 from training.export.loss import Kind, Scorer, Scores
 

@@ -7,9 +7,9 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from facet.manifest import InputSpec
 from facet.preprocess import Pixels
 from facet.recipes import Hyperparameters
+from facet.specs import InputSpec
 from training.dataset import Dataset, ImageSet
 from training.export.litert import CannotQuantise, Quantisation, convert_module, lite_scorer
 from training.export.loss import BATCH, MAX_LOSS, Kind, Loss, Scorer, draw

@@ -10,8 +10,8 @@ from cli.pack.errors import CannotPack
 from cli.pack.model import tensorflow
 from cli.pack.model.geometry import Size, parse_size
 from cli.pack.plan import SIGNATURE, TENSOR, Plan
-from facet.manifest import InputSpec
 from facet.recipes import IMAGENET_SIZE, SMALLEST
+from facet.specs import InputSpec
 from training.weights import Application, identify
 
 if TYPE_CHECKING:

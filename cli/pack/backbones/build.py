@@ -20,8 +20,9 @@ from cli.pack.plan import LITE, Plan
 from facet.artifact.graphs import graph
 from facet.errors import BodyTooLarge
 from facet.heads import maps
-from facet.manifest import BackboneManifest, FeatureSpec, GoldenFeatures
+from facet.manifest import BackboneManifest
 from facet.places.predict_call import Scores
+from facet.specs import FeatureSpec, GoldenFeatures
 from serving.runtimes.runtime import Runtime
 
 

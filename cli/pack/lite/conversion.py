@@ -13,7 +13,8 @@ from cli.pack.model.source import GRAPH
 from cli.pack.plan import Converter, Plan
 from facet import preprocess
 from facet.artifact.graphs import op_policy
-from facet.manifest import InputSpec, Manifest
+from facet.manifest import Manifest
+from facet.specs import InputSpec
 from serving.runtimes.runtime import Runtime
 
 DRAWN_IMAGES = 16

@@ -15,7 +15,7 @@ from tensorflow.python.framework.convert_to_constants import convert_variables_t
 
 from cli.pack.errors import CannotPack
 from facet.artifact.graphs.saved_model import Signature, TensorSpec
-from facet.manifest import InputSpec
+from facet.specs import InputSpec
 from training.export.graph import Classifier
 
 LARGE = 1 << 14

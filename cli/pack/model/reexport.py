@@ -18,7 +18,7 @@ from cli.pack.model.tensorflow import ERRORS, reason
 from cli.terminal.prompts import Prompter
 from facet.artifact.archive import MAX_GRAPH
 from facet.artifact.graphs.saved_model import TensorSpec
-from facet.manifest import InputSpec
+from facet.specs import InputSpec
 from training.export.graph import SCORES, Classifier, bytes_module, pixels_module, save_module
 from training.export.litert import Quantisation, convert_module
 

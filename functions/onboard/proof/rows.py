@@ -9,16 +9,10 @@ from facet.errors import Violation
 from facet.features import distance
 from facet.heads import maps
 from facet.keys import MANIFEST
-from facet.manifest import (
-    TOLERANCE,
-    AnyManifest,
-    BackboneManifest,
-    GoldenSample,
-    HeadManifest,
-    LabelledManifest,
-)
+from facet.manifest import AnyManifest, BackboneManifest, HeadManifest, LabelledManifest
 from facet.places.predict_call import Scores
 from facet.registry.models import Place
+from facet.specs import TOLERANCE, GoldenSample
 
 SUM_TOLERANCE = 0.02
 """How far the sum of softmax scores may be from 1; half-precision weights stay within it."""

@@ -16,11 +16,12 @@ from facet.errors import ModelFailed, UnknownModel, UnknownVersion
 from facet.heads import maps
 from facet.heads.errors import NotExplainable
 from facet.heads.weights import HeadAnswer
-from facet.manifest import BackboneManifest, HeadManifest, InputSpec
+from facet.manifest import BackboneManifest, HeadManifest
 from facet.places.choice import Runner
 from facet.preprocess import Pixels, Tensor
 from facet.registry.models import Version
 from facet.resizing import fit
+from facet.specs import InputSpec
 from predict.classification.network import Network
 
 LONGEST = 64

@@ -20,7 +20,8 @@ from facet.heads.fitting import fit_head
 from facet.heads.report import LeftOut
 from facet.heads.weights import Head
 from facet.keys import version_id
-from facet.manifest import BackboneRef, GoldenSample, HeadManifest, InputSpec
+from facet.manifest import BackboneRef, HeadManifest
+from facet.specs import GoldenSample, InputSpec
 from teach.work.backbone import Backbone
 from teach.work.lesson import Lesson
 

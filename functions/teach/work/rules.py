@@ -12,7 +12,8 @@ from typing import Any
 
 from facet.errors import FacetError, Violation
 from facet.keys import IMAGE_SUFFIXES
-from facet.manifest import MAX_LABEL, MAX_TAUGHT
+from facet.manifest import MAX_TAUGHT
+from facet.specs import MAX_LABEL
 from teach.data_sets import StoredImage
 
 MAX_IMAGES = 5000

@@ -10,8 +10,8 @@ from PIL import Image
 from facet import encoded
 from facet.image import decoding
 from facet.image.decoding import MAX_PIXELS
-from facet.manifest import InputSpec
 from facet.resizing import fit
+from facet.specs import InputSpec
 
 Pixels = fit.Pixels
 Tensor = NDArray[np.float32]

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationError
 
 from facet.errors import FacetError
-from facet.manifest import Frozen
+from facet.specs import Frozen
 
 Share = Annotated[float, Field(ge=0, lt=1)]
 Backbone = Literal["auto", "cnn", "article-cnn", "vgg16", "mobilenet", "mobilenet-v2"]

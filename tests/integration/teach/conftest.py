@@ -10,13 +10,14 @@ import pytest
 from PIL import Image
 
 from facet.errors import ModelFailed
-from facet.manifest import AnyManifest, BackboneManifest, FeatureSpec, GoldenFeatures, InputSpec
+from facet.manifest import AnyManifest, BackboneManifest
 from facet.places.choice import Choice
 from facet.preprocess import Pixels, Tensor
 from facet.registry.heads.backbones import Backbones
 from facet.registry.models import RunIn, Version
 from facet.registry.store import Registry
 from facet.registry.teachings import Teaching, Teachings, utc_now
+from facet.specs import FeatureSpec, GoldenFeatures, InputSpec
 from teach.data_sets import DataSets
 from teach.requests import TeachRequest
 from teach.start import Start

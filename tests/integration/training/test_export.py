@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 from facet import preprocess
 from facet.image.decoding import decode
-from facet.manifest import InputSpec, Manifest
+from facet.manifest import Manifest
 from facet.preprocess import Pixels
 from facet.recipes import Hyperparameters
+from facet.specs import InputSpec
 from training.dataset import Dataset, ImageSet
 from training.export import golden
 from training.export.export import (

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from facet.manifest import InputSpec
+from facet.specs import InputSpec
 from training.dataset import Dataset, ImageSet
 from training.evaluate import Evaluation
 from training.export.export import ModelInfo, export

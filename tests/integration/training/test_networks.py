@@ -8,8 +8,9 @@ import pytest
 
 from facet import preprocess
 from facet.heads.maps import averages
-from facet.manifest import BackboneManifest, FeatureSpec, parse
+from facet.manifest import BackboneManifest, parse
 from facet.recipes import RECIPES, Hyperparameters
+from facet.specs import FeatureSpec
 from training.export.backbone import export_backbone, feature_spec
 from training.export.export import ModelInfo
 from training.networks import BACKBONES, BadWeights, Network, build, spec

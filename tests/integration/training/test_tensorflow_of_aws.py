@@ -20,8 +20,8 @@ from typer.testing import CliRunner
 
 from cli.app import app
 from facet import preprocess
-from facet.manifest import InputSpec
 from facet.recipes import Hyperparameters
+from facet.specs import InputSpec
 from tests.support.inputs import saved_model_answers
 from tests.support.processes.environments import environment
 from training.export.export import save

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from facet import preprocess
-from facet.manifest import InputSpec
 from facet.resizing.tensorflow import METHODS
+from facet.specs import InputSpec
 from training.export.graph import normalise
 
 CLOSE = 5e-4

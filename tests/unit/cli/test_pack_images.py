@@ -8,7 +8,8 @@ from PIL import Image
 
 from cli.pack.errors import CannotPack
 from cli.pack.lite.images import opened
-from facet.manifest import InputSpec, Manifest, OutputSpec
+from facet.manifest import Manifest
+from facet.specs import InputSpec, OutputSpec
 from training.data.layout import SourceError
 
 LABELS = ("a", "b", "c")

@@ -8,8 +8,8 @@ from PIL import Image
 
 from facet import encoded, preprocess
 from facet.errors import BodyTooLarge
-from facet.manifest import InputSpec
 from facet.preprocess import Pixels
+from facet.specs import InputSpec
 from tests.support.inputs import images
 from tests.support.inputs.artifacts import encoded as file
 from tests.support.inputs.artifacts import image

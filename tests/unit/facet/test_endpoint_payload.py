@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from facet.errors import BodyTooLarge, ModelFailed
-from facet.manifest import InputSpec, Manifest
+from facet.manifest import Manifest
 from facet.places.predict_call import MAX_BODY, Scores, check_size, payload, scores
+from facet.specs import InputSpec
 from tests.support.inputs import artifacts
 
 

@@ -13,7 +13,7 @@ from facet import preprocess
 from facet.errors import BrokenImage
 from facet.image import memory
 from facet.image.memory import MAX_MEMORY
-from facet.manifest import InputSpec
+from facet.specs import InputSpec
 from tests.support.inputs import artifacts
 from tests.support.inputs import large_images as large
 from tests.support.processes.waiting import LONG
@@ -31,7 +31,7 @@ MEASURE = f"""
 import sys
 from pathlib import Path
 from facet import preprocess
-from facet.manifest import InputSpec
+from facet.specs import InputSpec
 
 def peak():
     status = Path("/proc/self/status").read_text()

@@ -4,16 +4,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from facet.manifest import (
-    BackboneManifest,
-    FeatureSpec,
-    GoldenFeatures,
-    GoldenSample,
-    InputSpec,
-    Manifest,
-    OutputSpec,
-    parse,
-)
+from facet.manifest import BackboneManifest, Manifest, parse
+from facet.specs import FeatureSpec, GoldenFeatures, GoldenSample, InputSpec, OutputSpec
 from tests.support.inputs import artifacts
 
 FULL = artifacts.manifest(

@@ -7,8 +7,8 @@ from PIL import Image
 from facet import preprocess
 from facet.errors import BrokenImage
 from facet.image import decoding
-from facet.manifest import InputSpec
 from facet.resizing import fit, opencv, tensorflow
+from facet.specs import InputSpec
 from tests.support.inputs import artifacts, images
 
 PIXELS = (np.arange(4 * 8 * 3) * 37 % 251).astype(np.uint8).reshape(4, 8, 3)

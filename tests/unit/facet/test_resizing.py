@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from facet import preprocess
-from facet.manifest import InputSpec
 from facet.resizing import fit, opencv, strips, tensorflow
+from facet.specs import InputSpec
 from tests.support.inputs import images
 
 TARGETS = ((32, 32), (24, 32), (50, 50), (120, 160), (111, 8), (48, 32), (3, 300))

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from facet import preprocess
-from facet.manifest import InputSpec, Manifest
+from facet.manifest import Manifest
 from facet.places.endpoint import Endpoint
 from facet.recipes import Hyperparameters
+from facet.specs import InputSpec
 from onboard.proof.prover import Prover
 from onboard.retry import RetryPolicy
 from predict.timing import Deadline, Stopwatch

@@ -13,9 +13,10 @@ from PIL import Image
 from facet.errors import EndpointUnavailable, ModelFailed, OutOfTime
 from facet.heads.errors import NotExplainable
 from facet.heads.weights import Head
-from facet.manifest import BackboneManifest, HeadManifest, InputSpec
+from facet.manifest import BackboneManifest, HeadManifest
 from facet.places.predict_call import Scores
 from facet.registry.models import Place, Version
+from facet.specs import InputSpec
 from predict.classification.explanation import LONGEST, Explanation, draw
 from predict.classification.predictions import Predictions
 from predict.timing import Deadline, Stopwatch

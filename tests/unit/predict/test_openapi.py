@@ -12,7 +12,7 @@ import pytest
 from samcli.yamlhelper import yaml_parse
 
 from facet import preprocess
-from facet.manifest import InputSpec
+from facet.specs import InputSpec
 from local.gateway.refusals import Refusal
 from openapi import document
 from openapi.models import PIXEL, PROBLEMS

@@ -6,19 +6,8 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from facet.manifest import (
-    BackboneManifest,
-    BackboneRef,
-    FeatureSpec,
-    GoldenFeatures,
-    GoldenSample,
-    HeadManifest,
-    InputSpec,
-    Manifest,
-    MapSpec,
-    OutputSpec,
-    parse,
-)
+from facet.manifest import BackboneManifest, BackboneRef, HeadManifest, Manifest, parse
+from facet.specs import FeatureSpec, GoldenFeatures, GoldenSample, InputSpec, MapSpec, OutputSpec
 
 TEXT = (Path(__file__).parents[3] / "docs/manifest.md").read_text()
 SECTIONS = re.split(r"^##? .+$", TEXT, flags=re.MULTILINE)[1:]

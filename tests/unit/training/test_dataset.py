@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from facet.manifest import InputSpec
 from facet.recipes import Hyperparameters
+from facet.specs import InputSpec
 from training.data.splitting import DataError
 from training.dataset import Dataset, load
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from facet.manifest import InputSpec
+from facet.specs import InputSpec
 from training import report
 from training.dataset import ImageSet
 from training.evaluate import Calibration, Evaluation, evaluate

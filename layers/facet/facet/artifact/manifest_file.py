@@ -12,17 +12,8 @@ from facet.artifact import layout
 from facet.artifact.archive import MAX_MANIFEST, Archive
 from facet.errors import Violation
 from facet.keys import MANIFEST
-from facet.manifest import (
-    AnyManifest,
-    FeatureSpec,
-    GoldenFeatures,
-    GoldenSample,
-    InputSpec,
-    MapSpec,
-    OutputSpec,
-    kind_of,
-    parse,
-)
+from facet.manifest import AnyManifest, kind_of, parse
+from facet.specs import FeatureSpec, GoldenFeatures, GoldenSample, InputSpec, MapSpec, OutputSpec
 
 UNREADABLE = {"not-gzip", "not-tar", "truncated", "damaged"}
 """Violations of the archive after which nothing that was read can be trusted."""

@@ -7,8 +7,8 @@ from facet.artifact.graphs.saved_model import Signature, TensorSpec
 from facet.artifact.manifest_file import Parts
 from facet.errors import Violation
 from facet.keys import MANIFEST
-from facet.manifest import InputSpec
 from facet.places.predict_call import MAX_BODY
+from facet.specs import InputSpec
 
 LEAST = {"float": 2.0, "uint8": 4 / 3, "jpeg": 0.0}
 """The least bytes that one value takes in a request: `0,` in JSON, or base64. Files are as large as

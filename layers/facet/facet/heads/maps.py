@@ -7,7 +7,8 @@ over the positions of one cell of a grid. So each position has its own part of t
 import numpy as np
 from numpy.typing import NDArray
 
-from facet.manifest import BackboneManifest, FeatureSpec, MapSpec
+from facet.manifest import BackboneManifest
+from facet.specs import FeatureSpec, MapSpec
 
 Floats = NDArray[np.float32]
 

@@ -11,15 +11,9 @@ import orjson
 from numpy.typing import NDArray
 
 from facet.errors import BodyTooLarge, EndpointUnavailable, FacetError, ModelFailed, ModelLoading
-from facet.manifest import (
-    AnyManifest,
-    FeatureSpec,
-    HeadManifest,
-    InputSpec,
-    Manifest,
-    OutputSpec,
-)
+from facet.manifest import AnyManifest, HeadManifest, Manifest
 from facet.preprocess import Pixels, Tensor
+from facet.specs import FeatureSpec, InputSpec, OutputSpec
 
 Scores = NDArray[np.float32]
 """One score for each label, or the features that a backbone computes."""

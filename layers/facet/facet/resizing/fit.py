@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from facet.image.memory import check_resize
-from facet.manifest import InputSpec
 from facet.resizing import opencv, tensorflow
 from facet.resizing.strips import Box
+from facet.specs import InputSpec
 
 Pixels = NDArray[np.uint8 | np.float32]
 """(height, width, channels): TensorFlow's filters give float32, all others uint8."""

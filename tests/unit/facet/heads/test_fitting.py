@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import NDArray
 
 from facet.heads.fitting import USUAL, FittedHead, _Ridge, fit_head
-from facet.manifest import MAX_FEATURES
+from facet.specs import MAX_FEATURES
 
 WIDTH = 12
 

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from facet.heads import maps
-from facet.manifest import BackboneManifest, FeatureSpec, MapSpec
+from facet.manifest import BackboneManifest
 from facet.places.predict_call import payload, scores
+from facet.specs import FeatureSpec, MapSpec
 from tests.support.inputs import artifacts
 
 CHANNELS, LABELS = 3, 4
