@@ -18,8 +18,8 @@ from cli.terminal import completion
 from cli.terminal.options import THIS_HOME, AsJson, Home, ModelName, StackName, Yes
 from cli.terminal.output import Output
 from cli.terminal.prompts import prompter
+from facet.aws.notifications import EventPublisher, EventType
 from facet.errors import BadRequest, FacetError, UnknownVersion
-from facet.notifications import EventPublisher, EventType
 from facet.registry.models import Mode, Model, Policy, RunIn, Status, Version
 from facet.registry.releases import Releases
 from facet.registry.store import Registry

@@ -21,7 +21,7 @@ from deployment.docker import Docker, require_docker
 from deployment.progress import ImageError, say
 from deployment.registry import digest_of
 from deployment.sources import DEFAULT_RUNTIME, REQUIREMENTS, Sources, pack
-from facet.aws_environment import explained, local_endpoint_warning
+from facet.aws.environment import explained, local_endpoint_warning
 
 
 def find_or_build(

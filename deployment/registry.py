@@ -3,7 +3,7 @@
 from typing import Any
 
 from deployment.progress import ImageError
-from facet.ecr import ACCEPTED, MEDIA_TYPES
+from facet.aws.ecr import ACCEPTED, MEDIA_TYPES
 
 
 def digest_of(tag: str, repository: str, ecr: Any) -> str | None:

@@ -22,7 +22,7 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from facet.artifact.packing import pack
-from facet.aws_environment import explained, local_endpoint_warning
+from facet.aws.environment import explained, local_endpoint_warning
 from facet.keys import training_code_key
 
 if TYPE_CHECKING:

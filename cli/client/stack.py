@@ -18,7 +18,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from cli.extras import CHECKOUT, ROOT, make
 from cli.terminal.output import Output
-from facet.aws_environment import local_endpoint_warning
+from facet.aws.environment import local_endpoint_warning
 from facet.errors import FacetError
 from facet.stack import FILE, Address
 

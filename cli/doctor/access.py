@@ -9,7 +9,7 @@ from botocore.exceptions import BotoCoreError, ClientError, UnknownRegionError
 
 from cli.doctor.result import NETWORK, UNREACHABLE, CheckResult, missing, ok, warning
 from cli.terminal.formatting import one_line
-from facet.aws_environment import local_endpoints
+from facet.aws.environment import local_endpoints
 
 
 @dataclass(frozen=True)

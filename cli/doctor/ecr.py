@@ -8,7 +8,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from cli.doctor.access import Access
-from facet.ecr import MEDIA_TYPES
+from facet.aws.ecr import MEDIA_TYPES
 
 URI = re.compile(r"(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[^.]+)\.[^/]+/(?P<repository>[^:@]+)")
 

@@ -13,6 +13,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from botocore.config import Config
 
 from facet.artifact.validation import Rules
+from facet.aws.notifications import publisher
 from facet.errors import EndpointRemoved
 from facet.keys import (
     parse_head_key,
@@ -21,7 +22,6 @@ from facet.keys import (
     parse_upload_key,
     parse_version_key,
 )
-from facet.notifications import publisher
 from facet.observability import count, logger
 from facet.places import endpoint, function
 from facet.registry.attempts import Attempts

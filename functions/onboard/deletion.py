@@ -23,6 +23,7 @@ import orjson
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from botocore.exceptions import BotoCoreError, ClientError
 
+from facet.aws.notifications import EventPublisher, publisher
 from facet.errors import BadRequest, FacetError, NotAllowed, UnknownModel
 from facet.heads.errors import BackboneInUse
 from facet.http import cors, problems
@@ -40,7 +41,6 @@ from facet.keys import (
     parse_misnamed_key,
     upload_key,
 )
-from facet.notifications import EventPublisher, publisher
 from facet.observability import logger
 from facet.registry.deletions import Deletions
 from facet.registry.models import Version, is_model

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from facet.notifications import EventPublisher
+from facet.aws.notifications import EventPublisher
 from facet.registry.attempts import Attempts
 from facet.registry.heads.dependents import Dependents
 from facet.registry.heads.search import Search

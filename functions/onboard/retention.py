@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from facet.aws.notifications import EventPublisher
 from facet.errors import RegistryConflict, UnknownModel, VersionInUse
-from facet.notifications import EventPublisher
 from facet.observability import logger
 from facet.registry.models import Model, Status, Version
 from onboard.bucket import Bucket

@@ -18,9 +18,9 @@ import boto3
 import orjson
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from facet.aws.notifications import EventPublisher, publisher
 from facet.errors import Violation
 from facet.keys import ARTIFACT, parse_misnamed_key
-from facet.notifications import EventPublisher, publisher
 from facet.observability import count, logger
 from facet.registry.models import Status, Version
 from facet.registry.store import Registry

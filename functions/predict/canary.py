@@ -24,7 +24,7 @@ from facet.registry.models import CANARY_COUNTS, Canary, Model
 from facet.registry.releases import Releases
 
 if TYPE_CHECKING:
-    from facet.notifications import EventPublisher
+    from facet.aws.notifications import EventPublisher
 
 UPDATE_INTERVAL = 1.0
 """Seconds between two updates of one canary's counts in the registry."""

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 import boto3
 from botocore.config import Config
 
-from facet import presigned
-from facet.notifications import EventPublisher
+from facet.aws import presigned
+from facet.aws.notifications import EventPublisher
 from facet.places import endpoint, function
 from facet.places.choice import Choice, Runner
 from facet.registry.models import Place

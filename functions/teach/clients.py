@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import boto3
 from botocore.config import Config
 
-from facet import presigned
+from facet.aws import presigned
 from facet.registry.store import Registry
 from facet.registry.teachings import Teachings
 from facet.settings import settings

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from facet.artifact.validation import Rules
-from facet.notifications import EventPublisher
+from facet.aws.notifications import EventPublisher
 from facet.places.endpoint import Endpoint
 from facet.places.function import Function
 from facet.registry.attempts import Attempts

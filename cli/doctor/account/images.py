@@ -12,7 +12,7 @@ from cli.doctor.ecr import EcrImage
 from cli.doctor.result import CheckResult, missing, ok, unknown
 from cli.extras import located
 from cli.terminal.formatting import one_line
-from facet.ecr import ACCEPTED
+from facet.aws.ecr import ACCEPTED
 
 CHOSEN = "ServingImageUri"
 

@@ -7,8 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from facet import encoded
-from facet.image import decoding
+from facet.image import decoding, encoded
 from facet.image.decoding import MAX_PIXELS
 from facet.resizing import fit
 from facet.specs import InputSpec

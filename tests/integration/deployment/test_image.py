@@ -19,7 +19,7 @@ from deployment.image import find_or_build
 from deployment.progress import ImageError
 from deployment.sources import pack
 from deployment.stack import TEMPLATE
-from facet.ecr import ACCEPTED
+from facet.aws.ecr import ACCEPTED
 
 STACK = "facet-images"
 SOURCES = pack("litert")

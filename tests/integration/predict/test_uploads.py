@@ -118,7 +118,7 @@ def test_only_uploads_of_images_are_signed_for_others_to_send() -> None:
         if re.search(r"generate_presigned|s3[.\-\w]*\.amazonaws\.com", path.read_text())
     ]
     assert set(signing) == {
-        "layers/facet/facet/presigned.py",
+        "layers/facet/facet/aws/presigned.py",
         "functions/predict/bucket/inbox.py",
         "functions/teach/data_sets.py",
     }

@@ -17,7 +17,7 @@ import pytest
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from botocore.stub import Stubber
 
-from facet import notifications
+from facet.aws import notifications
 from facet.errors import UnknownUpload
 from facet.places.choice import Choice
 from facet.registry.models import Mode, Place, Policy, RunIn, Version

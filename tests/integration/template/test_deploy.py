@@ -25,7 +25,7 @@ import pytest
 from samcli.yamlhelper import yaml_parse
 
 from deployment.sources import pack
-from facet.ecr import ACCEPTED
+from facet.aws.ecr import ACCEPTED
 from tests.support.template.deploying import overrides
 from training.package import code_key, download_wheels, pack_code
 

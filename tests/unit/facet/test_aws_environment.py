@@ -3,7 +3,7 @@
 import pytest
 from botocore.exceptions import NoCredentialsError, NoRegionError
 
-from facet.aws_environment import explained, local_endpoint_warning, local_endpoints
+from facet.aws.environment import explained, local_endpoint_warning, local_endpoints
 
 
 @pytest.mark.parametrize(

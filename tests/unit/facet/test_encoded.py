@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from facet import encoded, preprocess
+from facet import preprocess
 from facet.errors import BodyTooLarge
+from facet.image import encoded
 from facet.preprocess import Pixels
 from facet.specs import InputSpec
 from tests.support.inputs import images

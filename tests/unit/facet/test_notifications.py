@@ -1,4 +1,4 @@
-"""facet/notifications.py: events about versions, on the event bus and by SNS."""
+"""facet/aws/notifications.py: events about versions, on the event bus and by SNS."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from botocore.exceptions import ClientError
 
-from facet.notifications import SENTENCES, EventPublisher, EventType
+from facet.aws.notifications import SENTENCES, EventPublisher, EventType
 from facet.registry.models import Version
 from facet.registry.placement import Placement
 from tests.support import versions

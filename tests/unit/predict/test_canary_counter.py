@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
-from facet.notifications import EventType
+from facet.aws.notifications import EventType
 from facet.registry.models import Canary, Mode, Model, Policy
 from predict.canary import CanaryCounter, Variant
 

@@ -1,0 +1,1 @@
+"""What AWS defines: its environment variables, media types, events and signed forms."""
