@@ -32,8 +32,6 @@ from facet.registry.releases import Releases
 from facet.registry.store import Registry
 from facet.settings import settings
 from onboard.bucket import Bucket
-from onboard.completion.backfill import MissingFile
-from onboard.events import UNPROVEN
 from onboard.onboarding import Onboarding, utc_now
 from onboard.proof.missing import MissingProof
 from onboard.proof.places import Places, Reached
@@ -41,6 +39,8 @@ from onboard.proof.prover import Prover
 from onboard.records import Records
 from onboard.retention import Removal
 from onboard.retry import RetryPolicy
+from onboard.sweep.backfill import MissingFile
+from onboard.sweep.events import UNPROVEN
 from onboard.uploads import OnboardingResult, Upload
 
 Item = Upload | Removal | MissingFile | MissingProof

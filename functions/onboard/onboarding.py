@@ -27,13 +27,13 @@ from facet.registry.models import Model, Place, Status, Version
 from facet.registry.placement import Placement
 from onboard import failures
 from onboard.bucket import Bucket
-from onboard.completion.backfill import Backfill, MissingFile
 from onboard.kinds import Kinds, OnBackbone
 from onboard.proof.missing import MissingProof, MissingProofs
 from onboard.proof.places import Places, Reached
 from onboard.records import Records
 from onboard.retention import Removal, Retention, Withdrawal
 from onboard.retry import RetryPolicy
+from onboard.sweep.backfill import Backfill, MissingFile
 from onboard.uploads import OnboardingResult, Upload
 from onboard.validated import ValidatedUpload, pending_version
 

@@ -15,7 +15,7 @@ from facet.registry.store import Registry
 from facet.settings import settings
 from onboard.app import onboarding
 from onboard.deletion import deletion
-from onboard.sweeper import sweeper
+from onboard.sweep.sweeper import sweeper
 from predict import clients
 from teach import clients as teaching
 from teach.start import start

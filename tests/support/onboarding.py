@@ -23,9 +23,6 @@ from facet.registry.releases import Releases
 from facet.registry.store import Registry
 from onboard.app import parse
 from onboard.bucket import Bucket
-from onboard.completion.backfill import MissingFile
-from onboard.completion.dependents import EarlierHeads
-from onboard.completion.swept import Swept
 from onboard.deletion import Deletion, ModelObjects
 from onboard.onboarding import Onboarding, utc_now
 from onboard.proof.missing import MissingProof
@@ -34,7 +31,10 @@ from onboard.proof.prover import Prover
 from onboard.records import Records
 from onboard.retention import Removal
 from onboard.retry import RetryPolicy
-from onboard.sweeper import Ages, Sweeper
+from onboard.sweep.backfill import MissingFile
+from onboard.sweep.dependents import EarlierHeads
+from onboard.sweep.sweeper import Ages, Sweeper
+from onboard.sweep.swept import Swept
 from onboard.uploads import OnboardingResult, PendingUploads, Upload
 from tests.support.aws import fakes
 from tests.support.aws.fakes import BUCKET

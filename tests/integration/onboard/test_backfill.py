@@ -12,8 +12,8 @@ from facet.artifact.graphs import saved_model_pb2 as pb
 from facet.artifact.validation import Rules
 from facet.registry.models import VERSION_ITEM
 from onboard.app import handler, parse
-from onboard.completion import lacking
-from onboard.completion.backfill import MissingFile
+from onboard.sweep import lacking
+from onboard.sweep.backfill import MissingFile
 from tests.support.aws import fakes
 from tests.support.aws.fakes import BUCKET
 from tests.support.inputs import artifacts

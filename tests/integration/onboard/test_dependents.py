@@ -7,8 +7,8 @@ import pytest
 
 from facet.heads.errors import BackboneInUse
 from facet.registry.models import Status
-from onboard.completion import dependents
 from onboard.deletion import handler
+from onboard.sweep import dependents
 from tests.support.aws import fakes
 from tests.support.inputs import artifacts, heads
 from tests.support.inputs.artifacts import FEATURES

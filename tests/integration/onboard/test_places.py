@@ -10,10 +10,10 @@ from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeou
 from facet.errors import EndpointRemoved, EndpointThrottled
 from facet.registry.models import Mode, Place, Policy, RunIn, Status
 from onboard.app import parse
-from onboard.completion import lacking
 from onboard.proof.missing import MissingProof
 from onboard.proof.places import Reached
 from onboard.retry import RetryPolicy
+from onboard.sweep import lacking
 from tests.support.aws import fakes
 from tests.support.inputs import artifacts
 from tests.support.onboarding import Account, identity, patient

@@ -11,7 +11,7 @@ import pytest
 
 from facet.registry.models import Status
 from onboard import app
-from onboard.sweeper import MAX_OF_ONE_MODEL, handler, invoke
+from onboard.sweep.sweeper import MAX_OF_ONE_MODEL, handler, invoke
 from onboard.uploads import Upload
 from tests.support.aws import fakes
 from tests.support.aws.fakes import BUCKET

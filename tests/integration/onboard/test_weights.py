@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from onboard.app import parse
-from onboard.completion import lacking
-from onboard.completion.backfill import MissingFile
+from onboard.sweep import lacking
+from onboard.sweep.backfill import MissingFile
 from tests.support.aws.fakes import BUCKET
 from tests.support.inputs import artifacts, heads
 from tests.support.inputs.artifacts import FEATURES

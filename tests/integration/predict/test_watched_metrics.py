@@ -14,8 +14,8 @@ from facet.registry.placement import Placement
 from facet.registry.releases import Releases
 from facet.registry.teachings import State, Teaching
 from onboard import app as onboard
-from onboard import sweeper
-from onboard.completion.swept import Swept
+from onboard.sweep import sweeper
+from onboard.sweep.swept import Swept
 from predict.canary import goes_to_candidate
 from teach import worker
 from tests.support.api import call, predict

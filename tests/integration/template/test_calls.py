@@ -25,10 +25,10 @@ from facet.registry.releases import Releases
 from facet.registry.store import Registry
 from infer.store import Store
 from onboard import app as onboard
-from onboard import deletion, sweeper
+from onboard import deletion
 from onboard.bucket import Bucket
-from onboard.completion import lacking
-from onboard.completion.dependents import EarlierHeads
+from onboard.sweep import lacking, sweeper
+from onboard.sweep.dependents import EarlierHeads
 from onboard.uploads import PendingUploads
 from predict.bucket.inbox import Inbox
 from teach import app as teach

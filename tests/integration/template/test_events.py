@@ -17,7 +17,7 @@ from facet.keys import lite_key, version_id
 from facet.registry.store import Registry
 from infer import app as infer
 from onboard import app as onboard
-from onboard import sweeper
+from onboard.sweep import sweeper
 from predict import app as predict
 from teach import app as teach
 from teach import worker

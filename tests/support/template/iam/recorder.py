@@ -30,7 +30,7 @@ MODULES = {
     "endpoint_schedule": "HoursFunction",
     "onboard.app": "OnboardFunction",
     "onboard.onboarding": "OnboardFunction",
-    "onboard.sweeper": "SweepFunction",
+    "onboard.sweep.sweeper": "SweepFunction",
     "onboard.deletion": "DeleteFunction",
 }
 """The functions, by the modules that are theirs alone."""

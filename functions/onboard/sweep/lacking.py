@@ -23,11 +23,11 @@ from facet.keys import (
 )
 from facet.registry.models import Status, Version
 from facet.registry.store import Registry
-from onboard import events
 from onboard.bucket import Bucket
-from onboard.completion.dependents import EarlierHeads
-from onboard.completion.swept import Swept, logged
-from onboard.events import UNPROVEN, Event
+from onboard.sweep import events
+from onboard.sweep.dependents import EarlierHeads
+from onboard.sweep.events import UNPROVEN, Event
+from onboard.sweep.swept import Swept, logged
 
 MAX_LOOKED_UP = 200
 """Versions that a run looks up in the registry for each kind of work."""

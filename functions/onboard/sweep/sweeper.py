@@ -25,12 +25,12 @@ from facet.observability import count, logger
 from facet.registry.models import Status, Version
 from facet.registry.store import Registry
 from facet.settings import settings
-from onboard import events
 from onboard.bucket import Bucket
-from onboard.completion.dependents import EarlierHeads
-from onboard.completion.lacking import Lacking
-from onboard.completion.swept import Swept, logged
-from onboard.events import Event
+from onboard.sweep import events
+from onboard.sweep.dependents import EarlierHeads
+from onboard.sweep.events import Event
+from onboard.sweep.lacking import Lacking
+from onboard.sweep.swept import Swept, logged
 from onboard.uploads import PendingUpload, PendingUploads, Upload, due
 
 if TYPE_CHECKING:

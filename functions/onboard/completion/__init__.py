@@ -1,1 +1,0 @@
-"""What READY versions of earlier releases, or after accidents, lack."""
