@@ -22,7 +22,7 @@ from cli.versions import NotConfirmed
 from facet.errors import FacetError, UnknownModel
 from facet.heads.errors import BackboneInUse
 from facet.registry.store import Registry
-from onboard.deletion import Deleted
+from onboard.removal.deletion import Deleted
 
 PAGE_SIZE = 100
 MAX_NAMES = 10

@@ -37,7 +37,7 @@ from onboard.proof.missing import MissingProof
 from onboard.proof.places import Places, Reached
 from onboard.proof.prover import Prover
 from onboard.records import Records
-from onboard.retention import Removal
+from onboard.removal.retention import Removal
 from onboard.retry import RetryPolicy
 from onboard.sweep.backfill import MissingFile
 from onboard.sweep.events import UNPROVEN

@@ -31,7 +31,7 @@ from onboard.kinds import Kinds, OnBackbone
 from onboard.proof.missing import MissingProof, MissingProofs
 from onboard.proof.places import Places, Reached
 from onboard.records import Records
-from onboard.retention import Removal, Retention, Withdrawal
+from onboard.removal.retention import Removal, Retention, Withdrawal
 from onboard.retry import RetryPolicy
 from onboard.sweep.backfill import Backfill, MissingFile
 from onboard.uploads import OnboardingResult, Upload

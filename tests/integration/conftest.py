@@ -14,7 +14,7 @@ from facet.registry.models import Version
 from facet.registry.store import Registry
 from facet.settings import settings
 from onboard.app import onboarding
-from onboard.deletion import deletion
+from onboard.removal.deletion import deletion
 from onboard.sweep.sweeper import sweeper
 from predict import clients
 from teach import clients as teaching

@@ -31,7 +31,9 @@ BREAKS = (
     Break("functions/predict/bucket/objects.py", 'if code != "NoSuchKey":', "if code:"),
     Break("template.yaml", 'FACET_REGISTRY_TTL: "10"', 'FACET_REGISTRY_TTL: "3600"'),
     Break(
-        "functions/onboard/deletion.py", "in range(0, len(nameable), MAX_AT_ONCE):", "in range(0):"
+        "functions/onboard/removal/deletion.py",
+        "in range(0, len(nameable), MAX_AT_ONCE):",
+        "in range(0):",
     ),
 )
 FOUND = {"golden-mismatch", "refusal-origin", "missing-key", "rollback", "clean-up"}

@@ -23,13 +23,13 @@ from facet.registry.releases import Releases
 from facet.registry.store import Registry
 from onboard.app import parse
 from onboard.bucket import Bucket
-from onboard.deletion import Deletion, ModelObjects
 from onboard.onboarding import Onboarding, utc_now
 from onboard.proof.missing import MissingProof
 from onboard.proof.places import Places, Reached
 from onboard.proof.prover import Prover
 from onboard.records import Records
-from onboard.retention import Removal
+from onboard.removal.deletion import Deletion, ModelObjects
+from onboard.removal.retention import Removal
 from onboard.retry import RetryPolicy
 from onboard.sweep.backfill import MissingFile
 from onboard.sweep.dependents import EarlierHeads

@@ -10,7 +10,7 @@ from facet.errors import UnknownModel
 from facet.heads.errors import BackboneInUse
 from local.moto.lambda_functions import invoking_functions
 from local.runtime.worker import Invocation
-from onboard.deletion import handler
+from onboard.removal.deletion import handler
 from onboard.uploads import Upload
 from tests.support import deployed
 from tests.support.aws import fakes

@@ -16,8 +16,8 @@ from facet.keys import parse_misnamed_key
 from facet.registry.models import MODEL_ITEM, Mode, Policy, Status, Version
 from facet.registry.store import Registry
 from onboard.bucket import Bucket
-from onboard.deletion import handler
-from onboard.retention import Removal
+from onboard.removal.deletion import handler
+from onboard.removal.retention import Removal
 from onboard.uploads import Upload
 from onboard.validated import Extracts
 from tests.support.aws import fakes

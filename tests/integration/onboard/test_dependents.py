@@ -7,7 +7,7 @@ import pytest
 
 from facet.heads.errors import BackboneInUse
 from facet.registry.models import Status
-from onboard.deletion import handler
+from onboard.removal.deletion import handler
 from onboard.sweep import dependents
 from tests.support.aws import fakes
 from tests.support.inputs import artifacts, heads

@@ -9,7 +9,7 @@ import pytest
 from facet.errors import NoLiveVersion, RegistryConflict
 from facet.registry.models import Mode, Policy, Status
 from onboard.app import handler, parse
-from onboard.retention import Removal, surplus
+from onboard.removal.retention import Removal, surplus
 from tests.support.aws import fakes
 from tests.support.inputs import artifacts
 from tests.support.onboarding import IMPATIENT, Account, identity, patient

@@ -25,8 +25,8 @@ from facet.registry.releases import Releases
 from facet.registry.store import Registry
 from infer.store import Store
 from onboard import app as onboard
-from onboard import deletion
 from onboard.bucket import Bucket
+from onboard.removal import deletion
 from onboard.sweep import lacking, sweeper
 from onboard.sweep.dependents import EarlierHeads
 from onboard.uploads import PendingUploads

@@ -31,7 +31,7 @@ MODULES = {
     "onboard.app": "OnboardFunction",
     "onboard.onboarding": "OnboardFunction",
     "onboard.sweep.sweeper": "SweepFunction",
-    "onboard.deletion": "DeleteFunction",
+    "onboard.removal.deletion": "DeleteFunction",
 }
 """The functions, by the modules that are theirs alone."""
 
