@@ -10,10 +10,11 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
@@ -130,7 +131,9 @@ class DataSets:
 
     def read_listed(self, name: str, image: StoredImage) -> bytes:
         """The bytes that an image had when it was listed. Raises UnknownImage, ImageChanged."""
-        return self._get(name, image.path, image.key, IfMatch=image.etag)["Body"].read()
+        with self._known(name, image.path, image.key):
+            stored = self._s3.get_object(Bucket=self._bucket, Key=image.key, IfMatch=image.etag)
+            return stored["Body"].read()
 
     def read(self, name: str, label: str, file: str, largest: int) -> bytes:
         """The bytes of an image. Raises UnknownImage, and BodyTooLarge beyond `largest` bytes."""
@@ -150,9 +153,14 @@ class DataSets:
             )
         return stored["Body"].read()
 
-    def _get(self, name: str, path: str, key: str, **condition: Any) -> "GetObjectOutputTypeDef":
+    def _get(self, name: str, path: str, key: str) -> "GetObjectOutputTypeDef":
+        with self._known(name, path, key):
+            return self._s3.get_object(Bucket=self._bucket, Key=key)
+
+    @contextmanager
+    def _known(self, name: str, path: str, key: str) -> Iterator[None]:
         try:
-            return self._s3.get_object(Bucket=self._bucket, Key=key, **condition)
+            yield
         except ClientError as error:
             if error.response["Error"]["Code"] == "PreconditionFailed":
                 raise ImageChanged(name, path) from error
