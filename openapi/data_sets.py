@@ -27,18 +27,24 @@ class ImageForms(ResponseModel):
 
 
 class LabelCount(ResponseModel):
-    """A label and the number of its images."""
+    """A label and the number of its images on this page."""
 
     label: str
     images: int
 
 
 class DataSet(ResponseModel):
-    """A data set: its labels, and how many images they have."""
+    """A page of a data set: the labels of up to 10,000 images, and how many of them each has.
+
+    A label may go on in the next page. Its number is the sum of both.
+    """
 
     dataset: str
-    images: int
+    images: int = Field(description="The number of images on this page.")
     labels: list[LabelCount]
+    next: str | None = Field(
+        description="The value of `after` for the next page, or null on the last page."
+    )
 
 
 class ListedImage(ResponseModel):
@@ -98,10 +104,11 @@ DATA_SET_OPERATIONS = (
         "showDataSet",
         summary="Retrieve a data set",
         description="Returns the labels of a data set, and how many images each has. A data set "
-        "without images has no labels.",
-        success="Returns the data set.",
+        "without images has no labels. One of more than 10,000 images has several pages: add up "
+        "the numbers of a label.",
+        success="Returns a page of the data set.",
         response={JSON: DataSet},
-        parameters=("dataset",),
+        parameters=("dataset", "after_image"),
         **_COMMON,
     ),
     Operation(

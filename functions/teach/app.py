@@ -1,5 +1,6 @@
 """The handler of the routes for data sets and teaching."""
 
+from collections import Counter
 from dataclasses import asdict
 from typing import Any
 from uuid import uuid4
@@ -22,6 +23,9 @@ from teach.start import start
 
 PAGE = 1000
 """Images of one page of a label."""
+
+COUNTED = 10_000
+"""Images that one page of labels counts, with ten requests to S3."""
 
 app = APIGatewayRestResolver()
 
@@ -55,11 +59,14 @@ def add_images(name: str) -> Response[str]:
 
 @app.get("/datasets/<name>")
 def show_data_set(name: str) -> Response[str]:
-    """The labels of a data set, with the number of images of each."""
-    dataset = data_set_name(name)
-    counts = data_sets().labels(dataset)
-    labels = [{"label": label, "images": images} for label, images in counts.items()]
-    return respond({"dataset": dataset, "images": sum(counts.values()), "labels": labels})
+    """One page of the images of a data set, counted by label."""
+    dataset, event = data_set_name(name), app.current_event
+    after = event.query_string_parameters.get("after", "")
+    images, following = data_sets().page(dataset, None, COUNTED, after)
+    counts = Counter(each.label for each in images)
+    labels = [{"label": label, "images": number} for label, number in counts.items()]
+    document = {"dataset": dataset, "images": len(images), "labels": labels, "next": following}
+    return respond(document)
 
 
 @app.get("/datasets/<name>/images")

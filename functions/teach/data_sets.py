@@ -7,7 +7,6 @@ keys may be decomposed, as macOS writes them.
 """
 
 import unicodedata
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -114,15 +113,11 @@ class DataSets:
         """Whether the data set has an image."""
         return next(self.images(name), None) is not None
 
-    def labels(self, name: str) -> dict[str, int]:
-        """The number of images of each label."""
-        return dict(Counter(each.label for each in self.images(name)))
-
     def page(
-        self, name: str, label: str, limit: int, after: str = ""
+        self, name: str, label: str | None, limit: int, after: str = ""
     ) -> tuple[list[StoredImage], str | None]:
-        """Up to `limit` images of a label after a place, and the place to continue after, None at
-        the end.
+        """Up to `limit` images after a place, of a data set or of one label, and the place to
+        continue after, None at the end.
         """
         images = [*islice(self.images(name, label, after), limit)]
         if len(images) < limit:

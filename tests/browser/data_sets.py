@@ -74,9 +74,14 @@ class DataSets:
         labels = self.images.setdefault(name, {})
         match method, rest:
             case "GET", []:
-                counts = [{"label": each, "images": len(of)} for each, of in labels.items()]
-                total = sum(map(len, labels.values()))
-                return 200, {"dataset": name, "images": total, "labels": counts}
+                at = int(query.get("after", 0))
+                shown = [*labels.items()][at : at + 1]  # one label a page
+                return 200, {
+                    "dataset": name,
+                    "images": sum(len(of) for _, of in shown),
+                    "labels": [{"label": each, "images": len(of)} for each, of in shown],
+                    "next": str(at + 1) if at + 1 < len(labels) else None,
+                }
             case "GET", ["images"]:
                 listed = [
                     {"name": each, "size": len(content)}

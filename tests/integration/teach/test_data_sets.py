@@ -75,6 +75,18 @@ def test_a_page_says_where_the_next_one_begins(monkeypatch: pytest.MonkeyPatch) 
     assert rest["next"] is None
 
 
+def test_a_label_may_go_on_in_the_next_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(app, "COUNTED", 2)
+    add("cat", "1.png", "2.png", "3.png")
+    add("dog", "1.png")
+    pages, after = [], ""
+    while after is not None:
+        pages.append(ask("GET", "/datasets/pets", after=after).document)
+        after = pages[-1]["next"]
+    found = [[(each["label"], each["images"]) for each in page["labels"]] for page in pages]
+    assert found == [[("cat", 2)], [("cat", 1), ("dog", 1)], []]
+
+
 def test_a_form_puts_the_file_where_training_reads_it() -> None:
     image = {"name": "1.jpg", "content_type": "image/png"}
     reply = send("POST", "/datasets/pets/images", {"label": "cat", "images": [image]})

@@ -67,20 +67,25 @@ export class Api {
     return this.#call(predictPath(name, version), { method: "POST", headers, body, signal });
   }
 
-  /** A data set: {dataset, images, labels: [{label, images}]}, or null if there is none. */
-  dataSet(name, signal) {
-    return orNull(this.#call(dataSetPath(name), { signal }).then(({ document }) => document));
+  /** The names of a data set's labels, which arrive in pages; none if there is no image. */
+  async labels(dataSet, signal) {
+    const labels = new Set();
+    for await (const page of this.#pages(dataSetPath(dataSet), {}, signal)) page.labels.forEach(({ label }) => labels.add(label));
+    return [...labels];
   }
 
   /** The names of all images of a label, which arrive in pages. */
   async imageNames(dataSet, label, signal) {
     const names = [];
-    for (let after = null; ; ) {
-      const query = new URLSearchParams({ label, ...(after && { after }) });
-      const { document: page } = await this.#call(`${dataSetPath(dataSet)}/images?${query}`, { signal });
-      names.push(...page.images.map(({ name }) => name));
-      if (!page.next) return names;
-      after = page.next;
+    for await (const page of this.#pages(`${dataSetPath(dataSet)}/images`, { label }, signal)) names.push(...page.images.map(({ name }) => name));
+    return names;
+  }
+
+  async *#pages(path, query, signal) {
+    for (let next = {}; next; ) {
+      const { document: page } = await this.#call(`${path}?${new URLSearchParams({ ...query, ...next })}`, { signal });
+      yield page;
+      next = page.next && { after: page.next };
     }
   }
 

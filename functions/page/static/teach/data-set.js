@@ -46,12 +46,11 @@ export class DataSet {
     Object.assign(this, { labels, removed: [] });
   }
 
-  /** Reads a data set, or returns null if there is none, or no image in it. */
+  /** Reads a data set, which is empty if there is none. */
   static async read(api, name, signal) {
-    const found = await api.dataSet(name, signal);
-    if (!found?.images) return null;
+    const labels = await api.labels(name, signal);
     const queue = new Queue(CONCURRENT_UPLOADS);
-    return new DataSet(await Promise.all(found.labels.map(({ label }) => queue.run(async () => {
+    return new DataSet(await Promise.all(labels.map((label) => queue.run(async () => {
       const names = await api.imageNames(name, label, signal);
       return new Label(label, names.map((each) => ({ name: each, content: null, saved: true })), label);
     }))));

@@ -95,7 +95,7 @@ export class Teaching {
     const teaching = await this.api.teaching(model, signal);
     this.#dataSetName = teaching?.dataset ?? model;
     byId("backbone").value = teaching?.backbone?.model ?? "";
-    this.labels.show((await DataSet.read(this.api, this.#dataSetName, signal)) ?? new DataSet());
+    this.labels.show(await DataSet.read(this.api, this.#dataSetName, signal));
     if (teaching?.status === "RUNNING") this.#end(await follow(this.api, model, teaching, this.progress, signal));
     else if (teaching) this.#showOutcome({ teaching, model: null });
   }
@@ -142,8 +142,8 @@ export class Teaching {
 
   /** A new name must be no model's and no data set's, whose images would be mixed with these. */
   async #requireFree(name, signal) {
-    const [model, dataSet] = await Promise.all([this.api.find(name, signal), this.api.dataSet(name, signal)]);
-    if (!model && !dataSet?.images) return;
+    const [model, labels] = await Promise.all([this.api.find(name, signal), this.api.labels(name, signal)]);
+    if (!model && labels.length === 0) return;
     const open = model && model.kind !== "head" ? null : element("button", { type: "button", onclick: () => this.open(name) }, `Open ${name}`);
     this.#showNameProblem(`${name} exists already. Choose another name${open ? ", or add images to what is there" : ""}.`, open);
     this.name.focus();
