@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from tests.browser.site import Site
 
 STEPS = ("reading", "features", "fitting", "publishing")
+STARTED = "2026-01-15T00:00:00.000+00:00"
 BACKBONE = {"model": "backbone", "version": "0123456789ab"}
 
 Found = tuple[int, Any]
@@ -145,6 +146,7 @@ def begun(name: str, sent: dict[str, Any]) -> dict[str, Any]:
         "total": 0,
         "dataset": sent.get("dataset", name),
         "backbone": BACKBONE,
+        "started_at": STARTED,
         "version": None,
         "problems": [],
         "report": None,

@@ -3,6 +3,7 @@
 import base64
 import io
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from tests.browser.conftest import Open
 from tests.browser.data_sets import fill_data_set, picture, report, taught
 from tests.browser.models import live
 from tests.browser.site import KEY, Site
+from tests.support.versions import NOW, rejected
 
 VIOLATION = {
     "code": "accuracy-too-low",
@@ -274,6 +276,26 @@ def test_a_model_that_is_not_good_enough_is_explained(page: Page, site: Site) ->
     assert ("POST", "/models/pets/teach", {"backbone": "mobilenet", "min_accuracy": 0.9}) in (
         site.data_sets.asked
     )
+
+
+def test_an_earlier_rejection_of_the_same_version_is_not_that_of_this_teaching(
+    open_page: Open, site: Site
+) -> None:
+    fill_data_set(site)
+    model, _ = taught("pets", "cat", "dog")
+    old = rejected(1, "pets")
+    site.add(model, old)
+    page = open_page(f"{site.url}?teach=pets#key={KEY}")
+    teach(page)
+    expect(current(page)).to_contain_text("Test it where it runs")
+    polled = f"**/models/{model.name}"
+    for _ in range(2):
+        with page.expect_response(polled):
+            pass
+    expect(current(page)).to_contain_text("Test it where it runs")
+    site.add(model, replace(old, updated_at=NOW))
+    notice = page.locator("#teach-outcome .notice.bad")
+    expect(notice).to_contain_text("The new version was rejected")
 
 
 def test_a_report_without_a_fit_names_what_was_left_out(page: Page, site: Site) -> None:

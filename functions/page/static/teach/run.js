@@ -35,12 +35,17 @@ export async function follow(api, name, begun, progress, signal) {
   for (;;) {
     const model = await patiently(() => api.model(name, signal), signal);
     const version = model?.versions.find((each) => each.version === teaching.version);
-    if (version && version.status !== "PENDING") return { teaching, model };
+    if (version && isDecided(version, teaching)) return { teaching, model };
     if (model === null && (await patiently(() => api.teaching(name, signal), signal)) === null) {
       throw deleted(name);
     }
     await sleep(POLL_SECONDS, signal);
   }
+}
+
+/** Whether onboarding has accepted or rejected the version; it does so anew for one that was rejected or retired before. */
+function isDecided({ status, updated_at: updated }, { started_at: started }) {
+  return status === "READY" || (status !== "PENDING" && Date.parse(updated) >= Date.parse(started));
 }
 
 function deleted(name) {
