@@ -5,6 +5,7 @@ from facet.errors import FacetError, Violation
 from facet.heads.errors import (
     BackboneInUse,
     BackboneMissing,
+    ExplanationFailed,
     HeadUnavailable,
     NotABackbone,
     NotAClassifier,
@@ -56,6 +57,7 @@ EXAMPLES: dict[str, FacetError] = {
         "Try again. If it happens again, give the request id to the operator of this API."
     ),
     "model-failed": errors.ModelFailed(""),
+    "explanation-failed": ExplanationFailed(""),
     "model-loading": errors.ModelLoading(f"The model is loading. {_RETRY}"),
     "out-of-time": errors.OutOfTime(
         "The request ran out of time before the model was invoked. "

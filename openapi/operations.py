@@ -119,7 +119,7 @@ OPERATIONS = (
         headers=("X-Model-Version", "X-Facet-Ran-In", "Server-Timing"),
         parameters=("model", "top_k", "version", "explain"),
         request=IMAGE_CONTENT,
-        problems=(*PREDICTION_PROBLEMS, "unknown-upload", "not-explainable"),
+        problems=(*PREDICTION_PROBLEMS, "unknown-upload", "not-explainable", "explanation-failed"),
     ),
     Operation(
         "POST",

@@ -22,7 +22,7 @@ from facet.errors import (
     ModelFailed,
     ModelLoading,
 )
-from facet.heads.errors import BackboneMissing, HeadUnavailable, NotExplainable
+from facet.heads.errors import BackboneMissing, ExplanationFailed, HeadUnavailable, NotExplainable
 from facet.manifest import HeadManifest
 from facet.observability import logger
 from facet.registry.models import Place, RunIn, Serving, Version
@@ -117,7 +117,7 @@ class Predictor:
         ) as error:
             reason = error.reason if isinstance(error, ModelFailed) else str(error)
             logger().error("candidate failed", target=candidate.target, reason=reason)
-        except NotExplainable:
+        except (NotExplainable, ExplanationFailed):
             pass  # it says nothing about the candidate's labels, and is not counted
         except ClientError as error:
             if not _is_deleted(error):

@@ -28,6 +28,7 @@ from facet.errors import (
     TooLargeForFunction,
     UnsupportedImage,
 )
+from facet.heads.errors import ExplanationFailed
 from facet.heads.weights import HeadAnswer
 from facet.observability import logger
 from facet.places.choice import Choice, Runners, without_endpoint
@@ -102,7 +103,8 @@ class Classifier:
 
         `run_in` is the model's; the place logs `request_id`. If no image has scores and the images
         are not to blame, raises what `Networks.of`, `Runner.classify` and
-        `Deadline.invocation_timeout` raise, and `explanation.check`.
+        `Deadline.invocation_timeout` raise, and `explanation.check`. Raises ExplanationFailed if
+        the model fails on the explanation alone.
         """
         network = self._networks.of(version, run_in, stopwatch)
         if explain:
@@ -191,6 +193,7 @@ class Classifier:
         """Asks the first of the version's places, or the next if that one cannot run it now."""
         place = request.places[0]
         runner = self._runners(place, request.deadline.invocation_timeout(self._timeout))
+        found: Sequence[Answer | ModelFailed] | None = None
         try:
             found = request.network.answers(runner, batch, request.id)
             if request.explain:
@@ -203,6 +206,11 @@ class Classifier:
             error.place = place
             others = [each for each in request.places if each is not place]
             if not isinstance(error, OF_THE_PLACE) or not others:
+                if found is not None and isinstance(error, ModelFailed):
+                    logger().error(
+                        "explanation failed", target=request.version.target, reason=error.reason
+                    )
+                    raise ExplanationFailed(error.reason) from error
                 raise error
             logger().warning("place unavailable", target=request.version.target, exc_info=error)
             request.places = others  # also for the images that other threads send

@@ -19,7 +19,7 @@ from tests.support.api import PNG, Reply, call
 from tests.support.aws import fakes
 from tests.support.inputs import artifacts
 from tests.support.inputs.artifacts import FEATURES
-from tests.support.served_heads import BACKBONE, HEAD, MAPS, head, serve, store
+from tests.support.served_heads import BACKBONE, HEAD, MAPS, WITH_MAPS, head, serve, store
 from tests.support.versions import NOW, backbone, make_live, pending, proven
 
 if TYPE_CHECKING:
@@ -281,22 +281,30 @@ def test_a_backbone_without_maps_cannot_explain(table: "Table", sagemaker: fakes
 
 @pytest.mark.usefixtures("mapped")
 @pytest.mark.parametrize("row", [(1.0, 2.0), (1e300,) * len(MAPS)])
-def test_maps_that_are_none_are_a_failure_of_the_model(
-    row: tuple[float, ...], sagemaker: fakes.SageMaker
+def test_maps_that_are_none_are_a_failure_of_the_explanation(
+    row: tuple[float, ...],
+    sagemaker: fakes.SageMaker,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     answer = fakes.Answer(scores=FEATURES, signatures={"maps": row})
     sagemaker.answers = {BACKBONE.target: answer}
-    assert predict(explain="true").problem == (502, "model-failed")
+    assert predict(explain="true").problem == (502, "explanation-failed")
+    assert "explanation failed" in caplog.text
+    assert "ModelFailures" not in capsys.readouterr().out
     assert predict().status == 200
 
 
 @pytest.mark.usefixtures("mapped")
+@pytest.mark.parametrize("has_maps", [False, True])
 def test_a_candidate_that_cannot_explain_leaves_the_answer_to_the_live_head(
-    table: "Table", s3: "S3Client", sagemaker: fakes.SageMaker
+    table: "Table", s3: "S3Client", sagemaker: fakes.SageMaker, has_maps: bool
 ) -> None:
-    other = replace(backbone(5), litert_sha256="0" * 64)
+    manifest = WITH_MAPS.manifest if has_maps else backbone(5).manifest
+    other = replace(backbone(5), litert_sha256="0" * 64, manifest=manifest)
     make_live(table, other)
-    sagemaker.answers[other.target] = fakes.Answer(scores=FEATURES)
+    broken = {"maps": (1.0, 2.0)}
+    sagemaker.answers[other.target] = fakes.Answer(scores=FEATURES, signatures=broken)
     Releases(table).set_policy("cats", Policy(Mode.CANARY, 50, 10), NOW)
     accept(table, head(3, on=other))
     store(s3, head(3))

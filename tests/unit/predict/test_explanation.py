@@ -10,8 +10,8 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from facet.errors import EndpointUnavailable, ModelFailed, OutOfTime
-from facet.heads.errors import NotExplainable
+from facet.errors import EndpointUnavailable, ModelFailed, OutOfTime, TooLargeForFunction
+from facet.heads.errors import ExplanationFailed, NotExplainable
 from facet.heads.weights import Head
 from facet.manifest import BackboneManifest, HeadManifest
 from facet.places.predict_call import Scores
@@ -249,11 +249,16 @@ def test_if_the_maps_fail_there_the_other_place_answers_both() -> None:
     assert place.places == [Place.ENDPOINT] * 2 + [Place.FUNCTION] * 2
 
 
-def test_without_maps_there_is_no_answer() -> None:
+@pytest.mark.parametrize("error", [ModelFailed, TooLargeForFunction])
+def test_without_maps_there_is_no_answer_and_the_model_has_not_failed(
+    error: type[ModelFailed],
+) -> None:
     place = Brightness()
-    place.errors[Place.ENDPOINT, "maps"] = ModelFailed("no such signature")
-    with pytest.raises(ModelFailed):
+    for each in Place:
+        place.errors[each, "maps"] = error("no such signature")
+    with pytest.raises(ExplanationFailed):
         classify(place, photo((40, 40)))
+    assert len({*place.places}) == (2 if error is TooLargeForFunction else 1)
 
 
 def test_without_features_no_maps_are_asked_for() -> None:

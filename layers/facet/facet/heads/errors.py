@@ -37,6 +37,17 @@ class NotExplainable(FacetError):
         )
 
 
+class ExplanationFailed(FacetError):
+    """A head answered, but its backbone failed on the maps. `reason` is for the log."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(
+            "The model answered, but its explanation failed. Ask without explain. The reason is in "
+            "the log, for the owner of its backbone."
+        )
+        self.reason = reason
+
+
 class NotABackbone(FacetError):
     """The model has labels, and no features for a head to be taught on."""
 

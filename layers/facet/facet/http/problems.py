@@ -33,6 +33,7 @@ from facet.errors import (
 from facet.heads.errors import (
     BackboneInUse,
     BackboneMissing,
+    ExplanationFailed,
     HeadUnavailable,
     NotABackbone,
     NotAClassifier,
@@ -80,6 +81,7 @@ TABLE: dict[type[FacetError], Problem] = {
     BrokenImage: Problem("broken-image", 422, "Invalid image"),
     EndpointThrottled: Problem("throttled", 429, "Too many requests", retry_after=1),
     ModelFailed: Problem("model-failed", 502, "The model failed"),
+    ExplanationFailed: Problem("explanation-failed", 502, "The explanation failed"),
     TooLargeForFunction: Problem("too-large-for-function", 502, "Model too large"),
     ModelLoading: Problem("model-loading", 503, "The model is loading", retry_after=5),
     OutOfTime: Problem("out-of-time", 503, "Out of time", retry_after=5),
