@@ -11,7 +11,7 @@ from facet.heads import artifact
 from facet.heads.weights import Head
 from facet.keys import MANIFEST
 from facet.manifest import BackboneManifest, HeadManifest
-from facet.registry.models import Status, Version
+from facet.registry.models import RunIn, Status, Version
 from facet.registry.store import Registry
 from facet.specs import InputSpec
 from onboard.bucket import Bucket
@@ -25,10 +25,11 @@ class BackboneNotReady(EndpointUnavailable):
 
 
 class OnBackbone(NamedTuple):
-    """A head, and the READY version of a backbone on which it runs."""
+    """A head, the READY version of a backbone on which it runs, and its model's `run_in`."""
 
     backbone: Version
     head: Head
+    run_in: RunIn | None = None
 
 
 class Kinds:
@@ -65,7 +66,12 @@ class Kinds:
     def on_backbone(self, manifest: HeadManifest, file: SpooledFile) -> OnBackbone:
         """The head in a file that validation has read. Raises BackboneNotReady."""
         backbone = self.backbone(manifest)
-        return OnBackbone(backbone, artifact.of_manifest(bytes(file.content), manifest))
+        try:
+            run_in = self._registry.model(backbone.model).run_in
+        except UnknownModel as error:
+            raise BackboneNotReady(f"The backbone '{backbone.model}' is being deleted.") from error
+        head = artifact.of_manifest(bytes(file.content), manifest)
+        return OnBackbone(backbone, head, run_in)
 
     def _of_other_kind(self, version: Version) -> Iterator[Violation]:
         """A model's clients, and the heads on a backbone, could not use a version of another."""

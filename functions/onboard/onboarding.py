@@ -224,7 +224,7 @@ class Onboarding:
         if isinstance(manifest, HeadManifest) and validated.extracts.head:
             on = self._on_backbone(manifest, validated.extracts.head, retry)
             pending = self._places.cannot(pending, on.backbone)
-            run_in = run_in or self._registry.model(on.backbone.model).run_in
+            run_in = run_in or on.run_in
         self._bucket.publish(validated.upload, pending, validated.extracts)
         if self._registry.deletions(pending.model) != deletions:  # which may have missed the copy
             self._bucket.delete_orphan(pending, self._registry)

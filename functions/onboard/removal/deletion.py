@@ -1,9 +1,10 @@
 """Deletion of a model's name for good: its uploads, versions, artifacts and reports.
 
-1. Delete the uploads that wait, so that no late event finds them.
-2. Mark the model as deleted. From here it is unknown, and an onboarding that is under way cannot
-   record anything any more.
-3. Retire each version, delete its objects, and then its record.
+1. Mark the model as deleted, unless heads depend on it. From here it is unknown, and no head can be
+   accepted on it.
+2. Delete the uploads that wait, so that no late event finds them.
+3. Mark it again: an onboarding that found one of them until then cannot record anything any more.
+4. Retire each version, delete its objects, and then its record.
 
 A version that a new upload brings meanwhile is left alone: the upload makes the model again. After
 an interruption, the same request goes on.
@@ -193,12 +194,12 @@ class Deletion:
     def delete(self, model: str, by: str) -> Deleted:
         """Deletes the name. `by` says who asked. Raises UnknownModel, BackboneInUse."""
         planned = self.plan(model)
-        self._deletions.check(model)
         began = self._now()
         now = began.isoformat(timespec="milliseconds")
+        self._retry.until_no_conflict(lambda: self._deletions.mark(model, now))
+        self._retry.until_no_conflict(lambda: self._deletions.forget_teaching(model))
         uploads = self._objects.uploads(model)
         self._objects.delete(uploads)
-        self._retry.until_no_conflict(lambda: self._deletions.forget_teaching(model))
         self._retry.until_no_conflict(lambda: self._deletions.mark(model, now))
         logger().warning("model deleted", model=model, versions=planned.versions, by=by)
         self._publisher.deleted(model, planned.versions, by=by)

@@ -1,18 +1,21 @@
 """Heads keep their backbone, from the upload to the deletion."""
 
 import json
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
 
 from facet.heads.errors import BackboneInUse
 from facet.registry.models import Status
+from onboard.kinds import BackboneNotReady
 from onboard.removal.deletion import handler
 from onboard.sweep import dependents
 from tests.support.aws import fakes
 from tests.support.inputs import artifacts, heads
 from tests.support.inputs.artifacts import FEATURES
 from tests.support.onboarding import Account, identity, patient
+from tests.support.versions import overtaken
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
@@ -46,6 +49,32 @@ def test_a_backbone_is_deleted_after_its_heads(account: Account) -> None:
     assert account.deletion.delete("mobilenet", "anybody").deleted
     assert account.stored() == set()
     assert {each["item"] for each in account.table.scan()["Items"]} == {"model"}
+
+
+@pytest.mark.parametrize("reads", range(1, 8))
+def test_a_head_that_is_accepted_during_a_deletion_keeps_the_backbone_whole(
+    account: Account, reads: int
+) -> None:
+    account.deletion.delete("cats", "anybody")
+    account.put(SECOND, "mobilenet")
+    before = account.stored("mme/mobilenet")
+    upload = account.put(OTHER, "cats")
+
+    def accept() -> None:
+        with suppress(BackboneNotReady):
+            account.process(upload)
+
+    table = overtaken(account.table, reads, accept)
+    try:
+        Account(account.s3, table).deletion.delete("mobilenet", "anybody")
+    except BackboneInUse:
+        assert account.status(OTHER, "cats") is Status.READY
+        assert account.stored("mme/mobilenet") == before
+        assert account.registry.live("mobilenet").id == identity(FIRST)
+    else:
+        account.process(upload)
+        assert account.status(OTHER, "cats") is Status.REJECTED
+        assert account.stored("mme/mobilenet") == set()
 
 
 @pytest.mark.usefixtures("functions")

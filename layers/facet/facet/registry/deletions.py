@@ -56,10 +56,6 @@ class Deletions:
         self._writes = Writes(table)
         self._dependents = Dependents(table)
 
-    def check(self, model: str) -> None:
-        """Raises BackboneInUse if heads depend on the model."""
-        self._dependents.check(model)
-
     def heads(self, model: str) -> int:
         """How many READY versions of heads depend on the model."""
         return self._dependents.of(model).number
