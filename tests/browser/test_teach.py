@@ -429,6 +429,7 @@ def test_teaching_works_with_the_keyboard_alone(page: Page, site: Site) -> None:
     page.get_by_role("button", name="Teach", exact=True).focus()
     assert not site.data_sets.asked
     page.keyboard.press("Enter")
+    expect(current(page)).to_contain_text("Test it where it runs")
     site.add(*taught("pets", "cat", "dog"))
     expect(page.get_by_role("button", name="Ask pets")).to_be_visible()
     page.keyboard.press("Tab")
