@@ -8,6 +8,7 @@ from uuid import uuid4
 import orjson
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver
 from aws_lambda_powertools.event_handler.api_gateway import Response
+from aws_lambda_powertools.event_handler.exceptions import NotFoundError
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from facet.errors import FacetError
@@ -156,6 +157,12 @@ def unexpected_error(error: Exception) -> Response[str]:
     logger().exception("unexpected error", exc_info=error)
     detail = "Try again. If it happens again, give the request id to the operator of this API."
     return problem_response(problems.BUG, detail)
+
+
+@app.not_found
+def no_route(_: NotFoundError) -> Response[str]:
+    """Answers a name with characters that no route takes, such as an emoji."""
+    return problem_response(problems.NO_ROUTE, "See /docs.")
 
 
 def problem_response(problem: problems.Problem, detail: str) -> Response[str]:

@@ -90,3 +90,17 @@ def test_bad_requests(stack: Stack, document: dict[str, Any]) -> None:
     reply = ask("POST", PATH, json.dumps(document).encode(), "application/json")
     assert reply.problem == (400, "bad-request")
     assert ask("GET", PATH).problem == (404, "unknown-teaching")
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/models/😀/teach"),
+        ("GET", "/datasets/😀"),
+        ("GET", "/datasets/squares/more"),
+        ("PUT", "/datasets/squares"),
+    ],
+)
+@pytest.mark.usefixtures("stack")
+def test_an_unknown_path_or_method_is_no_route(method: str, path: str) -> None:
+    assert ask(method, path).problem == (404, "no-route")
