@@ -106,6 +106,36 @@ def test_in_a_table_each_image_has_its_own_error(page: Page, site: Site) -> None
     assert "the limit is" in rows(page)[2][1]
 
 
+def test_a_table_marks_images_unlike_those_of_the_teaching(open_page: Open, site: Site) -> None:
+    site.add(*live("cifar"))
+    page = open_page(f"{site.url}#key={KEY}", permissions=["clipboard-read", "clipboard-write"])
+    expect(page.get_by_role("radio", name="cifar")).to_be_checked()
+    answered = json.loads(answer("cifar", ready(1).id).body)
+    result = {"predictions": answered.pop("predictions"), "familiarity": 0.01}
+    both = [result, result | {"unsure": True}]
+    site.replies.append(Reply(200, json.dumps(answered | {"results": both}).encode()))
+    choose_file(page, file("one.png"), file("two.png"))
+    expect(results(page).first).to_contain_text("2 images classified.")
+    assert [row[1] for row in rows(page)] == ["cat", "cat unsure"]
+    page.get_by_role("button", name="Copy JSON of the table").click()
+    document = json.loads(page.evaluate("navigator.clipboard.readText()"))
+    assert ["unsure" in each for each in document] == [False, True]
+
+
+def test_a_table_fits_a_phone(open_page: Open, site: Site) -> None:
+    site.add(*live("cifar"))
+    page = open_page(f"{site.url}#key={KEY}", viewport={"width": 390, "height": 800})
+    expect(page.get_by_role("radio", name="cifar")).to_be_attached()
+    choose_file(page, file("IMG_1181.JPG"), file(f"{'long' * 30}.png"))
+    expect(results(page).first).to_contain_text("2 images classified.")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    button = results(page).first.get_by_role("button", name="Open IMG_1181.JPG").bounding_box()
+    assert button
+    assert button["height"] < 50
+    table = results(page).first.locator(".table")
+    assert table.evaluate("each => each.scrollWidth - each.clientWidth") == 0
+
+
 def test_a_failed_request_is_the_error_of_its_images(page: Page, site: Site) -> None:
     site.replies.append(problem(errors.ModelFailed("secret")))
     choose_file(page, file("one.png"), file("two.png"))

@@ -125,8 +125,8 @@ export class Batch {
   }
 
   #json() {
-    return JSON.stringify(this.#rows.map(({ image, version, predictions, error }) =>
-      (error ? { image: image.name, error } : { image: image.name, version, predictions })), null, 2);
+    return JSON.stringify(this.#rows.map(({ image, version, predictions, unsure, error }) =>
+      (error ? { image: image.name, error } : { image: image.name, version, predictions, unsure })), null, 2);
   }
 }
 
@@ -144,7 +144,7 @@ class Row {
   }
 
   wait() {
-    Object.assign(this, { waiting: true, version: "", predictions: [], error: "", content: null });
+    Object.assign(this, { waiting: true, version: "", predictions: [], unsure: undefined, error: "", content: null });
     this.#write("…", "");
   }
 
@@ -163,22 +163,25 @@ class Row {
   }
 
   /** Shows its result in the API's response. */
-  show({ version }, { predictions = [], error = null }) {
+  show({ version }, { predictions = [], unsure, error = null }) {
     if (error) return this.fail(error);
-    Object.assign(this, { waiting: false, version, predictions });
+    Object.assign(this, { waiting: false, version, predictions, unsure });
     this.#write(predictions[0].label, percent(predictions[0].score));
+    if (unsure) this.label.append(" ", element("span", { className: "badge warn" }, "unsure"));
   }
 
   /** Shows a Problem, or the error of one image in a response. */
   fail({ detail }) {
     Object.assign(this, { waiting: false, error: detail });
-    this.#write(detail, "", "bad");
+    this.#write(detail, null, "bad");
   }
 
   #write(label, score, className = "") {
-    this.label.textContent = label;
+    this.label.replaceChildren(label);
     this.label.className = className;
-    this.score.textContent = score;
+    this.label.colSpan = score === null ? 2 : 1;
+    this.score.hidden = score === null;
+    this.score.textContent = score ?? "";
   }
 }
 
