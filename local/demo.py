@@ -4,22 +4,31 @@ import hashlib
 import os
 import time
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tenacity import RetryError, Retrying, retry_if_result, stop_after_delay, wait_fixed
+from tenacity import (
+    RetryError,
+    Retrying,
+    retry_if_exception,
+    retry_if_result,
+    stop_after_delay,
+    wait_fixed,
+)
 
 from cli.client.api import NOT_FOUND, ApiError, Document, connect
 from cli.client.stack import Stack
 from facet.errors import FacetError
 from facet.keys import ARTIFACT_SUFFIX, IMAGE_SUFFIXES, upload_key, version_id
 
-ONBOARDING_SECONDS = 120.0
+ONBOARDING_SECONDS = 300.0
+"""As long as the local endpoint lets a model load."""
+
 POLL_SECONDS = 0.1
 CONTENT_TYPE = "application/octet-stream"
 READY, REJECTED = "READY", "REJECTED"
-UNAVAILABLE = 503
+UNAVAILABLE, TIMED_OUT = 503, 504
 
 
 class DemoFailed(FacetError):
@@ -79,8 +88,10 @@ class Demo:
         """Classifies one image. Raises NotAnswered, DemoFailed."""
         start = time.perf_counter()
         try:
-            document = self._api.predict(
-                image.model, image.content, CONTENT_TYPE, top_k=1, version=None
+            document = _answered(
+                lambda: self._api.predict(
+                    image.model, image.content, CONTENT_TYPE, top_k=1, version=None
+                )
             )
         except ApiError as error:
             failure = NotAnswered if error.status == UNAVAILABLE else DemoFailed
@@ -106,13 +117,24 @@ class Demo:
 
     def _version(self, model: str, version: str) -> Document:
         try:
-            versions = self._api.model(model)["versions"]
+            versions = _answered(lambda: self._api.model(model))["versions"]
         except ApiError as error:
             if error.status != NOT_FOUND:
                 raise
             versions = []
         found = (dict(each) for each in versions if each["version"] == version)
         return next(found, {"status": "UNKNOWN"})
+
+
+def _answered(ask: Callable[[], Document]) -> Document:
+    """Asks again what API Gateway gave up: a function may take longer to start than it waits."""
+    patient = Retrying(
+        retry=retry_if_exception(lambda error: getattr(error, "status", None) == TIMED_OUT),
+        wait=wait_fixed(POLL_SECONDS),
+        stop=stop_after_delay(ONBOARDING_SECONDS),
+        reraise=True,
+    )
+    return patient(ask)
 
 
 def model_of(artifact: Path) -> str:
