@@ -69,7 +69,7 @@ class Sums:
 class Bench:
     """A container with a fake loader: `load_gates` delay loads, `opened` has its models."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, load_timeout: float) -> None:
         self.folder = folder
         self.gate = threading.Event()
         self.gate.set()
@@ -84,7 +84,7 @@ class Bench:
             MemoryBudget(3 * SIZE, 1 << 60, lambda: 0, self.trim),
             metrics,
             workers=4,
-            load_timeout=0.5,
+            load_timeout=load_timeout,
             batching=Batching(rows=4),
         )
         self.guard = CrashGuard(folder / "state")
@@ -126,8 +126,8 @@ class Bench:
 
 
 @pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Bench]:
-    made = Bench(tmp_path)
+def bench(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Bench]:
+    made = Bench(tmp_path, getattr(request, "param", LONG))
     yield made
     made.guard.close()
     made.gate.set()
@@ -291,6 +291,11 @@ def test_concurrent_loads_of_one_model_are_one_load(bench: Bench) -> None:
     run(scenario())
 
 
+impatient = pytest.mark.parametrize("bench", [1.0], indirect=True)
+"""A container that gives up a load after a second."""
+
+
+@impatient
 def test_a_slow_load_times_out_and_delays_no_other_model(bench: Bench) -> None:
     bench.load_gates["slow"] = threading.Event()
     path = bench.artifact("slow")
@@ -303,7 +308,7 @@ def test_a_slow_load_times_out_and_delays_no_other_model(bench: Bench) -> None:
         assert not slow.done()
         answer = await slow
         assert answer.status_code == 408
-        assert answer.json()["error"].startswith("Loading model slow timed out after 0.5 seconds. ")
+        assert answer.json()["error"].startswith("Loading model slow timed out after 1 seconds. ")
         bench.load_gates["slow"].set()
         await until(lambda: len(bench.opened) == 2 and bench.opened[1].closed)
         assert list((await bench.http.get("/models")).json()) == ["quick"]
@@ -312,6 +317,7 @@ def test_a_slow_load_times_out_and_delays_no_other_model(bench: Bench) -> None:
     run(scenario())
 
 
+@impatient
 def test_a_timeout_with_memory_over_70_percent_is_507(bench: Bench) -> None:
     bench.load_gates["slow"] = threading.Event()
 
