@@ -4,9 +4,8 @@ import contextlib
 import fcntl
 import importlib.util
 import os
+import re
 import shutil
-import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -77,50 +76,49 @@ StartContainer = Callable[..., ContainerProcess]
 @pytest.fixture(scope="module")
 def start_container(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartContainer]:
     """Starts containers (environment as keywords) and stops them at the end of the module."""
-    started: list[ContainerProcess] = []
+    with contextlib.ExitStack() as opened:
 
-    def start(command: Sequence[str] = SERVING, **environment: str) -> ContainerProcess:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        folder = tmp_path_factory.mktemp("container")
-        log = folder / "log"
-        settings = {
-            "FACET_SERVING_HOST": "127.0.0.1",
-            "SAGEMAKER_BIND_TO_PORT": str(port),
-            "TMPDIR": str(folder),
-            "SAGEMAKER_TFS_WAIT_TIME_SECONDS": "600",  # TensorFlow's import may take minutes
-            "FACET_SERVING_LOAD_LIMIT": "600",
-        }
-        with log.open("wb") as output:
-            process = subprocess.Popen(
-                command,
-                env={**os.environ, **settings, **environment},
-                stdout=output,
-                stderr=output,
-            )
-        container = ContainerProcess(process, f"http://127.0.0.1:{port}", log)
-        started.append(container)
-        _wait_for_ping(container)
-        return container
+        def start(command: Sequence[str] = SERVING, **environment: str) -> ContainerProcess:
+            folder = tmp_path_factory.mktemp("container")
+            log = folder / "log"
+            settings = {
+                "FACET_SERVING_HOST": "127.0.0.1",
+                "SAGEMAKER_BIND_TO_PORT": "0",
+                "TMPDIR": str(folder),
+                "SAGEMAKER_TFS_WAIT_TIME_SECONDS": "600",  # TensorFlow's import may take minutes
+                "FACET_SERVING_LOAD_LIMIT": "600",
+            }
+            with log.open("wb") as output:
+                process = subprocess.Popen(
+                    command,
+                    env={**os.environ, **settings, **environment},
+                    stdout=output,
+                    stderr=output,
+                )
+            opened.callback(_stop, process)
+            container = ContainerProcess(process, _url(process, log), log)
+            opened.callback(container.http.close)
+            return container
 
-    yield start
-    for container in started:
-        container.http.close()
-        with contextlib.suppress(ProcessLookupError):
-            container.process.send_signal(signal.SIGTERM)
-        container.process.wait(LONG)
+        yield start
 
 
-def _wait_for_ping(container: ContainerProcess) -> None:
-    def answers() -> bool:
-        assert container.process.poll() is None, container.log.read_text()
-        try:
-            return container.http.get("/ping").status_code == 200
-        except httpx.TransportError:
-            return False
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    process.wait(LONG)
 
-    wait_until(answers)
+
+def _url(process: subprocess.Popen[bytes], log: Path) -> str:
+    """Where the container serves: it takes a free port, and says which."""
+    found: list[str] = []
+
+    def serves() -> bool:
+        assert process.poll() is None, log.read_text()
+        found.extend(re.findall(r"Uvicorn running on (http://\S+)", log.read_text()))
+        return bool(found)
+
+    wait_until(serves)
+    return found[0]
 
 
 @pytest.fixture(scope="session")
