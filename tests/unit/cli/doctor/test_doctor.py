@@ -15,7 +15,7 @@ from cli.app import app
 from cli.doctor.machine import Machine, check_machine
 from cli.doctor.result import State
 from tests.support.processes.partly_installed import facet
-from tests.unit.cli.test_stack import OWN
+from tests.unit.cli.client.test_stack import OWN
 
 HEALTHY = Machine(
     python=(3, 12),

@@ -20,7 +20,7 @@ from cli.cost.model import HOURS, Case, Terms, Traffic
 from cli.cost.prices import read
 from cli.cost.report import money
 from tests.support.stacks import ROOT
-from tests.unit.cli.test_cost import table
+from tests.unit.cli.cost.test_cost import table
 
 PRICES = read().region("us-east-1")
 CASE = Case(PRICES.instance("ml.m5.xlarge"), PRICES, Terms())
