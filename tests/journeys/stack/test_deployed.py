@@ -91,7 +91,7 @@ def test_the_predict_journeys_pass(stack: Running) -> None:
 
 
 @pytest.mark.usefixtures("outputs")
-@pytest.mark.parametrize(("file", "passed"), [("test_onboard", 12), ("test_train_command", 1)])
+@pytest.mark.parametrize(("file", "passed"), [("test_onboard", 12), ("cli/test_train_command", 1)])
 def test_journeys_that_make_models_pass_and_delete_them(
     stack: Running, file: str, passed: int
 ) -> None:
@@ -107,7 +107,8 @@ def test_journeys_that_make_models_pass_and_delete_them(
 
 @pytest.mark.usefixtures("outputs")
 def test_journeys_of_the_local_stack_are_skipped(stack: Running) -> None:
-    done = journeys(stack, NAME, "tests/journeys/test_run.py", "tests/journeys/test_env.py")
+    files = (f"tests/journeys/stack/test_{name}.py" for name in ("run", "env"))
+    done = journeys(stack, NAME, *files)
     assert done.returncode == 0, done.stdout + done.stderr
     assert set(counts(done.stdout)) == {"skipped"}, done.stdout
 
