@@ -30,7 +30,7 @@ from train.plan import plan
 from train.training_job import DEFAULT_SECURITY, Execution
 from training.package import NoWheels, code_key, download_wheels, pack_code, upload
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 IMAGE = ROOT / "tests/support/container/training_image.txt"
 UV = Path(sys.executable).parent / "uv"
 EXECUTION = Execution(id="arn:monday", name="monday", started="2026-09-11T14:02:11.482Z")

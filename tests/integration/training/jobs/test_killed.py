@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 from local.storage.state import State
-from tests.integration.training.test_training_jobs import S3, Service, request
+from tests.integration.training.jobs.test_training_jobs import S3, Service, request
 from tests.support.processes.waiting import wait_until
 from training.package import pack_code
 
