@@ -16,7 +16,7 @@ from cli.client.stack import Stack, find
 from cli.client.upload import upload as upload_file
 from cli.terminal import completion
 from cli.terminal.formatting import reasons
-from cli.terminal.options import THIS_HOME, AsJson, Home, StackName
+from cli.terminal.options import THIS_HOME, AsJson, Home, StackName, Timeout
 from cli.terminal.output import Output
 from cli.terminal.progress import spinner
 from cli.terminal.prompts import Missing, MissingOption
@@ -95,9 +95,7 @@ def push(
     ] = None,
     no_check: Annotated[bool, typer.Option("--no-check", help="Skip the local checks.")] = False,
     no_wait: Annotated[bool, typer.Option("--no-wait", help="Do not wait for onboarding.")] = False,
-    timeout: Annotated[
-        float, typer.Option(min=0, help="Stop waiting after this many seconds, with exit code 1.")
-    ] = TIMEOUT,
+    timeout: Timeout = TIMEOUT,
     stack: StackName = None,
     home: Home = THIS_HOME,
     as_json: AsJson = False,

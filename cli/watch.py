@@ -17,7 +17,7 @@ from cli.client.stack import Stack, find
 from cli.places import WORDS, proven, waits
 from cli.terminal import completion
 from cli.terminal.formatting import moment, printable, reasons
-from cli.terminal.options import THIS_HOME, AsJson, Home, ModelName, StackName
+from cli.terminal.options import THIS_HOME, AsJson, Home, ModelName, StackName, Timeout
 from cli.terminal.output import Output
 from cli.terminal.progress import spinner
 from facet.errors import FacetError, UnknownModel, UnknownVersion
@@ -184,9 +184,7 @@ def watch(
             autocompletion=completion.versions,
         ),
     ] = None,
-    timeout: Annotated[
-        float, typer.Option(min=0, help="Stop waiting after this many seconds, with exit code 1.")
-    ] = TIMEOUT,
+    timeout: Timeout = TIMEOUT,
     stack: StackName = None,
     home: Home = THIS_HOME,
     as_json: AsJson = False,

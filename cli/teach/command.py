@@ -8,7 +8,7 @@ from cli.client.stack import find
 from cli.data import data_folder
 from cli.teach.run import Lesson, run
 from cli.terminal import completion
-from cli.terminal.options import THIS_HOME, AsJson, Home, StackName
+from cli.terminal.options import THIS_HOME, AsJson, Home, StackName, Timeout
 from cli.terminal.output import Output
 from cli.watch import TIMEOUT
 from facet.keys import MODEL_NAME, MODEL_NAME_RULE
@@ -58,9 +58,7 @@ def teach(
             "--fine-tune", help="Train a network in a training job instead, in minutes or hours."
         ),
     ] = False,
-    timeout: Annotated[
-        float, typer.Option(min=0, help="Stop waiting after this many seconds, with exit code 1.")
-    ] = TIMEOUT,
+    timeout: Timeout = TIMEOUT,
     stack: StackName = None,
     home: Home = THIS_HOME,
     as_json: AsJson = False,

@@ -41,6 +41,9 @@ Parameters = Annotated[
         "May be given more than once.",
     ),
 ]
+Timeout = Annotated[
+    float, typer.Option(min=0, help="Stop waiting after this many seconds, with exit code 1.")
+]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask questions.")]
 
 THIS_HOME = HOME
