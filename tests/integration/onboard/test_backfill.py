@@ -30,11 +30,6 @@ HOUR = timedelta(hours=1)
 LATER = "2026-01-01T00:00:00.000+00:00"
 
 
-@pytest.fixture
-def account(s3: "S3Client", table: "Table") -> Account:
-    return Account(s3, table)
-
-
 def target(data: bytes, model: str = "cifar") -> str:
     return f"{model}/{identity(data)}.tar.gz"
 

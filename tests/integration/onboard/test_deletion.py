@@ -23,27 +23,15 @@ from onboard.validated import Extracts
 from tests.support.aws import fakes
 from tests.support.inputs import artifacts
 from tests.support.onboarding import Account, identity, patient
-from tests.support.processes.killing import House, Watched
+from tests.support.processes.killing import House
 
 if TYPE_CHECKING:
-    from mypy_boto3_dynamodb.service_resource import Table
-    from mypy_boto3_s3 import S3Client
+    pass
 
 FIRST, SECOND, THIRD = (
     artifacts.with_litert(description=text, golden=artifacts.golden()) for text in "abc"
 )
 BAD = artifacts.packed(artifacts.members() | {"code/inference.py": b"import os"})
-
-
-@pytest.fixture
-def account(s3: "S3Client", table: "Table") -> Account:
-    return Account(s3, table)
-
-
-@pytest.fixture
-def house(s3: "S3Client", table: "Table") -> House:
-    watched = Watched()
-    return House(Account(s3, table, watched, watched, watched), watched)
 
 
 def filled(account: Account, model: str = "cifar") -> None:

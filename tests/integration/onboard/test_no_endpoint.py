@@ -21,16 +21,10 @@ from tests.support.versions import make_live, pending
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
-    from mypy_boto3_s3 import S3Client
 
 GOOD = artifacts.artifact(golden=artifacts.golden())
 SAID = {"Message": "Endpoint facet of account 123456789012 not found."}
 AWAY = Answer(status=400, code="ValidationError", body=json.dumps(SAID).encode())
-
-
-@pytest.fixture
-def account(s3: "S3Client", table: "Table") -> Account:
-    return Account(s3, table)
 
 
 @pytest.fixture

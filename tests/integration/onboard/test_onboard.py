@@ -34,18 +34,12 @@ from tests.support.inputs.artifacts import FLOAT
 from tests.support.onboarding import Account, identity, patient
 
 if TYPE_CHECKING:
-    from mypy_boto3_dynamodb.service_resource import Table
-    from mypy_boto3_s3 import S3Client
+    pass
 
 GOOD = artifacts.artifact(golden=artifacts.golden())
 OTHER = artifacts.artifact(golden=artifacts.golden(), description="another")
 CODE = artifacts.packed(artifacts.members() | {"code/inference.py": b"import os"})
 WRONG_SCORES = (0.1, 0.8, 0.1)
-
-
-@pytest.fixture
-def account(s3: "S3Client", table: "Table") -> Account:
-    return Account(s3, table)
 
 
 def test_a_good_artifact_is_ready_and_live(account: Account) -> None:

@@ -15,18 +15,12 @@ from tests.support.inputs import artifacts
 from tests.support.onboarding import IMPATIENT, Account, identity, patient
 
 if TYPE_CHECKING:
-    from mypy_boto3_dynamodb.service_resource import Table
-    from mypy_boto3_s3 import S3Client
+    pass
 
 FIRST, SECOND, THIRD, FOURTH = (
     artifacts.artifact(golden=artifacts.golden(), description=text) for text in "abcd"
 )
 NOW = "2026-01-01T00:00:00.000+00:00"
-
-
-@pytest.fixture
-def account(s3: "S3Client", table: "Table") -> Account:
-    return Account(s3, table)
 
 
 def withdraw(account: Account, removal: Removal) -> str | None:

@@ -17,11 +17,10 @@ from tests.support.aws import fakes
 from tests.support.aws.fakes import BUCKET
 from tests.support.inputs import artifacts
 from tests.support.onboarding import Account, identity
-from tests.support.processes.killing import House, Watched
+from tests.support.processes.killing import House
 
 if TYPE_CHECKING:
-    from mypy_boto3_dynamodb.service_resource import Table
-    from mypy_boto3_s3 import S3Client
+    pass
 
 GOOD, OTHER, THIRD = (
     artifacts.with_litert(golden=artifacts.golden(), description=text) for text in "abc"
@@ -29,17 +28,6 @@ GOOD, OTHER, THIRD = (
 WRONG_SCORES = (0.1, 0.8, 0.1)
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 LATER = "2026-01-01T00:00:00.000+00:00"
-
-
-@pytest.fixture
-def account(s3: "S3Client", table: "Table") -> Account:
-    return Account(s3, table)
-
-
-@pytest.fixture
-def house(s3: "S3Client", table: "Table") -> House:
-    watched = Watched()
-    return House(Account(s3, table, watched, watched, watched), watched)
 
 
 def retire(account: Account, data: bytes) -> None:
