@@ -33,7 +33,6 @@ from onboard.uploads import Upload
 DEFAULT_NAME = "model"
 """`model.tar.gz` is every artifact's default file name, so it names no model."""
 
-
 GZIP = b"\x1f\x8b"
 """The first bytes of a gzip file."""
 

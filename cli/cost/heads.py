@@ -48,7 +48,6 @@ TEACH_READS, TEACH_CALLS = 205, 9
 RECORD_READS, RECORD_WRITES = 16, 36
 """Units of the registry, for both: a kilobyte that is written, twice as many in a transaction."""
 
-
 FREE = RegistryPrices(million_reads=0, million_writes=0, gb_month=0)
 """For a price file without the registry's."""
 

@@ -16,7 +16,6 @@ from facet.registry.suggestions import suggestion
 ROUTE = re.compile(r"GET \S+, or (`facet [^`]+`),")
 """The API's half of a remedy that names its route and the command."""
 
-
 WORDS = {
     "int_parsing": "'{input}' is not a whole number",
     "int_from_float": "'{input}' is not a whole number",

@@ -25,7 +25,6 @@ WIDTH = max(map(len, State))
 PARAMETERS = ("InstanceType", "InstanceCount", "MaxInstances", "AllowOrigin", "GoldenRequired")
 """Template parameters that explain findings. None is a secret or an address."""
 
-
 PERSON = re.compile(r"(:(?:user|federated-user|assumed-role/[^/\s]+)/)[\w+=,.@/-]+")
 """The user, or the session of a role, in an ARN: often a person's name or address."""
 

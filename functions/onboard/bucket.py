@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 MISSING = ("404", "NoSuchKey", "NoSuchVersion", "MethodNotAllowed", "405")
 """S3's codes for an object that is not there; a delete marker answers MethodNotAllowed."""
 
-
 MAX_GOLDEN = 4 << 20
 """Bytes of a golden sample's image that is kept: Lambda answers up to 6 MB, in base64."""
 

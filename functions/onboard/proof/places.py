@@ -47,7 +47,6 @@ CANNOT = {NEEDS_TENSORFLOW.code, "too-large-for-function", BACKBONE_NOT_PROVEN}
 """Violations of an artifact that only cannot run in the function, or where its backbone does not.
 They reject an upload if its model's `run_in` demands the function."""
 
-
 MAY_PASS_ELSEWHERE = {*OF_THE_MOMENT, *AS_RECORDED}
 """Violations in the function that the endpoint may not have: it has more memory and time, and AWS's
 image runs the SavedModel. They do not reject an upload that is to run on an endpoint that is away.

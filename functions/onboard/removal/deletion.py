@@ -69,7 +69,6 @@ RETRY = RetryPolicy(left=lambda: math.inf, attempt=0)
 SURELY_OLDER = timedelta(minutes=1)
 """How much older than the deletion an object is, by S3's clock, that a killed onboarding left."""
 
-
 SUFFIXES = {
     ENDPOINT_PREFIX: (ARTIFACT_SUFFIX,),
     GOLDEN_PREFIX: ("",),

@@ -32,7 +32,6 @@ MAX_CHANGE = 0.1
 QUALITY = 90
 """Of the golden image's JPEG."""
 
-
 LONGEST = 65_500
 """Pixels of a JPEG's side, at most, by libjpeg."""
 

@@ -11,6 +11,9 @@ from facet.heads.weights import HEAD, MAX_HEAD, BadHead, Head
 from facet.keys import MANIFEST
 from facet.manifest import AnyManifest, HeadManifest
 
+HEAD_FILE = "head-file"
+"""The code of its violations."""
+
 REMEDY = "pack it with facet.heads.artifact.pack, or teach the model again"
 
 NAMED = 3
@@ -74,6 +77,3 @@ def _others(archive: Archive, golden: str | None) -> Iterator[Violation]:
             f"{len(others):,} more members",
             "remove them; the network is in the backbone's artifact",
         )
-
-
-HEAD_FILE = "head-file"

@@ -12,6 +12,8 @@ from facet.places.predict_call import Scores
 from facet.preprocess import Pixels, Tensor
 from facet.registry.models import Version
 
+NOT_FINITE = "the head made numbers of the backbone's features that are not finite"
+
 
 class HeadRunner:
     """A place as a head sees it: a `Runner` that answers scores, for this one head."""
@@ -62,6 +64,3 @@ def _answered(head: Head, features: Scores) -> list[HeadAnswer | ModelFailed]:
 
 def _is_finite(answer: HeadAnswer) -> bool:
     return bool(np.isfinite(answer.scores).all() and np.isfinite(answer.familiarity))
-
-
-NOT_FINITE = "the head made numbers of the backbone's features that are not finite"

@@ -32,10 +32,8 @@ UNSETTLED = {Status.PENDING: "pending", Status.RETIRED: "retired"}
 """The `kind` under which the index lists versions with work left: an upload to be onboarded, or an
 artifact to be deleted."""
 
-
 UNPROVEN = "unproven"
 """The `kind` under which the index lists READY versions with a proof to come in another place."""
-
 
 MISNAMED = "misnamed"
 """The `kind` under which the index lists rejected uploads with a name that no model can have."""
