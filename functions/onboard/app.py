@@ -23,7 +23,7 @@ from facet.keys import (
     parse_version_key,
 )
 from facet.observability import count, logger
-from facet.places import endpoint, function
+from facet.places.runners import runner
 from facet.registry.attempts import Attempts
 from facet.registry.heads.dependents import Dependents
 from facet.registry.heads.search import Search
@@ -158,10 +158,8 @@ def onboarding() -> Onboarding:
 def provers() -> dict[Place, Prover]:
     """A prover for each place: the endpoint, and the function if the stack has one."""
     name = settings()
-    runtime = endpoint.Endpoint(endpoint.client(name.invoke_timeout), name.endpoint)
-    found = {Place.ENDPOINT: Prover(runtime, name.answer_within)}
-    if name.infer_function:
-        timeout = name.invoke_timeout
-        infer = function.Function(function.client(timeout), name.infer_function, timeout)
-        found[Place.FUNCTION] = Prover(infer, name.answer_within, place=Place.FUNCTION)
-    return found
+    places = [Place.ENDPOINT, *([Place.FUNCTION] if name.infer_function else [])]
+    return {
+        place: Prover(runner(place, name.invoke_timeout), name.answer_within, place=place)
+        for place in places
+    }

@@ -8,9 +8,8 @@ from botocore.config import Config
 
 from facet.aws import presigned
 from facet.aws.notifications import EventPublisher
-from facet.places import endpoint, function
-from facet.places.choice import Choice, Runner
-from facet.registry.models import Place
+from facet.places.choice import Choice
+from facet.places.runners import runner
 from facet.registry.releases import Releases
 from facet.registry.store import Registry
 from facet.settings import settings
@@ -65,14 +64,6 @@ def choice() -> Choice:
 def endpoint_health() -> EndpointHealth:
     """What this process's predictions show about the endpoint."""
     return EndpointHealth()
-
-
-@cache
-def runner(place: Place, timeout: float) -> Runner:
-    """The endpoint or the function, through a client that times out after so many seconds."""
-    if place is Place.FUNCTION:
-        return function.Function(function.client(timeout), settings().infer_function, timeout)
-    return endpoint.Endpoint(endpoint.client(timeout), settings().endpoint)
 
 
 @cache

@@ -6,9 +6,9 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from facet.observability import count, logger
-from facet.places import endpoint, function
-from facet.places.choice import Choice, Runner
-from facet.registry.models import Place, Version
+from facet.places.choice import Choice
+from facet.places.runners import runner
+from facet.registry.models import Version
 from facet.registry.teachings import utc_now
 from facet.settings import settings
 from teach.clients import registry, s3, teachings
@@ -47,11 +47,3 @@ def backbone(version: Version) -> Backbone:
 def choice() -> Choice:
     """Where versions run: by the stack's parameter."""
     return Choice(settings().run_in)
-
-
-@cache
-def runner(place: Place, timeout: float) -> Runner:
-    """The endpoint or the function, through a client that times out after so many seconds."""
-    if place is Place.FUNCTION:
-        return function.Function(function.client(timeout), settings().infer_function, timeout)
-    return endpoint.Endpoint(endpoint.client(timeout), settings().endpoint)

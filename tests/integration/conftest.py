@@ -10,6 +10,7 @@ import pytest
 from moto import mock_aws
 from samcli.yamlhelper import yaml_parse
 
+from facet.places.runners import runner
 from facet.registry.models import Version
 from facet.registry.store import Registry
 from facet.settings import settings
@@ -183,7 +184,7 @@ def cold_start(functions: None) -> Iterator[None]:  # noqa: ARG001
         clients.s3,
         clients.inbox,
         clients.golden_images,
-        clients.runner,
+        runner,
         clients.endpoint_health,
         onboarding,
         deletion,

@@ -20,6 +20,7 @@ from botocore.stub import Stubber
 from facet.aws import notifications
 from facet.errors import UnknownUpload
 from facet.places.choice import Choice
+from facet.places.runners import runner
 from facet.registry.models import Mode, Place, Policy, RunIn, Version
 from facet.registry.releases import Releases
 from facet.registry.store import Registry
@@ -32,7 +33,6 @@ from onboard.sweep.dependents import EarlierHeads
 from onboard.uploads import PendingUploads
 from predict.bucket.inbox import Inbox
 from teach import app as teach
-from teach import worker
 from teach.work.backbone import Backbone
 from tests.integration.conftest import RECORDER
 from tests.integration.teach.conftest import Stack
@@ -225,7 +225,7 @@ def teaches(stack: Stack) -> None:
         assert ended.version
     version = Registry(stack.table).live("colours")
     for place in Place:
-        found = worker.runner(place, 3)
+        found = runner(place, 3)
         backbone = Backbone(version, None, Choice(RunIn.ENDPOINT), lambda *_: found, 3, 10**6)  # noqa: B023
         backbone.features([PNG], "1")
 
