@@ -17,10 +17,10 @@ from facet.errors import (
     EndpointRemoved,
     EndpointThrottled,
     EndpointUnavailable,
-    ModelLoading,
     RegistryConflict,
 )
 from facet.observability import logger
+from facet.places.choice import PASSING
 from facet.registry.models import Place
 
 RESERVE = 60.0
@@ -132,8 +132,7 @@ class RetryPolicy:
 
 
 def _is_temporary(error: BaseException) -> bool:
-    temporary = isinstance(error, EndpointThrottled | EndpointUnavailable | ModelLoading)
-    return temporary and not isinstance(error, EndpointRemoved)
+    return isinstance(error, PASSING) and not isinstance(error, EndpointRemoved)
 
 
 def _passes_meanwhile(error: BaseException) -> bool:

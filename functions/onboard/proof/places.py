@@ -14,7 +14,6 @@ from typing import NamedTuple
 from facet.artifact import validation
 from facet.errors import (
     EndpointRemoved,
-    EndpointThrottled,
     EndpointUnavailable,
     FacetError,
     LiteRTMissing,
@@ -24,15 +23,12 @@ from facet.errors import (
 from facet.keys import ARTIFACT
 from facet.manifest import AnyManifest
 from facet.observability import logger
-from facet.places.choice import preferred, without_endpoint
+from facet.places.choice import PASSING, preferred, without_endpoint
 from facet.registry.models import Place, RunIn, Version
 from onboard.kinds import OnBackbone
 from onboard.proof.prover import OF_THE_MOMENT, Proof, Prover
 from onboard.proof.rows import AS_RECORDED
 from onboard.retry import RetryPolicy
-
-OF_THE_PLACE = (EndpointThrottled, EndpointUnavailable, ModelLoading)
-"""Errors that say nothing about the version: it may be proven there later."""
 
 NEEDS_TENSORFLOW = Violation(
     "needs-tensorflow",
@@ -141,7 +137,7 @@ class Places:
             patience = retry.later() if found.proven_in else retry
             try:
                 found = self._proven(found, place, manifest, golden, patience, on)
-            except OF_THE_PLACE as error:
+            except PASSING as error:
                 error.place = place
                 errors.append(error)
         if violations := self._rejects(found, run_in, errors, on):
@@ -176,7 +172,7 @@ class Places:
             self._provers[Place.ENDPOINT].answers(version, version.manifest, never)
         except EndpointRemoved:
             return False
-        except OF_THE_PLACE:
+        except PASSING:
             return True
         return True
 
@@ -200,7 +196,7 @@ class Places:
                 continue
             try:
                 found = self._proven(found, place, manifest, golden, retry.later(), on)
-            except OF_THE_PLACE as error:
+            except PASSING as error:
                 logger().info("not proven yet", target=version.target, place=place, why=str(error))
                 reached.failed(place, error)
         return found

@@ -15,15 +15,12 @@ from facet import preprocess
 from facet.errors import (
     BodyTooLarge,
     BrokenImage,
-    EndpointThrottled,
-    EndpointUnavailable,
     FacetError,
     ModelFailed,
-    ModelLoading,
     UnsupportedImage,
 )
 from facet.manifest import BackboneManifest
-from facet.places.choice import Choice, Runners
+from facet.places.choice import PASSING, Choice, Runners
 from facet.preprocess import Pixels, Tensor
 from facet.registry.models import RunIn, Version
 
@@ -39,8 +36,6 @@ PATIENCE = 60.0
 """Seconds for which a place that cannot answer now is asked again."""
 
 PAUSE = 2.0
-
-PASSING = (EndpointThrottled, EndpointUnavailable, ModelLoading)
 
 
 class Backbone:

@@ -12,13 +12,14 @@ from facet.errors import FacetError, Violation
 from facet.heads.errors import OtherKind
 from facet.keys import features_key, upload_key
 from facet.observability import logger
+from facet.places.choice import PASSING
 from facet.registry.models import Status, Version
 from facet.registry.store import Registry
 from facet.registry.teachings import State, Superseded, Teaching, Teachings
 from teach.data_sets import DataSets
 from teach.kinds import check_name
 from teach.work import features, head
-from teach.work.backbone import PASSING, Backbone
+from teach.work.backbone import Backbone
 from teach.work.lesson import Lesson, lesson_of
 from teach.work.rules import images_of, too_much
 

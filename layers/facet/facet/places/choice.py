@@ -9,12 +9,21 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from facet.errors import EndpointRemoved, ModelFailed
+from facet.errors import (
+    EndpointRemoved,
+    EndpointThrottled,
+    EndpointUnavailable,
+    ModelFailed,
+    ModelLoading,
+)
 from facet.manifest import AnyManifest
 from facet.places.predict_call import Scores
 from facet.preprocess import Pixels, Tensor
 from facet.registry.models import Place, RunIn, Version
 from facet.registry.reasons import endpoint_only
+
+PASSING = (EndpointThrottled, EndpointUnavailable, ModelLoading)
+"""Errors of a place that cannot answer now: they say nothing about the version."""
 
 SMALL = 32 << 20
 """Bytes of the largest LiteRT model that `auto` runs in the function. A new environment reads it
