@@ -56,7 +56,10 @@ def delete(
     home: Home = THIS_HOME,
     as_json: AsJson = False,
 ) -> None:
-    """Delete models for good, with all their versions, objects and reports."""
+    """Delete models for good, with all their versions, objects and reports.
+
+    Images in data sets stay.
+    """
     if not models and match is None:
         raise typer.BadParameter("name models, or give --match PATTERN", param_hint="MODEL…")
     here, output = find(stack, home), Output(as_json)
@@ -76,6 +79,8 @@ def delete(
         {"models": [asdict(each) for each in planned], "dry_run": dry_run},
         [_line(each) for each in planned] or ["no model matches"],
     )
+    if planned:
+        output.remark("images in data sets stay; docs/README.md says how to delete them")
 
 
 def _known(stack: Stack) -> list[str]:

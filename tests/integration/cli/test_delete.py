@@ -55,6 +55,7 @@ def test_named_models_are_deleted(account: Account) -> None:
     assert done.stdout == (
         "cats: deleted, with 1 version, 0 uploads\nwalk-1: deleted, with 1 version, 0 uploads\n"
     )
+    assert "images in data sets stay" in done.stderr
     assert names(account) == ["walk-2"]
 
 

@@ -93,5 +93,5 @@ function refusal({ model, heads }) {
 function consequences({ versions, uploads }) {
   const waiting = uploads ? ` and ${counted(uploads, "waiting upload")}` : "";
   return `This deletes ${counted(versions.length, "version")}${waiting}, with their artifacts and reports, `
-    + "for good. A new upload of this name makes a new model.";
+    + "for good. A new upload of this name makes a new model. Images in data sets stay.";
 }
