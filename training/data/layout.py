@@ -214,9 +214,10 @@ def _check_no_empty_class(
     for entry in entries:
         target = layout.channel_and_label(entry.parts[:-1] if entry.read else entry.parts)
         if target and target not in filled:
+            where = f" in channel '{target[0]}'" if layout.has_channels else ""
             reason = f" ('{entry.path}': {reasons[entry.path]})" if entry.path in reasons else ""
-            problems[target] = f"class '{target[1]}' has no image in channel '{target[0]}'{reason}"
+            problems[target] = f"class '{target[1]}' has no image{where}{reason}"
     if problems:
-        raise SourceError("; ".join(problems.values()))
+        raise SourceError(f"{'; '.join(problems.values())}: add images, or delete the folder")
     if not any(channel == "train" for channel, _ in filled):
         raise SourceError("it has no channel 'train'")

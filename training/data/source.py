@@ -47,7 +47,9 @@ class Summary:
 
     def describe(self) -> str:
         channels = ", ".join(f"{count:,} {name}" for name, count in self.images.items())
-        return f"{channels} images of {self.classes} classes, {self.skipped:,} other files skipped"
+        classes = "1 class" if self.classes == 1 else f"{self.classes:,} classes"
+        files = "file" if self.skipped == 1 else "files"
+        return f"{channels} images of {classes}, {self.skipped:,} other {files} skipped"
 
 
 def data_source(

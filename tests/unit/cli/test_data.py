@@ -76,7 +76,7 @@ def test_a_folder_is_uploaded_under_its_name(s3: "S3Client", tmp_path: Path) -> 
     assert done.exit_code == 0, done.output
     assert done.stdout.startswith(f"s3://{BUCKET}/datasets/pets/: 4 uploaded (")
     assert done.stderr.splitlines() == [
-        "pets: 2 train, 1 validation, 1 test images of 2 classes, 1 other files skipped",
+        "pets: 2 train, 1 validation, 1 test images of 2 classes, 1 other file skipped",
         "skipped README.md: not an image",
         *(f"warning: {line}" for line in WARNINGS),
     ]

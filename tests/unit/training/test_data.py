@@ -147,7 +147,7 @@ def test_all_empty_classes_are_named_with_what_was_skipped() -> None:
         (["test/cat/1.jpg"], "no channel 'train'"),
         ([*LAYOUT, "train/fox/"], "class 'fox' has no image in channel 'train'"),
         ([*LAYOUT, "test/cat/notes.txt"], "class 'cat' has no image in channel 'test'"),
-        (["cat/1.jpg", "fox/"], "class 'fox' has no image"),
+        (["cat/1.jpg", "fox/"], "class 'fox' has no image: add images, or delete the folder$"),
         ([*LAYOUT, "train/1.jpg"], "'train/1.jpg' is not in a class folder"),
         ([*LAYOUT, "extra/cat/1.jpg"], "'extra/cat/1.jpg' is not in a class folder"),
         ([*LAYOUT, "train/cat/more/1.jpg"], "'train/cat/more/1.jpg' is not in a class folder"),

@@ -117,6 +117,8 @@ def _decode_without_end(
 def _unidentified(data: bytes) -> UnsupportedImage | BrokenImage:
     if data.startswith(SIGNATURES):
         return _damaged()
+    if not data:
+        return UnsupportedImage("The image is empty.")
     return UnsupportedImage("Unsupported image format; send JPEG, PNG, WebP, BMP or GIF.")
 
 
