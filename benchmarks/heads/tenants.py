@@ -28,6 +28,9 @@ GOLDEN_LOGIT = 2.0
 SPREAD = 2.0
 """About the standard deviation of the other images' logits."""
 
+STANDARD = 73.6
+"""The standard deviation of whole numbers from -127 to 127."""
+
 
 @dataclass(frozen=True)
 class Named:
@@ -62,22 +65,23 @@ class Tenants:
         random = np.random.default_rng(number)
         width = self.backbone.width
         distance = np.linalg.norm(self.features[1:] - self.features[0], axis=1).mean()
-        kernel = random.standard_normal((width, len(LABELS)), np.float32) * (SPREAD / distance)
-        kernel = kernel.astype(np.float16)
-        bias = -(self.features[0] @ kernel.astype(np.float32))
+        kernel, centres = random.integers(-127, 128, (2, len(LABELS), width), np.int8)
+        scale = np.full(len(LABELS), SPREAD / (distance * STANDARD), np.float32)
+        bias = -(self.features[0] @ (kernel.T * scale))
         bias[0] += GOLDEN_LOGIT
-        centres = random.standard_normal((len(LABELS), width), np.float32)
-        centres /= np.linalg.norm(centres, axis=1, keepdims=True)
         distances = np.sort(random.random(POINTS, np.float32)) * 2
         distances[[0, -1]] = 0, 2
-        return Head(kernel, bias, Reference(centres.astype(np.float16), distances))
+        return Head(kernel.T, bias, Reference(centres, distances), scale)
 
     def answers(self, head: Head) -> tuple[Floats, Floats]:
         """float32 (images, labels) scores and (images,) familiarity."""
-        powers = np.exp(self.features @ head.kernel.astype(np.float32) + head.bias)
+        assert head.scale is not None
+        powers = np.exp(self.features @ (head.kernel * head.scale) + head.bias)
         directions = self.features / np.linalg.norm(self.features, axis=1, keepdims=True)
         reference = head.reference
-        nearest = (directions @ reference.centres.T.astype(np.float32)).max(axis=1)
+        centres = reference.centres.astype(np.float32)
+        centres /= np.linalg.norm(centres, axis=1, keepdims=True)
+        nearest = (directions @ centres.T).max(axis=1)
         share = np.interp(1 - nearest, reference.distances, np.linspace(0, 1, POINTS))
         scores: Floats = powers / powers.sum(axis=1, keepdims=True)
         return scores, (1 - share).astype(np.float32)

@@ -84,7 +84,7 @@ def explain(
         raise found
     label = int(answer.scores.argmax())
     with np.errstate(all="ignore"):
-        parts = maps.activation(manifest.output, found, head.kernel, label)
+        parts = maps.activation(manifest.output, found, head.weights, label)
     if not np.isfinite(parts).all():
         raise ModelFailed("the head made numbers of the backbone's maps that are not finite")
     return Explanation(network.labels[label], draw(manifest.input, size, parts))

@@ -4,7 +4,7 @@ import hashlib
 import io
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,9 +15,10 @@ from facet import preprocess
 from facet.artifact.validation import MAX_PIXELS
 from facet.errors import FacetError
 from facet.heads import artifact, weights
-from facet.heads.familiarity import fit_reference
-from facet.heads.fitting import fit_head
+from facet.heads.familiarity import Reference, fit_reference
+from facet.heads.fitting import FittedHead, fit_head
 from facet.heads.report import LeftOut
+from facet.heads.rounding import rounded
 from facet.heads.weights import Head
 from facet.keys import version_id
 from facet.manifest import BackboneRef, HeadManifest
@@ -27,7 +28,8 @@ from teach.work.lesson import Lesson
 
 GOLDEN = "golden.jpg"
 MAX_CHANGE = 0.1
-"""Of a logit by float16. With usual features it is some thousandths."""
+"""The standard deviation of what int8 changes in a logit, at most. Measured: 0.003 to 0.03
+(docs/decisions/0054-heads-in-int8.md)."""
 
 QUALITY = 90
 """Of the golden image's JPEG."""
@@ -52,21 +54,21 @@ def fit(lesson: Lesson) -> Taught:
     """Fits a head; each label counts the same, however many images it has."""
     fitted = fit_head(lesson.features[None], lesson.targets, balanced=True)
     reference = fit_reference(lesson.features, lesson.classes)
-    head = Head(_stored(fitted.kernel, lesson.features), fitted.bias, reference)
-    return Taught(head, LeftOut.of(fitted, lesson.classes))
+    return Taught(_head(fitted, reference, lesson.features), LeftOut.of(fitted, lesson.classes))
 
 
-def _stored(
-    kernel: NDArray[np.float32], features: NDArray[np.float32]
-) -> NDArray[np.float16] | NDArray[np.float32]:
-    """The kernel as float16 where that hardly changes the logits of these features.
+def _head(fitted: FittedHead, reference: Reference, features: NDArray[np.float32]) -> Head:
+    """The head, with an int8 kernel if that hardly changes the logits of these features.
 
-    Features that are far from 1, or vary little around a large mean, need float32.
+    The bias makes up for what it changes all logits of a label by. Where one feature varies a
+    hundred times as much as others that matter, the kernel stays float32.
     """
-    with np.errstate(over="ignore", invalid="ignore"):
-        half = kernel.astype(np.float16)
-        changes = np.abs(features @ (half - kernel)).max()
-    return half if changes <= MAX_CHANGE else kernel
+    columns, scales = rounded(fitted.kernel.T)
+    small = Head(columns.T, fitted.bias, reference, scales[:, 0].astype(np.float32))
+    changes = features @ (small.weights - fitted.kernel)
+    if changes.std(axis=0).max() > MAX_CHANGE:
+        return Head(fitted.kernel, fitted.bias, reference)
+    return replace(small, bias=fitted.bias - changes.mean(axis=0))
 
 
 def packed(

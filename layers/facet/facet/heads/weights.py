@@ -33,12 +33,14 @@ REFERENCE = "reference_"
 SHAPES: Mapping[str, str] = {
     "kernel": "width labels",
     "bias": "labels",
+    "scale": "labels",
     **{REFERENCE + name: shape for name, shape in familiarity.SHAPES.items()},
 }
 """The dimensions of each array."""
 
-DTYPES = (np.dtype(np.float16), np.dtype(np.float32))
+OPTIONAL = {"scale"}
 
+Array = NDArray[np.int8] | NDArray[np.float16] | NDArray[np.float32]
 
 MAX_HEADER = 1000
 """Bytes of an array's description in the file; NumPy writes 128."""
@@ -50,7 +52,7 @@ PREFIX = 10
 """Bytes before an array's description: the format's name, its version, the description's length."""
 
 HEADER = re.compile(
-    rb"\x93NUMPY\x01\x00(..)\{'descr': '(<f[24])', 'fortran_order': (True|False), "
+    rb"\x93NUMPY\x01\x00(..)\{'descr': '(<f[24]|\|i1)', 'fortran_order': (True|False), "
     rb"'shape': \(([0-9, ]{1,40})\), \} *\n",
     re.DOTALL,
 )
@@ -89,27 +91,43 @@ class HeadAnswer:
     unsure: bool
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, slots=True)
 class Head:
-    """softmax(features @ kernel + bias) are the scores.
+    """softmax(features @ weights + bias) are the scores.
 
-    `kernel` is float16 or float32 (width, labels), `bias` float32 (labels,).
+    `kernel` is (width, labels), `bias` float32 (labels,). `scale`, float32 (labels,), is there for
+    a kernel of whole numbers. The arrays stay as the file has them: a request takes microseconds
+    to convert them, and there may be thousands of heads.
     """
 
-    kernel: NDArray[np.float16] | NDArray[np.float32]
+    kernel: Array
     bias: NDArray[np.float32]
     reference: Reference
+    scale: NDArray[np.float32] | None = None
+
+    @property
+    def weights(self) -> NDArray[np.float32]:
+        """The kernel as float32, multiplied by the scale."""
+        kernel = self.kernel.astype(np.float32)
+        return kernel if self.scale is None else kernel * self.scale
+
+    @property
+    def arrays(self) -> dict[str, NDArray[np.generic]]:
+        """Its arrays by the names that they have in the file."""
+        found: dict[str, NDArray[np.generic]] = {"kernel": self.kernel, "bias": self.bias}
+        if self.scale is not None:
+            found["scale"] = self.scale
+        return found | {REFERENCE + name: each for name, each in self.reference.arrays().items()}
 
     @property
     def nbytes(self) -> int:
         """Bytes of its arrays in memory."""
-        arrays = (self.kernel, self.bias, *vars(self.reference).values())
-        return sum(each.nbytes for each in arrays)
+        return sum(each.nbytes for each in self.arrays.values())
 
     def answer(self, features: NDArray[np.float32]) -> list[HeadAnswer]:
         """The answers for features (n, width)."""
         with np.errstate(over="ignore"):
-            logits = features.astype(np.float32) @ self.kernel.astype(np.float32) + self.bias
+            logits = features.astype(np.float32) @ self.weights + self.bias
             powers = np.exp(logits - logits.max(axis=1, keepdims=True))
         scores = powers / powers.sum(axis=1, keepdims=True)
         familiar = self.reference.familiarity(features)
@@ -120,11 +138,9 @@ class Head:
 
     def to_bytes(self) -> bytes:
         """The file; the same arrays give the same bytes."""
-        arrays: dict[str, NDArray[np.generic]] = {"kernel": self.kernel, "bias": self.bias}
-        arrays |= {REFERENCE + name: each for name, each in self.reference.arrays().items()}
         file = io.BytesIO()
         with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as members:
-            for name, array in arrays.items():
+            for name, array in self.arrays.items():
                 content = io.BytesIO()
                 npy.write_array(content, np.ascontiguousarray(array), allow_pickle=False)
                 members.writestr(zipfile.ZipInfo(f"{name}.npy"), content.getvalue())
@@ -141,15 +157,16 @@ def read(content: bytes, *, labels: int, width: int) -> Head:
     except UNREADABLE as error:
         text = f"NumPy's savez did not write it, or it is damaged: {error}"
         raise BadHead(text) from error
-    if missing := SHAPES.keys() - arrays.keys():
+    if missing := SHAPES.keys() - OPTIONAL - arrays.keys():
         raise BadHead(f"it has no array {', '.join(sorted(missing))}")
     reference = {
         name.removeprefix(REFERENCE): array
         for name, array in arrays.items()
         if name.startswith(REFERENCE)
     }
+    scale = arrays["scale"].astype(np.float32) if "scale" in arrays else None
     bias = arrays["bias"].astype(np.float32)
-    return Head(arrays["kernel"], bias, Reference.of(reference))
+    return Head(arrays["kernel"], bias, Reference.of(reference), scale)
 
 
 def _check_directory(content: bytes) -> None:
@@ -164,9 +181,7 @@ def _check_directory(content: bytes) -> None:
         )
 
 
-def _arrays(
-    members: zipfile.ZipFile, sizes: Mapping[str, int]
-) -> Iterator[tuple[str, NDArray[np.float16] | NDArray[np.float32]]]:
+def _arrays(members: zipfile.ZipFile, sizes: Mapping[str, int]) -> Iterator[tuple[str, Array]]:
     seen = set[str]()
     for member in members.infolist():
         name = member.filename.removesuffix(".npy")
@@ -187,15 +202,13 @@ def _arrays(
             wanted = " x ".join(
                 f"{size} ({each})" for size, each in zip(shape, dimensions, strict=True)
             )
-            raise BadHead(f"{name} must be float16 or float32 of shape {wanted}")
+            raise BadHead(f"{name} must be float16, float32 or int8 of shape {wanted}")
         if not np.isfinite(array).all():
             raise BadHead(f"{name} has values that are not finite numbers")
         yield name, array
 
 
-def _array(
-    content: bytes, shape: tuple[int, ...]
-) -> NDArray[np.float16] | NDArray[np.float32] | None:
+def _array(content: bytes, shape: tuple[int, ...]) -> Array | None:
     """The array, or None for one of another shape or dtype, whose data is not read."""
     found = HEADER.match(content)
     if found is None or len(found[0]) != PREFIX + int.from_bytes(found[1], "little"):

@@ -92,6 +92,7 @@ HOSTILE: dict[str, Callable[[], bytes]] = {
     "a shape of booleans": lambda: with_kernel(described(FLOATS + "(True, 3), }\n", bytes(48))),
     "a shape too few": lambda: with_kernel(described(FLOATS + "(12,), }\n", bytes(48))),
     "text": lambda: kernel(np.full((4, 3), "x")),
+    "bytes without a sign": lambda: kernel(np.zeros((4, 3), np.uint8)),
     "float64": lambda: kernel(np.zeros((4, 3))),
     "the other order of bytes": lambda: kernel(np.zeros((4, 3), ">f4")),
     "records": lambda: kernel(np.zeros((4, 3), [("a", "f4")])),

@@ -2,6 +2,7 @@
 
 import io
 import zipfile
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -34,6 +35,40 @@ def test_a_head_is_read_as_it_was_written() -> None:
     found = read(content, labels=LABELS, width=WIDTH)
     assert found.to_bytes() == content
     assert found.kernel.dtype == np.float16
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.float16, np.float32])
+def test_a_head_takes_the_memory_of_its_file(dtype: type[np.generic]) -> None:
+    one = head()
+    centres = np.round(100 * np.asarray(one.reference.centres, np.float64))
+    layer = {"kernel": one.kernel.astype(dtype), "reference_centres": centres.astype(dtype)}
+    found = read(npz(**arrays(**layer)), labels=LABELS, width=WIDTH)
+    assert found.kernel.dtype == found.reference.centres.dtype == dtype
+    others = found.bias.nbytes + found.reference.distances.nbytes
+    assert found.nbytes == 2 * WIDTH * LABELS * np.dtype(dtype).itemsize + others
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+def test_a_reference_of_an_earlier_release_says_the_same(dtype: type[np.floating]) -> None:
+    features, _ = taught(2)
+    centres = head().reference.centres.astype(np.float64)
+    centres /= np.linalg.norm(centres, axis=1, keepdims=True)
+    content = npz(**arrays(reference_centres=centres.astype(dtype)))
+    found = read(content, labels=LABELS, width=WIDTH).answer(features)
+    for now, before in zip(found, head().answer(features), strict=True):
+        assert now.familiarity == pytest.approx(before.familiarity, abs=0.005)
+
+
+def test_a_scale_is_a_factor_of_its_labels_weights() -> None:
+    features, _ = taught(2)
+    kernel = np.random.default_rng(3).integers(-127, 127, (WIDTH, LABELS))
+    scale = np.array([0.01, 0.02, 0.03], np.float32)
+    content = npz(**arrays(kernel=kernel.astype(np.int8), scale=scale))
+    small = read(content, labels=LABELS, width=WIDTH)
+    assert small.to_bytes() == read(small.to_bytes(), labels=LABELS, width=WIDTH).to_bytes()
+    large = replace(small, kernel=(kernel * scale).astype(np.float32), scale=None)
+    for one, other in zip(small.answer(features), large.answer(features), strict=True):
+        np.testing.assert_allclose(one.scores, other.scores, rtol=1e-4, atol=1e-6)
 
 
 def test_an_image_unlike_those_of_the_teaching_is_unsure() -> None:
@@ -76,6 +111,8 @@ def test_a_file_that_numpy_wrote_is_read() -> None:
         (npz(**arrays(kernel=np.zeros((LABELS, WIDTH), np.float32))), "kernel must be"),
         (npz(**arrays(kernel=np.zeros((WIDTH, LABELS), np.float64))), "kernel must be"),
         (npz(**arrays(kernel=np.zeros((WIDTH, 50_000), np.float32))), "more than 1,072 bytes"),
+        (npz(**arrays(scale=np.ones(2, np.float32))), "scale must be"),
+        (npz(**arrays(scale=np.full(3, np.inf, np.float32))), "not finite"),
         (npz(**arrays(bias=np.array([None] * 3))), "bias must be"),
         (npz(**arrays(bias=np.array([0, np.nan, 0], np.float32))), "not finite"),
         (npz(**arrays(kernel=np.full((WIDTH, LABELS), np.inf, np.float16))), "not finite"),
