@@ -1,6 +1,6 @@
-"""Asks 100,000 heads on one backbone, and teaches many tenants.
+"""Measures heads in memory, asks 100,000 of them on one backbone, and teaches many tenants.
 
-    python -m benchmarks.heads [traffic] [teaching] [--heads N] [--seconds S] …
+    python -m benchmarks.heads [memory] [traffic] [teaching] [--heads N] [--seconds S] …
 
 The heads get requests by Zipf's law through the predict function's own code; so do whole models,
 then. Each answer is compared with the one that only this head or model gives. Tenants are taught
@@ -17,12 +17,12 @@ from pathlib import Path
 
 from benchmarks import machine
 from benchmarks.document import write
-from benchmarks.heads import many_heads, tables, teaching, whole_models
+from benchmarks.heads import many_heads, memory, tables, teaching, whole_models
 from benchmarks.heads.account import account
 from benchmarks.serving.process_tree import adopt_orphans
 from local.training import TrainingJob, pack_code, run
 
-PARTS = ("traffic", "teaching")
+PARTS = ("memory", "traffic", "teaching")
 
 ENVIRONMENTS = 2
 """Of the predict function: one for each processor."""
@@ -46,7 +46,7 @@ def main() -> None:
     adopt_orphans()
     for part in options.parts:
         with tempfile.TemporaryDirectory() as folder:
-            measure = _traffic if part == "traffic" else _teaching
+            measure = {"memory": _memory, "traffic": _traffic, "teaching": _teaching}[part]
             measure(options, Path(folder), full=documented or options.write)
 
 
@@ -60,6 +60,14 @@ def _options() -> argparse.Namespace:
     if unknown := {*options.parts} - {*PARTS}:
         parser.error(f"there is no part {', '.join(sorted(unknown))}")
     return options
+
+
+def _memory(options: argparse.Namespace, folder: Path, *, full: bool) -> None:  # noqa: ARG001
+    lines = memory.report(memory.measure())
+    if full:
+        write("heads-memory", lines)
+    else:
+        print("\n".join(lines), flush=True)
 
 
 def _traffic(options: argparse.Namespace, folder: Path, *, full: bool) -> None:

@@ -16,6 +16,7 @@ import numpy as np
 from benchmarks.file_server import file_server
 from benchmarks.heads import records
 from benchmarks.heads.account import Account, Endpoint, endpoint, separate_process
+from benchmarks.heads.memory import kept_bytes
 from benchmarks.heads.onboarding import upload
 from benchmarks.heads.records import Example
 from benchmarks.heads.tenants import LABELS, Floats, Named, Tenants, write
@@ -23,13 +24,11 @@ from benchmarks.heads.traffic import (
     Answers,
     Plan,
     in_environments,
-    private_bytes,
     save_expected,
 )
 from benchmarks.predict.synthetic_photo import jpeg
 from facet import preprocess
-from facet.heads import weights
-from facet.heads.weights import HEAD, Head
+from facet.heads.weights import HEAD
 from facet.keys import version_id
 from facet.manifest import BackboneManifest, BackboneRef
 from facet.preprocess import Pixels
@@ -108,7 +107,8 @@ def measure(
             spent = opened.processor_seconds - before
         content = tenants.head(0).to_bytes()
         with separate_process() as other:
-            kept = other.submit(_memory, content, tenants.backbone.width).result()
+            sizes = {"labels": len(LABELS), "width": tenants.backbone.width}
+            kept = other.submit(kept_bytes, content, **sizes).result()
         return Run(heads, answers, spent, resident(opened.container), len(content), kept)
 
 
@@ -145,18 +145,6 @@ def _features(model: bytes, manifest: BackboneManifest, pixels: Pixels) -> Float
 
     features: Floats = lite_scorer(model, manifest.input, manifest.output.tensor)(pixels)
     return features
-
-
-def _memory(content: bytes, width: int, heads: int = 2000) -> int:
-    """Bytes by which this process grows for each head that it reads and keeps."""
-
-    def read() -> list[Head]:
-        return [weights.read(content, labels=len(LABELS), width=width) for _ in range(heads)]
-
-    kept = read()  # into what the imports have left free
-    before = private_bytes()
-    kept += read()
-    return (private_bytes() - before) // (len(kept) - heads)
 
 
 def _member(archive: tarfile.TarFile, name: str) -> bytes:

@@ -10,13 +10,13 @@ from cli.cost.model import Case, Traffic
 from cli.cost.places import Needs, function, share_missed, with_facet
 from cli.cost.prices import RegistryPrices
 
-STORED_MB = 0.047
-"""A head's artifact, weights and golden image in S3, in 10⁶ bytes: 23, 22 and 2 kB for ten labels
+STORED_MB = 0.028
+"""A head's artifact, weights and golden image in S3, in 10⁶ bytes: 14, 12 and 2 kB for ten labels
 on the sample backbone (`python -m benchmarks.heads`)."""
 
-KEPT_MB = 0.035
-"""As the predict function counts such a head in its memory: 31 kB (docs/benchmarks.md, Heads), and
-four for its objects."""
+KEPT_MB = 0.0126
+"""As the predict function counts such a head in its memory, 0.8 kB more than it takes
+(docs/benchmarks.md, Memory of a head)."""
 
 ROOM_MB = 134.217728
 """Of heads in the predict function's memory: FACET_HEAD_CACHE in template.yaml."""

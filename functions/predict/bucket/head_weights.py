@@ -18,8 +18,9 @@ from predict.bucket import objects
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-OF_A_HEAD = 4096
-"""Bytes of a kept head beside its arrays: about twice what its objects have."""
+OF_A_HEAD = 2048
+"""Bytes of a kept head beside its arrays: about twice what its objects have (docs/benchmarks.md,
+Memory of a head)."""
 
 
 class HeadWeights:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from moto import mock_aws
 
-from benchmarks.heads import many_heads, records, tables, whole_models
+from benchmarks.heads import many_heads, memory, records, tables, whole_models
 from benchmarks.heads.onboarding import Work
 from benchmarks.heads.records import Example
 from benchmarks.heads.teaching import IMAGES, Taught, drawn
@@ -52,6 +52,18 @@ def test_all_heads_give_the_golden_image_the_recorded_answer(tmp_path: Path) -> 
     golden = TENANTS.described.golden
     assert [LABELS[int(row[0].argmax())] for row in scores] == [golden.label] * 3
     np.testing.assert_allclose(scores[:, 0, 0], golden.score, atol=1e-3)
+
+
+def test_a_head_is_measured_as_a_teaching_stores_it_and_as_it_did() -> None:
+    image = np.random.default_rng(1).random((1, memory.WIDTH), np.float32)
+    heads = [
+        weights.read(each.to_bytes(), labels=memory.LABELS, width=memory.WIDTH)
+        for each in memory.kinds().values()
+    ]
+    assert [each.kernel.dtype for each in heads] == [np.int8, np.float16]
+    (one,), (other,) = (each.answer(image) for each in heads)
+    np.testing.assert_allclose(one.scores, other.scores, atol=0.001)
+    assert one.familiarity == pytest.approx(other.familiarity, abs=0.001)
 
 
 @pytest.fixture

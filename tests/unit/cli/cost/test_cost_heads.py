@@ -38,7 +38,7 @@ def test_a_thousand_heads_by_hand() -> None:
     assert here.computing == bill("function_whole", 1).computing
     assert here.records == pytest.approx(REQUESTS * 2 / 1e6 * 0.125)
     assert here.weights == 0, "the predict function keeps all of them"
-    stored = (1000 * 0.047 + 5.4) / 1e3 * 0.023 + 1000 * 0.0025 / 1e3 * 0.25
+    stored = (1000 * 0.028 + 5.4) / 1e3 * 0.023 + 1000 * 0.0025 / 1e3 * 0.25
     assert here.storage == pytest.approx(stored)
     assert here.dollars == here.computing + here.records + here.storage
     assert bill("endpoint_heads", 1000).computing == pytest.approx(0.23 * HOURS)
