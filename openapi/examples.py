@@ -14,6 +14,7 @@ from facet.heads.errors import (
     TeachingRunning,
     UnknownTeaching,
 )
+from facet.http.problems import BUG_DETAIL
 
 _VIOLATION = Violation(
     code="no-manifest",
@@ -53,9 +54,7 @@ EXAMPLES: dict[str, FacetError] = {
     ),
     "broken-image": errors.BrokenImage("The image is cut short. Send it again."),
     "throttled": errors.EndpointThrottled(f"The endpoint has too many requests. {_RETRY}"),
-    "internal-error": FacetError(
-        "Try again. If it happens again, give the request id to the operator of this API."
-    ),
+    "internal-error": FacetError(BUG_DETAIL),
     "model-failed": errors.ModelFailed(""),
     "explanation-failed": ExplanationFailed(""),
     "model-loading": errors.ModelLoading(f"The model is loading. {_RETRY}"),

@@ -153,8 +153,7 @@ def facet_error(error: FacetError) -> Response[str]:
 def unexpected_error(error: Exception) -> Response[str]:
     """Logs a bug or an outage with its traceback, and answers without details."""
     logger().exception("unexpected error", exc_info=error)
-    detail = "Try again. If it happens again, give the request id to the operator of this API."
-    return problem_response(problems.BUG, detail)
+    return problem_response(problems.BUG, problems.BUG_DETAIL)
 
 
 @app.not_found

@@ -5,14 +5,14 @@ from dataclasses import asdict
 from typing import Any
 from uuid import uuid4
 
-import orjson
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver
 from aws_lambda_powertools.event_handler.api_gateway import Response
 from aws_lambda_powertools.event_handler.exceptions import NotFoundError
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from facet.errors import FacetError
-from facet.http import cors, problems
+from facet.http import cors, json_responses, problems
+from facet.http.json_responses import json_response
 from facet.observability import count, logger
 from facet.registry.teachings import Teaching, utc_now
 from facet.settings import settings
@@ -55,7 +55,7 @@ def add_images(name: str) -> Response[str]:
         )
         for each in sent.images
     ]
-    return respond({"uploads": [asdict(each) for each in uploads]}, 201)
+    return json_response({"uploads": [asdict(each) for each in uploads]}, 201)
 
 
 @app.get("/datasets/<name>")
@@ -67,7 +67,7 @@ def show_data_set(name: str) -> Response[str]:
     counts = Counter(each.label for each in images)
     labels = [{"label": label, "images": number} for label, number in counts.items()]
     document = {"dataset": dataset, "images": len(images), "labels": labels, "next": following}
-    return respond(document)
+    return json_response(document)
 
 
 @app.get("/datasets/<name>/images")
@@ -77,7 +77,7 @@ def list_images(name: str) -> Response[str]:
     after = event.query_string_parameters.get("after", "")
     images, following = data_sets().page(dataset, requests.text(event, "label"), PAGE, after)
     listed = [{"name": each.name, "size": each.size} for each in images]
-    return respond({"images": listed, "next": following})
+    return json_response({"images": listed, "next": following})
 
 
 @app.get("/datasets/<name>/image")
@@ -99,7 +99,7 @@ def delete_images(name: str) -> Response[str]:
     dataset = data_set_name(name)
     chosen = parsed(requests.DeletedImages, app.current_event, settings().max_body)
     deleted = data_sets().delete(dataset, chosen.label, chosen.names)
-    return respond({"dataset": dataset, "deleted": deleted})
+    return json_response({"dataset": dataset, "deleted": deleted})
 
 
 @app.patch("/datasets/<name>")
@@ -108,7 +108,7 @@ def rename_label(name: str) -> Response[str]:
     dataset = data_set_name(name)
     renaming = parsed(requests.Renamed, app.current_event, settings().max_body).rename
     moved = data_sets().rename(dataset, renaming.old, renaming.new)
-    return respond({"dataset": dataset, "moved": moved})
+    return json_response({"dataset": dataset, "moved": moved})
 
 
 @app.post("/models/<name>/teach")
@@ -116,13 +116,13 @@ def teach(name: str) -> Response[str]:
     """Starts to teach a model."""
     model = model_name(name)
     request = parsed(requests.TeachRequest, app.current_event, settings().max_body)
-    return respond(document_of(start().start(model, request, uuid4().hex)), 202)
+    return json_response(document_of(start().start(model, request, uuid4().hex)), 202)
 
 
 @app.get("/models/<name>/teach")
 def show_teaching(name: str) -> Response[str]:
     """How far the teaching of a model is, or how the last one ended."""
-    return respond(document_of(teachings().find(model_name(name)).as_of(utc_now())))
+    return json_response(document_of(teachings().find(model_name(name)).as_of(utc_now())))
 
 
 def document_of(teaching: Teaching) -> dict[str, object]:
@@ -155,8 +155,7 @@ def facet_error(error: FacetError) -> Response[str]:
 def unexpected_error(error: Exception) -> Response[str]:
     """Logs a bug or an outage with its traceback, and answers without details."""
     logger().exception("unexpected error", exc_info=error)
-    detail = "Try again. If it happens again, give the request id to the operator of this API."
-    return problem_response(problems.BUG, detail)
+    return problem_response(problems.BUG, problems.BUG_DETAIL)
 
 
 @app.not_found
@@ -169,17 +168,4 @@ def problem_response(problem: problems.Problem, detail: str) -> Response[str]:
     """Counts the problem and returns its document."""
     count("Problems", problem=problem.name)
     request = str(app.current_event.request_context.request_id)
-    document = problems.document(problem, detail, request)
-    headers = {"Retry-After": str(problem.retry_after)} if problem.retry_after else {}
-    return respond(document, problem.status, problems.PROBLEM_TYPE, headers)
-
-
-def respond(
-    document: object,
-    status: int = 200,
-    content_type: str = "application/json",
-    headers: dict[str, str] | None = None,
-) -> Response[str]:
-    """Returns the document as JSON with a newline at its end, for shells."""
-    body = orjson.dumps(document, option=orjson.OPT_APPEND_NEWLINE).decode()
-    return Response(status, content_type, body, headers=dict(headers or {}))
+    return json_responses.problem_response(problem, problems.document(problem, detail, request))

@@ -12,6 +12,7 @@ from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEvent
 
 from facet.errors import BadRequest, BodyTooLarge, FacetError, NoLiveVersion, WaitsForEndpoint
 from facet.http import problems
+from facet.http.json_responses import json_response, problem_response
 from facet.places.choice import Choice
 from facet.registry.models import Model, Place, Status, Version
 from predict.bucket.golden_images import StoredImage
@@ -32,18 +33,10 @@ of metrics and violations."""
 def respond(
     document: object, *, status: int = 200, headers: dict[str, str] | None = None
 ) -> Response[str]:
-    """Returns the document as a JSON response. Raises BodyTooLarge if Lambda cannot return it.
-
-    It ends with a newline, so that a shell's next prompt after curl begins a line.
-    """
-    body = orjson.dumps(document, option=orjson.OPT_APPEND_NEWLINE).decode()
-    check_size(body)
-    return Response(
-        status_code=status,
-        content_type="application/json",
-        body=body,
-        headers=dict(headers or {}),
-    )
+    """Returns the document as a JSON response. Raises BodyTooLarge if Lambda cannot return it."""
+    response = json_response(document, status, headers=headers)
+    check_size(str(response.body))
+    return response
 
 
 def check_size(body: str | bytes) -> None:
@@ -99,12 +92,7 @@ def problem(
         document["error"] = document["detail"]
     if isinstance(error, NoLiveVersion) and not isinstance(error, WaitsForEndpoint):
         document["violations"] = [asdict(each) for each in error.violations]
-    return Response(
-        status_code=kind.status,
-        content_type=problems.PROBLEM_TYPE,
-        body=orjson.dumps(document, option=orjson.OPT_APPEND_NEWLINE).decode(),
-        headers={"Retry-After": str(kind.retry_after)} if kind.retry_after else {},
-    )
+    return problem_response(kind, document)
 
 
 def prediction_headers(predictions: Predictions) -> dict[str, str]:

@@ -98,6 +98,7 @@ PROBLEM_TYPE = "application/problem+json"
 NO_ROUTE = Problem("no-route", 404, "Route not found")
 MAX_DETAIL = 2000
 BUG = Problem("internal-error", 500, "Internal error")
+BUG_DETAIL = "Try again. If it happens again, give the request id to the operator of this API."
 
 
 def problem_of(error: FacetError) -> Problem:
