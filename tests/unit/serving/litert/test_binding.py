@@ -14,7 +14,7 @@ import pytest
 from serving.litert import binding
 from tests.support.project.pins import pins
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 
 
 def test_the_version_is_pinned_exactly() -> None:
