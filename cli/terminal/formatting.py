@@ -6,6 +6,7 @@ from unicodedata import category
 
 from cli.extras import located
 from facet.errors import Violation
+from facet.keys import JOINERS
 from facet.registry.models import Mode, Policy
 
 UNITS = ("bytes", "kB", "MB", "GB")
@@ -36,7 +37,9 @@ def one_line(error: Exception) -> str:
 def printable(text: str) -> str:
     """Replace control characters, which a terminal would obey: labels and names are untrusted."""
     return "".join(
-        each if each.isprintable() or category(each) == "Zs" else "\N{REPLACEMENT CHARACTER}"
+        each
+        if each.isprintable() or each in JOINERS or category(each) == "Zs"
+        else "\N{REPLACEMENT CHARACTER}"
         for each in text
     )
 

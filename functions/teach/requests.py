@@ -15,7 +15,7 @@ from pydantic import (
 )
 
 from facet.errors import BadRequest, BodyTooLarge, UnknownModel
-from facet.keys import IMAGE_SUFFIXES, IMAGE_TYPES, MODEL_NAME, MODEL_NAME_RULE
+from facet.keys import IMAGE_SUFFIXES, IMAGE_TYPES, MODEL_NAME, MODEL_NAME_RULE, is_printable
 from facet.specs import Frozen
 from teach.data_sets import composed
 
@@ -50,7 +50,7 @@ def _new(text: str) -> str:
     name = composed(text)
     if not 1 <= len(name.encode("utf-8", "replace")) <= MAX_BYTES:
         raise ValueError(f"must have 1 to {MAX_BYTES} bytes")
-    if "/" in name or name.startswith(".") or not name.isprintable():
+    if "/" in name or name.startswith(".") or not is_printable(name):
         raise ValueError("must not contain / or control characters, nor begin with a dot")
     if name != name.strip():
         raise ValueError("must not begin or end with a space")

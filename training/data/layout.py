@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from facet.errors import FacetError
-from facet.keys import IMAGE_SUFFIXES
+from facet.keys import IMAGE_SUFFIXES, is_printable
 from training.data import formats
 
 CHANNELS = {
@@ -159,7 +159,7 @@ def _why_skipped(entry: Entry) -> str:
 def _safe(entry: Entry) -> Entry:
     """Rejects names that are special to a file system, a shell or a terminal."""
     for part in entry.parts:
-        plain = part.isprintable() and part == part.strip() and "\\" not in part
+        plain = is_printable(part) and part == part.strip() and "\\" not in part
         if not plain or part in ("", ".", "..") or len(part.encode()) > MAX_NAME:
             raise SourceError(
                 f"'{entry.path}' is not a valid path; rename it without special characters"

@@ -74,6 +74,17 @@ IMAGE_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF")
 IMAGE_TYPES = tuple(f"image/{name.lower()}" for name in IMAGE_FORMATS)
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif")
 
+JOINERS = "\u200c\u200d"
+"""The zero-width non-joiner and joiner, which emoji and words of many scripts have inside."""
+
+
+def is_printable(text: str) -> bool:
+    """As str.isprintable, but takes joiners between other characters."""
+    return (
+        text.strip(JOINERS) == text
+        and text.translate(dict.fromkeys(map(ord, JOINERS))).isprintable()
+    )
+
 
 class VersionKey(NamedTuple):
     """The model and the version id in the key of a version's artifact."""

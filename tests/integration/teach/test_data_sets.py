@@ -265,6 +265,13 @@ def test_folders_of_the_console_are_no_images(s3: "S3Client") -> None:
     assert labels() == {"cat": 1}
 
 
+def test_labels_and_names_may_have_joiners_inside() -> None:
+    label = "\N{MAN}\u200d\N{GIRL}"
+    assert add(label, f"{label}.png").status == 201
+    assert labels() == {label: 1}
+    assert add("\u200d", "1.png").problem == (400, "bad-request")
+
+
 def test_two_images_of_one_name_are_refused() -> None:
     """The first one would be lost. The names are equal when they are composed."""
     reply = add("cat", "1.png", "K\u00e4fer.png", "Ka\u0308fer.png")

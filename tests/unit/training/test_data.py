@@ -115,6 +115,15 @@ def test_what_systems_leave_is_ignored(junk: str) -> None:
     assert found.skipped == ()
 
 
+def test_labels_may_have_joiners_inside() -> None:
+    labels = ["\N{MAN}\u200d\N{GIRL}", "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645"]
+    assert {each.label for each in source(*(f"{each}/1.jpg" for each in labels)).images} == {
+        *labels
+    }
+    with pytest.raises(SourceError, match="not a valid path"):
+        source("\u200d/1.jpg")
+
+
 def test_the_content_decides_about_a_file_without_a_suffix() -> None:
     contents = {
         "cat/1": b"\xff\xd8\xff",

@@ -76,6 +76,7 @@ def test_sizes(count: int, expected: str) -> None:
 def test_nothing_that_a_terminal_obeys() -> None:
     assert printable("a\x1b[31mb\nc\u202ed é日:cat:") == "a�[31mb�c�d é日:cat:"
     assert printable("\u00a0in a traceback") == "\u00a0in a traceback"
+    assert printable("\N{MAN}\u200d\N{GIRL}") == "\N{MAN}\u200d\N{GIRL}"
     expected = list(reasons([Violation("code", "place\x1b", "wrong\n", "mend\x07")]))
     assert expected == ["place�: wrong� [code]", "  → mend�"]
 
