@@ -26,7 +26,6 @@ from facet.observability import count, logger
 from facet.places.runners import runner
 from facet.registry.attempts import Attempts
 from facet.registry.heads.dependents import Dependents
-from facet.registry.heads.search import Search
 from facet.registry.models import Place
 from facet.registry.releases import Releases
 from facet.registry.store import Registry
@@ -145,7 +144,6 @@ def onboarding() -> Onboarding:
             Registry(table),
             Releases(table),
             Dependents(table),
-            Search(table),
             publisher(),
             Attempts(table),
         ),

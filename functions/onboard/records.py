@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from facet.aws.notifications import EventPublisher
 from facet.registry.attempts import Attempts
 from facet.registry.heads.dependents import Dependents
-from facet.registry.heads.search import Search
 from facet.registry.releases import Releases
 from facet.registry.store import Registry
 
@@ -17,6 +16,5 @@ class Records:
     registry: Registry
     releases: Releases
     dependents: Dependents
-    search: Search
     publisher: EventPublisher
     attempts: Attempts

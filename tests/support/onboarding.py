@@ -17,7 +17,6 @@ from facet.places.function import Function
 from facet.registry.attempts import Attempts
 from facet.registry.deletions import Deletions
 from facet.registry.heads.dependents import Dependents
-from facet.registry.heads.search import Search
 from facet.registry.models import Place, RunIn, Status, Version
 from facet.registry.releases import Releases
 from facet.registry.store import Registry
@@ -32,7 +31,6 @@ from onboard.removal.deletion import Deletion, ModelObjects
 from onboard.removal.retention import Removal
 from onboard.retry import RetryPolicy
 from onboard.sweep.backfill import MissingFile
-from onboard.sweep.dependents import EarlierHeads
 from onboard.sweep.sweeper import Ages, Sweeper
 from onboard.sweep.swept import Swept
 from onboard.uploads import OnboardingResult, PendingUploads, Upload
@@ -114,7 +112,6 @@ class Account:
             self.registry,
             self.releases,
             Dependents(self.table),
-            Search(self.table),
             self.publisher,
             Attempts(self.table),
         )
@@ -174,15 +171,7 @@ class Account:
     def sweeper(self, resubmit: Callable[[dict[str, Any]], object]) -> Sweeper:
         """The sweeper, which hands events over so."""
         uploads = PendingUploads(self.s3, BUCKET)
-        return Sweeper(
-            uploads,
-            self.bucket,
-            self.registry,
-            EarlierHeads(self.table),
-            self.publisher,
-            resubmit,
-            AGES,
-        )
+        return Sweeper(uploads, self.bucket, self.registry, self.publisher, resubmit, AGES)
 
     def stored(self, prefix: str = "") -> set[str]:
         """The keys of all objects."""

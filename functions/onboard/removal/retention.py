@@ -23,19 +23,14 @@ class Retention:
     def __init__(self, records: Records, keep: int) -> None:
         self._registry = records.registry
         self._releases = records.releases
-        self._search = records.search
         self._publisher = records.publisher
         self._keep = keep
 
     def retain(self, model: str, now: str) -> None:
-        """Retires surplus versions, except those that are in use or changed meanwhile.
-
-        None of a backbone before all heads are known (`Search.known`).
-        """
-        found = self._registry.model(model)
-        if found.kind == "backbone" and not self._search.known():
-            return
-        for each in surplus(found, self._registry.versions(model), self._keep):
+        """Retires surplus versions, except those that are in use or changed meanwhile."""
+        for each in surplus(
+            self._registry.model(model), self._registry.versions(model), self._keep
+        ):
             try:
                 self._releases.retire(each, now)
             except (RegistryConflict, VersionInUse) as error:

@@ -25,7 +25,6 @@ from facet.registry.models import Status, Version
 from facet.registry.store import Registry
 from onboard.bucket import Bucket
 from onboard.sweep import events
-from onboard.sweep.dependents import EarlierHeads
 from onboard.sweep.events import UNPROVEN, Event
 from onboard.sweep.swept import Swept, logged
 
@@ -53,15 +52,10 @@ class Lacking:
     """Sends onboarding events about versions that lack something, by `resubmit`."""
 
     def __init__(
-        self,
-        bucket: Bucket,
-        registry: Registry,
-        earlier: EarlierHeads,
-        resubmit: Callable[[Event], object],
+        self, bucket: Bucket, registry: Registry, resubmit: Callable[[Event], object]
     ) -> None:
         self._bucket = bucket
         self._registry = registry
-        self._earlier = earlier
         self._resubmit = resubmit
 
     def sweep(self, now: datetime, swept: Swept) -> None:
@@ -82,9 +76,7 @@ class Lacking:
         return {version: at for key, at in listed if (version := parse(key))}
 
     def _files(self, artifacts: Artifacts, now: datetime, swept: Swept) -> None:
-        """Has LiteRT models and weights stored by onboarding, within this run's limits, and records
-        heads of earlier releases.
-        """
+        """Has LiteRT models and weights stored by onboarding, within this run's limits."""
         stored = self._stored(LITE_PREFIX, parse_lite_key)
         lacking = [each for each in artifacts if each not in stored]
         if not lacking:  # all heads are among them
@@ -105,9 +97,6 @@ class Lacking:
         if without_weights:
             self._resubmit(events.heads_deleted(self._bucket.name, without_weights, now))
             swept.without_weights += [each.target for each in without_weights]
-        if heads:
-            with logged(swept, HEADS_PREFIX):
-                swept.heads_recorded += self._earlier.record([*heads])
 
     def _changed(self, artifacts: Artifacts, heads: Artifacts) -> Iterator[Version]:
         """READY heads whose weights are not those that were validated.

@@ -2,8 +2,7 @@
 
 It resubmits uploads without a result, deletes the artifacts of RETIRED versions once they are old
 enough, rejects PENDING versions whose upload was deleted, has LiteRT models and weights of heads
-stored that READY versions lack, has READY versions proven in places where they are not yet, and
-records on which backbones the heads of earlier releases depend.
+stored that READY versions lack, and has READY versions proven in places where they are not yet.
 """
 
 from collections import Counter
@@ -27,7 +26,6 @@ from facet.registry.store import Registry
 from facet.settings import settings
 from onboard.bucket import Bucket
 from onboard.sweep import events
-from onboard.sweep.dependents import EarlierHeads
 from onboard.sweep.events import Event
 from onboard.sweep.lacking import Lacking
 from onboard.sweep.swept import Swept, logged
@@ -68,7 +66,6 @@ class Sweeper:
         uploads: PendingUploads,
         bucket: Bucket,
         registry: Registry,
-        earlier: EarlierHeads,
         publisher: EventPublisher,
         resubmit: Callable[[Event], object],
         ages: Ages,
@@ -79,7 +76,7 @@ class Sweeper:
         self._registry = registry
         self._publisher = publisher
         self._resubmit = resubmit
-        self._lacking = Lacking(bucket, registry, earlier, resubmit)
+        self._lacking = Lacking(bucket, registry, resubmit)
         self._ages = ages
 
     def sweep(self, now: datetime) -> Swept:
@@ -175,12 +172,11 @@ def handler(_: Event, context: LambdaContext) -> dict[str, list[str]]:
 def sweeper() -> Sweeper:
     """The sweeper of this process."""
     name = settings()
-    s3, table = boto3.client("s3"), boto3.resource("dynamodb").Table(name.table)
+    s3 = boto3.client("s3")
     return Sweeper(
         PendingUploads(s3, name.bucket),
         Bucket(s3, name.bucket),
-        Registry(table),
-        EarlierHeads(table),
+        Registry(boto3.resource("dynamodb").Table(name.table)),
         publisher(),
         partial(invoke, boto3.client("lambda"), name.onboard_function),
         Ages(timedelta(minutes=name.sweep_after), timedelta(minutes=name.delete_after)),

@@ -22,7 +22,6 @@ class Swept:
     without_litert: list[str] = field(default_factory=list)
     without_weights: list[str] = field(default_factory=list)
     unproven: list[str] = field(default_factory=list)
-    heads_recorded: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
 
 

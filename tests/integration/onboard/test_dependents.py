@@ -10,7 +10,6 @@ from facet.heads.errors import BackboneInUse
 from facet.registry.models import Status
 from onboard.kinds import BackboneNotReady
 from onboard.removal.deletion import handler
-from onboard.sweep import dependents
 from tests.support.aws import fakes
 from tests.support.inputs import artifacts, heads
 from tests.support.inputs.artifacts import FEATURES
@@ -126,36 +125,7 @@ def test_retention_keeps_versions_that_heads_depend_on(account: Account) -> None
     account.keep = 1
     account.onboard(SECOND, "mobilenet")
     account.onboard(THIRD, "mobilenet")
-    for _ in range(2):
-        account.sweep()
     account.onboard(FOURTH, "mobilenet")
     assert account.status(FIRST, "mobilenet") is Status.READY
     assert account.status(SECOND, "mobilenet") is Status.RETIRED
     assert account.status(THIRD, "mobilenet") is Status.READY, "the previous one"
-
-
-def test_retention_waits_until_earlier_heads_are_known(account: Account) -> None:
-    account.keep = 1
-    for data in (SECOND, THIRD, FOURTH):
-        account.onboard(data, "mobilenet")
-    assert account.status(SECOND, "mobilenet") is Status.READY
-
-
-def test_the_sweeper_records_earlier_heads_some_in_each_run(
-    account: Account, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(dependents, "MAX_HEADS", 2)
-    for model in ("dogs", "birds"):
-        account.onboard(OTHER, model)
-    for item in account.table.scan()["Items"]:
-        if str(item["item"]).startswith("head#"):
-            account.table.delete_item(Key={"model": item["model"], "item": item["item"]})
-    account.deletion.delete("birds", "anybody")
-    account.s3.put_object(
-        Bucket=fakes.BUCKET, Key=f"heads/birds/{identity(OTHER)}.npz", Body=b"left behind"
-    )
-    recorded = [account.sweep().heads_recorded for _ in range(5)]
-    first, second = f"cats/{identity(HEAD)}.tar.gz", f"dogs/{identity(OTHER)}.tar.gz"
-    assert recorded == [[first], [second], [], [], []]
-    with pytest.raises(BackboneInUse, match="2 versions of heads"):
-        account.deletion.delete("mobilenet", "anybody")

@@ -9,7 +9,7 @@ from facet.errors import FacetError, RegistryConflict, UnknownModel
 from facet.heads.errors import BackboneInUse
 from facet.registry.deletions import Deletions
 from facet.registry.heads.dependents import Dependents
-from facet.registry.models import Status, Version
+from facet.registry.models import Status
 from facet.registry.releases import Releases
 from facet.registry.store import Registry
 from tests.support.versions import (
@@ -199,37 +199,6 @@ def test_a_head_of_a_backbone_that_was_made_again_keeps_the_old_version(table: "
     accept(table, CATS)
     assert Deletions(table).retire(proven(OLD), LATER) is None
     assert Registry(table).ready(OLD.model, OLD.id) == proven(OLD)
-
-
-# --- heads of earlier releases ----------------------------------------------------------------
-
-
-def earlier(table: "Table", version: Version) -> None:
-    """A READY head as a release without dependents accepted it."""
-    accept(table, version)
-    for item in table.scan()["Items"]:
-        if str(item["item"]).startswith("head#"):
-            table.delete_item(Key={"model": item["model"], "item": item["item"]})
-
-
-def test_an_earlier_head_is_recorded_once(table: "Table") -> None:
-    earlier(table, CATS)
-    assert Dependents(table).add_earlier(proven(CATS))
-    assert not Dependents(table).add_earlier(proven(CATS))
-    assert not Dependents(table).add_earlier(proven(LIVE))
-    with pytest.raises(BackboneInUse):
-        retire_old(table)
-
-
-@pytest.mark.parametrize("meanwhile", [withdrawn_head, mark])
-def test_an_earlier_head_that_ends_meanwhile_or_has_no_backbone_is_not_recorded(
-    table: "Table", meanwhile: Change
-) -> None:
-    earlier(table, CATS)
-    slow = overtaken(table, 1, lambda: meanwhile(table))
-    with pytest.raises(RegistryConflict):
-        Dependents(slow).add_earlier(proven(CATS))
-    assert Dependents(table).of(OLD.model).number == 0
 
 
 def test_a_classifier_has_no_dependents(table: "Table") -> None:

@@ -29,7 +29,6 @@ from onboard import app as onboard
 from onboard.bucket import Bucket
 from onboard.removal import deletion
 from onboard.sweep import lacking, sweeper
-from onboard.sweep.dependents import EarlierHeads
 from onboard.uploads import PendingUploads
 from predict.bucket.inbox import Inbox
 from teach import app as teach
@@ -107,7 +106,7 @@ def made(
     notifications.publisher.cache_clear()
     RECORDER.made.clear()
     onboards(s3, table)
-    onboards_heads(s3, table, sagemaker)
+    onboards_heads(s3, sagemaker)
     runs_models(s3)
     predicts(s3, table)
     trains(s3)
@@ -135,10 +134,8 @@ def onboards(s3: "S3Client", table: "Table") -> None:
     onboard.handler(upload(s3, SECOND), CONTEXT)
 
 
-def onboards_heads(s3: "S3Client", table: "Table", sagemaker: fakes.SageMaker) -> None:
-    """A backbone, a head on it, and one that is rejected after it was published. An earlier release
-    recorded nothing of the backbone's heads.
-    """
+def onboards_heads(s3: "S3Client", sagemaker: fakes.SageMaker) -> None:
+    """A backbone, a head on it, and one that is rejected after it was published."""
     backbone = artifacts.packed(artifacts.backbone_members())
     target = f"mobilenet/{identity(backbone)}.tar.gz"
     sagemaker.answers[target] = fakes.Answer(scores=artifacts.FEATURES)
@@ -146,9 +143,6 @@ def onboards_heads(s3: "S3Client", table: "Table", sagemaker: fakes.SageMaker) -
     for golden in (artifacts.golden(score=0.9), artifacts.golden(score=0.5)):
         head = heads.artifact(identity(backbone), golden=golden)
         onboard.handler(upload(s3, head, "pets"), CONTEXT)
-    for item in table.scan()["Items"]:
-        if str(item["item"]).startswith("head#"):
-            table.delete_item(Key={"model": item["model"], "item": item["item"]})
 
 
 def runs_models(s3: "S3Client") -> None:
@@ -244,7 +238,6 @@ def sweeps(s3: "S3Client", table: "Table") -> None:
             PendingUploads(s3, fakes.BUCKET),
             Bucket(s3, fakes.BUCKET),
             Registry(table),
-            EarlierHeads(table),
             notifications.publisher(),
             partial(sweeper.invoke, client, "onboard"),
             sweeper.Ages(timedelta(0), timedelta(0)),

@@ -102,20 +102,6 @@ class Dependents:
             check["ExpressionAttributeValues"] = {":since": since}
         return {"ConditionCheck": check}
 
-    def add_earlier(self, version: Version) -> bool:
-        """Records a READY head that an earlier release accepted; False if there is nothing to do.
-
-        Raises RegistryConflict if the head is not READY any more or its backbone was deleted.
-        """
-        if not isinstance(version.manifest, HeadManifest):
-            return False
-        on = version.manifest.backbone
-        if "Item" in self._table.get_item(Key=_key(version, on), ConsistentRead=True):
-            return False
-        ready = self._writes.still_ready(version.model, version.id)
-        self._writes.commit([*self._recorded(version, on), ready], version.target)
-        return True
-
     def _recorded(self, head: Version, on: BackboneRef) -> list[Write]:
         exists = f"attribute_exists(model) AND attribute_not_exists({DELETED_AT})"
         return [
