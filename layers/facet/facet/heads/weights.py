@@ -164,9 +164,12 @@ def read(content: bytes, *, labels: int, width: int) -> Head:
         for name, array in arrays.items()
         if name.startswith(REFERENCE)
     }
+    images = Reference.of(reference)
+    if (np.diff(images.distances) < 0).any():
+        raise BadHead(f"{REFERENCE}distances are not in rising order")
     scale = arrays["scale"].astype(np.float32) if "scale" in arrays else None
     bias = arrays["bias"].astype(np.float32)
-    return Head(arrays["kernel"], bias, Reference.of(reference), scale)
+    return Head(arrays["kernel"], bias, images, scale)
 
 
 def _check_directory(content: bytes) -> None:

@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from facet.heads.familiarity import fit_reference
+from facet.heads.familiarity import POINTS, fit_reference
 from facet.heads.weights import BadHead, Head, read
 
 WIDTH, LABELS = 6, 3
+
+FALLING = np.linspace(1, 0, POINTS, dtype=np.float32)
 
 
 def taught(seed: int = 1) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
@@ -49,7 +51,7 @@ def test_a_head_takes_the_memory_of_its_file(dtype: type[np.generic]) -> None:
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32])
-def test_a_reference_of_an_earlier_release_says_the_same(dtype: type[np.floating]) -> None:
+def test_a_reference_in_other_numbers_says_the_same(dtype: type[np.floating]) -> None:
     features, _ = taught(2)
     centres = head().reference.centres.astype(np.float64)
     centres /= np.linalg.norm(centres, axis=1, keepdims=True)
@@ -115,6 +117,7 @@ def test_a_file_that_numpy_wrote_is_read() -> None:
         (npz(**arrays(scale=np.full(3, np.inf, np.float32))), "not finite"),
         (npz(**arrays(bias=np.array([None] * 3))), "bias must be"),
         (npz(**arrays(bias=np.array([0, np.nan, 0], np.float32))), "not finite"),
+        (npz(**arrays(reference_distances=FALLING)), "distances are not in rising order"),
         (npz(**arrays(kernel=np.full((WIDTH, LABELS), np.inf, np.float16))), "not finite"),
     ],
 )
