@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import boto3
 import pytest
 
-from local.endpoint.downloads import Downloads
+from local.endpoint.downloads import STALL, Downloads
 from local.endpoint.errors import ServiceUnavailable, ValidationError
 from tests.support.aws.faulty_s3 import Fault, FaultyS3, faulty_s3
 
@@ -51,7 +51,7 @@ def archive(
     return buffer.getvalue()
 
 
-def unpack(url: str, folder: Path, stall: float = 20.0) -> None:
+def unpack(url: str, folder: Path, stall: float = STALL) -> None:
     async def scenario() -> None:
         downloads = Downloads(client(url), stall)
         try:
@@ -74,7 +74,7 @@ def test_downloads_and_unpacks_an_artifact(server: FaultyS3, tmp_path: Path) -> 
 def test_retries_a_download_that_breaks_off(server: FaultyS3, tmp_path: Path, fault: Fault) -> None:
     server.objects["models/mme/cifar.tar.gz"] = archive()
     server.faults["models/mme/cifar.tar.gz"] = [fault] * (ATTEMPTS - 1)
-    unpack(server.url, tmp_path / "model", stall=0.3)
+    unpack(server.url, tmp_path / "model", stall=3 if fault == "hold" else STALL)
     assert (tmp_path / "model" / "1" / "saved_model.pb").read_bytes() == CONTENT
     assert server.asked["models/mme/cifar.tar.gz"] == ATTEMPTS
 
@@ -86,7 +86,7 @@ def test_a_download_that_always_breaks_off_is_an_error_that_names_the_model(
     server.objects["models/mme/cifar.tar.gz"] = archive()
     server.faults["models/mme/cifar.tar.gz"] = [fault] * ATTEMPTS
     with pytest.raises(ServiceUnavailable) as caught:
-        unpack(server.url, tmp_path / "model", stall=0.3)
+        unpack(server.url, tmp_path / "model", stall=0.3 if fault == "hold" else STALL)
     reasons = {"cut": "not completed", "reset": "not completed", "hold": "imeout", "error": "503"}
     message = str(caught.value)
     assert message.startswith("The download of s3://models/mme/cifar.tar.gz failed 3 times: ")

@@ -92,14 +92,14 @@ def test_a_bounded_number_may_last() -> None:
 
 
 def test_blocked_is_waiting_while_nothing_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(workers, "BLOCKED", 0.05)
+    monkeypatch.setattr(workers, "BLOCKED", 0.5)
 
     async def scenario() -> None:
         jobs = Jobs()
         with closing(Workers(1, patience=0.01, most_late=0)) as pool:
             assert not pool.blocked
             jobs.run(pool, 0)
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(0.6)
             assert not pool.blocked, "nothing waits"
             jobs.run(pool, 1)
             assert not pool.blocked, "not for long"
