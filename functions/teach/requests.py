@@ -38,7 +38,7 @@ SHOWN = 100
 
 
 def _stored(text: str) -> str:
-    """A label or a file's name that may be in the bucket, whoever wrote it."""
+    """A label or a file's name that may be in the bucket, also one that another client wrote."""
     name = composed(text)
     if not 1 <= len(name.encode("utf-8", "replace")) <= MAX_STORED_BYTES or "/" in name:
         raise ValueError(f"must have 1 to {MAX_STORED_BYTES} bytes and no /")

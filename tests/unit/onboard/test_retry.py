@@ -61,7 +61,7 @@ def test_the_log_has_the_platforms_own_words(caplog: pytest.LogCaptureFixture) -
 
 
 def test_a_function_that_throttles_is_not_asked_again() -> None:
-    """Whoever waits for it holds one of the executions that it lacks."""
+    """A caller that waits for it holds one of the executions that it lacks."""
     retry, pauses = patient()
     with pytest.raises(EndpointThrottled):
         retry.until_endpoint_answers(failing(1, EndpointThrottled("x")), Place.FUNCTION)
